@@ -1,0 +1,41 @@
+# make setup | run | test | lint; each sets up what it needs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.PHONY: setup run test test-unit lint format schema clean-venv
+
+setup: $(VENV)/.installed gromacs-found
+
+$(VENV)/.installed: pyproject.toml scripts/setup-venv.sh
+	bash scripts/setup-venv.sh "$(PYTHON)" "$(VENV)"
+	touch $@
+
+.PHONY: gromacs-found
+gromacs-found:
+	@bash scripts/setup-gromacs.sh
+
+run: setup
+	snakemake --configfile config/demo.yaml
+
+test: setup
+	pytest -n 2 --dist loadgroup
+
+test-unit: $(VENV)/.installed
+	pytest -n 2 -m "not gmx and not workflow"
+
+lint: $(VENV)/.installed
+	ruff check scripts tests
+	ruff format --check scripts tests
+	snakefmt --check Snakefile workflow
+	mypy
+	python scripts/lint_workflow.py
+
+format: $(VENV)/.installed
+	ruff check --fix scripts tests
+	ruff format scripts tests
+	snakefmt Snakefile workflow
+
+schema: $(VENV)/.installed
+	python scripts/write_schema.py

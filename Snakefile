@@ -1,0 +1,25 @@
+from snakemake.utils import min_version
+
+min_version("9.13")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/build.smk"
+include: "workflow/rules/simulate.smk"
+include: "workflow/rules/analyse.smk"
+include: "workflow/rules/summarise.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/summary/sweep.csv",
+        "results/summary/sweep.svg",
+        expand(
+            "results/{system}/analysis/{figure}.svg",
+            system=PLAN.systems,
+            figure=["structure", "motion"],
+        ),

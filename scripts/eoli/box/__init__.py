@@ -1,0 +1,1 @@
+"""Start boxes: one random conformation a chain, packed by PACKMOL."""

@@ -1,0 +1,158 @@
+"""Packing with PACKMOL: seeds from the configuration, retries that are reported, output as GRO."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from eoli.box.conformation import random_conformation
+from eoli.errors import RunError, ToolError
+from eoli.files import write_json, write_text
+from eoli.sweep import box_length_nm, seed_for
+from eoli.topology.description import SystemDescription
+from eoli.topology.molecule import Molecule
+
+Array = npt.NDArray[np.float64]
+
+NOT_CONVERGED = 173
+GROWTH = 1.04  # edge of the box after an attempt that did not converge
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One PACKMOL run."""
+
+    seed: int
+    edge_nm: float
+    exit_code: int
+
+
+def packmol_program() -> str:
+    """Path of the `packmol` program of this environment.
+
+    Raises ToolError when it is not installed.
+    """
+    beside = Path(sys.executable).with_name("packmol")
+    found = str(beside) if beside.is_file() else shutil.which("packmol")
+    if not found:
+        raise ToolError("packmol is not installed in this environment; `make setup` installs it")
+    return found
+
+
+def _xyz(molecule: Molecule, positions_nm: Array) -> str:
+    rows = [f"{site.name} {x:.5f} {y:.5f} {z:.5f}" for site, (x, y, z) in
+            zip(molecule.sites, positions_nm * 10, strict=True)]  # fmt: skip
+    return "\n".join([str(len(rows)), molecule.name, *rows]) + "\n"
+
+
+def _input(structures: list[tuple[str, int]], edge_nm: float, tolerance_nm: float, seed: int) -> str:
+    edge = edge_nm * 10
+    lines = [
+        f"tolerance {tolerance_nm * 10:.4f}", "filetype xyz", "output packed.xyz", f"seed {seed}",
+        f"pbc {edge:.5f} {edge:.5f} {edge:.5f}", "maxit 20", "nloop 60",
+    ]  # fmt: skip
+    for name, count in structures:
+        lines += [f"structure {name}", f"  number {count}", "end structure"]
+    return "\n".join(lines) + "\n"
+
+
+def _read_xyz(path: Path, n_sites: int) -> Array:
+    rows = path.read_text().splitlines()[2:]
+    positions = np.array([[float(word) for word in row.split()[1:4]] for row in rows if row.strip()])
+    if positions.shape != (n_sites, 3):
+        raise RunError(f"PACKMOL wrote {len(positions)} sites; expected {n_sites}")
+    return positions / 10
+
+
+def gro_text(description: SystemDescription, positions_nm: Array, edge_nm: float, title: str) -> str:
+    """A GRO file; residue and site numbers wrap at 100,000 as the format demands."""
+    lines = [title, f"{description.n_sites}"]
+    site_number = residue_offset = 0
+    for entry in description.molecules:
+        sites = entry.molecule.sites
+        for _ in range(entry.count):
+            for site in sites:
+                x, y, z = positions_nm[site_number]
+                site_number += 1
+                lines.append(
+                    f"{(residue_offset + site.residue_number) % 100000:5d}{site.residue:<5s}{site.name:>5s}"
+                    f"{site_number % 100000:5d}{x:8.3f}{y:8.3f}{z:8.3f}"
+                )
+            residue_offset += sites[-1].residue_number
+    lines.append(f"{edge_nm:10.5f}{edge_nm:10.5f}{edge_nm:10.5f}")
+    return "\n".join(lines) + "\n"
+
+
+def pack(
+    description: SystemDescription, seed: int, density_g_cm3: float, tolerance_nm: float, attempts: int, gro: Path,
+    report: Path, log: Path,
+) -> list[Attempt]:  # fmt: skip
+    """Pack a system into a cubic box and write it as GRO, with a JSON report of seeds and attempts.
+
+    Every polymer chain has its own random conformation; an ion type shares one. A run that does not converge
+    (exit 173) is repeated with a new seed and a larger box. Raises RunError after the last attempt; no GRO is written
+    then.
+    """
+    program = packmol_program()
+    edge = box_length_nm(description.mass_g_mol, density_g_cm3)
+    done: list[Attempt] = []
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("")
+    for number in range(attempts):
+        attempt_seed = seed_for(seed, "packmol", number)
+        rng = np.random.default_rng(attempt_seed)
+        with tempfile.TemporaryDirectory(prefix="eoli-box-") as name:
+            folder = Path(name)
+            structures = _write_structures(description, folder, rng)
+            (folder / "box.inp").write_text(_input(structures, edge, tolerance_nm, attempt_seed % 10**9))
+            with (folder / "box.inp").open() as stdin:
+                run = subprocess.run([program], stdin=stdin, cwd=folder, capture_output=True, text=True, check=False)
+            with log.open("a") as stream:
+                stream.write(
+                    f"attempt {number + 1}: seed {attempt_seed}, edge {edge:.4f} nm\n{run.stdout}{run.stderr}\n"
+                )
+            done.append(Attempt(attempt_seed, edge, run.returncode))
+            if run.returncode == 0:
+                positions = _read_xyz(folder / "packed.xyz", description.n_sites)
+                write_text(gro, gro_text(description, positions, edge, "packed by PACKMOL"))
+                write_json(report, _report(description, done, density_g_cm3, tolerance_nm))
+                return done
+            if run.returncode != NOT_CONVERGED:
+                last = next((row.strip() for row in reversed(run.stdout.splitlines()) if row.strip()), "no output")
+                raise RunError(f"PACKMOL failed with exit code {run.returncode}: {last}; log: {log}")
+        edge *= GROWTH
+    raise RunError(
+        f"PACKMOL did not converge in {attempts} attempts, the last with an edge of {done[-1].edge_nm:.2f} nm; "
+        f"lower box.packing_density_g_cm3 ({density_g_cm3:g}); log: {log}"
+    )
+
+
+def _write_structures(description: SystemDescription, folder: Path, rng: np.random.Generator) -> list[tuple[str, int]]:
+    structures = []
+    for entry in description.molecules:
+        own = entry.molecule.kind == "polymer"
+        for copy in range(entry.count if own else 1):
+            name = f"{entry.molecule.name}-{copy}.xyz"
+            (folder / name).write_text(_xyz(entry.molecule, random_conformation(entry.molecule, rng)))
+            structures.append((name, 1 if own else entry.count))
+    return structures
+
+
+def _report(
+    description: SystemDescription, attempts: list[Attempt], density_g_cm3: float, tolerance_nm: float
+) -> dict[str, object]:
+    return {
+        "packmol": importlib.metadata.version("packmol"),
+        "density_g_cm3": density_g_cm3,
+        "tolerance_nm": tolerance_nm,
+        "attempts": [asdict(attempt) for attempt in attempts],
+        "molecules": {entry.molecule.name: entry.count for entry in description.molecules},
+    }

@@ -1,0 +1,306 @@
+"""Building blocks of molecules as data: units, polymers, ions, salts (the YAML files of `topologies/`)."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from eoli.errors import ForceFieldError, InputError
+from eoli.validation import Strict, place, validate
+from eoli.yamlfile import YamlFile, read_yaml
+
+
+class AtomEntry(Strict):
+    """One site of a unit or ion."""
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9]{0,3}$", description="atom name, unique in its unit")
+    type: str = Field(description="Lennard-Jones type: of gromos54a7.ff or of atomtypes.yaml")
+    bonded_class: str = Field(alias="class", description="class by which bonded terms are looked up")
+    charge: float = Field(description="partial charge, e")
+    role: str | None = Field(None, pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="name under which analyses find it")
+    source: str
+
+
+class BondedEntry(Strict):
+    """A bonded term for a tuple of classes: a macro of the installed force field, or own numbers."""
+
+    classes: tuple[str, ...]
+    macro: str | None = None
+    parameters: list[float] | list[list[float]] = Field(default_factory=list)
+    trans: bool = Field(False, description="built in the trans conformation")
+    source: str
+
+    @property
+    def rows(self) -> list[list[float]]:
+        """The own numbers, a row for each term (a torsion may be a sum)."""
+        rows: list[list[float]] = []
+        for entry in self.parameters:
+            if isinstance(entry, list):
+                rows.append(entry)
+            else:
+                return [[float(value) for value in self.parameters if not isinstance(value, list)]]
+        return rows
+
+
+class OneFour(Strict):
+    """How 1-4 pairs are written: function 1 reads the pair table, 2 carries its own scaled numbers."""
+
+    function: Literal[1, 2] = 1
+    fudge_lj: float = 1.0
+    fudge_qq: float = 1.0
+
+
+class Functions(Strict):
+    """GROMACS function numbers of the bonded terms."""
+
+    bonds: int
+    angles: int
+    dihedrals: int
+    impropers: int
+
+
+class BondedTable(Strict):
+    """Bonded terms by class."""
+
+    functions: Functions
+    dihedral_convention: Literal["one-per-bond", "all"]
+    one_four: OneFour
+    bonds: list[BondedEntry]
+    angles: list[BondedEntry]
+    dihedrals: list[BondedEntry]
+    impropers: list[BondedEntry]
+
+
+class Unit(Strict):
+    """A repeat unit, cap or link of a chain; `head` binds to the unit in front, `tail` to the one behind."""
+
+    unit: str
+    description: str
+    residue: str = Field(pattern=r"^[A-Z][A-Z0-9]{0,3}$")
+    block: str | None = Field(None, description="block of a copolymer that the unit belongs to")
+    charge: float
+    head: str | None = None
+    tail: str | None = None
+    ether_oxygens: int = Field(0, ge=0, description="oxygens that EO:Li counts")
+    atoms: list[AtomEntry] = Field(min_length=1)
+    bonds: list[tuple[str, str]]
+
+
+class Estimate(Strict):
+    """A reference value that is used for sizes and for a plausibility column, never as a result."""
+
+    value: float = Field(gt=0)
+    temperature_K: float = Field(gt=0)
+    source: str
+
+
+class Polymer(Strict):
+    """A chain as a sequence of units."""
+
+    polymer: str
+    molecule: str = Field(pattern=r"^[A-Z][A-Z0-9]{0,7}$")
+    description: str
+    sequence: list[str] = Field(min_length=1, description="unit names, `NAME * COUNT` repeats")
+    neat_density_g_cm3: Estimate
+
+
+class Ion(Strict):
+    """A small ion with all its terms."""
+
+    ion: str
+    molecule: str = Field(pattern=r"^[A-Z][A-Z0-9]{0,7}$")
+    description: str
+    charge: int
+    atoms: list[AtomEntry] = Field(min_length=1)
+    bonds: list[tuple[str, str]]
+    bonded: BondedTable | None = None
+
+
+class Salt(Strict):
+    """A 1:1 salt."""
+
+    salt: str
+    description: str
+    cation: str
+    anion: str
+    molar_volume_cm3_mol: Estimate
+
+
+class LennardJonesType(Strict):
+    """A type that gromos54a7.ff lacks. C6 in kJ mol-1 nm6, C12 in kJ mol-1 nm12, mass in g/mol."""
+
+    element: str
+    mass: float = Field(gt=0)
+    c6: float = Field(ge=0)
+    c12: float = Field(ge=0)
+    like: str | None = None
+    sqrt_c12: float | None = None
+    sqrt_c12_like: dict[float | Literal["default"], float | list[str]] = Field(default_factory=dict)
+    source: str
+
+
+class Source(Strict):
+    """Where a number comes from, and whether anybody looked."""
+
+    citation: str
+    doi: str | None = None
+    status: Literal["verified", "assumed", "recalled"]
+    read_in: str | None = None
+    why: str | None = None
+
+
+NO_SALT = "none"
+_REPEAT = re.compile(r"^\s*(?P<unit>[^*\s]+)\s*(?:\*\s*(?P<count>[1-9]\d*)\s*)?$")
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A polymer with its units looked up."""
+
+    polymer: Polymer
+    units: tuple[Unit, ...]
+
+    @property
+    def ether_oxygens(self) -> int:
+        """Ether oxygens of one chain, the EO of EO:Li."""
+        return sum(unit.ether_oxygens for unit in self.units)
+
+    @property
+    def n_atoms(self) -> int:
+        """Sites of one chain."""
+        return sum(len(unit.atoms) for unit in self.units)
+
+
+@dataclass(frozen=True)
+class Library:
+    """The folder of building blocks."""
+
+    root: Path
+
+    def _file(self, kind: str, name: str, wanted: str) -> YamlFile:
+        known = self.names(kind)
+        if name not in known:
+            raise InputError(f"{wanted} {name!r} is not in {self.root / kind}; allowed: {', '.join(known)}")
+        return read_yaml(self.root / kind / f"{name}.yaml")
+
+    def names(self, kind: str) -> list[str]:
+        """Names of the entries of one kind (`polymers`, `salts`, `units`, `ions`)."""
+        return sorted(path.stem for path in (self.root / kind).glob("*.yaml"))
+
+    @lru_cache  # noqa: B019  (a process reads one or two libraries)
+    def unit(self, name: str) -> Unit:
+        """A unit by its name, with its own consistency checked."""
+        file = self._file("units", name, "unit")
+        unit = validate(Unit, file.data, [file])
+        _check_atoms(file, unit.atoms, unit.bonds, unit.charge)
+        for key in ("head", "tail"):
+            atom = getattr(unit, key)
+            if atom is not None and atom not in {a.name for a in unit.atoms}:
+                raise InputError(f"{place((key,), [file])}: {atom!r} is no atom of unit {name}")
+        return unit
+
+    @lru_cache  # noqa: B019  (a process reads one or two libraries)
+    def polymer(self, name: str) -> Chain:
+        """A polymer by its name, with all its units."""
+        file = self._file("polymers", name, "polymer")
+        polymer = validate(Polymer, file.data, [file])
+        units: list[Unit] = []
+        for number, entry in enumerate(polymer.sequence):
+            match = _REPEAT.match(entry)
+            if match is None:
+                where = place(("sequence", number), [file])
+                raise InputError(f"{where}: {entry!r} is not allowed: write NAME or NAME * COUNT")
+            try:
+                unit = self.unit(match["unit"])
+            except InputError as error:
+                raise InputError(f"{place(('sequence', number), [file])}: {error}") from None
+            units += [unit] * int(match["count"] or 1)
+        for before, after in itertools.pairwise(units):
+            if before.tail is None or after.head is None:
+                raise InputError(
+                    f"{place(('sequence',), [file])}: unit {before.unit} cannot be followed by {after.unit}"
+                )
+        return Chain(polymer, tuple(units))
+
+    @lru_cache  # noqa: B019  (a process reads one or two libraries)
+    def ion(self, name: str) -> Ion:
+        """An ion by its name."""
+        file = self._file("ions", name, "ion")
+        ion = validate(Ion, file.data, [file])
+        _check_atoms(file, ion.atoms, ion.bonds, ion.charge)
+        return ion
+
+    @lru_cache  # noqa: B019  (a process reads one or two libraries)
+    def salt(self, name: str) -> Salt:
+        """A salt by its name; its ions exist and are of opposite charge."""
+        file = self._file("salts", name, "salt")
+        salt = validate(Salt, file.data, [file])
+        if self.ion(salt.cation).charge + self.ion(salt.anion).charge != 0:
+            raise InputError(f"{place(('anion',), [file])}: {salt.cation} and {salt.anion} do not make a neutral pair")
+        return salt
+
+    @cached_property
+    def bonded(self) -> BondedTable:
+        """Bonded terms of the polymers."""
+        file = read_yaml(self.root / "bonded.yaml")
+        return validate(BondedTable, file.data, [file])
+
+    @cached_property
+    def atom_types(self) -> dict[str, LennardJonesType]:
+        """Types that the installed force field lacks."""
+        file = read_yaml(self.root / "atomtypes.yaml")
+        return {name: validate(LennardJonesType, entry, [file]) for name, entry in file.data.items()}
+
+    @cached_property
+    def _masses(self) -> dict[str, float]:
+        file = read_yaml(self.root / "masses.yaml")
+        return {str(name): float(mass) for name, mass in file.data.items()}
+
+    def mass(self, type_name: str) -> float:
+        """Mass (g/mol) of a Lennard-Jones type."""
+        own = self.atom_types.get(type_name)
+        if own is not None:
+            return own.mass
+        if type_name not in self._masses:
+            known = sorted([*self.atom_types, *self._masses])
+            raise ForceFieldError(f"type {type_name!r} has no mass in {self.root}; allowed: {', '.join(known)}")
+        return self._masses[type_name]
+
+    @cached_property
+    def sources(self) -> dict[str, Source]:
+        """Citations by key."""
+        file = read_yaml(self.root / "sources.yaml")
+        return {name: validate(Source, entry, [file]) for name, entry in file.data.items()}
+
+
+def _check_atoms(file: YamlFile, atoms: list[AtomEntry], bonds: list[tuple[str, str]], charge: float) -> None:
+    names = [atom.name for atom in atoms]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise InputError(
+                f"{place(('atoms', number), [file])}: atom {name} stands twice; names are unique in a unit"
+            )
+    for number, bond in enumerate(bonds):
+        for name in bond:
+            if name not in names:
+                raise InputError(f"{place(('bonds', number), [file])}: {name!r} is no atom of this file")
+    total = sum(atom.charge for atom in atoms)
+    if abs(total - charge) > 1e-6:
+        raise InputError(f"{place(('charge',), [file])}: {charge:+g} is not allowed: the atoms sum to {total:+.4f}")
+
+
+@lru_cache(maxsize=8)
+def library(root: Path) -> Library:
+    """The building blocks of a folder; one object a folder, so that files are parsed once.
+
+    Raises InputError when the folder is not one of building blocks.
+    """
+    if not (root / "bonded.yaml").is_file():
+        raise InputError(f"{root}: no folder of building blocks: bonded.yaml is missing")
+    return Library(root)

@@ -1,0 +1,350 @@
+"""The console command `eoli`; heavy modules are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from eoli import __version__
+from eoli.errors import EoliError, InputError
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def _add_gmx(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--gmx", default="gmx", metavar="PROGRAM", help="GROMACS program (default: gmx)")
+    parser.add_argument("--gmx-launcher", default="", metavar="WORDS", help="put in front of mdrun")
+    parser.add_argument("--gmx-module", action="append", default=[], metavar="NAME", help="module to load first")
+
+
+def _build(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
+    from eoli.config import GromacsBuild
+
+    return GromacsBuild(command=arguments.gmx, launcher=arguments.gmx_launcher, modules=arguments.gmx_module)
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", type=Path, nargs="+", default=[Path("config/config.yaml")], metavar="FILE",
+        help="configuration files, later ones over earlier ones (default: config/config.yaml)",
+    )  # fmt: skip
+    parser.add_argument("--set", default="{}", metavar="JSON", help="keys that override the files")
+    parser.add_argument("--base", type=Path, default=Path(), metavar="DIR", help="folder of the workflow")
+
+
+def _study(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
+    from eoli.config import load_study
+
+    try:
+        overrides = json.loads(arguments.set)
+    except ValueError as error:
+        raise InputError(f"--set {arguments.set!r} is not allowed: {error}; allowed: a JSON object") from None
+    return load_study(arguments.config, arguments.base, overrides)
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    parser.add_argument("--gromacs", action="store_true", help="also find GROMACS and compare versions")
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from eoli.cost import check_gromacs, cost_lines
+
+    study = _study(arguments)
+    print("\n".join(cost_lines(study)))
+    if arguments.gromacs:
+        print(check_gromacs(study))
+    return 0
+
+
+def _add_schema(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=["json", "markdown"], default="json", help="JSON schema or table of keys")
+
+
+def _schema(arguments: argparse.Namespace) -> int:
+    from eoli.schema import json_schema, markdown
+
+    print(json_schema() if arguments.format == "json" else markdown(), end="")
+    return 0
+
+
+def _add_topology(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--blocks", type=Path, required=True, metavar="DIR", help="folder of building blocks")
+    parser.add_argument("--polymer", required=True, help="polymer of the building blocks")
+    parser.add_argument("--chains", type=int, required=True, help="polymer chains")
+    parser.add_argument("--salt", required=True, help="salt of the building blocks, or none")
+    parser.add_argument("--cations", type=int, required=True, help="cations, and as many anions")
+    parser.add_argument("--mixing", required=True, choices=["gromos", "lorentz-berthelot", "lb-ions"])
+    parser.add_argument("--ion-charge-scale", type=float, required=True, metavar="FACTOR")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the topology")
+    _add_gmx(parser)
+
+
+def _topology(arguments: argparse.Namespace) -> int:
+    from eoli import gmx
+    from eoli.chemistry import library
+    from eoli.topology.build import describe, write_topology
+    from eoli.topology.gromos import read_gromos54a7
+
+    forcefield = read_gromos54a7(gmx.inspect(_build(arguments)).forcefields / "gromos54a7.ff")
+    blocks = library(arguments.blocks)
+    description = describe(
+        arguments.polymer, arguments.chains, arguments.salt, arguments.cations, arguments.mixing,
+        arguments.ion_charge_scale, blocks, forcefield,
+    )  # fmt: skip
+    title = f"{arguments.chains} {arguments.polymer}, {arguments.cations} {arguments.salt}"
+    write_topology(description, title, arguments.out, blocks, forcefield)
+    return 0
+
+
+def _add_box(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--density-g-cm3", type=float, required=True, help="density of the packed box")
+    parser.add_argument("--tolerance-nm", type=float, required=True, help="smallest distance between molecules")
+    parser.add_argument("--attempts", type=int, required=True, help="PACKMOL runs before giving up")
+    parser.add_argument("--gro", type=Path, required=True, metavar="FILE", help="box to write")
+    parser.add_argument("--report", type=Path, required=True, metavar="FILE", help="JSON of seeds and attempts")
+    parser.add_argument("--log", type=Path, required=True, metavar="FILE", help="output of PACKMOL")
+
+
+def _box(arguments: argparse.Namespace) -> int:
+    from eoli.box.packmol import pack
+    from eoli.topology.description import read_description
+
+    pack(
+        read_description(arguments.system_json), arguments.seed, arguments.density_g_cm3, arguments.tolerance_nm,
+        arguments.attempts, arguments.gro, arguments.report, arguments.log,
+    )  # fmt: skip
+    return 0
+
+
+def _stage_option(annotation: Any) -> dict[str, Any]:
+    """argparse settings for a field of a stage."""
+    options = [a for a in get_args(annotation) if a is not type(None)] if get_origin(annotation) is not Literal else []
+    plain = options[0] if options else annotation
+    if get_origin(plain) is Literal:
+        return {"choices": get_args(plain)}
+    return {"action": argparse.BooleanOptionalAction} if plain is bool else {"type": plain}
+
+
+def _add_stage(parser: argparse.ArgumentParser) -> None:
+    from eoli.protocol import Stage
+
+    parser.add_argument("--system", required=True, help="name of the system, for messages")
+    parser.add_argument("--topology", type=Path, required=True, metavar="DIR", help="folder of the topology")
+    parser.add_argument(
+        "--start-from", type=Path, required=True, metavar="PATH", help="a box, or md.gro of the stage before"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the stage")
+    parser.add_argument("--system-temperature-K", type=float, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--cutoff-nm", type=float, required=True)
+    parser.add_argument("--fourier-spacing-nm", type=float, required=True)
+    parser.add_argument("--constraints", required=True, choices=["none", "h-bonds", "all-bonds"])
+    parser.add_argument("--dispersion-correction", action=argparse.BooleanOptionalAction, required=True)
+    parser.add_argument("--threads", type=int, default=1, help="threads of mdrun")
+    parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
+    parser.add_argument("--max-hours", type=float, help="stop with a checkpoint after this long")
+    parser.add_argument("--reproducible", action="store_true", help="the same trajectory bit for bit")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="lines about the run")
+    _add_gmx(parser)
+    group = parser.add_argument_group("the stage, as in a protocol file")
+    for name, field in Stage.model_fields.items():
+        if name != "enabled":
+            flag = f"--{name.replace('_', '-')}"
+            group.add_argument(flag, dest=f"stage_{name}", default=None, help=field.description,
+                               **_stage_option(field.annotation))  # fmt: skip
+
+
+def _stage(arguments: argparse.Namespace) -> int:
+    from eoli import gmx
+    from eoli.mdp import Conditions
+    from eoli.protocol import Stage
+    from eoli.stage.run import StageJob, run_stage
+    from eoli.validation import validate
+
+    given = {name.removeprefix("stage_"): value for name, value in vars(arguments).items() if name.startswith("stage_")}
+    stage = validate(Stage, {name: value for name, value in given.items() if value is not None}, [])
+    job = StageJob(
+        system=arguments.system,
+        stage=stage,
+        conditions=Conditions(
+            temperature_K=arguments.system_temperature_K,
+            cutoff_nm=arguments.cutoff_nm,
+            fourier_spacing_nm=arguments.fourier_spacing_nm,
+            dispersion_correction=arguments.dispersion_correction,
+            constraints=arguments.constraints,
+            seed=arguments.seed,
+        ),
+        topology=arguments.topology,
+        source=arguments.start_from,
+        folder=arguments.out,
+        gromacs=gmx.inspect(_build(arguments)),
+        threads=arguments.threads,
+        checkpoint_minutes=arguments.checkpoint_minutes,
+        max_hours=arguments.max_hours,
+        reproducible=arguments.reproducible,
+    )
+    try:
+        run_stage(job, arguments.log)
+    except EoliError as error:
+        raise type(error)(f"{job.system} {stage.name}: {error}") from error
+    return 0
+
+
+def _add_analysis(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
+    parser.add_argument("--out-csv", type=Path, required=True, metavar="FILE", help="table to write")
+    parser.add_argument("--out-json", type=Path, required=True, metavar="FILE", help="scalars to write")
+
+
+def _add_trajectory(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--trajectory", type=Path, required=True, metavar="FILE", help="XTC file")
+    parser.add_argument("--frame-interval-ps", type=float, required=True, help="spacing of its frames")
+    parser.add_argument("--use-interval-ps", type=float, required=True, help="spacing of the frames to use")
+    _add_analysis(parser)
+
+
+def _add_density(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--energies", type=Path, required=True, metavar="FILE", help="EDR file of an NPT stage")
+    _add_analysis(parser)
+
+
+def _density(arguments: argparse.Namespace) -> int:
+    from eoli.analysis.run import analyse_density
+
+    analyse_density(arguments.energies, arguments.system_json, arguments.out_csv, arguments.out_json)
+    return 0
+
+
+def _add_structure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--range-nm", type=float, required=True, help="largest distance")
+    parser.add_argument("--bin-nm", type=float, required=True, help="width of a bin")
+    _add_trajectory(parser)
+
+
+def _structure(arguments: argparse.Namespace) -> int:
+    from eoli.analysis.run import analyse_structure
+
+    analyse_structure(
+        arguments.trajectory, arguments.system_json, arguments.frame_interval_ps, arguments.use_interval_ps,
+        arguments.range_nm, arguments.bin_nm, arguments.out_csv, arguments.out_json,
+    )  # fmt: skip
+    return 0
+
+
+def _add_motion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tolerance", type=float, required=True, help="of the exponent of diffusive motion")
+    _add_trajectory(parser)
+
+
+def _motion(arguments: argparse.Namespace) -> int:
+    from eoli.analysis.run import analyse_motion
+
+    analyse_motion(
+        arguments.trajectory, arguments.system_json, arguments.frame_interval_ps, arguments.use_interval_ps,
+        arguments.tolerance, arguments.out_csv, arguments.out_json,
+    )  # fmt: skip
+    return 0
+
+
+def _add_figures(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--system", required=True, help="name of the system, for the titles")
+    parser.add_argument("--analysis", type=Path, required=True, metavar="DIR", help="folder of its tables, and figures")
+
+
+def _figures(arguments: argparse.Namespace) -> int:
+    from eoli.figures import figure_motion, figure_structure
+
+    folder: Path = arguments.analysis
+    figure_structure(folder / "structure.csv", arguments.system, folder / "structure")
+    figure_motion(folder / "motion.csv", folder / "motion.json", arguments.system, folder / "motion")
+    return 0
+
+
+def _add_collect(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    parser.add_argument("--out", type=Path, default=Path("results/summary/sweep.csv"), metavar="FILE")
+    parser.add_argument("--partial", action="store_true", help="rows of unfinished systems say what is missing")
+
+
+def _collect(arguments: argparse.Namespace) -> int:
+    from eoli.chemistry import library
+    from eoli.collect import collect
+    from eoli.sweep import size_of, systems_of
+
+    study = _study(arguments)
+    systems = list(systems_of(study).values())
+    blocks = library(study.topologies)
+    collect(
+        systems,
+        [stage.name for stage in study.stages],
+        study.config.analysis.stage,
+        arguments.results,
+        arguments.out,
+        {system.name: size_of(system, blocks).ideal_density_g_cm3 for system in systems},
+        allow_missing=arguments.partial,
+    )
+    return 0
+
+
+def _add_sweep_figures(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--table", type=Path, required=True, metavar="FILE", help="sweep.csv")
+    parser.add_argument("--structures", type=Path, nargs="*", default=[], metavar="FILE", help="structure.csv files")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the figures")
+
+
+def _sweep_figures(arguments: argparse.Namespace) -> int:
+    from eoli.figures import figure_rdf_overlay, figure_sweep
+
+    figure_sweep(arguments.table, arguments.out / "sweep")
+    if arguments.structures:
+        # results/<system>/analysis/structure.csv
+        figure_rdf_overlay([(path.parent.parent.name, path) for path in arguments.structures], arguments.out / "rdf")
+    return 0
+
+
+COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Command]] = {
+    "check": ("check a configuration and print its systems and cost", _add_check, _check),
+    "schema": ("print the configuration's schema", _add_schema, _schema),
+    "topology": ("write the topology of a system", _add_topology, _topology),
+    "box": ("pack the start box of a system", _add_box, _box),
+    "stage": ("run or continue one stage of one system", _add_stage, _stage),
+    "density": ("density of a stage from its energies", _add_density, _density),
+    "structure": ("g(r) and coordination numbers of lithium", _add_structure, _structure),
+    "motion": ("mean-square displacements and diffusion", _add_motion, _motion),
+    "figures": ("figures of one system", _add_figures, _figures),
+    "collect": ("the table of the sweep", _add_collect, _collect),
+    "sweep-figures": ("figures of the sweep", _add_sweep_figures, _sweep_figures),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the console command; returns its exit code (2 for a user's mistake, 1 for a failed run)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="eoli", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"eoli {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (text, add, run) in COMMANDS.items():
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        if name in words[:1]:
+            add(sub)
+    arguments = parser.parse_args(words)
+    try:
+        return int(arguments.run(arguments))
+    except EoliError as error:
+        print(f"eoli {arguments.command}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,221 @@
+"""The configuration of a study as a typed model: read, merged with its protocol, checked; one line for a mistake."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from eoli.errors import InputError
+from eoli.protocol import Protocol, Stage
+from eoli.validation import Strict, place, validate
+from eoli.yamlfile import YamlFile, read_yaml
+
+Mixing = Literal["gromos", "lorentz-berthelot", "lb-ions"]
+DEFAULT_SALT = "litfsi"
+DEFAULT_MIXING: Mixing = "gromos"
+DEFAULT_CHARGE_SCALE = 1.0
+
+
+class _OneOrMany:
+    """Marks a list for which a single value may stand; the schema says so too."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda value: value if isinstance(value, list | tuple) else [value], handler(source)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        many = handler(schema)
+        return {"anyOf": [many, many["items"]]}
+
+
+Many = _OneOrMany()
+Positive = Annotated[float, Field(gt=0)]
+
+
+class GromacsBuild(Strict):
+    """Which GROMACS runs."""
+
+    command: str = Field("gmx", min_length=1, description="name or path of the GROMACS program (`gmx`, `gmx_mpi`)")
+    launcher: str = Field("", description="put in front of mdrun alone, e.g. `srun` or `mpirun -np 4`")
+    modules: list[str] = Field(default_factory=list, description="loaded by `module load` before every call")
+
+
+class SweepBlock(Strict):
+    """One block of the sweep; every combination of its axes is a system. A single value may stand without a list."""
+
+    polymer: Annotated[list[str], Many, Field(min_length=1, description="polymers of `topologies/polymers`")]
+    salt: Annotated[list[str], Many] = Field([DEFAULT_SALT], min_length=1, description="salts, or `none`")
+    eo_li: Annotated[list[Positive], Many] = Field(
+        default_factory=list, description="ether oxygens for each lithium; left out where the salt is none"
+    )
+    temperature_K: Annotated[list[Positive], Many] = Field([298.15], min_length=1, description="temperatures, K")
+    replicate: Annotated[list[Annotated[int, Field(gt=0)]], Many] = Field(
+        [1], min_length=1, description="numbers of independent starts"
+    )
+    mixing: Annotated[list[Mixing], Many] = Field([DEFAULT_MIXING], min_length=1, description="mixing rules")
+    ion_charge_scale: Annotated[list[Annotated[float, Field(ge=0.5, le=1.0)]], Many] = Field(
+        [DEFAULT_CHARGE_SCALE], min_length=1, description="factor on all ion charges"
+    )
+    in_study: bool = Field(False, description="the study of record simulated this; otherwise it is our extension")
+
+
+class Box(Strict):
+    """The start box."""
+
+    chains: int = Field(25, gt=0, description="polymer chains in a box")
+    packing_density_g_cm3: float = Field(0.22, gt=0, le=1.0, description="density of the PACKMOL box")
+    tolerance_nm: float = Field(0.20, ge=0.15, le=0.4, description="smallest distance between molecules")
+    attempts: int = Field(5, gt=0, description="PACKMOL runs, each with a new seed and a larger box")
+
+
+class Run(Strict):
+    """How simulations are run; nothing here changes the physics."""
+
+    threads: int | Literal["auto"] = Field(
+        "auto", description="threads of one mdrun; auto shares the cores among the systems"
+    )
+    checkpoint_minutes: float = Field(5.0, gt=0, description="spacing of checkpoints")
+    reproducible: bool = Field(False, description="mdrun -reprod: the same trajectory bit for bit, a little slower")
+
+    @model_validator(mode="after")
+    def _threads_positive(self) -> Run:
+        if isinstance(self.threads, int) and self.threads < 1:
+            raise ValueError(f"threads {self.threads}; allowed: a number above 0, or auto")
+        return self
+
+
+class Analysis(Strict):
+    """Criteria of the analyses."""
+
+    stage: str = Field("production", description="stage whose trajectory is analysed")
+    rdf_range_nm: float = Field(1.5, gt=0.3, description="largest distance of g(r), cut at half the box")
+    rdf_bin_nm: float = Field(0.004, gt=0, le=0.05, description="bin of g(r)")
+    rdf_interval_ps: float = Field(1.0, gt=0, description="spacing of the frames that g(r) uses")
+    msd_interval_ps: float = Field(1.0, gt=0, description="spacing of the frames that the MSD uses")
+    diffusive_tolerance: float = Field(
+        0.1, gt=0, lt=0.5, description="motion is diffusive where the local exponent is within this of 1"
+    )
+
+
+class Config(Strict):
+    """A study."""
+
+    study: str = Field(min_length=1, description="name of the study, shown in the tables")
+    seed: int = Field(ge=0, description="all other seeds are derived from it and the system's name")
+    gmx: GromacsBuild = Field(default_factory=lambda: GromacsBuild.model_validate({}), description="the GROMACS build")
+    topologies: str = Field("topologies", description="folder of building blocks, relative to the workflow")
+    sweep: list[SweepBlock] = Field(min_length=1, description="the systems")
+    box: Box = Field(default_factory=lambda: Box.model_validate({}), description="the start box")
+    protocol: str = Field(description="protocol file, relative to the workflow")
+    stages: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="keys of single stages of the protocol, set here instead"
+    )
+    run: Run = Field(default_factory=lambda: Run.model_validate({}), description="how simulations are run")
+    analysis: Analysis = Field(
+        default_factory=lambda: Analysis.model_validate({}), description="criteria of the analyses"
+    )
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked configuration with its protocol; what all later modules read."""
+
+    config: Config
+    protocol: Protocol
+    base: Path
+    files: tuple[YamlFile, ...]
+
+    @property
+    def topologies(self) -> Path:
+        """Folder of building blocks."""
+        return self.base / self.config.topologies
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Stages that run, in their order."""
+        return self.protocol.active_stages
+
+    def stage(self, name: str) -> Stage:
+        """A stage by its name.
+
+        Raises InputError for a stage that the protocol does not have.
+        """
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise InputError(f"stage {name!r} is not in the protocol; allowed: {', '.join(s.name for s in self.stages)}")
+
+
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """`overlay` over `base`, mappings merged, all else replaced."""
+    merged = copy.deepcopy(dict(base))
+    for key, value in overlay.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else copy.deepcopy(value)
+    return merged
+
+
+def _protocol_with_overrides(config: Config, base: Path, files: Sequence[YamlFile]) -> Protocol:
+    file = read_yaml(base / config.protocol)
+    data = copy.deepcopy(file.data)
+    plain = validate(Protocol, data, [file])
+    names = [stage.name for stage in plain.stages]
+    for name, keys in config.stages.items():
+        if name not in names:
+            raise InputError(
+                f"{place(('stages', name), files)}: unknown stage; allowed: {', '.join(names)} (of {config.protocol})"
+            )
+        data["stages"][names.index(name)].update(keys)
+    if not config.stages:
+        return plain
+    return validate(Protocol, data, [_overrides_as_protocol(source, names) for source in files])
+
+
+def _overrides_as_protocol(source: YamlFile, names: list[str]) -> YamlFile:
+    """The lines of a file's overrides under the key paths of the protocol, so that a mistake is located in the file."""
+    lines = {
+        (keys[0], names.index(str(keys[1])), *keys[2:]): line
+        for keys, line in source.lines.items()
+        if len(keys) > 1 and keys[0] == "stages" and keys[1] in names
+    }
+    return YamlFile(source.path, source.data, lines)
+
+
+def make_study(data: Mapping[str, Any], files: Sequence[YamlFile], base: Path) -> Study:
+    """Check merged configuration data.
+
+    `files` are the files that it was merged from, in order, so that a mistake can be located; `base` is the folder
+    that relative paths start from. Raises InputError with one line.
+    """
+    config = validate(Config, dict(data), files)
+    protocol = _protocol_with_overrides(config, base, files)
+    study = Study(config, protocol, base, tuple(files))
+    if config.analysis.stage not in [stage.name for stage in study.stages if stage.is_dynamics]:
+        raise InputError(
+            f"{place(('analysis', 'stage'), files)}: {config.analysis.stage!r} is no stage of dynamics that runs; "
+            f"allowed: {', '.join(stage.name for stage in study.stages if stage.is_dynamics)}"
+        )
+    return study
+
+
+def load_study(paths: Sequence[Path], base: Path, overrides: Mapping[str, Any] | None = None) -> Study:
+    """Read, merge (later over earlier, `overrides` last) and check configuration files.
+
+    Raises InputError with one line that names file, key, value and what is allowed.
+    """
+    files = [read_yaml(path) for path in paths]
+    data: dict[str, Any] = {}
+    for file in files:
+        if not isinstance(file.data, dict):
+            raise InputError(f"{file.path}: not a mapping of keys; allowed: the keys of config/README.md")
+        data = merge(data, file.data)
+    data = merge(data, overrides or {})
+    return make_study(data, files, base)

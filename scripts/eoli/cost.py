@@ -1,0 +1,109 @@
+"""What a study costs before it starts: core-hours and disk, from sizes and a measured or assumed speed."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from eoli.chemistry import Library, library
+from eoli.config import Study
+from eoli.sweep import Size, System, size_of, systems_of
+
+# Site-steps per second and core: 2,675 sites at 50 ns/day with 2 fs on one core, the Debian build of GROMACS 2022.5
+# on an AMD EPYC. Replaced by what the runs of this study have measured.
+ASSUMED_SPEED = 0.77e6
+XTC_BYTES_PER_SITE = 3.9
+TRR_BYTES_PER_SITE = 24.0
+EDR_BYTES_PER_FRAME = 500.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Estimated cost of a system's simulations."""
+
+    core_hours: float
+    disk_gb: float
+    ns: float
+
+
+def measured_speed(results: Path) -> tuple[float, int]:
+    """(median site-steps per second and core, how many stages) of the runs in `results`; (0, 0) without any."""
+    speeds = []
+    for path in results.glob("*/*/provenance.json"):
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            stage, sites = data["stage"], int((path.parent / "md.gro").read_text().split("\n", 2)[1])
+            steps = stage["length_ns"] * 1e6 / stage["time_step_fs"]
+            if data["wall_seconds"] > 5:
+                speeds.append(sites * steps / data["wall_seconds"] / data["threads"])
+        except (OSError, ValueError, KeyError, TypeError, IndexError):
+            continue
+    return (statistics.median(speeds), len(speeds)) if speeds else (0.0, 0)
+
+
+def cost_of(size: Size, study: Study, speed: float) -> Cost:
+    """Estimated cost of one system at a speed in site-steps per second and core."""
+    seconds = size_bytes = ns = 0.0
+    for stage in study.stages:
+        if not stage.is_dynamics:
+            continue
+        assert stage.length_ns is not None and stage.frame_interval_ps and stage.energy_interval_ps
+        ps = stage.length_ns * 1000
+        ns += stage.length_ns
+        seconds += size.sites * stage.n_steps / speed
+        size_bytes += ps / stage.frame_interval_ps * size.sites * XTC_BYTES_PER_SITE
+        size_bytes += ps / stage.energy_interval_ps * EDR_BYTES_PER_FRAME
+        if stage.state_interval_ps:
+            size_bytes += ps / stage.state_interval_ps * size.sites * TRR_BYTES_PER_SITE
+    return Cost(seconds / 3600, size_bytes / 1e9, ns)
+
+
+def _line(system: System, size: Size, cost: Cost) -> str:
+    ratio = "-" if system.eo_li is None else f"{system.eo_li:.2f}"
+    origin = "Ma 2022" if system.in_study else "extension"
+    return (
+        f"{system.name:34s} {ratio:>7s} {system.cations:5d} {size.sites:7d} {cost.ns:8.4g} "
+        f"{cost.core_hours:10.3g} {cost.disk_gb:8.2g}  {origin}"
+    )
+
+
+def cost_lines(study: Study, results: Path = Path("results"), only: Iterable[str] | None = None) -> list[str]:
+    """Lines of a table: each system with its simulated EO:Li, size, length, core-hours and disk."""
+    blocks: Library = library(study.topologies)
+    wanted = None if only is None else set(only)
+    speed, stages = measured_speed(results)
+    said = f"measured in {stages} stages of this study" if stages else "assumed: one core with Debian's GROMACS 2022.5"
+    speed = speed or ASSUMED_SPEED
+    systems = [s for s in systems_of(study).values() if wanted is None or s.name in wanted]
+    lines = [f"study {study.config.study}, protocol {study.protocol.name}: {len(systems)} systems"]
+    lines.append(f"{'system':34s} {'EO:Li':>7s} {'Li':>5s} {'sites':>7s} {'ns':>8s} {'core-hours':>10s} {'GB':>8s}")
+    hours = gigabytes = 0.0
+    for system in systems:
+        size = size_of(system, blocks)
+        cost = cost_of(size, study, speed)
+        hours, gigabytes = hours + cost.core_hours, gigabytes + cost.disk_gb
+        lines.append(_line(system, size, cost))
+    lines.append(
+        f"in all about {hours:.3g} core-hours and {gigabytes:.2g} GB at {speed / 1e6:.2f} million site-steps/s/core"
+    )
+    lines.append(f"({said})")
+    return lines
+
+
+def check_gromacs(study: Study) -> str:
+    """Find the study's GROMACS and refuse it where it is too old for a stage.
+
+    Raises ToolError when there is none, InputError when it is too old.
+    """
+    from eoli import gmx
+    from eoli.protocol import OLDEST_GROMACS, OLDEST_GROMACS_FOR
+
+    found = gmx.inspect(study.config.gmx)
+    gmx.require(found, OLDEST_GROMACS, "this workflow")
+    for stage in study.stages:
+        if stage.barostat in OLDEST_GROMACS_FOR:
+            gmx.require(found, OLDEST_GROMACS_FOR[stage.barostat], f"stage {stage.name}: barostat {stage.barostat}")
+    return f"GROMACS {found.version_text}, {found.mpi}, {found.precision} precision, {found.simd}"

@@ -1,0 +1,29 @@
+"""The exceptions of EOLI: what a person did (exit code 2) and what a run did (exit code 1)."""
+
+
+class EoliError(Exception):
+    """Base of every error that EOLI raises on purpose; its text is one line for a person."""
+
+    exit_code = 1
+
+
+class InputError(EoliError, ValueError):
+    """A configuration, building block or argument is wrong; nothing was started."""
+
+    exit_code = 2
+
+
+class ForceFieldError(InputError):
+    """A building block or the force field lacks or contradicts something."""
+
+
+class ToolError(EoliError, RuntimeError):
+    """An external program (GROMACS, PACKMOL) is missing or failed."""
+
+
+class RunError(EoliError, RuntimeError):
+    """A simulation failed, is physically broken, or did not reach its end."""
+
+
+class DataError(EoliError, ValueError):
+    """A trajectory, energy file or table cannot be analysed."""

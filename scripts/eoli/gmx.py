@@ -1,0 +1,313 @@
+"""The only module that calls GROMACS: finding it, its tools through GromacsWrapper, mdrun as a watched process."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import importlib
+import io
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eoli.config import GromacsBuild
+from eoli.errors import InputError, RunError, ToolError
+
+Version = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Gromacs:
+    """An installed GROMACS, as it describes itself."""
+
+    build: GromacsBuild
+    program: Path
+    version: Version
+    version_text: str
+    mpi: str
+    precision: str
+    simd: str
+    data_prefix: Path
+
+    @property
+    def is_real_mpi(self) -> bool:
+        """Whether mdrun is started by an MPI launcher; thread-MPI options are not for such a build."""
+        return self.mpi.lower().startswith("mpi")
+
+    @property
+    def forcefields(self) -> Path:
+        """Folder of the installed force fields."""
+        own = os.environ.get("GMXDATA")
+        return (Path(own) if own else self.data_prefix / "share/gromacs") / "top"
+
+
+@functools.lru_cache(maxsize=4)
+def _shim(command: str, modules: tuple[str, ...]) -> Path:
+    """A folder with one program `gmx`, which loads the modules and becomes the command.
+
+    GromacsWrapper probes every gmx variant that it finds; here it finds exactly the one that was asked for.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="eoli-gmx-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    script = ["#!/bin/bash -l" if modules else "#!/bin/bash"]
+    script += [f"module load {shlex.quote(module)} >/dev/null || exit 127" for module in modules]
+    script += [f'exec {shlex.quote(command)} "$@"', ""]
+    program = folder / "gmx"
+    program.write_text("\n".join(script))
+    program.chmod(0o755)
+    return folder
+
+
+def program_of(build: GromacsBuild) -> Path:
+    """Path of a program that runs this build.
+
+    Raises ToolError when the command does not exist.
+    """
+    if build.modules:
+        return _shim(build.command, tuple(build.modules)) / "gmx"
+    found = shutil.which(build.command)
+    if found is None:
+        raise ToolError(
+            f"GROMACS: {build.command!r} is not on the PATH; install it (Debian: apt-get install gromacs), "
+            "or name another build with gmx.command or gmx.modules in the config"
+        )
+    return Path(found)
+
+
+def _field(text: str, key: str) -> str:
+    match = re.search(rf"^{re.escape(key)}:\s*(.*?)\s*$", text, re.MULTILINE)
+    return match[1] if match else ""
+
+
+def parse_version(text: str) -> Version:
+    """(2022, 5) of "2022.5-Debian_2022.5_2".
+
+    Raises ToolError when the text has no version.
+    """
+    match = re.search(r"(\d{4})(?:\.(\d+))?", text)
+    if match is None:
+        raise ToolError(f"GROMACS: cannot read a version from {text!r}")
+    return int(match[1]), int(match[2] or 0)
+
+
+@functools.lru_cache(maxsize=4)
+def _inspect(command: str, modules: tuple[str, ...], launcher: str) -> Gromacs:
+    build = GromacsBuild(command=command, modules=list(modules), launcher=launcher)
+    program = program_of(build)
+    try:
+        run = subprocess.run(
+            [str(program), "--version"],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=120,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToolError(f"GROMACS: {command} --version failed: {error}") from error
+    text = run.stdout
+    version = _field(text, "GROMACS version")
+    if run.returncode != 0 or not version:
+        reason = (run.stderr.strip().splitlines() or ["no output"])[-1]
+        raise ToolError(f"GROMACS: {command} --version failed with exit code {run.returncode}: {reason}")
+    return Gromacs(
+        build=build,
+        program=program,
+        version=parse_version(version),
+        version_text=version,
+        mpi=_field(text, "MPI library"),
+        precision=_field(text, "Precision"),
+        simd=_field(text, "SIMD instructions"),
+        data_prefix=Path(_field(text, "Data prefix")),
+    )
+
+
+def inspect(build: GromacsBuild) -> Gromacs:
+    """Find a build and read its version, MPI kind and folders from its own output.
+
+    Raises ToolError when it cannot be run.
+    """
+    return _inspect(build.command, tuple(build.modules), build.launcher)
+
+
+def require(gromacs: Gromacs, oldest: Version, what: str) -> None:
+    """Refuse a GROMACS that is too old for something.
+
+    Raises InputError.
+    """
+    if gromacs.version < oldest:
+        raise InputError(
+            f"{what} needs GROMACS {oldest[0]}.{oldest[1]} or newer; {gromacs.build.command} is {gromacs.version_text}"
+        )
+
+
+_BLOCK = re.compile(
+    r"(?:Fatal error|Error in user input|Inconsistency in user input|Internal error \(bug\)|Software inconsistency error"
+    r"|System I/O error|File input/output error|Invalid command-line options|Feature not implemented)[^\n]*:?\n(?P<text>.+?)"
+    r"\n\s*(?:For more information|\n)",
+    re.DOTALL,
+)
+_WARNING = re.compile(r"WARNING \d+[^\n]*:\n(?P<text>(?:  [^\n]*\n)+)")
+
+
+def fatal_message(text: str) -> str:
+    """What GROMACS gives as the cause, in one line; its warnings where these were the cause; else its last line."""
+    match = _BLOCK.search(text)
+    cause = " ".join(match["text"].split()) if match else ""
+    if not match or "Too many warnings" in cause:
+        warnings = [" ".join(found["text"].split()) for found in _WARNING.finditer(text)]
+        if warnings:
+            return "; ".join(warnings)
+    if cause:
+        return cause
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no output"
+
+
+@functools.lru_cache(maxsize=4)
+def _wrapper(program: Path) -> types.ModuleType:
+    """GromacsWrapper bound to one program; its import prints notes and probes the PATH, so both are led past."""
+    folder = _shim(str(program), ())
+    os.environ["GMXBIN"] = str(folder)
+    path = os.environ["PATH"]
+    os.environ["PATH"] = f"{folder}{os.pathsep}{path}"
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            return importlib.import_module("gromacs.tools")
+    finally:
+        os.environ["PATH"] = path
+
+
+def _tool(gromacs: Gromacs, name: str) -> Callable[..., Any]:
+    tools = _wrapper(gromacs.program)
+    registry: Mapping[str, Any] = tools.registry
+    if name not in registry:
+        raise ToolError(f"GROMACS: {gromacs.build.command} has no tool {name}")
+    return registry[name]()  # type: ignore[no-any-return]
+
+
+def run_tool(gromacs: Gromacs, name: str, log: Path, *, answers: Sequence[str] = (), **options: Any) -> list[str]:
+    """Run a gmx tool other than mdrun; its output goes to `log`, its cause of failure into the error.
+
+    Paths must be absolute: GromacsWrapper has no working directory. Returns the command line. Raises RunError.
+    """
+    flags: list[str] = []
+    for key, value in options.items():
+        flags += [f"-{key}"] if value is True else [f"-no{key}"] if value is False else [f"-{key}", str(value)]
+    command = [str(gromacs.build.command), name, *flags]
+    plain = {key: str(value) if isinstance(value, Path) else value for key, value in options.items()}
+    folder = _shim(str(gromacs.program), ())
+    path = os.environ["PATH"]
+    os.environ["PATH"] = f"{folder}{os.pathsep}{path}"
+    tool = _tool(gromacs, name.capitalize())
+    from gromacs.exceptions import GromacsError
+
+    try:
+        if answers:
+            plain["input"] = tuple(answers)
+        code, out, err = tool(stdout=False, stderr=False, **plain)
+    except GromacsError as error:
+        code, out, err = 1, "", str(error)
+    finally:
+        os.environ["PATH"] = path
+    text = f"{out or ''}{err or ''}"
+    with log.open("a", encoding="utf-8", errors="replace") as stream:
+        stream.write(f"$ {shlex.join(command)}\n{text}\n")
+    if code != 0:
+        raise RunError(f"gmx {name}: {fatal_message(text)}; log: {log}")
+    return command
+
+
+def grompp(
+    gromacs: Gromacs, mdp: Path, structure: Path, topology: Path, tpr: Path, log: Path, state: Path | None
+) -> list[str]:
+    """Make a run input. A warning of grompp is an error here: nothing is waved through.
+
+    Raises RunError with the warning or the cause.
+    """
+    options: dict[str, Any] = {
+        "f": mdp.resolve(),
+        "c": structure.resolve(),
+        "p": topology.resolve(),
+        "o": tpr.resolve(),
+        "po": tpr.with_suffix(".mdout.mdp").resolve(),
+    }
+    if state is not None:
+        options["t"] = state.resolve()
+    return run_tool(gromacs, "grompp", log, **options)
+
+
+def mdrun_command(
+    gromacs: Gromacs, *, threads: int, checkpoint_minutes: float, max_hours: float | None, reproducible: bool, name: str
+) -> list[str]:
+    """Command line of mdrun for a run folder; the same for a start and for a continuation."""
+    command = [*shlex.split(gromacs.build.launcher), str(gromacs.program), "mdrun", "-deffnm", name]
+    command += ["-cpi", f"{name}.cpt", "-cpt", f"{checkpoint_minutes:g}", "-ntomp", str(threads)]
+    if not gromacs.is_real_mpi:
+        command += ["-ntmpi", "1"]
+    if max_hours is not None:
+        command += ["-maxh", f"{max_hours:.4f}"]
+    if reproducible:
+        command.append("-reprod")
+    return command
+
+
+class Mdrun:
+    """A running mdrun: started in its folder, output appended to a log, signals passed on."""
+
+    def __init__(self, command: Sequence[str], folder: Path, log: Path, threads: int, keep_open: int) -> None:
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads), "GMX_MAXBACKUP": "-1"}
+        self._log = log.open("a", encoding="utf-8")
+        self._log.write(f"$ {shlex.join(command)}\n")
+        self._log.flush()
+        self._start = self._log.tell()
+        self._path = log
+        try:
+            # the lock's descriptor goes along: an orphaned mdrun keeps its folder locked
+            self.process = subprocess.Popen(
+                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT,
+                env=environment, pass_fds=(keep_open,),
+            )  # fmt: skip
+        except OSError as error:
+            self._log.close()
+            raise ToolError(f"mdrun could not be started: {error}") from error
+
+    def output(self) -> str:
+        """What this mdrun has printed so far."""
+        with self._path.open(encoding="utf-8", errors="replace") as stream:
+            stream.seek(self._start)
+            return stream.read()
+
+    def wait(self, every_s: float, report: Callable[[], None]) -> int:
+        """Wait for the end, calling `report` now and then; SIGTERM and SIGINT reach mdrun, which writes a checkpoint.
+
+        Returns the exit code, negative for a signal.
+        """
+        previous = {}
+
+        def forward(number: int, _frame: object) -> None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(signal.SIGTERM if number == signal.SIGINT else number)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            previous[number] = signal.signal(number, forward)
+        try:
+            while True:
+                try:
+                    return self.process.wait(timeout=every_s)
+                except subprocess.TimeoutExpired:
+                    report()
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            self._log.close()

@@ -1,0 +1,224 @@
+"""A protocol: the ordered stages of a simulation, as data, and which combinations GROMACS can integrate."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from eoli.validation import Strict
+
+Ensemble = Literal["minimisation", "NVT", "NPT"]
+Integrator = Literal["steep", "md", "md-vv", "sd"]
+Thermostat = Literal["none", "v-rescale", "nose-hoover"]
+Barostat = Literal["none", "c-rescale", "parrinello-rahman"]
+
+OLDEST_GROMACS = (2020, 0)
+OLDEST_GROMACS_FOR = {"c-rescale": (2021, 0)}
+
+
+class Stage(Strict):
+    """One stage: an energy minimisation or a piece of dynamics.
+
+    Only the keys that fit the ensemble may be given; `temperature_K` is the system's unless set here.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,30}$", description="name of the stage, of its rule and its folder")
+    enabled: bool = Field(True, description="false leaves the stage out")
+    ensemble: Ensemble = Field(description="minimisation, NVT or NPT")
+    integrator: Integrator = Field(description="steep for minimisation; md, md-vv or sd for dynamics")
+    max_steps: int | None = Field(None, gt=0, description="minimisation: most steps")
+    force_tolerance_kJ_mol_nm: float | None = Field(
+        None, gt=0, description="minimisation: largest force at which it is done"
+    )
+    time_step_fs: float | None = Field(None, gt=0, le=5, description="time step of the dynamics")
+    length_ns: float | None = Field(None, gt=0, description="length of the dynamics")
+    thermostat: Thermostat = Field("none", description="temperature coupling; sd brings its own")
+    tau_t_ps: float | None = Field(None, gt=0, description="time constant of the thermostat")
+    temperature_K: float | None = Field(None, gt=0, description="temperature of this stage, if not the system's")
+    barostat: Barostat = Field("none", description="pressure coupling, isotropic")
+    tau_p_ps: float | None = Field(None, gt=0, description="time constant of the barostat")
+    pressure_bar: float | None = Field(None, description="reference pressure")
+    compressibility_per_bar: float = Field(4.5e-5, gt=0, description="compressibility that the barostat assumes")
+    generate_velocities: bool = Field(False, description="draw velocities from the Maxwell distribution")
+    start: Literal["last-frame", "mean-volume-frame"] = Field(
+        "last-frame",
+        description="frame of the stage before: its last, or the one whose volume is nearest the equilibrated mean",
+    )
+    frame_interval_ps: float | None = Field(None, gt=0, description="spacing of the trajectory (XTC)")
+    state_interval_ps: float | None = Field(
+        None, gt=0, description="spacing of full-precision positions and velocities (TRR)"
+    )
+    energy_interval_ps: float | None = Field(None, gt=0, description="spacing of the energies")
+
+    @property
+    def is_dynamics(self) -> bool:
+        """Whether the stage has a time axis."""
+        return self.ensemble != "minimisation"
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of dynamics.
+
+        Raises ValueError for a minimisation.
+        """
+        if self.length_ns is None or self.time_step_fs is None:
+            raise ValueError(f"stage {self.name} has no length")
+        return round(self.length_ns * 1e6 / self.time_step_fs)
+
+    @property
+    def published(self) -> tuple[str, ...]:
+        """Names of the files that the finished stage publishes."""
+        names = ["md.gro", "md.tpr", "md.edr", "md.log", "state.trr", "verdict.json"]
+        if self.is_dynamics:
+            names.append("md.xtc")
+        if self.state_interval_ps is not None:
+            names.append("md.trr")
+        return tuple(names)
+
+    def steps_in(self, interval_ps: float) -> int:
+        """Steps of one output interval."""
+        if self.time_step_fs is None:
+            raise ValueError(f"stage {self.name} has no time step")
+        return round(interval_ps * 1e3 / self.time_step_fs)
+
+    @model_validator(mode="after")
+    def _keys_fit_ensemble(self) -> Self:
+        dynamics = {
+            "time_step_fs", "length_ns", "frame_interval_ps", "energy_interval_ps",
+        }  # fmt: skip
+        minimisation = {"max_steps", "force_tolerance_kJ_mol_nm"}
+        needed, barred = (dynamics, minimisation) if self.is_dynamics else (minimisation, dynamics)
+        for key in sorted(needed):
+            if getattr(self, key) is None:
+                raise ValueError(f"stage {self.name}: {key} is missing; a stage in {self.ensemble} needs it")
+        for key in sorted(barred | (set() if self.is_dynamics else {"state_interval_ps"})):
+            if getattr(self, key) is not None:
+                raise ValueError(f"stage {self.name}: {key} has no meaning in a {self.ensemble} stage; leave it out")
+        if (self.integrator == "steep") == self.is_dynamics:
+            allowed = "md, md-vv, sd" if self.is_dynamics else "steep"
+            raise ValueError(
+                f"stage {self.name}: integrator {self.integrator} does not fit {self.ensemble}; allowed: {allowed}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _intervals_are_whole(self) -> Self:
+        if not self.is_dynamics:
+            return self
+        for key in ("frame_interval_ps", "state_interval_ps", "energy_interval_ps"):
+            interval = getattr(self, key)
+            if interval is None:
+                continue
+            steps = interval * 1e3 / float(self.time_step_fs or 1)
+            if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
+                raise ValueError(
+                    f"stage {self.name}: {key} {interval} is no whole number of steps of {self.time_step_fs} fs"
+                )
+        assert self.length_ns is not None and self.time_step_fs is not None
+        exact = self.length_ns * 1e6 / self.time_step_fs
+        if abs(exact - round(exact)) > 1e-6 * exact:
+            raise ValueError(f"stage {self.name}: length_ns {self.length_ns} is no whole number of steps")
+        assert self.frame_interval_ps is not None
+        if self.n_steps < self.steps_in(self.frame_interval_ps):
+            raise ValueError(f"stage {self.name}: length_ns {self.length_ns} is shorter than one frame_interval_ps")
+        return self
+
+    @model_validator(mode="after")
+    def _coupling_is_legal(self) -> Self:
+        if not self.is_dynamics:
+            if self.thermostat != "none" or self.barostat != "none" or self.generate_velocities:
+                raise ValueError(f"stage {self.name}: a minimisation has no thermostat, barostat or velocities")
+            return self
+        if (self.ensemble == "NPT") != (self.barostat != "none"):
+            raise ValueError(
+                f"stage {self.name}: ensemble {self.ensemble} does not fit barostat {self.barostat}; "
+                "allowed: NPT with c-rescale or parrinello-rahman, NVT with none"
+            )
+        if (self.integrator == "sd") != (self.thermostat == "none"):
+            raise ValueError(
+                f"stage {self.name}: integrator {self.integrator} does not fit thermostat {self.thermostat}; "
+                "allowed: sd with none (it is its own thermostat), md and md-vv with v-rescale or nose-hoover"
+            )
+        if self.thermostat != "none" and self.tau_t_ps is None:
+            raise ValueError(f"stage {self.name}: tau_t_ps is missing; a thermostat needs it")
+        if self.integrator == "sd" and self.tau_t_ps is None:
+            raise ValueError(f"stage {self.name}: tau_t_ps is missing; sd reads it as its inverse friction")
+        if self.barostat != "none" and (self.tau_p_ps is None or self.pressure_bar is None):
+            raise ValueError(f"stage {self.name}: tau_p_ps or pressure_bar is missing; a barostat needs both")
+        if (self.integrator, self.thermostat, self.barostat) == ("md-vv", "nose-hoover", "parrinello-rahman"):
+            raise ValueError(
+                f"stage {self.name}: md-vv with nose-hoover and parrinello-rahman is not allowed: GROMACS accepts it and "
+                "silently keeps the box frozen; allowed: md + nose-hoover + parrinello-rahman, "
+                "md-vv + v-rescale + parrinello-rahman, md-vv + nose-hoover + c-rescale"
+            )
+        if self.barostat == "parrinello-rahman" and self.generate_velocities:
+            raise ValueError(
+                f"stage {self.name}: parrinello-rahman with generate_velocities is not allowed (the box oscillates "
+                "from an unequilibrated start); allowed: c-rescale, or velocities of the stage before"
+            )
+        if (
+            self.thermostat == "nose-hoover"
+            and self.barostat == "parrinello-rahman"
+            and float(self.tau_p_ps or 0) < 2 * float(self.tau_t_ps or 0)
+        ):
+            raise ValueError(
+                f"stage {self.name}: tau_p_ps {self.tau_p_ps} is below twice tau_t_ps {self.tau_t_ps}; the two "
+                "oscillators couple; allowed: tau_p_ps >= 2 tau_t_ps"
+            )
+        if self.start == "mean-volume-frame" and self.generate_velocities:
+            raise ValueError(f"stage {self.name}: mean-volume-frame keeps its velocities; drop generate_velocities")
+        return self
+
+
+class Protocol(Strict):
+    """A protocol: what all stages share, and the stages in their order."""
+
+    name: str
+    description: str
+    cutoff_nm: float = Field(gt=0, description="cut-off of Lennard-Jones and of the direct Coulomb sum")
+    fourier_spacing_nm: float = Field(0.12, gt=0, description="grid of particle mesh Ewald")
+    dispersion_correction: bool = Field(True, description="long-range correction of energy and pressure")
+    constraints: Literal["none", "h-bonds", "all-bonds"] = Field(
+        "all-bonds", description="constrained bonds, the same in every stage"
+    )
+    stages: list[Stage] = Field(min_length=1)
+
+    @property
+    def active_stages(self) -> tuple[Stage, ...]:
+        """Stages that are not switched off."""
+        return tuple(stage for stage in self.stages if stage.enabled)
+
+    @model_validator(mode="after")
+    def _stages_follow(self) -> Self:
+        names = [stage.name for stage in self.stages]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise ValueError(f"stage {name} stands twice; names are unique")
+        if not self.active_stages:
+            raise ValueError("no stage is enabled")
+        has_velocities, before = False, None
+        for stage in self.active_stages:
+            if stage.is_dynamics and not has_velocities and not stage.generate_velocities:
+                raise ValueError(
+                    f"stage {stage.name}: no stage before it has velocities; set generate_velocities: true"
+                )
+            if stage.start == "mean-volume-frame" and (
+                before is None or before.ensemble != "NPT" or before.state_interval_ps is None
+            ):
+                raise ValueError(
+                    f"stage {stage.name}: mean-volume-frame needs an NPT stage with state_interval_ps right before it"
+                )
+            has_velocities = stage.is_dynamics
+            before = stage
+        return self
+
+    @model_validator(mode="after")
+    def _time_step_fits_constraints(self) -> Self:
+        for stage in self.active_stages:
+            if stage.is_dynamics and self.constraints != "all-bonds" and float(stage.time_step_fs or 0) > 1:
+                raise ValueError(
+                    f"stage {stage.name}: time_step_fs {stage.time_step_fs} is not allowed with constraints "
+                    f"{self.constraints}: a united-atom model has hardly any X-H bonds; allowed: up to 1 fs, or all-bonds"
+                )
+        return self

@@ -1,0 +1,64 @@
+"""What a result was made with: versions, commit, host, hashes, commands."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from eoli.files import sha256
+
+PACKAGES = (
+    "eoli",
+    "snakemake",
+    "gromacswrapper",
+    "MDAnalysis",
+    "packmol",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pymbar",
+    "pyedr",
+)
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        run = subprocess.run(
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=False, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return run.stdout.strip() if run.returncode == 0 else None
+
+
+def package_versions() -> dict[str, str]:
+    """Installed versions of the packages that touch results."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def provenance(inputs: Sequence[Path], commands: Sequence[Sequence[str]], **more: Any) -> Mapping[str, Any]:
+    """A record for JSON: software, host, SHA-256 of the inputs, exact commands, and what the caller adds."""
+    status = _git("status", "--porcelain", "--untracked-files=no")
+    return {
+        "software": {"python": platform.python_version(), **package_versions()},
+        "git": {"commit": _git("rev-parse", "HEAD"), "modified": bool(status) if status is not None else None},
+        "host": socket.gethostname(),
+        "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "inputs_sha256": {str(path): sha256(path) for path in inputs if path.is_file()},
+        "commands": [list(command) for command in commands],
+        "called_as": sys.argv,
+        **more,
+    }

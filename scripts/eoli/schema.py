@@ -1,0 +1,69 @@
+"""The configuration's JSON schema and table of keys, generated from the models."""
+
+from __future__ import annotations
+
+import json
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from eoli.config import Analysis, Box, Config, GromacsBuild, Run, SweepBlock
+from eoli.protocol import Protocol, Stage
+
+_TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
+    ("Top level", "", Config),
+    ("`sweep`: a list of blocks", "sweep[].", SweepBlock),
+    ("`box`", "box.", Box),
+    ("`run`", "run.", Run),
+    ("`analysis`", "analysis.", Analysis),
+    ("`gmx`", "gmx.", GromacsBuild),
+    ("Protocol files", "", Protocol),
+    ("Stages of a protocol file, and of `stages` in a configuration", "stages[].", Stage),
+)
+
+
+def json_schema(model: type[BaseModel] = Config) -> str:
+    """JSON schema of a model, for editors and for checks outside EOLI."""
+    schema = model.model_json_schema()
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2) + "\n"
+
+
+def _type(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(arguments[0])
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in arguments)
+    if origin in (Union, UnionType):
+        return " or ".join(_type(a) for a in arguments if a is not type(None))
+    if origin is list:
+        return f"list of {_type(arguments[0])}"
+    if origin is dict:
+        return "mapping"
+    names = {float: "number", int: "whole number", str: "text", bool: "true or false"}
+    return names.get(annotation, "mapping")
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if value is None or value is PydanticUndefined or isinstance(value, BaseModel) or value in ([], {}, ""):
+        return "-"
+    if isinstance(value, list):
+        return ", ".join(f"`{v}`" for v in value)
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def markdown() -> str:
+    """Tables of all keys with type, default and meaning."""
+    parts = []
+    for title, prefix, model in _TABLES:
+        rows = [f"### {title}", "", "| key | type | default | meaning |", "| --- | --- | --- | --- |"]
+        for name, field in model.model_fields.items():
+            kind = _type(field.annotation)
+            rows.append(f"| `{prefix}{name}` | {kind} | {_default(field)} | {field.description or ''} |")
+        parts.append("\n".join(rows))
+    return "\n\n".join(parts) + "\n"

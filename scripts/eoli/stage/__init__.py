@@ -1,0 +1,1 @@
+"""One stage of one system: locked, fingerprinted, run or continued, judged, published."""

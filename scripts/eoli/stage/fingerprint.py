@@ -1,0 +1,49 @@
+"""What a run folder is bound to: its physics without its length."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from eoli.files import sha256
+
+LENGTH_KEYS = frozenset({"nsteps"})
+OUTPUT_KEYS = frozenset({"nstlog"})
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Hashes of everything that decides a trajectory, and the length that it was asked for."""
+
+    mdp: str
+    start: str
+    topology: str
+    precision: str
+
+    def differences(self, other: Fingerprint) -> list[str]:
+        """Names of what differs."""
+        return [
+            name for name in ("mdp", "start", "topology", "precision") if getattr(self, name) != getattr(other, name)
+        ]
+
+
+def _topology_text(folder: Path) -> bytes:
+    """All topology files of a folder without comments and spacing, so that a comment changes nothing."""
+    parts = []
+    for path in sorted([*folder.glob("*.itp"), *folder.glob("*.top")]):
+        body = [" ".join(line.split(";", 1)[0].split()) for line in path.read_text(encoding="utf-8").splitlines()]
+        parts.append(path.name + "\n" + "\n".join(line for line in body if line))
+    return "\n".join(parts).encode()
+
+
+def make_fingerprint(options: Mapping[str, str], start: list[Path], topology: Path, precision: str) -> Fingerprint:
+    """Fingerprint of a run: normalised options without length, start coordinates, topology folder, precision."""
+    physics = "\n".join(f"{key}={options[key]}" for key in sorted(options) if key not in LENGTH_KEYS | OUTPUT_KEYS)
+    return Fingerprint(
+        mdp=hashlib.sha256(physics.encode()).hexdigest(),
+        start=hashlib.sha256("".join(sha256(path) for path in start).encode()).hexdigest(),
+        topology=hashlib.sha256(_topology_text(topology)).hexdigest(),
+        precision=precision,
+    )

@@ -1,0 +1,217 @@
+"""Verdicts: is what a stage left physically sound, and is it equilibrated?"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eoli.energies import densities, read_energies
+from eoli.protocol import Stage
+from eoli.stage.states import read_positions
+from eoli.statistics import UNKNOWN, equilibrated_mean, linear_drift
+from eoli.topology.description import SystemDescription
+
+TEMPERATURE_BROKEN = 0.10
+TEMPERATURE_OFF = 0.02
+FORCE_BROKEN = 1e5
+BOND_BROKEN = 0.10
+BONDS_CROSS_NM = 0.08
+DRIFT_SIGMA = 3.0
+DENSITY_DRIFT = 0.005
+
+
+@dataclass
+class Verdict:
+    """What a gate found: `broken` stops the system, `warnings` reach the summary."""
+
+    stage: str
+    values: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        """`broken`, `warn` or `pass`."""
+        return "broken" if self.broken else "warn" if self.warnings else "pass"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The verdict for JSON."""
+        return {"status": self.status, **asdict(self)}
+
+
+def segment_distances(
+    starts_a: npt.NDArray[np.float64], ends_a: npt.NDArray[np.float64], starts_b: npt.NDArray[np.float64],
+    ends_b: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:  # fmt: skip
+    """Smallest distances between pairs of line segments, shapes (n, 3), result (n,).
+
+    Clamped closest-point method: Ericson, Real-Time Collision Detection (2005), section 5.1.9.
+    """
+    d1, d2, r = ends_a - starts_a, ends_b - starts_b, starts_a - starts_b
+    a, e = np.einsum("ij,ij->i", d1, d1), np.einsum("ij,ij->i", d2, d2)
+    f, c, b = np.einsum("ij,ij->i", d2, r), np.einsum("ij,ij->i", d1, r), np.einsum("ij,ij->i", d1, d2)
+    denominator = a * e - b * b
+    safe = np.where(denominator > 1e-12, denominator, 1.0)
+    s = np.where(denominator > 1e-12, np.clip((b * f - c * e) / safe, 0, 1), 0.0)
+    t = (b * s + f) / e
+    s = np.where(t < 0, np.clip(-c / a, 0, 1), np.where(t > 1, np.clip((b - c) / a, 0, 1), s))
+    t = np.clip(t, 0, 1)
+    return np.asarray(np.linalg.norm(starts_a + s[:, None] * d1 - starts_b - t[:, None] * d2, axis=1))
+
+
+def bond_geometry(
+    positions: npt.NDArray[np.float64], box: npt.NDArray[np.float64], description: SystemDescription
+) -> tuple[float, float]:
+    """(largest relative deviation of a bond from its reference, smallest distance between unconnected bonds in nm).
+
+    Two bonds of different chains that nearly meet have been pulled through each other. Positions in nm, rectangular
+    box vectors in nm.
+    """
+    from MDAnalysis.lib.distances import self_capped_distance
+
+    bonds, lengths = description.bonds(), description.bond_lengths_nm()
+    if not len(bonds):
+        return 0.0, float("inf")
+    edges = np.diag(box)
+    start = positions[bonds[:, 0]]
+    vector = positions[bonds[:, 1]] - start
+    vector -= edges * np.round(vector / edges)
+    strain = float(np.max(np.abs(np.linalg.norm(vector, axis=1) / lengths - 1)))
+    middle = (start + vector / 2).astype(np.float32)
+    pairs = self_capped_distance(
+        middle, 0.25, box=np.array([*edges, 90, 90, 90], dtype=np.float32), return_distances=False
+    )
+    first, second = bonds[pairs[:, 0]], bonds[pairs[:, 1]]
+    shared = (first[:, :, None] == second[:, None, :]).any(axis=(1, 2))
+    pairs = pairs[~shared]
+    if not len(pairs):
+        return strain, float("inf")
+    i, j = pairs.T
+    shift = middle[j].astype(np.float64) - middle[i]
+    shift -= edges * np.round(shift / edges)
+    half_i, half_j = vector[i] / 2, vector[j] / 2
+    return strain, float(segment_distances(-half_i, half_i, shift - half_j, shift + half_j).min())
+
+
+def lincs_warnings(text: str) -> int:
+    """How many LINCS warnings a log holds."""
+    return len(re.findall(r"LINCS WARNING|lincs warning", text))
+
+
+def largest_force(log_text: str) -> float | None:
+    """Largest force (kJ/mol/nm) at the end of a minimisation, as its log gives it."""
+    found = re.findall(r"Maximum force\s*=\s*([0-9.eE+-]+|nan|inf)", log_text)
+    return float(found[-1]) if found else None
+
+
+def judge(
+    stage: Stage, temperature_K: float, folder: Path, description: SystemDescription, cutoff_nm: float
+) -> Verdict:
+    """Judge a finished stage from its files in `folder` (md.edr, md.log, state.trr)."""
+    verdict = Verdict(stage.name)
+    energies = read_energies(folder / "md.edr")
+    text = (folder / "md.log").read_text(encoding="utf-8", errors="replace")
+    for name, values in energies.items():
+        if not np.isfinite(values).all():
+            verdict.broken.append(f"the energy term {name} is not finite")
+    positions, box = read_positions(folder / "state.trr")
+    if not np.isfinite(positions).all():
+        verdict.broken.append("the last positions are not finite")
+    if verdict.broken:
+        return verdict
+    _judge_geometry(verdict, positions, box, description, cutoff_nm)
+    if stage.is_dynamics:
+        _judge_dynamics(verdict, stage, temperature_K, energies, text, description)
+    else:
+        _judge_minimum(verdict, stage, energies, text)
+    return verdict
+
+
+def _judge_geometry(
+    verdict: Verdict, positions: npt.NDArray[np.float64], box: npt.NDArray[np.float64], description: SystemDescription,
+    cutoff_nm: float,
+) -> None:  # fmt: skip
+    strain, gap = bond_geometry(positions, box, description)
+    edge = float(np.diag(box).min())
+    verdict.values |= {
+        "largest_bond_strain": strain,
+        "smallest_bond_gap_nm": gap if np.isfinite(gap) else None,
+        "box_nm": edge,
+    }
+    if strain > BOND_BROKEN:
+        verdict.broken.append(f"a bond is stretched by {strain:.0%}; allowed: {BOND_BROKEN:.0%}")
+    if gap < BONDS_CROSS_NM:
+        verdict.broken.append(f"two bonds come within {gap:.3f} nm: one chain runs through another")
+    if edge < 2 * cutoff_nm:
+        verdict.broken.append(f"the box of {edge:.3f} nm is smaller than twice the cut-off of {cutoff_nm:g} nm")
+
+
+def _judge_minimum(verdict: Verdict, stage: Stage, energies: dict[str, npt.NDArray[np.float64]], text: str) -> None:
+    force = largest_force(text)
+    verdict.values |= {"largest_force_kJ_mol_nm": force, "potential_kJ_mol": float(energies["Potential"][-1])}
+    if force is None:
+        verdict.broken.append("the log names no largest force")
+    elif not np.isfinite(force) or force > FORCE_BROKEN:
+        verdict.broken.append(f"the largest force is {force:.3g} kJ/mol/nm after minimisation")
+    elif stage.force_tolerance_kJ_mol_nm is not None and force > stage.force_tolerance_kJ_mol_nm:
+        verdict.warnings.append(
+            f"{stage.name}: largest force {force:.0f} kJ/mol/nm, above the tolerance of "
+            f"{stage.force_tolerance_kJ_mol_nm:g}"
+        )
+
+
+def _judge_dynamics(
+    verdict: Verdict, stage: Stage, temperature_K: float, energies: dict[str, npt.NDArray[np.float64]], text: str,
+    description: SystemDescription,
+) -> None:  # fmt: skip
+    warnings = lincs_warnings(text)
+    temperature = equilibrated_mean(energies["Temperature"])
+    time_ps = energies["Time"]
+    verdict.values |= {
+        "lincs_warnings": warnings,
+        "temperature_K": temperature.value,
+        "temperature_error_K": temperature.standard_error,
+        "reference_temperature_K": temperature_K,
+    }
+    if warnings:
+        verdict.broken.append(f"{warnings} LINCS warnings")
+    off = abs(temperature.value - temperature_K) / temperature_K
+    if off > TEMPERATURE_BROKEN:
+        verdict.broken.append(f"mean temperature {temperature.value:.1f} K instead of {temperature_K:g} K")
+    elif off > TEMPERATURE_OFF:
+        verdict.warnings.append(
+            f"{stage.name}: mean temperature {temperature.value:.1f} K, asked for {temperature_K:g} K"
+        )
+    potential = equilibrated_mean(energies["Potential"])
+    verdict.values |= {"potential_kJ_mol": potential.value, "potential_error_kJ_mol": potential.standard_error}
+    if stage.ensemble != "NPT":
+        return
+    volume = energies["Volume"]
+    series = densities(energies, description.mass_g_mol)
+    density = equilibrated_mean(series)
+    since = density.first_equilibrated_index
+    kept_ps = float(time_ps[-1] - time_ps[since])
+    drift = linear_drift(time_ps[since:], series[since:]) if len(series) - since >= 4 else UNKNOWN
+    verdict.values |= {
+        "density_g_cm3": density.value,
+        "density_error_g_cm3": density.standard_error,
+        "density_drift_g_cm3_per_ps": drift.value,
+        "density_drift_error_g_cm3_per_ps": drift.error,
+        "equilibrated_from_ps": float(time_ps[since]),
+        "volume_range_nm3": float(np.ptp(volume)),
+    }
+    if float(np.ptp(volume)) <= 1e-6 * float(volume.mean()):
+        verdict.broken.append("the volume did not change: the barostat is without effect")
+    if drift.value is None or drift.error is None:
+        verdict.warnings.append(f"{stage.name}: too short to judge the drift of the density")
+        return
+    change = drift.value * kept_ps
+    if abs(change) > DENSITY_DRIFT * density.value and abs(drift.value) > DRIFT_SIGMA * drift.error:
+        verdict.warnings.append(
+            f"{stage.name}: not yet equilibrated, density drifts by {change:+.4f} g/cm3 over the last {kept_ps:.4g} ps"
+        )

@@ -1,0 +1,130 @@
+"""Means, drifts and errors of correlated series."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eoli.errors import DataError
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its standard error; both None where the data do not determine them."""
+
+    value: float | None
+    error: float | None
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Mean of the equilibrated part of a series, with its standard error and the number of independent samples."""
+
+    value: float
+    standard_error: float
+    n_effective: float
+    first_equilibrated_index: int
+
+
+UNKNOWN = Estimate(None, None)
+
+
+def _timeseries() -> Any:
+    # pymbar advertises an optional package through the log on its first import.
+    logging.getLogger("pymbar").setLevel(logging.ERROR)
+    from pymbar import timeseries
+
+    return timeseries
+
+
+def _series(series: npt.ArrayLike, least: int) -> Floats:
+    values = np.asarray(series, dtype=np.float64)
+    if values.ndim != 1 or len(values) < least:
+        raise DataError(f"a series of {values.size} values; at least {least} are needed")
+    if not np.isfinite(values).all():
+        raise DataError(f"the series has {np.count_nonzero(~np.isfinite(values))} values that are not finite")
+    return values
+
+
+def _is_constant(values: Floats) -> bool:
+    # The variance of equal numbers is not exactly zero in floating point.
+    return bool(np.ptp(values) <= 1e-12 * max(1.0, float(np.abs(values).max())))
+
+
+def inefficiency(series: npt.ArrayLike) -> float:
+    """Statistical inefficiency g >= 1: a series of n values has n/g independent ones.
+
+    Chodera et al., J. Chem. Theory Comput. 3, 26 (2007). A constant series gives 1. Raises DataError for fewer than
+    two values or one that is not finite.
+    """
+    values = _series(series, 2)
+    if _is_constant(values):
+        return 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return float(max(1.0, _timeseries().statistical_inefficiency(values, fast=len(values) > 10_000)))
+
+
+def equilibrated_mean(series: npt.ArrayLike) -> Mean:
+    """Mean of a series, shape (n,), after the start that maximises the number of independent samples.
+
+    Chodera, J. Chem. Theory Comput. 12, 1799 (2016), doi 10.1021/acs.jctc.5b00784; about 100 starts are tried,
+    and at least the second half of the series is kept. The standard error is that of the mean of n/g samples. A
+    constant series has error 0. Raises DataError for fewer than two values or one that is not finite.
+    """
+    values = _series(series, 2)
+    if _is_constant(values):
+        return Mean(float(values.mean()), 0.0, float(len(values)), 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found, _, _ = _timeseries().detect_equilibration(values, fast=True, nskip=max(1, len(values) // 100))
+    # A start near the end leaves too little to judge its own correlation.
+    start = min(int(found), (len(values) - 1) // 2)
+    kept = values[start:]
+    n_effective = len(kept) / inefficiency(kept)
+    error = float(kept.std(ddof=1) / np.sqrt(n_effective))
+    return Mean(float(kept.mean()), error, float(n_effective), start)
+
+
+def linear_drift(time: npt.ArrayLike, series: npt.ArrayLike) -> Estimate:
+    """Slope of a series against time, in units of series per time; both of shape (n,), time increasing.
+
+    The error is that of the straight line with the variance of its residuals multiplied by their statistical
+    inefficiency, because neighbouring residuals are not independent. Raises DataError for fewer than four values.
+    """
+    x, y = _series(time, 4), _series(series, 4)
+    if len(x) != len(y) or not np.ptp(x) > 0:
+        raise DataError("a drift needs as many times as values, and times that differ")
+    centred = x - x.mean()
+    slope = float(centred @ y / (centred @ centred))
+    residuals = y - y.mean() - slope * centred
+    variance = float(residuals @ residuals) / (len(x) - 2) * inefficiency(residuals)
+    return Estimate(slope, float(np.sqrt(variance / (centred @ centred))))
+
+
+def standard_error(samples: npt.ArrayLike) -> float:
+    """Standard error of the mean of independent samples (replicas, blocks), shape (n,); NaN for fewer than two."""
+    values = np.asarray(samples, dtype=np.float64)
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
+
+
+def jackknife_error(estimate: Callable[[Floats], float], samples: Floats) -> float:
+    """Standard error of `estimate(mean of samples)` by leaving out one of the independent samples at a time.
+
+    `samples` has shape (n, ...); the estimate takes a mean of shape (...). NaN for fewer than two samples. Efron,
+    Stein, Ann. Stat. 9, 586 (1981).
+    """
+    n = len(samples)
+    if n < 2:
+        return float("nan")
+    total = samples.sum(axis=0)
+    left_out = np.array([estimate((total - sample) / (n - 1)) for sample in samples])
+    return float(np.sqrt((n - 1) * left_out.var()))

@@ -1,0 +1,1 @@
+"""From building blocks to a GROMACS topology: installed force field, molecules, pair tables, files."""

@@ -1,0 +1,155 @@
+"""Composition to files: forcefield.itp, one .itp a molecule, system.top and system.json."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from eoli.chemistry import NO_SALT, Library
+from eoli.errors import ForceFieldError
+from eoli.files import write_text
+from eoli.topology.description import MoleculeCount, SystemDescription, to_json
+from eoli.topology.gromos import Gromos54A7, PairKey, pair_key
+from eoli.topology.molecule import Molecule, Term, build_chain, build_ion
+from eoli.topology.pairs import PairTables, make_pair_tables, sigma_epsilon
+
+ATOMIC_NUMBER = {"H": 1, "Li": 3, "B": 5, "C": 6, "N": 7, "O": 8, "F": 9, "Na": 11, "P": 15, "S": 16, "Cl": 17}
+
+
+def describe(
+    polymer: str, chains: int, salt: str, cations: int, mixing: str, ion_charge_scale: float, blocks: Library,
+    forcefield: Gromos54A7,
+) -> SystemDescription:  # fmt: skip
+    """The molecules of a system: `chains` of the polymer and `cations` pairs of the salt.
+
+    Raises ForceFieldError where a term is not resolved or the box is not neutral.
+    """
+    molecules = [MoleculeCount(build_chain(blocks.polymer(polymer), blocks, forcefield), chains)]
+    if salt != NO_SALT and cations:
+        entry = blocks.salt(salt)
+        for name in (entry.cation, entry.anion):
+            molecules.append(MoleculeCount(build_ion(blocks.ion(name), ion_charge_scale, blocks, forcefield), cations))
+    charge = sum(entry.molecule.charge * entry.count for entry in molecules)
+    if abs(charge) > 1e-4:
+        raise ForceFieldError(f"{polymer} with {salt}: the box has a charge of {charge:+.4f} e; allowed: 0")
+    return SystemDescription(tuple(molecules), mixing, ion_charge_scale, forcefield.sha256)
+
+
+def tables_for(description: SystemDescription, blocks: Library, forcefield: Gromos54A7) -> PairTables:
+    """Pair tables of all types that the system uses."""
+    types: list[str] = []
+    fourteen: set[PairKey] = set()
+    for entry in description.molecules:
+        sites = entry.molecule.sites
+        types += [site.type for site in sites]
+        fourteen |= {
+            pair_key(sites[term.sites[0]].type, sites[term.sites[1]].type)
+            for term in entry.molecule.pairs14
+            if term.function == 1
+        }
+    return make_pair_tables(types, fourteen, description.mixing, blocks, forcefield)
+
+
+def _g(value: float) -> str:
+    return f"{value:.10g}"
+
+
+def forcefield_text(tables: PairTables, mixing: str, blocks: Library, forcefield: Gromos54A7) -> str:
+    """forcefield.itp: [ defaults ], types and pairs."""
+    first, second = ("C6", "C12") if tables.combination_rule == 1 else ("sigma", "epsilon")
+    lines = [
+        f"; Mixing rule: {mixing}. Numbers of types and pairs: {first}, {second}.",
+        "; GROMOS 54A7 was made for a twin-range cut-off with a reaction field; here it runs with a single cut-off and PME.",
+        "[ defaults ]",
+        "; nbfunc  comb-rule  gen-pairs  fudgeLJ  fudgeQQ",
+        f"1 {tables.combination_rule} no 1.0 1.0",
+        "",
+        "[ atomtypes ]",
+        f"; name  at.num  mass  charge  ptype  {first}  {second}",
+    ]
+    for name, (v, w) in tables.types.items():
+        own = blocks.atom_types.get(name)
+        number = ATOMIC_NUMBER[own.element] if own is not None else forcefield.atomic_numbers[name]
+        source = own.source if own is not None else "gromos54a7"
+        lines.append(f"{name} {number} {_g(blocks.mass(name))} 0.0 A {_g(v)} {_g(w)} ; {source}")
+    if tables.pairs:
+        lines += ["", "[ nonbond_params ]", f"; i  j  func  {first}  {second}"]
+        lines += [f"{a} {b} 1 {_g(v)} {_g(w)} ; {tables.origin[a, b]}" for (a, b), (v, w) in tables.pairs.items()]
+    if tables.pairs14:
+        lines += ["", "[ pairtypes ]", f"; i  j  func  {first}  {second}"]
+        lines += [f"{a} {b} 1 {_g(v)} {_g(w)}" for (a, b), (v, w) in tables.pairs14.items()]
+    return "\n".join(lines) + "\n"
+
+
+def check_tables(tables: PairTables) -> None:
+    """Compare the numbers with [ defaults ]: C6 and C12 read as sigma and epsilon do not fail, they give nonsense.
+
+    Raises ForceFieldError when a type with Lennard-Jones is outside what its combination rule can hold.
+    """
+    for name, (v, w) in tables.types.items():
+        if v == 0 and w == 0:
+            continue
+        sigma, epsilon = sigma_epsilon((v, w), name) if tables.combination_rule == 1 else (v, w)
+        if not (0.1 <= sigma <= 0.8 and 1e-4 <= epsilon <= 10):
+            raise ForceFieldError(
+                f"type {name}: sigma {sigma:.4g} nm and epsilon {epsilon:.4g} kJ/mol under combination rule "
+                f"{tables.combination_rule}; allowed: 0.1 to 0.8 nm and 1e-4 to 10 kJ/mol"
+            )
+
+
+def _term_line(term: Term, combination_rule: int) -> str:
+    sites = " ".join(str(site + 1) for site in term.sites)
+    numbers = list(term.parameters)
+    if term.function == 2 and len(term.sites) == 2 and len(numbers) == 5 and combination_rule == 2:
+        numbers[3:] = sigma_epsilon((numbers[3], numbers[4]), f"1-4 pair {sites}")
+    # GROMACS wants the multiplicity of a periodic torsion as a whole number.
+    shown = [_g(x) for x in numbers]
+    return f"{sites} {term.function} {' '.join(shown)} ; {term.label}, {term.source}".replace("  ", " ")
+
+
+def molecule_text(molecule: Molecule, combination_rule: int) -> str:
+    """The .itp of a molecule type."""
+    lines = ["[ moleculetype ]", "; name  nrexcl", f"{molecule.name} 3", "", "[ atoms ]"]
+    lines.append("; nr  type  resnr  residue  atom  cgnr  charge  mass")
+    lines += [
+        f"{n} {s.type} {s.residue_number} {s.residue} {s.name} {n} {_g(s.charge)} {_g(s.mass)} ; {s.source}"
+        for n, s in enumerate(molecule.sites, start=1)
+    ]
+    sections = {
+        "bonds": molecule.bonds,
+        "pairs": molecule.pairs14,
+        "angles": molecule.angles,
+        "dihedrals": (*molecule.dihedrals, *molecule.impropers),
+    }
+    for name, terms in sections.items():
+        if terms:
+            lines += ["", f"[ {name} ]", *(_term_line(term, combination_rule) for term in terms)]
+    return "\n".join(lines) + "\n"
+
+
+def top_text(description: SystemDescription, title: str) -> str:
+    """system.top: includes and counts."""
+    lines = ['#include "forcefield.itp"']
+    lines += [f'#include "{entry.molecule.name}.itp"' for entry in description.molecules]
+    lines += ["", "[ system ]", title, "", "[ molecules ]"]
+    lines += [f"{entry.molecule.name} {entry.count}" for entry in description.molecules]
+    return "\n".join(lines) + "\n"
+
+
+def write_topology(
+    description: SystemDescription, title: str, folder: Path, blocks: Library, forcefield: Gromos54A7
+) -> dict[str, str]:
+    """Write all files of a topology; nothing is written when anything is unresolved.
+
+    Returns the SHA-256 of each file by its name.
+    """
+    tables = tables_for(description, blocks, forcefield)
+    check_tables(tables)
+    texts = {"forcefield.itp": forcefield_text(tables, description.mixing, blocks, forcefield)}
+    for entry in description.molecules:
+        texts[f"{entry.molecule.name}.itp"] = molecule_text(entry.molecule, tables.combination_rule)
+    texts["system.top"] = top_text(description, title)
+    texts["system.json"] = to_json(description)
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}

@@ -1,0 +1,291 @@
+"""Molecules from building blocks: sites, bonds, angles, torsions, impropers and 1-4 pairs, each with its source."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from eoli.chemistry import BondedEntry, BondedTable, Chain, Ion, Library
+from eoli.errors import ForceFieldError
+from eoli.topology.gromos import Gromos54A7
+
+
+@dataclass(frozen=True)
+class Site:
+    """One particle. Charge in e, mass in g/mol."""
+
+    name: str
+    type: str
+    charge: float
+    mass: float
+    residue: str
+    residue_number: int
+    bonded_class: str
+    role: str | None
+    block: str | None
+    source: str
+
+
+@dataclass(frozen=True)
+class Term:
+    """A bonded term: 0-based sites, GROMACS function, numbers in GROMACS units."""
+
+    sites: tuple[int, ...]
+    function: int
+    parameters: tuple[float, ...]
+    label: str
+    source: str
+    trans: bool = False
+
+
+@dataclass(frozen=True)
+class Molecule:
+    """A molecule type with all its terms; `formal_charge` is that of the unscaled ion."""
+
+    name: str
+    kind: str
+    formal_charge: int
+    sites: tuple[Site, ...]
+    bonds: tuple[Term, ...]
+    angles: tuple[Term, ...]
+    dihedrals: tuple[Term, ...]
+    impropers: tuple[Term, ...]
+    pairs14: tuple[Term, ...] = field(default=())
+
+    @property
+    def charge(self) -> float:
+        """Sum of the simulated charges, e."""
+        return sum(site.charge for site in self.sites)
+
+    @property
+    def mass(self) -> float:
+        """Mass, g/mol."""
+        return sum(site.mass for site in self.sites)
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """Sites and bonds of a molecule, before its terms are looked up."""
+
+    where: str
+    sites: tuple[Site, ...]
+    bonds: tuple[tuple[int, int], ...]
+
+    def neighbours(self) -> list[list[int]]:
+        lists: list[list[int]] = [[] for _ in self.sites]
+        for i, j in self.bonds:
+            lists[i].append(j)
+            lists[j].append(i)
+        return [sorted(entry) for entry in lists]
+
+    def classes(self, sites: Sequence[int]) -> tuple[str, ...]:
+        return tuple(self.sites[i].bonded_class for i in sites)
+
+    def shown(self, sites: Sequence[int]) -> str:
+        named = (f"{self.sites[i].residue}{self.sites[i].residue_number}:{self.sites[i].name}" for i in sites)
+        return f"{self.where}, {'-'.join(named)} (classes {'-'.join(self.classes(sites))})"
+
+
+def _lookup(entries: Sequence[BondedEntry], classes: tuple[str, ...]) -> BondedEntry | None:
+    return next((e for e in entries if e.classes in (classes, classes[::-1])), None)
+
+
+def _terms(
+    graph: _Graph, sites: tuple[int, ...], entry: BondedEntry, function: int, forcefield: Gromos54A7
+) -> list[Term]:
+    rows = [forcefield.macro(entry.macro)] if entry.macro is not None else [tuple(row) for row in entry.rows]
+    if not rows:
+        raise ForceFieldError(f"{graph.shown(sites)}: the entry {entry.classes} has neither macro nor parameters")
+    return [Term(sites, function, row, entry.macro or "own", entry.source, entry.trans) for row in rows]
+
+
+def _all_terms(
+    what: str, graph: _Graph, tuples: Sequence[tuple[int, ...]], entries: Sequence[BondedEntry], function: int,
+    forcefield: Gromos54A7,
+) -> tuple[Term, ...]:  # fmt: skip
+    terms: list[Term] = []
+    for sites in tuples:
+        entry = _lookup(entries, graph.classes(sites))
+        if entry is None:
+            raise ForceFieldError(f"{graph.shown(sites)}: no {what} for these classes")
+        terms += _terms(graph, sites, entry, function, forcefield)
+    return tuple(terms)
+
+
+def _torsions(graph: _Graph, neighbours: list[list[int]]) -> list[list[tuple[int, int, int, int]]]:
+    """For each bond with neighbours on both sides, all quadruples around it."""
+    return [
+        quads
+        for j, k in graph.bonds
+        if (quads := [(i, j, k, m) for i in neighbours[j] if i != k for m in neighbours[k] if m not in (i, j)])
+    ]
+
+
+def _dihedral_terms(
+    graph: _Graph, neighbours: list[list[int]], table: BondedTable, forcefield: Gromos54A7
+) -> tuple[Term, ...]:
+    groups = _torsions(graph, neighbours)
+    if table.dihedral_convention == "all":
+        every = [quad for group in groups for quad in group]
+        return _all_terms("dihedral", graph, every, table.dihedrals, table.functions.dihedrals, forcefield)
+    terms: list[Term] = []
+    for group in groups:
+        matches = [(q, e) for q in group if (e := _lookup(table.dihedrals, graph.classes(q))) is not None]
+        if len(matches) != 1:
+            found = "no dihedral" if not matches else f"{len(matches)} dihedrals"
+            raise ForceFieldError(f"{graph.shown(group[0])}: {found} around this bond; allowed: exactly one")
+        quad, entry = matches[0]
+        terms += _terms(graph, quad, entry, table.functions.dihedrals, forcefield)
+    return tuple(terms)
+
+
+def _improper_terms(
+    graph: _Graph, neighbours: list[list[int]], table: BondedTable, forcefield: Gromos54A7
+) -> tuple[Term, ...]:
+    terms: list[Term] = []
+    for centre, around in enumerate(neighbours):
+        entries = [e for e in table.impropers if e.classes[0] == graph.sites[centre].bonded_class]
+        if not entries:
+            continue
+        for entry in entries:
+            by_class: dict[str, list[int]] = defaultdict(list)
+            for site in around:
+                by_class[graph.sites[site].bonded_class].append(site)
+            if sorted(entry.classes[1:]) == sorted(graph.classes(around)):
+                sites = (centre, *(by_class[c].pop(0) for c in entry.classes[1:]))
+                terms += _terms(graph, sites, entry, table.functions.impropers, forcefield)
+                break
+        else:
+            raise ForceFieldError(f"{graph.shown([centre, *around])}: no improper keeps this centre planar")
+    return tuple(terms)
+
+
+def _pairs14(neighbours: list[list[int]]) -> list[tuple[int, int]]:
+    """Pairs whose shortest path has exactly three bonds."""
+    pairs = []
+    for start in range(len(neighbours)):
+        distance = {start: 0}
+        front = [start]
+        for step in (1, 2, 3):
+            front = [n for site in front for n in neighbours[site] if distance.setdefault(n, step) == step]
+        pairs += [(start, site) for site, d in sorted(distance.items()) if d == 3 and site > start]
+    return pairs
+
+
+def _assemble(
+    name: str, kind: str, charge: int, graph: _Graph, table: BondedTable, forcefield: Gromos54A7,
+    types: Callable[[str], tuple[float, float]],
+) -> Molecule:  # fmt: skip
+    neighbours = graph.neighbours()
+    angles = [
+        (around[a], centre, around[b])
+        for centre, around in enumerate(neighbours)
+        for a in range(len(around))
+        for b in range(a + 1, len(around))
+    ]
+    one_four, functions = table.one_four, table.functions
+    pairs = []
+    for i, j in _pairs14(neighbours):
+        if one_four.function == 1:
+            pairs.append(Term((i, j), 1, (), "pair table", "gromos54a7"))
+            continue
+        (c6_i, c12_i), (c6_j, c12_j) = types(graph.sites[i].type), types(graph.sites[j].type)
+        numbers = (
+            one_four.fudge_qq,
+            graph.sites[i].charge,
+            graph.sites[j].charge,
+            one_four.fudge_lj * (c6_i * c6_j) ** 0.5,
+            one_four.fudge_lj * (c12_i * c12_j) ** 0.5,
+        )
+        pairs.append(Term((i, j), 2, numbers, "own", graph.sites[i].source))
+    return Molecule(
+        name=name,
+        kind=kind,
+        formal_charge=charge,
+        sites=graph.sites,
+        bonds=_all_terms("bond", graph, graph.bonds, table.bonds, functions.bonds, forcefield),
+        angles=_all_terms("angle", graph, angles, table.angles, functions.angles, forcefield),
+        dihedrals=_dihedral_terms(graph, neighbours, table, forcefield),
+        impropers=_improper_terms(graph, neighbours, table, forcefield),
+        pairs14=tuple(pairs),
+    )
+
+
+def _lj(blocks: Library, forcefield: Gromos54A7) -> Callable[[str], tuple[float, float]]:
+    def types(name: str) -> tuple[float, float]:
+        own = blocks.atom_types.get(name)
+        return (own.c6, own.c12) if own is not None else forcefield.types[name]
+
+    return types
+
+
+def _mass(blocks: Library, forcefield: Gromos54A7, type_name: str, where: str) -> float:
+    if type_name not in blocks.atom_types:
+        if type_name not in forcefield.types or type_name not in forcefield.masses:
+            raise ForceFieldError(f"{where}: type {type_name!r} is neither in gromos54a7.ff nor in atomtypes.yaml")
+        if abs(forcefield.masses[type_name] - blocks.mass(type_name)) > 1e-3:
+            raise ForceFieldError(
+                f"{where}: masses.yaml gives {blocks.mass(type_name)} for {type_name}, "
+                f"the installed force field {forcefield.masses[type_name]}"
+            )
+    return blocks.mass(type_name)
+
+
+def build_chain(chain: Chain, blocks: Library, forcefield: Gromos54A7) -> Molecule:
+    """A polymer chain with all its terms.
+
+    Raises ForceFieldError, naming unit and atoms, where a type, bond, angle, torsion or improper is not resolved.
+    """
+    sites: list[Site] = []
+    bonds: list[tuple[int, int]] = []
+    tail: int | None = None
+    for number, unit in enumerate(chain.units, start=1):
+        offset = len(sites)
+        index = {atom.name: offset + k for k, atom in enumerate(unit.atoms)}
+        where = f"units/{unit.unit}.yaml"
+        sites += [
+            Site(
+                atom.name, atom.type, atom.charge, _mass(blocks, forcefield, atom.type, f"{where}, atom {atom.name}"),
+                unit.residue, number, atom.bonded_class, atom.role, unit.block, atom.source,
+            )
+            for atom in unit.atoms
+        ]  # fmt: skip
+        if tail is not None and unit.head is not None:
+            bonds.append((tail, index[unit.head]))
+        bonds += [(index[a], index[b]) for a, b in unit.bonds]
+        tail = index[unit.tail] if unit.tail is not None else None
+    polymer = chain.polymer
+    molecule = _assemble(
+        polymer.molecule, "polymer", 0, _Graph(f"polymers/{polymer.polymer}.yaml", tuple(sites), tuple(bonds)),
+        blocks.bonded, forcefield, _lj(blocks, forcefield),
+    )  # fmt: skip
+    if abs(molecule.charge) > 1e-6:
+        raise ForceFieldError(
+            f"polymers/{polymer.polymer}.yaml: the chain has a charge of {molecule.charge:+.4f} e; allowed: 0 "
+            f"(units: {', '.join(sorted({f'{unit.unit} {unit.charge:+g}' for unit in chain.units}))})"
+        )
+    return molecule
+
+
+def build_ion(ion: Ion, charge_scale: float, blocks: Library, forcefield: Gromos54A7) -> Molecule:
+    """An ion with all its terms; `charge_scale` multiplies every charge, those of the 1-4 pairs too.
+
+    Raises ForceFieldError where a type or term is not resolved.
+    """
+    where = f"ions/{ion.ion}.yaml"
+    sites = tuple(
+        Site(
+            atom.name, atom.type, atom.charge * charge_scale,
+            _mass(blocks, forcefield, atom.type, f"{where}, atom {atom.name}"),
+            ion.molecule[:4], 1, atom.bonded_class, atom.role, None, atom.source,
+        )
+        for atom in ion.atoms
+    )  # fmt: skip
+    index = {atom.name: k for k, atom in enumerate(ion.atoms)}
+    graph = _Graph(where, sites, tuple((index[a], index[b]) for a, b in ion.bonds))
+    if ion.bonded is None and ion.bonds:
+        raise ForceFieldError(f"{where}: has bonds but no bonded terms")
+    table = ion.bonded or blocks.bonded
+    kind = "cation" if ion.charge > 0 else "anion"
+    return _assemble(ion.molecule, kind, ion.charge, graph, table, forcefield, _lj(blocks, forcefield))

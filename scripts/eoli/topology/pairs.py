@@ -1,0 +1,133 @@
+"""Pair tables of a system for the three mixing rules, derived from the installed force field."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from eoli.chemistry import LennardJonesType, Library
+from eoli.errors import ForceFieldError
+from eoli.topology.gromos import C6C12, Gromos54A7, PairKey, pair_key
+
+
+@dataclass(frozen=True)
+class PairTables:
+    """Non-bonded parameters as they go into the topology.
+
+    With `combination_rule` 1 the two numbers of a type or pair are C6 and C12 (kJ mol-1 nm6, kJ mol-1 nm12), with 2
+    they are sigma (nm) and epsilon (kJ/mol). `pairs` holds what is written out; `origin` says where each comes from.
+    """
+
+    combination_rule: int
+    types: dict[str, tuple[float, float]]
+    pairs: dict[PairKey, tuple[float, float]]
+    pairs14: dict[PairKey, tuple[float, float]]
+    origin: dict[PairKey, str]
+
+
+def sigma_epsilon(c6_c12: C6C12, what: str) -> tuple[float, float]:
+    """(sigma nm, epsilon kJ/mol) of (C6, C12); a pair without Lennard-Jones gives (0, 0).
+
+    Raises ForceFieldError when only one of the two is zero, for then no sigma and epsilon exist.
+    """
+    c6, c12 = c6_c12
+    if c6 == 0 and c12 == 0:
+        return 0.0, 0.0
+    if c6 <= 0 or c12 <= 0:
+        raise ForceFieldError(f"{what}: C6 = {c6:g} and C12 = {c12:g} have no sigma and epsilon")
+    return (c12 / c6) ** (1 / 6), c6 * c6 / (4 * c12)
+
+
+def _selected_sqrt_c12(like: LennardJonesType, partner: str) -> float:
+    for value, partners in like.sqrt_c12_like.items():
+        if isinstance(partners, list) and partner in partners:
+            return float(value)
+    default = like.sqrt_c12_like.get("default")
+    if not isinstance(default, float | int):
+        raise ForceFieldError(f"atomtypes.yaml: sqrt_c12_like of the type like {like.like} lacks its default")
+    return float(default)
+
+
+class _GromosRule:
+    """The pair parameters under the GROMOS rule, by type names; C6 and C12."""
+
+    def __init__(self, blocks: Library, forcefield: Gromos54A7) -> None:
+        self.blocks, self.forcefield = blocks, forcefield
+
+    def type(self, name: str) -> C6C12:
+        own = self.blocks.atom_types.get(name)
+        if own is not None:
+            return own.c6, own.c12
+        if name not in self.forcefield.types:
+            raise ForceFieldError(f"type {name!r} is neither in gromos54a7.ff nor in atomtypes.yaml")
+        return self.forcefield.types[name]
+
+    def is_gromos(self, name: str) -> bool:
+        own = self.blocks.atom_types.get(name)
+        return own is None or own.like is not None
+
+    def _geometric(self, a: str, b: str) -> C6C12:
+        (c6_a, c12_a), (c6_b, c12_b) = self.type(a), self.type(b)
+        return math.sqrt(c6_a * c6_b), math.sqrt(c12_a * c12_b)
+
+    def pair(self, a: str, b: str) -> tuple[C6C12, str]:
+        if a == b:
+            return self.type(a), "type"
+        if not (self.is_gromos(a) and self.is_gromos(b)):
+            return self._geometric(a, b), "geometric"
+        derived = [name for name in (a, b) if name in self.blocks.atom_types]
+        if not derived:
+            if pair_key(a, b) not in self.forcefield.pairs:
+                raise ForceFieldError(f"{self.forcefield.folder}/ffnonbonded.itp: no pair {a} {b}")
+            return self.forcefield.pairs[pair_key(a, b)], "54A7 matrix"
+        if len(derived) == 2:
+            return self._geometric(a, b), "geometric"
+        own, partner = derived[0], b if derived[0] == a else a
+        entry = self.blocks.atom_types[own]
+        assert entry.like is not None and entry.sqrt_c12 is not None
+        like = entry.like
+        row = self.type(like) if like == partner else self.forcefield.pairs[pair_key(like, partner)]
+        c6 = row[0] * math.sqrt(entry.c6 / self.type(like)[0])
+        c12 = row[1] / _selected_sqrt_c12(entry, partner) * entry.sqrt_c12
+        return (c6, c12), f"54A7 row of {like}"
+
+    def pair14(self, a: str, b: str) -> C6C12:
+        names = [self.blocks.atom_types[n].like or n if n in self.blocks.atom_types else n for n in (a, b)]
+        key = pair_key(*names)
+        if key not in self.forcefield.pairs14:
+            raise ForceFieldError(f"1-4 pair {a} {b}: no pairtype {key[0]} {key[1]} in gromos54a7.ff")
+        return self.forcefield.pairs14[key]
+
+
+def make_pair_tables(
+    types: list[str], pairs14: set[PairKey], mixing: str, blocks: Library, forcefield: Gromos54A7
+) -> PairTables:
+    """Tables for the types of a system.
+
+    `gromos`: the 54A7 matrix among polymer types, geometric with the ions (native to CL&P and Aqvist), every pair
+    written out. `lorentz-berthelot`: sigma arithmetic, epsilon geometric for every pair, as the study states.
+    `lb-ions`: the 54A7 matrix among polymer types, Lorentz-Berthelot where an ion takes part. 1-4 pairs are those of
+    54A7 under every rule.
+    """
+    rule = _GromosRule(blocks, forcefield)
+    names = sorted(set(types))
+    keys = [(a, b) for k, a in enumerate(names) for b in names[k + 1 :]]
+    fourteen = {key: rule.pair14(*key) for key in sorted(pairs14)}
+    if mixing == "gromos":
+        found = {key: rule.pair(*key) for key in keys}
+        return PairTables(
+            combination_rule=1,
+            types={name: rule.type(name) for name in names},
+            pairs={key: numbers for key, (numbers, _) in found.items()},
+            pairs14=fourteen,
+            origin={key: origin for key, (_, origin) in found.items()},
+        )
+    converted = {name: sigma_epsilon(rule.type(name), name) for name in names}
+    kept = [key for key in keys if mixing == "lb-ions" and all(rule.is_gromos(name) for name in key)]
+    return PairTables(
+        combination_rule=2,
+        types=converted,
+        pairs={key: sigma_epsilon(rule.pair(*key)[0], f"pair {key[0]} {key[1]}") for key in kept},
+        pairs14={key: sigma_epsilon(numbers, f"1-4 pair {key[0]} {key[1]}") for key, numbers in fourteen.items()},
+        origin={key: rule.pair(*key)[1] for key in kept},
+    )

@@ -1,0 +1,84 @@
+"""One-line messages for data that does not fit its pydantic model."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from eoli.errors import InputError
+from eoli.yamlfile import KeyPath, YamlFile
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """Base of all models: unknown keys are errors, instances do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Union, UnionType, list, tuple, dict) or get_args(annotation):
+        return [model for argument in get_args(annotation) for model in _models_in(argument)]
+    return []
+
+
+def _model_at(model: type[BaseModel], keys: KeyPath) -> type[BaseModel] | None:
+    """The model that holds the last of `keys`."""
+    current: type[BaseModel] = model
+    pending: list[type[BaseModel]] = []
+    for key in keys[:-1]:
+        if isinstance(key, str) and key in current.model_fields:
+            pending = _models_in(current.model_fields[key].annotation)
+        if pending:
+            current = pending[0]
+    return current
+
+
+def place(keys: KeyPath, files: Sequence[YamlFile]) -> str:
+    """`file:line: key.path` of the last file that sets the key, as a person would look for it."""
+    shown = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
+    best = max(reversed(files), key=lambda file: file.depth_of(keys), default=None)
+    if best is None:
+        return shown
+    line = best.line_of(keys)
+    return f"{best.path}:{line}: {shown}" if line else f"{best.path}: {shown}"
+
+
+def _explain(error: Any, keys: KeyPath, model: type[BaseModel]) -> str:
+    value = error.get("input")
+    if error["type"] == "extra_forbidden":
+        holder = _model_at(model, keys)
+        known = sorted(holder.model_fields) if holder else []
+        near = difflib.get_close_matches(str(keys[-1]), known, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        return f"unknown key{hint}; allowed: {', '.join(known)}"
+    if error["type"] == "missing":
+        return "is missing; it has no default"
+    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    if isinstance(value, dict | list | tuple):
+        return message
+    return f"{value!r} is not allowed: {message}"
+
+
+def validate(model: type[Model], data: Any, files: Sequence[YamlFile]) -> Model:
+    """Build `model` from `data`.
+
+    Raises InputError with one line that names file, key, value and what is allowed.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as failure:
+        first = failure.errors()[0]
+        keys: KeyPath = tuple(k for k in first["loc"] if not (isinstance(k, str) and k.startswith("function-")))
+        where = place(keys, files) if keys else str(files[-1].path if files else Path("config"))
+        more = failure.error_count() - 1
+        tail = f" (and {more} more)" if more else ""
+        raise InputError(f"{where}: {_explain(first, keys, model)}{tail}") from None

@@ -1,0 +1,171 @@
+"""What the Snakefile asks: systems, flags of commands, file names. Light imports only, for every job parses it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eoli.chemistry import NO_SALT
+from eoli.config import Study, make_study
+from eoli.errors import InputError
+from eoli.sweep import System, seed_for, systems_of
+from eoli.yamlfile import read_yaml
+
+RULES = frozenset({"all", "topology", "box", "density", "structure", "motion", "figures", "collect", "sweep_figures"})
+
+
+def flags(values: Mapping[str, Any]) -> str:
+    """`--key value` words for a shell; True gives a bare flag, False its negation, None nothing."""
+    words: list[str] = []
+    for key, value in values.items():
+        flag = f"--{key.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        elif value is not None:
+            words += [flag, f"{value:.10g}" if isinstance(value, float) else str(value)]
+    return shlex.join(words)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study and its systems, as the rules need them."""
+
+    study: Study
+    systems: dict[str, System]
+    config_flags: str
+
+    def topology_flags(self, system: str) -> str:
+        """Composition and force field of a system."""
+        s = self.systems[system]
+        return flags(
+            {
+                "polymer": s.polymer,
+                "chains": s.chains,
+                "salt": s.salt,
+                "cations": s.cations,
+                "mixing": s.mixing,
+                "ion_charge_scale": s.ion_charge_scale,
+            }
+        )
+
+    def box_flags(self, system: str) -> str:
+        """Packing of a system."""
+        box = self.study.config.box
+        return flags(
+            {
+                "seed": seed_for(self.study.config.seed, system, "box"),
+                "density_g_cm3": box.packing_density_g_cm3,
+                "tolerance_nm": box.tolerance_nm,
+                "attempts": box.attempts,
+            }
+        )
+
+    def stage_flags(self, stage: str, system: str) -> str:
+        """Physics of a stage: what the protocol says, the system's temperature, the seed."""
+        protocol, entry = self.study.protocol, self.study.stage(stage)
+        own = entry.model_dump(exclude_defaults=True, exclude={"enabled"})
+        return flags(
+            {
+                **own,
+                "system_temperature_K": self.systems[system].temperature_K,
+                "seed": seed_for(self.study.config.seed, system, stage),
+                "cutoff_nm": protocol.cutoff_nm,
+                "fourier_spacing_nm": protocol.fourier_spacing_nm,
+                "constraints": protocol.constraints,
+                "dispersion_correction": protocol.dispersion_correction,
+            }
+        )
+
+    @property
+    def gmx_flags(self) -> str:
+        """The GROMACS build; not a parameter of a rule, for another build makes no result stale."""
+        gmx = self.study.config.gmx
+        words = flags({"gmx": gmx.command, "gmx_launcher": gmx.launcher or None})
+        return " ".join([words, *(flags({"gmx_module": module}) for module in gmx.modules)])
+
+    @property
+    def run_flags(self) -> str:
+        """How mdrun is run; changes no physics."""
+        run = self.study.config.run
+        words = flags({"checkpoint_minutes": run.checkpoint_minutes})
+        return f"{words} --reproducible" if run.reproducible else words
+
+    def threads(self, cores: int | None) -> int:
+        """Threads of one mdrun. `auto` runs all systems side by side before it gives one of them a second core."""
+        wanted = self.study.config.run.threads
+        if isinstance(wanted, int):
+            return wanted
+        return max(1, min(16, (cores or 1) // len(self.systems)))
+
+    def start_files(self, stage: str) -> list[str]:
+        """Path patterns of the files that a stage reads of its start; the first names the start."""
+        names = [entry.name for entry in self.study.stages]
+        number = names.index(stage)
+        if number == 0:
+            return ["results/{system}/box/box.gro"]
+        wanted = ["md.gro", "state.trr"]
+        if self.study.stage(stage).start == "mean-volume-frame":
+            wanted = ["md.gro", "md.edr", "md.trr"]
+        return [f"results/{{system}}/{names[number - 1]}/{name}" for name in wanted]
+
+    @property
+    def density_stage(self) -> str:
+        """The last stage at constant pressure: its box is the one that the analysed stage inherits."""
+        return [stage.name for stage in self.study.stages if stage.ensemble == "NPT"][-1]
+
+    def structure_flags(self) -> str:
+        """Frames and criteria of g(r)."""
+        analysis = self.study.config.analysis
+        return flags(
+            {
+                "frame_interval_ps": self.study.stage(analysis.stage).frame_interval_ps,
+                "use_interval_ps": analysis.rdf_interval_ps,
+                "range_nm": analysis.rdf_range_nm,
+                "bin_nm": analysis.rdf_bin_nm,
+            }
+        )
+
+    def motion_flags(self) -> str:
+        """Frames and criteria of the mean-square displacements."""
+        analysis = self.study.config.analysis
+        return flags(
+            {
+                "frame_interval_ps": self.study.stage(analysis.stage).frame_interval_ps,
+                "use_interval_ps": analysis.msd_interval_ps,
+                "tolerance": analysis.diffusive_tolerance,
+            }
+        )
+
+    def salted(self) -> list[str]:
+        """Names of the systems with ions."""
+        return [name for name, system in self.systems.items() if system.salt != NO_SALT]
+
+
+def make_plan(
+    config: Mapping[str, Any],
+    files: Sequence[str],
+    overlays: Sequence[str | Path],
+    overrides: Mapping[str, Any],
+    base: str,
+) -> Plan:
+    """Plan from the configuration that Snakemake merged: its own `files`, then `overlays` and `overrides` of its call.
+
+    Raises InputError with one line that names file, key, value and what is allowed.
+    """
+    last = [os.path.relpath(file) for file in overlays]
+    ordered = [path for file in files if (path := os.path.relpath(file)) not in last] + last
+    study = make_study(config, [read_yaml(Path(file)) for file in ordered], Path(base))
+    for stage in study.stages:
+        if stage.name in RULES:
+            raise InputError(
+                f"{study.config.protocol}: stage {stage.name!r} has the name of a rule; allowed: any other name"
+            )
+    words = ["--config", *ordered]
+    if overrides:
+        words += ["--set", json.dumps(overrides, sort_keys=True)]
+    return Plan(study, systems_of(study), shlex.join(words))

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# A virtual environment with EOLI and everything that it needs. Usage: setup-venv.sh PYTHON FOLDER
+set -euo pipefail
+python=$1 venv=$2
+
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    echo "setup: $python is missing or older than 3.11; name another with: make setup PYTHON=python3.12" >&2
+    exit 1
+fi
+if [ ! -x "$venv/bin/python" ] && ! "$python" -m venv "$venv" >/dev/null 2>&1; then
+    rm -rf "$venv"
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
+        "$python" -m venv "$venv"
+    else
+        echo "setup: $python cannot make a virtual environment; install it (Debian: apt-get install python3-venv)" >&2
+        exit 1
+    fi
+fi
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".[dev]"

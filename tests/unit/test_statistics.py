@@ -1,0 +1,137 @@
+"""Means, errors, drifts and densities, against series whose statistics are known in closed form."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyedr
+import pytest
+
+from eoli import energies
+from eoli.analysis.density import density_of
+from eoli.analysis.run import analyse_density
+from eoli.energies import densities
+from eoli.errors import DataError
+from eoli.statistics import equilibrated_mean, inefficiency, jackknife_error, linear_drift, standard_error
+from eoli.sweep import GRAM_PER_MOL_NM3
+from eoli.topology.description import MoleculeCount, SystemDescription, to_json
+from eoli.topology.molecule import Molecule, Site
+
+NPT_EDR = Path(pyedr.__file__).parent / "tests" / "data" / "irregular.edr"
+
+
+def ar1(n: int, rho: float, rng: np.random.Generator) -> np.ndarray:
+    """First-order autoregression of variance 1; its statistical inefficiency is (1 + rho) / (1 - rho)."""
+    noise = rng.normal(size=n) * np.sqrt(1 - rho**2)
+    series = np.empty(n)
+    series[0] = rng.normal()
+    for k in range(1, n):
+        series[k] = rho * series[k - 1] + noise[k]
+    return series
+
+
+def test_inefficiency_of_an_autoregression() -> None:
+    rng = np.random.default_rng(1)
+    found = np.mean([inefficiency(ar1(4000, 0.8, rng)) for _ in range(5)])
+    assert found == pytest.approx((1 + 0.8) / (1 - 0.8), rel=0.2)
+
+
+def test_stated_error_of_the_mean_is_the_real_spread() -> None:
+    rng = np.random.default_rng(2)
+    means = [equilibrated_mean(5 + ar1(600, 0.7, rng)) for _ in range(80)]
+    real = np.std([mean.value for mean in means])
+    stated = np.mean([mean.standard_error for mean in means])
+    assert 0.7 < stated / real < 1.4
+
+
+def test_a_start_far_from_equilibrium_is_left_out() -> None:
+    rng = np.random.default_rng(3)
+    series = 1 + 0.02 * rng.normal(size=2000) + np.exp(-np.arange(2000) / 60)
+    mean = equilibrated_mean(series)
+    assert 150 < mean.first_equilibrated_index < 700
+    assert mean.value == pytest.approx(1, abs=5 * mean.standard_error)
+
+
+def test_a_constant_series_has_no_error() -> None:
+    mean = equilibrated_mean(np.full(50, 0.1 + 0.2))
+    assert (mean.value, mean.standard_error, mean.first_equilibrated_index) == (pytest.approx(0.3), 0.0, 0)
+    assert inefficiency(np.ones(3)) == 1
+
+
+@pytest.mark.parametrize("series", [[1.0], [1.0, np.nan, 2.0], []])
+def test_series_without_a_mean_are_refused(series: list[float]) -> None:
+    with pytest.raises(DataError):
+        equilibrated_mean(series)
+
+
+def test_drift_and_its_error() -> None:
+    rng = np.random.default_rng(4)
+    time = np.arange(500) * 0.1
+    drifts = [linear_drift(time, 3 + 0.02 * time + 0.1 * ar1(500, 0.7, rng)) for _ in range(60)]
+    slopes = np.array([drift.value for drift in drifts])
+    stated = np.mean([drift.error for drift in drifts])
+    assert slopes.mean() == pytest.approx(0.02, abs=5 * slopes.std() / np.sqrt(60))
+    assert 0.65 < stated / slopes.std() < 1.4
+
+
+def test_jackknife_of_the_mean_is_the_standard_error() -> None:
+    samples = np.random.default_rng(5).normal(size=30)
+    assert jackknife_error(float, samples) == pytest.approx(standard_error(samples))
+    assert np.isnan(standard_error([1.0]))
+
+
+def one_site(mass: float) -> SystemDescription:
+    site = Site("C", "C", 0.0, mass, "X", 1, "C", None, None, "test")
+    return SystemDescription(
+        (MoleculeCount(Molecule("X", "polymer", 0, (site,), (), (), (), ()), 1),), "gromos", 1.0, ""
+    )
+
+
+def npt_mass() -> float:
+    terms = pyedr.edr_to_dict(str(NPT_EDR))
+    return float(np.mean(terms["Density"] / 1000 * terms["Volume"]) * GRAM_PER_MOL_NM3)
+
+
+def test_density_of_a_real_energy_file(tmp_path: Path) -> None:
+    terms = pyedr.edr_to_dict(str(NPT_EDR))
+    description, csv, scalars = tmp_path / "system.json", tmp_path / "density.csv", tmp_path / "density.json"
+    description.write_text(to_json(one_site(npt_mass())))
+    analyse_density(NPT_EDR, description, csv, scalars)
+    data = json.loads(scalars.read_text())
+    assert data["density_g_cm3"]["value"] == pytest.approx(terms["Density"].mean() / 1000, rel=0.01)
+    assert data["density_g_cm3"]["error"] > 0
+    assert csv.read_text().splitlines()[0] == "time_ps,density_g_cm3"
+    assert len(csv.read_text().splitlines()) == len(terms["Time"]) + 1
+
+
+def test_density_of_another_system_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
+    description = tmp_path / "system.json"
+    description.write_text(to_json(one_site(1.1 * npt_mass())))
+    with pytest.raises(DataError, match="another system"):
+        analyse_density(NPT_EDR, description, tmp_path / "d.csv", tmp_path / "d.json")
+    assert list(tmp_path.iterdir()) == [description]
+
+
+def test_density_from_volume_or_box() -> None:
+    volume = np.array([1.0, 2.0])
+    expected = 602.214076 / 602.214076 / volume
+    np.testing.assert_allclose(densities({"Volume": volume}, 602.214076), expected)
+    box = {f"Box-{axis}": np.cbrt(volume) for axis in "XYZ"}
+    np.testing.assert_allclose(densities(box, 602.214076), expected)
+    with pytest.raises(DataError, match="constant volume"):
+        densities({"Temperature": volume}, 1.0)
+
+
+def test_energy_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"empty.edr": b"", "text.edr": b"no energies" * 30, "cut.edr": NPT_EDR.read_bytes()[:40]}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match=name):
+            density_of(tmp_path / name, 1.0)
+    with pytest.raises(DataError, match="no such"):
+        density_of(tmp_path / "none.edr", 1.0)
+    monkeypatch.setattr(energies.pyedr, "edr_to_dict", lambda _: {"Time": np.zeros(1)})
+    with pytest.raises(DataError, match="fewer than 2"):
+        density_of(NPT_EDR, 1.0)

@@ -1,0 +1,37 @@
+"""From composition to a packed box."""
+
+
+rule topology:
+    input:
+        sorted(glob.glob(f"{BLOCKS}/**/*.yaml", recursive=True)),
+    output:
+        multiext(
+            "results/{system}/topology/",
+            top="system.top",
+            json="system.json",
+            forcefield="forcefield.itp",
+        ),
+    log:
+        "results/{system}/topology/topology.log",
+    resources:
+        gmx=PLAN.gmx_flags,
+    params:
+        blocks=lambda wildcards, input: os.path.commonpath(input),
+        flags=lambda wildcards: PLAN.topology_flags(wildcards.system),
+    shell:
+        "eoli topology --blocks {params.blocks:q} {params.flags} --out results/{wildcards.system}/topology"
+        " {resources.gmx} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+
+
+rule box:
+    input:
+        "results/{system}/topology/system.json",
+    output:
+        gro="results/{system}/box/box.gro",
+        report="results/{system}/box/box.json",
+    log:
+        "results/{system}/box/packmol.log",
+    params:
+        flags=lambda wildcards: PLAN.box_flags(wildcards.system),
+    shell:
+        "eoli box --system-json {input:q} {params.flags} --gro {output.gro:q} --report {output.report:q} --log {log:q}"

@@ -1,0 +1,33 @@
+"""The study's plan: configuration, systems, flags. Everything that thinks is in scripts/eoli."""
+
+import glob
+import os
+import sys
+from functools import partial
+
+from eoli.errors import EoliError
+from eoli.workflow import make_plan
+
+BASE = os.path.relpath(workflow.basedir)
+
+try:
+    CALL = workflow.config_settings
+    PLAN = make_plan(config, workflow.configfiles, CALL.configfiles or [], CALL.config or {}, BASE)
+except EoliError as error:
+    print(f"eoli: {error}", file=sys.stderr)
+    sys.exit(error.exit_code)
+
+BLOCKS = str(PLAN.study.topologies)
+ANALYSED = PLAN.study.config.analysis.stage
+
+
+wildcard_constraints:
+    system=r"[A-Za-z0-9][\w.-]*",
+
+
+localrules:
+    all,
+
+
+onstart:
+    shell("eoli check --gromacs {PLAN.config_flags} --base {BASE:q}")

@@ -1,0 +1,39 @@
+"""One rule for every stage of the protocol, named after it: `snakemake -R npt` reruns the stage npt.
+
+Only finished files are declared. The run itself lives in the undeclared folder results/<system>/<stage>/run, so that
+Snakemake, which deletes the declared files of a failed job, never touches a checkpoint or a growing trajectory.
+"""
+
+for stage in PLAN.study.stages:
+
+    rule:
+        name:
+            stage.name
+        input:
+            start=PLAN.start_files(stage.name),
+            topology=multiext(
+                "results/{system}/topology/",
+                "system.top",
+                "system.json",
+                "forcefield.itp",
+            ),
+        output:
+            [f"results/{{system}}/{stage.name}/{name}" for name in stage.published],
+        log:
+            f"results/{{system}}/{stage.name}/stage.log",
+        threads: PLAN.threads(workflow.cores)
+        resources:
+            mem_mb=1500,
+            # how it is run, not what: resources never make a finished stage stale
+            run=PLAN.run_flags,
+            gmx=PLAN.gmx_flags,
+        params:
+            stage=stage.name,
+            flags=partial(
+                lambda name, wildcards: PLAN.stage_flags(name, wildcards.system),
+                stage.name,
+            ),
+        shell:
+            "eoli stage --system {wildcards.system} --topology results/{wildcards.system}/topology"
+            " --start-from {input.start[0]:q} --out results/{wildcards.system}/{params.stage} {params.flags}"
+            " --threads {threads} {resources.run} {resources.gmx} --log {log:q}"
