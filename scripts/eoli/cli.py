@@ -43,6 +43,8 @@ def _study(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
         overrides = json.loads(arguments.set)
     except ValueError as error:
         raise InputError(f"--set {arguments.set!r} is not allowed: {error}; allowed: a JSON object") from None
+    if not isinstance(overrides, dict):
+        raise InputError(f"--set {arguments.set!r} is not allowed; allowed: a JSON object")
     return load_study(arguments.config, arguments.base, overrides)
 
 
@@ -165,7 +167,8 @@ def _stage(arguments: argparse.Namespace) -> int:
     from eoli import gmx
     from eoli.mdp import Conditions
     from eoli.protocol import Stage
-    from eoli.stage.run import StageJob, run_stage
+    from eoli.stage.job import StageJob
+    from eoli.stage.run import run_stage
     from eoli.validation import validate
 
     given = {name.removeprefix("stage_"): value for name, value in vars(arguments).items() if name.startswith("stage_")}
@@ -193,7 +196,8 @@ def _stage(arguments: argparse.Namespace) -> int:
     try:
         run_stage(job, arguments.log)
     except EoliError as error:
-        raise type(error)(f"{job.system} {stage.name}: {error}") from error
+        error.args = (f"{job.system} {stage.name}: {error}",)
+        raise
     return 0
 
 

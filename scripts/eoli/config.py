@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -79,17 +80,11 @@ class Box(Strict):
 class Run(Strict):
     """How simulations are run; nothing here changes the physics."""
 
-    threads: int | Literal["auto"] = Field(
+    threads: Annotated[int, Field(gt=0)] | Literal["auto"] = Field(
         "auto", description="threads of one mdrun; auto shares the cores among the systems"
     )
     checkpoint_minutes: float = Field(5.0, gt=0, description="spacing of checkpoints")
     reproducible: bool = Field(False, description="mdrun -reprod: the same trajectory bit for bit, a little slower")
-
-    @model_validator(mode="after")
-    def _threads_positive(self) -> Run:
-        if isinstance(self.threads, int) and self.threads < 1:
-            raise ValueError(f"threads {self.threads}; allowed: a number above 0, or auto")
-        return self
 
 
 class Analysis(Strict):
@@ -111,10 +106,12 @@ class Config(Strict):
     study: str = Field(min_length=1, description="name of the study, shown in the tables")
     seed: int = Field(ge=0, description="all other seeds are derived from it and the system's name")
     gmx: GromacsBuild = Field(default_factory=lambda: GromacsBuild.model_validate({}), description="the GROMACS build")
-    topologies: str = Field("topologies", description="folder of building blocks, relative to the workflow")
+    topologies: str = Field(
+        "topologies", description="folder of building blocks; looked for here, then beside the Snakefile"
+    )
     sweep: list[SweepBlock] = Field(min_length=1, description="the systems")
     box: Box = Field(default_factory=lambda: Box.model_validate({}), description="the start box")
-    protocol: str = Field(description="protocol file, relative to the workflow")
+    protocol: str = Field(description="protocol file; looked for here, then beside the Snakefile")
     stages: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="keys of single stages of the protocol, set here instead"
     )
@@ -136,7 +133,8 @@ class Study:
     @property
     def topologies(self) -> Path:
         """Folder of building blocks."""
-        return self.base / self.config.topologies
+        own = Path(self.config.topologies)
+        return own if own.is_dir() else self.base / own
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -164,7 +162,8 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _protocol_with_overrides(config: Config, base: Path, files: Sequence[YamlFile]) -> Protocol:
-    file = read_yaml(base / config.protocol)
+    own = Path(config.protocol)
+    file = read_yaml(own if own.is_file() else base / own)
     data = copy.deepcopy(file.data)
     plain = validate(Protocol, data, [file])
     names = [stage.name for stage in plain.stages]
@@ -176,7 +175,11 @@ def _protocol_with_overrides(config: Config, base: Path, files: Sequence[YamlFil
         data["stages"][names.index(name)].update(keys)
     if not config.stages:
         return plain
-    return validate(Protocol, data, [_overrides_as_protocol(source, names) for source in files])
+    try:
+        return validate(Protocol, data, [_overrides_as_protocol(source, names) for source in files])
+    except InputError as error:
+        named = re.sub(r"stages\[(\d+)\]", lambda found: f"stages.{names[int(found[1])]}", str(error), count=1)
+        raise InputError(named) from None
 
 
 def _overrides_as_protocol(source: YamlFile, names: list[str]) -> YamlFile:

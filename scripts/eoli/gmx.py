@@ -157,17 +157,18 @@ _BLOCK = re.compile(
     r"\n\s*(?:For more information|\n)",
     re.DOTALL,
 )
-_WARNING = re.compile(r"WARNING \d+[^\n]*:\n(?P<text>(?:  [^\n]*\n)+)")
+_NUMBERED = re.compile(r"(?P<kind>WARNING|ERROR) \d+[^\n]*:\n(?P<text>(?:  [^\n]*\n)+)")
 
 
 def fatal_message(text: str) -> str:
-    """What GROMACS gives as the cause, in one line; its warnings where these were the cause; else its last line."""
+    """What GROMACS gives as the cause, in one line; the errors or warnings that it counts there; else its last line."""
     match = _BLOCK.search(text)
     cause = " ".join(match["text"].split()) if match else ""
-    if not match or "Too many warnings" in cause:
-        warnings = [" ".join(found["text"].split()) for found in _WARNING.finditer(text)]
-        if warnings:
-            return "; ".join(warnings)
+    if not match or "Too many warnings" in cause or "in input file(s)" in cause:
+        found = [(entry["kind"], " ".join(entry["text"].split())) for entry in _NUMBERED.finditer(text)]
+        reasons = [reason for kind, reason in found if kind == "ERROR"] or [reason for _, reason in found]
+        if reasons:
+            return "; ".join(reasons)
     if cause:
         return cause
     lines = [line.strip() for line in text.splitlines() if line.strip()]

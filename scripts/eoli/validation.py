@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -52,6 +52,17 @@ def place(keys: KeyPath, files: Sequence[YamlFile]) -> str:
     return f"{best.path}:{line}: {shown}" if line else f"{best.path}: {shown}"
 
 
+def _keys_in(data: Any, location: Sequence[str | int]) -> KeyPath:
+    """The part of pydantic's location that a person wrote; the rest are its own names of unions and validators."""
+    keys: list[str | int] = []
+    for key in location:
+        is_key = isinstance(data, Mapping) and not str(key).startswith("function-")
+        if is_key or (isinstance(data, list | tuple) and isinstance(key, int)):
+            keys.append(key)
+            data = data.get(key) if isinstance(data, Mapping) else data[int(key)]
+    return tuple(keys)
+
+
 def _explain(error: Any, keys: KeyPath, model: type[BaseModel]) -> str:
     value = error.get("input")
     if error["type"] == "extra_forbidden":
@@ -76,9 +87,11 @@ def validate(model: type[Model], data: Any, files: Sequence[YamlFile]) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as failure:
-        first = failure.errors()[0]
-        keys: KeyPath = tuple(k for k in first["loc"] if not (isinstance(k, str) and k.startswith("function-")))
+        errors = failure.errors()
+        keys = _keys_in(data, errors[0]["loc"])
         where = place(keys, files) if keys else str(files[-1].path if files else Path("config"))
-        more = failure.error_count() - 1
-        tail = f" (and {more} more)" if more else ""
-        raise InputError(f"{where}: {_explain(first, keys, model)}{tail}") from None
+        # a value that fits no member of a union has one error for each
+        here = [error for error in errors if _keys_in(data, error["loc"]) == keys]
+        tail = "".join(f", or {error['msg']}" for error in here[1:])
+        more = f" (and {len(errors) - len(here)} more)" if len(errors) > len(here) else ""
+        raise InputError(f"{where}: {_explain(errors[0], keys, model)}{tail}{more}") from None

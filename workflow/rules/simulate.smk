@@ -18,7 +18,8 @@ for stage in PLAN.study.stages:
                 "forcefield.itp",
             ),
         output:
-            [f"results/{{system}}/{stage.name}/{name}" for name in stage.published],
+            # update(): the finished result stays usable while the stage is extended, and after that failed
+            [update(f"results/{{system}}/{stage.name}/{name}") for name in stage.published],
         log:
             f"results/{{system}}/{stage.name}/stage.log",
         threads: PLAN.threads(workflow.cores)

@@ -1,10 +1,10 @@
-"""How far a run is, from its log, and one line about it."""
+"""How far a run is, from its log, and how fast."""
 
 from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _STEP = re.compile(r"^\s+Step\s+Time\n\s+(\d+)\s+([0-9.]+)", re.MULTILINE)
@@ -35,24 +35,26 @@ def duration(seconds: float) -> str:
 
 @dataclass
 class Pace:
-    """Speed of a run since it was started or continued."""
+    """Speed of a run since it was first looked at, so that a continued run is not credited with its past."""
 
     n_steps: int
     time_step_fs: float
-    started: float
-    first_step: int | None = None
+    _first: tuple[int, float] | None = field(default=None)
+
+    def ns_per_day(self, step: int, now: float | None = None) -> float | None:
+        """Speed up to a step; None before it can be told."""
+        now = time.monotonic() if now is None else now
+        if self._first is None:
+            self._first = (step, now)
+        steps, seconds = step - self._first[0], now - self._first[1]
+        return steps / seconds * self.time_step_fs * 1e-6 * 86400 if steps > 0 and seconds > 0 else None
 
     def line(self, step: int, now: float | None = None) -> str:
         """`0.012 of 0.040 ns, 95 ns/day, 25 s left`."""
-        now = time.monotonic() if now is None else now
         to_ns = self.time_step_fs * 1e-6
         text = f"{step * to_ns:.4g} of {self.n_steps * to_ns:.4g} ns"
-        if self.first_step is None:
-            self.first_step, self.started = step, now
+        speed = self.ns_per_day(step, now)
+        if speed is None:
             return text
-        elapsed = now - self.started
-        if step <= self.first_step or elapsed <= 0:
-            return text
-        per_second = (step - self.first_step) / elapsed
-        left = max(0, self.n_steps - step) / per_second
-        return f"{text}, {per_second * to_ns * 86400:.3g} ns/day, {duration(left)} left"
+        left = max(0, self.n_steps - step) * to_ns / speed * 86400
+        return f"{text}, {speed:.3g} ns/day, {duration(left)} left"

@@ -59,14 +59,14 @@ def read_positions(path: Path, index: int = -1) -> tuple[npt.NDArray[np.float64]
         return np.asarray(frame.x, dtype=np.float64), np.asarray(frame.box, dtype=np.float64)
 
 
-def copy_frame(source: Path, index: int, target: Path) -> None:
-    """Write one frame of a TRR as a TRR of its own: the same float32 numbers, at step and time 0."""
+def copy_frame(source: Path, index: int, target: Path, step: int = 0) -> None:
+    """Write one frame of a TRR as a TRR of its own: the same float32 numbers, at time 0 and the step given."""
     with _open(source) as stream, whole(target) as temporary:
         stream.seek(index)
         frame = stream.read()
         velocities = frame.v if frame.hasv else None
         with _open(temporary, "w") as out:
-            out.write(frame.x, velocities, None, frame.box, 0, 0.0, 0.0, stream.n_atoms)
+            out.write(frame.x, velocities, None, frame.box, step, 0.0, 0.0, stream.n_atoms)
 
 
 def nearest_to_mean(volumes_nm3: npt.NDArray[np.float64], first: int, mean_nm3: float) -> int:
