@@ -18,6 +18,7 @@ gromacs-found:
 
 run: setup
 	snakemake --configfile config/demo.yaml
+	@echo 'table and figures of the sweep: results/summary/sweep.csv, sweep.svg, rdf.svg'
 
 test: setup
 	pytest -n 2 --dist loadgroup

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from eoli.errors import ForceFieldError, InputError
-from eoli.validation import Strict, place, validate
-from eoli.yamlfile import YamlFile, read_yaml
+from eoli.validation import Model, Strict, place, validate
+from eoli.yamlfile import KeyPath, YamlFile, read_yaml
 
 
 class AtomEntry(Strict):
@@ -189,6 +190,15 @@ class Library:
             raise InputError(f"{wanted} {name!r} is not in {self.root / kind}; allowed: {', '.join(known)}")
         return read_yaml(self.root / kind / f"{name}.yaml")
 
+    def _cited(self, model: type[Model], data: Any, file: YamlFile, under: KeyPath = ()) -> Model:
+        """Validated data whose sources are all in sources.yaml."""
+        entry = validate(model, data, [file], under)
+        for keys, source in _sources(data, under):
+            if source not in self.sources:
+                allowed = ", ".join(self.sources)
+                raise InputError(f"{place(keys, [file])}: {source!r} is not in sources.yaml; allowed: {allowed}")
+        return entry
+
     def names(self, kind: str) -> list[str]:
         """Names of the entries of one kind (`polymers`, `salts`, `units`, `ions`)."""
         return sorted(path.stem for path in (self.root / kind).glob("*.yaml"))
@@ -197,7 +207,7 @@ class Library:
     def unit(self, name: str) -> Unit:
         """A unit by its name, with its own consistency checked."""
         file = self._file("units", name, "unit")
-        unit = validate(Unit, file.data, [file])
+        unit = self._cited(Unit, file.data, file)
         _check_atoms(file, unit.atoms, unit.bonds, unit.charge)
         for key in ("head", "tail"):
             atom = getattr(unit, key)
@@ -209,7 +219,7 @@ class Library:
     def polymer(self, name: str) -> Chain:
         """A polymer by its name, with all its units."""
         file = self._file("polymers", name, "polymer")
-        polymer = validate(Polymer, file.data, [file])
+        polymer = self._cited(Polymer, file.data, file)
         units: list[Unit] = []
         for number, entry in enumerate(polymer.sequence):
             match = _REPEAT.match(entry)
@@ -232,7 +242,7 @@ class Library:
     def ion(self, name: str) -> Ion:
         """An ion by its name."""
         file = self._file("ions", name, "ion")
-        ion = validate(Ion, file.data, [file])
+        ion = self._cited(Ion, file.data, file)
         _check_atoms(file, ion.atoms, ion.bonds, ion.charge)
         return ion
 
@@ -240,7 +250,7 @@ class Library:
     def salt(self, name: str) -> Salt:
         """A salt by its name; its ions exist and are of opposite charge."""
         file = self._file("salts", name, "salt")
-        salt = validate(Salt, file.data, [file])
+        salt = self._cited(Salt, file.data, file)
         if self.ion(salt.cation).charge + self.ion(salt.anion).charge != 0:
             raise InputError(f"{place(('anion',), [file])}: {salt.cation} and {salt.anion} do not make a neutral pair")
         return salt
@@ -249,13 +259,13 @@ class Library:
     def bonded(self) -> BondedTable:
         """Bonded terms of the polymers."""
         file = read_yaml(self.root / "bonded.yaml")
-        return validate(BondedTable, file.data, [file])
+        return self._cited(BondedTable, file.data, file)
 
     @cached_property
     def atom_types(self) -> dict[str, LennardJonesType]:
         """Types that the installed force field lacks."""
         file = read_yaml(self.root / "atomtypes.yaml")
-        return {name: validate(LennardJonesType, entry, [file]) for name, entry in file.data.items()}
+        return {name: self._cited(LennardJonesType, entry, file, (name,)) for name, entry in file.data.items()}
 
     @cached_property
     def _masses(self) -> dict[str, float]:
@@ -276,7 +286,17 @@ class Library:
     def sources(self) -> dict[str, Source]:
         """Citations by key."""
         file = read_yaml(self.root / "sources.yaml")
-        return {name: validate(Source, entry, [file]) for name, entry in file.data.items()}
+        return {name: validate(Source, entry, [file], (name,)) for name, entry in file.data.items()}
+
+
+def _sources(data: Any, keys: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """All `source:` entries, however deep, with their key paths."""
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in items:
+        if key == "source":
+            yield (*keys, key), value
+        else:
+            yield from _sources(value, (*keys, key))
 
 
 def _check_atoms(file: YamlFile, atoms: list[AtomEntry], bonds: list[tuple[str, str]], charge: float) -> None:

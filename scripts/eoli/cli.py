@@ -5,12 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from eoli import __version__
 from eoli.errors import EoliError, InputError
+
+
+def _say(path: Path) -> None:
+    """Tell the person at the terminal what has been made."""
+    print(f"[{time.strftime('%H:%M:%S')}] made {path}", flush=True)
+
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -100,6 +107,7 @@ def _topology(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     title = f"{arguments.chains} {arguments.polymer}, {arguments.cations} {arguments.salt}"
     write_topology(description, title, arguments.out, blocks, forcefield)
+    _say(arguments.out / "system.top")
     return 0
 
 
@@ -122,6 +130,7 @@ def _box(arguments: argparse.Namespace) -> int:
         read_description(arguments.system_json), arguments.seed, arguments.density_g_cm3, arguments.tolerance_nm,
         arguments.attempts, arguments.gro, arguments.report, arguments.log,
     )  # fmt: skip
+    _say(arguments.gro)
     return 0
 
 
@@ -223,6 +232,7 @@ def _density(arguments: argparse.Namespace) -> int:
     from eoli.analysis.run import analyse_density
 
     analyse_density(arguments.energies, arguments.system_json, arguments.out_csv, arguments.out_json)
+    _say(arguments.out_csv)
     return 0
 
 
@@ -239,6 +249,7 @@ def _structure(arguments: argparse.Namespace) -> int:
         arguments.trajectory, arguments.system_json, arguments.frame_interval_ps, arguments.use_interval_ps,
         arguments.range_nm, arguments.bin_nm, arguments.out_csv, arguments.out_json,
     )  # fmt: skip
+    _say(arguments.out_csv)
     return 0
 
 
@@ -254,6 +265,7 @@ def _motion(arguments: argparse.Namespace) -> int:
         arguments.trajectory, arguments.system_json, arguments.frame_interval_ps, arguments.use_interval_ps,
         arguments.tolerance, arguments.out_csv, arguments.out_json,
     )  # fmt: skip
+    _say(arguments.out_csv)
     return 0
 
 
@@ -268,6 +280,7 @@ def _figures(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.analysis
     figure_structure(folder / "structure.csv", arguments.system, folder / "structure")
     figure_motion(folder / "motion.csv", folder / "motion.json", arguments.system, folder / "motion")
+    _say(folder / "motion.svg")
     return 0
 
 
@@ -295,6 +308,7 @@ def _collect(arguments: argparse.Namespace) -> int:
         {system.name: size_of(system, blocks).ideal_density_g_cm3 for system in systems},
         allow_missing=arguments.partial,
     )
+    _say(arguments.out)
     return 0
 
 
@@ -311,6 +325,61 @@ def _sweep_figures(arguments: argparse.Namespace) -> int:
     if arguments.structures:
         # results/<system>/analysis/structure.csv
         figure_rdf_overlay([(path.parent.parent.name, path) for path in arguments.structures], arguments.out / "rdf")
+    _say(arguments.out / "sweep.svg")
+    return 0
+
+
+def _add_status(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="a JSON list, for scripts")
+    shape.add_argument("--watch", action="store_true", help="a table that follows the runs, until Ctrl-C")
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from eoli.status import plain_lines, study_status, table, to_json
+    from eoli.sweep import systems_of
+
+    study = _study(arguments)
+    names = list(systems_of(study))
+    statuses = study_status(study, names, arguments.results)
+    if arguments.json:
+        print(to_json(statuses), end="")
+    elif not sys.stdout.isatty():
+        print("\n".join(plain_lines(statuses)))
+    elif not arguments.watch:
+        from rich.console import Console
+
+        Console().print(table(statuses))
+    else:
+        from rich.live import Live
+
+        with Live(table(statuses), auto_refresh=False) as live:
+            while True:
+                time.sleep(2)
+                live.update(table(study_status(study, names, arguments.results)), refresh=True)
+    return 0
+
+
+def _add_redo(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    parser.add_argument("system", help="name of the system")
+    parser.add_argument("stage", help="name of the stage")
+
+
+def _redo(arguments: argparse.Namespace) -> int:
+    from eoli.redo import redo
+    from eoli.sweep import systems_of
+
+    study = _study(arguments)
+    stage = study.stage(arguments.stage)
+    names = list(systems_of(study))
+    if arguments.system not in names:
+        raise InputError(f"system {arguments.system!r} is not in the sweep; allowed: {', '.join(names)}")
+    kept = redo(stage, arguments.results / arguments.system / stage.name)
+    print(f"{arguments.system} {stage.name}: the run is kept as {kept}; the next snakemake starts it afresh")
     return 0
 
 
@@ -320,6 +389,8 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Comman
     "topology": ("write the topology of a system", _add_topology, _topology),
     "box": ("pack the start box of a system", _add_box, _box),
     "stage": ("run or continue one stage of one system", _add_stage, _stage),
+    "status": ("where the runs of a study stand", _add_status, _status),
+    "redo": ("move a stage's run aside, so that it starts afresh", _add_redo, _redo),
     "density": ("density of a stage from its energies", _add_density, _density),
     "structure": ("g(r) and coordination numbers of lithium", _add_structure, _structure),
     "motion": ("mean-square displacements and diffusion", _add_motion, _motion),

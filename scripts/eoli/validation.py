@@ -79,8 +79,8 @@ def _explain(error: Any, keys: KeyPath, model: type[BaseModel]) -> str:
     return f"{value!r} is not allowed: {message}"
 
 
-def validate(model: type[Model], data: Any, files: Sequence[YamlFile]) -> Model:
-    """Build `model` from `data`.
+def validate(model: type[Model], data: Any, files: Sequence[YamlFile], under: KeyPath = ()) -> Model:
+    """Build `model` from `data`, which stands in the files under the keys `under`.
 
     Raises InputError with one line that names file, key, value and what is allowed.
     """
@@ -89,7 +89,7 @@ def validate(model: type[Model], data: Any, files: Sequence[YamlFile]) -> Model:
     except ValidationError as failure:
         errors = failure.errors()
         keys = _keys_in(data, errors[0]["loc"])
-        where = place(keys, files) if keys else str(files[-1].path if files else Path("config"))
+        where = place((*under, *keys), files) if under or keys else str(files[-1].path if files else Path("config"))
         # a value that fits no member of a union has one error for each
         here = [error for error in errors if _keys_in(data, error["loc"]) == keys]
         tail = "".join(f", or {error['msg']}" for error in here[1:])

@@ -74,7 +74,9 @@ def test_a_repeated_key_is_refused(text: str, place: str, tmp_path: Path) -> Non
     assert "\n" not in str(failure.value)
 
 
-@pytest.mark.parametrize(("text", "line"), [("a: [1\nb: 2\n", 2), ("a: 1\n b: 2\n", 2), ("a: 'x\n", None), ("\t- 1", 1)])
+@pytest.mark.parametrize(
+    ("text", "line"), [("a: [1\nb: 2\n", 2), ("a: 1\n b: 2\n", 2), ("a: 'x\n", None), ("\t- 1", 1)]
+)
 def test_broken_yaml_is_one_line(text: str, line: int | None, tmp_path: Path) -> None:
     path = write(tmp_path, text)
     with pytest.raises(InputError, match="not valid YAML") as failure:

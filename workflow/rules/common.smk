@@ -31,3 +31,8 @@ localrules:
 
 onstart:
     shell("eoli check --gromacs {PLAN.config_flags} --base {BASE:q}")
+
+
+onerror:
+    shell("eoli collect {PLAN.config_flags} --base {BASE:q} --partial --out results/summary/sweep-partial.csv")
+    shell("eoli status {PLAN.config_flags} --base {BASE:q} | cat")

@@ -1,0 +1,173 @@
+"""Where a study stands: systems by stages, read from small files alone, so that it works anywhere the results are."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from eoli.config import Study
+from eoli.protocol import Stage
+from eoli.stage.progress import duration, last_step
+
+State = Literal["done", "running", "failed", "stopped", "waiting"]
+HEARTBEAT_S = 120.0
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """One stage of one system; lengths in ns, `left_s` in seconds, None where it has no meaning or is not known."""
+
+    system: str
+    stage: str
+    state: State
+    ns: float | None
+    ns_asked: float | None
+    ns_per_day: float | None
+    left_s: float | None
+    verdict: str | None
+    message: str
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process holds the lock of a stage folder on this machine (or on a file system that shares locks)."""
+    try:
+        descriptor = os.open(folder / ".lock", os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def stage_status(system: str, stage: Stage, folder: Path, now: float) -> StageStatus:
+    """Status of one stage from what lies in its folder."""
+    asked = stage.length_ns
+    try:
+        present = {entry.name for entry in os.scandir(folder)}
+    except OSError:
+        present = set()
+    verdict = _json(folder / "verdict.json") if "verdict.json" in present else {}
+    progress = _json(folder / "progress.json") if "progress.json" in present else {}
+    running = ".lock" in present and is_held(folder)
+    # on another node of a cluster the lock may not be seen; the heartbeat is
+    running = running or (now - float(progress.get("time", 0)) < HEARTBEAT_S and not _ended_after(folder, progress))
+    done_ns = verdict.get("values", {}).get("ns")
+    finished = bool(verdict) and (asked is None or done_ns is None or done_ns >= asked * (1 - 1e-9))
+    message = "; ".join(verdict.get("warnings", []))
+
+    def made(state: State, ns: float | None, speed: float | None = None, text: str = message) -> StageStatus:
+        left = (asked - ns) / speed * 86400 if speed and asked is not None and ns is not None else None
+        return StageStatus(system, stage.name, state, ns, asked, speed, left, verdict.get("status"), text)
+
+    if running:
+        to_ns = (stage.time_step_fs or 0.0) * 1e-6
+        step = last_step(folder / "run" / "md.log") if stage.is_dynamics else None
+        return made("running", None if step is None else step * to_ns, progress.get("ns_per_day"), "")
+    failure = _json(folder / "failure.json") if "failure.json" in present else {}
+    if failure:
+        text = str(failure.get("message", ""))
+        return made("stopped" if "the next run continues" in text else "failed", done_ns, text=text)
+    if finished:
+        return made("done", done_ns)
+    if verdict:
+        return made("waiting", done_ns, text=f"complete at {done_ns:g} ns; {asked:g} ns are asked for")
+    if "run" in present:
+        step = last_step(folder / "run" / "md.log") if stage.is_dynamics else None
+        ns = None if step is None else step * (stage.time_step_fs or 0.0) * 1e-6
+        return made("stopped", ns, text="was interrupted; the next run continues")
+    return made("waiting", done_ns)
+
+
+def _ended_after(folder: Path, progress: dict[str, Any]) -> bool:
+    """Whether the run that wrote a heartbeat has ended since."""
+    ends = [path.stat().st_mtime for name in ("verdict.json", "failure.json") if (path := folder / name).is_file()]
+    return any(end >= float(progress.get("time", 0)) - 1 for end in ends)
+
+
+def study_status(study: Study, systems: Sequence[str], results: Path) -> list[StageStatus]:
+    """Status of all stages of all systems, in the order of the study."""
+    now = time.time()
+    return [
+        stage_status(system, stage, results / system / stage.name, now) for system in systems for stage in study.stages
+    ]
+
+
+def to_json(statuses: Sequence[StageStatus]) -> str:
+    """The statuses as a JSON list."""
+    return json.dumps([asdict(status) for status in statuses], indent=1) + "\n"
+
+
+def _cell(status: StageStatus) -> str:
+    if status.state == "running":
+        far = f"{status.ns:.3g}/{status.ns_asked:.3g} ns" if status.ns is not None and status.ns_asked else ""
+        speed = f" {status.ns_per_day:.3g} ns/d" if status.ns_per_day else ""
+        left = f" {duration(status.left_s)}" if status.left_s is not None else ""
+        return f"running {far}{speed}{left}".rstrip()
+    if status.state == "done" and status.verdict == "warn":
+        return "done (warn)"
+    if status.state == "waiting" and status.ns is not None:
+        return f"waiting {status.ns:.3g}/{status.ns_asked:.3g} ns"
+    return status.state
+
+
+def plain_lines(statuses: Sequence[StageStatus]) -> list[str]:
+    """A line a system, a column a stage, then a line for each failure."""
+    stages = list(dict.fromkeys(status.stage for status in statuses))
+    systems = list(dict.fromkeys(status.system for status in statuses))
+    cells = {(status.system, status.stage): _cell(status) for status in statuses}
+    first = max([len("system"), *map(len, systems)])
+    widths = [max([len(stage), *(len(cells[system, stage]) for system in systems)]) for stage in stages]
+    lines = ["  ".join(["system".ljust(first), *(s.ljust(w) for s, w in zip(stages, widths, strict=True))]).rstrip()]
+    for system in systems:
+        row = [cells[system, stage].ljust(width) for stage, width in zip(stages, widths, strict=True)]
+        lines.append("  ".join([system.ljust(first), *row]).rstrip())
+    return lines + notes(statuses)
+
+
+def notes(statuses: Sequence[StageStatus]) -> list[str]:
+    """A line for each stage that failed or stopped, with its reason."""
+    return [
+        f"{status.system} {status.stage}: {status.state}: {status.message}"
+        for status in statuses
+        if status.state in ("failed", "stopped")
+    ]
+
+
+_STYLE = {"done": "green", "running": "cyan", "failed": "bold red", "stopped": "yellow", "waiting": "dim"}
+
+
+def table(statuses: Sequence[StageStatus]) -> Any:
+    """The same as a rich table, with the reasons below."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    stages = list(dict.fromkeys(status.stage for status in statuses))
+    systems = list(dict.fromkeys(status.system for status in statuses))
+    by = {(status.system, status.stage): status for status in statuses}
+    shown = Table(header_style="bold")
+    for name in ("system", *stages):
+        shown.add_column(name)
+    for system in systems:
+        cells = [by[system, stage] for stage in stages]
+        shown.add_row(system, *(Text(_cell(status), style=_STYLE[status.state]) for status in cells))
+    return Group(shown, *(Text(line) for line in notes(statuses)))

@@ -1,0 +1,41 @@
+"""One finished run of the tiny study serves all tests of a session, in every worker."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support import snakemake
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Path]:
+    """Folder of a finished run of tests/config/tiny.yaml; not to be changed."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    folder, done = shared / "finished", shared / "finished.done"
+    with (shared / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            folder.mkdir()
+            run = snakemake(folder)
+            assert run.returncode == 0, run.stdout
+            done.touch()
+    yield folder
+
+
+@pytest.fixture
+def study(finished: Path) -> Iterator[Path]:
+    """A copy of the finished run, with its dates and records, to be changed by a test.
+
+    It lies beside the original, because the workflow's own files are recorded by their path from the study.
+    """
+    folder = finished.with_name(f"study-{uuid.uuid4().hex[:8]}")
+    shutil.copytree(finished, folder, symlinks=True)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,172 @@
+"""Building blocks: the shipped ones are consistent, broken ones are refused in one line that names the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from eoli.chemistry import Library, library
+from eoli.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+Edit = Callable[[str, Callable[[Any], None]], Path]
+
+
+def mistake(call: Callable[[], object]) -> str:
+    with pytest.raises(InputError) as failure:
+        call()
+    text = str(failure.value)
+    assert "\n" not in text
+    return text
+
+
+def sources_in(data: Any) -> list[str]:
+    """All values of `source:` keys, however deep."""
+    if isinstance(data, dict):
+        own = [data["source"]] if isinstance(data.get("source"), str) else []
+        return own + [found for value in data.values() for found in sources_in(value)]
+    return [found for value in data for found in sources_in(value)] if isinstance(data, list) else []
+
+
+@pytest.mark.parametrize("name", ["peo", "pebax"])
+def test_chains_have_24_ether_oxygens_and_no_charge(name: str, blocks: Library) -> None:
+    chain = blocks.polymer(name)
+    assert chain.ether_oxygens == 24
+    assert sum(atom.charge for unit in chain.units for atom in unit.atoms) == pytest.approx(0, abs=1e-9)
+    assert sum(atom.role == "ether_O" for unit in chain.units for atom in unit.atoms) == 24
+
+
+def test_sites_of_the_chains(blocks: Library) -> None:
+    assert blocks.polymer("peo").n_atoms == 1 + 24 * 3
+    # methyl, 24 EO, the ester unit of 10 sites, 5 PA6 of 9 and the acetyl of 3
+    assert blocks.polymer("pebax").n_atoms == 1 + 24 * 3 + 10 + 5 * 9 + 3
+
+
+def test_units_and_ions_sum_to_their_declared_charge(blocks: Library) -> None:
+    for name in blocks.names("units"):
+        unit = blocks.unit(name)
+        assert sum(atom.charge for atom in unit.atoms) == pytest.approx(unit.charge, abs=1e-9), name
+    for name in blocks.names("ions"):
+        ion = blocks.ion(name)
+        assert sum(atom.charge for atom in ion.atoms) == pytest.approx(ion.charge, abs=1e-9), name
+
+
+def test_every_file_is_named_after_what_it_holds(blocks: Library) -> None:
+    for kind, key in (("units", "unit"), ("polymers", "polymer"), ("ions", "ion"), ("salts", "salt")):
+        for name in blocks.names(kind):
+            assert yaml.safe_load((blocks.root / kind / f"{name}.yaml").read_text())[key] == name
+
+
+def test_every_source_is_cited(blocks: Library) -> None:
+    used = {path: sources_in(yaml.safe_load(path.read_text())) for path in sorted(blocks.root.rglob("*.yaml"))}
+    unknown = {path.name: set(names) - set(blocks.sources) for path, names in used.items()}
+    assert {name: keys for name, keys in unknown.items() if keys} == {}
+    assert sum(map(len, used.values())) > 80
+
+
+def test_sources_say_whether_anybody_looked(blocks: Library) -> None:
+    for name, source in blocks.sources.items():
+        assert source.status != "verified" or source.read_in, name
+        assert source.status != "assumed" or source.why, name
+
+
+def test_lengths_of_names_fit_the_gro_format(blocks: Library) -> None:
+    atoms = [atom for name in blocks.names("units") for atom in blocks.unit(name).atoms]
+    assert all(len(atom.name) <= 4 for atom in atoms)
+    assert all(len(blocks.unit(name).residue) <= 4 for name in blocks.names("units"))
+
+
+def repeat_atom(unit: Any) -> None:
+    unit["atoms"][1]["name"] = "O1"
+
+
+def far_bond(unit: Any) -> None:
+    unit["bonds"][1] = ["C1", "C9"]
+
+
+def wrong_charge(unit: Any) -> None:
+    unit["atoms"][0]["charge"] = -0.5
+
+
+def no_such_head(unit: Any) -> None:
+    unit["head"] = "X"
+
+
+def misspelt_key(unit: Any) -> None:
+    unit["ether_oxygen"] = unit.pop("ether_oxygens")
+
+
+def no_source(unit: Any) -> None:
+    del unit["atoms"][2]["source"]
+
+
+def unknown_source(unit: Any) -> None:
+    unit["atoms"][2]["source"] = "hearsay"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (repeat_atom, ["atoms[1]", "atom O1 stands twice"]),
+        (far_bond, ["bonds[1]", "'C9' is no atom"]),
+        (wrong_charge, ["charge", "the atoms sum to +0.0800"]),
+        (no_such_head, ["head", "'X' is no atom"]),
+        (misspelt_key, ["ether_oxygen", "did you mean ether_oxygens?"]),
+        (no_source, ["atoms[2].source", "is missing"]),
+        (unknown_source, ["atoms[2].source", "'hearsay'", "allowed:", "oxyd"]),
+    ],
+)
+def test_broken_units(change: Callable[[Any], None], words: list[str], edit_block: Edit, copied_blocks: Path) -> None:
+    path = edit_block("units/EO.yaml", change)
+    text = mistake(lambda: Library(copied_blocks).polymer("peo"))
+    assert f"{path}:" in text
+    assert [word for word in words if word not in text] == []
+
+
+def test_unknown_sources_of_ions_and_tables(edit_block: Edit, copied_blocks: Path) -> None:
+    path = edit_block("ions/TFSI.yaml", lambda ion: ion["bonded"]["angles"][3].update(source="hearsay"))
+    text = mistake(lambda: Library(copied_blocks).ion("TFSI"))
+    assert text.startswith(f"{path}:") and "bonded.angles[3].source" in text and "'hearsay'" in text
+    path = edit_block("bonded.yaml", lambda table: table["impropers"][0].update(source="hearsay"))
+    text = mistake(lambda: Library(copied_blocks).bonded)
+    assert text.startswith(f"{path}:") and "impropers[0].source" in text
+    path = edit_block("atomtypes.yaml", lambda types: types["LI+"].update(source="hearsay"))
+    text = mistake(lambda: Library(copied_blocks).atom_types)
+    assert text.startswith(f"{path}:") and "LI+.source" in text
+
+
+@pytest.mark.parametrize(
+    ("sequence", "words"),
+    [
+        (["methyl", "EOO * 24", "EO-end"], ["sequence[1]", "unit 'EOO'", "allowed: EO, EO-end"]),
+        (["methyl", "EO-end", "EO * 3"], ["sequence", "EO-end cannot be followed by EO"]),
+        (["EO", "methyl"], ["sequence", "EO cannot be followed by methyl"]),
+        (["methyl", "EO x 3"], ["sequence[1]", "'EO x 3' is not allowed", "NAME * COUNT"]),
+        (["methyl", "EO * 0"], ["sequence[1]", "'EO * 0' is not allowed"]),
+        ([], ["sequence", "at least 1"]),
+    ],
+)
+def test_broken_sequences(sequence: list[str], words: list[str], edit_block: Edit, copied_blocks: Path) -> None:
+    path = edit_block("polymers/peo.yaml", lambda polymer: polymer.update(sequence=sequence))
+    text = mistake(lambda: Library(copied_blocks).polymer("peo"))
+    assert text.startswith(f"{path}:")
+    assert [word for word in words if word not in text] == []
+
+
+def test_a_salt_that_is_not_neutral(edit_block: Edit, copied_blocks: Path) -> None:
+    path = edit_block("salts/litfsi.yaml", lambda salt: salt.update(anion="LI"))
+    text = mistake(lambda: Library(copied_blocks).salt("litfsi"))
+    assert text.startswith(f"{path}:") and "do not make a neutral pair" in text
+
+
+def test_a_type_without_a_mass(blocks: Library) -> None:
+    assert blocks.mass("LI+") == 6.941 and blocks.mass("CH2") == 14.027
+    assert "type 'XX' has no mass" in mistake(lambda: blocks.mass("XX"))
+
+
+def test_a_folder_is_read_once() -> None:
+    assert library(ROOT / "topologies") is library(ROOT / "topologies")

@@ -1,0 +1,288 @@
+"""The configuration: defaults, overlays, and one line for every mistake."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from eoli.cli import main
+from eoli.config import Study, load_study, merge
+from eoli.errors import InputError
+from eoli.sweep import systems_of
+
+ROOT = Path(__file__).resolve().parents[2]
+PROTOCOL = {
+    "name": "short",
+    "description": "for tests",
+    "cutoff_nm": 1.2,
+    "stages": [
+        {
+            "name": "minimise", "ensemble": "minimisation", "integrator": "steep", "max_steps": 100,
+            "force_tolerance_kJ_mol_nm": 500,
+        },
+        {
+            "name": "npt", "ensemble": "NPT", "integrator": "md", "time_step_fs": 2.0, "length_ns": 0.01,
+            "generate_velocities": True, "thermostat": "v-rescale", "tau_t_ps": 1.0, "barostat": "c-rescale",
+            "tau_p_ps": 5.0, "pressure_bar": 1.0, "frame_interval_ps": 1, "energy_interval_ps": 1,
+        },
+        {
+            "name": "production", "ensemble": "NPT", "integrator": "md", "time_step_fs": 2.0, "length_ns": 0.01,
+            "thermostat": "nose-hoover", "tau_t_ps": 1.0, "barostat": "parrinello-rahman", "tau_p_ps": 5.0,
+            "pressure_bar": 1.0, "frame_interval_ps": 1, "energy_interval_ps": 1,
+        },
+    ],
+}  # fmt: skip
+BLOCK = {"polymer": "peo", "eo_li": 12}
+
+
+def config(folder: Path, **keys: Any) -> dict[str, Any]:
+    return {"study": "s", "seed": 1, "sweep": [BLOCK], "protocol": str(folder / "protocol.yaml"), **keys}
+
+
+def study(folder: Path, *overlays: dict[str, Any], protocol: dict[str, Any] = PROTOCOL, **keys: Any) -> Study:
+    """A study from files written here; its systems are checked too."""
+    (folder / "protocol.yaml").write_text(yaml.safe_dump(protocol, sort_keys=False))
+    paths = []
+    for number, data in enumerate((config(folder, **keys), *overlays)):
+        paths.append(folder / f"config{number or ''}.yaml")
+        paths[-1].write_text(yaml.safe_dump(data, sort_keys=False))
+    made = load_study(paths, ROOT)
+    systems_of(made)
+    return made
+
+
+def mistake(call: Callable[[], object]) -> str:
+    with pytest.raises(InputError) as failure:
+        call()
+    text = str(failure.value)
+    assert "\n" not in text
+    return text
+
+
+def with_stage(which: str, /, **keys: Any) -> dict[str, Any]:
+    protocol = copy.deepcopy(PROTOCOL)
+    stage = next(stage for stage in protocol["stages"] if stage["name"] == which)
+    stage.update(keys)
+    for key in [key for key, value in keys.items() if value is None]:
+        del stage[key]
+    return protocol
+
+
+def test_defaults(tmp_path: Path) -> None:
+    made = study(tmp_path).config
+    block = made.sweep[0]
+    assert (block.polymer, block.salt, block.eo_li, block.temperature_K) == (["peo"], ["litfsi"], [12.0], [298.15])
+    assert (block.replicate, block.mixing, block.ion_charge_scale, block.in_study) == ([1], ["gromos"], [1.0], False)
+    assert (made.box.chains, made.gmx.command, made.gmx.launcher, made.run.threads) == (25, "gmx", "", "auto")
+    assert (made.topologies, made.analysis.stage, made.stages) == ("topologies", "production", {})
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "demo.yaml"])
+def test_shipped_configurations(name: str) -> None:
+    files = [ROOT / "config/config.yaml"] + ([ROOT / "config" / name] if name != "config.yaml" else [])
+    made = load_study(files, ROOT)
+    assert list(systems_of(made)) == [
+        "peo-eo12-298K-r1", "pebax-eo12-298K-r1", "pebax-eo18-298K-r1", "pebax-eo16-298K-r1", "pebax-eo14-298K-r1",
+        "pebax-eo10-298K-r1", "pebax-eo8-298K-r1",
+    ]  # fmt: skip
+    assert [system.in_study for system in systems_of(made).values()] == [True, True, *[False] * 5]
+
+
+def test_later_files_go_over_earlier_ones(tmp_path: Path) -> None:
+    made = study(
+        tmp_path,
+        {"box": {"chains": 30}, "stages": {"npt": {"length_ns": 0.02}}},
+        {"box": {"tolerance_nm": 0.25}, "stages": {"npt": {"tau_p_ps": 2.0}}},
+        box={"chains": 20, "attempts": 7},
+    )
+    assert (made.config.box.chains, made.config.box.attempts, made.config.box.tolerance_nm) == (30, 7, 0.25)
+    npt = made.stage("npt")
+    assert (npt.length_ns, npt.tau_p_ps, npt.time_step_fs) == (0.02, 2.0, 2.0)
+
+
+def test_merge_leaves_its_arguments_alone() -> None:
+    base, overlay = {"a": {"b": 1, "c": [1]}, "d": 1}, {"a": {"c": [2]}, "d": {"e": 3}}
+    assert merge(base, overlay) == {"a": {"b": 1, "c": [2]}, "d": {"e": 3}}
+    assert base == {"a": {"b": 1, "c": [1]}, "d": 1}
+
+
+def test_a_stage_can_be_switched_off(tmp_path: Path) -> None:
+    made = study(tmp_path, stages={"minimise": {"enabled": False}})
+    assert [stage.name for stage in made.stages] == ["npt", "production"]
+    assert "no stage before it has velocities" in mistake(lambda: study(tmp_path, stages={"npt": {"enabled": False}}))
+
+
+BAD_KEYS: list[tuple[dict[str, Any], list[str]]] = [
+    ({"sede": 1}, ["sede", "unknown key", "did you mean seed?", "allowed: analysis, box"]),
+    ({"box": {"chain": 3}}, ["box.chain:", "did you mean chains?", "allowed: attempts, chains"]),
+    ({"sweep": [{"polymer": "peo", "eo_l": 1}]}, ["sweep[0].eo_l:", "did you mean eo_li?", "allowed:"]),
+    ({"seed": "abc"}, ["seed:", "'abc'", "valid integer"]),
+    ({"seed": -1}, ["seed:", "-1", "greater than or equal to 0"]),
+    ({"box": {"chains": "many"}}, ["box.chains:", "'many'", "valid integer"]),
+    ({"box": {"packing_density_g_cm3": 3}}, ["box.packing_density_g_cm3:", "3", "less than or equal to 1"]),
+    ({"run": {"threads": "many"}}, ["run.threads:", "'many'", "valid integer", "'auto'"]),
+    ({"run": {"threads": 0}}, ["run.threads:", "0", "greater than 0", "'auto'"]),
+    ({"gmx": {"modules": "gromacs"}}, ["gmx.modules:", "'gromacs'", "valid list"]),
+    ({"sweep": []}, ["sweep:", "at least 1"]),
+    ({"sweep": [{**BLOCK, "eo_li": -3}]}, ["sweep[0].eo_li:", "-3", "greater than 0"]),
+    ({"sweep": [{**BLOCK, "eo_li": [12, "x"]}]}, ["sweep[0].eo_li[1]:", "'x'", "valid number"]),
+    ({"sweep": [{**BLOCK, "temperature_K": float("nan")}]}, ["sweep[0].temperature_K:", "nan", "finite"]),
+    ({"sweep": [{**BLOCK, "mixing": "lb"}]}, ["sweep[0].mixing:", "'lb'", "'gromos', 'lorentz-berthelot' or 'lb-ions'"]),
+    ({"sweep": [{**BLOCK, "ion_charge_scale": 0.3}]}, ["sweep[0].ion_charge_scale:", "0.3", "greater than or equal to 0.5"]),
+    ({"sweep": [BLOCK, {**BLOCK, "polymer": "pvdf"}]}, ["sweep[1].polymer:", "'pvdf'", "allowed: pebax, peo"]),
+    ({"sweep": [{**BLOCK, "salt": "nacl"}]}, ["sweep[0].salt:", "'nacl'", "allowed: litfsi, none"]),
+    ({"sweep": [{**BLOCK, "eo_li": 1201}]}, ["sweep[0].eo_li:", "1201", "no lithium ion", "allowed: at most 1200"]),
+    ({"sweep": [{"polymer": "peo"}]}, ["sweep[0].eo_li:", "is missing", "a salt needs it"]),
+    ({"box": {"chains": 2}}, ["sweep[0]:", "peo-eo12-298K-r1", "2 chains", "twice the cut-off of 1.2 nm", "allowed: more chains"]),
+    ({"sweep": [{**BLOCK, "temperature_K": [298.15, 298.0]}]}, ["sweep[0]:", "peo-eo12-298K-r1", "unique"]),
+    ({"sweep": [BLOCK, BLOCK]}, ["sweep[1]:", "peo-eo12-298K-r1", "unique"]),
+    ({"stages": {"nptt": {"length_ns": 1}}}, ["stages.nptt:", "unknown stage", "allowed: minimise, npt, production"]),
+    ({"stages": {"npt": {"length": 1}}}, ["stages.npt.length:", "did you mean length_ns?", "allowed:"]),
+    ({"stages": {"npt": {"length_ns": -1}}}, ["stages.npt.length_ns:", "-1", "greater than 0"]),
+    ({"stages": {"npt": {"energy_interval_ps": 0.003}}}, ["stages.npt:", "energy_interval_ps 0.003", "2.0 fs"]),
+    ({"stages": {"npt": 3}}, ["stages.npt:", "3", "dictionary"]),
+    ({"analysis": {"stage": "minimise"}}, ["analysis.stage:", "'minimise'", "allowed: npt, production"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("keys", "words"), BAD_KEYS, ids=[words[0] + words[1] for _, words in BAD_KEYS])
+def test_a_mistake_is_one_line_with_file_key_value_and_what_is_allowed(
+    keys: dict[str, Any], words: list[str], tmp_path: Path
+) -> None:
+    text = mistake(lambda: study(tmp_path, **keys))
+    assert text.startswith(f"{tmp_path / 'config.yaml'}:")
+    assert [word for word in words if word not in text] == []
+
+
+def test_a_mistake_in_an_overlay_names_the_overlay(tmp_path: Path) -> None:
+    text = mistake(lambda: study(tmp_path, {"study": "t", "stages": {"npt": {"tau_p_ps": -2}}}))
+    assert text.startswith(f"{tmp_path / 'config1.yaml'}:4: stages.npt.tau_p_ps: -2")
+    text = mistake(lambda: study(tmp_path, {"study": "t"}, box={"chains": -1}))
+    assert text.startswith(f"{tmp_path / 'config.yaml'}:8: box.chains: -1")
+
+
+def test_missing_keys_and_files(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("study: s\nseed: 1\n")
+    text = mistake(lambda: load_study([path], ROOT))
+    assert text == f"{path}: sweep: is missing; it has no default (and 1 more)"
+    path.write_text("- 1\n")
+    assert "not a mapping" in mistake(lambda: load_study([path], ROOT))
+    assert "cannot be read" in mistake(lambda: load_study([tmp_path / "absent.yaml"], ROOT))
+    path.write_text(yaml.safe_dump(config(tmp_path, protocol="absent.yaml")))
+    assert "absent.yaml: cannot be read" in mistake(lambda: load_study([path], ROOT))
+    path.write_text(yaml.safe_dump(config(tmp_path, protocol="config/protocols/ma2022.yaml", topologies="absent")))
+    assert "no folder of building blocks" in mistake(lambda: systems_of(load_study([path], ROOT)))
+
+
+def test_eo_li_needs_ether_oxygens(copied_blocks: Path, tmp_path: Path) -> None:
+    polymer = {"polymer": "pa6", "molecule": "PA", "description": "d", "sequence": ["head", "PA6 * 5", "acetyl"]}
+    density = {"neat_density_g_cm3": {"value": 1.1, "temperature_K": 298.15, "source": "idealmixing"}}
+    (copied_blocks / "polymers/pa6.yaml").write_text(yaml.safe_dump(polymer | density))
+    atoms = [{"name": "N", "type": "N", "class": "N", "charge": -0.31, "source": "peptide54a7"},
+             {"name": "H", "type": "H", "class": "H", "charge": 0.31, "source": "peptide54a7"}]  # fmt: skip
+    unit = {"unit": "head", "description": "d", "residue": "HD", "charge": 0.0, "tail": "N", "atoms": atoms}
+    (copied_blocks / "units/head.yaml").write_text(yaml.safe_dump(unit | {"bonds": [["N", "H"]]}))
+    block = {"polymer": "pa6", "eo_li": 12}
+    text = mistake(lambda: study(tmp_path, topologies=str(copied_blocks), sweep=[block]))
+    assert text.startswith(
+        f"{tmp_path / 'config.yaml'}:5: sweep[0].eo_li: pa6 has no ether oxygen; allowed: salt: none"
+    )
+    made = study(
+        tmp_path, topologies=str(copied_blocks), sweep=[{"polymer": "pa6", "salt": "none"}], box={"chains": 40}
+    )
+    assert list(systems_of(made)) == ["pa6-neat-298K-r1"]
+
+
+# What GROMACS 2022 integrates as asked: everything else is refused by it or, worse, silently another ensemble.
+LEGAL = {
+    ("md", "v-rescale", "none"), ("md", "v-rescale", "c-rescale"), ("md", "v-rescale", "parrinello-rahman"),
+    ("md", "nose-hoover", "none"), ("md", "nose-hoover", "c-rescale"), ("md", "nose-hoover", "parrinello-rahman"),
+    ("md-vv", "v-rescale", "none"), ("md-vv", "v-rescale", "c-rescale"), ("md-vv", "v-rescale", "parrinello-rahman"),
+    ("md-vv", "nose-hoover", "none"), ("md-vv", "nose-hoover", "c-rescale"),
+    ("sd", "none", "none"), ("sd", "none", "c-rescale"), ("sd", "none", "parrinello-rahman"),
+}  # fmt: skip
+COUPLINGS = list(
+    itertools.product(
+        ("steep", "md", "md-vv", "sd"),
+        ("none", "v-rescale", "nose-hoover"),
+        ("none", "c-rescale", "parrinello-rahman"),
+    )
+)
+
+
+@pytest.mark.parametrize(("integrator", "thermostat", "barostat"), COUPLINGS)
+def test_couplings(integrator: str, thermostat: str, barostat: str, tmp_path: Path) -> None:
+    ensemble = "NVT" if barostat == "none" else "NPT"
+    protocol = with_stage(
+        "production", integrator=integrator, thermostat=thermostat, barostat=barostat, ensemble=ensemble
+    )
+    if (integrator, thermostat, barostat) in LEGAL:
+        study(tmp_path, protocol=protocol)
+        return
+    text = mistake(lambda: study(tmp_path, protocol=protocol))
+    assert text.startswith(f"{tmp_path / 'protocol.yaml'}:")
+    assert "stages[2]" in text and "stage production" in text and "allowed" in text and integrator in text
+
+
+@pytest.mark.parametrize("thermostat", ["v-rescale", "nose-hoover"])
+@pytest.mark.parametrize("barostat", ["c-rescale", "parrinello-rahman"])
+def test_a_minimisation_has_no_coupling(thermostat: str, barostat: str, tmp_path: Path) -> None:
+    protocol = with_stage("minimise", thermostat=thermostat, barostat=barostat)
+    assert "a minimisation has no thermostat" in mistake(lambda: study(tmp_path, protocol=protocol))
+
+
+BAD_STAGES: list[tuple[dict[str, Any], str]] = [
+    ({"tau_p_ps": 1.9}, "tau_p_ps 1.9 is below twice tau_t_ps 1.0"),
+    ({"generate_velocities": True}, "parrinello-rahman with generate_velocities is not allowed"),
+    ({"frame_interval_ps": 0.003}, "frame_interval_ps 0.003 is no whole number of steps of 2.0 fs"),
+    ({"energy_interval_ps": 0.001}, "energy_interval_ps 0.001 is no whole number of steps of 2.0 fs"),
+    ({"state_interval_ps": 0.005}, "state_interval_ps 0.005 is no whole number of steps of 2.0 fs"),
+    ({"length_ns": 0.000003}, "length_ns 3e-06 is no whole number of steps"),
+    ({"length_ns": 0.0005}, "length_ns 0.0005 is shorter than one frame_interval_ps"),
+    ({"ensemble": "NVT"}, "ensemble NVT does not fit barostat parrinello-rahman"),
+    ({"tau_t_ps": None}, "tau_t_ps is missing"),
+    ({"tau_p_ps": None}, "tau_p_ps or pressure_bar is missing"),
+    ({"energy_interval_ps": None}, "energy_interval_ps is missing"),
+    ({"max_steps": 10}, "max_steps has no meaning in a NPT stage"),
+    ({"start": "mean-volume-frame"}, "needs an NPT stage with state_interval_ps right before it"),
+    ({"time_step_fs": 6}, "6 is not allowed: Input should be less than or equal to 5"),
+    ({"name": "npt"}, "stage npt stands twice"),
+    ({"name": "Production run"}, "'Production run' is not allowed"),
+]
+
+
+@pytest.mark.parametrize(("keys", "message"), BAD_STAGES, ids=[message[:40] for _, message in BAD_STAGES])
+def test_stages_that_cannot_run(keys: dict[str, Any], message: str, tmp_path: Path) -> None:
+    text = mistake(lambda: study(tmp_path, protocol=with_stage("production", **keys)))
+    assert text.startswith(f"{tmp_path / 'protocol.yaml'}") and message in text
+
+
+def test_tau_p_of_exactly_twice_tau_t_is_allowed(tmp_path: Path) -> None:
+    study(tmp_path, protocol=with_stage("production", tau_p_ps=2.0))
+
+
+def test_time_step_without_constraints(tmp_path: Path) -> None:
+    text = mistake(lambda: study(tmp_path, protocol={**PROTOCOL, "constraints": "h-bonds"}))
+    assert "time_step_fs 2.0 is not allowed with constraints h-bonds" in text and "up to 1 fs" in text
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [([], "box.chains: -1 is not allowed"), (["--set", "[1]"], "a JSON object"), (["--set", "{"], "a JSON object")],
+)
+def test_the_command_line_prints_one_line(
+    extra: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config(tmp_path, box={"chains": -1})))
+    assert main(["check", "--config", str(path), *extra]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.count("\n") == 1
+    assert expected in printed.err and "Traceback" not in printed.err

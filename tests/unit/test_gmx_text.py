@@ -1,0 +1,227 @@
+"""What EOLI reads of GROMACS' output and how it calls mdrun; no GROMACS needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from eoli.config import GromacsBuild
+from eoli.errors import InputError, ToolError
+from eoli.gmx import Gromacs, fatal_message, inspect, mdrun_command, parse_version, require
+
+# Shortened output of GROMACS 2022.5.
+HEAD = """\
+              :-) GROMACS - gmx grompp, 2022.5-Debian_2022.5_2 (-:
+
+Executable:   /usr/bin/gmx
+Data prefix:  /usr
+Command line:
+  gmx grompp -f run.mdp -c box.gro -p system.top -o run.tpr
+
+"""
+TAIL = """\
+
+For more information and tips for troubleshooting, please check the GROMACS
+website at http://www.gromacs.org/Documentation/Errors
+-------------------------------------------------------
+"""
+BROKEN_MDP = f"""{HEAD}
+ERROR 1 [file run.mdp, line 5]:
+  Invalid enum 'pmee' for variable coulombtype, using 'Cut-off'
+  Next time, use one of: 'Cut-off' 'Reaction-Field' 'PME'
+
+
+-------------------------------------------------------
+Program:     gmx grompp, version 2022.5-Debian_2022.5_2
+Source file: src/gromacs/fileio/readinp.cpp (line 245)
+
+Fatal error:
+There was 1 error in input file(s)
+{TAIL}"""
+WARNED = f"""{HEAD}
+WARNING 1 [file run.mdp]:
+  The Berendsen thermostat does not generate the correct kinetic energy
+  distribution, and should not be used for new production simulations (in
+  our opinion). We would recommend the V-rescale thermostat.
+
+Number of degrees of freedom in T-Coupling group System is 579.00
+
+NOTE 1 [file run.mdp]:
+  The optimal PME mesh load for parallel simulations is below 0.5
+
+
+There was 1 note
+
+There was 1 warning
+
+-------------------------------------------------------
+Program:     gmx grompp, version 2022.5-Debian_2022.5_2
+Source file: src/gromacs/gmxpreprocess/grompp.cpp (line 2661)
+
+Fatal error:
+Too many warnings (1).
+If you are sure all warnings are harmless, use the -maxwarn option.
+{TAIL}Setting the LD random seed to 1869610983
+"""
+COORDINATES = f"""{HEAD}
+NOTE 1 [file run.mdp]:
+  You are using a plain Coulomb cut-off, which might produce artifacts.
+
+-------------------------------------------------------
+Program:     gmx grompp, version 2022.5-Debian_2022.5_2
+Source file: src/gromacs/gmxpreprocess/grompp.cpp (line 703)
+
+Fatal error:
+number of coordinates in coordinate file (box.gro, 194)
+             does not match topology (system.top, 267)
+{TAIL}"""
+MISSING_FILE = f"""{HEAD}
+-------------------------------------------------------
+Program:     gmx mdrun, version 2022.5-Debian_2022.5_2
+Source file: src/gromacs/commandline/cmdlineparser.cpp (line 271)
+Function:    void gmx::CommandLineParser::parse(int*, char**)
+
+Error in user input:
+Invalid command-line options
+  In command-line option -s
+    File 'absent.tpr' does not exist or is not accessible.
+    The file could not be opened.
+      Reason: No such file or directory
+      (call to fopen() returned error code 2)
+{TAIL}"""
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("2022.5-Debian_2022.5_2", (2022, 5)),
+        ("2024", (2024, 0)),
+        ("2025.1-conda_forge", (2025, 1)),
+        ("2019.6", (2019, 6)),
+    ],
+)
+def test_versions(text: str, version: tuple[int, int]) -> None:
+    assert parse_version(text) == version
+
+
+def test_a_text_without_a_version() -> None:
+    with pytest.raises(ToolError, match="cannot read a version from 'unknown'"):
+        parse_version("unknown")
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (
+            BROKEN_MDP,
+            "Invalid enum 'pmee' for variable coulombtype, using 'Cut-off' "
+            "Next time, use one of: 'Cut-off' 'Reaction-Field' 'PME'",
+        ),
+        (
+            WARNED,
+            "The Berendsen thermostat does not generate the correct kinetic energy distribution, and should not be "
+            "used for new production simulations (in our opinion). We would recommend the V-rescale thermostat.",
+        ),
+        (
+            COORDINATES,
+            "number of coordinates in coordinate file (box.gro, 194) does not match topology (system.top, 267)",
+        ),
+        (
+            MISSING_FILE,
+            "Invalid command-line options In command-line option -s File 'absent.tpr' does not exist or is not "
+            "accessible. The file could not be opened. Reason: No such file or directory (call to fopen() returned "
+            "error code 2)",
+        ),
+        ("one line\n\nSegmentation fault\n\n", "Segmentation fault"),
+        ("", "no output"),
+    ],
+    ids=["broken-mdp", "warning", "coordinates", "missing-file", "crash", "silence"],
+)
+def test_the_cause_of_a_failure(text: str, cause: str) -> None:
+    assert fatal_message(text) == cause
+
+
+def test_errors_go_before_warnings_and_all_are_told() -> None:
+    warning = WARNED[WARNED.index("WARNING 1") : WARNED.index("Number of")]
+    second = BROKEN_MDP.replace("ERROR 1", "ERROR 2").replace("pmee", "pmme")
+    text = fatal_message(warning + BROKEN_MDP[: BROKEN_MDP.index("----")] + second)
+    assert "'pmee'" in text and "; Invalid enum 'pmme'" in text and "Berendsen" not in text and "\n" not in text
+
+
+def gromacs(mpi: str, launcher: str = "", version: tuple[int, int] = (2022, 5)) -> Gromacs:
+    return Gromacs(
+        build=GromacsBuild(command="gmx", launcher=launcher),
+        program=Path("/opt/gmx/bin/gmx"),
+        version=version,
+        version_text=f"{version[0]}.{version[1]}",
+        mpi=mpi,
+        precision="mixed",
+        simd="AVX2_256",
+        data_prefix=Path("/opt/gmx"),
+    )
+
+
+def command(build: Gromacs, max_hours: float | None = None, reproducible: bool = False) -> list[str]:
+    return mdrun_command(
+        build, threads=4, checkpoint_minutes=5.0, max_hours=max_hours, reproducible=reproducible, name="md"
+    )
+
+
+def test_thread_mpi_runs_one_rank() -> None:
+    assert command(gromacs("thread_mpi")) == [
+        "/opt/gmx/bin/gmx", "mdrun", "-deffnm", "md", "-cpi", "md.cpt", "-cpt", "5", "-ntomp", "4", "-ntmpi", "1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("mpi", ["MPI", "MPI (CUDA-aware)", "mpi"])
+@pytest.mark.parametrize("launcher", ["", "srun --cpu-bind=cores", "mpirun -np 4"])
+def test_a_real_mpi_build_gets_its_launcher_and_no_thread_mpi_options(mpi: str, launcher: str) -> None:
+    words = command(gromacs(mpi, launcher), max_hours=1.5, reproducible=True)
+    assert words[: len(launcher.split()) + 1] == [*launcher.split(), "/opt/gmx/bin/gmx"]
+    assert {"-ntmpi", "-nt"} & set(words) == set()
+    assert words[words.index("-maxh") + 1] == "1.5000" and words[-1] == "-reprod"
+
+
+@pytest.mark.parametrize(
+    ("mpi", "real"), [("thread_mpi", False), ("none", False), ("MPI", True), ("MPI (GPU-aware)", True)]
+)
+def test_kinds_of_mpi(mpi: str, real: bool) -> None:
+    assert gromacs(mpi).is_real_mpi is real
+
+
+def test_a_build_that_is_too_old() -> None:
+    require(gromacs("thread_mpi", version=(2021, 0)), (2021, 0), "c-rescale")
+    with pytest.raises(InputError, match=r"^c-rescale needs GROMACS 2021\.0 or newer; gmx is 2020\.7$"):
+        require(gromacs("thread_mpi", version=(2020, 7)), (2021, 0), "c-rescale")
+
+
+def fake_gmx(folder: Path, script: str) -> GromacsBuild:
+    program = folder / "gmx"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return GromacsBuild(command=str(program))
+
+
+def test_a_build_describes_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        "GROMACS version:    2024.2",
+        "Precision:          mixed",
+        "MPI library:        MPI",
+        "SIMD instructions:  AVX2_256",
+    ]
+    build = fake_gmx(tmp_path, "\n".join(f'echo "{row}"' for row in [*rows, "Data prefix:  /opt/gmx"]))
+    found = inspect(build)
+    assert (found.version, found.precision, found.simd, found.is_real_mpi) == ((2024, 2), "mixed", "AVX2_256", True)
+    monkeypatch.delenv("GMXDATA", raising=False)
+    assert found.forcefields == Path("/opt/gmx/share/gromacs/top")
+    monkeypatch.setenv("GMXDATA", "/data/gromacs")
+    assert found.forcefields == Path("/data/gromacs/top")
+
+
+def test_a_build_that_does_not_run(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match=r"--version failed with exit code 127: libgromacs\.so: cannot open") as failure:
+        inspect(fake_gmx(tmp_path, "echo 'libgromacs.so: cannot open' >&2; exit 127"))
+    assert "\n" not in str(failure.value)
+    with pytest.raises(ToolError, match=r"'gmx_absent' is not on the PATH.*gmx\.command"):
+        inspect(GromacsBuild(command="gmx_absent"))

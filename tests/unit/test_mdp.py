@@ -1,0 +1,144 @@
+"""Run parameters from stages."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eoli.mdp import Conditions, mdp_options, mdp_text
+from eoli.protocol import Stage
+
+CONDITIONS = Conditions(
+    temperature_K=298.15, cutoff_nm=1.2, fourier_spacing_nm=0.12, dispersion_correction=True, constraints="all-bonds",
+    seed=42,
+)  # fmt: skip
+DYNAMICS = {
+    "name": "run", "ensemble": "NVT", "integrator": "md", "time_step_fs": 2.0, "length_ns": 0.1, "thermostat": "v-rescale",
+    "tau_t_ps": 1.0, "frame_interval_ps": 1.0, "energy_interval_ps": 1.0,
+}  # fmt: skip
+NPT = DYNAMICS | {"ensemble": "NPT", "barostat": "c-rescale", "tau_p_ps": 5.0, "pressure_bar": 1.01325}
+MINIMISATION = {
+    "name": "minimise", "ensemble": "minimisation", "integrator": "steep", "max_steps": 5000,
+    "force_tolerance_kJ_mol_nm": 500,
+}  # fmt: skip
+
+
+def options(**keys: object) -> dict[str, str]:
+    return mdp_options(Stage(**keys), CONDITIONS)
+
+
+def test_what_all_stages_share() -> None:
+    for stage in (MINIMISATION, DYNAMICS, NPT):
+        found = options(**stage)
+        assert (found["coulombtype"], found["rcoulomb"], found["rvdw"], found["fourierspacing"]) == (
+            "pme", "1.2", "1.2", "0.12",
+        )  # fmt: skip
+        assert (found["dispcorr"], found["constraints"], found["cutoff-scheme"]) == ("enerpres", "all-bonds", "verlet")
+
+
+def test_minimisation() -> None:
+    found = options(**MINIMISATION)
+    assert (found["integrator"], found["nsteps"], found["emtol"]) == ("steep", "5000", "500")
+    assert {"dt", "tcoupl", "pcoupl", "gen-vel", "ref-t"} & found.keys() == set()
+
+
+def test_constant_volume() -> None:
+    found = options(**DYNAMICS)
+    assert (found["integrator"], found["dt"], found["nsteps"]) == ("md", "0.002", "50000")
+    assert (found["tcoupl"], found["tau-t"], found["ref-t"], found["pcoupl"]) == ("v-rescale", "1", "298.15", "no")
+    assert (found["gen-vel"], found["continuation"]) == ("no", "yes")
+    assert (found["nstxout-compressed"], found["nstxout"], found["nstvout"]) == ("500", "0", "0")
+    assert {"tau-p", "ref-p", "pcoupltype", "compressibility", "gen-seed"} & found.keys() == set()
+
+
+def test_constant_pressure() -> None:
+    found = options(**NPT, state_interval_ps=10.0)
+    assert (found["pcoupl"], found["pcoupltype"], found["tau-p"], found["ref-p"]) == (
+        "c-rescale", "isotropic", "5", "1.01325",
+    )  # fmt: skip
+    assert found["compressibility"] == "4.5e-05"
+    assert (found["nstxout"], found["nstvout"]) == ("5000", "5000")
+
+
+def test_velocities_and_the_stage_s_own_temperature() -> None:
+    found = options(**DYNAMICS, generate_velocities=True, temperature_K=500)
+    assert (found["gen-vel"], found["continuation"], found["gen-temp"], found["ref-t"]) == ("yes", "no", "500", "500")
+    assert (found["gen-seed"], found["ld-seed"]) == ("42", "42")
+
+
+def test_stochastic_dynamics_has_no_thermostat() -> None:
+    found = options(**DYNAMICS | {"integrator": "sd", "thermostat": "none"})
+    assert (found["integrator"], found["tcoupl"], found["tau-t"], found["ref-t"]) == ("sd", "no", "1", "298.15")
+
+
+def test_without_dispersion_correction() -> None:
+    conditions = Conditions(298.15, 1.0, 0.1, False, "none", 1)
+    assert mdp_options(Stage(**MINIMISATION), conditions)["dispcorr"] == "no"
+
+
+@pytest.mark.parametrize(
+    ("interval_ps", "calculated"), [(1.0, 100), (0.1, 50), (0.002, 1), (0.202, 1), (0.3, 75), (0.25, 62.5)]
+)
+def test_energies_are_summed_at_a_divisor_of_where_they_are_written(interval_ps: float, calculated: float) -> None:
+    if calculated % 1:
+        with pytest.raises(ValueError, match="whole number of steps"):
+            options(**DYNAMICS | {"energy_interval_ps": interval_ps, "time_step_fs": 4.0})
+        return
+    found = options(**DYNAMICS | {"energy_interval_ps": interval_ps})
+    assert int(found["nstcalcenergy"]) == calculated
+
+
+COUPLINGS = st.sampled_from(
+    [
+        (integrator, thermostat, barostat)
+        for integrator, thermostat in [
+            ("md", "v-rescale"),
+            ("md", "nose-hoover"),
+            ("md-vv", "v-rescale"),
+            ("sd", "none"),
+        ]
+        for barostat in ("none", "c-rescale", "parrinello-rahman")
+    ]
+)
+
+
+@given(
+    coupling=COUPLINGS, step=st.sampled_from([0.5, 1.0, 2.0]), frame=st.integers(1, 3000), energy=st.integers(1, 3000),
+    state=st.none() | st.integers(1, 3000), frames=st.integers(1, 500), temperature=st.floats(200, 600),
+)  # fmt: skip
+def test_options_of_any_legal_stage(
+    coupling: tuple[str, str, str],
+    step: float,
+    frame: int,
+    energy: int,
+    state: int | None,
+    frames: int,
+    temperature: float,
+) -> None:
+    integrator, thermostat, barostat = coupling
+    stage = Stage(
+        name="run", ensemble="NVT" if barostat == "none" else "NPT", integrator=integrator, thermostat=thermostat,
+        barostat=barostat, tau_t_ps=1.0, tau_p_ps=5.0, pressure_bar=1.0, temperature_K=temperature, time_step_fs=step,
+        length_ns=frames * frame * step * 1e-6, frame_interval_ps=frame * step / 1e3, energy_interval_ps=energy * step / 1e3,
+        state_interval_ps=None if state is None else state * step / 1e3,
+    )  # fmt: skip
+    found = mdp_options(stage, CONDITIONS)
+    assert int(found["nsteps"]) == frames * frame
+    assert float(found["dt"]) == step / 1000
+    assert int(found["nstxout-compressed"]) == frame and int(found["nstxout"]) == (state or 0)
+    assert int(found["nstenergy"]) == energy and energy % int(found["nstcalcenergy"]) == 0
+    assert int(found["nstcalcenergy"]) <= 100
+    assert float(found["ref-t"]) == pytest.approx(temperature, rel=1e-5)
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", key) for key in found)
+    assert not {"None", "none", ""} & set(found.values())
+    assert ("tau-p" in found) == (barostat != "none")
+
+
+def test_the_text_is_sorted_and_complete() -> None:
+    found = options(**NPT)
+    rows = mdp_text(found).splitlines()
+    assert rows == sorted(rows)
+    assert dict(row.split(" = ") for row in [re.sub(r"\s+=\s+", " = ", row) for row in rows]) == found

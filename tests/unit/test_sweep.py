@@ -1,0 +1,117 @@
+"""Names, compositions, seeds and sizes of systems."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eoli.chemistry import Library
+from eoli.config import load_study
+from eoli.sweep import System, seed_for, size_of, system_name, systems_of, whole_ions
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def systems(folder: Path, *sweep: dict[str, Any], **keys: Any) -> dict[str, System]:
+    path = folder / "config.yaml"
+    data = {"study": "s", "seed": 1, "sweep": list(sweep), "protocol": "config/protocols/ma2022.yaml", **keys}
+    path.write_text(yaml.safe_dump(data))
+    return systems_of(load_study([path], ROOT))
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        (("peo", "litfsi", 12.0, 298.15, "gromos", 1.0, 1), "peo-eo12-298K-r1"),
+        (("pebax", "litfsi", 12.0, 298.15, "gromos", 1.0, 1), "pebax-eo12-298K-r1"),
+        (("pebax", "litfsi", 12.0, 363.15, "gromos", 0.8, 1), "pebax-eo12-363K-q0.80-r1"),
+        (("peo", "none", None, 353.0, "gromos", 1.0, 1), "peo-neat-353K-r1"),
+        (("peo", "litfsi", 12.5, 298.15, "lb-ions", 1.0, 3), "peo-eo12.5-298K-lb-ions-r3"),
+        (("peo", "libob", 8.0, 400.0, "lorentz-berthelot", 0.75, 2), "peo-eo8-400K-libob-lorentz-berthelot-q0.75-r2"),
+    ],
+)
+def test_names(values: tuple[Any, ...], name: str) -> None:
+    assert system_name(*values) == name
+
+
+def test_a_block_is_the_product_of_its_axes(tmp_path: Path) -> None:
+    found = systems(
+        tmp_path,
+        {"polymer": ["peo", "pebax"], "eo_li": [12, 8], "temperature_K": 363.15, "replicate": [1, 2]},
+        {"polymer": "peo", "salt": "none", "temperature_K": 353, "eo_li": 12},
+    )
+    assert list(found) == [
+        "peo-eo12-363K-r1", "peo-eo12-363K-r2", "peo-eo8-363K-r1", "peo-eo8-363K-r2", "pebax-eo12-363K-r1",
+        "pebax-eo12-363K-r2", "pebax-eo8-363K-r1", "pebax-eo8-363K-r2", "peo-neat-353K-r1",
+    ]  # fmt: skip
+    neat, salted = found["peo-neat-353K-r1"], found["peo-eo8-363K-r2"]
+    assert (neat.cations, neat.eo_li, neat.eo_li_asked) == (0, None, None)
+    assert (salted.cations, salted.eo_li, salted.replicate, salted.ether_oxygens) == (75, 8.0, 2, 600)
+
+
+@pytest.mark.parametrize(("ratio", "ions"), [(18, 33), (16, 38), (14, 43), (12, 50), (10, 60), (8, 75)])
+def test_whole_ions_of_600_ether_oxygens(ratio: float, ions: int) -> None:
+    assert whole_ions(600, ratio) == ions
+
+
+@given(oxygens=st.integers(1, 100_000), ratio=st.floats(0.5, 1000))
+def test_ions_are_the_nearest_whole_number(oxygens: int, ratio: float) -> None:
+    ions = whole_ions(oxygens, ratio)
+    assert abs(ions - oxygens / ratio) <= 0.5 + 1e-9
+    if ions:
+        # half an ion is the most that the composition moves
+        assert abs(oxygens / ions - ratio) <= ratio * 0.5 / ions * (1 + 1e-9)
+
+
+@given(chains=st.integers(10, 60), ratio=st.floats(4, 60), polymer=st.sampled_from(["peo", "pebax"]))
+def test_systems_are_neutral_and_near_the_ratio(
+    chains: int, ratio: float, polymer: str, blocks: Library, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    block = {"polymer": polymer, "eo_li": ratio}
+    [system] = systems(tmp_path_factory.mktemp("sweep"), block, box={"chains": chains}).values()
+    salt = blocks.salt(system.salt)
+    ions = sum(blocks.ion(name).charge for name in (salt.cation, salt.anion)) * system.cations
+    assert ions + chains * sum(unit.charge for unit in blocks.polymer(polymer).units) == pytest.approx(0, abs=1e-9)
+    assert system.ether_oxygens == 24 * chains
+    assert system.eo_li is not None
+    assert abs(system.eo_li - ratio) <= ratio * 0.5 / system.cations * (1 + 1e-9)
+
+
+@given(seed=st.integers(0, 2**63), name=st.text(max_size=20), stage=st.sampled_from(["box", "npt", "nvt"]))
+def test_seeds_are_positive_and_repeatable(seed: int, name: str, stage: str) -> None:
+    assert 1 <= seed_for(seed, name, stage) <= 2**31 - 1
+    assert seed_for(seed, name, stage) == seed_for(seed, name, stage)
+
+
+def test_seeds_differ_by_purpose() -> None:
+    purposes = [
+        (s, n, p) for s in (1, 2) for n in ("peo-eo12-298K-r1", "peo-eo12-298K-r2") for p in ("box", "npt", 0, 1)
+    ]
+    assert len({seed_for(*purpose) for purpose in purposes}) == len(purposes)
+
+
+@pytest.mark.parametrize(
+    ("polymer", "ratio", "density"),
+    [("peo", 12, 1.31), ("pebax", 18, 1.22), ("pebax", 16, 1.23), ("pebax", 14, 1.24), ("pebax", 12, 1.26),
+     ("pebax", 10, 1.28), ("pebax", 8, 1.31)],
+)  # fmt: skip
+def test_ideal_mixing_density(polymer: str, ratio: float, density: float, blocks: Library, tmp_path: Path) -> None:
+    [system] = systems(tmp_path, {"polymer": polymer, "eo_li": ratio}).values()
+    assert size_of(system, blocks).ideal_density_g_cm3 == pytest.approx(density, abs=0.02)
+
+
+def test_size_of_the_peo_system(blocks: Library, tmp_path: Path) -> None:
+    [system] = systems(tmp_path, {"polymer": "peo", "eo_li": 12}).values()
+    size = size_of(system, blocks)
+    # CH3-(OCH2CH2)24-H is C49 H100 O24; LiTFSI is 287.08 g/mol
+    chain = 49 * 12.011 + 100 * 1.008 + 24 * 15.9994
+    assert size.sites == 25 * 73 + 50 * 16
+    assert size.mass_g_mol == pytest.approx(25 * chain + 50 * 287.08, rel=1e-3)
+    volume_nm3 = size.mass_g_mol / size.ideal_density_g_cm3 / 602.214
+    assert size.box_nm == pytest.approx(math.cbrt(volume_nm3), rel=1e-4)

@@ -1,0 +1,205 @@
+"""The whole DAG on a tiny study, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from MDAnalysis.lib.formats.libmdaxdr import XTCFile
+
+from support import ROOT, STAGES, SYSTEMS, TINY, environment, snakemake
+
+pytestmark = pytest.mark.workflow
+
+
+def test_finished_run_has_everything(finished: Path) -> None:
+    table = pd.read_csv(finished / "results/summary/sweep.csv")
+    assert sorted(table.system) == sorted(SYSTEMS)
+    assert set(table.status) <= {"pass", "warn"}
+    assert table.set_index("system").loc["pebax-eo16-400K-r1", "eo_li_simulated"] == 16
+    assert not table.simulated_in_study.any()
+    for system in SYSTEMS:
+        folder = finished / "results" / system
+        for stage in STAGES:
+            verdict = json.loads((folder / stage / "verdict.json").read_text())
+            assert verdict["status"] in ("pass", "warn") and not verdict["broken"]
+            record = json.loads((folder / stage / "provenance.json").read_text())
+            assert record["gromacs"]["versions"] and record["seed"] > 0 and record["software"]["snakemake"]
+            words = [word for command in record["commands"] for word in command]
+            assert "mdrun" in words and "grompp" in words
+            assert not any("maxwarn" in word for word in words)
+            assert record["inputs_sha256"] and len(record["git"]["commit"] or "") in (0, 40)
+        for figure in ("structure.svg", "structure.png", "motion.svg", "motion.png"):
+            assert (folder / "analysis" / figure).stat().st_size > 5000
+    for figure in ("sweep.svg", "sweep.png", "rdf.svg", "rdf.png"):
+        assert (finished / "results/summary" / figure).stat().st_size > 5000
+
+
+def test_frames_are_equidistant_and_complete(finished: Path) -> None:
+    for system in SYSTEMS:
+        with XTCFile(str(finished / "results" / system / "production/md.xtc")) as stream:
+            steps = np.array([frame.step for frame in stream])
+        assert (np.diff(steps) == 50).all() and steps[-1] == 2000
+
+
+def test_carbonyl_columns_are_absent_for_peo(finished: Path) -> None:
+    peo = pd.read_csv(finished / "results/peo-eo12-400K-r1/analysis/structure.csv")
+    pebax = pd.read_csv(finished / "results/pebax-eo16-400K-r1/analysis/structure.csv")
+    assert "g_Li_carbonyl_O" in pebax and not any("carbonyl" in name for name in peo)
+
+
+def test_second_run_does_nothing(study: Path) -> None:
+    folder = study
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("results/**/*") if path.is_file()}
+    run = snakemake(folder)
+    assert run.returncode == 0, run.stdout
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("results/**/*") if path.is_file()} == before
+
+
+def test_topology_and_box_are_the_same_byte_for_byte(finished: Path, tmp_path: Path) -> None:
+    system = SYSTEMS[0]
+    run = snakemake(tmp_path, f"results/{system}/box/box.gro")
+    assert run.returncode == 0, run.stdout
+    for name in (
+        "topology/system.top",
+        "topology/forcefield.itp",
+        "topology/PEO.itp",
+        "topology/TFSI.itp",
+        "box/box.gro",
+    ):
+        assert (tmp_path / "results" / system / name).read_bytes() == (
+            finished / "results" / system / name
+        ).read_bytes()
+
+
+def test_trajectory_is_the_same_with_the_reproducible_option(finished: Path, tmp_path: Path) -> None:
+    system = SYSTEMS[0]
+    run = snakemake(tmp_path, f"results/{system}/npt/md.xtc")
+    assert run.returncode == 0, run.stdout
+    frames = []
+    for folder in (tmp_path, finished):
+        with XTCFile(str(folder / "results" / system / "npt/md.xtc")) as stream:
+            frames.append(np.array([frame.x.copy() for frame in stream]))
+    np.testing.assert_array_equal(*frames)
+
+
+@pytest.mark.parametrize("config", [(), (ROOT / "config/demo.yaml",), (TINY,)])
+def test_every_shipped_config_has_a_dag(config: tuple[Path, ...], tmp_path: Path) -> None:
+    run = snakemake(tmp_path, "-n", config=config)
+    assert run.returncode == 0, run.stdout
+    systems = 2 if TINY in config else 7
+    jobs = dict(re.findall(r"^(\w+)\s+(\d+)$", run.stdout, re.MULTILINE))
+    assert all(jobs[name] == str(systems) for name in ("topology", "box", *STAGES, "density", "figures"))
+    assert jobs["collect"] == "1"
+
+
+def test_a_new_stage_needs_no_rule(tmp_path: Path) -> None:
+    protocol = (ROOT / "tests/config/tiny-protocol.yaml").read_text()
+    added = protocol.replace(
+        "  - name: nvt\n",
+        "  - {name: settle, ensemble: NVT, integrator: sd, time_step_fs: 2, length_ns: 0.001, tau_t_ps: 1,\n"
+        "     start: mean-volume-frame, frame_interval_ps: 0.5, energy_interval_ps: 0.1}\n  - name: nvt\n",
+    ).replace("    start: mean-volume-frame\n    thermostat", "    thermostat")
+    (tmp_path / "protocol.yaml").write_text(added)
+    (tmp_path / "own.yaml").write_text("protocol: protocol.yaml\n")
+    run = snakemake(tmp_path, "-n", config=(TINY, tmp_path / "own.yaml"))
+    assert run.returncode == 0, run.stdout
+    assert re.search(r"^settle\s+2$", run.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("boks: {chains: 4}", "boks: unknown key"),
+        ("box: {chains: many}", "box.chains: 'many' is not allowed"),
+        ("stages: {npt: {length_ns: -1}}", "length_ns: -1 is not allowed"),
+        ("sweep: [{polymer: nylon, eo_li: 12}]", "polymer 'nylon'"),
+        ("sweep: [{polymer: peo, eo_li: 12, salt: nacl}]", "salt 'nacl'"),
+        ("sweep: [{polymer: peo, eo_li: 9000}]", "gives no lithium ion"),
+        ("{box: {chains: 1}, sweep: [{polymer: peo, eo_li: 12}]}", "smaller than twice the cut-off"),
+        ("stages: {nvt: {integrator: md-vv, ensemble: NPT, barostat: parrinello-rahman, tau_p_ps: 5, pressure_bar: 1}}",
+         "md-vv + v-rescale + parrinello-rahman"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_starts_nothing(text: str, says: str, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(text + "\n")
+    folder = tmp_path / "study"
+    folder.mkdir()
+    run = snakemake(folder, config=(TINY, bad))
+    lines = [line for line in run.stdout.splitlines() if line.startswith("eoli: ")]
+    assert run.returncode == 2 and len(lines) == 1, run.stdout
+    assert says in lines[0] and "bad.yaml:1" in lines[0] and "Traceback" not in run.stdout
+    assert not (folder / "results").exists()
+
+
+def _failing_gmx(folder: Path, system: str, stage: str) -> Path:
+    """A GROMACS that fails in one stage of one system as a real one does, and is the installed one otherwise."""
+    script = folder / "failing-gmx"
+    script.write_text(
+        "#!/bin/bash\n"
+        f'if [ "$1" = mdrun ] && [[ "$PWD" == *{system}/{stage}/run ]]; then\n'
+        "  printf -- '-------------------------------------------------------\\nProgram:     gmx mdrun\\n\\n"
+        "Fatal error:\\nThere is a bug in the test.\\n\\nFor more information and tips\\n' >&2\n  exit 1\nfi\n"
+        f'exec {shutil.which("gmx")} "$@"\n'
+    )
+    script.chmod(0o755)
+    return script
+
+
+def test_one_failing_system_leaves_the_others_alone(study: Path, tmp_path: Path) -> None:
+    folder = study
+    failing, healthy = SYSTEMS
+    for system in SYSTEMS:
+        shutil.rmtree(folder / "results" / system / "production")
+    own = tmp_path / "own.yaml"
+    own.write_text(f"gmx: {{command: {_failing_gmx(tmp_path, failing, 'production')}}}\n")
+    run = snakemake(folder, config=(TINY, own))
+    assert run.returncode == 1
+    line = next(row for row in run.stdout.splitlines() if row.startswith("eoli stage:"))
+    assert f"{failing} production: mdrun failed" in line and "There is a bug in the test." in line and "md.log" in line
+    assert "Traceback" not in run.stdout
+    assert (folder / "results" / healthy / "analysis/structure.csv").exists()
+    assert (folder / "results" / healthy / "production/md.xtc").exists()
+    assert not (folder / "results" / failing / "production/md.xtc").exists()
+    partial = pd.read_csv(folder / "results/summary/sweep-partial.csv").set_index("system")
+    assert partial.loc[failing, "status"].startswith("incomplete") and partial.loc[healthy, "status"] in (
+        "pass",
+        "warn",
+    )
+    assert f"{failing} production: failed" in run.stdout
+    repaired = snakemake(folder)
+    assert repaired.returncode == 0, repaired.stdout
+
+
+def test_an_old_gromacs_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    old = tmp_path / "old-gmx"
+    old.write_text(
+        "#!/bin/bash\nprintf 'GROMACS version:    2020.7\\nPrecision:          single\\nMPI library:        thread_mpi\\n"
+        "Data prefix:        /usr\\n'\n"
+    )
+    old.chmod(0o755)
+    own = tmp_path / "own.yaml"
+    own.write_text(f"gmx: {{command: {old}}}\n")
+    folder = tmp_path / "study"
+    folder.mkdir()
+    run = snakemake(folder, config=(TINY, own))
+    assert run.returncode != 0
+    assert "c-rescale needs GROMACS 2021.0 or newer" in run.stdout
+    assert not (folder / "results").exists()
+
+
+def test_the_command_of_a_rule_can_be_copied_into_a_shell(study: Path) -> None:
+    folder = study
+    shown = snakemake(folder, "-n", "-p", "-f", f"results/{SYSTEMS[0]}/nvt/md.xtc")
+    command = next(row for row in shown.stdout.splitlines() if "eoli stage" in row).partition("Shell command:")[2]
+    run = subprocess.run(
+        command, shell=True, cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert run.returncode == 0 and "is complete already" in run.stderr, run.stderr
