@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support import snakemake
+from support import copy_workflow, snakemake
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterat
     with (shared / "finished.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
-            folder.mkdir()
+            copy_workflow(folder)
             run = snakemake(folder)
             assert run.returncode == 0, run.stdout
             done.touch()
@@ -31,11 +31,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterat
 
 @pytest.fixture
 def study(finished: Path) -> Iterator[Path]:
-    """A copy of the finished run, with its dates and records, to be changed by a test.
-
-    It lies beside the original, because the workflow's own files are recorded by their path from the study.
-    """
+    """A copy of the finished run, with its dates and records, to be changed by a test."""
     folder = finished.with_name(f"study-{uuid.uuid4().hex[:8]}")
     shutil.copytree(finished, folder, symlinks=True)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> Path:
+    """A copy of the workflow without results."""
+    return copy_workflow(tmp_path / "workflow")

@@ -1,16 +1,18 @@
-"""What tests share: the tiny study, Snakemake as a user calls it, and a finished run of it."""
+"""What tests share: the tiny study in a copy of the workflow, and Snakemake as a user calls it."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-TINY = ROOT / "tests/config/tiny.yaml"
+TINY = "tests/config/tiny.yaml"
 SYSTEMS = ("peo-eo12-400K-r1", "pebax-eo16-400K-r1")
 STAGES = ("minimise", "compress", "npt", "nvt", "production")
+WORKFLOW = ("Snakefile", "workflow", "config", "topologies", "profiles", "scripts", "tests/config")
 
 
 def environment() -> dict[str, str]:
@@ -18,16 +20,29 @@ def environment() -> dict[str, str]:
     return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
+def copy_workflow(folder: Path) -> Path:
+    """A copy of the workflow's files, as a clone has them, without results."""
+    for name in WORKFLOW:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy2(source, target)
+    return folder
+
+
+def snakemake_command(*words: str, config: tuple[str, ...] = (TINY,)) -> list[str]:
+    """Command line of a run on two cores; configuration files are named from the folder of the workflow."""
+    # the option takes many values, so that a target must not follow it
+    return ["snakemake", *(["--configfile", *config] if config else []), "--cores", "2", *words]
+
+
 def snakemake(
-    folder: Path, *words: str, config: tuple[Path, ...] = (TINY,), root: Path = ROOT, timeout: float = 300
+    folder: Path, *words: str, config: tuple[str, ...] = (TINY,), timeout: float = 300
 ) -> subprocess.CompletedProcess[str]:
-    """Run the workflow in `folder` on two cores; standard output and error come together."""
-    command = ["snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(folder), "--cores", "2"]
-    if config:
-        command += ["--configfile", *map(str, config)]
-    # the option takes many values: a target must not follow it directly
-    command += ["--latency-wait", "5"]
+    """Run the workflow in `folder` to its end; standard output and error come together."""
     return subprocess.run(
-        [*command, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout,
-        stdin=subprocess.DEVNULL, env=environment(), check=False,
+        snakemake_command(*words, config=config), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, timeout=timeout, stdin=subprocess.DEVNULL, env=environment(), check=False,
     )  # fmt: skip

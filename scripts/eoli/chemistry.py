@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
 from collections.abc import Iterator
@@ -157,6 +158,7 @@ class Source(Strict):
 
 
 NO_SALT = "none"
+_TERMS = ("bonds", "angles", "dihedrals", "impropers")
 _REPEAT = re.compile(r"^\s*(?P<unit>[^*\s]+)\s*(?:\*\s*(?P<count>[1-9]\d*)\s*)?$")
 
 
@@ -281,6 +283,27 @@ class Library:
             known = sorted([*self.atom_types, *self._masses])
             raise ForceFieldError(f"type {type_name!r} has no mass in {self.root}; allowed: {', '.join(known)}")
         return self._masses[type_name]
+
+    def digest(self, polymer: str, salt: str) -> str:
+        """SHA-256 of all that the topology of a polymer with a salt is made from, without comments and spacing.
+
+        Only the entries that these molecules use count, so that an edit elsewhere makes no other topology stale.
+        """
+        chain = self.polymer(polymer)
+        parts: list[Strict] = [chain.polymer, *{unit.unit: unit for unit in chain.units}.values()]
+        if salt != NO_SALT:
+            entry = self.salt(salt)
+            parts += [entry, self.ion(entry.cation), self.ion(entry.anion)]
+        atoms = [atom for part in parts if isinstance(part, Unit | Ion) for atom in part.atoms]
+        classes = {atom.bonded_class for atom in atoms}
+        table = self.bonded
+        used = [e for name in _TERMS for e in getattr(table, name) if classes.issuperset(e.classes)]
+        types = sorted({atom.type for atom in atoms})
+        likes = [self.atom_types[name] for name in types if name in self.atom_types]
+        masses = [f"{name} {self.mass(name)}" for name in types]
+        texts = [part.model_dump_json() for part in (*parts, table.functions, table.one_four, *used, *likes)]
+        text = "\n".join([*texts, *masses, table.dihedral_convention])
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @cached_property
     def sources(self) -> dict[str, Source]:

@@ -84,6 +84,9 @@ class Run(Strict):
         "auto", description="threads of one mdrun; auto shares the cores among the systems"
     )
     checkpoint_minutes: float = Field(5.0, gt=0, description="spacing of checkpoints")
+    max_hours: float | None = Field(
+        None, gt=0, description="stop each mdrun after this long with a checkpoint; the next run continues"
+    )
     reproducible: bool = Field(False, description="mdrun -reprod: the same trajectory bit for bit, a little slower")
 
 

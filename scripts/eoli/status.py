@@ -49,7 +49,8 @@ def is_held(folder: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # shared, so that two who look do not take each other for a run
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True
     else:
@@ -75,7 +76,7 @@ def stage_status(system: str, stage: Stage, folder: Path, now: float) -> StageSt
     message = "; ".join(verdict.get("warnings", []))
 
     def made(state: State, ns: float | None, speed: float | None = None, text: str = message) -> StageStatus:
-        left = (asked - ns) / speed * 86400 if speed and asked is not None and ns is not None else None
+        left = max(0.0, asked - ns) / speed * 86400 if speed and asked is not None and ns is not None else None
         return StageStatus(system, stage.name, state, ns, asked, speed, left, verdict.get("status"), text)
 
     if running:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eoli.chemistry import NO_SALT
+from eoli.chemistry import NO_SALT, library
 from eoli.config import Study, make_study
 from eoli.errors import InputError
 from eoli.sweep import System, seed_for, systems_of
@@ -53,6 +53,11 @@ class Plan:
             }
         )
 
+    def blocks_digest(self, system: str) -> str:
+        """What the topology of a system is made from; a comment or a date in the building blocks changes nothing."""
+        entry = self.systems[system]
+        return library(self.study.topologies).digest(entry.polymer, entry.salt)
+
     def box_flags(self, system: str) -> str:
         """Packing of a system."""
         box = self.study.config.box
@@ -92,7 +97,7 @@ class Plan:
     def run_flags(self) -> str:
         """How mdrun is run; changes no physics."""
         run = self.study.config.run
-        words = flags({"checkpoint_minutes": run.checkpoint_minutes})
+        words = flags({"checkpoint_minutes": run.checkpoint_minutes, "max_hours": run.max_hours})
         return f"{words} --reproducible" if run.reproducible else words
 
     def threads(self, cores: int | None) -> int:

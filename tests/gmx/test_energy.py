@@ -18,6 +18,7 @@ import numpy as np
 import pyedr
 import pytest
 import yaml
+from scipy.spatial.transform import Rotation
 
 from eoli import gmx
 from eoli.box.conformation import random_conformation
@@ -323,11 +324,12 @@ def measured(
 def compare(found: dict[str, float], energy: Counter[str], size: Counter[str], expected: set[str]) -> None:
     names = {*BOND_NAMES.values(), *ANGLE_NAMES.values(), *DIHEDRAL_NAMES.values(), "Improper Dih.", *NON_BONDED}
     assert {name for name in names if energy[name]} == expected
+    # single precision keeps each term to about 1e-6; where terms cancel, it keeps their magnitudes
     for name in sorted(names):
-        allowed = 1e-4 * abs(energy[name]) + 1e-6 * size[name] if name in NON_BONDED else 1e-5 * abs(energy[name])
+        allowed = 1e-5 * abs(energy[name]) + 1e-6 * size[name]
         assert found.get(name, 0.0) == pytest.approx(energy[name], rel=0, abs=allowed), name
     total = sum(energy[name] for name in names)
-    assert found["Potential"] == pytest.approx(total, rel=0, abs=1e-4 * abs(total) + 1e-6 * sum(size.values()))
+    assert found["Potential"] == pytest.approx(total, rel=0, abs=1e-5 * abs(total) + 1e-6 * sum(size.values()))
 
 
 CHAIN_TERMS = {"G96Bond", "G96Angle", "Proper Dih.", *NON_BONDED}
@@ -345,7 +347,30 @@ def test_one_chain(
     description = describe(polymer, 1, "none", 0, mixing, 1.0, library(TOPOLOGIES), forcefield)
     rng = np.random.default_rng(7)
     x = shaken(random_conformation(description.molecules[0].molecule, rng), rng)
-    check_alone(description, polymer_part(polymer), x, mixing, expected, gromacs, tables, tmp_path)
+    check_alone(description, [polymer_part(polymer)], x, mixing, expected, gromacs, tables, tmp_path)
+
+
+@pytest.mark.parametrize("mixing", RULES)
+def test_an_amide_at_an_ether(mixing: str, gromacs: gmx.Gromacs, tables: Tables, tmp_path: Path) -> None:
+    """The C12 of this pair depends on the partner, which no random box shows: its contacts are too few."""
+    forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
+    description = describe("pebax", 2, "none", 0, mixing, 1.0, library(TOPOLOGIES), forcefield)
+    rng = np.random.default_rng(7)
+    one, other = (shaken(random_conformation(description.molecules[0].molecule, rng), rng) for _ in range(2))
+    types = polymer_part("pebax").types
+    nitrogen, oxygen = types.index("N"), types.index("OEP")
+    best, most = other, 0.0
+    for turn, direction in zip(Rotation.random(300, rng), rng.normal(size=(300, 3)), strict=True):
+        placed = turn.apply(other - other[oxygen]) + one[nitrogen] + 0.29 * direction / np.linalg.norm(direction)
+        gaps = np.linalg.norm(one[:, None] - placed[None], axis=2)
+        gaps[nitrogen, oxygen] = np.inf
+        if gaps.min() > most:
+            best, most = placed, float(gaps.min())
+    assert most > 0.2
+    x = np.concatenate([one, best])
+    check_alone(
+        description, [polymer_part("pebax")] * 2, x, mixing, CHAIN_TERMS | {"Improper Dih."}, gromacs, tables, tmp_path
+    )
 
 
 @pytest.mark.parametrize("mixing", RULES)
@@ -356,19 +381,19 @@ def test_one_tfsi(scale: float, mixing: str, gromacs: gmx.Gromacs, tables: Table
     description = SystemDescription((MoleculeCount(ion, 1),), mixing, scale, forcefield.sha256)
     rng = np.random.default_rng(3)
     x = shaken(random_conformation(ion, rng), rng)
-    check_alone(description, ion_part("TFSI", scale), x, mixing, TFSI_TERMS, gromacs, tables, tmp_path)
+    check_alone(description, [ion_part("TFSI", scale)], x, mixing, TFSI_TERMS, gromacs, tables, tmp_path)
 
 
 def check_alone(
-    description: SystemDescription, part: Part, x: np.ndarray, mixing: str, expected: set[str], gromacs: gmx.Gromacs,
+    description: SystemDescription, parts: list[Part], x: np.ndarray, mixing: str, expected: set[str], gromacs: gmx.Gromacs,
     tables: Tables, folder: Path,
 ) -> None:  # fmt: skip
-    """Compare one molecule in a box so large that the cut-off sees all of it and no image."""
+    """Compare molecules in a box so large that the cut-off sees all of it and no image."""
     x = x - x.min(axis=0) + 0.1
     reach = float(np.linalg.norm(np.ptp(x, axis=0))) + 0.2
     edge = 2.2 * reach
     found = measured(folder, description, x, edge, reach, gromacs)
-    energy, size = reference([part], coordinates(folder / "box.gro"), edge, reach, mixing, tables)
+    energy, size = reference(parts, coordinates(folder / "box.gro"), edge, reach, mixing, tables)
     compare(found, energy, size, expected)
 
 
@@ -384,8 +409,8 @@ def test_mixed_box(
     forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
     description = describe(polymer, 2, "litfsi", 3, mixing, scale, library(TOPOLOGIES), forcefield)
     packed = tmp_path / "packed.gro"
-    attempts = pack(description, 5, 0.08, 0.2, 3, packed, tmp_path / "box.json", tmp_path / "box.log")
-    edge, cutoff = round(attempts[-1].edge_nm, 5), 1.5
+    attempts = pack(description, 5, 0.4, 0.3, 3, packed, tmp_path / "box.json", tmp_path / "box.log")
+    edge, cutoff = round(attempts[-1].edge_nm, 5), 1.1
     x = shaken(coordinates(packed), np.random.default_rng(11))
     found = measured(tmp_path, description, x, edge, cutoff, gromacs)
     parts = [polymer_part(polymer)] * 2 + [ion_part("LI", scale)] * 3 + [ion_part("TFSI", scale)] * 3

@@ -139,6 +139,12 @@ def test_unknown_sources_of_ions_and_tables(edit_block: Edit, copied_blocks: Pat
     assert text.startswith(f"{path}:") and "LI+.source" in text
 
 
+def test_a_mistake_in_a_table_names_its_entry(edit_block: Edit, copied_blocks: Path) -> None:
+    path = edit_block("atomtypes.yaml", lambda types: types["LI+"].update(mass=-1))
+    text = mistake(lambda: Library(copied_blocks).atom_types)
+    assert text.startswith(f"{path}:") and "LI+.mass: -1 is not allowed" in text
+
+
 @pytest.mark.parametrize(
     ("sequence", "words"),
     [

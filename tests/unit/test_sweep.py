@@ -60,6 +60,11 @@ def test_whole_ions_of_600_ether_oxygens(ratio: float, ions: int) -> None:
     assert whole_ions(600, ratio) == ions
 
 
+@pytest.mark.parametrize(("oxygens", "ratio", "ions"), [(1, 2, 1), (5, 2, 3), (7, 2, 4), (2, 5, 0)])
+def test_half_an_ion_rounds_up(oxygens: int, ratio: float, ions: int) -> None:
+    assert whole_ions(oxygens, ratio) == ions
+
+
 @given(oxygens=st.integers(1, 100_000), ratio=st.floats(0.5, 1000))
 def test_ions_are_the_nearest_whole_number(oxygens: int, ratio: float) -> None:
     ions = whole_ions(oxygens, ratio)

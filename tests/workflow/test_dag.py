@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
-from support import ROOT, STAGES, SYSTEMS, TINY, environment, snakemake
+from support import STAGES, SYSTEMS, TINY, environment, snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -62,9 +62,9 @@ def test_second_run_does_nothing(study: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in folder.glob("results/**/*") if path.is_file()} == before
 
 
-def test_topology_and_box_are_the_same_byte_for_byte(finished: Path, tmp_path: Path) -> None:
+def test_topology_and_box_are_the_same_byte_for_byte(finished: Path, workflow: Path) -> None:
     system = SYSTEMS[0]
-    run = snakemake(tmp_path, f"results/{system}/box/box.gro")
+    run = snakemake(workflow, f"results/{system}/box/box.gro")
     assert run.returncode == 0, run.stdout
     for name in (
         "topology/system.top",
@@ -73,25 +73,25 @@ def test_topology_and_box_are_the_same_byte_for_byte(finished: Path, tmp_path: P
         "topology/TFSI.itp",
         "box/box.gro",
     ):
-        assert (tmp_path / "results" / system / name).read_bytes() == (
+        assert (workflow / "results" / system / name).read_bytes() == (
             finished / "results" / system / name
         ).read_bytes()
 
 
-def test_trajectory_is_the_same_with_the_reproducible_option(finished: Path, tmp_path: Path) -> None:
+def test_trajectory_is_the_same_with_the_reproducible_option(finished: Path, workflow: Path) -> None:
     system = SYSTEMS[0]
-    run = snakemake(tmp_path, f"results/{system}/npt/md.xtc")
+    run = snakemake(workflow, f"results/{system}/npt/md.xtc")
     assert run.returncode == 0, run.stdout
     frames = []
-    for folder in (tmp_path, finished):
+    for folder in (workflow, finished):
         with XTCFile(str(folder / "results" / system / "npt/md.xtc")) as stream:
             frames.append(np.array([frame.x.copy() for frame in stream]))
     np.testing.assert_array_equal(*frames)
 
 
-@pytest.mark.parametrize("config", [(), (ROOT / "config/demo.yaml",), (TINY,)])
-def test_every_shipped_config_has_a_dag(config: tuple[Path, ...], tmp_path: Path) -> None:
-    run = snakemake(tmp_path, "-n", config=config)
+@pytest.mark.parametrize("config", [(), ("config/demo.yaml",), (TINY,)])
+def test_every_shipped_config_has_a_dag(config: tuple[str, ...], workflow: Path) -> None:
+    run = snakemake(workflow, "-n", config=config)
     assert run.returncode == 0, run.stdout
     systems = 2 if TINY in config else 7
     jobs = dict(re.findall(r"^(\w+)\s+(\d+)$", run.stdout, re.MULTILINE))
@@ -99,16 +99,16 @@ def test_every_shipped_config_has_a_dag(config: tuple[Path, ...], tmp_path: Path
     assert jobs["collect"] == "1"
 
 
-def test_a_new_stage_needs_no_rule(tmp_path: Path) -> None:
-    protocol = (ROOT / "tests/config/tiny-protocol.yaml").read_text()
+def test_a_new_stage_needs_no_rule(workflow: Path) -> None:
+    protocol = (workflow / "tests/config/tiny-protocol.yaml").read_text()
     added = protocol.replace(
         "  - name: nvt\n",
         "  - {name: settle, ensemble: NVT, integrator: sd, time_step_fs: 2, length_ns: 0.001, tau_t_ps: 1,\n"
         "     start: mean-volume-frame, frame_interval_ps: 0.5, energy_interval_ps: 0.1}\n  - name: nvt\n",
     ).replace("    start: mean-volume-frame\n    thermostat", "    thermostat")
-    (tmp_path / "protocol.yaml").write_text(added)
-    (tmp_path / "own.yaml").write_text("protocol: protocol.yaml\n")
-    run = snakemake(tmp_path, "-n", config=(TINY, tmp_path / "own.yaml"))
+    (workflow / "protocol.yaml").write_text(added)
+    (workflow / "own.yaml").write_text("protocol: protocol.yaml\n")
+    run = snakemake(workflow, "-n", config=(TINY, "own.yaml"))
     assert run.returncode == 0, run.stdout
     assert re.search(r"^settle\s+2$", run.stdout, re.MULTILINE)
 
@@ -127,16 +127,13 @@ def test_a_new_stage_needs_no_rule(tmp_path: Path) -> None:
          "md-vv + v-rescale + parrinello-rahman"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_line_and_starts_nothing(text: str, says: str, tmp_path: Path) -> None:
-    bad = tmp_path / "bad.yaml"
-    bad.write_text(text + "\n")
-    folder = tmp_path / "study"
-    folder.mkdir()
-    run = snakemake(folder, config=(TINY, bad))
+def test_bad_input_is_one_line_and_starts_nothing(text: str, says: str, workflow: Path) -> None:
+    (workflow / "bad.yaml").write_text(text + "\n")
+    run = snakemake(workflow, config=(TINY, "bad.yaml"))
     lines = [line for line in run.stdout.splitlines() if line.startswith("eoli: ")]
     assert run.returncode == 2 and len(lines) == 1, run.stdout
     assert says in lines[0] and "bad.yaml:1" in lines[0] and "Traceback" not in run.stdout
-    assert not (folder / "results").exists()
+    assert not (workflow / "results").exists()
 
 
 def _failing_gmx(folder: Path, system: str, stage: str) -> Path:
@@ -160,7 +157,7 @@ def test_one_failing_system_leaves_the_others_alone(study: Path, tmp_path: Path)
         shutil.rmtree(folder / "results" / system / "production")
     own = tmp_path / "own.yaml"
     own.write_text(f"gmx: {{command: {_failing_gmx(tmp_path, failing, 'production')}}}\n")
-    run = snakemake(folder, config=(TINY, own))
+    run = snakemake(folder, config=(TINY, str(own)))
     assert run.returncode == 1
     line = next(row for row in run.stdout.splitlines() if row.startswith("eoli stage:"))
     assert f"{failing} production: mdrun failed" in line and "There is a bug in the test." in line and "md.log" in line
@@ -178,7 +175,7 @@ def test_one_failing_system_leaves_the_others_alone(study: Path, tmp_path: Path)
     assert repaired.returncode == 0, repaired.stdout
 
 
-def test_an_old_gromacs_is_refused_before_anything_starts(tmp_path: Path) -> None:
+def test_an_old_gromacs_is_refused_before_anything_starts(workflow: Path, tmp_path: Path) -> None:
     old = tmp_path / "old-gmx"
     old.write_text(
         "#!/bin/bash\nprintf 'GROMACS version:    2020.7\\nPrecision:          single\\nMPI library:        thread_mpi\\n"
@@ -187,17 +184,15 @@ def test_an_old_gromacs_is_refused_before_anything_starts(tmp_path: Path) -> Non
     old.chmod(0o755)
     own = tmp_path / "own.yaml"
     own.write_text(f"gmx: {{command: {old}}}\n")
-    folder = tmp_path / "study"
-    folder.mkdir()
-    run = snakemake(folder, config=(TINY, own))
+    run = snakemake(workflow, config=(TINY, str(own)))
     assert run.returncode != 0
     assert "c-rescale needs GROMACS 2021.0 or newer" in run.stdout
-    assert not (folder / "results").exists()
+    assert not (workflow / "results").exists()
 
 
 def test_the_command_of_a_rule_can_be_copied_into_a_shell(study: Path) -> None:
     folder = study
-    shown = snakemake(folder, "-n", "-p", "-f", f"results/{SYSTEMS[0]}/nvt/md.xtc")
+    shown = snakemake(folder, "-n", "-p", "--quiet", "reason", "-f", f"results/{SYSTEMS[0]}/nvt/md.xtc")
     command = next(row for row in shown.stdout.splitlines() if "eoli stage" in row).partition("Shell command:")[2]
     run = subprocess.run(
         command, shell=True, cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False

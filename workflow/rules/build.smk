@@ -2,24 +2,20 @@
 
 
 rule topology:
-    input:
-        sorted(glob.glob(f"{BLOCKS}/**/*.yaml", recursive=True)),
     output:
-        multiext(
-            "results/{system}/topology/",
-            top="system.top",
-            json="system.json",
-            forcefield="forcefield.itp",
-        ),
+        multiext("results/{system}/topology/", top="system.top", json="system.json", forcefield="forcefield.itp"),
     log:
         "results/{system}/topology/topology.log",
     resources:
+        # where it is and how it is run, not what: resources never make a result stale
+        blocks=BLOCKS,
         gmx=PLAN.gmx_flags,
     params:
-        blocks=lambda wildcards, input: os.path.commonpath(input),
         flags=lambda wildcards: PLAN.topology_flags(wildcards.system),
+        # the building blocks by content: their files are no input, for a comment or a date must rerun nothing
+        blocks_sha256=lambda wildcards: PLAN.blocks_digest(wildcards.system),
     shell:
-        "eoli topology --blocks {params.blocks:q} {params.flags} --out results/{wildcards.system}/topology"
+        "eoli topology --blocks {resources.blocks:q} {params.flags} --out results/{wildcards.system}/topology"
         " {resources.gmx} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 

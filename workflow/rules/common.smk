@@ -1,6 +1,5 @@
 """The study's plan: configuration, systems, flags. Everything that thinks is in scripts/eoli."""
 
-import glob
 import os
 import sys
 from functools import partial

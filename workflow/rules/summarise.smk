@@ -17,12 +17,14 @@ rule collect:
         "results/summary/sweep.csv",
     log:
         "results/summary/collect.log",
-    params:
-        study=PLAN.study.config.study,
+    resources:
+        # the names of the files; what they say reaches this rule through its inputs
         config=PLAN.config_flags,
         base=BASE,
+    params:
+        study=PLAN.study.config.study,
     shell:
-        "eoli collect {params.config} --base {params.base:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        "eoli collect {resources.config} --base {resources.base:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule sweep_figures:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ from eoli.errors import DataError, RunError
 from eoli.files import write_text
 from eoli.mdp import mdp_options, mdp_text
 from eoli.stage.bind import own_files, reached_step
-from eoli.stage.job import StageJob
+from eoli.stage.job import GROWING, StageJob
 from eoli.stage.progress import Pace, last_step
 from eoli.stage.report import Reporter
 from eoli.stage.states import copy_frame, read_states
@@ -21,12 +22,16 @@ _REFUSES_TO_APPEND = re.compile(
     r"cannot do appending|appending (?:is )?not possible|will not restart|has been (?:replaced|modified)|checksum"
     r"|[Cc]annot restart|Failed to lock|Truncation of file .* failed|checkpoint file",
 )
+_FILES_ARE_DAMAGED = re.compile(r"checksum|has been (?:replaced|modified)|Truncation of file .* failed|are not present")
+_WARNED = re.compile(r"^.*\bwarning\b.*$", re.IGNORECASE | re.MULTILINE)
+_CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGBUS, signal.SIGILL})
 _ADVICE = {
     "LINCS": "try a shorter time_step_fs or a longer compression",
     "settle": "try a shorter time_step_fs or a longer compression",
     "step size": "look at the start box; try a lower box.packing_density_g_cm3",
     "No space left": "free disk space; the next run continues",
     "disk": "free disk space; the next run continues",
+    "pressure scaling": "try a slower barostat (larger tau_p_ps)",
     "box": "try a slower barostat (larger tau_p_ps)",
 }
 SAY_EVERY_S = 30.0
@@ -71,6 +76,14 @@ def use_previous_checkpoint(job: StageJob) -> bool:
     return True
 
 
+def start_over(job: StageJob) -> None:
+    """Put what the run has written aside, so that mdrun begins anew; nothing is deleted."""
+    for name in ("md.cpt", *GROWING):
+        path = job.run / name
+        if path.is_file():
+            path.replace(path.with_name(f"{name}.unusable"))
+
+
 def settle_checkpoint(job: StageJob, say: Reporter) -> None:
     """See that md.cpt is one that mdrun can read: the newest, else the one before, else none (a fresh start)."""
     newest = job.run / "md.cpt"
@@ -83,8 +96,8 @@ def settle_checkpoint(job: StageJob, say: Reporter) -> None:
         if use_previous_checkpoint(job):
             say("the newest checkpoint is damaged; continues from the one before")
         else:
-            say("no checkpoint can be read; the stage starts from its beginning")
-            newest.replace(job.run / "md.cpt.unusable")
+            say("no checkpoint can be read; the stage starts from its beginning, the old files are kept as *.unusable")
+            start_over(job)
 
 
 def final_state(job: StageJob) -> bool:
@@ -133,9 +146,15 @@ def run_mdrun(job: StageJob, lock: int, say: Reporter) -> tuple[list[str], float
             return command, time.monotonic() - started
         # what follows the newest checkpoint was lost with the power; the one before may still fit the files
         refused = code > 0 and _REFUSES_TO_APPEND.search(output)
-        if not (refused and use_previous_checkpoint(job)):
+        if refused and use_previous_checkpoint(job):
+            say("the files do not fit the newest checkpoint; continues from the one before")
+        elif refused and _FILES_ARE_DAMAGED.search(output) and (job.run / "md.cpt").is_file():
+            say(
+                "the files fit no checkpoint; the stage starts from its beginning, the old files are kept as *.unusable"
+            )
+            start_over(job)
+        else:
             raise RunError(_why_incomplete(job, code, output))
-        say("the files do not fit the newest checkpoint; continues from the one before")
 
 
 def _once(job: StageJob, lock: int, say: Reporter) -> tuple[list[str], int, str]:
@@ -173,7 +192,11 @@ def _why_incomplete(job: StageJob, code: int, output: str) -> str:
     # a signal that mdrun handled ends it with a checkpoint and exit code 0 or 1
     if code == 0 or "Received the" in output:
         return f"stopped {done}; the next run continues"
-    if code < 0:
+    if code < 0 and -code not in _CRASHES:
         return f"mdrun was killed by signal {-code} {done}; the next run continues from its checkpoint"
     cause = gmx.fatal_message(output)
+    if code < 0:
+        # a crash has no fatal error; what it warned of before tells more than its last line
+        warned = _WARNED.findall(output.partition("starting mdrun")[2])
+        cause = f"crash ({signal.Signals(-code).name}) after: {' '.join((warned or [cause])[0].split())}"
     return f"mdrun failed {done}: {cause}; log: {job.run / 'md.log'}{advice(cause)}"

@@ -105,7 +105,7 @@ def lincs_warnings(text: str) -> int:
 
 def largest_force(log_text: str) -> float | None:
     """Largest force (kJ/mol/nm) at the end of a minimisation, as its log gives it."""
-    found = re.findall(r"Maximum force\s*=\s*([0-9.eE+-]+|nan|inf)", log_text)
+    found = re.findall(r"Maximum force\s*=\s*([+-]?(?:nan|inf|[0-9.]+(?:[eE][+-]?[0-9]+)?))", log_text)
     return float(found[-1]) if found else None
 
 

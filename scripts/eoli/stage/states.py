@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,19 +52,31 @@ def read_states(path: Path) -> list[StateInfo]:
     return states
 
 
-def read_positions(path: Path, index: int = -1) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Positions (n_sites, 3) and box vectors (3, 3) of a frame, nm."""
-    with _open(path) as stream:
+def _frame(stream: Any, path: Path, index: int) -> Any:
+    try:
         stream.seek(index if index >= 0 else len(stream) + index)
-        frame = stream.read()
+        return stream.read()
+    except (OSError, EOFError, StopIteration) as error:
+        raise DataError(f"{path}: frame {index} cannot be read: {error}") from error
+
+
+def read_positions(path: Path, index: int = -1) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Positions (n_sites, 3) and box vectors (3, 3) of a frame, nm.
+
+    Raises DataError when the file has no such frame.
+    """
+    with _open(path) as stream:
+        frame = _frame(stream, path, index)
         return np.asarray(frame.x, dtype=np.float64), np.asarray(frame.box, dtype=np.float64)
 
 
 def copy_frame(source: Path, index: int, target: Path, step: int = 0) -> None:
-    """Write one frame of a TRR as a TRR of its own: the same float32 numbers, at time 0 and the step given."""
+    """Write one frame of a TRR as a TRR of its own: the same float32 numbers, at time 0 and the step given.
+
+    Raises DataError when the file has no such frame.
+    """
     with _open(source) as stream, whole(target) as temporary:
-        stream.seek(index)
-        frame = stream.read()
+        frame = _frame(stream, source, index)
         velocities = frame.v if frame.hasv else None
         with _open(temporary, "w") as out:
             out.write(frame.x, velocities, None, frame.box, step, 0.0, 0.0, stream.n_atoms)

@@ -1,0 +1,467 @@
+"""Stages in real GROMACS: physics, hand-over, continuation after every kind of interruption."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import yaml
+from MDAnalysis.lib.formats.libmdaxdr import TRRFile, XTCFile
+
+from eoli import gmx
+from eoli.box.packmol import pack
+from eoli.chemistry import library
+from eoli.config import GromacsBuild
+from eoli.energies import read_energies
+from eoli.errors import DataError, EoliError, RunError
+from eoli.mdp import Conditions
+from eoli.protocol import Protocol, Stage
+from eoli.stage import engine
+from eoli.stage.job import StageJob
+from eoli.stage.run import run_stage
+from eoli.stage.states import read_states
+from eoli.topology.build import describe, write_topology
+from eoli.topology.description import SystemDescription, read_description
+from eoli.topology.gromos import read_gromos54a7
+
+pytestmark = pytest.mark.gmx
+
+ROOT = Path(__file__).resolve().parents[2]
+PROTOCOL = Protocol.model_validate(yaml.safe_load((ROOT / "tests/config/tiny-protocol.yaml").read_text()))
+STAGES = {stage.name: stage for stage in PROTOCOL.stages}
+K_KJ_MOL_K = 8.31446261815324e-3
+FIVE_SECONDS_NS = 0.024
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """Four chains of PEO with eight LiTFSI, and a folder for each of its stages."""
+
+    folder: Path
+    gromacs: gmx.Gromacs
+
+    @property
+    def topology(self) -> Path:
+        return self.folder / "topology"
+
+    @property
+    def description(self) -> SystemDescription:
+        return read_description(self.topology / "system.json")
+
+    def job(self, stage: Stage, source: Path, folder: Path, **changes: Any) -> StageJob:
+        conditions = Conditions(
+            400.0, PROTOCOL.cutoff_nm, PROTOCOL.fourier_spacing_nm, PROTOCOL.dispersion_correction,
+            PROTOCOL.constraints, 7,
+        )  # fmt: skip
+        job = StageJob("tiny", stage, conditions, self.topology, source, folder, self.gromacs, 1, 0.01, None, True)
+        return dataclasses.replace(job, **changes)
+
+    def after(self, before: str, stage: Stage, folder: Path, **changes: Any) -> StageJob:
+        """A job that starts from a finished stage."""
+        return self.job(stage, self.folder / before / "md.gro", folder, **changes)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """The system after all stages of the protocol; not to be changed."""
+    made = Tiny(tmp_path_factory.mktemp("tiny"), gmx.inspect(GromacsBuild()))
+    blocks, forcefield = library(ROOT / "topologies"), read_gromos54a7(made.gromacs.forcefields / "gromos54a7.ff")
+    description = describe("peo", 4, "litfsi", 8, "lb-ions", 0.75, blocks, forcefield)
+    write_topology(description, "tiny", made.topology, blocks, forcefield)
+    source = made.folder / "box.gro"
+    pack(description, 1, 0.15, 0.2, 3, source, made.folder / "box.json", made.folder / "box.log")
+    for stage in PROTOCOL.stages:
+        run_stage(made.job(stage, source, made.folder / stage.name))
+        source = made.folder / stage.name / "md.gro"
+    return made
+
+
+def short(name: str, **changes: Any) -> Stage:
+    """A stage of the protocol with other keys."""
+    return Stage.model_validate(STAGES[name].model_dump() | changes)
+
+
+Frames = tuple[npt.NDArray[np.float32], npt.NDArray[np.float64], npt.NDArray[np.int64]]
+
+
+def xtc(path: Path) -> Frames:
+    """Positions, times (ps) and steps of all frames."""
+    with XTCFile(str(path)) as stream:
+        frames = [(frame.x.copy(), frame.time, frame.step) for frame in stream]
+    return np.array([f[0] for f in frames]), np.array([f[1] for f in frames]), np.array([f[2] for f in frames])
+
+
+def read_box(path: Path, index: int) -> npt.NDArray[np.float64]:
+    """Edges of the box of a frame, nm."""
+    with XTCFile(str(path)) as stream:
+        stream.seek(index)
+        return np.diag(stream.read().box).astype(np.float64)
+
+
+def assert_whole(job: StageJob) -> None:
+    """Every frame and every energy of the stage once, at its time, from the start to the end."""
+    stage = job.stage
+    assert stage.frame_interval_ps and stage.energy_interval_ps
+    every = stage.steps_in(stage.frame_interval_ps)
+    _, times, steps = xtc(job.folder / "md.xtc")
+    np.testing.assert_array_equal(steps, np.arange(0, stage.n_steps + 1, every))
+    np.testing.assert_allclose(times, steps * (stage.time_step_fs or 0) / 1000, atol=1e-4)
+    energy_times = read_energies(job.folder / "md.edr")["Time"]
+    expected = np.arange(round(stage.n_steps / stage.steps_in(stage.energy_interval_ps)) + 1) * stage.energy_interval_ps
+    np.testing.assert_allclose(energy_times, expected, atol=1e-4)
+    if stage.state_interval_ps:
+        states = [state.step for state in read_states(job.folder / "md.trr")]
+        np.testing.assert_array_equal(states, np.arange(0, stage.n_steps + 1, stage.steps_in(stage.state_interval_ps)))
+    assert read_states(job.folder / "state.trr")[-1].step == stage.n_steps
+
+
+def was_said(job: StageJob, what: str) -> bool:
+    return what in (job.folder / "history.log").read_text()
+
+
+def mdrun_calls(job: StageJob) -> int:
+    return sum(line.startswith("$ ") for line in (job.run / "mdrun.log").read_text().splitlines())
+
+
+@pytest.mark.parametrize("name", list(STAGES))
+def test_verdicts(tiny: Tiny, name: str) -> None:
+    verdict = json.loads((tiny.folder / name / "verdict.json").read_text())
+    assert verdict["status"] in ("pass", "warn")
+    assert verdict["broken"] == []
+
+
+@pytest.mark.parametrize("name", [name for name, stage in STAGES.items() if stage.is_dynamics])
+def test_frames_are_equidistant(tiny: Tiny, name: str) -> None:
+    assert_whole(tiny.job(STAGES[name], tiny.folder / "box.gro", tiny.folder / name))
+
+
+@pytest.mark.parametrize("name", list(STAGES))
+def test_what_is_published(tiny: Tiny, name: str) -> None:
+    folder = tiny.folder / name
+    for file in (*STAGES[name].published, "provenance.json"):
+        assert (folder / file).read_bytes() == (folder / "run" / file).read_bytes()
+    record = json.loads((folder / "provenance.json").read_text())
+    assert [command[1] for command in record["commands"]] == ["grompp", "mdrun"]
+    assert not (folder / "failure.json").exists()
+
+
+@pytest.mark.parametrize("name", ["compress", "npt"])
+def test_the_volume_varies_at_constant_pressure(tiny: Tiny, name: str) -> None:
+    volume = read_energies(tiny.folder / name / "md.edr")["Volume"]
+    assert np.ptp(volume) > 0.01 * volume.mean()
+    assert len(np.unique(volume)) > len(volume) / 2
+
+
+def first_trr(path: Path, index: int = 0) -> tuple[bytes, bytes, bytes]:
+    with TRRFile(str(path)) as stream:
+        stream.seek(index)
+        frame = stream.read()
+        return frame.x.tobytes(), frame.v.tobytes(), frame.box.tobytes()
+
+
+def test_nvt_starts_from_the_frame_of_mean_volume(tiny: Tiny) -> None:
+    how = json.loads((tiny.folder / "nvt/run/inputs.json").read_text())["how"]
+    states = read_states(tiny.folder / "npt/md.trr")
+    later = [s for s in states if s.time_ps >= how["equilibrated_from_ps"] - 1e-3]
+    nearest = min(later, key=lambda state: abs(state.volume_nm3 - how["mean_volume_nm3"]))
+    assert states[how["frame"]] == nearest
+    assert abs(how["volume_nm3"] / how["mean_volume_nm3"] - 1) < 0.01
+    assert first_trr(tiny.folder / "nvt/run/start.trr") == first_trr(tiny.folder / "npt/md.trr", how["frame"])
+    ratio = json.loads((tiny.folder / "nvt/verdict.json").read_text())["values"]["start_volume_over_mean"]
+    assert ratio == how["volume_nm3"] / how["mean_volume_nm3"]
+
+
+@pytest.mark.parametrize(("before", "after"), [("minimise", "compress"), ("compress", "npt"), ("nvt", "production")])
+def test_other_stages_start_from_the_last_state(tiny: Tiny, before: str, after: str) -> None:
+    first, second = tiny.folder / before / "state.trr", tiny.folder / after / "run/start.trr"
+    if before == "minimise":
+        with TRRFile(str(first)) as one, TRRFile(str(second)) as two:
+            np.testing.assert_array_equal(one.read().x, two.read().x)
+    else:
+        assert first_trr(first) == first_trr(second)
+
+
+def kelvin(trr: Path, description: SystemDescription) -> float:
+    """Temperature of a frame; all bonds are constrained, the centre of mass stands still."""
+    with TRRFile(str(trr)) as stream:
+        v = stream.read().v.astype(np.float64)
+    freedom = 3 * description.n_sites - len(description.bonds()) - 3
+    return float((description.masses()[:, None] * v**2).sum() / freedom / K_KJ_MOL_K)
+
+
+@pytest.mark.parametrize("name", ["nvt", "production"])
+def test_gromacs_uses_the_velocities_of_the_start(tiny: Tiny, name: str) -> None:
+    first = read_energies(tiny.folder / name / "md.edr")["Temperature"][0]
+    assert first == pytest.approx(kelvin(tiny.folder / name / "run/start.trr", tiny.description), rel=0.01)
+
+
+def test_gromacs_uses_the_positions_of_the_start(tiny: Tiny) -> None:
+    """The GRO file beside it holds the last frame of the stage before, another one."""
+    first = xtc(tiny.folder / "nvt/md.xtc")[0][0]
+    with TRRFile(str(tiny.folder / "nvt/run/start.trr")) as stream:
+        frame = stream.read()
+        edges = np.diag(frame.box)
+        off = first - frame.x
+    off -= edges * np.round(off / edges)
+    assert np.abs(off).max() < 1.1e-3
+
+
+def test_a_frozen_box_is_broken(tiny: Tiny, tmp_path: Path) -> None:
+    """The model refuses this combination; GROMACS takes it, and does not couple the pressure (or refuses it itself)."""
+    keys = STAGES["npt"].model_dump() | {"name": "frozen", "integrator": "md-vv", "length_ns": 0.002}
+    stage = Stage.model_construct(**keys)
+    with pytest.raises(ValueError, match="keeps the box frozen"):
+        Stage.model_validate(keys)
+    with pytest.raises(RunError) as error:
+        run_stage(tiny.after("npt", stage, tmp_path / "frozen"))
+    if (tmp_path / "frozen/run/md.gro").exists():
+        assert "the volume did not change: the barostat is without effect" in str(error.value)
+        assert np.ptp(read_energies(tmp_path / "frozen/run/md.edr")["Volume"]) == 0
+    assert not (tmp_path / "frozen/md.gro").exists()
+
+
+def test_a_finished_stage_is_not_run_again(tiny: Tiny, tmp_path: Path) -> None:
+    job = tiny.after("nvt", short("production", length_ns=0.001), tmp_path / "production")
+    run_stage(job)
+    log = (job.run / "mdrun.log").read_bytes()
+    provenance = (job.run / "provenance.json").read_bytes()
+    contents = {name: (job.folder / name).read_bytes() for name in job.stage.published}
+    (job.folder / "md.xtc").unlink()
+    begun = time.time()
+    run_stage(job)
+    assert (job.run / "mdrun.log").read_bytes() == log
+    assert (job.run / "provenance.json").read_bytes() == provenance
+    assert {name: (job.folder / name).read_bytes() for name in job.stage.published if name != "verdict.json"} == {
+        name: content for name, content in contents.items() if name != "verdict.json"
+    }
+    assert all((job.folder / name).stat().st_mtime > begun - 1 for name in job.stage.published)
+    assert was_said(job, "is complete already")
+
+
+def test_an_extension_continues_the_trajectory(tiny: Tiny, tmp_path: Path) -> None:
+    stage = short("npt", length_ns=0.002)
+    job = tiny.after("npt", stage, tmp_path / "npt")
+    run_stage(job)
+    x, _, _ = xtc(job.folder / "md.xtc")
+    published = {name: (job.folder / name).read_bytes() for name in stage.published}
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for name in stage.published:
+        (kept / name).hardlink_to(job.folder / name)
+    longer = dataclasses.replace(job, stage=short("npt", length_ns=0.004))
+    run_stage(longer)
+    assert_whole(longer)
+    again = xtc(longer.folder / "md.xtc")[0][: len(x)]
+    np.testing.assert_array_equal(again[:-1], x[:-1])
+    # the frame of the checkpoint is written again, its sites wrapped into the box
+    box = read_box(kept / "md.xtc", len(x) - 1)
+    off = again[-1].astype(np.float64) - x[-1]
+    assert np.abs(off - box * np.round(off / box)).max() < 1.1e-3
+    assert len(xtc(longer.folder / "md.xtc")[0]) == 2 * len(x) - 1
+    # whoever still has the shorter result open or linked has it unchanged
+    assert {name: (kept / name).read_bytes() for name in stage.published} == published
+    run_stage(job)
+    assert was_said(job, "is complete already")
+
+
+def test_a_shorter_length_than_the_result_s_is_refused(tiny: Tiny, tmp_path: Path) -> None:
+    job = tiny.after("nvt", short("production", length_ns=0.001), tmp_path / "production")
+    run_stage(job)
+    content = (job.folder / "md.xtc").read_bytes()
+    with pytest.raises(RunError, match=r"is not cut to 0\.0005 ns"):
+        run_stage(dataclasses.replace(job, stage=short("production", length_ns=0.0005)))
+    assert (job.folder / "md.xtc").read_bytes() == content
+
+
+def test_reproducible_runs_are_bit_identical(tiny: Tiny, tmp_path: Path) -> None:
+    jobs = [tiny.after("npt", short("npt", length_ns=0.002), tmp_path / name) for name in ("a", "b")]
+    for job in jobs:
+        run_stage(job)
+    for file, read in (("md.xtc", lambda path: xtc(path)[0].tobytes()), ("state.trr", first_trr)):
+        assert read(jobs[0].folder / file) == read(jobs[1].folder / file)
+
+
+@pytest.mark.xfail(raises=DataError, strict=True, reason="one energy frame is too few for read_energies")
+def test_a_minimum_is_minimised_again(tiny: Tiny, tmp_path: Path) -> None:
+    """A start that meets the tolerance at once is a result, too."""
+    job = tiny.after("minimise", short("minimise", force_tolerance_kJ_mol_nm=1e4), tmp_path / "minimise")
+    run_stage(job)
+    assert json.loads((job.folder / "verdict.json").read_text())["status"] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("per_bar", "cause"), [(10.0, "pressure scaling more than 1%"), (0.1, "Too many LINCS warnings")], ids=str
+)
+def test_a_crash_names_its_cause(tiny: Tiny, tmp_path: Path, per_bar: float, cause: str) -> None:
+    """A box that explodes ends in a segmentation fault or in a fatal error; neither is a run to be continued."""
+    job = tiny.after("compress", short("compress", compressibility_per_bar=per_bar), tmp_path / "crash")
+    with pytest.raises(RunError) as error:
+        run_stage(job)
+    message = str(error.value)
+    assert message.startswith("mdrun failed at step 0 of 5000: ")
+    assert cause in message
+    assert f"; log: {job.run / 'md.log'}; try " in message
+    assert "continues" not in message
+    assert "\n" not in message
+    assert json.loads((job.folder / "failure.json").read_text())["message"] == message
+    assert not any((job.folder / name).exists() for name in job.stage.published)
+
+
+def stop_when(job: StageJob, ready: Callable[[], bool], monkeypatch: pytest.MonkeyPatch, number: int) -> RunError:
+    """Run a stage, send mdrun a signal as soon as `ready`; returns the error of the run."""
+
+    class Watched(gmx.Mdrun):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            threading.Thread(target=self.stop, daemon=True).start()
+
+        def stop(self) -> None:
+            while self.process.poll() is None:
+                if ready():
+                    self.process.send_signal(number)
+                    return
+                time.sleep(0.02)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(gmx, "Mdrun", Watched)
+        patched.setattr(engine, "LOOK_EVERY_S", 0.3)
+        with pytest.raises(RunError) as error:
+            run_stage(job)
+    return error.value
+
+
+@pytest.fixture(scope="session")
+def stopped(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a run that SIGTERM has stopped after its first checkpoint; not to be changed."""
+    job = tiny.after("npt", short("npt", length_ns=FIVE_SECONDS_NS), tmp_path_factory.mktemp("stopped") / "npt")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        error = stop_when(job, (job.run / "md.cpt").exists, monkeypatch, signal.SIGTERM)
+    assert "the next run continues" in str(error)
+    assert json.loads((job.folder / "failure.json").read_text())["message"] == str(error)
+    assert not any((job.folder / name).exists() for name in job.stage.published)
+    assert {"step", "n_steps", "time"} <= set(json.loads((job.folder / "progress.json").read_text()))
+    assert (job.run / "md_prev.cpt").is_file()
+    return job.folder
+
+
+@pytest.fixture
+def half(tiny: Tiny, stopped: Path, tmp_path: Path) -> StageJob:
+    """A copy of the stopped run, to be damaged and continued."""
+    shutil.copytree(stopped, tmp_path / "npt")
+    return tiny.after("npt", short("npt", length_ns=FIVE_SECONDS_NS), tmp_path / "npt")
+
+
+def test_a_stopped_run_continues(half: StageJob) -> None:
+    x, _, _ = xtc(half.run / "md.xtc")
+    run_stage(half)
+    assert_whole(half)
+    assert len(x) > 1
+    np.testing.assert_array_equal(xtc(half.folder / "md.xtc")[0][: len(x)], x)
+    assert not (half.folder / "failure.json").exists()
+    assert mdrun_calls(half) == 2
+
+
+def test_a_killed_run_continues(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = tiny.after("npt", short("npt", length_ns=FIVE_SECONDS_NS), tmp_path / "npt")
+    error = stop_when(job, (job.run / "md.cpt").exists, monkeypatch, signal.SIGKILL)
+    assert "killed by signal 9" in str(error)
+    assert "the next run continues" in str(error)
+    run_stage(job)
+    assert_whole(job)
+
+
+def test_a_walltime_stops_and_continues(tiny: Tiny, tmp_path: Path) -> None:
+    job = tiny.after("npt", short("npt", length_ns=FIVE_SECONDS_NS), tmp_path / "npt", max_hours=1.5 / 3600)
+    with pytest.raises(RunError, match=r"stopped at step .* the next run continues"):
+        run_stage(job)
+    run_stage(dataclasses.replace(job, max_hours=None))
+    assert_whole(job)
+
+
+def test_a_damaged_checkpoint(half: StageJob) -> None:
+    (half.run / "md.cpt").write_bytes(b"no checkpoint " * 100)
+    run_stage(half)
+    assert_whole(half)
+    assert was_said(half, "the newest checkpoint is damaged; continues from the one before")
+    assert not was_said(half, "starts from its beginning")
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.5, 0.99])
+def test_a_truncated_checkpoint(half: StageJob, keep: float) -> None:
+    content = (half.run / "md.cpt").read_bytes()
+    (half.run / "md.cpt").write_bytes(content[: int(keep * len(content))])
+    run_stage(half)
+    assert_whole(half)
+
+
+def test_a_missing_checkpoint(half: StageJob) -> None:
+    (half.run / "md.cpt").unlink()
+    run_stage(half)
+    assert_whole(half)
+    assert was_said(half, "the newest checkpoint is missing; continues from the one before")
+
+
+def test_no_checkpoint_at_all(half: StageJob) -> None:
+    (half.run / "md.cpt").write_bytes(b"no checkpoint")
+    (half.run / "md_prev.cpt").write_bytes(b"no checkpoint either")
+    run_stage(half)
+    assert_whole(half)
+    assert was_said(half, "no checkpoint can be read; the stage starts from its beginning")
+
+
+@pytest.mark.parametrize("name", ["md.xtc", "md.trr", "md.edr", "md.log"])
+def test_a_file_that_lost_its_end(half: StageJob, name: str) -> None:
+    """A power failure leaves a checkpoint that counts bytes which never reached the disk."""
+    path = half.run / name
+    path.write_bytes(path.read_bytes()[:-50])
+    run_stage(half)
+    assert_whole(half)
+    # what mdrun wrote to the others after its last checkpoint is more than what is cut off here
+    if name in ("md.xtc", "md.trr"):
+        assert was_said(half, "the files do not fit the newest checkpoint; continues from the one before")
+    assert not was_said(half, "starts from its beginning")
+
+
+@pytest.mark.parametrize("name", ["md.xtc", "md.edr"])
+def test_a_file_that_lost_nearly_all(half: StageJob, name: str) -> None:
+    """Less than both checkpoints ask for is left: the stage starts over, and what was there is kept."""
+    path = half.run / name
+    path.write_bytes(path.read_bytes()[:100])
+    states = (half.run / "md.trr").read_bytes()
+    run_stage(half)
+    assert_whole(half)
+    assert was_said(half, "the files fit no checkpoint; the stage starts from its beginning")
+    assert (half.run / f"{name}.unusable").stat().st_size == 100
+    assert (half.run / "md.trr.unusable").read_bytes() == states
+
+
+def test_a_file_that_is_missing(half: StageJob) -> None:
+    (half.run / "md.xtc").unlink()
+    run_stage(half)
+    assert_whole(half)
+
+
+def test_a_run_of_another_start_is_kept(tiny: Tiny, half: StageJob) -> None:
+    steps = read_states(half.run / "md.trr")[-1].step
+    changed = dataclasses.replace(half, stage=short("npt", length_ns=0.001), source=tiny.folder / "compress/md.gro")
+    run_stage(changed)
+    assert_whole(changed)
+    assert read_states(half.folder / "run.old-1/md.trr")[-1].step == steps
+
+
+def test_an_old_gromacs_is_refused(tiny: Tiny, tmp_path: Path) -> None:
+    old = dataclasses.replace(tiny.gromacs, version=(2020, 7), version_text="2020.7")
+    with pytest.raises(EoliError, match=r"stage compress: barostat c-rescale needs GROMACS 2021\.0 or newer"):
+        run_stage(tiny.after("minimise", STAGES["compress"], tmp_path / "compress", gromacs=old))
+    assert not (tmp_path / "compress/run").exists()

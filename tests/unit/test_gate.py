@@ -1,0 +1,297 @@
+"""Verdicts: geometry against brute force, logs as GROMACS writes them, synthetic energies."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from eoli.protocol import Stage
+from eoli.stage import gate
+from eoli.stage.gate import Verdict, bond_geometry, judge, largest_force, lincs_warnings, segment_distances
+from eoli.sweep import GRAM_PER_MOL_NM3
+from eoli.topology.description import MoleculeCount, SystemDescription
+from eoli.topology.molecule import Molecule, Site, Term
+
+Floats = npt.NDArray[np.float64]
+BOND_NM = 0.15
+MASS = 2000.0
+STEEP = Stage(name="steep", ensemble="minimisation", integrator="steep", max_steps=10, force_tolerance_kJ_mol_nm=500)
+NVT = Stage(
+    name="nvt", ensemble="NVT", integrator="md", time_step_fs=2, length_ns=0.2, thermostat="v-rescale", tau_t_ps=0.1,
+    frame_interval_ps=1, energy_interval_ps=1,
+)  # fmt: skip
+NPT = Stage(
+    name="npt", ensemble="NPT", integrator="md", time_step_fs=2, length_ns=0.2, thermostat="v-rescale", tau_t_ps=0.1,
+    barostat="c-rescale", tau_p_ps=1, pressure_bar=1, frame_interval_ps=1, energy_interval_ps=1,
+)  # fmt: skip
+
+
+def chains(count: int, n_sites: int = 2) -> SystemDescription:
+    """Linear chains with bonds of BOND_NM, MASS in all."""
+    mass = MASS / count / n_sites
+    sites = tuple(Site(f"C{n}", "CH2", 0.0, mass, "A", 1, "C", None, None, "test") for n in range(n_sites))
+    bonds = tuple(Term((n, n + 1), 2, (BOND_NM, 1e6), "bond", "test") for n in range(n_sites - 1))
+    molecule = Molecule("A", "polymer", 0, sites, bonds, (), (), ())
+    return SystemDescription((MoleculeCount(molecule, count),), "gromos", 1.0, "0")
+
+
+def sampled_distance(a: Floats, b: Floats, c: Floats, d: Floats, n: int = 101) -> tuple[float, float]:
+    """(smallest distance of points sampled on both segments, by how much it can exceed the true one)."""
+    share = np.linspace(0, 1, n)[:, None]
+    first, second = a + share * (b - a), c + share * (d - c)
+    least = np.linalg.norm(first[:, None] - second[None], axis=2).min()
+    return float(least), float((np.linalg.norm(b - a) + np.linalg.norm(d - c)) / (n - 1) / 2)
+
+
+def random_pairs(kind: str, n: int = 60) -> tuple[Floats, Floats, Floats, Floats]:
+    """Pairs of segments about as long and as far apart as bonds, nm."""
+    rng = np.random.default_rng(3)
+    a, c = rng.uniform(-0.2, 0.2, (2, n, 3))
+    along, across = rng.normal(size=(2, n, 3))
+    along *= rng.uniform(0.08, 0.2, (n, 1)) / np.linalg.norm(along, axis=1, keepdims=True)
+    across *= rng.uniform(0.08, 0.2, (n, 1)) / np.linalg.norm(across, axis=1, keepdims=True)
+    if kind == "parallel":
+        across = along * rng.choice([-1.5, -1.0, 0.5, 1.0], (n, 1))
+    elif kind == "nearly parallel":
+        across = along + 1e-6 * across
+    elif kind == "collinear":
+        across = along * rng.choice([-1.0, 1.0], (n, 1))
+        c = a + along * rng.uniform(-3, 3, (n, 1))
+    elif kind == "crossing":
+        c = a + along * rng.uniform(0, 1, (n, 1)) - across * rng.uniform(0, 1, (n, 1))
+    return a, a + along, c, c + across
+
+
+@pytest.mark.parametrize("kind", ["any", "parallel", "nearly parallel", "collinear", "crossing"])
+def test_segment_distances_against_sampling(kind: str) -> None:
+    ends = random_pairs(kind)
+    found = segment_distances(*ends)
+    for distance, *four in zip(found, *ends, strict=True):
+        least, slack = sampled_distance(*four)
+        # segments that are parallel within 1e-6 are treated as such
+        assert least - slack <= distance <= least + 1e-6
+    if kind == "crossing":
+        assert found.max() < 1e-9
+
+
+def test_segment_distances_do_not_depend_on_the_order() -> None:
+    a, b, c, d = random_pairs("any")
+    one = segment_distances(a, b, c, d)
+    for other in (segment_distances(c, d, a, b), segment_distances(b, a, c, d), segment_distances(a, b, d, c)):
+        np.testing.assert_allclose(other, one, atol=1e-9)
+
+
+def test_a_stretched_bond_is_measured() -> None:
+    positions = np.array([[1, 1, 1], [1 + 1.2 * BOND_NM, 1, 1], [2, 2, 2], [2, 2 + BOND_NM, 2]])
+    strain, gap = bond_geometry(positions, 3 * np.eye(3), chains(2))
+    assert strain == pytest.approx(0.2)
+    assert gap == math.inf
+
+
+def test_a_compressed_bond_is_strained_too() -> None:
+    positions = np.array([[1, 1, 1], [1 + 0.7 * BOND_NM, 1, 1]])
+    assert bond_geometry(positions, 3 * np.eye(3), chains(1))[0] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("shift", [(0, 0, 0), (1.5, 0, 0), (1.5, 1.5, 1.5), (-4.5, 6.0, 0.3)])
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_crossing_bonds_anywhere_in_the_box(shift: tuple[float, float, float], wrapped: bool) -> None:
+    """Two chains whose bonds cross at right angles 0.02 nm apart, moved across the boundary, wrapped or whole."""
+    half = BOND_NM / 2
+    positions = np.array([[-half, 0, 0], [half, 0, 0], [0, -half, 0.02], [0, half, 0.02]]) + 1.5 + np.array(shift)
+    if wrapped:
+        positions %= 3.0
+    strain, gap = bond_geometry(positions, 3 * np.eye(3), chains(2))
+    assert strain == pytest.approx(0, abs=1e-9)
+    assert gap == pytest.approx(0.02, abs=1e-6)
+
+
+def test_connected_bonds_do_not_count() -> None:
+    """A folded chain of two bonds closes on itself to 0.05 nm: its bonds share a site."""
+    angle = 2 * math.asin(0.025 / BOND_NM)
+    folded = [[BOND_NM, 0, 0], [0, 0, 0], [BOND_NM * math.cos(angle), BOND_NM * math.sin(angle), 0]]
+    assert bond_geometry(np.array(folded) + 1, 3 * np.eye(3), chains(1, 3))[1] == math.inf
+
+
+def test_bonds_of_one_chain_that_share_no_site_count() -> None:
+    square = np.array([[0, 0, 0], [BOND_NM, 0, 0], [BOND_NM, BOND_NM, 0], [0, BOND_NM, 0]]) + 1
+    assert bond_geometry(square, 3 * np.eye(3), chains(1, 4))[1] == pytest.approx(BOND_NM, abs=1e-6)
+
+
+def test_a_system_without_bonds_has_no_geometry() -> None:
+    assert bond_geometry(np.ones((2, 3)), 3 * np.eye(3), chains(2, 1)) == (0.0, math.inf)
+
+
+def test_lincs_warnings_are_counted() -> None:
+    block = "\nStep 12, time 0.024 (ps)  LINCS WARNING\nrelative constraint deviation after LINCS:\nrms 0.1\n"
+    assert lincs_warnings("Initializing LINear Constraint Solver\n" + 3 * block) == 3
+    assert lincs_warnings("++++ PLEASE READ AND CITE: LINCS: A Linear Constraint Solver ++++\n lincs-order = 6\n") == 0
+
+
+MINIMUM = "\nSteepest Descents converged to Fmax < 1000 in {n} steps\nMaximum force     =  {force} on atom 103\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "force"),
+    [
+        ("9.2131494e+02", 921.31494),
+        ("1.5e+5", 1.5e5),
+        ("inf", math.inf),
+        ("nan", math.nan),
+        ("-nan", math.nan),
+    ],
+)
+def test_largest_force(text: str, force: float) -> None:
+    assert largest_force(MINIMUM.format(n=5, force=text)) == pytest.approx(force, nan_ok=True)
+
+
+def test_largest_force_is_the_last_one() -> None:
+    assert largest_force(MINIMUM.format(n=5, force="8e+03") + MINIMUM.format(n=9, force="7e+02")) == 700
+    assert largest_force("Energy minimization has stopped\n") is None
+
+
+def series(**terms: float | Floats) -> dict[str, Floats]:
+    """Energies of 200 ps with uncorrelated noise of 0.5 % (0.1 % in the volume), and the given terms instead."""
+    rng = np.random.default_rng(8)
+    volume = 8.0 * (1 + 1e-3 * rng.normal(size=201))
+    energies = {
+        "Time": np.arange(201.0),
+        "Temperature": 400 * (1 + 5e-3 * rng.normal(size=201)),
+        "Potential": -5000 * (1 + 5e-3 * rng.normal(size=201)),
+        "Volume": volume,
+        **{name: np.broadcast_to(np.asarray(value, dtype=np.float64), 201).copy() for name, value in terms.items()},
+    }
+    return energies | {"Density": 1000 * MASS / GRAM_PER_MOL_NM3 / energies["Volume"]}
+
+
+@pytest.fixture
+def verdict_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    def verdict(
+        energies: dict[str, Floats], stage: Stage = NPT, log: str = "", positions: Floats | None = None,
+        edge_nm: float = 2.0, cutoff_nm: float = 0.9,
+    ) -> Verdict:  # fmt: skip
+        whole = np.array([[0.5, 0.5, 0.5], [0.5 + BOND_NM, 0.5, 0.5]]) if positions is None else positions
+        monkeypatch.setattr(gate, "read_energies", lambda _: energies)
+        monkeypatch.setattr(gate, "read_positions", lambda _: (whole, edge_nm * np.eye(3)))
+        (tmp_path / "md.log").write_text(log)
+        return judge(stage, 400.0, tmp_path, chains(1), cutoff_nm)
+
+    return verdict
+
+
+@pytest.mark.parametrize("stage", [NVT, NPT], ids=["NVT", "NPT"])
+def test_a_sound_run_passes(stage: Stage, verdict_of) -> None:  # type: ignore[no-untyped-def]
+    verdict = verdict_of(series(), stage)
+    assert (verdict.status, verdict.broken, verdict.warnings) == ("pass", [], [])
+    assert verdict.values["temperature_K"] == pytest.approx(400, rel=2e-3)
+    assert ("density_g_cm3" in verdict.values) == (stage is NPT)
+
+
+def test_values_of_a_sound_run(verdict_of) -> None:  # type: ignore[no-untyped-def]
+    values = verdict_of(series()).values
+    assert values["density_g_cm3"] == pytest.approx(MASS / GRAM_PER_MOL_NM3 / 8, rel=1e-3)
+    assert values["box_nm"] == 2.0
+    assert values["largest_bond_strain"] == pytest.approx(0, abs=1e-9)
+    assert values["smallest_bond_gap_nm"] is None
+
+
+def test_a_constant_volume_at_constant_pressure_is_broken(verdict_of) -> None:  # type: ignore[no-untyped-def]
+    still = series(Volume=8.0)
+    assert verdict_of(still).broken == ["the volume did not change: the barostat is without effect"]
+    assert verdict_of(still, NVT).status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("kelvin", "status"),
+    [(400 * 0.85, "broken"), (400 * 1.15, "broken"), (400 * 1.03, "warn"), (400 * 0.97, "warn"), (400 * 1.01, "pass")],
+)
+def test_temperature(kelvin: float, status: str, verdict_of) -> None:  # type: ignore[no-untyped-def]
+    energies = series()
+    verdict = verdict_of(energies | {"Temperature": energies["Temperature"] + kelvin - 400}, NVT)
+    assert verdict.status == status
+    assert all("mean temperature" in text for text in verdict.broken + verdict.warnings)
+
+
+def test_the_temperature_is_judged_after_its_equilibration(verdict_of) -> None:  # type: ignore[no-untyped-def]
+    energies = series()
+    energies["Temperature"][:40] += np.linspace(300, 0, 40)
+    assert verdict_of(energies, NVT).status == "pass"
+
+
+def test_a_drifting_density_is_warned_of(verdict_of) -> None:  # type: ignore[no-untyped-def]
+    shrinking = series(Volume=8 * np.linspace(1.05, 0.95, 201) * series()["Volume"] / 8)
+    verdict = verdict_of(shrinking)
+    assert verdict.status == "warn"
+    assert "density drifts by +0.0" in verdict.warnings[0]
+
+
+def test_a_run_too_short_for_a_drift_is_warned_of(verdict_of) -> None:  # type: ignore[no-untyped-def]
+    verdict = verdict_of({name: values[:3] for name, values in series().items()})
+    assert verdict.warnings == ["npt: too short to judge the drift of the density"]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("term", ["Potential", "Temperature", "Volume"])
+def test_an_energy_that_is_not_finite_is_broken(value: float, term: str, verdict_of) -> None:  # type: ignore[no-untyped-def]
+    energies = series()
+    energies[term][-1] = value
+    verdict = verdict_of(energies)
+    assert f"the energy term {term} is not finite" in verdict.broken
+
+
+def test_positions_that_are_not_finite_are_broken(verdict_of) -> None:  # type: ignore[no-untyped-def]
+    verdict = verdict_of(series(), positions=np.array([[0.5, 0.5, math.nan], [0.5, 0.5, 0.6]]))
+    assert verdict.broken == ["the last positions are not finite"]
+
+
+@pytest.mark.parametrize(("cutoff_nm", "status"), [(0.99, "pass"), (1.01, "broken")])
+def test_the_box_holds_two_cutoffs(cutoff_nm: float, status: str, verdict_of) -> None:  # type: ignore[no-untyped-def]
+    verdict = verdict_of(series(), cutoff_nm=cutoff_nm)
+    assert verdict.status == status
+    assert all("smaller than twice the cut-off" in text for text in verdict.broken)
+
+
+@pytest.mark.parametrize(("stretch", "status"), [(1.08, "pass"), (1.2, "broken"), (0.8, "broken")])
+def test_bond_strain(stretch: float, status: str, verdict_of) -> None:  # type: ignore[no-untyped-def]
+    positions = np.array([[0.5, 0.5, 0.5], [0.5 + stretch * BOND_NM, 0.5, 0.5]])
+    verdict = verdict_of(series(), positions=positions)
+    assert verdict.status == status
+    assert all("a bond is stretched by 20%" in text for text in verdict.broken)
+
+
+def test_a_chain_through_another_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    half = BOND_NM / 2
+    crossing = np.array([[-half, 0, 0], [half, 0, 0], [0, -half, 0.05], [0, half, 0.05]]) + 1
+    monkeypatch.setattr(gate, "read_energies", lambda _: series())
+    monkeypatch.setattr(gate, "read_positions", lambda _: (crossing, 2 * np.eye(3)))
+    (tmp_path / "md.log").write_text("")
+    verdict = judge(NVT, 400.0, tmp_path, chains(2), 0.9)
+    assert verdict.broken == ["two bonds come within 0.050 nm: one chain runs through another"]
+
+
+def test_lincs_warnings_break_a_run(verdict_of) -> None:  # type: ignore[no-untyped-def]
+    assert verdict_of(series(), NVT, "Step 5  LINCS WARNING\n").broken == ["1 LINCS warnings"]
+
+
+@pytest.mark.parametrize(
+    ("force", "status"),
+    [("4e+02", "pass"), ("9e+02", "warn"), ("2e+05", "broken"), ("inf", "broken"), ("-nan", "broken")],
+)
+def test_minimisation(force: str, status: str, verdict_of) -> None:  # type: ignore[no-untyped-def]
+    assert verdict_of(series(), STEEP, MINIMUM.format(n=5, force=force)).status == status
+
+
+def test_a_minimisation_without_a_force_is_broken(verdict_of) -> None:  # type: ignore[no-untyped-def]
+    assert verdict_of(series(), STEEP, "killed\n").broken == ["the log names no largest force"]
+
+
+def test_status_and_json() -> None:
+    assert Verdict("a").status == "pass"
+    assert Verdict("a", warnings=["w"]).status == "warn"
+    assert Verdict("a", {"x": 1}, ["w"], ["b"]).as_dict() == {
+        "status": "broken", "stage": "a", "values": {"x": 1}, "warnings": ["w"], "broken": ["b"],
+    }  # fmt: skip
