@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: setup run test test-unit lint format schema clean-venv
+.PHONY: setup run test test-unit test-faults lint format schema clean-venv
 
 setup: $(VENV)/.installed gromacs-found
 
@@ -40,3 +40,7 @@ format: $(VENV)/.installed
 
 schema: $(VENV)/.installed
 	python scripts/write_schema.py
+
+# Thirty faults against one sweep; `make test` runs six.
+test-faults: setup
+	EOLI_FAULTS=30 pytest -s tests/faults

@@ -63,7 +63,7 @@ def system_name(
     if mixing != DEFAULT_MIXING:
         parts.append(mixing)
     if scale != DEFAULT_CHARGE_SCALE:
-        parts.append(f"q{scale:.2f}")
+        parts.append(f"q{scale:.2f}" if round(scale, 2) == scale else f"q{scale:g}")
     return "-".join([*parts, f"r{replicate}"])
 
 
