@@ -18,10 +18,10 @@ _MASS_TOLERANCE = 5e-3
 _MAGIC = struct.pack(">i", -55555)
 
 
-def read_energies(path: Path) -> dict[str, Floats]:
+def read_energies(path: Path, least: int = 2) -> dict[str, Floats]:
     """All terms of an energy file by name, each of shape (n,), in its own units; `Time` in ps.
 
-    Raises DataError when the file is missing, unreadable or has fewer than two frames.
+    Raises DataError when the file is missing, unreadable or has fewer than `least` frames.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such energy file")
@@ -35,8 +35,8 @@ def read_energies(path: Path) -> dict[str, Floats]:
             terms: dict[str, Floats] = pyedr.edr_to_dict(str(path))
     except Exception as error:  # the parser has no error type of its own: it fails as its decoders do
         raise DataError(f"{path}: no readable energy file ({type(error).__name__})") from error
-    if len(terms.get("Time", ())) < 2:
-        raise DataError(f"{path}: fewer than 2 energy frames")
+    if len(terms.get("Time", ())) < least:
+        raise DataError(f"{path}: fewer than {least} energy frames")
     return terms
 
 

@@ -8,6 +8,9 @@ from eoli.protocol import Stage
 
 NSTCALCENERGY = 100
 LOG_STEPS = 1000
+# Twice the buffer that GROMACS 2022 takes by itself for lists of this age at 400 K and 2 fs.
+FIXED_LIST_STEPS = 20
+FIXED_LIST_BUFFER_NM = 0.12
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,11 @@ class Conditions:
     seed: int
 
 
-def mdp_options(stage: Stage, conditions: Conditions) -> dict[str, str]:
+def mdp_options(stage: Stage, conditions: Conditions, reproducible: bool = False) -> dict[str, str]:
     """All options of the .mdp file.
+
+    A reproducible run has a pair list of fixed radius: GROMACS otherwise derives the radius from the volume at each
+    start of mdrun, and a continued run sums its forces in another order than one that was never interrupted.
 
     One constraint algorithm setting serves all stages: CF3 and SO2 groups are coupled constraints, for which LINCS
     needs a higher order than its default.
@@ -46,6 +52,12 @@ def mdp_options(stage: Stage, conditions: Conditions) -> dict[str, str]:
         "lincs-order": "6",
         "lincs-iter": "2",
     }
+    if reproducible and stage.is_dynamics:
+        common |= {
+            "verlet-buffer-tolerance": "-1",
+            "nstlist": str(FIXED_LIST_STEPS),
+            "rlist": f"{conditions.cutoff_nm + FIXED_LIST_BUFFER_NM:g}",
+        }
     if not stage.is_dynamics:
         return common | {
             "nsteps": str(stage.max_steps),

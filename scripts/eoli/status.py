@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -69,8 +70,10 @@ def stage_status(system: str, stage: Stage, folder: Path, now: float) -> StageSt
     verdict = _json(folder / "verdict.json") if "verdict.json" in present else {}
     progress = _json(folder / "progress.json") if "progress.json" in present else {}
     running = ".lock" in present and is_held(folder)
-    # on another node of a cluster the lock may not be seen; the heartbeat is
-    running = running or (now - float(progress.get("time", 0)) < HEARTBEAT_S and not _ended_after(folder, progress))
+    # the lock of another node of a cluster may not be seen here; its heartbeat is
+    elsewhere = progress.get("host") != socket.gethostname()
+    fresh = now - float(progress.get("time", 0)) < HEARTBEAT_S
+    running = running or (elsewhere and fresh and not _ended_after(folder, progress))
     done_ns = verdict.get("values", {}).get("ns")
     finished = bool(verdict) and (asked is None or done_ns is None or done_ns >= asked * (1 - 1e-9))
     message = "; ".join(verdict.get("warnings", []))

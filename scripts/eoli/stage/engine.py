@@ -41,7 +41,7 @@ LOOK_EVERY_S = 5.0
 def make_run_input(job: StageJob) -> list[str]:
     """Write stage.mdp and md.tpr. Returns the command line of grompp."""
     mdp, state, fresh = job.run / "stage.mdp", job.run / "start.trr", job.run / "new.tpr"
-    write_text(mdp, mdp_text(mdp_options(job.stage, job.conditions)))
+    write_text(mdp, mdp_text(mdp_options(job.stage, job.conditions, job.reproducible)))
     command = gmx.grompp(
         job.gromacs, mdp, job.run / "start.gro", job.topology / "system.top", fresh, job.run / "gmx.log",
         state if state.exists() else None,

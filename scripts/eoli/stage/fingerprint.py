@@ -11,6 +11,8 @@ from eoli.files import sha256
 
 LENGTH_KEYS = frozenset({"nsteps"})
 OUTPUT_KEYS = frozenset({"nstlog"})
+# how pairs are looked up, not which forces they have; the reproducible option fixes them
+PAIR_LIST_KEYS = frozenset({"nstlist", "rlist", "verlet-buffer-tolerance"})
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,9 @@ def _topology_text(folder: Path) -> bytes:
 
 def make_fingerprint(options: Mapping[str, str], start: list[Path], topology: Path, precision: str) -> Fingerprint:
     """Fingerprint of a run: normalised options without length, start coordinates, topology folder, precision."""
-    physics = "\n".join(f"{key}={options[key]}" for key in sorted(options) if key not in LENGTH_KEYS | OUTPUT_KEYS)
+    physics = "\n".join(
+        f"{key}={options[key]}" for key in sorted(options) if key not in LENGTH_KEYS | OUTPUT_KEYS | PAIR_LIST_KEYS
+    )
     return Fingerprint(
         mdp=hashlib.sha256(physics.encode()).hexdigest(),
         start=hashlib.sha256("".join(sha256(path) for path in start).encode()).hexdigest(),

@@ -114,7 +114,7 @@ def judge(
 ) -> Verdict:
     """Judge a finished stage from its files in `folder` (md.edr, md.log, state.trr)."""
     verdict = Verdict(stage.name)
-    energies = read_energies(folder / "md.edr")
+    energies = read_energies(folder / "md.edr", least=2 if stage.is_dynamics else 1)
     text = (folder / "md.log").read_text(encoding="utf-8", errors="replace")
     for name, values in energies.items():
         if not np.isfinite(values).all():
