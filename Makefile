@@ -21,7 +21,8 @@ run: setup
 	@echo 'table and figures of the sweep: results/summary/sweep.csv, sweep.svg, rdf.svg'
 
 test: setup
-	pytest -n 2 --dist loadgroup
+	pytest -n 2 -m "not faults"
+	pytest -s -m faults
 
 test-unit: $(VENV)/.installed
 	pytest -n 2 -m "not gmx and not workflow"

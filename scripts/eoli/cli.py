@@ -14,8 +14,13 @@ from eoli import __version__
 from eoli.errors import EoliError, InputError
 
 
-def _say(path: Path) -> None:
-    """Tell the person at the terminal what has been made."""
+def _made(path: Path, inputs: Sequence[Path], **more: Any) -> None:
+    """Write down what a result was made from and with, beside it, and tell the person at the terminal."""
+    from eoli.files import write_json
+    from eoli.provenance import provenance
+
+    record = provenance(inputs, [["eoli", *sys.argv[1:]]], **more)
+    write_json(path.with_name(f"{path.stem}.provenance.json"), record)
     print(f"[{time.strftime('%H:%M:%S')}] made {path}", flush=True)
 
 
@@ -99,7 +104,8 @@ def _topology(arguments: argparse.Namespace) -> int:
     from eoli.topology.build import describe, write_topology
     from eoli.topology.gromos import read_gromos54a7
 
-    forcefield = read_gromos54a7(gmx.inspect(_build(arguments)).forcefields / "gromos54a7.ff")
+    gromacs = gmx.inspect(_build(arguments))
+    forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
     blocks = library(arguments.blocks)
     description = describe(
         arguments.polymer, arguments.chains, arguments.salt, arguments.cations, arguments.mixing,
@@ -107,7 +113,12 @@ def _topology(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     title = f"{arguments.chains} {arguments.polymer}, {arguments.cations} {arguments.salt}"
     write_topology(description, title, arguments.out, blocks, forcefield)
-    _say(arguments.out / "system.top")
+    _made(
+        arguments.out / "system.top",
+        sorted(arguments.blocks.rglob("*.yaml")),
+        gromacs=gromacs.version_text,
+        forcefield_sha256=forcefield.sha256,
+    )
     return 0
 
 
@@ -130,7 +141,7 @@ def _box(arguments: argparse.Namespace) -> int:
         read_description(arguments.system_json), arguments.seed, arguments.density_g_cm3, arguments.tolerance_nm,
         arguments.attempts, arguments.gro, arguments.report, arguments.log,
     )  # fmt: skip
-    _say(arguments.gro)
+    _made(arguments.gro, [arguments.system_json], seed=arguments.seed)
     return 0
 
 
@@ -232,7 +243,7 @@ def _density(arguments: argparse.Namespace) -> int:
     from eoli.analysis.run import analyse_density
 
     analyse_density(arguments.energies, arguments.system_json, arguments.out_csv, arguments.out_json)
-    _say(arguments.out_csv)
+    _made(arguments.out_csv, [arguments.energies, arguments.system_json])
     return 0
 
 
@@ -249,7 +260,7 @@ def _structure(arguments: argparse.Namespace) -> int:
         arguments.trajectory, arguments.system_json, arguments.frame_interval_ps, arguments.use_interval_ps,
         arguments.range_nm, arguments.bin_nm, arguments.out_csv, arguments.out_json,
     )  # fmt: skip
-    _say(arguments.out_csv)
+    _made(arguments.out_csv, [arguments.trajectory, arguments.system_json])
     return 0
 
 
@@ -265,7 +276,7 @@ def _motion(arguments: argparse.Namespace) -> int:
         arguments.trajectory, arguments.system_json, arguments.frame_interval_ps, arguments.use_interval_ps,
         arguments.tolerance, arguments.out_csv, arguments.out_json,
     )  # fmt: skip
-    _say(arguments.out_csv)
+    _made(arguments.out_csv, [arguments.trajectory, arguments.system_json])
     return 0
 
 
@@ -280,7 +291,7 @@ def _figures(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.analysis
     figure_structure(folder / "structure.csv", arguments.system, folder / "structure")
     figure_motion(folder / "motion.csv", folder / "motion.json", arguments.system, folder / "motion")
-    _say(folder / "motion.svg")
+    _made(folder / "figures", [folder / "structure.csv", folder / "motion.csv", folder / "motion.json"])
     return 0
 
 
@@ -308,7 +319,9 @@ def _collect(arguments: argparse.Namespace) -> int:
         {system.name: size_of(system, blocks).ideal_density_g_cm3 for system in systems},
         allow_missing=arguments.partial,
     )
-    _say(arguments.out)
+    analyses = [arguments.results / s.name / "analysis" for s in systems]
+    tables = [path for folder in analyses for path in sorted(folder.glob("*.json")) if "provenance" not in path.name]
+    _made(arguments.out, tables, config=study.config.model_dump())
     return 0
 
 
@@ -325,7 +338,7 @@ def _sweep_figures(arguments: argparse.Namespace) -> int:
     if arguments.structures:
         # results/<system>/analysis/structure.csv
         figure_rdf_overlay([(path.parent.parent.name, path) for path in arguments.structures], arguments.out / "rdf")
-    _say(arguments.out / "sweep.svg")
+    _made(arguments.out / "figures", [arguments.table, *arguments.structures])
     return 0
 
 

@@ -162,6 +162,7 @@ _NUMBERED = re.compile(r"(?P<kind>WARNING|ERROR) \d+[^\n]*:\n(?P<text>(?:  [^\n]
 
 def fatal_message(text: str) -> str:
     """What GROMACS gives as the cause, in one line; the errors or warnings that it counts there; else its last line."""
+    text = re.sub(r"^GMX_FATAL ? ?", "", text, flags=re.MULTILINE)  # GromacsWrapper marks the lines of the message
     match = _BLOCK.search(text)
     cause = " ".join(match["text"].split()) if match else ""
     if not match or "Too many warnings" in cause or "in input file(s)" in cause:

@@ -198,3 +198,53 @@ def test_the_command_of_a_rule_can_be_copied_into_a_shell(study: Path) -> None:
         command, shell=True, cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False
     )
     assert run.returncode == 0 and "is complete already" in run.stderr, run.stderr
+
+
+def test_the_shorter_result_stays_while_an_extension_fails(study: Path, tmp_path: Path) -> None:
+    folder = study / "results" / SYSTEMS[0] / "production"
+    before = {name: (folder / name).read_bytes() for name in ("md.xtc", "md.edr", "verdict.json")}
+    longer = "stages: {production: {length_ns: 0.006}}\n"
+    (study / "longer.yaml").write_text(
+        longer + f"gmx: {{command: {_failing_gmx(tmp_path, SYSTEMS[0], 'production')}}}\n"
+    )
+    failed = snakemake(study, config=(TINY, "longer.yaml"))
+    assert failed.returncode == 1 and "There is a bug in the test." in failed.stdout
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    again = snakemake(study, f"results/{SYSTEMS[0]}/analysis/structure.csv", "-R", "structure")
+    assert again.returncode == 0, again.stdout
+    (study / "longer.yaml").write_text(longer)
+    extended = snakemake(study, config=(TINY, "longer.yaml"))
+    assert extended.returncode == 0 and "is extended from 0.004 to 0.006 ns" in extended.stdout, extended.stdout
+    with XTCFile(str(folder / "md.xtc")) as stream:
+        steps = [frame.step for frame in stream]
+    assert steps == list(range(0, 3001, 50))
+
+
+def test_every_result_says_what_it_was_made_with(finished: Path) -> None:
+    system = finished / "results" / SYSTEMS[0]
+    names = (
+        "topology/system",
+        "box/box",
+        "analysis/density",
+        "analysis/structure",
+        "analysis/motion",
+        "analysis/figures",
+    )
+    records = [system / f"{name}.provenance.json" for name in names]
+    for path in [*records, finished / "results/summary/sweep.provenance.json"]:
+        record = json.loads(path.read_text())
+        assert record["software"]["MDAnalysis"] and record["inputs_sha256"] and record["commands"][0][0] == "eoli"
+
+
+def test_a_system_of_the_sweep_is_redone_on_request(study: Path) -> None:
+    folder = study / "results" / SYSTEMS[0] / "nvt"
+    frames = (folder / "md.xtc").read_bytes()
+    command = ["eoli", "redo", SYSTEMS[0], "nvt", "--config", "config/config.yaml", TINY]
+    redone = subprocess.run(command, cwd=study, env=environment(), capture_output=True, text=True, check=False)
+    assert redone.returncode == 0 and "run.old-1" in redone.stdout, redone.stderr
+    assert (folder / "run.old-1/md.xtc").read_bytes() == frames and not (folder / "md.xtc").exists()
+    run = snakemake(study, f"results/{SYSTEMS[0]}/nvt/md.xtc")
+    assert run.returncode == 0 and "done (pass)" in run.stdout, run.stdout
+    # the same seeds and start, and the reproducible option: the same trajectory
+    with XTCFile(str(folder / "md.xtc")) as new, XTCFile(str(folder / "run.old-1/md.xtc")) as old:
+        assert all(np.array_equal(a.x, b.x) for a, b in zip(new, old, strict=True))

@@ -1,0 +1,74 @@
+"""Calling GROMACS: what its Python wrapper does behind one's back stays without effect."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from eoli import gmx
+from eoli.config import GromacsBuild
+from eoli.errors import RunError, ToolError
+
+pytestmark = pytest.mark.gmx
+
+
+@pytest.fixture(scope="module")
+def gromacs() -> gmx.Gromacs:
+    return gmx.inspect(GromacsBuild())
+
+
+def test_installed_build_describes_itself(gromacs: gmx.Gromacs) -> None:
+    assert gromacs.version >= (2020, 0) and gromacs.version_text.startswith(str(gromacs.version[0]))
+    assert gromacs.precision in ("mixed", "double", "single")
+    assert (gromacs.forcefields / "gromos54a7.ff/ffbonded.itp").is_file()
+
+
+def test_a_missing_program_is_one_line() -> None:
+    with pytest.raises(ToolError, match="'no-such-gmx' is not on the PATH"):
+        gmx.inspect(GromacsBuild(command="no-such-gmx"))
+
+
+def test_a_program_that_is_no_gromacs_is_refused() -> None:
+    with pytest.raises(ToolError, match="true --version failed"):
+        gmx.inspect(GromacsBuild(command="true"))
+
+
+def test_failure_carries_the_cause_and_the_log(gromacs: gmx.Gromacs, tmp_path: Path) -> None:
+    log = tmp_path / "gmx.log"
+    with pytest.raises(RunError, match=r"gmx trjconv: .*no-such\.xtc.*log: "):
+        gmx.run_tool(gromacs, "trjconv", log, f=tmp_path / "no-such.xtc", o=tmp_path / "out.xtc")
+    assert log.read_text().startswith("$ gmx trjconv -f")
+
+
+def test_wrapper_prints_nothing_and_leaves_the_environment_alone(tmp_path: Path) -> None:
+    script = (
+        "import os\nfrom pathlib import Path\nfrom eoli import gmx\nfrom eoli.config import GromacsBuild\n"
+        "path, here = os.environ['PATH'], os.getcwd()\n"
+        "try:\n    gmx.run_tool(gmx.inspect(GromacsBuild()), 'dump', Path('log'), s=Path('none.tpr').resolve())\n"
+        "except gmx.RunError:\n    pass\n"
+        "assert os.environ['PATH'] == path and os.getcwd() == here\n"
+    )
+    # a variant whose start fails loudly, as an MPI build does where its launcher is not installed
+    loud = tmp_path / "gmx_mpi"
+    loud.write_text("#!/bin/bash\necho 'MPI_Init failed' >&2\nexit 1\n")
+    loud.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    assert not (tmp_path / ".gromacswrapper.cfg").exists()
+
+
+def test_modules_are_loaded_before_every_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = tmp_path / ".bash_profile"
+    profile.write_text(f'module() {{ echo "$@" >> {tmp_path}/loaded; }}\n')
+    monkeypatch.setenv("HOME", str(tmp_path))
+    build = GromacsBuild(command=str(shutil.which("gmx")), modules=["gromacs/2022.5"])
+    assert gmx.inspect(build).version >= (2020, 0)
+    assert (tmp_path / "loaded").read_text() == "load gromacs/2022.5\n"
