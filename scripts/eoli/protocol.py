@@ -41,6 +41,9 @@ class Stage(Strict):
     pressure_bar: float | None = Field(None, description="reference pressure")
     compressibility_per_bar: float = Field(4.5e-5, gt=0, description="compressibility that the barostat assumes")
     generate_velocities: bool = Field(False, description="draw velocities from the Maxwell distribution")
+    equilibrates: bool = Field(
+        True, description="false for a stage that drives the box, such as a compression: its density may drift"
+    )
     start: Literal["last-frame", "mean-volume-frame"] = Field(
         "last-frame",
         description="frame of the stage before: its last, or the one whose volume is nearest the equilibrated mean",

@@ -160,8 +160,7 @@ def _judge_minimum(verdict: Verdict, stage: Stage, energies: dict[str, npt.NDArr
         verdict.broken.append(f"the largest force is {force:.3g} kJ/mol/nm after minimisation")
     elif stage.force_tolerance_kJ_mol_nm is not None and force > stage.force_tolerance_kJ_mol_nm:
         verdict.warnings.append(
-            f"{stage.name}: largest force {force:.0f} kJ/mol/nm, above the tolerance of "
-            f"{stage.force_tolerance_kJ_mol_nm:g}"
+            f"largest force {force:.0f} kJ/mol/nm, above the tolerance of {stage.force_tolerance_kJ_mol_nm:g}"
         )
 
 
@@ -184,9 +183,7 @@ def _judge_dynamics(
     if off > TEMPERATURE_BROKEN:
         verdict.broken.append(f"mean temperature {temperature.value:.1f} K instead of {temperature_K:g} K")
     elif off > TEMPERATURE_OFF:
-        verdict.warnings.append(
-            f"{stage.name}: mean temperature {temperature.value:.1f} K, asked for {temperature_K:g} K"
-        )
+        verdict.warnings.append(f"mean temperature {temperature.value:.1f} K, asked for {temperature_K:g} K")
     potential = equilibrated_mean(energies["Potential"])
     verdict.values |= {"potential_kJ_mol": potential.value, "potential_error_kJ_mol": potential.standard_error}
     if stage.ensemble != "NPT":
@@ -207,11 +204,13 @@ def _judge_dynamics(
     }
     if float(np.ptp(volume)) <= 1e-6 * float(volume.mean()):
         verdict.broken.append("the volume did not change: the barostat is without effect")
+    if not stage.equilibrates:
+        return
     if drift.value is None or drift.error is None:
-        verdict.warnings.append(f"{stage.name}: too short to judge the drift of the density")
+        verdict.warnings.append("too short to judge the drift of the density")
         return
     change = drift.value * kept_ps
     if abs(change) > DENSITY_DRIFT * density.value and abs(drift.value) > DRIFT_SIGMA * drift.error:
         verdict.warnings.append(
-            f"{stage.name}: not yet equilibrated, density drifts by {change:+.4f} g/cm3 over the last {kept_ps:.4g} ps"
+            f"not yet equilibrated, density drifts by {change:+.4f} g/cm3 over the last {kept_ps:.4g} ps"
         )
