@@ -430,6 +430,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EoliError as error:
         print(f"eoli {arguments.command}: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"eoli {arguments.command}: {error.strerror or error}: {error.filename or ''}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 

@@ -295,3 +295,9 @@ def test_status_and_json() -> None:
     assert Verdict("a", {"x": 1}, ["w"], ["b"]).as_dict() == {
         "status": "broken", "stage": "a", "values": {"x": 1}, "warnings": ["w"], "broken": ["b"],
     }  # fmt: skip
+
+
+def test_a_stage_that_drives_the_box_is_not_judged_for_drift(verdict_of) -> None:  # type: ignore[no-untyped-def]
+    shrinking = series(Volume=8 * np.linspace(1.05, 0.95, 201) * series()["Volume"] / 8)
+    driven = NPT.model_copy(update={"equilibrates": False})
+    assert verdict_of(shrinking, driven).status == "pass"

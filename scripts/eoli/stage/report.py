@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -31,9 +32,14 @@ class Reporter:
     def __call__(self, text: str) -> None:
         """Say one line."""
         print(f"[{time.strftime('%H:%M:%S')}] {self._prefix}: {text}", file=self._stream, flush=True)
-        for path in self._files:
-            with path.open("a", encoding="utf-8") as stream:
-                stream.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {self._prefix}: {text}\n")
+        self._write(text)
+
+    def _write(self, text: str) -> None:
+        # a full disk must not keep a line from the person, nor end the watch over a running mdrun
+        with contextlib.suppress(OSError):
+            for path in self._files:
+                with path.open("a", encoding="utf-8") as stream:
+                    stream.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {self._prefix}: {text}\n")
 
     def progress(self, step: int, ns_per_day: float | None) -> None:
         """Record how far the run is."""
@@ -45,7 +51,8 @@ class Reporter:
             "host": socket.gethostname(),
             "pid": os.getpid(),
         }
-        write_json(self._job.folder / PROGRESS, data)
+        with contextlib.suppress(OSError):
+            write_json(self._job.folder / PROGRESS, data)
 
     def started(self) -> None:
         """Forget the failure of an earlier run."""
@@ -53,7 +60,6 @@ class Reporter:
 
     def failed(self, message: str) -> None:
         """Record why the run ended without a result."""
-        write_json(self._job.folder / FAILURE, {"message": message, "time": time.time()})
-        for path in self._files:
-            with path.open("a", encoding="utf-8") as stream:
-                stream.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {self._prefix}: failed: {message}\n")
+        with contextlib.suppress(OSError):
+            write_json(self._job.folder / FAILURE, {"message": message, "time": time.time()})
+        self._write(f"failed: {message}")

@@ -46,6 +46,11 @@ def run_stage(job: StageJob, log: Path | None = None) -> None:
         except EoliError as error:
             say.failed(str(error))
             raise
+        except OSError as error:
+            cause = f"{error.strerror or error}: {error.filename or job.folder}"
+            failure = RunError(f"{cause}; log: {job.folder / 'history.log'}{advice(cause)}")
+            say.failed(str(failure))
+            raise failure from error
 
 
 def _run_locked(job: StageJob, lock: int, say: Reporter) -> None:
