@@ -196,18 +196,14 @@ def test_other_stages_start_from_the_last_state(tiny: Tiny, before: str, after: 
         assert first_trr(first) == first_trr(second)
 
 
-def kelvin(trr: Path, description: SystemDescription) -> float:
-    """Temperature of a frame; all bonds are constrained, the centre of mass stands still."""
-    with TRRFile(str(trr)) as stream:
-        v = stream.read().v.astype(np.float64)
-    freedom = 3 * description.n_sites - len(description.bonds()) - 3
-    return float((description.masses()[:, None] * v**2).sum() / freedom / K_KJ_MOL_K)
-
-
-@pytest.mark.parametrize("name", ["nvt", "production"])
-def test_gromacs_uses_the_velocities_of_the_start(tiny: Tiny, name: str) -> None:
-    first = read_energies(tiny.folder / name / "md.edr")["Temperature"][0]
-    assert first == pytest.approx(kelvin(tiny.folder / name / "run/start.trr", tiny.description), rel=0.01)
+@pytest.mark.parametrize(("before", "name"), [("npt", "nvt"), ("nvt", "production")])
+def test_gromacs_uses_the_velocities_of_the_start(tiny: Tiny, tmp_path: Path, before: str, name: str) -> None:
+    job = tiny.after(before, short(name, state_interval_ps=0.1), tmp_path / name)
+    run_stage(job)
+    with TRRFile(str(job.run / "start.trr")) as start, TRRFile(str(job.run / "md.trr")) as run:
+        given, used = start.read().v.astype(np.float64), run.read().v.astype(np.float64)
+    # velocity Verlet writes its first frame half a step of acceleration on; velocities drawn anew would differ by 141 %
+    assert np.sqrt(np.mean((used - given) ** 2) / np.mean(given**2)) < 0.1
 
 
 def test_gromacs_uses_the_positions_of_the_start(tiny: Tiny) -> None:
