@@ -47,7 +47,7 @@ def _composition(system: System, ideal_density: Mapping[str, float]) -> dict[str
         "chains": system.chains,
         "ether_oxygens": system.ether_oxygens,
         "lithium_ions": system.cations,
-        "ideal_mixing_density_g_cm3": ideal_density.get(system.name),
+        "ideal_mixing_density_unverified_g_cm3": ideal_density.get(system.name),
     }
 
 

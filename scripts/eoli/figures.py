@@ -263,11 +263,11 @@ def _density_panel(axes: Axes, sweep: _Sweep) -> None:
     sweep.draw(axes, "density_g_cm3", "density_error_g_cm3")
     for rows, colour, _ in sweep.groups.values():
         axes.plot(
-            rows["eo_li_simulated"], rows["ideal_mixing_density_g_cm3"], linestyle="none", marker="*", markersize=9,
+            rows["eo_li_simulated"], rows["ideal_mixing_density_unverified_g_cm3"], linestyle="none", marker="*", markersize=9,
             markerfacecolor="white", markeredgecolor=colour,
         )  # fmt: skip
     axes.plot([], [], linestyle="none", marker="*", markersize=9, markerfacecolor="white", markeredgecolor="0.35",
-              label="ideal mixing (estimate)")  # fmt: skip
+              label="ideal mixing (unverified estimate)")  # fmt: skip
     axes.legend(loc="best")
     axes.set_ylabel(r"density (g/cm$^3$)")
 

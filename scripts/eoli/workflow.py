@@ -170,6 +170,8 @@ def make_plan(
             raise InputError(
                 f"{study.config.protocol}: stage {stage.name!r} has the name of a rule; allowed: any other name"
             )
+    if not any(stage.ensemble == "NPT" for stage in study.stages):
+        raise InputError(f"{study.config.protocol}: no stage in NPT runs; the density needs one")
     words = ["--config", *ordered]
     if overrides:
         words += ["--set", json.dumps(overrides, sort_keys=True)]

@@ -60,7 +60,7 @@ def test_a_row_for_each_system(tmp_path: Path) -> None:
     assert list(table["system"]) == ["a", "b"]
     first, second = table.iloc[0], table.iloc[1]
     assert first["eo_li_simulated"] == 21.0
-    assert (first["ideal_mixing_density_g_cm3"], first["density_g_cm3"], first["density_error_g_cm3"]) == (
+    assert (first["ideal_mixing_density_unverified_g_cm3"], first["density_g_cm3"], first["density_error_g_cm3"]) == (
         1.2,
         1.12,
         0.002,

@@ -58,7 +58,7 @@ def sweep_csv(path: Path) -> Path:
                 "system": f"{polymer}-eo{ratio}", "polymer": polymer, "eo_li_simulated": ratio + 0.1,
                 "simulated_in_study": ratio not in ours, "temperature_K": 353.15, "mixing": "gromos",
                 "ion_charge_scale": 1.0, "density_g_cm3": 1.0 + 2.0 / ratio - shift, "density_error_g_cm3": 0.004,
-                "ideal_mixing_density_g_cm3": 1.02 + 2.0 / ratio - shift,
+                "ideal_mixing_density_unverified_g_cm3": 1.02 + 2.0 / ratio - shift,
                 "first_peak_Li_ether_O_nm": 0.2 + 0.002 * shift + 1e-5 * ratio, "first_peak_Li_ether_O_error_nm": 2e-4,
                 "D_Li_m2_s": (1 - 3 * shift) * 1e-12 * ratio if ratio > 16 else np.nan,
                 "D_Li_error_m2_s": 2e-12 if ratio > 16 else np.nan,

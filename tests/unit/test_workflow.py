@@ -1,0 +1,105 @@
+"""What the Snakefile is told: flags, threads, starts, and which configuration file had the last word."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from eoli.cli import _add_stage
+from eoli.errors import InputError
+from eoli.workflow import Plan, flags, make_plan
+from support import ROOT, TINY
+
+BASE_CONFIG = ROOT / "config/config.yaml"
+
+
+def plan(*overlays: Path, overrides: dict[str, object] | None = None) -> Plan:
+    from eoli.config import merge
+
+    data: dict[str, object] = {}
+    for path in (BASE_CONFIG, *overlays):
+        data = merge(data, yaml.safe_load(path.read_text()))
+    # Snakemake names the files of its call before its own
+    files = [*map(str, overlays), str(BASE_CONFIG)]
+    return make_plan(merge(data, overrides or {}), files, list(overlays), overrides or {}, str(ROOT))
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "own.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_flags_survive_a_shell() -> None:
+    words = shlex.split(flags({"a_b": 1.5, "text": "two words; $HOME", "yes": True, "no": False, "none": None}))
+    assert words == ["--a-b", "1.5", "--text", "two words; $HOME", "--yes", "--no-no"]
+
+
+def test_threads_are_shared_among_systems() -> None:
+    shipped = plan()
+    assert [shipped.threads(cores) for cores in (None, 1, 2, 7, 14, 32, 1000)] == [1, 1, 1, 1, 2, 4, 16]
+
+
+def test_threads_as_set(tmp_path: Path) -> None:
+    assert plan(written(tmp_path, "run: {threads: 3}")).threads(2) == 3
+
+
+def test_stages_start_from_the_one_before() -> None:
+    shipped = plan()
+    assert shipped.start_files("minimise") == ["results/{system}/box/box.gro"]
+    assert shipped.start_files("npt") == ["results/{system}/compress/md.gro", "results/{system}/compress/state.trr"]
+    assert shipped.start_files("nvt") == [f"results/{{system}}/npt/{name}" for name in ("md.gro", "md.edr", "md.trr")]
+
+
+def test_a_stage_that_is_left_out_is_skipped(tmp_path: Path) -> None:
+    own = written(
+        tmp_path,
+        "stages:\n  compress: {enabled: false}\n  npt: {generate_velocities: true, barostat: c-rescale}\n",
+    )
+    assert plan(own).start_files("npt")[0] == "results/{system}/minimise/md.gro"
+
+
+@pytest.mark.parametrize("stage", ["minimise", "compress", "npt", "nvt", "production"])
+def test_the_flags_of_a_stage_are_the_stage(stage: str) -> None:
+    shipped = plan()
+    parser = argparse.ArgumentParser()
+    _add_stage(parser)
+    words = ["--system", "x", "--topology", "t", "--start-from", "s", "--out", "o"]
+    read = parser.parse_args([*words, *shlex.split(shipped.stage_flags(stage, "peo-eo12-298K-r1"))])
+    expected = shipped.study.stage(stage).model_dump(exclude_defaults=True)
+    given = {k.removeprefix("stage_"): v for k, v in vars(read).items() if k.startswith("stage_") and v is not None}
+    assert given == expected
+    assert (read.system_temperature_K, read.cutoff_nm, read.constraints) == (298.15, 1.2, "all-bonds")
+
+
+def test_the_last_file_has_the_last_word() -> None:
+    tiny = plan(ROOT / TINY)
+    files = shlex.split(tiny.config_flags)[1:]
+    assert [Path(name).name for name in files] == ["config.yaml", "tiny.yaml"]
+    assert list(tiny.systems) == ["peo-eo12-400K-r1", "pebax-eo16-400K-r1"]
+
+
+def test_keys_of_the_command_line_are_passed_on() -> None:
+    changed = plan(overrides={"seed": 5})
+    assert shlex.split(changed.config_flags)[-2:] == ["--set", '{"seed": 5}']
+
+
+def test_a_stage_is_not_named_like_a_rule(tmp_path: Path) -> None:
+    protocol = (ROOT / "config/protocols/ma2022.yaml").read_text().replace("name: minimise", "name: box")
+    (tmp_path / "p.yaml").write_text(protocol)
+    with pytest.raises(InputError, match="stage 'box' has the name of a rule"):
+        plan(written(tmp_path, f"protocol: {tmp_path / 'p.yaml'}"))
+
+
+def test_a_protocol_without_npt_is_refused(tmp_path: Path) -> None:
+    protocol = yaml.safe_load((ROOT / "config/protocols/ma2022.yaml").read_text())
+    stages = {stage["name"]: stage for stage in protocol["stages"]}
+    nvt = {**stages["nvt"], "start": "last-frame", "generate_velocities": True}
+    protocol["stages"] = [stages["minimise"], nvt, stages["production"]]
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(protocol))
+    with pytest.raises(InputError, match="no stage in NPT runs"):
+        plan(written(tmp_path, f"protocol: {tmp_path / 'p.yaml'}"))
