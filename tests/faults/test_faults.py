@@ -100,6 +100,13 @@ class Disturbed:
     def unfinished(self) -> list[Path]:
         return [run for run in self.run_folders() if (run / "md.tpr").exists() and not (run / "md.gro").exists()]
 
+    def redo(self) -> None:
+        """Throw finished runs away and do them again."""
+        for system in SYSTEMS:
+            for stage in HIT:
+                command = ["eoli", "redo", system, stage, "--config", "config/config.yaml", TINY, "own.yaml"]
+                subprocess.run(command, cwd=self.folder, env=environment(), check=True)
+
     def end(self, timeout_s: float = 60) -> str:
         """Wait for the driver's end; its output."""
         assert self.process is not None
@@ -271,9 +278,11 @@ def test_no_fault_costs_more_than_a_checkpoint(small_disk: Path | None, tmp_path
     injected = []
     for kind in faults:
         study.start()
-        if not study.wait_for_a_run():
-            study.end()
-            break
+        while not study.wait_for_a_run():
+            # a fast machine was done before the last fault: the same stages once more, with the same result
+            assert "100%" in study.end()
+            study.redo()
+            study.start()
         marks = [Mark(run, _last(run), time.time()) for run in study.unfinished()]
         KINDS[kind](study)
         injected.append(kind)
@@ -281,7 +290,7 @@ def test_no_fault_costs_more_than_a_checkpoint(small_disk: Path | None, tmp_path
     last = snakemake(study.folder, "--unlock", config=(TINY, "own.yaml"))
     last = snakemake(study.folder, config=(TINY, "own.yaml"), timeout=1200)
     assert last.returncode == 0, last.stdout
-    assert len(injected) == FAULTS, f"only {len(injected)} faults found something to hit"
+    assert injected == faults
     report = ", ".join(f"{kind} {lost:.1f}/{allowed:.1f} s" for kind, lost, allowed in study.lost_s)
     print(f"age of the newest usable checkpoint at each fault / allowed: {report}")
     assert all(lost <= allowed for _, lost, allowed in study.lost_s), report
