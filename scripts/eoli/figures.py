@@ -305,6 +305,10 @@ def _diffusion_panel(axes: Axes, sweep: _Sweep) -> None:
         axes.plot([], [], linestyle="none", marker="$\\downarrow$", color="0.35", markersize=9,
                   label="upper bound (no D determined)")  # fmt: skip
         axes.legend(loc="best")
+    if not bounded and not any(rows["D_Li_m2_s"].notna().any() for rows, _, _ in sweep.groups.values()):
+        axes.set_yscale("linear")
+        axes.set(xticks=[], yticks=[])
+        _empty(axes, "not resolved: neither D nor a bound\nfrom runs of this length")
 
 
 def figure_sweep(sweep_csv: Path, out_stem: Path) -> tuple[Path, Path]:
@@ -323,8 +327,12 @@ def figure_sweep(sweep_csv: Path, out_stem: Path) -> tuple[Path, Path]:
             salted = table[table["eo_li_simulated"].notna()]
             sweep = _Sweep(salted)
             for axes, panel in zip(figure.subplots(2, 2).ravel(), panels, strict=True):
-                panel(axes, sweep)
                 axes.set_xlabel("EO:Li")
+                panel(axes, sweep)
+            if len(salted) < len(table):
+                figure.suptitle(
+                    f"{len(table) - len(salted)} neat system(s) without EO:Li: see the table", fontsize="small"
+                )
         except KeyError as error:
             raise DataError(f"{sweep_csv}: no column {error}") from error
         figure.legend(handles=sweep.handles(), loc="outside lower center", ncols=4)

@@ -33,7 +33,7 @@ CHECKPOINT_S = 1.2
 # a look at the log is one block of 1000 steps old, and mdrun writes a checkpoint at the next neighbour search
 SLACK_S = 2.5
 HIT = ("npt", "production")
-NS_PER_FAULT = 0.018
+NS_PER_FAULT = 0.024
 
 
 def overlay(n_faults: int) -> str:
@@ -280,7 +280,8 @@ def test_no_fault_costs_more_than_a_checkpoint(small_disk: Path | None, tmp_path
         study.start()
         while not study.wait_for_a_run():
             # a fast machine was done before the last fault: the same stages once more, with the same result
-            assert "100%" in study.end()
+            out = study.end()
+            assert "(100%) done" in out or "Nothing to be done" in out, out
             study.redo()
             study.start()
         marks = [Mark(run, _last(run), time.time()) for run in study.unfinished()]
