@@ -32,12 +32,11 @@ CHECKPOINT_S = 1.2
 # mdrun writes a checkpoint at the first neighbour search after the interval, and later on a busy machine
 SLACK_S = 2.5
 HIT = ("npt", "production")
-NS_PER_FAULT = 0.024
 
 
 def overlay(n_faults: int) -> str:
-    """Long enough that the last fault still finds something to hit."""
-    length = round(NS_PER_FAULT * n_faults / 2, 3)
+    """Long enough that most faults find something to hit before the stages have to be redone."""
+    length = round(0.06 + 0.004 * n_faults, 3)
     return f"stages:\n  npt: {{length_ns: {length}}}\n  production: {{length_ns: {length}, frame_interval_ps: 0.5}}\n"
 
 
@@ -106,10 +105,14 @@ class Disturbed:
                 command = ["eoli", "redo", system, stage, "--config", "config/config.yaml", TINY, "own.yaml"]
                 subprocess.run(command, cwd=self.folder, env=environment(), check=True)
 
-    def end(self, timeout_s: float = 60) -> str:
-        """Wait for the driver's end; its output."""
+    def end(self, patience_s: float = 10) -> str:
+        """Wait for the driver's end, or end it by Ctrl-C when a system that was not hit goes on; its output."""
         assert self.process is not None
-        out, _ = self.process.communicate(timeout=timeout_s)
+        try:
+            out, _ = self.process.communicate(timeout=patience_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGINT)
+            out, _ = self.process.communicate(timeout=120)
         self.log.append(out)
         return out
 
@@ -184,7 +187,7 @@ def walltime(study: Disturbed) -> None:
     # 2 s of mdrun
     (study.folder / "walltime.yaml").write_text("run: {max_hours: 0.0006}\n")
     study.start("walltime.yaml")
-    study.end(120)
+    study.end(30)
 
 
 def damage_newest_checkpoint(study: Disturbed) -> None:
@@ -211,7 +214,7 @@ def fill_the_disk(study: Disturbed) -> None:
     try:
         with filler.open("wb") as stream, contextlib.suppress(OSError):
             stream.write(b"\0" * free)
-        study.end(120)
+        study.end(20)
     finally:
         filler.unlink(missing_ok=True)
 
