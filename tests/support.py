@@ -6,7 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
+
+from eoli.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = "tests/config/tiny.yaml"
@@ -46,3 +51,12 @@ def snakemake(
         snakemake_command(*words, config=config), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, timeout=timeout, stdin=subprocess.DEVNULL, env=environment(), check=False,
     )  # fmt: skip
+
+
+def mistake(call: Callable[[], object]) -> str:
+    """The one line that a call refuses its input with."""
+    with pytest.raises(InputError) as failure:
+        call()
+    text = str(failure.value)
+    assert "\n" not in text
+    return text

@@ -99,11 +99,7 @@ def check_gromacs(study: Study) -> str:
     Raises ToolError when there is none, InputError when it is too old.
     """
     from eoli import gmx
-    from eoli.protocol import OLDEST_GROMACS, OLDEST_GROMACS_FOR
 
     found = gmx.inspect(study.config.gmx)
-    gmx.require(found, OLDEST_GROMACS, "this workflow")
-    for stage in study.stages:
-        if stage.barostat in OLDEST_GROMACS_FOR:
-            gmx.require(found, OLDEST_GROMACS_FOR[stage.barostat], f"stage {stage.name}: barostat {stage.barostat}")
+    gmx.require_for(found, study.stages)
     return f"GROMACS {found.version_text}, {found.mpi}, {found.precision} precision, {found.simd}"

@@ -15,13 +15,14 @@ import signal
 import subprocess
 import tempfile
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from eoli.config import GromacsBuild
 from eoli.errors import InputError, RunError, ToolError
+from eoli.protocol import OLDEST_GROMACS, OLDEST_GROMACS_FOR, Stage
 
 Version = tuple[int, int]
 
@@ -149,6 +150,17 @@ def require(gromacs: Gromacs, oldest: Version, what: str) -> None:
         raise InputError(
             f"{what} needs GROMACS {oldest[0]}.{oldest[1]} or newer; {gromacs.build.command} is {gromacs.version_text}"
         )
+
+
+def require_for(gromacs: Gromacs, stages: Iterable[Stage]) -> None:
+    """Refuse a GROMACS that is too old for the workflow or for one of the stages.
+
+    Raises InputError.
+    """
+    require(gromacs, OLDEST_GROMACS, "this workflow")
+    for stage in stages:
+        if stage.barostat in OLDEST_GROMACS_FOR:
+            require(gromacs, OLDEST_GROMACS_FOR[stage.barostat], f"stage {stage.name}: barostat {stage.barostat}")
 
 
 _BLOCK = re.compile(

@@ -10,18 +10,10 @@ import pytest
 import yaml
 
 from eoli.chemistry import Library, library
-from eoli.errors import InputError
+from support import mistake
 
 ROOT = Path(__file__).resolve().parents[2]
 Edit = Callable[[str, Callable[[Any], None]], Path]
-
-
-def mistake(call: Callable[[], object]) -> str:
-    with pytest.raises(InputError) as failure:
-        call()
-    text = str(failure.value)
-    assert "\n" not in text
-    return text
 
 
 def sources_in(data: Any) -> list[str]:

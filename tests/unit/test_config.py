@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ import yaml
 
 from eoli.cli import main
 from eoli.config import Study, load_study, merge
-from eoli.errors import InputError
 from eoli.sweep import systems_of
+from support import mistake
 
 ROOT = Path(__file__).resolve().parents[2]
 PROTOCOL = {
@@ -55,14 +54,6 @@ def study(folder: Path, *overlays: dict[str, Any], protocol: dict[str, Any] = PR
     made = load_study(paths, ROOT)
     systems_of(made)
     return made
-
-
-def mistake(call: Callable[[], object]) -> str:
-    with pytest.raises(InputError) as failure:
-        call()
-    text = str(failure.value)
-    assert "\n" not in text
-    return text
 
 
 def with_stage(which: str, /, **keys: Any) -> dict[str, Any]:

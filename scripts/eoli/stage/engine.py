@@ -50,15 +50,20 @@ def make_run_input(job: StageJob) -> list[str]:
     return command
 
 
+def _write_checkpoint_frame(job: StageJob, checkpoint: Path, frame: Path) -> int:
+    """Write what a checkpoint holds as a TRR; its step. Raises RunError or DataError when it cannot be read."""
+    gmx.run_tool(
+        job.gromacs, "trjconv", job.run / "gmx.log", answers=("System",), f=checkpoint.resolve(),
+        s=(job.run / "md.tpr").resolve(), o=frame.resolve(),
+    )  # fmt: skip
+    return read_states(frame)[-1].step
+
+
 def checkpoint_step(job: StageJob, checkpoint: Path) -> int | None:
     """Step of a checkpoint; None when it cannot be read."""
     frame = job.run / ".checkpoint.trr"
     try:
-        gmx.run_tool(
-            job.gromacs, "trjconv", job.run / "gmx.log", answers=("System",), f=checkpoint.resolve(),
-            s=(job.run / "md.tpr").resolve(), o=frame.resolve(),
-        )  # fmt: skip
-        return read_states(frame)[-1].step
+        return _write_checkpoint_frame(job, checkpoint, frame)
     except (RunError, DataError):
         return None
     finally:
@@ -111,11 +116,7 @@ def final_state(job: StageJob) -> bool:
     if not (job.run / "md.cpt").is_file():
         return False
     try:
-        gmx.run_tool(
-            job.gromacs, "trjconv", job.run / "gmx.log", answers=("System",), f=(job.run / "md.cpt").resolve(),
-            s=(job.run / "md.tpr").resolve(), o=last.resolve(),
-        )  # fmt: skip
-        step = read_states(last)[-1].step
+        step = _write_checkpoint_frame(job, job.run / "md.cpt", last)
         if step < job.target_steps:
             return False
         copy_frame(last, 0, state, step=step)

@@ -9,7 +9,6 @@ from pathlib import Path
 from eoli import gmx
 from eoli.errors import EoliError, RunError
 from eoli.files import write_json
-from eoli.protocol import OLDEST_GROMACS, OLDEST_GROMACS_FOR
 from eoli.provenance import provenance
 from eoli.stage.bind import Binding, bind, reached_step
 from eoli.stage.engine import advice, is_complete, make_run_input, run_mdrun
@@ -20,17 +19,6 @@ from eoli.stage.report import Reporter
 from eoli.topology.description import read_description
 
 
-def check_versions(job: StageJob) -> None:
-    """Refuse a GROMACS that is too old for the workflow or the stage.
-
-    Raises InputError.
-    """
-    gmx.require(job.gromacs, OLDEST_GROMACS, "this workflow")
-    oldest = OLDEST_GROMACS_FOR.get(job.stage.barostat)
-    if oldest is not None:
-        gmx.require(job.gromacs, oldest, f"stage {job.stage.name}: barostat {job.stage.barostat}")
-
-
 def run_stage(job: StageJob, log: Path | None = None) -> None:
     """Run a stage to its end, or continue it, judge it and publish its files.
 
@@ -38,7 +26,7 @@ def run_stage(job: StageJob, log: Path | None = None) -> None:
     end or is physically broken, DataError when its start is unusable, InputError when GROMACS is too old for it.
     """
     say = Reporter(job, log)
-    check_versions(job)
+    gmx.require_for(job.gromacs, [job.stage])
     with run_lock(job.folder, say) as lock:
         say.started()
         try:
