@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from eoli.chemistry import ForceFieldChoice
 from eoli.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,6 +19,11 @@ TINY = "tests/config/tiny.yaml"
 SYSTEMS = ("peo-eo12-400K-r1", "pebax-eo16-400K-r1")
 STAGES = ("minimise", "compress", "npt", "nvt", "production")
 WORKFLOW = ("Snakefile", "workflow", "config", "topologies", "profiles", "scripts", "tests/config")
+
+
+def choice(mixing: str = "gromos", ion_charge_scale: float = 1.0) -> ForceFieldChoice:
+    """The default force field with another mixing rule or charge scale."""
+    return ForceFieldChoice("oxy-d", "aqvist", "clandp2004", mixing, ion_charge_scale)
 
 
 def environment() -> dict[str, str]:

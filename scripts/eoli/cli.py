@@ -87,11 +87,16 @@ def _schema(arguments: argparse.Namespace) -> int:
 
 
 def _add_topology(parser: argparse.ArgumentParser) -> None:
+    from eoli.chemistry import DEFAULT
+
     parser.add_argument("--blocks", type=Path, required=True, metavar="DIR", help="folder of building blocks")
     parser.add_argument("--polymer", required=True, help="polymer of the building blocks")
     parser.add_argument("--chains", type=int, required=True, help="polymer chains")
     parser.add_argument("--salt", required=True, help="salt of the building blocks, or none")
     parser.add_argument("--cations", type=int, required=True, help="cations, and as many anions")
+    parser.add_argument("--ether-set", required=True, metavar="NAME", help="parameter set of the ether")
+    parser.add_argument("--cation-model", default=DEFAULT, metavar="NAME", help="default: the one that the salt names")
+    parser.add_argument("--anion-model", default=DEFAULT, metavar="NAME", help="default: the one that the salt names")
     parser.add_argument("--mixing", required=True, choices=["gromos", "lorentz-berthelot", "lb-ions"])
     parser.add_argument("--ion-charge-scale", type=float, required=True, metavar="FACTOR")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the topology")
@@ -107,10 +112,13 @@ def _topology(arguments: argparse.Namespace) -> int:
     gromacs = gmx.inspect(_build(arguments))
     forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
     blocks = library(arguments.blocks)
-    description = describe(
-        arguments.polymer, arguments.chains, arguments.salt, arguments.cations, arguments.mixing,
-        arguments.ion_charge_scale, blocks, forcefield,
+    choice = blocks.choose(
+        arguments.salt, arguments.ether_set, arguments.cation_model, arguments.anion_model, arguments.mixing,
+        arguments.ion_charge_scale,
     )  # fmt: skip
+    description = describe(
+        arguments.polymer, arguments.chains, arguments.salt, arguments.cations, choice, blocks, forcefield
+    )
     title = f"{arguments.chains} {arguments.polymer}, {arguments.cations} {arguments.salt}"
     write_topology(description, title, arguments.out, blocks, forcefield)
     _made(

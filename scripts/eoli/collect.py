@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,7 @@ def _composition(system: System, ideal_density: Mapping[str, float]) -> dict[str
         "simulated_in_study": system.in_study,
         "temperature_K": system.temperature_K,
         "replicate": system.replicate,
-        "mixing": system.mixing,
-        "ion_charge_scale": system.ion_charge_scale,
+        **asdict(system.choice),
         "chains": system.chains,
         "ether_oxygens": system.ether_oxygens,
         "lithium_ions": system.cations,

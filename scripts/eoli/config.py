@@ -13,6 +13,7 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from eoli.chemistry import DEFAULT
 from eoli.errors import InputError
 from eoli.protocol import Protocol, Stage
 from eoli.validation import Strict, place, validate
@@ -20,6 +21,7 @@ from eoli.yamlfile import YamlFile, read_yaml
 
 Mixing = Literal["gromos", "lorentz-berthelot", "lb-ions"]
 DEFAULT_SALT = "litfsi"
+DEFAULT_ETHER_SET = "oxy-d"
 DEFAULT_MIXING: Mixing = "gromos"
 DEFAULT_CHARGE_SCALE = 1.0
 
@@ -61,9 +63,18 @@ class SweepBlock(Strict):
     replicate: Annotated[list[Annotated[int, Field(gt=0)]], Many] = Field(
         [1], min_length=1, description="numbers of independent starts"
     )
+    ether_set: Annotated[list[str], Many] = Field(
+        [DEFAULT_ETHER_SET], min_length=1, description="parameter sets of the ether, the folders in `topologies/units`"
+    )
+    cation_model: Annotated[list[str], Many] = Field(
+        [DEFAULT], min_length=1, description="models in `topologies/ions/<cation>`, or the salt's own default"
+    )
+    anion_model: Annotated[list[str], Many] = Field(
+        [DEFAULT], min_length=1, description="models in `topologies/ions/<anion>`, or the salt's own default"
+    )
     mixing: Annotated[list[Mixing], Many] = Field([DEFAULT_MIXING], min_length=1, description="mixing rules")
     ion_charge_scale: Annotated[list[Annotated[float, Field(ge=0.5, le=1.0)]], Many] = Field(
-        [DEFAULT_CHARGE_SCALE], min_length=1, description="factor on all ion charges"
+        [DEFAULT_CHARGE_SCALE], min_length=1, description="factor on all ion charges, those of 1-4 pairs too"
     )
     in_study: bool = Field(False, description="the study of record simulated this; otherwise it is our extension")
 

@@ -209,6 +209,9 @@ def _group_label(row: pd.Series, table: pd.DataFrame) -> str:
     label = {"peo": "PEO", "pebax": "Pebax"}.get(str(row["polymer"]), str(row["polymer"]))
     if len(table["temperature_K"].unique()) > 1:
         label += f", {row['temperature_K']:g} K"
+    for key in ("ether_set", "cation_model", "anion_model"):
+        if len(table[key].dropna().unique()) > 1:
+            label += f", {row[key]}"
     if row["mixing"] != DEFAULT_MIXING:
         label += f", {row['mixing']}"
     if row["ion_charge_scale"] != DEFAULT_CHARGE_SCALE:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
-from eoli.chemistry import NO_SALT, Library, library
-from eoli.config import DEFAULT_CHARGE_SCALE, DEFAULT_MIXING, DEFAULT_SALT, Study, SweepBlock
+from eoli.chemistry import DEFAULT, NO_SALT, ForceFieldChoice, Library, library
+from eoli.config import DEFAULT_CHARGE_SCALE, DEFAULT_ETHER_SET, DEFAULT_MIXING, DEFAULT_SALT, Study, SweepBlock
 from eoli.errors import InputError
 from eoli.validation import place
+
+Made = TypeVar("Made")
 
 GRAM_PER_MOL_NM3 = 602.214076  # 1 g/cm3 in g/mol/nm3
 
@@ -25,8 +30,7 @@ class System:
     eo_li_asked: float | None
     temperature_K: float
     replicate: int
-    mixing: str
-    ion_charge_scale: float
+    choice: ForceFieldChoice
     chains: int
     ether_oxygens: int
     cations: int
@@ -54,42 +58,61 @@ def _number(value: float) -> str:
 
 
 def system_name(
-    polymer: str, salt: str, eo_li: float | None, temperature_K: float, mixing: str, scale: float, replicate: int
-) -> str:
-    """`<polymer>-eo<ratio>-<T>K[-salt][-mixing][-q<scale>]-r<replicate>`; axes at their default stay out."""
+    polymer: str, salt: str, eo_li: float | None, temperature_K: float, choice: ForceFieldChoice, usual: ForceFieldChoice,
+    replicate: int,
+) -> str:  # fmt: skip
+    """`<polymer>-eo<ratio>-<T>K[-salt][-ether][-cation][-anion][-mixing][-q<scale>]-r<replicate>`.
+
+    Axes at their default, for the force field those of `usual`, stay out.
+    """
     parts = [polymer, "neat" if salt == NO_SALT or eo_li is None else f"eo{_number(eo_li)}", f"{temperature_K:.0f}K"]
     if salt not in (DEFAULT_SALT, NO_SALT):
         parts.append(salt)
-    if mixing != DEFAULT_MIXING:
-        parts.append(mixing)
+    for key in ("ether_set", "cation_model", "anion_model", "mixing"):
+        if getattr(choice, key) != getattr(usual, key):
+            parts.append(getattr(choice, key))
+    scale = choice.ion_charge_scale
     if scale != DEFAULT_CHARGE_SCALE:
         parts.append(f"q{scale:.2f}" if round(scale, 2) == scale else f"q{scale:g}")
     return "-".join([*parts, f"r{replicate}"])
 
 
 def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library) -> list[System]:
+    def named(key: str, made: Callable[[], Made]) -> Made:
+        """A part of the building blocks; a mistake is located at the key of the configuration that asks for it."""
+        try:
+            return made()
+        except InputError as error:
+            raise InputError(f"{place(('sweep', number, key), study.files)}: {error}") from None
+
     def wrong(key: str, message: str) -> InputError:
         return InputError(f"{place(('sweep', number, key), study.files)}: {message}")
 
+    unknown = [name for name in block.ether_set if name not in blocks.ether_sets()]
+    if unknown:
+        raise wrong("ether_set", f"{unknown[0]!r} is not allowed; allowed: {', '.join(blocks.ether_sets())}")
     systems = []
-    for polymer_name, salt_name in itertools.product(block.polymer, block.salt):
-        try:
-            chain = blocks.polymer(polymer_name)
-        except InputError as error:
-            raise wrong("polymer", str(error)) from None
-        if salt_name != NO_SALT:
-            try:
-                blocks.salt(salt_name)
-            except InputError as error:
-                raise wrong("salt", f"{error}, {NO_SALT}") from None
-        ether_oxygens = chain.ether_oxygens * study.config.box.chains
-        if salt_name != NO_SALT and not block.eo_li:
+    for polymer, salt, ether in itertools.product(block.polymer, block.salt, block.ether_set):
+        if salt != NO_SALT and salt not in blocks.names("salts"):
+            allowed = ", ".join([*blocks.names("salts"), NO_SALT])
+            raise wrong("salt", f"salt {salt!r} is not in {blocks.root / 'salts'}; allowed: {allowed}")
+        ether_oxygens = (
+            named("polymer", partial(blocks.polymer, polymer, ether)).ether_oxygens * study.config.box.chains
+        )
+        if salt != NO_SALT and not block.eo_li:
             raise wrong("eo_li", "is missing; a salt needs it")
-        if salt_name != NO_SALT and ether_oxygens == 0:
-            raise wrong("eo_li", f"{polymer_name} has no ether oxygen; allowed: salt: none")
-        ratios: list[float | None] = [None] if salt_name == NO_SALT else list(block.eo_li)
-        for ratio, temperature, mixing, scale, replicate in itertools.product(
-            ratios, block.temperature_K, block.mixing, block.ion_charge_scale, block.replicate
+        if salt != NO_SALT and ether_oxygens == 0:
+            raise wrong("eo_li", f"{polymer} has no ether oxygen; allowed: salt: none")
+        usual = named("salt", partial(blocks.choose, salt, DEFAULT_ETHER_SET, DEFAULT, DEFAULT, DEFAULT_MIXING, 1.0))
+        choices = []
+        for cation, anion, mixing, scale in itertools.product(
+            block.cation_model, block.anion_model, block.mixing, block.ion_charge_scale
+        ):
+            named("cation_model", partial(blocks.choose, salt, ether, cation, DEFAULT, mixing, scale))
+            choices.append(named("anion_model", partial(blocks.choose, salt, ether, cation, anion, mixing, scale)))
+        ratios: list[float | None] = [None] if salt == NO_SALT else list(block.eo_li)
+        for ratio, temperature, choice, replicate in itertools.product(
+            ratios, block.temperature_K, choices, block.replicate
         ):
             cations = 0 if ratio is None else whole_ions(ether_oxygens, ratio)
             if ratio is not None and cations == 0:
@@ -100,14 +123,13 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
                 )
             systems.append(
                 System(
-                    name=system_name(polymer_name, salt_name, ratio, temperature, mixing, scale, replicate),
-                    polymer=polymer_name,
-                    salt=salt_name,
+                    name=system_name(polymer, salt, ratio, temperature, choice, usual, replicate),
+                    polymer=polymer,
+                    salt=salt,
                     eo_li_asked=ratio,
                     temperature_K=temperature,
                     replicate=replicate,
-                    mixing=mixing,
-                    ion_charge_scale=scale,
+                    choice=choice,
                     chains=study.config.box.chains,
                     ether_oxygens=ether_oxygens,
                     cations=cations,
@@ -137,13 +159,13 @@ def size_of(system: System, blocks: Library) -> Size:
     The density mixes the neat polymer and the salt by volume; both hold at their own temperature, so it is an
     estimate for sizes and plausibility, never a result.
     """
-    chain = blocks.polymer(system.polymer)
+    chain = blocks.polymer(system.polymer, system.choice.ether_set)
     chain_mass = sum(blocks.mass(atom.type) for unit in chain.units for atom in unit.atoms)
     sites, mass = system.chains * chain.n_atoms, system.chains * chain_mass
     volume = mass / chain.polymer.neat_density_g_cm3.value
     if system.salt != NO_SALT:
         salt = blocks.salt(system.salt)
-        pair = [atom for ion in (salt.cation, salt.anion) for atom in blocks.ion(ion).atoms]
+        pair = [atom for ion in blocks.ions(system.salt, system.choice) for atom in ion.atoms]
         sites += system.cations * len(pair)
         mass += system.cations * sum(blocks.mass(atom.type) for atom in pair)
         volume += system.cations * salt.molar_volume_cm3_mol.value

@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +48,14 @@ class Plan:
                 "chains": s.chains,
                 "salt": s.salt,
                 "cations": s.cations,
-                "mixing": s.mixing,
-                "ion_charge_scale": s.ion_charge_scale,
+                **asdict(s.choice),
             }
         )
 
     def blocks_digest(self, system: str) -> str:
         """What the topology of a system is made from; a comment or a date in the building blocks changes nothing."""
         entry = self.systems[system]
-        return library(self.study.topologies).digest(entry.polymer, entry.salt)
+        return library(self.study.topologies).digest(entry.polymer, entry.salt, entry.choice)
 
     def box_flags(self, system: str) -> str:
         """Packing of a system."""

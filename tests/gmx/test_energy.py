@@ -23,12 +23,13 @@ from scipy.spatial.transform import Rotation
 from eoli import gmx
 from eoli.box.conformation import random_conformation
 from eoli.box.packmol import gro_text, pack
-from eoli.chemistry import library
+from eoli.chemistry import ForceFieldChoice, library
 from eoli.config import GromacsBuild
 from eoli.topology.build import describe, write_topology
 from eoli.topology.description import MoleculeCount, SystemDescription
 from eoli.topology.gromos import read_gromos54a7
 from eoli.topology.molecule import build_ion
+from support import choice
 
 pytestmark = pytest.mark.gmx
 
@@ -77,7 +78,14 @@ def load(name: str) -> Any:
     return yaml.safe_load((TOPOLOGIES / name).read_text())
 
 
-OWN_TYPES = {name: (float(entry["c6"]), float(entry["c12"])) for name, entry in load("atomtypes.yaml").items()}
+def c6_c12(entry: dict[str, Any]) -> tuple[float, float]:
+    if "c6" in entry:
+        return float(entry["c6"]), float(entry["c12"])
+    sigma, epsilon = float(entry["sigma_nm"]), float(entry["epsilon_kJ_mol"])
+    return 4 * epsilon * sigma**6, 4 * epsilon * sigma**12
+
+
+OWN_TYPES = {name: c6_c12(entry) for name, entry in load("atomtypes.yaml").items()}
 
 
 def installed_tables(folder: Path) -> Tables:
@@ -98,13 +106,19 @@ def installed_tables(folder: Path) -> Tables:
     return Tables(found["atomtypes"], found["nonbond_params"], found["pairtypes"], macros)
 
 
-def polymer_part(name: str) -> Part:
+def load_unit(name: str, ether_set: str) -> Any:
+    return load(
+        f"units/{name}.yaml" if (TOPOLOGIES / f"units/{name}.yaml").exists() else f"units/{name}/{ether_set}.yaml"
+    )
+
+
+def polymer_part(name: str, ether_set: str = "oxy-d") -> Part:
     part = Part([], [], [], [], load("bonded.yaml"), False)
     tail = None
     for entry in load(f"polymers/{name}.yaml")["sequence"]:
         unit_name, _, count = (word.strip() for word in entry.partition("*"))
         for _ in range(int(count or 1)):
-            unit = load(f"units/{unit_name}.yaml")
+            unit = load_unit(unit_name, ether_set)
             index = {atom["name"]: len(part.types) + n for n, atom in enumerate(unit["atoms"])}
             part.types += [atom["type"] for atom in unit["atoms"]]
             part.classes += [atom["class"] for atom in unit["atoms"]]
@@ -117,10 +131,13 @@ def polymer_part(name: str) -> Part:
 
 
 def ion_part(name: str, scale: float) -> Part:
-    ion = load(f"ions/{name}.yaml")
+    """An ion by `<ion>/<model>`."""
+    ion, types = load(f"ions/{name}.yaml"), {}
+    if "based_on" in ion:
+        types, ion = ion["types"], load(f"ions/{ion['ion']}/{ion['based_on']}.yaml")
     index = {atom["name"]: n for n, atom in enumerate(ion["atoms"])}
     return Part(
-        [atom["type"] for atom in ion["atoms"]],
+        [types.get(atom["type"], atom["type"]) for atom in ion["atoms"]],
         [atom["class"] for atom in ion["atoms"]],
         [atom["charge"] * scale for atom in ion["atoms"]],
         [(index[a], index[b]) for a, b in ion["bonds"]],
@@ -135,6 +152,11 @@ def lennard_jones(a: str, b: str, mixing: str, tables: Tables) -> tuple[float, f
     if a == b:
         return c6_a, c12_a
     ion = any(name in OWN_TYPES and name != "OEP" for name in (a, b))
+    if mixing == "gromos" and "LI+L" in (a, b) and not (set(OWN_TYPES) - {"LI+L"}) & {a, b}:
+        # set L of lithium follows the row of sodium, with its own factors
+        partner = b if a == "LI+L" else a
+        c6, c12 = tables.pairs[frozenset(("NA+", partner))]
+        return c6 * math.sqrt(OWN_TYPES["LI+L"][0] / tables.types["NA+"][0]), c12 / 2.70e-4 * 3.75e-5
     if mixing == "gromos" and ion:
         return math.sqrt(c6_a * c6_b), math.sqrt(c12_a * c12_b)
     if mixing == "lorentz-berthelot" or ion:
@@ -344,7 +366,7 @@ def test_one_chain(
     polymer: str, expected: set[str], mixing: str, gromacs: gmx.Gromacs, tables: Tables, tmp_path: Path
 ) -> None:
     forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
-    description = describe(polymer, 1, "none", 0, mixing, 1.0, library(TOPOLOGIES), forcefield)
+    description = describe(polymer, 1, "none", 0, choice(mixing), library(TOPOLOGIES), forcefield)
     rng = np.random.default_rng(7)
     x = shaken(random_conformation(description.molecules[0].molecule, rng), rng)
     check_alone(description, [polymer_part(polymer)], x, mixing, expected, gromacs, tables, tmp_path)
@@ -354,7 +376,7 @@ def test_one_chain(
 def test_an_amide_at_an_ether(mixing: str, gromacs: gmx.Gromacs, tables: Tables, tmp_path: Path) -> None:
     """The C12 of this pair depends on the partner, which no random box shows: its contacts are too few."""
     forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
-    description = describe("pebax", 2, "none", 0, mixing, 1.0, library(TOPOLOGIES), forcefield)
+    description = describe("pebax", 2, "none", 0, choice(mixing), library(TOPOLOGIES), forcefield)
     rng = np.random.default_rng(7)
     one, other = (shaken(random_conformation(description.molecules[0].molecule, rng), rng) for _ in range(2))
     types = polymer_part("pebax").types
@@ -377,11 +399,11 @@ def test_an_amide_at_an_ether(mixing: str, gromacs: gmx.Gromacs, tables: Tables,
 @pytest.mark.parametrize("scale", [1.0, 0.8])
 def test_one_tfsi(scale: float, mixing: str, gromacs: gmx.Gromacs, tables: Tables, tmp_path: Path) -> None:
     blocks, forcefield = library(TOPOLOGIES), read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
-    ion = build_ion(blocks.ion("TFSI"), scale, blocks, forcefield)
-    description = SystemDescription((MoleculeCount(ion, 1),), mixing, scale, forcefield.sha256)
+    ion = build_ion(blocks.ion("TFSI", "clandp2004"), scale, blocks, forcefield)
+    description = SystemDescription((MoleculeCount(ion, 1),), choice(mixing, scale), forcefield.sha256)
     rng = np.random.default_rng(3)
     x = shaken(random_conformation(ion, rng), rng)
-    check_alone(description, [ion_part("TFSI", scale)], x, mixing, TFSI_TERMS, gromacs, tables, tmp_path)
+    check_alone(description, [ion_part("TFSI/clandp2004", scale)], x, mixing, TFSI_TERMS, gromacs, tables, tmp_path)
 
 
 def check_alone(
@@ -399,20 +421,27 @@ def check_alone(
 
 @pytest.mark.parametrize("mixing", RULES)
 @pytest.mark.parametrize(
-    ("polymer", "scale", "expected"),
-    [("peo", 1.0, CHAIN_TERMS | TFSI_TERMS), ("pebax", 0.8, CHAIN_TERMS | TFSI_TERMS | {"Improper Dih."})],
-    ids=["peo", "pebax-q0.80"],
+    ("polymer", "sets", "scale", "expected"),
+    [
+        ("peo", ("oxy-d", "aqvist", "clandp2004"), 1.0, CHAIN_TERMS | TFSI_TERMS),
+        ("pebax", ("oxy-d", "aqvist", "clandp2004"), 0.8, CHAIN_TERMS | TFSI_TERMS | {"Improper Dih."}),
+        ("pebax", ("54a7", "set-l", "clandp2017"), 1.0, CHAIN_TERMS | TFSI_TERMS | {"Improper Dih."}),
+    ],
+    ids=["peo", "pebax-q0.80", "pebax-other-sets"],
 )
 def test_mixed_box(
-    polymer: str, scale: float, expected: set[str], mixing: str, gromacs: gmx.Gromacs, tables: Tables, tmp_path: Path
-) -> None:
+    polymer: str, sets: tuple[str, str, str], scale: float, expected: set[str], mixing: str, gromacs: gmx.Gromacs,
+    tables: Tables, tmp_path: Path,
+) -> None:  # fmt: skip
     forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
-    description = describe(polymer, 2, "litfsi", 3, mixing, scale, library(TOPOLOGIES), forcefield)
+    chosen = ForceFieldChoice(*sets, mixing, scale)
+    description = describe(polymer, 2, "litfsi", 3, chosen, library(TOPOLOGIES), forcefield)
     packed = tmp_path / "packed.gro"
     attempts = pack(description, 5, 0.4, 0.3, 3, packed, tmp_path / "box.json", tmp_path / "box.log")
     edge, cutoff = round(attempts[-1].edge_nm, 5), 1.1
     x = shaken(coordinates(packed), np.random.default_rng(11))
     found = measured(tmp_path, description, x, edge, cutoff, gromacs)
-    parts = [polymer_part(polymer)] * 2 + [ion_part("LI", scale)] * 3 + [ion_part("TFSI", scale)] * 3
+    ions = [ion_part(f"LI/{sets[1]}", scale)] * 3 + [ion_part(f"TFSI/{sets[2]}", scale)] * 3
+    parts = [polymer_part(polymer, sets[0])] * 2 + ions
     energy, size = reference(parts, coordinates(tmp_path / "box.gro"), edge, cutoff, mixing, tables)
     compare(found, energy, size, expected)

@@ -34,6 +34,7 @@ from eoli.stage.states import read_states
 from eoli.topology.build import describe, write_topology
 from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.gromos import read_gromos54a7
+from support import choice
 
 pytestmark = pytest.mark.gmx
 
@@ -81,7 +82,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """The system after all stages of the protocol; not to be changed."""
     made = Tiny(tmp_path_factory.mktemp("tiny"), gmx.inspect(GromacsBuild()))
     blocks, forcefield = library(ROOT / "topologies"), read_gromos54a7(made.gromacs.forcefields / "gromos54a7.ff")
-    description = describe("peo", 4, "litfsi", 8, "lb-ions", 0.75, blocks, forcefield)
+    description = describe("peo", 4, "litfsi", 8, choice("lb-ions", 0.75), blocks, forcefield)
     write_topology(description, "tiny", made.topology, blocks, forcefield)
     source = made.folder / "box.gro"
     pack(description, 1, 0.15, 0.2, 3, source, made.folder / "box.json", made.folder / "box.log")

@@ -21,6 +21,7 @@ from eoli.sweep import seed_for
 from eoli.topology.build import describe
 from eoli.topology.description import read_description
 from eoli.topology.gromos import read_gromos54a7
+from support import choice
 
 pytestmark = pytest.mark.gmx
 
@@ -39,7 +40,20 @@ MINIMISE = Stage(
 
 def build(folder: Path, polymer: str, salt: str, mixing: str, scale: float) -> None:
     cations = 0 if salt == "none" else CATIONS
-    words = ["--polymer", polymer, "--chains", CHAINS, "--salt", salt, "--cations", cations, "--mixing", mixing]
+    words = [
+        "--polymer",
+        polymer,
+        "--chains",
+        CHAINS,
+        "--salt",
+        salt,
+        "--cations",
+        cations,
+        "--ether-set",
+        "oxy-d",
+        "--mixing",
+        mixing,
+    ]
     words += ["--ion-charge-scale", scale, "--blocks", TOPOLOGIES, "--out", folder / "topology"]
     assert main(["topology", *map(str, words)]) == 0
     words = ["--system-json", folder / "topology/system.json", "--seed", 4, "--density-g-cm3", 0.1]
@@ -98,7 +112,7 @@ def test_masses_are_those_of_the_installed_force_field(gromacs: gmx.Gromacs) -> 
 
 def test_packing_that_cannot_work_leaves_no_box(gromacs: gmx.Gromacs, tmp_path: Path) -> None:
     forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
-    description = describe("peo", 4, "none", 0, "gromos", 1.0, library(TOPOLOGIES), forcefield)
+    description = describe("peo", 4, "none", 0, choice(), library(TOPOLOGIES), forcefield)
     gro, report, log = tmp_path / "box.gro", tmp_path / "box.json", tmp_path / "box.log"
     with pytest.raises(RunError, match=r"did not converge in 2 attempts.*packing_density_g_cm3") as failure:
         pack(description, 9, 6.0, 0.2, 2, gro, report, log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from eoli.chemistry import Library, library
+from eoli.chemistry import Library, Unit, library
+from eoli.errors import InputError
 from support import mistake
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,31 +28,46 @@ def sources_in(data: Any) -> list[str]:
 
 @pytest.mark.parametrize("name", ["peo", "pebax"])
 def test_chains_have_24_ether_oxygens_and_no_charge(name: str, blocks: Library) -> None:
-    chain = blocks.polymer(name)
+    chain = blocks.polymer(name, "oxy-d")
     assert chain.ether_oxygens == 24
     assert sum(atom.charge for unit in chain.units for atom in unit.atoms) == pytest.approx(0, abs=1e-9)
     assert sum(atom.role == "ether_O" for unit in chain.units for atom in unit.atoms) == 24
 
 
 def test_sites_of_the_chains(blocks: Library) -> None:
-    assert blocks.polymer("peo").n_atoms == 1 + 24 * 3
+    assert blocks.polymer("peo", "oxy-d").n_atoms == 1 + 24 * 3
     # methyl, 24 EO, the ester unit of 10 sites, 5 PA6 of 9 and the acetyl of 3
-    assert blocks.polymer("pebax").n_atoms == 1 + 24 * 3 + 10 + 5 * 9 + 3
+    assert blocks.polymer("pebax", "oxy-d").n_atoms == 1 + 24 * 3 + 10 + 5 * 9 + 3
+
+
+def all_units(blocks: Library) -> list[Unit]:
+    return [blocks.unit(name, ether) for name in blocks.names("units") for ether in blocks.variants("units", name) or [""]]
 
 
 def test_units_and_ions_sum_to_their_declared_charge(blocks: Library) -> None:
-    for name in blocks.names("units"):
-        unit = blocks.unit(name)
-        assert sum(atom.charge for atom in unit.atoms) == pytest.approx(unit.charge, abs=1e-9), name
-    for name in blocks.names("ions"):
-        ion = blocks.ion(name)
-        assert sum(atom.charge for atom in ion.atoms) == pytest.approx(ion.charge, abs=1e-9), name
+    ions = [blocks.ion(name, model) for name in blocks.names("ions") for model in blocks.variants("ions", name)]
+    for entry in [*all_units(blocks), *ions]:
+        assert sum(atom.charge for atom in entry.atoms) == pytest.approx(entry.charge, abs=1e-9), entry.description
+
+
+def test_every_polymer_has_no_charge_in_every_ether_set_that_it_has(blocks: Library) -> None:
+    for name, ether in itertools.product(blocks.names("polymers"), blocks.ether_sets()):
+        try:
+            chain = blocks.polymer(name, ether)
+        except InputError as error:
+            assert ether != "oxy-d" and "has no parameter set" in str(error)
+            continue
+        assert sum(unit.charge for unit in chain.units) == pytest.approx(0, abs=1e-9), (name, ether)
+        assert chain.ether_oxygens == sum(a.role == "ether_O" for u in chain.units for a in u.atoms), (name, ether)
 
 
 def test_every_file_is_named_after_what_it_holds(blocks: Library) -> None:
     for kind, key in (("units", "unit"), ("polymers", "polymer"), ("ions", "ion"), ("salts", "salt")):
-        for name in blocks.names(kind):
-            assert yaml.safe_load((blocks.root / kind / f"{name}.yaml").read_text())[key] == name
+        for path in sorted((blocks.root / kind).rglob("*.yaml")):
+            data = yaml.safe_load(path.read_text())
+            variant = path.parent.name != kind
+            assert data[key] == (path.parent.name if variant else path.stem), path
+            assert kind != "ions" or data["model"] == path.stem, path
 
 
 def test_every_source_is_cited(blocks: Library) -> None:
@@ -67,9 +84,8 @@ def test_sources_say_whether_anybody_looked(blocks: Library) -> None:
 
 
 def test_lengths_of_names_fit_the_gro_format(blocks: Library) -> None:
-    atoms = [atom for name in blocks.names("units") for atom in blocks.unit(name).atoms]
-    assert all(len(atom.name) <= 4 for atom in atoms)
-    assert all(len(blocks.unit(name).residue) <= 4 for name in blocks.names("units"))
+    assert all(len(atom.name) <= 4 for unit in all_units(blocks) for atom in unit.atoms)
+    assert all(len(unit.residue) <= 4 for unit in all_units(blocks))
 
 
 def repeat_atom(unit: Any) -> None:
@@ -113,15 +129,15 @@ def unknown_source(unit: Any) -> None:
     ],
 )
 def test_broken_units(change: Callable[[Any], None], words: list[str], edit_block: Edit, copied_blocks: Path) -> None:
-    path = edit_block("units/EO.yaml", change)
-    text = mistake(lambda: Library(copied_blocks).polymer("peo"))
+    path = edit_block("units/EO/oxy-d.yaml", change)
+    text = mistake(lambda: Library(copied_blocks).polymer("peo", "oxy-d"))
     assert f"{path}:" in text
     assert [word for word in words if word not in text] == []
 
 
 def test_unknown_sources_of_ions_and_tables(edit_block: Edit, copied_blocks: Path) -> None:
-    path = edit_block("ions/TFSI.yaml", lambda ion: ion["bonded"]["angles"][3].update(source="hearsay"))
-    text = mistake(lambda: Library(copied_blocks).ion("TFSI"))
+    path = edit_block("ions/TFSI/clandp2004.yaml", lambda ion: ion["bonded"]["angles"][3].update(source="hearsay"))
+    text = mistake(lambda: Library(copied_blocks).ion("TFSI", "clandp2004"))
     assert text.startswith(f"{path}:") and "bonded.angles[3].source" in text and "'hearsay'" in text
     path = edit_block("bonded.yaml", lambda table: table["impropers"][0].update(source="hearsay"))
     text = mistake(lambda: Library(copied_blocks).bonded)
@@ -140,7 +156,7 @@ def test_a_mistake_in_a_table_names_its_entry(edit_block: Edit, copied_blocks: P
 @pytest.mark.parametrize(
     ("sequence", "words"),
     [
-        (["methyl", "EOO * 24", "EO-end"], ["sequence[1]", "unit 'EOO'", "allowed: EO, EO-end"]),
+        (["methyl", "EOO * 24", "EO-end"], ["sequence[1]", "unit 'EOO'", "allowed: EO, EO-OH"]),
         (["methyl", "EO-end", "EO * 3"], ["sequence", "EO-end cannot be followed by EO"]),
         (["EO", "methyl"], ["sequence", "EO cannot be followed by methyl"]),
         (["methyl", "EO x 3"], ["sequence[1]", "'EO x 3' is not allowed", "NAME * COUNT"]),
@@ -150,13 +166,13 @@ def test_a_mistake_in_a_table_names_its_entry(edit_block: Edit, copied_blocks: P
 )
 def test_broken_sequences(sequence: list[str], words: list[str], edit_block: Edit, copied_blocks: Path) -> None:
     path = edit_block("polymers/peo.yaml", lambda polymer: polymer.update(sequence=sequence))
-    text = mistake(lambda: Library(copied_blocks).polymer("peo"))
+    text = mistake(lambda: Library(copied_blocks).polymer("peo", "oxy-d"))
     assert text.startswith(f"{path}:")
     assert [word for word in words if word not in text] == []
 
 
 def test_a_salt_that_is_not_neutral(edit_block: Edit, copied_blocks: Path) -> None:
-    path = edit_block("salts/litfsi.yaml", lambda salt: salt.update(anion="LI"))
+    path = edit_block("salts/litfsi.yaml", lambda salt: salt.update(anion="LI", anion_model="set-l"))
     text = mistake(lambda: Library(copied_blocks).salt("litfsi"))
     assert text.startswith(f"{path}:") and "do not make a neutral pair" in text
 

@@ -13,6 +13,7 @@ import pytest
 from eoli.collect import collect
 from eoli.errors import DataError, InputError
 from eoli.sweep import System
+from support import choice
 
 STAGES = ["npt", "production"]
 
@@ -20,7 +21,7 @@ STAGES = ["npt", "production"]
 def system(name: str, cations: int = 10, in_study: bool = True) -> System:
     return System(
         name=name, polymer="peo", salt="litfsi" if cations else "none", eo_li_asked=20.0 if cations else None,
-        temperature_K=353.0, replicate=1, mixing="gromos", ion_charge_scale=1.0, chains=10, ether_oxygens=210,
+        temperature_K=353.0, replicate=1, choice=choice(), chains=10, ether_oxygens=210,
         cations=cations, in_study=in_study,
     )  # fmt: skip
 

@@ -56,7 +56,8 @@ def sweep_csv(path: Path) -> Path:
         for ratio in ratios:
             row = {
                 "system": f"{polymer}-eo{ratio}", "polymer": polymer, "eo_li_simulated": ratio + 0.1,
-                "simulated_in_study": ratio not in ours, "temperature_K": 353.15, "mixing": "gromos",
+                "simulated_in_study": ratio not in ours, "temperature_K": 353.15, "ether_set": "oxy-d", "cation_model": "aqvist",
+                "anion_model": "clandp2004", "mixing": "gromos",
                 "ion_charge_scale": 1.0, "density_g_cm3": 1.0 + 2.0 / ratio - shift, "density_error_g_cm3": 0.004,
                 "ideal_mixing_density_unverified_g_cm3": 1.02 + 2.0 / ratio - shift,
                 "first_peak_Li_ether_O_nm": 0.2 + 0.002 * shift + 1e-5 * ratio, "first_peak_Li_ether_O_error_nm": 2e-4,

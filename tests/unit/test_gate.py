@@ -15,6 +15,7 @@ from eoli.stage.gate import Verdict, bond_geometry, judge, largest_force, lincs_
 from eoli.sweep import GRAM_PER_MOL_NM3
 from eoli.topology.description import MoleculeCount, SystemDescription
 from eoli.topology.molecule import Molecule, Site, Term
+from support import choice
 
 Floats = npt.NDArray[np.float64]
 BOND_NM = 0.15
@@ -36,7 +37,7 @@ def chains(count: int, n_sites: int = 2) -> SystemDescription:
     sites = tuple(Site(f"C{n}", "CH2", 0.0, mass, "A", 1, "C", None, None, "test") for n in range(n_sites))
     bonds = tuple(Term((n, n + 1), 2, (BOND_NM, 1e6), "bond", "test") for n in range(n_sites - 1))
     molecule = Molecule("A", "polymer", 0, sites, bonds, (), (), ())
-    return SystemDescription((MoleculeCount(molecule, count),), "gromos", 1.0, "0")
+    return SystemDescription((MoleculeCount(molecule, count),), choice(), "0")
 
 
 def sampled_distance(a: Floats, b: Floats, c: Floats, d: Floats, n: int = 101) -> tuple[float, float]:

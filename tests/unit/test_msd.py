@@ -16,6 +16,7 @@ from eoli.analysis.run import analyse_motion
 from eoli.errors import DataError
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site, Term
+from support import choice
 
 TOLERANCE = 0.1
 
@@ -147,7 +148,7 @@ def _system(salt: int) -> SystemDescription:
             MoleculeCount(_molecule("LI", "cation", ["Li"]), salt),
             MoleculeCount(_molecule("TFSI", "anion", ["anion_F", "anion_N", "anion_F"]), salt),
         ]
-    return SystemDescription(tuple(entries), "gromos", 1.0, "")
+    return SystemDescription(tuple(entries), choice(), "")
 
 
 def _write(tmp_path: Path, salt: int, n_frames: int = 400) -> tuple[Path, Path, Path, Path, np.ndarray]:

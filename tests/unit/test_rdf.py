@@ -18,6 +18,7 @@ from eoli.errors import DataError
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site
 from eoli.trajectory import Trajectory, open_trajectory
+from support import choice
 
 
 def write_xtc(path: Path, positions: np.ndarray, edges: np.ndarray) -> Trajectory:
@@ -126,19 +127,19 @@ def molecule(name: str, kind: str, *roles: str | None) -> Molecule:
 def test_partners_by_role() -> None:
     chain = molecule("PX", "polymer", "ether_O", "amide_O", "ester_O", "ester_bridging_O", None)
     salt = (MoleculeCount(molecule("LI", "cation", "Li"), 2), MoleculeCount(molecule("TFSI", "anion", "anion_N"), 2))
-    found = lithium_partners(SystemDescription((MoleculeCount(chain, 2), *salt), "gromos", 1.0, ""))
+    found = lithium_partners(SystemDescription((MoleculeCount(chain, 2), *salt), choice(), ""))
     assert {name: list(sites) for name, sites in found.items()} == {
         "ether_O": [0, 5], "carbonyl_O": [1, 2, 6, 7], "amide_O": [1, 6], "ester_O": [2, 7], "anion_N": [12, 13],
     }  # fmt: skip
     peo = MoleculeCount(molecule("PEO", "polymer", "ether_O", None), 2)
-    assert list(lithium_partners(SystemDescription((peo, *salt), "gromos", 1.0, ""))) == ["ether_O", "anion_N"]
+    assert list(lithium_partners(SystemDescription((peo, *salt), choice(), ""))) == ["ether_O", "anion_N"]
 
 
 def _files(tmp_path: Path, salt: int) -> tuple[Path, Path, Path, Path]:
     chain, lithium = molecule("PEO", "polymer", *["ether_O"] * 20), molecule("LI", "cation", "Li")
     counts = [MoleculeCount(chain, 2)] + ([MoleculeCount(lithium, salt)] if salt else [])
     description = tmp_path / "system.json"
-    description.write_text(to_json(SystemDescription(tuple(counts), "gromos", 1.0, "")))
+    description.write_text(to_json(SystemDescription(tuple(counts), choice(), "")))
     rng = np.random.default_rng(7)
     write_xtc(tmp_path / "t.xtc", rng.random((8, 40 + salt, 3)), np.ones(8))
     return tmp_path / "t.xtc", description, tmp_path / "out" / "s.csv", tmp_path / "out" / "s.json"

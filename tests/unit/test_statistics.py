@@ -18,6 +18,7 @@ from eoli.statistics import equilibrated_mean, inefficiency, jackknife_error, li
 from eoli.sweep import GRAM_PER_MOL_NM3
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site
+from support import choice
 
 NPT_EDR = Path(pyedr.__file__).parent / "tests" / "data" / "irregular.edr"
 
@@ -84,9 +85,7 @@ def test_jackknife_of_the_mean_is_the_standard_error() -> None:
 
 def one_site(mass: float) -> SystemDescription:
     site = Site("C", "C", 0.0, mass, "X", 1, "C", None, None, "test")
-    return SystemDescription(
-        (MoleculeCount(Molecule("X", "polymer", 0, (site,), (), (), (), ()), 1),), "gromos", 1.0, ""
-    )
+    return SystemDescription((MoleculeCount(Molecule("X", "polymer", 0, (site,), (), (), (), ()), 1),), choice(), "")
 
 
 def npt_mass() -> float:

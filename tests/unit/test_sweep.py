@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from eoli.chemistry import Library
 from eoli.config import load_study
 from eoli.sweep import System, seed_for, size_of, system_name, systems_of, whole_ions
+from support import choice, mistake
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,16 +30,59 @@ def systems(folder: Path, *sweep: dict[str, Any], **keys: Any) -> dict[str, Syst
 @pytest.mark.parametrize(
     ("values", "name"),
     [
-        (("peo", "litfsi", 12.0, 298.15, "gromos", 1.0, 1), "peo-eo12-298K-r1"),
-        (("pebax", "litfsi", 12.0, 298.15, "gromos", 1.0, 1), "pebax-eo12-298K-r1"),
-        (("pebax", "litfsi", 12.0, 363.15, "gromos", 0.8, 1), "pebax-eo12-363K-q0.80-r1"),
-        (("peo", "none", None, 353.0, "gromos", 1.0, 1), "peo-neat-353K-r1"),
-        (("peo", "litfsi", 12.5, 298.15, "lb-ions", 1.0, 3), "peo-eo12.5-298K-lb-ions-r3"),
-        (("peo", "libob", 8.0, 400.0, "lorentz-berthelot", 0.75, 2), "peo-eo8-400K-libob-lorentz-berthelot-q0.75-r2"),
+        (("peo", "litfsi", 12.0, 298.15, {}, 1), "peo-eo12-298K-r1"),
+        (("pebax", "litfsi", 12.0, 298.15, {}, 1), "pebax-eo12-298K-r1"),
+        (("pebax", "litfsi", 12.0, 363.15, {"ion_charge_scale": 0.8}, 1), "pebax-eo12-363K-q0.80-r1"),
+        (("peo", "none", None, 353.0, {}, 1), "peo-neat-353K-r1"),
+        (("peo", "litfsi", 12.5, 298.15, {"mixing": "lb-ions"}, 3), "peo-eo12.5-298K-lb-ions-r3"),
+        (
+            ("peo", "libob", 8.0, 400.0, {"mixing": "lorentz-berthelot", "ion_charge_scale": 0.75}, 2),
+            "peo-eo8-400K-libob-lorentz-berthelot-q0.75-r2",
+        ),
+        (
+            (
+                "peo",
+                "litfsi",
+                8.0,
+                400.0,
+                {"ether_set": "54a7", "cation_model": "set-l", "anion_model": "clandp2017"},
+                1,
+            ),
+            "peo-eo8-400K-54a7-set-l-clandp2017-r1",
+        ),
     ],
 )
 def test_names(values: tuple[Any, ...], name: str) -> None:
-    assert system_name(*values) == name
+    *composition, chosen, replicate = values
+    assert system_name(*composition, replace(choice(), **chosen), choice(), replicate) == name
+
+
+def test_models_that_the_salt_names_itself_are_no_other_system(tmp_path: Path) -> None:
+    """Naming the default is the same system, so that it cannot be asked for twice under two names."""
+    named, unnamed = (
+        systems(tmp_path, {"polymer": "peo", "eo_li": 12, **keys})
+        for keys in ({"cation_model": "aqvist", "anion_model": "clandp2004", "ether_set": "oxy-d"}, {})
+    )
+    assert named == unnamed
+    (neat,) = systems(tmp_path, {"polymer": "peo", "salt": "none", "cation_model": "set-l"}).values()
+    assert neat.choice.cation_model is None and neat.name == "peo-neat-298K-r1"
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"ether_set": "opls"}, ["sweep[0].ether_set: 'opls' is not allowed; allowed: 54a7, oxy-d"]),
+        ({"cation_model": "dang"}, ["sweep[0].cation_model: ion LI has no parameter set 'dang'", "aqvist", "set-l"]),
+        ({"salt": "lipf6", "anion_model": "clandp2017"}, ["sweep[0].anion_model: ion PF6 has no", "clandp2004"]),
+        (
+            {"polymer": "peo-diol", "ether_set": "54a7"},
+            ["sweep[0].polymer: ", "unit HO-start has no parameter set '54a7'"],
+        ),
+    ],
+)
+def test_unknown_parameter_sets(keys: dict[str, Any], words: list[str], tmp_path: Path) -> None:
+    text = mistake(lambda: systems(tmp_path, {"polymer": "peo", "eo_li": 12, **keys}))
+    assert [word for word in words if word not in text] == []
 
 
 def test_a_block_is_the_product_of_its_axes(tmp_path: Path) -> None:
@@ -80,9 +125,10 @@ def test_systems_are_neutral_and_near_the_ratio(
 ) -> None:
     block = {"polymer": polymer, "eo_li": ratio}
     [system] = systems(tmp_path_factory.mktemp("sweep"), block, box={"chains": chains}).values()
-    salt = blocks.salt(system.salt)
-    ions = sum(blocks.ion(name).charge for name in (salt.cation, salt.anion)) * system.cations
-    assert ions + chains * sum(unit.charge for unit in blocks.polymer(polymer).units) == pytest.approx(0, abs=1e-9)
+    ions = sum(ion.charge for ion in blocks.ions(system.salt, system.choice)) * system.cations
+    assert ions + chains * sum(unit.charge for unit in blocks.polymer(polymer, "oxy-d").units) == pytest.approx(
+        0, abs=1e-9
+    )
     assert system.ether_oxygens == 24 * chains
     assert system.eo_li is not None
     assert abs(system.eo_li - ratio) <= ratio * 0.5 / system.cations * (1 + 1e-9)

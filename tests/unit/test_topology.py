@@ -19,6 +19,7 @@ from eoli.topology.description import SystemDescription, read_description, to_js
 from eoli.topology.gromos import Gromos54A7, pair_key, read_gromos54a7
 from eoli.topology.molecule import Molecule, build_chain, build_ion
 from eoli.topology.pairs import PairTables, make_pair_tables, sigma_epsilon
+from support import choice
 
 Edit = Callable[[str, Callable[[Any], None]], Path]
 TYPES = ["CH2", "CH3", "C", "O", "N", "H", "OEP", "LI+", "NBT", "SBT", "OBT", "CBT", "FBT"]
@@ -29,12 +30,12 @@ MIXING = ["gromos", "lorentz-berthelot", "lb-ions"]
 @pytest.fixture(scope="module", params=["peo", "pebax", "TFSI"])
 def molecule(request: pytest.FixtureRequest, blocks: Library, forcefield: Gromos54A7) -> Molecule:
     if request.param == "TFSI":
-        return build_ion(blocks.ion("TFSI"), 1.0, blocks, forcefield)
-    return build_chain(blocks.polymer(request.param), blocks, forcefield)
+        return build_ion(blocks.ion("TFSI", "clandp2004"), 1.0, blocks, forcefield)
+    return build_chain(blocks.polymer(request.param, "oxy-d"), blocks, forcefield)
 
 
 def described(blocks: Library, forcefield: Gromos54A7, mixing: str = "gromos", scale: float = 1.0) -> SystemDescription:
-    return describe("pebax", 2, "litfsi", 3, mixing, scale, blocks, forcefield)
+    return describe("pebax", 2, "litfsi", 3, choice(mixing, scale), blocks, forcefield)
 
 
 def distances(molecule: Molecule) -> dict[tuple[int, int], int]:
@@ -74,7 +75,7 @@ def test_counts_of_the_chains(
     blocks: Library,
     forcefield: Gromos54A7,
 ) -> None:
-    chain = build_chain(blocks.polymer(name), blocks, forcefield)
+    chain = build_chain(blocks.polymer(name, "oxy-d"), blocks, forcefield)
     assert (len(chain.sites), len(chain.bonds), len(chain.angles)) == (sites, sites - 1, angles)
     assert (len({term.sites for term in chain.dihedrals}), len(chain.dihedrals)) == (torsions, rows)
     assert len(chain.impropers) == impropers
@@ -82,7 +83,7 @@ def test_counts_of_the_chains(
 
 
 def test_counts_of_tfsi(blocks: Library, forcefield: Gromos54A7) -> None:
-    ion = build_ion(blocks.ion("TFSI"), 1.0, blocks, forcefield)
+    ion = build_ion(blocks.ion("TFSI", "clandp2004"), 1.0, blocks, forcefield)
     # angles: 1 at N, 6 at each of S, S, C, C; torsions: 3 around each N-S, 9 around each S-C; no torsion counts twice
     assert (len(ion.bonds), len(ion.angles), len(ion.dihedrals), len(ion.pairs14)) == (14, 25, 24, 24)
     assert ion.charge == pytest.approx(-1) and ion.formal_charge == -1
@@ -107,7 +108,7 @@ def test_terms_follow_bonds(molecule: Molecule) -> None:
 
 
 def test_gromos_has_one_torsion_for_each_bond(blocks: Library, forcefield: Gromos54A7) -> None:
-    chain = build_chain(blocks.polymer("pebax"), blocks, forcefield)
+    chain = build_chain(blocks.polymer("pebax", "oxy-d"), blocks, forcefield)
     axes = [frozenset(sites[1:3]) for sites in {term.sites for term in chain.dihedrals}]
     assert len(axes) == len(set(axes))
 
@@ -129,7 +130,7 @@ def test_a_missing_term_is_named(
     edit_block("bonded.yaml", remove)
     library = Library(copied_blocks)
     with pytest.raises(ForceFieldError) as failure:
-        build_chain(library.polymer("pebax"), library, forcefield)
+        build_chain(library.polymer("pebax", "oxy-d"), library, forcefield)
     text = str(failure.value)
     assert "\n" not in text and text.startswith("polymers/pebax.yaml, ")
     assert [word for word in words if word not in text] == []
@@ -138,8 +139,8 @@ def test_a_missing_term_is_named(
 def test_an_improper_that_does_not_fit_is_named(edit_block: Edit, copied_blocks: Path, forcefield: Gromos54A7) -> None:
     edit_block("bonded.yaml", lambda table: table["impropers"][2].update(classes=["N", "CA", "CT", "CT"]))
     library = Library(copied_blocks)
-    with pytest.raises(ForceFieldError, match=r"pebax\.yaml, PAE26:N-.*no improper keeps this centre planar"):
-        build_chain(library.polymer("pebax"), library, forcefield)
+    with pytest.raises(ForceFieldError, match=r"pebax\.yaml, PAE26:N-.*no improper keeps the shape of this centre"):
+        build_chain(library.polymer("pebax", "oxy-d"), library, forcefield)
 
 
 def test_two_torsions_for_one_bond_are_refused(edit_block: Edit, copied_blocks: Path, forcefield: Gromos54A7) -> None:
@@ -147,33 +148,35 @@ def test_two_torsions_for_one_bond_are_refused(edit_block: Edit, copied_blocks: 
     edit_block("bonded.yaml", lambda table: table["dihedrals"].append(extra))
     library = Library(copied_blocks)
     with pytest.raises(ForceFieldError, match=r"2 dihedrals around this bond; allowed: exactly one"):
-        build_chain(library.polymer("pebax"), library, forcefield)
+        build_chain(library.polymer("pebax", "oxy-d"), library, forcefield)
 
 
 def test_a_charged_chain_is_refused(edit_block: Edit, copied_blocks: Path, forcefield: Gromos54A7) -> None:
     edit_block("polymers/peo.yaml", lambda polymer: polymer.update(sequence=["methyl", "EO * 24"]))
     library = Library(copied_blocks)
     with pytest.raises(ForceFieldError, match=r"peo\.yaml: the chain has a charge of \+0\.2900 e; .*methyl \+0\.29"):
-        build_chain(library.polymer("peo"), library, forcefield)
+        build_chain(library.polymer("peo", "oxy-d"), library, forcefield)
 
 
 def test_a_mass_that_the_force_field_contradicts(edit_block: Edit, copied_blocks: Path, forcefield: Gromos54A7) -> None:
     edit_block("masses.yaml", lambda masses: masses.update(CH2=14.5))
     library = Library(copied_blocks)
-    with pytest.raises(ForceFieldError, match=r"units/EO\.yaml, atom C1: masses\.yaml gives 14\.5 for CH2"):
-        build_chain(library.polymer("peo"), library, forcefield)
+    with pytest.raises(ForceFieldError, match=r"units/EO/oxy-d\.yaml, atom C1: masses\.yaml gives 14\.5 for CH2"):
+        build_chain(library.polymer("peo", "oxy-d"), library, forcefield)
 
 
 def test_an_unknown_type(edit_block: Edit, copied_blocks: Path, forcefield: Gromos54A7) -> None:
-    edit_block("units/EO.yaml", lambda unit: unit["atoms"][0].update(type="OX"))
+    edit_block("units/EO/oxy-d.yaml", lambda unit: unit["atoms"][0].update(type="OX"))
     library = Library(copied_blocks)
-    with pytest.raises(ForceFieldError, match=r"units/EO\.yaml, atom O1: type 'OX' is neither"):
-        build_chain(library.polymer("peo"), library, forcefield)
+    with pytest.raises(ForceFieldError, match=r"units/EO/oxy-d\.yaml, atom O1: type 'OX' is neither"):
+        build_chain(library.polymer("peo", "oxy-d"), library, forcefield)
 
 
-@pytest.mark.parametrize("name", ["LI", "TFSI"])
-def test_the_charge_scale_reaches_atoms_and_pairs(name: str, blocks: Library, forcefield: Gromos54A7) -> None:
-    whole, scaled = (build_ion(blocks.ion(name), scale, blocks, forcefield) for scale in (1.0, 0.8))
+@pytest.mark.parametrize("ion", [("LI", "aqvist"), ("TFSI", "clandp2004")], ids=lambda ion: ion[0])
+def test_the_charge_scale_reaches_atoms_and_pairs(
+    ion: tuple[str, str], blocks: Library, forcefield: Gromos54A7
+) -> None:
+    whole, scaled = (build_ion(blocks.ion(*ion), scale, blocks, forcefield) for scale in (1.0, 0.8))
     assert [s.charge for s in scaled.sites] == pytest.approx([0.8 * s.charge for s in whole.sites])
     assert scaled.formal_charge == whole.formal_charge
     for one, other in zip(whole.pairs14, scaled.pairs14, strict=True):
@@ -207,7 +210,7 @@ def by_hand(a: str, b: str, mixing: str, blocks: Library, forcefield: Gromos54A7
 @pytest.mark.parametrize("mixing", MIXING)
 def test_pair_tables(mixing: str, blocks: Library, forcefield: Gromos54A7) -> None:
     fourteen = {("CH2", "CH2"), ("CH2", "OEP"), ("OEP", "OEP")}
-    tables = make_pair_tables(TYPES, fourteen, mixing, blocks, forcefield)
+    tables = make_pair_tables(TYPES, IONS, fourteen, mixing, blocks, forcefield)
     shown = (lambda numbers: numbers) if mixing == "gromos" else (lambda numbers: sigma_epsilon(numbers, ""))
     assert tables.combination_rule == (1 if mixing == "gromos" else 2)
     for name in TYPES:
@@ -227,7 +230,7 @@ def test_pair_tables(mixing: str, blocks: Library, forcefield: Gromos54A7) -> No
 
 
 def test_origins_of_pairs(blocks: Library, forcefield: Gromos54A7) -> None:
-    origin = make_pair_tables(TYPES, set(), "gromos", blocks, forcefield).origin
+    origin = make_pair_tables(TYPES, IONS, set(), "gromos", blocks, forcefield).origin
     assert origin["CH2", "CH3"] == "54A7 matrix"
     assert origin["CH2", "OEP"] == "54A7 row of OE"
     assert origin["LI+", "OEP"] == "geometric"
@@ -245,29 +248,29 @@ def test_numbers_without_sigma_and_epsilon(numbers: tuple[float, float]) -> None
 
 
 def test_numbers_of_the_other_combination_rule_are_refused(blocks: Library, forcefield: Gromos54A7) -> None:
-    gromos = make_pair_tables(TYPES, set(), "gromos", blocks, forcefield)
+    gromos = make_pair_tables(TYPES, IONS, set(), "gromos", blocks, forcefield)
     for right in MIXING:
-        check_tables(make_pair_tables(TYPES, set(), right, blocks, forcefield))
+        check_tables(make_pair_tables(TYPES, IONS, set(), right, blocks, forcefield))
     with pytest.raises(ForceFieldError, match=r"under combination rule 2; allowed: 0\.1 to 0\.8 nm"):
         check_tables(replace(gromos, combination_rule=2))
-    other = make_pair_tables(TYPES, set(), "lorentz-berthelot", blocks, forcefield)
+    other = make_pair_tables(TYPES, IONS, set(), "lorentz-berthelot", blocks, forcefield)
     with pytest.raises(ForceFieldError, match="under combination rule 1"):
         check_tables(PairTables(1, other.types, {}, {}, {}))
 
 
 def test_a_missing_row_is_named(blocks: Library, forcefield: Gromos54A7) -> None:
     with pytest.raises(ForceFieldError, match=r"1-4 pair OEP O9: no pairtype O9 OE in gromos54a7\.ff"):
-        make_pair_tables(["OEP"], {("OEP", "O9")}, "gromos", blocks, forcefield)
+        make_pair_tables(["OEP"], set(), {("OEP", "O9")}, "gromos", blocks, forcefield)
     poor = replace(forcefield, pairs={})
     with pytest.raises(ForceFieldError, match="no pair CH2 CH3"):
-        make_pair_tables(["CH2", "CH3"], set(), "gromos", blocks, poor)
+        make_pair_tables(["CH2", "CH3"], set(), set(), "gromos", blocks, poor)
 
 
 @pytest.mark.parametrize("mixing", MIXING)
 def test_one_four_pairs_of_the_anion_are_half_the_geometric_mean(
     mixing: str, blocks: Library, forcefield: Gromos54A7
 ) -> None:
-    ion = build_ion(blocks.ion("TFSI"), 1.0, blocks, forcefield)
+    ion = build_ion(blocks.ion("TFSI", "clandp2004"), 1.0, blocks, forcefield)
     rule = 1 if mixing == "gromos" else 2
     [row] = [row for row in molecule_text(ion, rule).splitlines() if row.startswith("1 6 2 ")]
     v, w = (float(word) for word in row.split()[6:8])

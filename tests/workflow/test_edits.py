@@ -124,7 +124,7 @@ EDITS = [
     Edit("library code", append("scripts/eoli/stage/gate.py", "\n# a remark\n"), NOTHING),
     Edit("analysis code", append("scripts/eoli/analysis/rdf.py", "\n# a remark\n"), NOTHING),
     Edit("Snakemake's records lost", remove(".snakemake"), NOTHING),
-    Edit("comment in a building block", append("topologies/units/EO.yaml", "# a remark\n"), NOTHING),
+    Edit("comment in a building block", append("topologies/units/EO/oxy-d.yaml", "# a remark\n"), NOTHING),
     Edit("a polymer that the sweep does not use", lambda folder: (folder / "topologies/polymers/other.yaml").write_text("polymer: other\n") and None, NOTHING),
     Edit("name of the study", overlay("study: renamed"), SWEEP),
     Edit("bin of g(r)", overlay("analysis: {rdf_bin_nm: 0.005}"), per_system({"structure", "figures"}) | SWEEP),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from eoli.chemistry import NO_SALT, Library
+from eoli.chemistry import ForceFieldChoice, Library
 from eoli.errors import ForceFieldError
 from eoli.files import write_text
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
@@ -17,37 +17,39 @@ ATOMIC_NUMBER = {"H": 1, "Li": 3, "B": 5, "C": 6, "N": 7, "O": 8, "F": 9, "Na": 
 
 
 def describe(
-    polymer: str, chains: int, salt: str, cations: int, mixing: str, ion_charge_scale: float, blocks: Library,
+    polymer: str, chains: int, salt: str, cations: int, choice: ForceFieldChoice, blocks: Library,
     forcefield: Gromos54A7,
 ) -> SystemDescription:  # fmt: skip
     """The molecules of a system: `chains` of the polymer and `cations` pairs of the salt.
 
     Raises ForceFieldError where a term is not resolved or the box is not neutral.
     """
-    molecules = [MoleculeCount(build_chain(blocks.polymer(polymer), blocks, forcefield), chains)]
-    if salt != NO_SALT and cations:
-        entry = blocks.salt(salt)
-        for name in (entry.cation, entry.anion):
-            molecules.append(MoleculeCount(build_ion(blocks.ion(name), ion_charge_scale, blocks, forcefield), cations))
+    molecules = [MoleculeCount(build_chain(blocks.polymer(polymer, choice.ether_set), blocks, forcefield), chains)]
+    if cations:
+        for ion in blocks.ions(salt, choice):
+            molecules.append(MoleculeCount(build_ion(ion, choice.ion_charge_scale, blocks, forcefield), cations))
     charge = sum(entry.molecule.charge * entry.count for entry in molecules)
     if abs(charge) > 1e-4:
         raise ForceFieldError(f"{polymer} with {salt}: the box has a charge of {charge:+.4f} e; allowed: 0")
-    return SystemDescription(tuple(molecules), mixing, ion_charge_scale, forcefield.sha256)
+    return SystemDescription(tuple(molecules), choice, forcefield.sha256)
 
 
 def tables_for(description: SystemDescription, blocks: Library, forcefield: Gromos54A7) -> PairTables:
     """Pair tables of all types that the system uses."""
     types: list[str] = []
+    ion_types: set[str] = set()
     fourteen: set[PairKey] = set()
     for entry in description.molecules:
         sites = entry.molecule.sites
         types += [site.type for site in sites]
+        if entry.molecule.kind != "polymer":
+            ion_types |= {site.type for site in sites}
         fourteen |= {
             pair_key(sites[term.sites[0]].type, sites[term.sites[1]].type)
             for term in entry.molecule.pairs14
             if term.function == 1
         }
-    return make_pair_tables(types, fourteen, description.mixing, blocks, forcefield)
+    return make_pair_tables(types, ion_types, fourteen, description.choice.mixing, blocks, forcefield)
 
 
 def _g(value: float) -> str:
@@ -145,7 +147,7 @@ def write_topology(
     """
     tables = tables_for(description, blocks, forcefield)
     check_tables(tables)
-    texts = {"forcefield.itp": forcefield_text(tables, description.mixing, blocks, forcefield)}
+    texts = {"forcefield.itp": forcefield_text(tables, description.choice.mixing, blocks, forcefield)}
     for entry in description.molecules:
         texts[f"{entry.molecule.name}.itp"] = molecule_text(entry.molecule, tables.combination_rule)
     texts["system.top"] = top_text(description, title)

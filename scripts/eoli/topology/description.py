@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eoli.chemistry import ForceFieldChoice
 from eoli.errors import DataError
 from eoli.topology.molecule import Molecule, Site, Term
 
@@ -27,8 +28,7 @@ class SystemDescription:
     """Molecules of a box in topology order, with the choices that made them."""
 
     molecules: tuple[MoleculeCount, ...]
-    mixing: str
-    ion_charge_scale: float
+    choice: ForceFieldChoice
     forcefield_sha256: str
 
     @property
@@ -109,6 +109,7 @@ def _molecule(data: dict[str, Any]) -> Molecule:
         kind=data["kind"],
         formal_charge=data["formal_charge"],
         sites=tuple(Site(**site) for site in data["sites"]),
+        positions_nm=tuple(tuple(position) for position in data["positions_nm"]),
         **terms,
     )
 
@@ -121,6 +122,6 @@ def read_description(path: Path) -> SystemDescription:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         molecules = tuple(MoleculeCount(_molecule(entry["molecule"]), entry["count"]) for entry in data["molecules"])
-        return SystemDescription(molecules, data["mixing"], data["ion_charge_scale"], data["forcefield_sha256"])
+        return SystemDescription(molecules, ForceFieldChoice(**data["choice"]), data["forcefield_sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: no description of a system: {error}") from error

@@ -41,7 +41,10 @@ class Term:
 
 @dataclass(frozen=True)
 class Molecule:
-    """A molecule type with all its terms; `formal_charge` is that of the unscaled ion."""
+    """A molecule type with all its terms; `formal_charge` is that of the unscaled ion.
+
+    `positions_nm` is a start geometry, one position a site; empty where the terms lead to one.
+    """
 
     name: str
     kind: str
@@ -52,6 +55,7 @@ class Molecule:
     dihedrals: tuple[Term, ...]
     impropers: tuple[Term, ...]
     pairs14: tuple[Term, ...] = field(default=())
+    positions_nm: tuple[tuple[float, float, float], ...] = field(default=())
 
     @property
     def charge(self) -> float:
@@ -94,9 +98,9 @@ def _lookup(entries: Sequence[BondedEntry], classes: tuple[str, ...]) -> BondedE
 def _terms(
     graph: _Graph, sites: tuple[int, ...], entry: BondedEntry, function: int, forcefield: Gromos54A7
 ) -> list[Term]:
+    if entry.omitted:
+        return []
     rows = [forcefield.macro(entry.macro)] if entry.macro is not None else [tuple(row) for row in entry.rows]
-    if not rows:
-        raise ForceFieldError(f"{graph.shown(sites)}: the entry {entry.classes} has neither macro nor parameters")
     return [Term(sites, function, row, entry.macro or "own", entry.source, entry.trans) for row in rows]
 
 
@@ -146,7 +150,8 @@ def _improper_terms(
     terms: list[Term] = []
     for centre, around in enumerate(neighbours):
         entries = [e for e in table.impropers if e.classes[0] == graph.sites[centre].bonded_class]
-        if not entries:
+        # with united atoms three neighbours mean a planar centre or one with a hidden hydrogen: nothing else holds it
+        if not entries and not (table.dihedral_convention == "one-per-bond" and len(around) == 3):
             continue
         for entry in entries:
             by_class: dict[str, list[int]] = defaultdict(list)
@@ -157,7 +162,7 @@ def _improper_terms(
                 terms += _terms(graph, sites, entry, table.functions.impropers, forcefield)
                 break
         else:
-            raise ForceFieldError(f"{graph.shown([centre, *around])}: no improper keeps this centre planar")
+            raise ForceFieldError(f"{graph.shown([centre, *around])}: no improper keeps the shape of this centre")
     return tuple(terms)
 
 
@@ -175,7 +180,7 @@ def _pairs14(neighbours: list[list[int]]) -> list[tuple[int, int]]:
 
 def _assemble(
     name: str, kind: str, charge: int, graph: _Graph, table: BondedTable, forcefield: Gromos54A7,
-    types: Callable[[str], tuple[float, float]],
+    types: Callable[[str], tuple[float, float]], positions_nm: tuple[tuple[float, float, float], ...] = (),
 ) -> Molecule:  # fmt: skip
     neighbours = graph.neighbours()
     angles = [
@@ -209,6 +214,7 @@ def _assemble(
         dihedrals=_dihedral_terms(graph, neighbours, table, forcefield),
         impropers=_improper_terms(graph, neighbours, table, forcefield),
         pairs14=tuple(pairs),
+        positions_nm=positions_nm,
     )
 
 
@@ -243,7 +249,7 @@ def build_chain(chain: Chain, blocks: Library, forcefield: Gromos54A7) -> Molecu
     for number, unit in enumerate(chain.units, start=1):
         offset = len(sites)
         index = {atom.name: offset + k for k, atom in enumerate(unit.atoms)}
-        where = f"units/{unit.unit}.yaml"
+        where = blocks.relative_path("units", unit.unit, chain.ether_set)
         sites += [
             Site(
                 atom.name, atom.type, atom.charge, _mass(blocks, forcefield, atom.type, f"{where}, atom {atom.name}"),
@@ -273,7 +279,7 @@ def build_ion(ion: Ion, charge_scale: float, blocks: Library, forcefield: Gromos
 
     Raises ForceFieldError where a type or term is not resolved.
     """
-    where = f"ions/{ion.ion}.yaml"
+    where = f"ions/{ion.ion}/{ion.model}.yaml"
     sites = tuple(
         Site(
             atom.name, atom.type, atom.charge * charge_scale,
@@ -288,4 +294,5 @@ def build_ion(ion: Ion, charge_scale: float, blocks: Library, forcefield: Gromos
         raise ForceFieldError(f"{where}: has bonds but no bonded terms")
     table = ion.bonded or blocks.bonded
     kind = "cation" if ion.charge > 0 else "anion"
-    return _assemble(ion.molecule, kind, ion.charge, graph, table, forcefield, _lj(blocks, forcefield))
+    positions = tuple(ion.positions_nm[atom.name] for atom in ion.atoms) if ion.positions_nm else ()
+    return _assemble(ion.molecule, kind, ion.charge, graph, table, forcefield, _lj(blocks, forcefield), positions)

@@ -100,12 +100,12 @@ class _GromosRule:
 
 
 def make_pair_tables(
-    types: list[str], pairs14: set[PairKey], mixing: str, blocks: Library, forcefield: Gromos54A7
+    types: list[str], ion_types: set[str], pairs14: set[PairKey], mixing: str, blocks: Library, forcefield: Gromos54A7
 ) -> PairTables:
-    """Tables for the types of a system.
+    """Tables for the types of a system, `ion_types` among them.
 
-    `gromos`: the 54A7 matrix among polymer types, geometric with the ions (native to CL&P and Aqvist), every pair
-    written out. `lorentz-berthelot`: sigma arithmetic, epsilon geometric for every pair, as the study states.
+    `gromos`: the 54A7 matrix among the types of GROMOS and those that are `like` one, geometric for all others
+    (native to CL&P and Aqvist), every pair written out. `lorentz-berthelot`: sigma arithmetic, epsilon geometric for every pair, as the study states.
     `lb-ions`: the 54A7 matrix among polymer types, Lorentz-Berthelot where an ion takes part. 1-4 pairs are those of
     54A7 under every rule.
     """
@@ -123,7 +123,7 @@ def make_pair_tables(
             origin={key: origin for key, (_, origin) in found.items()},
         )
     converted = {name: sigma_epsilon(rule.type(name), name) for name in names}
-    kept = [key for key in keys if mixing == "lb-ions" and all(rule.is_gromos(name) for name in key)]
+    kept = [key for key in keys if mixing == "lb-ions" and not ion_types.intersection(key)]
     return PairTables(
         combination_rule=2,
         types=converted,

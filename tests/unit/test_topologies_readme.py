@@ -1,0 +1,56 @@
+"""The worked examples of topologies/README.md: what a reader copies from there builds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from eoli.chemistry import Library
+from eoli.topology.build import describe, tables_for, write_topology
+from eoli.topology.gromos import Gromos54A7
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCK = re.compile(r"(?P<before>[^\n]*\n[^\n]*)\n\n```yaml\n(?P<yaml>.*?)```", re.DOTALL)
+
+
+def follow(readme: str, folder: Path) -> list[str]:
+    """Write or append what each block of YAML belongs to, as the line above it says; returns the names of the files."""
+    names = []
+    for block in BLOCK.finditer(readme):
+        name = re.findall(r"`([\w/.-]+\.yaml)`", block["before"])[-1]
+        path = folder / name
+        old = path.read_text() if path.exists() else ""
+        assert not old or name in ("sources.yaml", "atomtypes.yaml"), f"{name} is not new"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(old + block["yaml"])
+        names.append(name)
+    return names
+
+
+@pytest.fixture
+def extended(copied_blocks: Path) -> Library:
+    names = follow((ROOT / "topologies/README.md").read_text(), copied_blocks)
+    assert names == [
+        "polymers/peo12.yaml", "units/ethyl/oxy-d.yaml", "sources.yaml", "polymers/peo-ethyl.yaml", "atomtypes.yaml",
+        "ions/LI/my-lithium.yaml",
+    ]  # fmt: skip
+    return Library(copied_blocks)
+
+
+@pytest.mark.parametrize(("polymer", "sites"), [("peo12", 1 + 12 * 3), ("peo-ethyl", 2 + 12 * 3)])
+def test_the_examples_build(
+    polymer: str, sites: int, extended: Library, forcefield: Gromos54A7, tmp_path: Path
+) -> None:
+    choice = extended.choose("litfsi", "oxy-d", "my-lithium", "default", "gromos", 1.0)
+    description = describe(polymer, 2, "litfsi", 2, choice, extended, forcefield)
+    assert len(description.molecules[0].molecule.sites) == sites
+    assert tables_for(description, extended, forcefield).types["LI+MY"] == pytest.approx((2.8248e-5, 2.60836e-9), rel=1e-3)
+    assert "system.top" in write_topology(description, "example", tmp_path / "out", extended, forcefield)
+
+
+def test_the_tables_of_the_readme_name_all_that_is_shipped(blocks: Library) -> None:
+    readme = (ROOT / "topologies/README.md").read_text()
+    entries = [*blocks.names("polymers"), *blocks.names("salts"), *blocks.variants("ions", "LI")]
+    assert [name for name in entries if f"`{name}`" not in readme] == []
