@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: setup run test test-unit test-faults lint format schema clean-venv
+.PHONY: setup run test test-unit test-faults validate lint format schema clean-venv
 
 setup: $(VENV)/.installed gromacs-found
 
@@ -45,3 +45,7 @@ schema: $(VENV)/.installed
 # Thirty faults against one sweep; `make test` runs six.
 test-faults: setup
 	EOLI_FAULTS=30 pytest -s tests/faults
+
+# The force field against independent numbers; about three core-hours, continues where it was stopped.
+validate: setup
+	python scripts/validate.py
