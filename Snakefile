@@ -18,6 +18,7 @@ rule all:
     input:
         "results/summary/sweep.csv",
         "results/summary/sweep.svg",
+        expand("results/{system}/topology/parameters.html", system=PLAN.systems),
         expand("results/{system}/analysis/{figure}.svg", system=PLAN.systems, figure=["structure", "motion"]),
         # asked for by name, so that a lost one is noticed although nothing behind it is missing
         expand("results/{system}/analysis/{table}.csv", system=PLAN.systems, table=["density", "structure", "motion"]),

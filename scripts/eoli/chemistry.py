@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -432,6 +433,12 @@ class Library:
         texts = [part.model_dump_json() for part in (*parts, table.functions, table.one_four, *used, *likes)]
         text = "\n".join([*texts, *masses, table.dihedral_convention])
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @cached_property
+    def citations_digest(self) -> str:
+        """SHA-256 of what is said about the numbers: sources and known limits, without comments and spacing."""
+        said = [read_yaml(self.root / name).data for name in ("sources.yaml", "limits.yaml")]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     @cached_property
     def sources(self) -> dict[str, Source]:

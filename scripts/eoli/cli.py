@@ -130,6 +130,31 @@ def _topology(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _add_parameters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--system", required=True, help="name of the system, for the title")
+    parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
+    parser.add_argument("--blocks", type=Path, required=True, metavar="DIR", help="folder of building blocks")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="page to write")
+    _add_gmx(parser)
+
+
+def _parameters(arguments: argparse.Namespace) -> int:
+    from eoli import gmx
+    from eoli.chemistry import library
+    from eoli.files import write_text
+    from eoli.topology.build import tables_for
+    from eoli.topology.description import read_description
+    from eoli.topology.gromos import read_gromos54a7
+    from eoli.topology.parameters import parameters_page
+
+    forcefield = read_gromos54a7(gmx.inspect(_build(arguments)).forcefields / "gromos54a7.ff")
+    blocks, description = library(arguments.blocks), read_description(arguments.system_json)
+    tables = tables_for(description, blocks, forcefield)
+    write_text(arguments.out, parameters_page(description, tables, blocks, arguments.system))
+    _made(arguments.out, [arguments.system_json])
+    return 0
+
+
 def _add_box(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
     parser.add_argument("--seed", type=int, required=True)
@@ -408,6 +433,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Comman
     "check": ("check a configuration and print its systems and cost", _add_check, _check),
     "schema": ("print the configuration's schema", _add_schema, _schema),
     "topology": ("write the topology of a system", _add_topology, _topology),
+    "parameters": ("write the page of a system's parameters with their sources", _add_parameters, _parameters),
     "box": ("pack the start box of a system", _add_box, _box),
     "stage": ("run or continue one stage of one system", _add_stage, _stage),
     "status": ("where the runs of a study stand", _add_status, _status),

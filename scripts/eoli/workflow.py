@@ -16,7 +16,7 @@ from eoli.errors import InputError
 from eoli.sweep import System, seed_for, systems_of
 from eoli.yamlfile import read_yaml
 
-RULES = frozenset({"all", "topology", "box", "density", "structure", "motion", "figures", "collect", "sweep_figures"})
+RULES = frozenset({"all", "topology", "parameters", "box", "density", "structure", "motion", "figures", "collect", "sweep_figures"})
 
 
 def flags(values: Mapping[str, Any]) -> str:
@@ -56,6 +56,11 @@ class Plan:
         """What the topology of a system is made from; a comment or a date in the building blocks changes nothing."""
         entry = self.systems[system]
         return library(self.study.topologies).digest(entry.polymer, entry.salt, entry.choice)
+
+    @property
+    def citations_digest(self) -> str:
+        """What is said about the numbers; it changes the pages of parameters and nothing else."""
+        return library(self.study.topologies).citations_digest
 
     def box_flags(self, system: str) -> str:
         """Packing of a system."""

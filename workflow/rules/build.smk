@@ -19,6 +19,23 @@ rule topology:
         " {resources.gmx} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
+rule parameters:
+    input:
+        "results/{system}/topology/system.json",
+    output:
+        "results/{system}/topology/parameters.html",
+    log:
+        "results/{system}/topology/parameters.log",
+    resources:
+        blocks=BLOCKS,
+        gmx=PLAN.gmx_flags,
+    params:
+        said_sha256=PLAN.citations_digest,
+    shell:
+        "eoli parameters --system {wildcards.system} --system-json {input:q} --blocks {resources.blocks:q}"
+        " --out {output:q} {resources.gmx} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+
+
 rule box:
     input:
         "results/{system}/topology/system.json",
