@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
 from dataclasses import dataclass
@@ -9,16 +10,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from eoli.errors import RunError
+from eoli.box.geometry import dihedral_deg, far_pairs, improper_deg, label, neighbours
+from eoli.errors import ForceFieldError, RunError
 from eoli.topology.molecule import Molecule, Term
 
 Array = npt.NDArray[np.float64]
+Angles = dict[tuple[int, int, int], float]
 
 BUILD_TEMPERATURE_K = 400.0  # a melt: torsions are drawn from their own potential at this temperature
 GAS_CONSTANT = 8.314462618e-3  # kJ/(mol K)
 CLOSEST_NM = 0.25  # sites more than three bonds apart keep this distance
 _GRID = np.radians(np.arange(-180.0, 180.0, 5.0))
-_TETRAHEDRAL_ANGLE_DEG = 109.5
+_TETRAHEDRAL = math.acos(-1 / 3)
+_THIRD = 2 * math.pi / 3
 
 
 def torsion_energy(term: Term, angle: Array) -> Array:
@@ -42,78 +46,111 @@ def torsion_energy(term: Term, angle: Array) -> Array:
 
 @dataclass(frozen=True)
 class _Placement:
-    """How a site is placed: bonded to `parent`, at an angle to `grandparent`, with a torsion against `reference`."""
+    """How a site is placed: bonded to `parent`, at an angle to `axis`, with a torsion against `reference`.
+
+    The torsion is drawn, or it is that of the `leader`, a neighbour of the parent placed before, plus an offset.
+    `torsions` has the offsets of the sites whose torsions the draw decides.
+    """
 
     site: int
     parent: int
-    grandparent: int
+    axis: int
     reference: int
     length_nm: float
     angle: float
-    sibling: int | None
+    leader: int | None
     offset: float
-    torsions: tuple[Term, ...]
+    torsions: tuple[tuple[Term, float], ...]
 
 
-def _neighbours(molecule: Molecule) -> list[list[int]]:
-    lists: list[list[int]] = [[] for _ in molecule.sites]
-    for bond in molecule.bonds:
-        i, j = bond.sites
-        lists[i].append(j)
-        lists[j].append(i)
-    return lists
+def _offset(angles: Angles, centre: int, axis: int, one: int, other: int) -> float:
+    """Turn (radians) about the bond from `axis` to `centre` between two neighbours, from the three angles between bonds.
+
+    Tetrahedral where an angle is not known or no turn leads to it; flat where the three angles exceed 360 degrees.
+    """
+    try:
+        first, second = angles[axis, centre, one], angles[axis, centre, other]
+        cosine = (math.cos(angles[one, centre, other]) - math.cos(first) * math.cos(second)) / (
+            math.sin(first) * math.sin(second)
+        )
+    except (KeyError, ZeroDivisionError):
+        return _THIRD
+    if cosine > 1:
+        return _THIRD
+    return math.acos(max(cosine, -1.0))
 
 
-def _length_nm(molecule: Molecule, i: int, j: int) -> float:
-    return next(t.parameters[0] for t in molecule.bonds if t.sites in ((i, j), (j, i)))
+def _offsets(molecule: Molecule, centre: int, axis: int, around: list[int], angles: Angles) -> list[float]:
+    """Turns (radians) of the other neighbours about the bond from `axis` to `centre`, against the first of them.
 
-
-def _angle(angles: dict[tuple[int, int, int], float], i: int, j: int, k: int) -> float:
-    return angles.get((i, j, k), angles.get((k, j, i), math.radians(_TETRAHEDRAL_ANGLE_DEG)))
+    A harmonic improper off 0 decides on which side they lie. Raises ForceFieldError for more than four neighbours.
+    """
+    if len(around) > 3:
+        raise ForceFieldError(
+            f"{molecule.name}, {label(molecule, [centre])}: has {len(around) + 1} neighbours; "
+            "a molecule with more than four around a centre needs positions_nm"
+        )
+    impropers = [term for term in molecule.impropers if term.sites[0] == centre]
+    handed = [term for term in impropers if improper_deg(term)]
+    if len(around) == 3:
+        gaps = [_offset(angles, centre, axis, *pair) for pair in itertools.pairwise([*around, around[0]])]
+        # six angles around a centre are one more than there is freedom: the three gaps share what is too much
+        excess = (sum(gaps) - 2 * math.pi) / 3
+        offsets = [0.0, gaps[0] - excess, excess - gaps[2]]
+    elif impropers and not handed:
+        offsets = [0.0, math.pi][: len(around)]
+    else:
+        offsets = [0.0, *(_offset(angles, centre, axis, around[0], site) for site in around[1:])]
+    # the neighbours as they will lie around the centre, which tells the handedness
+    x, z, origin = np.array([1.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0]), np.zeros(3)
+    lying = {centre: origin, axis: z}
+    for site, offset in zip(around, offsets, strict=True):
+        lying[site] = place_site(x, z, origin, 1.0, angles.get((axis, centre, site), _TETRAHEDRAL), offset)
+    mirrored = any(dihedral_deg(*(lying[site] for site in term.sites)) * improper_deg(term) < 0 for term in handed)
+    return [-offset for offset in offsets] if mirrored else offsets
 
 
 def _plan(molecule: Molecule) -> list[_Placement]:
     """Order in which sites are placed after the first; torsion carriers before their siblings."""
-    neighbours = _neighbours(molecule)
-    planar = {term.sites[0] for term in molecule.impropers}
-    angles = {(t.sites[0], t.sites[1], t.sites[2]): math.radians(t.parameters[0]) for t in molecule.angles}
+    bonded = neighbours(molecule)
+    angles: Angles = {}
+    for term in molecule.angles:
+        i, j, k = term.sites
+        angles[i, j, k] = angles[k, j, i] = math.radians(term.parameters[0])
     lengths = {frozenset(t.sites): t.parameters[0] for t in molecule.bonds}
-    around: dict[tuple[int, int], list[tuple[int, int, Term]]] = {}
+    quads: dict[tuple[int, int], list[tuple[int, int, Term]]] = {}
     for term in molecule.dihedrals:
         i, j, k, m = term.sites
-        around.setdefault((j, k), []).append((i, m, term))
-        around.setdefault((k, j), []).append((m, i, term))
+        quads.setdefault((j, k), []).append((i, m, term))
+        quads.setdefault((k, j), []).append((m, i, term))
     plan: list[_Placement] = []
     parent_of = {0: -1}
     queue = deque([0])
     while queue:
         parent = queue.popleft()
-        grandparent = parent_of[parent]
-        children = [n for n in neighbours[parent] if n not in parent_of]
-        carriers = around.get((grandparent, parent), [])
+        axis = parent_of[parent]
+        children = [n for n in bonded[parent] if n not in parent_of]
+        carriers = quads.get((axis, parent), [])
         children.sort(key=lambda c: (c not in [m for _, m, _ in carriers], c))
-        reference = -1
-        for number, child in enumerate(children):
-            parent_of[child] = parent
-            if number == 0 and grandparent >= 0:
-                placed = [n for n in neighbours[grandparent] if n != parent and n in parent_of]
-                wanted = [i for i, m, _ in carriers if m == child and i in placed]
-                reference = wanted[0] if wanted else (placed[0] if placed else -1)
-            sibling = children[0] if number else None
-            step = math.pi if parent in planar else (2 * math.pi / 3 if number == 1 else -2 * math.pi / 3)
-            if grandparent < 0 and number:
-                # the first site has no grandparent: its other neighbours turn against the first of them
-                grand, angle = children[0], _angle(angles, children[0], parent, child)
-            else:
-                grand = grandparent
-                angle = _angle(angles, grandparent, parent, child) if grandparent >= 0 else 0.0
-            plan.append(
-                _Placement(
-                    child, parent, grand, reference, lengths[frozenset((parent, child))], angle, sibling, step,
-                    tuple(t for i, m, t in carriers if m == child and i == reference),
-                )
-            )  # fmt: skip
+        parent_of |= dict.fromkeys(children, parent)
         queue.extend(children)
+        if axis < 0 and children:
+            # the first site has no parent: its other neighbours turn about the bond to the first of them
+            axis = children.pop(0)
+            plan.append(_Placement(axis, parent, -1, -1, lengths[frozenset((parent, axis))], 0.0, None, 0.0, ()))
+        if not children:
+            continue
+        placed = [n for n in bonded[axis] if n != parent and n in parent_of]
+        wanted = [i for i, m, _ in carriers if m == children[0] and i in placed]
+        reference = (wanted or placed or [-1])[0]
+        offsets = dict(zip(children, _offsets(molecule, parent, axis, children, angles), strict=True))
+        drawn = tuple((term, offsets[m]) for i, m, term in carriers if i == reference and m in offsets)
+        for child, offset in offsets.items():
+            angle, length = angles.get((axis, parent, child), _TETRAHEDRAL), lengths[frozenset((parent, child))]
+            if child == children[0]:
+                plan.append(_Placement(child, parent, axis, reference, length, angle, None, 0.0, drawn))
+            else:
+                plan.append(_Placement(child, parent, axis, reference, length, angle, children[0], offset, ()))
     return plan
 
 
@@ -133,36 +170,28 @@ def place_site(a: Array, b: Array, c: Array, length: float, angle: float, torsio
     )
 
 
-def _draw(torsions: tuple[Term, ...], rng: np.random.Generator) -> float:
-    if any(term.trans for term in torsions):
-        return math.pi
-    energy = sum((torsion_energy(term, _GRID) for term in torsions), np.zeros_like(_GRID))
+def _draw(torsions: tuple[tuple[Term, float], ...], rng: np.random.Generator) -> float:
+    for term, offset in torsions:
+        if term.trans:
+            return math.pi - offset
+    energy = sum((torsion_energy(term, _GRID + offset) for term, offset in torsions), np.zeros_like(_GRID))
     weight = np.exp(-(energy - energy.min()) / (GAS_CONSTANT * BUILD_TEMPERATURE_K))
     centre = float(rng.choice(_GRID, p=weight / weight.sum()))
     return centre + float(rng.uniform(-0.5, 0.5)) * float(_GRID[1] - _GRID[0])
 
 
-def _far_pairs(molecule: Molecule) -> npt.NDArray[np.bool_]:
-    """Which pairs are more than three bonds apart, shape (n, n)."""
-    neighbours = _neighbours(molecule)
-    far = np.ones((len(molecule.sites),) * 2, dtype=bool)
-    for start in range(len(molecule.sites)):
-        reached, front = {start}, {start}
-        for _ in range(3):
-            front = {n for site in front for n in neighbours[site]} - reached
-            reached |= front
-        far[start, list(reached)] = False
-    return far
-
-
 def random_conformation(molecule: Molecule, rng: np.random.Generator, tries: int = 2000) -> Array:
     """Positions (nm, shape (n_sites, 3)) of one random, self-avoiding conformation about its centre.
 
-    Grows the molecule site by site and steps back where it runs into itself. Raises RunError when it did so more than
-    `tries` times.
+    Grows the molecule site by site and steps back where it runs into itself; a molecule with a start geometry has that
+    one. Raises RunError when it stepped back more than `tries` times, ForceFieldError when the terms do not decide how
+    a centre is built.
     """
+    if molecule.positions_nm:
+        given = np.array(molecule.positions_nm)
+        return np.asarray(given - given.mean(axis=0))
     plan = _plan(molecule)
-    far = _far_pairs(molecule)
+    far = far_pairs(molecule)
     positions = np.zeros((len(molecule.sites), 3))
     torsion = np.zeros(len(molecule.sites))
     order = np.array([0, *(step.site for step in plan)])
@@ -171,7 +200,7 @@ def random_conformation(molecule: Molecule, rng: np.random.Generator, tries: int
         step = plan[number]
         placed = order[: number + 1]
         others = placed[far[step.site, placed]]
-        fixed = step.sibling is not None or any(term.trans for term in step.torsions)
+        fixed = step.leader is not None or any(term.trans for term, _ in step.torsions)
         for _ in range(1 if fixed else 20):
             positions[step.site], torsion[step.site] = _position(step, positions, torsion, rng)
             gaps = np.linalg.norm(positions[others] - positions[step.site], axis=1)
@@ -189,16 +218,11 @@ def random_conformation(molecule: Molecule, rng: np.random.Generator, tries: int
 
 def _position(step: _Placement, positions: Array, torsion: Array, rng: np.random.Generator) -> tuple[Array, float]:
     parent = positions[step.parent]
-    if step.grandparent < 0:
+    if step.axis < 0:
         return parent + np.array([step.length_nm, 0.0, 0.0]), 0.0
-    grandparent = positions[step.grandparent]
-    if step.sibling is not None and step.grandparent != step.sibling:
-        angle = float(torsion[step.sibling]) + step.offset
-    elif step.sibling is not None:
-        angle = step.offset
-    else:
-        angle = _draw(step.torsions, rng)
+    axis = positions[step.axis]
+    angle = _draw(step.torsions, rng) if step.leader is None else float(torsion[step.leader]) + step.offset
     # the first torsion of a molecule has nothing to be measured against: any direction off the bond will do
-    anywhere = grandparent + np.array([0.001, 0.001, 1.001])
+    anywhere = axis + np.array([0.001, 0.001, 1.001])
     reference = positions[step.reference] if step.reference >= 0 else anywhere
-    return place_site(reference, grandparent, parent, step.length_nm, step.angle, angle), angle
+    return place_site(reference, axis, parent, step.length_nm, step.angle, angle), angle

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eoli.box.conformation import random_conformation
+from eoli.box.geometry import check_box, check_molecule
 from eoli.errors import RunError, ToolError
 from eoli.files import write_json, write_text
 from eoli.sweep import box_length_nm, seed_for
@@ -98,8 +100,9 @@ def pack(
     """Pack a system into a cubic box and write it as GRO, with a JSON report of seeds and attempts.
 
     Every polymer chain has its own random conformation; an ion type shares one. A run that does not converge
-    (exit 173) is repeated with a new seed and a larger box. Raises RunError after the last attempt; no GRO is written
-    then.
+    (exit 173) is repeated with a new seed and a larger box. Raises RunError after the last attempt or for a packed box
+    with torn or overlapping molecules, ForceFieldError for a molecule whose start geometry contradicts its terms; no GRO
+    is written then.
     """
     program = packmol_program()
     edge = box_length_nm(description.mass_g_mol, density_g_cm3)
@@ -122,8 +125,9 @@ def pack(
             done.append(Attempt(attempt_seed, edge, run.returncode))
             if run.returncode == 0:
                 positions = _read_xyz(folder / "packed.xyz", description.n_sites)
+                gap = check_box(description, positions, edge, tolerance_nm)
                 write_text(gro, gro_text(description, positions, edge, "packed by PACKMOL"))
-                write_json(report, _report(description, done, density_g_cm3, tolerance_nm))
+                write_json(report, _report(description, done, density_g_cm3, tolerance_nm, gap))
                 return done
             if run.returncode != NOT_CONVERGED:
                 last = next((row.strip() for row in reversed(run.stdout.splitlines()) if row.strip()), "no output")
@@ -141,18 +145,23 @@ def _write_structures(description: SystemDescription, folder: Path, rng: np.rand
         own = entry.molecule.kind == "polymer"
         for copy in range(entry.count if own else 1):
             name = f"{entry.molecule.name}-{copy}.xyz"
-            (folder / name).write_text(_xyz(entry.molecule, random_conformation(entry.molecule, rng)))
+            conformation = random_conformation(entry.molecule, rng)
+            check_molecule(entry.molecule, conformation)
+            (folder / name).write_text(_xyz(entry.molecule, conformation))
             structures.append((name, 1 if own else entry.count))
     return structures
 
 
 def _report(
-    description: SystemDescription, attempts: list[Attempt], density_g_cm3: float, tolerance_nm: float
-) -> dict[str, object]:
+    description: SystemDescription, attempts: list[Attempt], density_g_cm3: float, tolerance_nm: float,
+    smallest_distance_nm: float,
+) -> dict[str, object]:  # fmt: skip
     return {
         "packmol": importlib.metadata.version("packmol"),
         "density_g_cm3": density_g_cm3,
         "tolerance_nm": tolerance_nm,
+        # JSON has no infinity, the distance of a molecule that is alone
+        "smallest_distance_nm": round(smallest_distance_nm, 6) if math.isfinite(smallest_distance_nm) else None,
         "attempts": [asdict(attempt) for attempt in attempts],
         "molecules": {entry.molecule.name: entry.count for entry in description.molecules},
     }
