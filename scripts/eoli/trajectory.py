@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 from eoli.errors import DataError
 
 Floats = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 Points = Callable[[Floats, Floats], Floats]
 """Points of a frame, nm, shape (points, 3), from its positions (n_sites, 3) and box edges (3,)."""
@@ -36,17 +36,15 @@ class Trajectory:
         return (self.n_frames - 1) * self.frame_interval_ps
 
 
-def _time_is_off(time: float, first_time: float, index: int, interval_ps: float) -> bool:
+def _check_times(path: Path, indices: Indices, times: Floats, first_time: float, interval_ps: float) -> None:
     # The file holds single-precision times: late in a run their rounding alone exceeds 1 % of a short interval.
-    rounding = float(np.spacing(np.float32(abs(time))) + np.spacing(np.float32(abs(first_time))))
-    return not abs(time - first_time - index * interval_ps) <= _INTERVAL_TOLERANCE * interval_ps + rounding
-
-
-def _check_time(path: Path, time: float, first_time: float, index: int, interval_ps: float) -> None:
-    if _time_is_off(time, first_time, index, interval_ps):
+    rounding = np.spacing(np.abs(times).astype(np.float32)) + np.spacing(np.float32(abs(first_time)))
+    expected = first_time + indices * interval_ps
+    off = np.flatnonzero(~(np.abs(times - expected) <= _INTERVAL_TOLERANCE * interval_ps + rounding))
+    if len(off):
         raise DataError(
-            f"{path}: frames are not equidistant: frame {index} is at {time:g} ps, "
-            f"not at {first_time + index * interval_ps:g} ps (frame interval {interval_ps:g} ps)"
+            f"{path}: frames are not equidistant: frame {indices[off[0]]} is at {times[off[0]]:g} ps, "
+            f"not at {expected[off[0]]:g} ps (frame interval {interval_ps:g} ps)"
         )
 
 
@@ -66,14 +64,13 @@ def open_trajectory(path: Path, n_sites: int, frame_interval_ps: float) -> Traje
                 raise DataError(f"{path}: {found} sites; the system has {n_sites}")
             if n_frames < 2:
                 raise DataError(f"{path}: {n_frames} frame; at least 2 are needed")
-            times = {}
-            for index in (0, 1, n_frames - 1):
-                file.seek(index)
-                times[index] = float(file.read().time)
+            indices, times = np.array([0, 1, n_frames - 1]), np.empty(3)
+            for row, index in enumerate(indices):
+                file.seek(int(index))
+                times[row] = file.read().time
     except OSError as error:
         raise DataError(f"{path}: no readable XTC, or truncated: {error}") from error
-    for index, time in times.items():
-        _check_time(path, time, times[0], index, frame_interval_ps)
+    _check_times(path, indices, times, times[0], frame_interval_ps)
     return Trajectory(path, n_frames, n_sites, frame_interval_ps)
 
 
@@ -82,37 +79,55 @@ def stride_of(frame_interval_ps: float, use_interval_ps: float) -> int:
     return max(1, round(use_interval_ps / frame_interval_ps))
 
 
-def _orthorhombic(path: Path, index: int, box: npt.NDArray[Any]) -> Floats:
-    edges = np.diagonal(box).astype(np.float64)
-    if not np.isfinite(box).all() or (edges <= 0).any():
-        raise DataError(f"{path}: frame {index} has no box")
-    if np.abs(box - np.diag(np.diagonal(box))).max() > 1e-5 * edges.min():
-        raise DataError(f"{path}: frame {index} has a box that is not orthorhombic")
+def _orthorhombic(path: Path, indices: Indices, boxes: Singles) -> Floats:
+    """Edges (frames, 3) of box matrices (frames, 3, 3)."""
+    edges = np.diagonal(boxes, axis1=1, axis2=2).astype(np.float64)
+    missing = ~np.isfinite(boxes).all(axis=(1, 2)) | (edges <= 0).any(axis=1)
+    if missing.any():
+        raise DataError(f"{path}: frame {indices[missing][0]} has no box")
+    skew = np.abs(boxes * (1 - np.eye(3))).max(axis=(1, 2)) > 1e-5 * edges.min(axis=1)
+    if skew.any():
+        raise DataError(f"{path}: frame {indices[skew][0]} has a box that is not orthorhombic")
     return edges
+
+
+def chunks(trajectory: Trajectory, indices: Indices, size: int = 64) -> Iterator[tuple[Indices, Singles, Floats]]:
+    """Increasing frames `indices` as (at most `size` of them, positions nm (n, n_sites, 3), box edges nm (n, 3)).
+
+    Frames between them are not decoded. The positions are as the file holds them, and valid until the next chunk.
+    Raises DataError at a frame that cannot be read, has a non-finite coordinate or a box that is not orthorhombic,
+    or is not at its time.
+    """
+    path = trajectory.path
+    positions = np.empty((min(size, len(indices)), trajectory.n_sites, 3), dtype=np.float32)
+    boxes, times = np.empty((len(positions), 3, 3), dtype=np.float32), np.empty(len(positions))
+    try:
+        with XTCFile(str(path)) as file:
+            first_time, at = float(file.read().time), 1
+            for start in range(0, len(indices), size):
+                chunk = indices[start : start + size]
+                n = len(chunk)
+                for row, index in enumerate(chunk.tolist()):
+                    if index != at:
+                        file.seek(index)
+                    frame = file.read_direct_x(positions[row])
+                    boxes[row], times[row], at = frame.box, frame.time, index + 1
+                _check_times(path, chunk, times[:n], first_time, trajectory.frame_interval_ps)
+                if not np.isfinite(positions[:n]).all():
+                    finite = np.isfinite(positions[:n]).all(axis=(1, 2))
+                    raise DataError(f"{path}: frame {chunk[~finite][0]} has a coordinate that is not finite")
+                yield chunk, positions[:n], _orthorhombic(path, chunk, boxes[:n])
+    except (OSError, StopIteration) as error:
+        raise DataError(f"{path}: no readable XTC, or truncated: {error}") from error
 
 
 def frames(trajectory: Trajectory, stride: int = 1) -> Iterator[tuple[int, Floats, Floats]]:
     """Every `stride`-th frame as (index in the file, positions nm (n_sites, 3), box edges nm (3,)).
 
-    Raises DataError at a frame that cannot be read, has a non-finite coordinate or a box that is not orthorhombic,
-    or is not at its time.
+    Raises DataError as `chunks` does.
     """
-    path = trajectory.path
-    try:
-        with XTCFile(str(path)) as file:
-            first_time = 0.0
-            for index in range(0, trajectory.n_frames, stride):
-                if stride > 1:
-                    file.seek(index)
-                frame = file.read()
-                if index == 0:
-                    first_time = float(frame.time)
-                _check_time(path, float(frame.time), first_time, index, trajectory.frame_interval_ps)
-                if not np.isfinite(frame.x).all():
-                    raise DataError(f"{path}: frame {index} has a coordinate that is not finite")
-                yield index, frame.x.astype(np.float64), _orthorhombic(path, index, frame.box)
-    except (OSError, StopIteration) as error:
-        raise DataError(f"{path}: no readable XTC, or truncated: {error}") from error
+    for indices, positions, boxes in chunks(trajectory, np.arange(0, trajectory.n_frames, stride), 1):
+        yield int(indices[0]), positions[0].astype(np.float64), boxes[0]
 
 
 def sites(indices: Indices) -> Points:
@@ -120,7 +135,7 @@ def sites(indices: Indices) -> Points:
     return lambda positions, _box: positions[indices]
 
 
-def _spanning_tree(n_sites: int, bonds: Indices) -> tuple[Indices, Indices, Indices]:
+def spanning_tree(n_sites: int, bonds: Indices) -> tuple[Indices, Indices, Indices]:
     """Parents, children (one pair for each edge) and sites in the order of a walk from site 0.
 
     Raises DataError when the bonds do not connect all sites.
@@ -141,6 +156,18 @@ def _spanning_tree(n_sites: int, bonds: Indices) -> tuple[Indices, Indices, Indi
     return np.array([parent[c] for c in order[1:]], dtype=np.int64), children, np.array(order, dtype=np.int64)
 
 
+def masses_beyond(parents: Indices, children: Indices, masses: Floats) -> Floats:
+    """Mass that hangs on each edge of a spanning tree, shape (edges,).
+
+    The centre of mass is the root's position plus the sum over the edges of (mass beyond the edge / total mass) *
+    bond vector.
+    """
+    beyond = masses.astype(np.float64).copy()
+    for child, parent in zip(children[::-1], parents[::-1], strict=True):
+        beyond[parent] += beyond[child]
+    return np.asarray(beyond[children])
+
+
 def centres_of_mass(molecules: Indices, bonds: Indices, masses: Floats) -> Points:
     """The centres of mass of molecules as points; each frame's molecules are made whole along their bonds.
 
@@ -149,12 +176,8 @@ def centres_of_mass(molecules: Indices, bonds: Indices, masses: Floats) -> Point
     Raises DataError when the bonds do not connect all sites.
     """
     n_sites = molecules.shape[1]
-    parents, children, order = _spanning_tree(n_sites, bonds)
-    # centre of mass = root + sum over tree edges of (mass beyond the edge / total mass) * bond vector
-    beyond = masses.astype(np.float64).copy()
-    for child, parent in zip(children[::-1], parents[::-1], strict=True):
-        beyond[parent] += beyond[child]
-    weights = beyond[children] / masses.sum()
+    parents, children, order = spanning_tree(n_sites, bonds)
+    weights = masses_beyond(parents, children, masses) / masses.sum()
     root, from_sites, to_sites = molecules[:, order[0]], molecules[:, parents], molecules[:, children]
 
     def points(positions: Floats, box: Floats) -> Floats:

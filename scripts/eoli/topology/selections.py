@@ -1,0 +1,75 @@
+"""Sites of a system by what they do: what binds lithium, whose pairs are counted, which torsions are the ether's."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from eoli.topology.description import SystemDescription
+
+Indices = npt.NDArray[np.int64]
+
+_POLYMER_BINDING = ("ether_O", "ester_bridging_O", "ester_O", "amide_O", "hydroxyl_O")
+
+
+def anion_binding_sites(description: SystemDescription) -> Indices:
+    """Sites by which anions bind lithium: their oxygens, or all sites with a role where they have none."""
+    oxygens = description.with_role("anion_O")
+    return oxygens if len(oxygens) else _with_prefix(description, "anion_")
+
+
+def binding_sites(description: SystemDescription) -> Indices:
+    """Sites that may bind lithium: oxygens of the polymer, hydroxyl ends too, and the binding sites of the anions."""
+    return np.union1d(description.with_role(*_POLYMER_BINDING), anion_binding_sites(description))
+
+
+def _with_prefix(description: SystemDescription, prefix: str) -> Indices:
+    roles = {site.role for entry in description.molecules for site in entry.molecule.sites}
+    return description.with_role(*(role for role in roles if role is not None and role.startswith(prefix)))
+
+
+def _outer(description: SystemDescription) -> dict[str, Indices]:
+    """The outermost sites of the anions by which lithium meets them: O, or else F, or else Cl."""
+    found = {name: description.with_role(name) for name in ("anion_O", "anion_F", "anion_Cl")}
+    name = next((name for name, sites in found.items() if len(sites)), None)
+    return {} if name is None else {name: found[name]}
+
+
+def pair_groups(description: SystemDescription) -> dict[str, dict[str, Indices]]:
+    """Sites of the partners whose pairs are counted, by the name of the first group and that of the partner.
+
+    Lithium stands with the oxygens of the polymer, with N and O of the anions (F where they have no O, Cl where they
+    have neither) and with itself; the amide hydrogens with N and O of the anions. carbonyl_O is amide_O and ester_O
+    together, which stand by themselves only where both exist. No pair of these groups is in the same molecule.
+    """
+    amide, ester = description.with_role("amide_O"), description.with_role("ester_O")
+    nitrogen = {"anion_N": description.with_role("anion_N")}
+    lithium = {
+        "ether_O": description.with_role("ether_O"),
+        "carbonyl_O": np.union1d(amide, ester),
+        **({"amide_O": amide, "ester_O": ester} if len(amide) and len(ester) else {}),
+        "ester_bridging_O": description.with_role("ester_bridging_O"),
+        **nitrogen,
+        **_outer(description),
+        "Li": description.with_role("Li"),
+    }
+    amide_hydrogen = nitrogen | {"anion_O": description.with_role("anion_O")}
+    present = {
+        first: {name: sites for name, sites in partners.items() if len(sites) > (name == first)}
+        for first, partners in (("Li", lithium), ("amide_H", amide_hydrogen))
+        if len(description.with_role(first))
+    }
+    return {first: partners for first, partners in present.items() if partners}
+
+
+def ether_torsions(description: SystemDescription) -> Indices:
+    """The O-C-C-O torsions: dihedrals whose two ends are ether oxygens, each once, shape (torsions, 4)."""
+    start, found = 0, []
+    for entry in description.molecules:
+        roles = [site.role for site in entry.molecule.sites]
+        one = sorted({t.sites for t in entry.molecule.dihedrals if roles[t.sites[0]] == roles[t.sites[3]] == "ether_O"})
+        if one:
+            shifts = start + len(roles) * np.arange(entry.count)
+            found.append((np.array(one, dtype=np.int64) + shifts[:, None, None]).reshape(-1, 4))
+        start += len(roles) * entry.count
+    return np.concatenate(found) if found else np.empty((0, 4), dtype=np.int64)

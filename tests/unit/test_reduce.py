@@ -1,0 +1,358 @@
+"""The core pass against plain numpy on a system whose box changes and whose molecules are broken everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from MDAnalysis.lib.distances import calc_dihedrals
+from MDAnalysis.lib.formats.libmdaxdr import XTCFile
+
+from eoli.errors import DataError
+from eoli.reduce import run
+from eoli.reduce.run import reduce_trajectory
+from eoli.reduce.store import ARRAYS, Reduced, open_reduced
+from eoli.topology.description import MoleculeCount, SystemDescription, to_json
+from eoli.topology.molecule import Molecule, Site, Term
+from eoli.topology.selections import anion_binding_sites, binding_sites, ether_torsions, pair_groups
+from support import choice
+
+RANGE_NM, BIN_NM, CONTACT_NM, SLOTS = 0.9, 0.02, 0.5, 4
+
+
+def molecule(name: str, kind: str, roles: list[str | None], mass: float = 10.0) -> Molecule:
+    """A chain of bonds with a torsion around every inner bond, twice, as a force field has it."""
+    sites = tuple(Site(f"A{k}", "A", 0.0, mass + k, name, 1, "A", role, None, "test") for k, role in enumerate(roles))
+    n = len(roles)
+    bonds = tuple(Term((k, k + 1), 1, (0.15, 1.0), "b", "test") for k in range(n - 1))
+    torsions = tuple(Term((k, k + 1, k + 2, k + 3), 1, (0.0, 1.0, 3.0), "t", "test") for k in range(n - 3)) * 2
+    return Molecule(name, kind, 0, sites, bonds, (), torsions, ())
+
+
+CHAIN = molecule(
+    "PX", "polymer",
+    ["ether_O", None, None, "ether_O", None, None, "ether_O", "ester_bridging_O", "ester_O", "amide_O", "amide_H"],
+)  # fmt: skip
+TFSI = molecule("TFSI", "anion", ["anion_O", None, "anion_N", None, "anion_O", "anion_F"], 14.0)
+LITHIUM = molecule("LI", "cation", ["Li"])
+SYSTEM = SystemDescription((MoleculeCount(CHAIN, 4), MoleculeCount(LITHIUM, 5), MoleculeCount(TFSI, 5)), choice(), "")
+NEAT = SystemDescription((MoleculeCount(CHAIN, 4),), choice(), "")
+
+
+def walk(system: SystemDescription, n_frames: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Whole molecules, some longer than the box, and boxes that grow and shrink by a third."""
+    rng = np.random.default_rng(seed)
+    boxes = 1.6 + 0.5 * np.sin(np.arange(n_frames) / 4)[:, None] * np.array([1.0, 0.7, -0.6])
+    parts = []
+    for entry in system.molecules:
+        steps = rng.normal(size=(n_frames, entry.count, len(entry.molecule.sites), 3))
+        steps *= 0.17 / np.linalg.norm(steps, axis=-1, keepdims=True)
+        steps[:, :, 0] = rng.uniform(-2, 4, (n_frames, entry.count, 3))
+        parts.append(np.cumsum(steps, axis=2).reshape(n_frames, -1, 3))
+    return np.concatenate(parts, axis=1), boxes
+
+
+def write_xtc(path: Path, positions: np.ndarray, boxes: np.ndarray, interval_ps: float = 1.0) -> Path:
+    with XTCFile(str(path), "w") as file:
+        for k, (frame, box) in enumerate(zip(positions, boxes, strict=True)):
+            matrix = np.diag(box) if np.ndim(box) == 1 else box
+            file.write(frame.astype(np.float32), matrix.astype(np.float32), k, k * interval_ps, 100_000)
+    return path
+
+
+def as_read(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    with XTCFile(str(path)) as file:
+        frames = [file.read() for _ in range(len(file))]
+    boxes = np.array([np.diagonal(frame.box) for frame in frames], dtype=np.float64)
+    return np.array([frame.x for frame in frames], dtype=np.float64), boxes
+
+
+def write_system(folder: Path, system: SystemDescription, n_frames: int = 30) -> tuple[Path, Path]:
+    """A trajectory with every second frame wrapped site by site, the others as the molecules lie."""
+    positions, boxes = walk(system, n_frames)
+    positions[::2] %= boxes[::2, None]
+    description = folder / "system.json"
+    description.write_text(to_json(system))
+    return write_xtc(folder / "md.xtc", positions, boxes), description
+
+
+def reduce(trajectory: Path, description: Path, out: Path, intervals: tuple[float, float, float], **more: Any) -> Path:
+    reduce_trajectory(
+        trajectory, description, 1.0, *intervals, RANGE_NM, BIN_NM, out,
+        contact_range_nm=CONTACT_NM, **{"slots": SLOTS, **more},
+    )  # fmt: skip
+    return out
+
+
+def image(vectors: np.ndarray, box: np.ndarray) -> np.ndarray:
+    return vectors - box * np.round(vectors / box)
+
+
+def same_point(found: np.ndarray, expected: np.ndarray, boxes: np.ndarray) -> None:
+    assert ((found >= 0) & (found <= boxes[:, None])).all()
+    assert np.abs(image(found - expected, boxes[:, None])).max() < 2e-6
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray, np.ndarray]:
+    """The reduced trajectory in chunks of a few frames, and what the XTC file holds."""
+    folder = tmp_path_factory.mktemp("reduce")
+    trajectory, description = write_system(folder, SYSTEM)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "_CHUNK", 4)
+        out = reduce(trajectory, description, folder / "reduced.h5", (1.0, 2.0, 7.0))
+    return out, *as_read(trajectory)
+
+
+def test_sites_and_molecules(reference: tuple[Path, np.ndarray, np.ndarray]) -> None:
+    path, x, boxes = reference
+    with open_reduced(path, SYSTEM.n_sites) as reduced:
+        assert set(reduced.file["motion"]) == {name.split("/")[1] for name in ARRAYS if name.startswith("motion")}
+        np.testing.assert_array_equal(reduced.array("motion/box"), boxes.astype(np.float32))
+        same_point(reduced.array("motion/lithium"), x[:, SYSTEM.with_role("Li")], boxes)
+        assert reduced.motion_per_structure == 2
+        for name, role in (("fluorine", "anion_F"), ("ether_oxygen", "ether_O")):
+            same_point(reduced.array(f"structure/{name}"), x[::2, SYSTEM.with_role(role)], boxes[::2])
+        for name, kind in (("anions", "anion"), ("chains", "polymer")):
+            sites = SYSTEM.molecules_of(kind)
+            masses = SYSTEM.masses()[sites[0]]
+            bonds = image(np.diff(x[:, sites], axis=2), boxes[:, None, None])
+            paths = x[:, sites[:, :1]] + np.concatenate([0 * bonds[:, :, :1], np.cumsum(bonds, axis=2)], axis=2)
+            same_point(reduced.array(f"motion/{name}"), np.average(paths, axis=2, weights=masses), boxes)
+        slow = np.arange(0, len(x), 7)
+        assert (reduced.n_frames("slow"), reduced.interval_ps("slow"), reduced.length_ps) == (len(slow), 7.0, 29.0)
+        np.testing.assert_array_equal(reduced.array("slow/box"), boxes[slow].astype(np.float32))
+        same_point(reduced.array("slow/positions"), x[slow], boxes[slow])
+
+
+def test_neighbours_are_the_nearest_in_range(reference: tuple[Path, np.ndarray, np.ndarray]) -> None:
+    path, x, boxes = reference
+    candidates = SYSTEM.with_role("ether_O", "ester_bridging_O", "ester_O", "amide_O", "anion_O")
+    lithium = SYSTEM.with_role("Li")
+    overflows = 0
+    with open_reduced(path, SYSTEM.n_sites) as reduced:
+        assert reduced.attribute("motion/neighbours", "range_nm") == CONTACT_NM
+        sites, distances = reduced.array("motion/neighbours"), reduced.array("motion/distances")
+    for f in range(len(x)):
+        d = np.linalg.norm(image(x[f, lithium, None] - x[f, candidates], boxes[f]), axis=-1)
+        for i in range(len(lithium)):
+            order = np.argsort(d[i])
+            order = order[d[i, order] <= CONTACT_NM]
+            overflows += len(order) > SLOTS
+            n = min(len(order), SLOTS)
+            np.testing.assert_array_equal(sites[f, i, :n], candidates[order[:n]])
+            np.testing.assert_allclose(distances[f, i, :n], d[i, order[:n]], atol=1e-6)
+            assert (sites[f, i, n:] == -1).all() and np.isinf(distances[f, i, n:]).all()
+    assert overflows > 10
+
+
+def test_pair_counts(reference: tuple[Path, np.ndarray, np.ndarray]) -> None:
+    path, x, boxes = reference
+    x, boxes = x[::2], boxes[::2]
+    roles = {
+        ("Li", "ether_O"): ["ether_O"], ("Li", "carbonyl_O"): ["amide_O", "ester_O"], ("Li", "amide_O"): ["amide_O"],
+        ("Li", "ester_O"): ["ester_O"], ("Li", "ester_bridging_O"): ["ester_bridging_O"],
+        ("Li", "anion_N"): ["anion_N"], ("Li", "anion_O"): ["anion_O"], ("Li", "Li"): ["Li"],
+        ("amide_H", "anion_N"): ["anion_N"], ("amide_H", "anion_O"): ["anion_O"],
+    }  # fmt: skip
+    with open_reduced(path, SYSTEM.n_sites) as reduced:
+        counts, of = reduced.array("structure/pair_counts"), dict(reduced.file["structure/pair_counts"].attrs)
+        frames, volumes = reduced.array("structure/block_frames"), reduced.array("structure/block_inverse_volumes")
+    assert counts.shape == (10, len(roles), int(boxes.min() / 2 / BIN_NM))
+    assert list(zip(of["first"], of["second"], strict=True)) == list(roles)
+    assert list(of["kinds"]) == [f"{first}_{second}" for first, second in roles]
+    block_of = np.arange(len(x)) * 10 // len(x)
+    np.testing.assert_array_equal(frames, np.bincount(block_of))
+    np.testing.assert_allclose(volumes, np.bincount(block_of, 1 / boxes.prod(axis=1)), rtol=1e-6)
+    for k, ((first, _), second) in enumerate(roles.items()):
+        a, b = SYSTEM.with_role(first), SYSTEM.with_role(*second)
+        assert (of["n_first"][k], of["n_second"][k]) == (len(a), len(b) - (second == [first]))
+        d = np.linalg.norm(image(x[:, a, None] - x[:, None, b], boxes[:, None, None]), axis=-1)
+        d[:, a[:, None] == b] = np.inf
+        expected = [
+            np.histogram(d[block_of == block], BIN_NM * np.arange(counts.shape[2] + 1))[0] for block in range(10)
+        ]
+        np.testing.assert_array_equal(counts[:, k], expected)
+
+
+def test_shape_and_torsions_of_chains(reference: tuple[Path, np.ndarray, np.ndarray]) -> None:
+    path, x, boxes = reference
+    x, boxes = x[::2], boxes[::2]
+    sites = SYSTEM.molecules_of("polymer")
+    masses = SYSTEM.masses()[sites[0]]
+    bonds = image(np.diff(x[:, sites], axis=2), boxes[:, None, None])
+    paths = np.concatenate([0 * bonds[:, :, :1], np.cumsum(bonds, axis=2)], axis=2)
+    offsets = paths - np.average(paths, axis=2, weights=masses)[:, :, None]
+    gyration = np.sqrt(np.average((offsets**2).sum(axis=-1), axis=2, weights=masses))
+    quadruples = sites[:, [[0, 1, 2, 3], [3, 4, 5, 6]]].reshape(-1, 4)
+    with open_reduced(path, SYSTEM.n_sites) as reduced:
+        np.testing.assert_allclose(reduced.array("structure/radius_of_gyration"), gyration, rtol=1e-5)
+        np.testing.assert_allclose(reduced.array("structure/end_to_end"), paths[:, :, -1], atol=3e-6)
+        found = reduced.array("structure/torsions")
+    for f in range(len(x)):
+        corners = [x[f, quadruples[:, k]].astype(np.float32) for k in range(4)]
+        expected = calc_dihedrals(*corners, box=np.array([*boxes[f], 90, 90, 90], dtype=np.float32))
+        np.testing.assert_allclose(np.cos(found[f] - expected), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("intervals", "kept"),
+    [
+        ((1.0, 1.0, 1.0), (1, 1, 1)),
+        ((2.0, 5.0, 3.0), (2, 4, 3)),
+        ((6.0, 10.0, 13.0), (6, 12, 13)),
+        ((5.0, 1.0, 10.0), (5, 5, 10)),
+    ],
+)
+def test_intervals_pick_frames_and_processes_change_no_bit(
+    tmp_path: Path, intervals: tuple[float, float, float], kept: tuple[int, int, int]
+) -> None:
+    trajectory, description = write_system(tmp_path, SYSTEM)
+    _, boxes = as_read(trajectory)
+    one, two = tmp_path / "1.h5", tmp_path / "2.h5"
+    reduce(trajectory, description, one, intervals)
+    reduce(trajectory, description, two, intervals, processes=2)
+    assert one.read_bytes() == two.read_bytes()
+    with open_reduced(one, SYSTEM.n_sites) as reduced:
+        for cadence, interval in zip(("motion", "structure", "slow"), kept, strict=True):
+            used = np.arange(0, 30, interval)
+            assert (reduced.interval_ps(cadence), reduced.n_frames(cadence)) == (interval, len(used))
+            if cadence != "structure":
+                np.testing.assert_array_equal(reduced.array(f"{cadence}/box"), boxes[used].astype(np.float32))
+        assert reduced.array("structure/block_frames").sum() == reduced.n_frames("structure")
+
+
+def test_a_neat_polymer_has_chains_and_no_ions(tmp_path: Path) -> None:
+    trajectory, description = write_system(tmp_path, NEAT)
+    with open_reduced(reduce(trajectory, description, tmp_path / "r.h5", (1.0, 1.0, 5.0)), NEAT.n_sites) as reduced:
+        assert set(reduced.file["motion"]) == {"box", "chains"}
+        assert reduced.has("structure/ether_oxygen")
+        assert not reduced.has("structure/fluorine")
+        assert not reduced.has("structure/pair_counts")
+        assert reduced.array("structure/end_to_end").shape == (30, 4, 3)
+        with pytest.raises(DataError, match=r"r\.h5: holds no motion/lithium"):
+            reduced.array("motion/lithium")
+
+
+def test_an_anion_without_oxygen_binds_with_all_its_sites() -> None:
+    fluoride = molecule("PF6", "anion", ["anion_P", "anion_F", "anion_F"])
+    system = SystemDescription((MoleculeCount(LITHIUM, 1), MoleculeCount(fluoride, 1)), choice(), "")
+    assert list(anion_binding_sites(system)) == list(binding_sites(system)) == [1, 2, 3]
+    assert {first: list(partners) for first, partners in pair_groups(system).items()} == {"Li": ["anion_F"]}
+    assert ether_torsions(system).shape == (0, 4)
+
+
+def test_chloride_stands_with_lithium_and_amide_hydrogen_has_no_partner() -> None:
+    salt = (MoleculeCount(LITHIUM, 2), MoleculeCount(molecule("CL", "anion", ["anion_Cl"]), 2))
+    system = SystemDescription((MoleculeCount(CHAIN, 1), *salt), choice(), "")
+    groups = pair_groups(system)
+    assert set(groups) == {"Li"}
+    np.testing.assert_array_equal(groups["Li"]["anion_Cl"], system.with_role("anion_Cl"))
+    assert set(system.with_role("anion_Cl")) <= set(binding_sites(system))
+
+
+def test_a_hydroxyl_end_binds_and_is_no_ether_oxygen() -> None:
+    chain = molecule("PX", "polymer", ["hydroxyl_O", None, None, "ether_O"])
+    system = SystemDescription((MoleculeCount(chain, 2), MoleculeCount(LITHIUM, 1)), choice(), "")
+    assert list(binding_sites(system)) == [0, 3, 4, 7]
+    assert list(pair_groups(system)["Li"]) == ["ether_O"]
+    assert ether_torsions(system).shape == (0, 4)
+
+
+def _damage(path: Path, how: str) -> None:
+    positions, boxes = walk(SYSTEM, 30)
+    if how == "empty":
+        path.write_bytes(b"")
+    elif how == "truncated":
+        path.write_bytes(path.read_bytes()[:-50])
+    elif how == "foreign":
+        write_xtc(path, positions[:, 1:], boxes)
+    elif how == "one frame":
+        write_xtc(path, positions[:1], boxes[:1])
+    elif how == "triclinic":
+        matrices = np.array([np.diag(box) for box in boxes])
+        matrices[20, 1, 0] = 0.3
+        write_xtc(path, positions, matrices)
+    elif how == "no box":
+        write_xtc(path, positions, boxes * (np.arange(30) != 9)[:, None])
+    elif how == "gap":
+        with XTCFile(str(path), "w") as file:
+            for k in range(30):
+                box = np.diag(boxes[k]).astype(np.float32)
+                file.write(positions[k].astype(np.float32), box, k, k + 0.4 * (k == 13))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("empty", "no readable XTC"),
+        ("truncated", "truncated"),
+        ("foreign", "78 sites; the system has 79"),
+        ("one frame", "1 frame; at least 2"),
+        ("triclinic", "frame 20 has a box that is not orthorhombic"),
+        ("no box", "frame 9 has no box"),
+        ("gap", r"not equidistant: frame 13 is at 13\.4 ps"),
+    ],
+)
+def test_bad_trajectories_are_refused_and_leave_no_file(tmp_path: Path, how: str, message: str, processes: int) -> None:
+    trajectory, description = write_system(tmp_path, SYSTEM)
+    _damage(trajectory, how)
+    out = tmp_path / "out" / "reduced.h5"
+    with pytest.raises(DataError, match=message) as raised:
+        reduce(trajectory, description, out, (1.0, 2.0, 5.0), processes=processes)
+    assert str(trajectory) in str(raised.value) and "\n" not in str(raised.value)
+    assert not out.parent.exists() or not list(out.parent.iterdir())
+
+
+def test_a_coordinate_that_is_not_finite_is_refused(tmp_path: Path) -> None:
+    # XTC compresses from ten sites on, and its compressed form holds no NaN
+    system = SystemDescription((MoleculeCount(LITHIUM, 2), MoleculeCount(TFSI, 1)), choice(), "")
+    trajectory, description = write_system(tmp_path, system)
+    positions, boxes = walk(system, 30)
+    positions[17, 3, 1] = np.nan
+    write_xtc(trajectory, positions, boxes)
+    with pytest.raises(DataError, match="frame 17 has a coordinate that is not finite"):
+        reduce(trajectory, description, tmp_path / "r.h5", (1.0, 1.0, 1.0))
+    assert not (tmp_path / "r.h5").exists()
+
+
+def test_a_box_smaller_than_two_bins_is_refused(tmp_path: Path) -> None:
+    trajectory, description = write_system(tmp_path, SYSTEM)
+    with pytest.raises(DataError, match="too small"):
+        reduce_trajectory(trajectory, description, 1.0, 1.0, 1.0, 1.0, 4.0, 2.0, tmp_path / "r.h5")
+
+
+def test_another_file_is_no_reduced_trajectory(tmp_path: Path) -> None:
+    path = tmp_path / "r.h5"
+
+    def refusal(n_sites: int = 3) -> str:
+        with pytest.raises(DataError) as raised, open_reduced(path, n_sites):
+            pass
+        return str(raised.value)
+
+    assert "no such reduced trajectory" in refusal()
+    path.write_text("text")
+    assert "no readable HDF5 file" in refusal()
+    with h5py.File(path, "w") as file:
+        file.attrs["format"] = 1
+    assert "of format 2 (found: 1); make it again" in refusal()
+    trajectory, description = write_system(tmp_path, NEAT)
+    reduce(trajectory, description, path, (1.0, 1.0, 1.0))
+    assert "of 44 sites; the system has 3" in refusal()
+
+
+def test_pieces_join_to_the_whole(reference: tuple[Path, np.ndarray, np.ndarray]) -> None:
+    with open_reduced(reference[0], SYSTEM.n_sites) as reduced:
+        assert isinstance(reduced, Reduced)
+        names = ("motion/lithium", "motion/box")
+        pieces = list(reduced.pieces(names, frames=7))
+        assert [first for first, _ in pieces] == [0, 7, 14, 21, 28]
+        for k, name in enumerate(names):
+            np.testing.assert_array_equal(np.concatenate([arrays[k] for _, arrays in pieces]), reduced.array(name))
+        np.testing.assert_array_equal(
+            reduced.array("motion/lithium", slice(1, 3)), reduced.array("motion/lithium")[:, 1:3]
+        )
