@@ -174,7 +174,6 @@ _NUMBERED = re.compile(r"(?P<kind>WARNING|ERROR) \d+[^\n]*:\n(?P<text>(?:  [^\n]
 
 def fatal_message(text: str) -> str:
     """What GROMACS gives as the cause, in one line; the errors or warnings that it counts there; else its last line."""
-    text = re.sub(r"^GMX_FATAL ? ?", "", text, flags=re.MULTILINE)  # GromacsWrapper marks the lines of the message
     match = _BLOCK.search(text)
     cause = " ".join(match["text"].split()) if match else ""
     if not match or "Too many warnings" in cause or "in input file(s)" in cause:
@@ -207,7 +206,8 @@ def _tool(gromacs: Gromacs, name: str) -> Callable[..., Any]:
     registry: Mapping[str, Any] = tools.registry
     if name not in registry:
         raise ToolError(f"GROMACS: {gromacs.build.command} has no tool {name}")
-    return registry[name]()  # type: ignore[no-any-return]
+    # its exception would hold the fatal message alone, without the warnings that grompp counts in it
+    return registry[name](failure=None)  # type: ignore[no-any-return]
 
 
 def run_tool(gromacs: Gromacs, name: str, log: Path, *, answers: Sequence[str] = (), **options: Any) -> list[str]:
@@ -224,14 +224,10 @@ def run_tool(gromacs: Gromacs, name: str, log: Path, *, answers: Sequence[str] =
     path = os.environ["PATH"]
     os.environ["PATH"] = f"{folder}{os.pathsep}{path}"
     tool = _tool(gromacs, name.capitalize())
-    from gromacs.exceptions import GromacsError
-
     try:
         if answers:
             plain["input"] = tuple(answers)
         code, out, err = tool(stdout=False, stderr=False, **plain)
-    except GromacsError as error:
-        code, out, err = 1, "", str(error)
     finally:
         os.environ["PATH"] = path
     text = f"{out or ''}{err or ''}"
@@ -243,8 +239,9 @@ def run_tool(gromacs: Gromacs, name: str, log: Path, *, answers: Sequence[str] =
 
 
 def grompp(
-    gromacs: Gromacs, mdp: Path, structure: Path, topology: Path, tpr: Path, log: Path, state: Path | None
-) -> list[str]:
+    gromacs: Gromacs, mdp: Path, structure: Path, topology: Path, tpr: Path, log: Path, state: Path | None,
+    index: Path | None = None,
+) -> list[str]:  # fmt: skip
     """Make a run input. A warning of grompp is an error here: nothing is waved through.
 
     Raises RunError with the warning or the cause.
@@ -258,6 +255,8 @@ def grompp(
     }
     if state is not None:
         options["t"] = state.resolve()
+    if index is not None:
+        options["n"] = index.resolve()
     return run_tool(gromacs, "grompp", log, **options)
 
 
@@ -279,7 +278,9 @@ def mdrun_command(
 class Mdrun:
     """A running mdrun: started in its folder, output appended to a log, signals passed on."""
 
-    def __init__(self, command: Sequence[str], folder: Path, log: Path, threads: int, keep_open: int) -> None:
+    def __init__(
+        self, command: Sequence[str], folder: Path, log: Path, threads: int, keep_open: int | None = None
+    ) -> None:
         environment = os.environ | {"OMP_NUM_THREADS": str(threads), "GMX_MAXBACKUP": "-1"}
         self._log = log.open("a", encoding="utf-8")
         self._log.write(f"$ {shlex.join(command)}\n")
@@ -290,7 +291,7 @@ class Mdrun:
             # the lock's descriptor goes along: an orphaned mdrun keeps its folder locked
             self.process = subprocess.Popen(
                 command, cwd=folder, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT,
-                env=environment, pass_fds=(keep_open,),
+                env=environment, pass_fds=() if keep_open is None else (keep_open,),
             )  # fmt: skip
         except OSError as error:
             self._log.close()
@@ -325,3 +326,20 @@ class Mdrun:
             for number, handler in previous.items():
                 signal.signal(number, handler)
             self._log.close()
+
+
+def rerun(gromacs: Gromacs, tpr: Path, trajectory: Path, log: Path, threads: int) -> Path:
+    """Energies of each frame of a trajectory, as an EDR file beside the run input; on processors, where alone energy
+    groups exist.
+
+    Raises RunError with the cause.
+    """
+    command = [*shlex.split(gromacs.build.launcher), str(gromacs.program), "mdrun", "-deffnm", tpr.stem]
+    command += ["-rerun", str(trajectory.resolve()), "-nb", "cpu", "-ntomp", str(threads)]
+    if not gromacs.is_real_mpi:
+        command += ["-ntmpi", "1"]
+    mdrun = Mdrun(command, tpr.parent, log, threads)
+    code = mdrun.wait(60.0, lambda: None)
+    if code != 0:
+        raise RunError(f"gmx mdrun -rerun {trajectory.name}: {fatal_message(mdrun.output())}; log: {log}")
+    return tpr.with_suffix(".edr")

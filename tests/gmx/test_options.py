@@ -25,11 +25,18 @@ OPTIONS = [
     ("ptmo", "liclo4", "oxy-d", "aqvist", "acevedo2009", "gromos"),
 ]
 CONDITIONS = Conditions(
-    temperature_K=400, cutoff_nm=0.9, fourier_spacing_nm=0.12, dispersion_correction=True, constraints="all-bonds", seed=3
+    temperature_K=400,
+    cutoff_nm=0.9,
+    fourier_spacing_nm=0.12,
+    dispersion_correction=True,
+    constraints="all-bonds",
+    seed=3,
 )
 
 
-@pytest.mark.parametrize(("polymer", "salt", "ether", "cation", "anion", "mixing"), OPTIONS, ids=lambda value: str(value))
+@pytest.mark.parametrize(
+    ("polymer", "salt", "ether", "cation", "anion", "mixing"), OPTIONS, ids=lambda value: str(value)
+)
 def test_minimised_and_moved(
     polymer: str, salt: str, ether: str, cation: str, anion: str, mixing: str, tmp_path: Path
 ) -> None:

@@ -1,96 +1,144 @@
-"""g(r) and coordination numbers, against an ideal gas, a lattice, an independent implementation and shapes by hand."""
+"""g(r) and coordination numbers, against an ideal gas, lattices, an independent implementation and shapes by hand."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import MDAnalysis as mda
 import numpy as np
-import pandas as pd
 import pytest
 from MDAnalysis.analysis.rdf import InterRDF
-from MDAnalysis.lib.formats.libmdaxdr import XTCFile
+from MDAnalysis.coordinates.memory import MemoryReader
 
-from eoli.analysis.rdf import first_minimum, first_peak, lithium_partners, structure_around
-from eoli.analysis.run import analyse_structure
+from eoli.analysis.rdf import (
+    PairCounts,
+    coordination_number,
+    first_minimum,
+    first_peak,
+    first_shell,
+    radial_distribution,
+    running_number,
+)
 from eoli.errors import DataError
-from eoli.topology.description import MoleculeCount, SystemDescription, to_json
-from eoli.topology.molecule import Molecule, Site
-from eoli.trajectory import Trajectory, open_trajectory
-from support import choice
+from eoli.reduce.kernels import count_pairs
 
 
-def write_xtc(path: Path, positions: np.ndarray, edges: np.ndarray) -> Trajectory:
-    with XTCFile(str(path), "w") as file:
-        for k, (frame, edge) in enumerate(zip(positions, edges, strict=True)):
-            file.write(frame.astype(np.float32), np.eye(3, dtype=np.float32) * np.float32(edge), k, float(k), 10_000)
-    return open_trajectory(path, positions.shape[1], 1.0)
-
-
-def test_ideal_gas_is_one_everywhere_in_a_breathing_box(tmp_path: Path) -> None:
-    rng = np.random.default_rng(1)
-    edges = np.linspace(2.4, 3.2, 40)
-    trajectory = write_xtc(tmp_path / "a.xtc", rng.random((40, 300, 3)) * edges[:, None, None], edges)
-    structure = structure_around(trajectory, np.arange(100), {"ether_O": np.arange(100, 300)}, 5.0, 0.025)
-    table = structure.table
-    assert table["r_nm"].iloc[-1] == pytest.approx(1.1875)  # the last bin within half the smallest box
-    beyond = table["r_nm"] > 0.3
-    assert np.abs(table.loc[beyond, "g_Li_ether_O"] - 1).max() < 0.08
-    assert table.loc[beyond, "g_Li_ether_O"].mean() == pytest.approx(1, abs=0.005)
-    expected = 200 * np.mean(1 / edges**3) * 4 / 3 * np.pi * table["r_nm"] ** 3
-    np.testing.assert_allclose(table.loc[beyond, "n_Li_ether_O"], expected[beyond], rtol=0.02)
-    assert structure.shells["ether_O"].first_peak_nm.value is None
-
-
-def test_neighbours_on_a_rock_salt_lattice(tmp_path: Path) -> None:
-    """Each ion of a simple cubic lattice of two kinds has 6 unlike neighbours at a, and 8 more at sqrt(3) a."""
-    cells = np.array(np.meshgrid(*[np.arange(6)] * 3, indexing="ij")).reshape(3, -1).T
-    kind = cells.sum(axis=1) % 2
-    rng = np.random.default_rng(2)
-    positions = cells * 0.3 + rng.normal(0, 0.008, (8, len(cells), 3))
-    trajectory = write_xtc(tmp_path / "s.xtc", positions % 1.8, np.full(8, 1.8))
-    structure = structure_around(
-        trajectory, np.flatnonzero(kind == 0), {"ether_O": np.flatnonzero(kind == 1)}, 0.9, 0.004
+def counted(
+    positions: np.ndarray, edges: np.ndarray, first: np.ndarray, second: np.ndarray, bin_nm: float, n_blocks: int = 10
+) -> PairCounts:
+    """Pairs of two groups without a site in common, in cubic boxes with these edges (frames,)."""
+    boxes = np.repeat(edges.astype(np.float32)[:, None], 3, axis=1)
+    blocks = np.arange(len(positions)) * n_blocks // len(positions)
+    counts = np.zeros((n_blocks, 1, int(edges.max() / bin_nm) + 2), dtype=np.int64)
+    count_pairs(
+        positions.astype(np.float32), boxes, first, second, np.array([0, len(second)]), np.float32(1 / bin_nm),
+        blocks, counts,
+    )  # fmt: skip
+    n_bins = int(edges.min() / 2 / bin_nm + 1e-9)
+    return PairCounts(
+        counts[:, 0, :n_bins], len(first), len(second), np.bincount(blocks), np.bincount(blocks, 1 / edges**3), bin_nm
     )
-    number = structure.table.set_index("r_nm")["n_Li_ether_O"]
-    assert np.interp(0.40, number.index, number) == pytest.approx(6, abs=1e-9)
-    assert np.interp(0.59, number.index, number) == pytest.approx(14, abs=1e-9)
-    shell = structure.shells["ether_O"]
-    assert shell.first_peak_nm.value == pytest.approx(0.300, abs=0.002)
-    assert 0 <= shell.first_peak_nm.error < 0.002
-    assert shell.coordination_number.value == pytest.approx(6, abs=1e-9)
-    assert shell.coordination_number.error == pytest.approx(0, abs=1e-9)
-    assert 0.35 < shell.first_minimum_nm.value < 0.5
 
 
-def test_agrees_with_an_independent_implementation(tmp_path: Path) -> None:
+def test_ideal_gas_is_one_within_its_statistical_error_in_a_breathing_box() -> None:
+    rng = np.random.default_rng(1)
+    edges = np.linspace(2.4, 3.2, 60)
+    positions = rng.random((60, 300, 3)) * edges[:, None, None]
+    counts = counted(positions, edges, np.arange(100), np.arange(100, 300), 0.025)
+    g = radial_distribution(counts)
+    # independent pairs: a count varies as its own size
+    deviation = (g - 1) * np.sqrt(np.maximum(counts.pairs.sum(axis=0), 1) / g.clip(min=1e-9))
+    assert len(g) == 48
+    beyond = counts.r_nm > 0.1
+    assert np.abs(deviation[beyond]).max() < 4
+    assert np.sqrt(np.mean(deviation[beyond] ** 2)) == pytest.approx(1, abs=0.3)
+    expected = 200 * np.mean(1 / edges**3) * 4 / 3 * np.pi * counts.r_nm**3
+    np.testing.assert_allclose(running_number(counts)[beyond][8:], expected[beyond][8:], rtol=0.02)
+    assert first_shell(counts).first_peak_nm.value is None
+    inside = coordination_number(counts, 1.0)
+    exact = 200 * np.mean(1 / edges**3) * 4 / 3 * np.pi
+    # the density falls from block to block, and the error says so
+    spread = np.std([200 / e**3 for e in edges.reshape(10, 6).mean(axis=1)], ddof=1) / np.sqrt(10) * 4 / 3 * np.pi
+    assert inside.value == pytest.approx(exact, rel=0.01)
+    assert inside.error == pytest.approx(spread, rel=0.2)
+
+
+def test_shells_of_a_simple_cubic_lattice() -> None:
+    """6 neighbours at a, 12 at sqrt(2) a, 8 at sqrt(3) a."""
+    cells = np.array(np.meshgrid(*[np.arange(8)] * 3, indexing="ij")).reshape(3, -1).T
+    shifted = np.concatenate([cells[:1], cells[1:]]) * 0.3
+    rng = np.random.default_rng(2)
+    positions = (shifted + rng.normal(0, 0.002, (20, len(cells), 3))) % 2.4
+    counts = counted(positions, np.full(20, 2.4), np.array([0]), np.arange(1, 512), 0.004)
+    for cutoff, number in ((0.36, 6), (0.47, 6 + 12), (0.56, 6 + 12 + 8)):
+        found = coordination_number(counts, cutoff)
+        assert (found.value, found.error) == (pytest.approx(number, abs=1e-12), pytest.approx(0, abs=1e-12))
+    shell = first_shell(counts)
+    assert shell.first_peak_nm.value == pytest.approx(0.300, abs=0.001)
+    assert 0 <= shell.first_peak_nm.error < 0.001
+    assert shell.coordination_number.value == pytest.approx(6)
+    assert 0.33 < shell.first_minimum_nm.value < 0.4
+
+
+def test_agrees_with_an_independent_implementation() -> None:
     rng = np.random.default_rng(3)
     oxygens = rng.random((20, 120, 3)) * 2.5
-    shell = 0.25 * rng.normal(size=(20, 30, 3))
-    lithium = (oxygens[:, :30] + shell) % 2.5
-    path = tmp_path / "o.xtc"
-    trajectory = write_xtc(path, np.concatenate([lithium, oxygens], axis=1), np.full(20, 2.5))
-    table = structure_around(trajectory, np.arange(30), {"anion_O": np.arange(30, 150)}, 1.2, 0.02, 2).table
+    lithium = (oxygens[:, :30] + 0.25 * rng.normal(size=(20, 30, 3))) % 2.5
+    positions = np.concatenate([lithium, oxygens], axis=1)
+    counts = counted(positions, np.full(20, 2.5), np.arange(30), np.arange(30, 150), 0.02)
     universe = mda.Universe.empty(150, trajectory=True)
-    universe.load_new(str(path))
-    oracle = InterRDF(universe.atoms[:30], universe.atoms[30:], nbins=60, range=(0.0, 12.0), norm="rdf")
-    oracle.run(step=2)
-    np.testing.assert_allclose(table["r_nm"] * 10, oracle.results.bins, rtol=1e-6)
-    np.testing.assert_allclose(table["g_Li_anion_O"], oracle.results.rdf, rtol=2e-3, atol=2e-3)
+    universe.load_new((positions * 10).astype(np.float32), format=MemoryReader, dimensions=[25, 25, 25, 90, 90, 90])
+    oracle = InterRDF(universe.atoms[:30], universe.atoms[30:], nbins=60, range=(0.0, 12.0), norm="rdf").run()
+    np.testing.assert_allclose(counts.r_nm[:60] * 10, oracle.results.bins, rtol=1e-6)
+    np.testing.assert_allclose(radial_distribution(counts)[:60], oracle.results.rdf, rtol=2e-3, atol=2e-3)
 
 
-def test_several_partners_at_once_equal_one_at_a_time(tmp_path: Path) -> None:
+def test_pairs_of_one_group_make_an_ideal_gas_without_themselves() -> None:
+    """Each pair counts twice and a site has one partner less than there are sites."""
     rng = np.random.default_rng(4)
-    trajectory = write_xtc(tmp_path / "p.xtc", rng.random((6, 90, 3)) * 2, np.full(6, 2.0))
-    groups = {"carbonyl_O": np.arange(20, 60), "amide_O": np.arange(20, 50), "anion_N": np.arange(60, 90)}
-    together = structure_around(
-        trajectory, np.arange(20), {**groups, "ether_O": np.empty(0, dtype=int)}, 0.9, 0.03
-    ).table
-    assert "g_Li_ether_O" not in together
-    for name, sites in groups.items():
-        alone = structure_around(trajectory, np.arange(20), {name: sites}, 0.9, 0.03).table
-        pd.testing.assert_series_equal(together[f"g_Li_{name}"], alone[f"g_Li_{name}"])
+    positions = rng.random((400, 10, 3)) * 2.0
+    group = np.arange(10)
+    counts = counted(positions, np.full(400, 2.0), group, group, 0.05)
+    counts.pairs[:, 0] -= counts.frames * 10
+    own = PairCounts(counts.pairs, 10, 9, counts.frames, counts.inverse_volumes, 0.05)
+    g = radial_distribution(own)[6:]
+    assert np.average(g, weights=own.r_nm[6:] ** 2) == pytest.approx(1, abs=0.01)
+    assert (own.pairs % 2 == 0).all()
+
+
+def by_hand(pairs: list[list[int]], bin_nm: float = 0.1) -> PairCounts:
+    n = len(pairs)
+    return PairCounts(np.array(pairs), 2, 3, np.full(n, 5), np.full(n, 5 / 8.0), bin_nm)
+
+
+def test_numbers_at_a_cutoff_by_hand() -> None:
+    counts = by_hand([[10, 20], [30, 20], [10, 40], [30, 40]])
+    # 2 sites, 5 frames a block: 20, 30, 30 and 50 pairs within 0.15 make 2, 4, 3 and 5 partners
+    found = coordination_number(counts, 0.15)
+    assert found.value == pytest.approx(3.5)
+    assert found.error == pytest.approx(np.std([2, 4, 3, 5], ddof=1) / 2)
+    assert coordination_number(by_hand([[10, 20]] * 3), 0.15).error is None
+    np.testing.assert_allclose(running_number(counts), [1.0, 3.5])
+    np.testing.assert_allclose(
+        radial_distribution(counts), np.array([80, 120]) / (6 * 2.5 * 4 / 3 * np.pi * np.array([1e-3, 7e-3]))
+    )
+    for cutoff in (0.0, 0.21, np.nan):
+        with pytest.raises(DataError, match=r"pairs are counted up to 0\.2 nm"):
+            coordination_number(counts, cutoff)
+
+
+def test_a_shell_that_a_part_of_the_run_does_not_show_is_unknown() -> None:
+    r = 0.004 * (np.arange(150) + 0.5)
+    g = 8 * np.exp(-(((r - 0.2) / 0.015) ** 2) / 2) + 1 / (1 + np.exp(-(r - 0.4) / 0.01))
+    shape = np.round(2e6 * g * r**2).astype(int)
+    clear = PairCounts(np.tile(shape, (10, 1)), 5, 50, np.full(10, 10), np.full(10, 1.0), 0.004)
+    shell = first_shell(clear)
+    assert shell.first_peak_nm.value == pytest.approx(0.2, abs=1e-3)
+    assert shell.coordination_number.value > 0 and shell.first_minimum_nm.error == pytest.approx(0, abs=1e-6)
+    few = PairCounts(clear.pairs[:3], 5, 50, clear.frames[:3], clear.inverse_volumes[:3], 0.004)
+    assert first_shell(few).first_peak_nm.value is None
+    rare = clear.pairs.copy()
+    rare[1:] = np.round(2e6 * r**2)
+    rare[0] *= 4
+    assert first_shell(PairCounts(rare, 5, 50, clear.frames, clear.inverse_volumes, 0.004)).first_peak_nm.value is None
 
 
 def test_peak_and_minimum_of_a_known_curve() -> None:
@@ -117,49 +165,3 @@ def test_no_peak_where_there_is_none(g: np.ndarray) -> None:
     r = 0.004 * (np.arange(len(g)) + 0.5)
     assert first_peak(r, g) is None
     assert first_minimum(r, g) is None
-
-
-def molecule(name: str, kind: str, *roles: str | None) -> Molecule:
-    sites = tuple(Site(f"A{k}", "A", 0.0, 10.0, name, 1, "A", role, None, "test") for k, role in enumerate(roles))
-    return Molecule(name, kind, 0, sites, (), (), (), ())
-
-
-def test_partners_by_role() -> None:
-    chain = molecule("PX", "polymer", "ether_O", "amide_O", "ester_O", "ester_bridging_O", None)
-    salt = (MoleculeCount(molecule("LI", "cation", "Li"), 2), MoleculeCount(molecule("TFSI", "anion", "anion_N"), 2))
-    found = lithium_partners(SystemDescription((MoleculeCount(chain, 2), *salt), choice(), ""))
-    assert {name: list(sites) for name, sites in found.items()} == {
-        "ether_O": [0, 5], "carbonyl_O": [1, 2, 6, 7], "amide_O": [1, 6], "ester_O": [2, 7], "anion_N": [12, 13],
-    }  # fmt: skip
-    peo = MoleculeCount(molecule("PEO", "polymer", "ether_O", None), 2)
-    assert list(lithium_partners(SystemDescription((peo, *salt), choice(), ""))) == ["ether_O", "anion_N"]
-
-
-def _files(tmp_path: Path, salt: int) -> tuple[Path, Path, Path, Path]:
-    chain, lithium = molecule("PEO", "polymer", *["ether_O"] * 20), molecule("LI", "cation", "Li")
-    counts = [MoleculeCount(chain, 2)] + ([MoleculeCount(lithium, salt)] if salt else [])
-    description = tmp_path / "system.json"
-    description.write_text(to_json(SystemDescription(tuple(counts), choice(), "")))
-    rng = np.random.default_rng(7)
-    write_xtc(tmp_path / "t.xtc", rng.random((8, 40 + salt, 3)), np.ones(8))
-    return tmp_path / "t.xtc", description, tmp_path / "out" / "s.csv", tmp_path / "out" / "s.json"
-
-
-def test_files_of_a_salted_and_a_neat_system(tmp_path: Path) -> None:
-    for salt, columns in ((4, ["r_nm", "g_Li_ether_O", "n_Li_ether_O"]), (0, ["r_nm"])):
-        trajectory, description, csv, scalars = _files(tmp_path, salt)
-        analyse_structure(trajectory, description, 1.0, 2.0, 0.4, 0.01, csv, scalars)
-        assert list(pd.read_csv(csv).columns) == columns
-        data = json.loads(scalars.read_text())
-        assert data["lithium_ions"] == salt
-        assert list(data["Li"]) == (["ether_O"] if salt else [])
-
-
-def test_a_broken_trajectory_leaves_no_file(tmp_path: Path) -> None:
-    trajectory, description, csv, scalars = _files(tmp_path, 4)
-    with pytest.raises(DataError, match="not equidistant"):
-        analyse_structure(trajectory, description, 0.5, 2.0, 0.4, 0.01, csv, scalars)
-    trajectory.write_bytes(trajectory.read_bytes()[:-60])
-    with pytest.raises(DataError, match=r"t\.xtc"):
-        analyse_structure(trajectory, description, 1.0, 2.0, 0.4, 0.01, csv, scalars)
-    assert not csv.parent.exists() or not list(csv.parent.iterdir())

@@ -11,9 +11,9 @@ import pytest
 
 from eoli import energies
 from eoli.analysis.density import density_of
-from eoli.analysis.run import analyse_density
 from eoli.energies import densities
 from eoli.errors import DataError
+from eoli.jobs.density import analyse_density
 from eoli.statistics import equilibrated_mean, inefficiency, jackknife_error, linear_drift, standard_error
 from eoli.sweep import GRAM_PER_MOL_NM3
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json

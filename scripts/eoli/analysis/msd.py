@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy.fft import irfft, next_fast_len, rfft
+from scipy.special import ndtr, stdtrit
 
+from eoli.analysis.gls import brownian_covariance, slope_of
 from eoli.errors import DataError
-from eoli.statistics import jackknife_error, standard_error
+from eoli.statistics import UNKNOWN, Estimate, jackknife_error, standard_error
 
 Floats = npt.NDArray[np.float64]
 Lags = npt.NDArray[np.int64]
@@ -21,6 +23,7 @@ Verdict = Literal["diffusive", "sub-diffusive", "too short"]
 M2_S_PER_NM2_PS = 1e-6
 SMALLEST_MSD_NM2 = 0.5**2
 _BLOCKS = 5
+_PS_PER_NS = 1000.0
 _TRUSTED_PART = 0.1
 _WINDOW_FACTOR = 3
 _WINDOW_POINTS = 16
@@ -33,8 +36,8 @@ _CHUNK_BYTES = 64e6
 class Diffusion:
     """What the motion of one kind of particle allows to say; see `diffusion`.
 
-    D with its error and the bound in m2/s, the exponent of the MSD with its error, the window of lags in ps. All
-    that the data do not determine is None.
+    D with its error and the bound in m2/s, the exponent of the MSD with its error, the window of lags in ps, and the
+    MSD at its end in nm2. All that the data do not determine is None.
     """
 
     value_m2_s: float | None
@@ -45,6 +48,21 @@ class Diffusion:
     fit_to_ps: float | None
     verdict: Verdict
     upper_bound_m2_s: float | None
+    farthest_msd_nm2: float | None
+
+
+@dataclass(frozen=True)
+class Extension:
+    """How much longer a run must be, ns, with the reason in words; see `extension`.
+
+    `further_ns` is an estimate, or a lower bound where `at_least`; None where nothing can be said.
+    `at_this_exponent_ns` stands beside a lower bound from a small MSD: what it takes if the exponent stays as it is.
+    """
+
+    further_ns: float | None
+    at_least: bool
+    at_this_exponent_ns: float | None
+    reason: str
 
 
 def _msd_of_particles(paths: Floats) -> Floats:
@@ -127,9 +145,14 @@ def local_exponent(lag: npt.ArrayLike, msd: npt.ArrayLike, factor: float = 1.5) 
     return exponent
 
 
+def longest_lag(n_frames: int) -> int:
+    """Longest trustworthy lag in frames, a tenth of the run."""
+    return int(_TRUSTED_PART * (n_frames - 1))
+
+
 def _window(n_frames: int) -> Lags:
     """Lags of the fit, in frames: from a third of the longest trustworthy lag to it; empty where too few."""
-    longest = int(_TRUSTED_PART * (n_frames - 1))
+    longest = longest_lag(n_frames)
     if longest < 1:
         return np.empty(0, dtype=np.int64)
     spaced = np.geomspace(longest / _WINDOW_FACTOR, longest, _WINDOW_POINTS)
@@ -137,14 +160,26 @@ def _window(n_frames: int) -> Lags:
     return lags[lags > 0] if len(lags) >= _LEAST_POINTS else np.empty(0, dtype=np.int64)
 
 
-def _verdict(msd_at_longest: float, exponent: float, error: float, tolerance: float) -> Verdict:
+def _sigmas(particles: int) -> float:
+    """Errors that exclude as surely as three of a normal law: few particles and five blocks know their error badly."""
+    return float(stdtrit(max(particles, _BLOCKS) - 1, ndtr(_SIGMAS)))
+
+
+def _verdict(msd_at_longest: float, exponent: float, error: float, sigmas: float, tolerance: float) -> Verdict:
     if msd_at_longest < SMALLEST_MSD_NM2 or not error <= tolerance:
         return "too short"
     if exponent < 1 - tolerance:
         return "sub-diffusive"
-    if exponent <= 1 + tolerance and exponent - _SIGMAS * error > 1 - 2 * tolerance:
+    if exponent <= 1 + tolerance and exponent - sigmas * error > 1 - 2 * tolerance:
         return "diffusive"
     return "too short"
+
+
+def _gain(lags: Lags, n_frames: int, block: int) -> float:
+    """Standard error of a least-squares slope over `n_frames` frames, over that of the mean of the blocks' slopes."""
+    centred = lags - lags.mean()
+    whole, of_block = (float(centred @ brownian_covariance(lags, n) @ centred) for n in (n_frames, block))
+    return math.sqrt(whole / (of_block / _BLOCKS))
 
 
 def diffusion(positions: Floats, interval_ps: float, tolerance: float) -> Diffusion:
@@ -156,11 +191,14 @@ def diffusion(positions: Floats, interval_ps: float, tolerance: float) -> Diffus
     that lag to it, D a sixth of the slope of the MSD there (a constant, left by faster motion at short times, does
     not enter D). Each error is the larger of two standard errors: over the five blocks, and by leaving out one
     particle at a time; both must exist, so that a single particle has none. The errors of a straight-line fit are not
-    used: points of an MSD share their origins, and those errors are an order of magnitude too small.
+    used: points of an MSD share their origins, and those errors are an order of magnitude too small. A block sees the
+    window from fewer origins than its share of the run; the error of D over the blocks is therefore multiplied by what
+    the whole run is better by for Brownian motion (about 0.83), so that both errors are those of the whole run.
 
     Verdicts:
     - `diffusive`: the exponent is within `tolerance` of 1, and one that is 2 `tolerance` below 1 is excluded by three
-      standard errors, so that noise does not pass sub-diffusion for diffusion. Only here D and its error are given.
+      standard errors (more for few particles, by Student's law), so that noise does not pass sub-diffusion for
+      diffusion. Only here D and its error are given.
     - `sub-diffusive`: the exponent is known to `tolerance` and lies below 1 - `tolerance`.
     - `too short`: the MSD at the longest trustworthy lag is below (0.5 nm)^2, about one cage; or the exponent's error
       exceeds the tolerance or leaves the verdict open; or the exponent lies above 1 + `tolerance`, which no settled
@@ -175,7 +213,7 @@ def diffusion(positions: Floats, interval_ps: float, tolerance: float) -> Diffus
     paths = _checked(positions)
     lags = _window(len(paths))
     if not len(lags):
-        return Diffusion(None, None, None, None, None, None, "too short", None)
+        return Diffusion(None, None, None, None, None, None, "too short", None, None)
     time = lags.astype(np.float64) * interval_ps
     size = len(paths) // _BLOCKS
     of_particles = particle_msd(paths, lags).T
@@ -188,16 +226,16 @@ def diffusion(positions: Floats, interval_ps: float, tolerance: float) -> Diffus
     def coefficient_of(values: Floats) -> float:
         return _slope(time, values) / 6 * M2_S_PER_NM2_PS
 
-    def error_of(estimate: Callable[[Floats], float]) -> float:
-        by_blocks = standard_error([estimate(block) for block in of_blocks])
+    def error_of(estimate: Callable[[Floats], float], gain: float = 1.0) -> float:
+        by_blocks = gain * standard_error([estimate(block) for block in of_blocks])
         return float(np.maximum(by_blocks, jackknife_error(estimate, of_particles)))
 
     exponent, exponent_error = exponent_of(msd), error_of(exponent_of)
-    verdict = _verdict(float(msd[-1]), exponent, exponent_error, tolerance)
+    verdict = _verdict(float(msd[-1]), exponent, exponent_error, _sigmas(paths.shape[1]), tolerance)
     known = math.isfinite(exponent) and math.isfinite(exponent_error)
     value = error = bound = None
     if verdict == "diffusive":
-        value, error = coefficient_of(msd), error_of(coefficient_of)
+        value, error = coefficient_of(msd), error_of(coefficient_of, _gain(lags, len(paths), size))
     elif not exponent > 1 + tolerance:
         farthest = float(msd[-1]) + 2 * error_of(lambda values: float(values[-1]))
         bound = farthest / (6 * float(time[-1])) * M2_S_PER_NM2_PS if math.isfinite(farthest) else None
@@ -210,4 +248,103 @@ def diffusion(positions: Floats, interval_ps: float, tolerance: float) -> Diffus
         fit_to_ps=float(time[-1]),
         verdict=verdict,
         upper_bound_m2_s=bound,
+        farthest_msd_nm2=float(msd[-1]),
     )
+
+
+def gls_diffusion(positions: Floats, interval_ps: float) -> Estimate:
+    """Self-diffusion coefficient, m2/s, by generalised least squares with the covariance of Brownian motion.
+
+    From lags of a thirtieth to a tenth of the run, with a free intercept; see `eoli.analysis.gls.slope_of`. The error
+    is that of independent Brownian particles, the smallest that the data allow; it sees neither sub-diffusion nor
+    particles that move together, so that it means something only where `diffusion` says diffusive, and stands beside
+    its error, which is from blocks and particles. `positions` as there. Unknown where the lags are too few.
+    """
+    paths = _checked(positions)
+    slope = slope_of(longest_lag(len(paths)), len(paths))
+    if slope is None:
+        return UNKNOWN
+    value = float(slope.weights @ mean_msd(paths, slope.lags)) / (6 * interval_ps) * M2_S_PER_NM2_PS
+    return Estimate(value, abs(value) * math.sqrt(slope.variance / (3 * paths.shape[1])))
+
+
+def _exponent_error_needed(exponent: float, tolerance: float) -> float:
+    """Error at which an exponent of a diffusive motion that is as measured, or 1, passes as diffusive."""
+    within = min(exponent, 1.0) if exponent >= 1 - tolerance else 1.0
+    return (within - 1 + 2 * tolerance) / _SIGMAS
+
+
+def extension(found: Diffusion, length_ns: float, tolerance: float, target: float) -> Extension:
+    """How much longer a run of `length_ns` must be for D, or for a relative error `target` of D.
+
+    Diffusive: the error falls with the square root of the length. Otherwise a lower bound, the largest of what is
+    missing, because the longest trustworthy lag is a tenth of the run:
+    - ten times the lag at which the MSD reaches (0.5 nm)^2, if it grew as fast as diffusion from now on. Sub-diffusion
+      takes longer, as long as `at_this_exponent_ns` if its exponent does not rise;
+    - three times the run, where its whole window of lags is known not to be diffusive;
+    - what the error of the exponent needs to fall to.
+    """
+    if found.value_m2_s is not None and found.error_m2_s is not None:
+        relative = found.error_m2_s / found.value_m2_s
+        total = length_ns * (relative / target) ** 2
+        reason = f"the relative error is {relative:.0%}; {target:.0%} is asked for and errors fall as 1/sqrt(length)"
+        return Extension(max(0.0, total - length_ns), False, None, reason)
+    if found.fit_to_ps is None or not found.farthest_msd_nm2:
+        return Extension(None, True, None, "no motion, or too few frames to extrapolate")
+    missing = SMALLEST_MSD_NM2 / found.farthest_msd_nm2
+    needs: list[tuple[float, str]] = []
+    at_this_exponent = None
+    if missing > 1:
+        total = 10 * found.fit_to_ps / _PS_PER_NS * missing
+        needs.append((total, "the MSD at a tenth of the run must reach 0.25 nm2"))
+        if found.exponent is not None and 0 < found.exponent < 1:
+            at_this_exponent = max(0.0, 10 * found.fit_to_ps / _PS_PER_NS * missing ** (1 / found.exponent) - length_ns)
+    if found.verdict == "sub-diffusive" or (found.exponent is not None and found.exponent > 1 + tolerance):
+        needs.append((_WINDOW_FACTOR * length_ns, "the motion must become diffusive, at lags beyond those of this run"))
+    elif found.exponent is not None and found.exponent_error is not None:
+        excess = found.exponent_error / _exponent_error_needed(found.exponent, tolerance)
+        if excess > 1:
+            needs.append((length_ns * excess**2, "the exponent of the MSD must be known better"))
+    if not needs:
+        return Extension(None, True, None, "the data do not tell")
+    total, reason = max(needs)
+    return Extension(max(0.0, total - length_ns), True, at_this_exponent, f"at least: {reason}")
+
+
+def chain_of_ions(
+    neighbours: npt.NDArray[Any], distances: npt.NDArray[Any], chain_of_site: Lags, cutoff_nm: float
+) -> Lags:
+    """Chain that holds most of the contacts of each ion, of equals the one of the nearest contact, -1 for none.
+
+    `neighbours` (frames, ions, slots) are sites, nearest first and padded with -1, `distances`, nm, theirs;
+    `chain_of_site` (n_sites,) is -1 for sites of no chain. The result is (frames, ions).
+    """
+    chain = np.where((neighbours >= 0) & (distances <= cutoff_nm), chain_of_site[neighbours], -1)
+    contacts = (chain[..., :, None] == chain[..., None, :]).sum(axis=-1) * (chain >= 0)
+    most = contacts.argmax(axis=-1)[..., None]
+    return np.asarray(np.take_along_axis(chain, most, axis=-1)[..., 0])
+
+
+def carried_share(ions: Floats, chains: Floats, origins: Lags, chain_of: npt.NDArray[np.int64], lag: int) -> Estimate:
+    """Share of the motion of ions that is that of the chains which they are bound to, <d_ion . d_chain> / <d_ion^2>.
+
+    Both displacements are over `lag` frames from each of the `origins` (frames, ascending), that of the chain by its
+    centre of mass; `ions` (frames, n, 3) and `chains` (frames, m, 3) are unwrapped paths in one frame of reference,
+    nm, and `chain_of` (origins, n) is the chain of each ion at the origin, -1 for none. 1 for ions that ride on their
+    chains, 0 for ions that move independently of where the chain as a whole goes. The error is the standard error
+    over five blocks of the run, in each of which the displacements begin and end. Unknown where a block has none.
+    """
+    inside = origins + lag < len(ions)
+    start, chain_of = origins[inside], chain_of[inside]
+    bound = chain_of >= 0
+    of_ion = ions[start + lag] - ions[start]
+    of_chain = chains[start + lag] - chains[start]
+    of_chain = np.take_along_axis(of_chain, np.maximum(chain_of, 0)[:, :, None], axis=1)
+    products = np.where(bound, (of_ion * of_chain).sum(axis=2), 0).sum(axis=1)
+    squares = np.where(bound, (of_ion**2).sum(axis=2), 0).sum(axis=1)
+    block = start * _BLOCKS // len(ions)
+    whole = (start + lag) * _BLOCKS // len(ions) == block
+    sums = np.array([[v[whole & (block == k)].sum() for v in (products, squares)] for k in range(_BLOCKS)])
+    if not (sums[:, 1] > 0).all():
+        return UNKNOWN
+    return Estimate(float(products.sum() / squares.sum()), standard_error(sums[:, 0] / sums[:, 1]))

@@ -1,0 +1,166 @@
+"""Hydrogen bonds of amide NH groups by a geometric criterion, by kind of acceptor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array, eye_array
+from scipy.spatial import cKDTree
+
+from eoli.analysis.domains import inside_box
+from eoli.errors import DataError
+from eoli.topology.description import SystemDescription
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+ACCEPTORS: dict[str, tuple[str, ...]] = {
+    "anion": ("anion_O", "anion_N"),
+    "anion_O": ("anion_O",),
+    "anion_N": ("anion_N",),
+    "carbonyl_O": ("amide_O", "ester_O"),
+    "amide_O": ("amide_O",),
+    "ester_O": ("ester_O",),
+    "ether_O": ("ether_O",),
+    "ester_bridging_O": ("ester_bridging_O",),
+    "any": ("anion_O", "anion_N", "amide_O", "ester_O", "ether_O", "ester_bridging_O"),
+}
+"""Kinds of acceptor by the roles of their sites; a kind that repeats an earlier one in a system is left out there."""
+COUNTS = ("bonds_per_NH", "NH_share", "molecule_share")
+"""What is counted of a kind: bonds per NH; share of the NH with a bond; of the molecules with such sites, the share
+that an NH binds."""
+_NEAR_BONDS = 4
+
+
+@dataclass(frozen=True)
+class Donors:
+    """NH groups and what may bind them.
+
+    `hydrogens` and their `nitrogens` (D,), `acceptors` (A,) as sites of the box, `owners` (A,) the molecules of the
+    acceptors, `kinds` by name which acceptors belong to it (A,), and `near` the pairs that the chain holds together
+    and that cannot bind, as donor * A + acceptor.
+    """
+
+    hydrogens: Integers
+    nitrogens: Integers
+    acceptors: Integers
+    owners: Integers
+    kinds: dict[str, Mask]
+    near: Integers
+
+
+def _near(bonds: Integers, n_sites: int, hydrogens: Integers, acceptors: Integers) -> Integers:
+    links = np.ones(len(bonds), dtype=np.int32)
+    upper = csr_array((links, (bonds[:, 0], bonds[:, 1])), shape=(n_sites, n_sites))
+    own = eye_array(n_sites, dtype=np.int32, format="csr")
+    step = upper + upper.T + own
+    reached = own[hydrogens]
+    for _ in range(_NEAR_BONDS):
+        reached = reached @ step
+    donor, acceptor = reached[:, acceptors].nonzero()
+    return np.sort(donor.astype(np.int64) * len(acceptors) + acceptor)
+
+
+def donors_of(description: SystemDescription) -> Donors:
+    """The amide NH groups and all acceptors of a system; without NH groups the arrays are empty.
+
+    An acceptor within four bonds of the hydrogen is no partner: the carbonyl oxygen of the same amide (three bonds)
+    is always near and never bound. More distant ones of the same chain are, the oxygen of the same PA6 unit (eight
+    bonds) included: that ring can form. Raises DataError where an amide hydrogen is not bound to one nitrogen.
+    """
+    hydrogens, n_sites = description.with_role("amide_H"), description.n_sites
+    is_nitrogen = np.zeros(n_sites, dtype=bool)
+    is_nitrogen[description.with_role("amide_N")] = True
+    bonds = description.bonds()
+    both = np.concatenate([bonds, bonds[:, ::-1]])
+    of_hydrogen = both[np.isin(both[:, 0], hydrogens) & is_nitrogen[both[:, 1]]]
+    of_hydrogen = of_hydrogen[np.argsort(of_hydrogen[:, 0])]
+    if not np.array_equal(of_hydrogen[:, 0], hydrogens):
+        raise DataError("each amide hydrogen needs a bond to one amide nitrogen")
+    acceptors = description.with_role(*ACCEPTORS["any"])
+    kinds: dict[str, Mask] = {}
+    for name, roles in ACCEPTORS.items():
+        mask = np.isin(acceptors, description.with_role(*roles))
+        if name == "any" or (mask.any() and not any(np.array_equal(mask, other) for other in kinds.values())):
+            kinds[name] = mask
+    sizes = np.repeat([len(e.molecule.sites) for e in description.molecules], [e.count for e in description.molecules])
+    owners = np.repeat(np.arange(len(sizes)), sizes)[acceptors]
+    return Donors(hydrogens, of_hydrogen[:, 1], acceptors, owners, kinds, _near(bonds, n_sites, hydrogens, acceptors))
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pairs of one frame: donor and acceptor (P,) as in Donors, distance H...A, nm, and angle N-H...A, degrees."""
+
+    donors: Integers
+    acceptors: Integers
+    distances_nm: Floats
+    angles_deg: Floats
+
+
+def candidates(donors: Donors, positions: npt.ArrayLike, box: npt.ArrayLike, range_nm: float) -> Candidates:
+    """Pairs with H...A within `range_nm`, from positions (n_sites, 3), nm, in a box with edges (3,).
+
+    Raises DataError where the range reaches half the box.
+    """
+    edges = np.asarray(box, dtype=np.float64)
+    if range_nm >= edges.min() / 2:
+        raise DataError(f"hydrogen bonds of {range_nm:g} nm need a box wider than {2 * range_nm:g} nm")
+    points = inside_box(positions, edges)
+    hydrogens, acceptors = points[donors.hydrogens], points[donors.acceptors]
+    found = cKDTree(hydrogens, boxsize=edges).sparse_distance_matrix(
+        cKDTree(acceptors, boxsize=edges), range_nm, output_type="ndarray"
+    )
+    i, j = found["i"].astype(np.int64), found["j"].astype(np.int64)
+    apart = ~np.isin(i * len(acceptors) + j, donors.near)
+    i, j = i[apart], j[apart]
+    to_acceptor = acceptors[j] - hydrogens[i]
+    to_acceptor -= edges * np.round(to_acceptor / edges)
+    to_nitrogen = points[donors.nitrogens[i]] - hydrogens[i]
+    to_nitrogen -= edges * np.round(to_nitrogen / edges)
+    distances = np.sqrt((to_acceptor**2).sum(axis=1))
+    cosine = (to_acceptor * to_nitrogen).sum(axis=1) / (distances * np.sqrt((to_nitrogen**2).sum(axis=1)))
+    return Candidates(i, j, distances, np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+
+
+def bonds_within(found: Candidates, distance_nm: float, angle_deg: float) -> Mask:
+    """Which candidates are bonds: H...A of at most `distance_nm` and N-H...A of at least `angle_deg`."""
+    return (found.distances_nm <= distance_nm) & (found.angles_deg >= angle_deg)
+
+
+def _distinct(numbers: Integers) -> int:
+    return int(np.count_nonzero(np.bincount(numbers)))
+
+
+def count(donors: Donors, found: Candidates, is_bond: Mask) -> Floats:
+    """COUNTS of each kind of acceptor in `donors.kinds`, shape (kinds, 3).
+
+    An NH that binds two kinds counts in the share of both, so that shares may add up to more than that of `any`.
+    """
+    d, a = found.donors[is_bond], found.acceptors[is_bond]
+    n_donors = len(donors.hydrogens)
+    rows = []
+    for mask in donors.kinds.values():
+        bound = mask[a]
+        molecules = _distinct(donors.owners[a[bound]]) / max(1, _distinct(donors.owners[mask]))
+        rows.append((bound.sum() / n_donors, _distinct(d[bound]) / n_donors, molecules))
+    return np.array(rows)
+
+
+def hydrogen_bonds(
+    frames: Iterable[tuple[Floats, Floats]], donors: Donors, criteria: Sequence[tuple[float, float]]
+) -> Floats:
+    """`count` for each criterion (distance, nm; angle, degrees), shape (frames, criteria, kinds, 3).
+
+    `frames` give positions (n_sites, 3) and box edges (3,), nm. Raises DataError as `candidates` does.
+    """
+    farthest = max(distance for distance, _ in criteria)
+    series = []
+    for positions, box in frames:
+        found = candidates(donors, positions, box, farthest)
+        series.append([count(donors, found, bonds_within(found, *criterion)) for criterion in criteria])
+    return np.array(series)

@@ -1,0 +1,1 @@
+"""Jobs: the edge functions of the analyses, files in and files out."""

@@ -1,0 +1,265 @@
+"""Conductivity: Nernst-Einstein, clusters and collective; Onsager coefficients, ionicity, transference numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import constants
+
+from eoli.analysis.clusters import block_populations
+from eoli.analysis.conductivity import (
+    Onsager,
+    charge_form,
+    cluster_nernst_einstein,
+    collective_exponent,
+    judged,
+    nernst_einstein,
+    nernst_einstein_transference,
+    of_ions,
+    onsager,
+    pair_msd,
+    polymer_frame,
+    ratio,
+    siemens_per_metre,
+    transference_form,
+)
+from eoli.analysis.msd import M2_S_PER_NM2_PS, Diffusion, diffusion, gls_diffusion, local_exponent, log_lags
+from eoli.jobs.common import write_results
+from eoli.jobs.ions import formal_charges, read_clusters
+from eoli.jobs.motion import FRAME, Motion, read_motion
+from eoli.reduce.store import open_reduced
+from eoli.statistics import UNKNOWN, Estimate
+from eoli.topology.description import read_description
+
+Floats = npt.NDArray[np.float64]
+
+IONS = ("Li", "anion")
+
+_EQUAL_SHARES = 0.5
+
+
+def _scaled(estimate: Estimate, factor: float) -> Estimate:
+    if estimate.value is None or estimate.error is None:
+        return UNKNOWN
+    return Estimate(factor * estimate.value, factor * estimate.error)
+
+
+def _stated(estimate: Estimate, verdict: str, bound: float | None = None) -> dict[str, Any]:
+    """Value and error only where resolved, a bound only where not."""
+    resolved = verdict == "resolved"
+    stated = asdict(estimate if resolved else UNKNOWN) | {"verdict": verdict}
+    return stated if resolved or bound is None else stated | {"upper_bound": bound}
+
+
+def _coefficient(found: Diffusion) -> Estimate:
+    """D in nm2/ps."""
+    return _scaled(Estimate(found.value_m2_s, found.error_m2_s), 1 / M2_S_PER_NM2_PS)
+
+
+def _bound(found: Diffusion) -> float | None:
+    """What D is below, nm2/ps."""
+    if found.value_m2_s is not None and found.error_m2_s is not None:
+        return (found.value_m2_s + 2 * found.error_m2_s) / M2_S_PER_NM2_PS
+    return None if found.upper_bound_m2_s is None else found.upper_bound_m2_s / M2_S_PER_NM2_PS
+
+
+@dataclass(frozen=True)
+class _Ions:
+    """Lithium and anion: sums of their positions (frames, 2, 3), nm, their own motion and how they move together."""
+
+    counts: list[int]
+    charges: list[float]
+    sums: Floats
+    interval_ps: float
+    motions: dict[str, Diffusion]
+    gls: list[Estimate]
+    onsager: Onsager | None
+
+    def exponent(self, weights: Sequence[float]) -> Estimate:
+        """Exponent of the MSD of a weighted sum of the two sums of positions."""
+        return collective_exponent(np.einsum("i,fik->fk", np.array(weights), self.sums), self.interval_ps)
+
+
+def _ions(motion: Motion, charges: dict[str, int], tolerance: float) -> _Ions:
+    paths = [motion.paths[name] for name in IONS]
+    sums = np.stack([path.sum(axis=1) for path in paths], axis=1)
+    return _Ions(
+        counts=[path.shape[1] for path in paths],
+        charges=[float(charges[name]) for name in IONS],
+        sums=sums,
+        interval_ps=motion.interval_ps,
+        motions={n: diffusion(path, motion.interval_ps, tolerance) for n, path in zip(IONS, paths, strict=True)},
+        gls=[_scaled(gls_diffusion(path, motion.interval_ps), 1 / M2_S_PER_NM2_PS) for path in paths],
+        onsager=onsager(sums, motion.interval_ps),
+    )
+
+
+def _onsager_scalars(ions: _Ions, matrix: Onsager, factor: float) -> dict[str, Any]:
+    """F^2 L_ij in S/m, with the self and distinct parts of the diagonal."""
+    scalars: dict[str, Any] = {}
+    exponents = [ions.exponent(weights) for weights in np.eye(2).tolist()]
+    # what two kinds share is judged by what it could be at most
+    most = math.sqrt(abs(matrix.matrix[0, 0] * matrix.matrix[1, 1]))
+    for i, j in ((0, 0), (1, 1), (0, 1)):
+        form = np.zeros((2, 2))
+        form[i, j] += 0.5
+        form[j, i] += 0.5
+        found = matrix.form(form)
+        verdicts = [judged(found, ions.motions, exponents[k], most if i != j else None) for k in {i, j}]
+        verdict = next((text for text in verdicts if text != "resolved"), "resolved")
+        name = f"{IONS[i]}_{IONS[j]}"
+        scalars[name] = _stated(_scaled(found, factor), verdict)
+        if i == j:
+            alone = _scaled(ions.gls[i], ions.counts[i])
+            scalars[f"{name}_self"] = _stated(_scaled(alone, factor), of_ions({IONS[i]: ions.motions[IONS[i]]}))
+            # the two errors are not independent; that of the whole dwarfs that of the self part
+            rest = Estimate((found.value or 0) - (alone.value or 0), found.error)
+            scalars[f"{name}_distinct"] = _stated(_scaled(rest, factor), verdict)
+    return scalars
+
+
+def _bare(scalars: dict[str, Any]) -> dict[str, Any]:
+    """Onsager coefficients in mol2 / (J m s), from those in S/m."""
+    squared = (constants.e * constants.N_A) ** 2
+    return {
+        name: {key: None if found[key] is None else found[key] / squared for key in ("value", "error")}
+        for name, found in scalars.items()
+    }
+
+
+def _independent(ions: _Ions, factor: float, populations: Floats | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Conductivities, S/m, and transference numbers of ions, and of clusters, that move independently."""
+    plus, minus = (_coefficient(ions.motions[name]) for name in IONS)
+    verdict = of_ions(ions.motions)
+    bounds = [_bound(ions.motions[name]) for name in IONS]
+    highest = None
+    if None not in bounds:
+        at_most = [Estimate(bound, 0.0) for bound in bounds]
+        highest = _scaled(nernst_einstein(ions.counts, ions.charges, at_most), factor).value
+    total = nernst_einstein(ions.counts, ions.charges, [plus, minus])
+    share = nernst_einstein_transference(ions.counts, ions.charges, [plus, minus])
+    sigma = {"nernst_einstein": _stated(_scaled(total, factor), verdict, highest)}
+    shares = {"nernst_einstein": _stated(share, verdict)}
+    if populations is not None:
+        clusters = cluster_nernst_einstein(populations, (ions.charges[0], ions.charges[1]), (plus, minus))
+        name, carry = "cluster_nernst_einstein", verdict
+        if verdict == "resolved" and clusters.transference.value is None:
+            carry = "not resolved: no charged clusters"
+        sigma[name] = _stated(_scaled(clusters.charge_diffusivity, factor), verdict)
+        shares[name] = _stated(clusters.transference, carry)
+    return sigma, shares
+
+
+def _collective(ions: _Ions, motion: Motion, factor: float) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Conductivity, S/m, and transference numbers of ions that move together, and the scalars beside them."""
+    exponent = ions.exponent(ions.charges)
+    beside: dict[str, Any] = {"exponent_of_charge_msd": asdict(exponent)}
+    if ions.onsager is None:
+        return {"collective": _stated(UNKNOWN, "not resolved: too few frames")}, {}, beside
+    charge = charge_form(ions.charges)
+    found = ions.onsager.form(charge)
+    verdict = judged(found, ions.motions, exponent)
+    sigma = _scaled(found, factor)
+    at_most = None
+    if of_ions(ions.motions) == "resolved" and sigma.value is not None and sigma.error is not None:
+        at_most = sigma.value + 2 * sigma.error
+    independent = nernst_einstein(ions.counts, ions.charges, [_coefficient(ions.motions[name]) for name in IONS])
+    beside["ionicity"] = _stated(ratio(found, independent), verdict)
+    beside["onsager_S_m"] = _onsager_scalars(ions, ions.onsager, factor)
+    beside["onsager_mol2_J_m_s"] = _bare(beside["onsager_S_m"])
+    frames = {"onsager_centre_of_mass": ions.onsager}
+    if "chain" in motion.paths:
+        masses = [float(motion.masses[name][0]) for name in IONS]
+        transform = polymer_frame(ions.counts, masses, float(motion.masses["chain"].sum()))
+        frames["onsager_polymer"] = ions.onsager.transformed(transform)
+    shares = {}
+    for name, matrix in frames.items():
+        share = matrix.form(transference_form(ions.charges, 0), charge)
+        shares[name] = _stated(share, judged(share, ions.motions, exponent, _EQUAL_SHARES))
+    return {"collective": _stated(sigma, verdict, at_most)}, shares, beside
+
+
+def _table(ions: _Ions, factor: float) -> pd.DataFrame:
+    lags = log_lags(len(ions.sums))
+    lag_ps = lags * ions.interval_ps
+    pairs = pair_msd(ions.sums, lags)
+    charge = np.tensordot(pairs, charge_form(ions.charges), 2)
+    return pd.DataFrame(
+        {
+            "lag_ps": lag_ps,
+            "collective_Li_Li_nm2": pairs[:, 0, 0],
+            "collective_anion_anion_nm2": pairs[:, 1, 1],
+            "collective_Li_anion_nm2": pairs[:, 0, 1],
+            "charge_msd_e2_nm2": charge,
+            "alpha_charge": local_exponent(lag_ps, charge),
+            "sigma_apparent_S_m": factor * charge / (6 * lag_ps),
+        }
+    )
+
+
+def _simulated(sigma: dict[str, Any], scale: float) -> dict[str, Any]:
+    """Conductivities with the charges of the simulation; verdicts stay."""
+    return {
+        route: {key: number * scale**2 if isinstance(number, float) else number for key, number in found.items()}
+        for route, found in sigma.items()
+    }
+
+
+def analyse_conductivity(
+    reduced: Path, description: Path, temperature_k: float, tolerance: float, cutoff_nm: float | None,
+    use_interval_ps: float, out_csv: Path, out_json: Path,
+) -> None:  # fmt: skip
+    """Collective displacements by lag; conductivities, Onsager coefficients, ionicity and transference numbers.
+
+    Formal charges, the mean volume of the box, the frame of the system's centre of mass unless another is named. With
+    scaled charges the simulated ones are given beside: they multiply a conductivity by the square of the scale and
+    leave all ratios. `tolerance` is that of the exponent of diffusive motion; `cutoff_nm` and `use_interval_ps` are
+    those of the ion clusters, without a cut-off there is no cluster route. A system without salt has lag_ps alone.
+    Raises DataError for files that cannot be read or do not belong together.
+    """
+    system = read_description(description)
+    with open_reduced(reduced, system.n_sites) as opened:
+        motion = read_motion(opened, system)
+        salted = set(IONS) <= motion.paths.keys()
+        populations = None
+        if salted and cutoff_nm is not None:
+            populations = block_populations(read_clusters(opened, system, cutoff_nm, use_interval_ps))
+    volume = float(motion.box.prod(axis=1).mean())
+    scalars: dict[str, Any] = {
+        "temperature_K": temperature_k,
+        "volume_nm3": volume,
+        "length_ns": (len(motion.box) - 1) * motion.interval_ps / 1000,
+        "frame_of_reference": FRAME,
+        "system_drift_nm": float(np.linalg.norm(motion.drift, axis=1).max()),
+        "ion_charge_scale": system.choice.ion_charge_scale,
+        "ions": {},
+    }
+    table = pd.DataFrame({"lag_ps": log_lags(len(motion.box)) * motion.interval_ps})
+    if salted:
+        factor = siemens_per_metre(volume, temperature_k)
+        ions = _ions(motion, formal_charges(system), tolerance)
+        sigma, shares = _independent(ions, factor, populations)
+        collective, of_collective, beside = _collective(ions, motion, factor)
+        sigma |= collective
+        window = ions.motions["Li"]
+        scalars |= beside | {
+            "ions": {
+                n: {"count": c, "formal_charge_e": z} for n, c, z in zip(IONS, ions.counts, ions.charges, strict=True)
+            },
+            "sigma_S_m": {"formal_charges": sigma},
+            "transference": shares | of_collective,
+            "cluster_cutoff_nm": cutoff_nm,
+            "fit_from_ps": window.fit_from_ps,
+            "fit_to_ps": window.fit_to_ps,
+        }
+        if system.choice.ion_charge_scale != 1:
+            scalars["sigma_S_m"]["simulated_charges"] = _simulated(sigma, system.choice.ion_charge_scale)
+        table = _table(ions, factor)
+    write_results(table, scalars, out_csv, out_json)

@@ -1,0 +1,209 @@
+"""Motion: mean squared displacements, their exponents, diffusion coefficients where motion is diffusive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from eoli.analysis.msd import (
+    Diffusion,
+    carried_share,
+    chain_of_ions,
+    diffusion,
+    extension,
+    gls_diffusion,
+    local_exponent,
+    log_lags,
+    longest_lag,
+    particle_msd,
+)
+from eoli.analysis.unwrap import centre_of_mass, unwrap
+from eoli.errors import DataError
+from eoli.jobs.common import write_results
+from eoli.reduce.store import Reduced, open_reduced
+from eoli.statistics import UNKNOWN, Estimate, standard_error
+from eoli.topology.description import SystemDescription, read_description
+
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+FRAME = "centre of mass of the system"
+
+_KINDS = {"Li": ("lithium", "cation"), "anion": ("anions", "anion"), "chain": ("chains", "polymer")}
+_COLUMNS = {"Li": "Li", "anion": "anion_com", "chain": "chain_com"}
+_SITES = {"F": ("fluorine", ("anion_F",), "anion"), "ether_O": ("ether_oxygen", ("ether_O",), "polymer")}
+_FORMS = ("msd_{}_nm2", "msd_{}_error_nm2", "alpha_{}")
+_ORIGINS = 2000
+_CHUNK_BYTES = 64e6
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Paths (frames, particles, 3), nm, of Li, anion and chain that the system has, relative to the system's centre.
+
+    `drift` (frames, 3) is the path of that centre in the box; `masses` (particles,) are in g/mol, `box` (frames, 3)
+    in nm.
+    """
+
+    paths: dict[str, Floats]
+    masses: dict[str, Floats]
+    drift: Floats
+    box: Floats
+    interval_ps: float
+
+
+def _masses(system: SystemDescription, kind: str) -> Floats:
+    return np.array([e.molecule.mass for e in system.molecules if e.molecule.kind == kind for _ in range(e.count)])
+
+
+def read_motion(reduced: Reduced, system: SystemDescription) -> Motion:
+    """Unwrapped paths of lithium and of the centres of mass of anions and chains, without the drift of the system.
+
+    Raises DataError where these are not the whole mass of the system, because its centre cannot be had then, or the
+    frames are fewer than two.
+    """
+    box = reduced.array("motion/box").astype(np.float64)
+    if len(box) < 2:
+        raise DataError(f"{reduced.path}: {len(box)} frame of motion; at least 2 are needed")
+    present = {name: kinds for name, kinds in _KINDS.items() if reduced.has(f"motion/{kinds[0]}")}
+    masses = {name: _masses(system, kind) for name, (_, kind) in present.items()}
+    moved = sum(float(of.sum()) for of in masses.values())
+    if abs(moved - system.mass_g_mol) > 1e-6 * system.mass_g_mol:
+        raise DataError(f"{reduced.path}: ions and chains are {moved:g} of {system.mass_g_mol:g} g/mol")
+    paths = {name: unwrap(reduced.array(f"motion/{array}"), box) for name, (array, _) in present.items()}
+    drift = centre_of_mass(paths, masses)
+    for path in paths.values():
+        path -= drift[:, None]
+    return Motion(paths, masses, drift, box, reduced.interval_ps("motion"))
+
+
+def _molecule_of_sites(system: SystemDescription, kind: str) -> Indices:
+    """Number of the molecule of a kind by site, -1 for other sites."""
+    number = np.full(system.n_sites, -1, dtype=np.int64)
+    molecules = system.molecules_of(kind)
+    number[molecules] = np.arange(len(molecules))[:, None]
+    return number
+
+
+def _site_msd(reduced: Reduced, system: SystemDescription, motion: Motion, name: str, lags: Indices) -> Floats:
+    """MSD of sites, averaged over those of each molecule, (lags, molecules), at lags in frames of structure.
+
+    The sites are read in parts to bound memory.
+    """
+    array, roles, kind = _SITES[name]
+    used = slice(None, None, reduced.motion_per_structure)
+    box, drift = motion.box[used], motion.drift[used]
+    n_sites = reduced.file[f"structure/{array}"].shape[1]
+    chunk = max(1, int(_CHUNK_BYTES / (24 * len(box))))
+    parts = []
+    for start in range(0, n_sites, chunk):
+        path = unwrap(reduced.array(f"structure/{array}", slice(start, start + chunk)), box)
+        path -= drift[:, None]
+        parts.append(particle_msd(path, lags))
+    molecule = _molecule_of_sites(system, kind)[system.with_role(*roles)]
+    msd = np.concatenate(parts, axis=1)
+    return np.stack([msd[:, molecule == m].mean(axis=1) for m in np.unique(molecule)], axis=1)
+
+
+def _chain_of_lithium(reduced: Reduced, system: SystemDescription, stride: int, cutoff_nm: float) -> Indices:
+    """Chain of each lithium in every `stride`-th frame, -1 for none, (origins, ions)."""
+    of_site = _molecule_of_sites(system, "polymer")
+    found = []
+    for first, (sites, distances) in reduced.pieces(("motion/neighbours", "motion/distances")):
+        rows = slice(-first % stride, None, stride)
+        found.append(chain_of_ions(sites[rows], distances[rows], of_site, cutoff_nm))
+    return np.concatenate(found)
+
+
+def _carried(reduced: Reduced, system: SystemDescription, motion: Motion, cutoff_nm: float) -> dict[str, Any]:
+    n_frames = len(motion.box)
+    lag, stride = longest_lag(n_frames), max(1, n_frames // _ORIGINS)
+    share: Estimate = UNKNOWN
+    if lag:
+        chain_of = _chain_of_lithium(reduced, system, stride, cutoff_nm)
+        origins = np.arange(0, n_frames, stride, dtype=np.int64)
+        share = carried_share(motion.paths["Li"], motion.paths["chain"], origins, chain_of, lag)
+    return {"share": asdict(share), "lag_ps": lag * motion.interval_ps, "cutoff_nm": cutoff_nm}
+
+
+def _table(lags: Indices, interval_ps: float, msd: Mapping[str, Floats]) -> pd.DataFrame:
+    """MSD, its standard error and its local exponent by lag, from MSDs (lags, molecules) by name."""
+    lag_ps = lags * interval_ps
+    columns: dict[str, Any] = {"lag_ps": lag_ps}
+    for name, values in msd.items():
+        mean = values.mean(axis=1)
+        of_name = (mean, [standard_error(row) for row in values], local_exponent(lag_ps, mean))
+        columns |= {form.format(name): column for form, column in zip(_FORMS, of_name, strict=True)}
+    return pd.DataFrame(columns)
+
+
+def merged_by_lag(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One table by `lag_ps` from tables of several cadences; blank where a cadence does not have the lag."""
+    rounded = [table.assign(lag_ps=table["lag_ps"].round(6)) for table in tables]
+    return reduce(lambda left, right: left.merge(right, on="lag_ps", how="outer"), rounded).sort_values("lag_ps")
+
+
+def diffusion_scalars(found: Diffusion, gls: Estimate) -> dict[str, Any]:
+    """The scalars of one kind of particle; the D by generalised least squares stands beside a D, never alone."""
+    return {
+        "D_m2_s": {"value": found.value_m2_s, "error": found.error_m2_s},
+        "D_gls_m2_s": asdict(gls if found.verdict == "diffusive" else UNKNOWN),
+        "D_upper_bound_m2_s": found.upper_bound_m2_s,
+        "exponent": {"value": found.exponent, "error": found.exponent_error},
+        "fit_from_ps": found.fit_from_ps,
+        "fit_to_ps": found.fit_to_ps,
+        "msd_at_fit_to_nm2": found.farthest_msd_nm2,
+        "verdict": found.verdict,
+    }
+
+
+def analyse_motion(
+    reduced: Path, description: Path, tolerance: float, target_error: float, cutoff_nm: float,
+    out_csv: Path, out_json: Path,
+) -> None:  # fmt: skip
+    """MSD and local exponent of all that moves; D, its verdict and the length that it needs; what chains carry.
+
+    Lithium, centres of mass of anions and chains, fluorine and ether oxygen, each in the frame of the system's centre
+    of mass, at logarithmic lags up to half the run. Fluorine and ether oxygen are from the frames of structure: blank
+    at lags that these do not have, as the others are where motion does not have them. The MSD of fluorine holds the anion's own rotation: only
+    that of its centre of mass gives a D of the anion. `target_error` is the relative error of D for which the further
+    length is estimated, `cutoff_nm` the distance within which lithium is bound to a chain. Errors of an MSD are
+    standard errors over molecules. Raises DataError for files that cannot be read or do not belong together.
+    """
+    system = read_description(description)
+    with open_reduced(reduced, system.n_sites) as opened:
+        motion, sites_ps = read_motion(opened, system), opened.interval_ps("structure")
+        lags, site_lags = (log_lags(opened.n_frames(cadence)) for cadence in ("motion", "structure"))
+        msd = {_COLUMNS[name]: particle_msd(path, lags) for name, path in motion.paths.items()}
+        msd_of_sites = {
+            name: _site_msd(opened, system, motion, name, site_lags)
+            for name, (array, _, _) in _SITES.items()
+            if opened.has(f"structure/{array}") and opened.n_frames("structure") > 1
+        }
+        length_ns = (len(motion.box) - 1) * motion.interval_ps / 1000
+        scalars: dict[str, Any] = {
+            "length_ns": length_ns,
+            "use_interval_ps": motion.interval_ps,
+            "sites_interval_ps": sites_ps,
+            "frames": len(motion.box),
+            "tolerance": tolerance,
+            "frame_of_reference": FRAME,
+            "system_drift_nm": float(np.linalg.norm(motion.drift, axis=1).max()),
+        }
+        for name, path in motion.paths.items():
+            found = diffusion(path, motion.interval_ps, tolerance)
+            scalars[name] = diffusion_scalars(found, gls_diffusion(path, motion.interval_ps))
+            scalars[name]["extension"] = asdict(extension(found, length_ns, tolerance, target_error))
+        if {"Li", "chain"} <= motion.paths.keys() and opened.has("motion/neighbours"):
+            scalars["Li_carried_by_chain"] = _carried(opened, system, motion, cutoff_nm)
+    cadences = ((lags, motion.interval_ps, msd), (site_lags, sites_ps, msd_of_sites))
+    table = merged_by_lag([_table(at, interval_ps, of) for at, interval_ps, of in cadences if of])
+    columns = [form.format(name) for form in _FORMS for name in (*msd, *msd_of_sites)]
+    write_results(table[["lag_ps", *columns]], scalars, out_csv, out_json)
