@@ -1,0 +1,567 @@
+"""Figures of a sweep, from its table: every scalar against EO:Li, with errors, bounds as arrows, replicates as points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from eoli.collect import SCALARS
+from eoli.config import DEFAULT_CHARGE_SCALE, DEFAULT_MIXING
+from eoli.errors import DataError
+from eoli.figures.style import (
+    BLACK,
+    BLUE,
+    CHAINED,
+    DASHED,
+    DOTTED,
+    GREEN,
+    GUIDE,
+    LONG,
+    ORANGE,
+    PAGE,
+    PURPLE,
+    SKY,
+    SOLID,
+    VERMILION,
+    Curve,
+    Files,
+    anion_of_salt,
+    drawing,
+    number_text,
+    plain_log,
+    power_of_ten,
+    read_table,
+    save,
+    save_text,
+    say_empty,
+    ten_to,
+)
+from eoli.figures.system import PARTNERS
+from eoli.temperature import Fits, fits_of
+
+GROUP_COLOURS = (BLUE, VERMILION, BLACK, SKY, GREEN, PURPLE, ORANGE)
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_HATCHES = ("", "///", "...", "xxx", "\\\\\\", "+++", "---")
+_STUDY, _EXTENSION = "simulated in Ma 2022", "extension"
+_NAMES = {"peo": "PEO", "pebax": "Pebax"}
+_UNITS = {scalar.name: scalar.unit for scalar in SCALARS}
+_COLUMNS = {scalar.name: scalar.columns for scalar in SCALARS}
+_OF_CARBONYL = "neighbours_Li_carbonyl_O"
+NEAT = "neat systems alone: they have no EO:Li"
+
+
+@dataclass(frozen=True)
+class Series:
+    """A scalar of the table in a panel; one without a curve has the colours of the systems.
+
+    Where it is missing it counts as not resolved, but with `of_carbonyl` only for chains that have a C=O.
+    """
+
+    scalar: str
+    curve: Curve | None = None
+    of_carbonyl: bool = False
+
+    def column(self, what: str) -> str:
+        """Name of the column of a bound."""
+        unit = _UNITS[self.scalar]
+        return f"{self.scalar}_{what}" + (f"_{unit}" if unit else "")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Scalars against EO:Li; a level is a line to compare with."""
+
+    ylabel: str
+    series: tuple[Series, ...]
+    log: bool = False
+    level: float | None = None
+    from_zero: bool = False
+
+
+# Colours that the first groups of systems do not have: where a panel holds several quantities, colour is quantity.
+_FIRST = (GREEN, SOLID)
+_SECOND = (PURPLE, DASHED)
+_THIRD = (ORANGE, DOTTED)
+_FOURTH = (SKY, CHAINED)
+
+
+def _several(*named: tuple[str, str], of_carbonyl: tuple[str, ...] = ()) -> tuple[Series, ...]:
+    styles = (_FIRST, _SECOND, _THIRD, _FOURTH)
+    return tuple(
+        Series(scalar, Curve(label, *style), scalar in of_carbonyl)
+        for (scalar, label), style in zip(named, styles, strict=False)
+    )
+
+
+def _of_partners(pattern: str, *names: str) -> tuple[Series, ...]:
+    found = [(pattern.format(name), PARTNERS[name].label) for name in names]
+    return _several(*found, of_carbonyl=(pattern.format("carbonyl_O"),))
+
+
+_D_LI = Panel("D(Li) (m²/s)", (Series("D_Li"),), log=True)
+_COORDINATION = Panel(
+    "neighbours of Li, first shell",
+    _of_partners("coordination_number_Li_{}", "ether_O", "carbonyl_O", "anion_O"),
+    from_zero=True,
+)
+OVERVIEW = (
+    Panel("density (g/cm³)", (Series("density"),)),
+    Panel("first peak Li–O (ether) (nm)", (Series("first_peak_Li_ether_O"),)),
+    _COORDINATION,
+    _D_LI,
+)
+TRANSPORT = (
+    _D_LI,
+    Panel("D({anion}) (m²/s)", (Series("D_anion"),), log=True),
+    Panel("D(chain) (m²/s)", (Series("D_chain"),), log=True),
+    Panel(
+        "exponent of the MSD",
+        _several(("exponent_Li", "Li"), ("exponent_anion", "{anion}"), ("exponent_chain", "chain")),
+        level=1,
+    ),
+    Panel(
+        "conductivity (S/m)",
+        _several(
+            ("conductivity_nernst_einstein", "ions independent"),
+            ("conductivity_cluster_nernst_einstein", "clusters independent"),
+            ("conductivity_collective", "collective"),
+        ),
+        log=True,
+    ),
+    Panel(
+        "transference number of Li",
+        _several(
+            ("transference_nernst_einstein", "independent"),
+            ("transference_onsager_centre_of_mass", "Onsager, mass"),
+            ("transference_onsager_polymer", "Onsager, polymer"),
+        ),
+        level=0,
+    ),
+    Panel("ionicity", (Series("ionicity"),), level=1),
+    Panel("share of Li motion, by its chain", (Series("Li_carried_by_chain"),), from_zero=True),
+)
+STRUCTURE = (
+    Panel(
+        "neighbours of Li in the cut-off",
+        _of_partners("neighbours_Li_{}", "ether_O", "carbonyl_O", "anion_O"),
+        from_zero=True,
+    ),
+    Panel(
+        "first peak of g(r) of Li (nm)", _of_partners("first_peak_Li_{}", "ether_O", "carbonyl_O", "anion_O", "anion_N")
+    ),
+    Panel("share of Li", _several(("Li_free", "free"), ("Li_aggregated", "aggregated")), from_zero=True),
+    Panel("chains that bind a Li", (Series("chains_of_Li"),)),
+    Panel("gauche share of O–C–C–O", (Series("gauche_fraction"),)),
+    Panel("radius of gyration (nm)", (Series("radius_of_gyration"),)),
+)
+MECHANISM = (
+    Panel(
+        "residence of Li (ps)",
+        _several(
+            ("residence_Li_ether_O", "O (ether)"),
+            ("residence_Li_carbonyl_O", "O (C=O)"),
+            ("residence_Li_anion", "{anion}"),
+            ("residence_Li_chain", "chain"),
+            of_carbonyl=("residence_Li_carbonyl_O",),
+        ),
+        log=True,
+    ),
+    Panel("P₂ relaxation, ether O (ps)", (Series("segment_relaxation"),), log=True),
+    Panel("share of Li at a C=O", (Series("Li_with_carbonyl_O", None, True),), from_zero=True),
+    Panel(
+        "share of NH bonded to",
+        _several(
+            ("NH_to_anion", "{anion}"), ("NH_to_carbonyl_O", "O (C=O)"), of_carbonyl=("NH_to_anion", "NH_to_carbonyl_O")
+        ),
+        from_zero=True,
+    ),
+    Panel("degree of segregation", (Series("segregation", None, True),), from_zero=True),
+    Panel("interface per volume (1/nm)", (Series("interface", None, True),)),
+    Panel("spacing of domains (nm)", (Series("spacing", None, True),)),
+    Panel(
+        "Coulomb energy of Li (kJ/mol)",
+        _several(("energy_Li_PEO", "PEO"), ("energy_Li_PA", "PA"), of_carbonyl=("energy_Li_PA",)),
+    ),
+)
+
+
+def _group_label(row: pd.Series, table: pd.DataFrame) -> str:
+    label = _NAMES.get(str(row["polymer"]), str(row["polymer"]))
+    if len(table["temperature_K"].unique()) > 1:
+        label += f", {row['temperature_K']:g} K"
+    for key in ("salt", "ether_set", "cation_model", "anion_model"):
+        if len(table[key].dropna().unique()) > 1:
+            label += f", {row[key]}"
+    if row["mixing"] != DEFAULT_MIXING:
+        label += f", {row['mixing']}"
+    if row["ion_charge_scale"] != DEFAULT_CHARGE_SCALE:
+        label += f", ion charges × {row['ion_charge_scale']:g}"
+    return label
+
+
+@dataclass(frozen=True)
+class Group:
+    """Systems that differ in EO:Li and replicate alone, and how they are drawn."""
+
+    label: str
+    rows: pd.DataFrame
+    number: int
+
+    @property
+    def colour(self) -> str:
+        """Colour, which repeats after seven groups."""
+        return GROUP_COLOURS[self.number % len(GROUP_COLOURS)]
+
+    @property
+    def marker(self) -> str:
+        """Marker."""
+        return _MARKERS[self.number % len(_MARKERS)]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The systems with salt of a table, in groups; `neat` systems have no EO:Li and stand in the table alone."""
+
+    path: Path
+    groups: tuple[Group, ...]
+    salts: tuple[str, ...]
+    neat: int
+
+    @property
+    def anion(self) -> str:
+        """Name of the anion of all systems, or `anion`."""
+        return anion_of_salt(self.salts[0]) if len(self.salts) == 1 else "anion"
+
+
+def read_sweep(path: Path) -> Sweep:
+    """The table of a sweep. Raises DataError when it cannot be read or lacks a column."""
+    table = read_table(path)
+    try:
+        salted = table[table["eo_li_simulated"].notna()]
+        labels = salted.apply(lambda row: _group_label(row, salted), axis=1) if len(salted) else pd.Series(dtype=str)
+        groups = tuple(
+            Group(label, salted[labels == label].sort_values("eo_li_simulated"), number)
+            for number, label in enumerate(dict.fromkeys(labels))
+        )
+        return Sweep(path, groups, tuple(salted["salt"].unique()), len(table) - len(salted))
+    except KeyError as error:
+        raise DataError(f"{path}: no column {error}") from error
+
+
+def _aside(rows: pd.DataFrame, sweep: Sweep, number: int) -> pd.Series:
+    """EO:Li, with groups and replicates a little aside, so that none hides another."""
+    every = np.concatenate([group.rows["eo_li_simulated"].to_numpy(dtype=float) for group in sweep.groups])
+    step = 0.018 * (float(np.ptp(every)) or 1.0)
+    replicate = rows.groupby("eo_li_simulated").cumcount()
+    return rows["eo_li_simulated"] + step * (number - (len(sweep.groups) - 1) / 2 + replicate)
+
+
+def _points(axes: Axes, rows: pd.DataFrame, x: pd.Series, y: pd.Series, errors: pd.Series | None, **style: Any) -> None:
+    """Points of systems: filled where the study simulated it too, open where it is an extension."""
+    for in_study, some in rows.groupby("simulated_in_study"):
+        face = style["color"] if in_study else "white"
+        axes.errorbar(
+            x[some.index], y[some.index], yerr=None if errors is None else errors[some.index], markersize=4.5,
+            markeredgewidth=0.9, markerfacecolor=face, linestyle="none", capsize=2, elinewidth=0.8, **style,
+        )  # fmt: skip
+
+
+def _draw(axes: Axes, series: Series, group: Group, sweep: Sweep) -> tuple[bool, pd.Series]:
+    """Values with errors and bounds of a group; whether there are any, and EO:Li of the rows that have neither."""
+    rows = group.rows
+    colour, dashes = (series.curve.colour, series.curve.dashes) if series.curve else (group.colour, SOLID)
+    value, error = _COLUMNS[series.scalar]
+    x = _aside(rows, sweep, group.number)
+    known = rows[rows[value].notna()]
+    means = known.assign(x=x).groupby("eo_li_simulated")[["x", value]].mean()
+    axes.plot(means["x"], means[value], color=colour, linewidth=0.9, linestyle=dashes, alpha=0.7)
+    style = {"color": colour, "marker": group.marker}
+    _points(axes, known, x, known[value], known[error].fillna(0), **style)
+    left, drawn = rows[rows[value].isna()], len(known) > 0
+    for what, points in (("upper_bound", -13), ("at_least", 13)):
+        column = series.column(what)
+        if column in rows:
+            bounded = left[left[column] > 0]
+            _points(axes, bounded, x, bounded[column], None, **style)
+            for place, bound in zip(x[bounded.index], bounded[column], strict=True):
+                axes.annotate("", (place, bound), xytext=(0, points), textcoords="offset points",
+                              arrowprops={"arrowstyle": "<-", "color": colour, "linewidth": 0.9})  # fmt: skip
+            left, drawn = left.drop(bounded.index), drawn or len(bounded) > 0
+    if series.of_carbonyl:
+        left = left[left[_OF_CARBONYL].notna()]
+    return drawn, x[left.index]
+
+
+def draw_panel(axes: Axes, panel: Panel, sweep: Sweep) -> None:
+    """A panel: values with errors, bounds as arrows, crosses at the foot where nothing is resolved.
+
+    Raises KeyError for a column that the table lacks.
+    """
+    axes.set(xlabel="EO:Li", ylabel=panel.ylabel.format(anion=sweep.anion))
+    # room for arrows and crosses
+    axes.margins(y=0.14)
+    if panel.log:
+        axes.set_yscale("log")
+    drawn, unresolved = False, []
+    for series in panel.series:
+        for group in sweep.groups:
+            any_drawn, left = _draw(axes, series, group, sweep)
+            drawn |= any_drawn
+            unresolved.append((series.curve.colour if series.curve else group.colour, left))
+    if not drawn:
+        axes.set_yscale("linear")
+        missing = any(len(x) for _, x in unresolved)
+        return say_empty(axes, "not resolved in any system" if missing else "no system has it")
+    if panel.level is not None:
+        axes.axhline(panel.level, color=GUIDE, linestyle=DOTTED, linewidth=0.9)
+    if panel.from_zero:
+        axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+    if panel.log:
+        plain_log(axes.yaxis)
+    for number, (colour, x) in enumerate(each for each in unresolved if len(each[1])):
+        axes.plot(x, np.full(len(x), 0.03 + 0.045 * number), transform=axes.get_xaxis_transform(), color=colour,
+                  marker="x", markersize=4, markeredgewidth=1, linestyle="none")  # fmt: skip
+    entries = [
+        Line2D([], [], label=series.curve.label.format(anion=sweep.anion), **series.curve.line())
+        for series in panel.series
+        if series.curve
+    ]
+    if entries:
+        axes.legend(handles=entries, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderpad=0,
+                    handlelength=2.4, columnspacing=1.2)  # fmt: skip
+
+
+def _key(sweep: Sweep) -> list[Line2D]:
+    groups = [Line2D([], [], color=g.colour, marker=g.marker, markersize=4.5, label=g.label) for g in sweep.groups]
+    grey: dict[str, Any] = {"color": "0.35", "linestyle": "none", "markersize": 4.5}
+    return [
+        *groups,
+        Line2D([], [], marker="o", label=_STUDY, **grey),
+        Line2D([], [], marker="o", markerfacecolor="white", label=_EXTENSION, **grey),
+        Line2D([], [], marker="$\\updownarrow$", label="bound", **grey | {"markersize": 8}),
+        Line2D([], [], marker="x", label="not resolved", **grey),
+    ]
+
+
+def figure_panels(sweep: Sweep, panels: Sequence[Panel], title: str, out_stem: Path) -> Files:
+    """Panels in two columns. Returns the SVG and the PNG. Raises DataError when the table lacks a column."""
+    if not sweep.groups:
+        return save_text(title, NEAT, out_stem)
+    with drawing():
+        n_rows = (len(panels) + 1) // 2
+        figure = Figure(figsize=(PAGE, 2.25 * n_rows + 0.8), layout="constrained")
+        try:
+            for axes, panel in zip(figure.subplots(n_rows, 2, squeeze=False).ravel(), panels, strict=True):
+                draw_panel(axes, panel, sweep)
+                if panel.series[0].scalar == "density":
+                    _ideal_densities(axes, sweep)
+        except KeyError as error:
+            raise DataError(f"{sweep.path}: no column {error}") from error
+        neat = f" ({sweep.neat} neat: see the table)" if sweep.neat else ""
+        figure.suptitle(f"{title}{neat}", fontsize=8.5)
+        figure.align_ylabels()
+        figure.legend(handles=_key(sweep), loc="outside lower center", ncols=4)
+        return save(figure, out_stem)
+
+
+def _ideal_densities(axes: Axes, sweep: Sweep) -> None:
+    for group in sweep.groups:
+        axes.plot(
+            group.rows["eo_li_simulated"], group.rows["ideal_mixing_density_unverified_g_cm3"], linestyle="none",
+            marker="*", markersize=6, markerfacecolor="white", markeredgecolor=group.colour, markeredgewidth=0.8,
+        )  # fmt: skip
+    star = Line2D([], [], linestyle="none", marker="*", markersize=6, markerfacecolor="white", markeredgecolor="0.35",
+                  label="ideal mixing (unverified estimate)")  # fmt: skip
+    axes.legend(handles=[star], loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderpad=0)
+
+
+def _bar(axes: Axes, place: float, width: float, rows: pd.DataFrame, group: Group, scale: float) -> None:
+    known = rows["D_Li_m2_s"].dropna() / scale
+    bounds = rows["D_Li_upper_bound_m2_s"].dropna() / scale
+    style: dict[str, Any] = {"width": width, "edgecolor": group.colour, "linewidth": 0.9}
+    if len(known):
+        hatch = _HATCHES[group.number % len(_HATCHES)]
+        axes.bar(place, known.mean(), color="white" if hatch else group.colour, hatch=hatch, **style)
+        errors = rows["D_Li_error_m2_s"][known.index].fillna(0) / scale
+        offsets = np.linspace(-0.3, 0.3, len(known)) * width if len(known) > 1 else [0.0]
+        axes.errorbar(place + np.array(offsets), known, yerr=errors, color=BLACK, marker="o", markersize=2.6,
+                      linestyle="none", capsize=2, elinewidth=0.8)  # fmt: skip
+        top, text = float((known + errors).max()), number_text(float(known.mean()))
+    elif len(bounds):
+        top, text = float(bounds.min()), f"< {number_text(float(bounds.min()))}"
+        axes.bar(place, top, color="none", linestyle=":", **style)
+        axes.annotate("", (place, 0.55 * top), (place, top), arrowprops={"arrowstyle": "->", "color": group.colour})
+    else:
+        top, text = 0.0, "not resolved"
+    axes.annotate(text, (place, top), xytext=(0, 3), textcoords="offset points", ha="center", va="bottom", rotation=90,
+                  fontsize=6.5)  # fmt: skip
+
+
+def figure_diffusion(sweep: Sweep, out_stem: Path) -> Files:
+    """Bars of D(Li) by EO:Li as asked for, one for each polymer; the points are replicates, open bars upper bounds."""
+    if not sweep.groups:
+        return save_text("D(Li)", NEAT, out_stem)
+    try:
+        table = pd.concat([group.rows for group in sweep.groups])
+        ratios = sorted(table["eo_li_asked"].unique())
+        highest = float(np.nanmax(table[["D_Li_m2_s", "D_Li_upper_bound_m2_s"]].to_numpy(dtype=float), initial=0))
+    except KeyError as error:
+        raise DataError(f"{sweep.path}: no column {error}") from error
+    if not highest > 0:
+        return save_text("D(Li)", "not resolved in any system: neither D nor a bound", out_stem)
+    exponent = power_of_ten(highest)
+    with drawing():
+        n_bars = len(ratios) * len(sweep.groups)
+        figure = Figure(figsize=(min(PAGE, max(3.5, 0.9 + 0.28 * n_bars)), 3.2), layout="constrained")
+        axes = figure.add_subplot()
+        width = 0.8 / len(sweep.groups)
+        for k, ratio in enumerate(ratios):
+            for n, group in enumerate(sweep.groups):
+                rows = group.rows[group.rows["eo_li_asked"] == ratio]
+                if len(rows):
+                    _bar(axes, k - 0.4 + (n + 0.5) * width, 0.92 * width, rows, group, 10.0**exponent)
+        axes.set_xticks(range(len(ratios)), [f"{ratio:g}" for ratio in ratios])
+        axes.set(xlabel="EO:Li", ylabel=f"D(Li) ({ten_to(exponent)} m²/s)", title="diffusion of Li")
+        axes.margins(y=0.25)
+        axes.set(xlim=(-0.5, len(ratios) - 0.5))
+        axes.set_ylim(bottom=0)
+        entries = [
+            Patch(facecolor="white" if hatch else g.colour, edgecolor=g.colour, hatch=hatch, label=g.label)
+            for g in sweep.groups
+            for hatch in (_HATCHES[g.number % len(_HATCHES)],)
+        ]
+        figure.legend(handles=entries, loc="outside lower center", ncols=2)
+        return save(figure, out_stem)
+
+
+_FITTED = {
+    "D_Li": "D(Li) (m²/s)",
+    "D_anion": "D({anion}) (m²/s)",
+    "conductivity_nernst_einstein": "σ, ions independent (S/m)",
+    "conductivity_collective": "σ, collective (S/m)",
+}
+
+
+def _fit_label(fits: Fits, all_fits: Sequence[Fits]) -> str:
+    label = _NAMES.get(str(fits.systems["polymer"]), str(fits.systems["polymer"]))
+    for key in ("salt", "ether_set", "cation_model", "anion_model", "mixing", "ion_charge_scale"):
+        if len({str(other.systems[key]) for other in all_fits}) > 1:
+            label += f", {fits.systems[key]}"
+    energy = fits.arrhenius.activation_energy_kJ_mol
+    label += f", EO:Li {fits.systems['eo_li_asked']:g}"
+    if energy.value is None or energy.error is None:
+        return f"{label}: no fit"
+    label += f": Eₐ = {number_text(energy.value, energy.error)} kJ/mol"
+    t0 = fits.vtf.T0_K
+    return label if t0.value is None else f"{label}, T₀ = {t0.value:.0f} K"
+
+
+def _temperatures(axes: Axes, of_quantity: Sequence[Fits], all_fits: Sequence[Fits]) -> None:
+    axes.set_yscale("log")
+    for number, fits in enumerate(of_quantity):
+        colour, marker = GROUP_COLOURS[number % len(GROUP_COLOURS)], _MARKERS[number % len(_MARKERS)]
+        points = fits.points
+        value = np.exp(points.ln_value)
+        label = _fit_label(fits, all_fits)
+        # an error of ln y is a factor on y
+        spread = [value * (1 - np.exp(-points.ln_error)), value * (np.exp(points.ln_error) - 1)]
+        axes.errorbar(1000 / points.temperature_K, value, yerr=spread, color=colour, marker=marker, markersize=4.5,
+                      linestyle="none", capsize=2, elinewidth=0.8, label=label)  # fmt: skip
+        if points.temperatures > 1:
+            line = np.linspace(points.temperature_K.min(), points.temperature_K.max(), 100)
+            axes.plot(1000 / line, fits.arrhenius.at(line), color=colour, linewidth=1)
+            if fits.vtf.T0_K.value is not None:
+                axes.plot(1000 / line, fits.vtf.at(line), color=colour, linewidth=1, linestyle=DASHED)
+    plain_log(axes.yaxis)
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
+
+
+def figure_temperature(sweep_csv: Path, out_stem: Path) -> Files:
+    """Diffusion and conductivity, on a logarithmic axis, against 1000/T, with Arrhenius lines and VTF curves."""
+    sweep = read_sweep(sweep_csv)
+    try:
+        fits = [each for each in fits_of(read_table(sweep_csv)) if len(each.points.ln_value)]
+    except KeyError as error:
+        raise DataError(f"{sweep_csv}: no column {error}") from error
+    if not fits:
+        temperatures = {t for group in sweep.groups for t in group.rows["temperature_K"]}
+        several = "no system has a resolved value at two temperatures"
+        why = NEAT if not temperatures else "one temperature alone" if len(temperatures) == 1 else several
+        return save_text("temperature", why, out_stem)
+    names = [name for name in _FITTED if any(each.quantity == name for each in fits)]
+    with drawing():
+        figure = Figure(figsize=(PAGE, 2.3 * len(names) + 0.6), layout="constrained")
+        column = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, name in zip(column, names, strict=True):
+            axes.set_ylabel(_FITTED[name].format(anion=sweep.anion))
+            _temperatures(axes, [each for each in fits if each.quantity == name], fits)
+        figure.suptitle("temperature dependence", fontsize=8.5)
+        above = column[0].secondary_xaxis("top", functions=(_inverse, _inverse))
+        above.set_xlabel("temperature (K)")
+        column[-1].set_xlabel("1000/T (1/K)    (lines: Arrhenius, dashed: VTF)")
+        figure.align_ylabels()
+        return save(figure, out_stem)
+
+
+def _inverse(x: Any) -> Any:
+    with np.errstate(divide="ignore"):
+        return 1000 / np.asarray(x, dtype=float)
+
+
+def figure_rdf_overlay(tables: Sequence[tuple[str, Path]], anion: str, out_stem: Path) -> Files:
+    """g(r) of lithium of several systems, one panel for each partner that occurs; `tables` are (label, CSV).
+
+    Returns the SVG and the PNG. Raises DataError when a table cannot be read or none holds lithium.
+    """
+    read = [(label, read_table(path)) for label, path in tables]
+    present = [name for name in PARTNERS if any(f"g_Li_{name}" in table for _, table in read)]
+    if not present:
+        raise DataError("no table holds a g(r) of lithium")
+    with drawing():
+        colours = mpl.colormaps["viridis"](np.linspace(0, 0.8, max(2, len(read))))
+        n_rows, n_columns = (len(present) + 1) // 2, min(2, len(present))
+        figure = Figure(figsize=(PAGE, 2.3 * n_rows + 0.7 + 0.15 * (len(read) // 3)), layout="constrained")
+        panels = figure.subplots(n_rows, n_columns, sharex=True, squeeze=False).ravel()
+        for axes, name in zip(panels, present, strict=False):
+            for number, (label, table) in enumerate(read):
+                if f"g_Li_{name}" in table:
+                    dashes = (SOLID, LONG, DOTTED)[number % 3]
+                    axes.plot(table["r_nm"], table[f"g_Li_{name}"], color=colours[number], linestyle=dashes, label=label,
+                              linewidth=1.1)  # fmt: skip
+            axes.set(title=f"Li – {PARTNERS[name].label.format(anion=anion)}", ylabel="g(r)", xlabel="r (nm)")
+            axes.set_xlim(left=0)
+            axes.set_ylim(bottom=0)
+            axes.xaxis.set_tick_params(labelbottom=True)
+        for axes in panels[len(present) :]:
+            axes.set_axis_off()
+        entries: dict[str, Any] = {}
+        for axes in panels:
+            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+                entries.setdefault(label, handle)
+        figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=min(3, len(entries)))
+        return save(figure, out_stem)
+
+
+def _of_panels(panels: Sequence[Panel], title: str) -> Callable[[Path, Path], Files]:
+    return lambda sweep_csv, out_stem: figure_panels(read_sweep(sweep_csv), panels, title, out_stem)
+
+
+OF_SWEEP: dict[str, Callable[[Path, Path], Files]] = {
+    "sweep": _of_panels(OVERVIEW, "overview"),
+    "transport": _of_panels(TRANSPORT, "transport"),
+    "structure": _of_panels(STRUCTURE, "structure"),
+    "mechanism": _of_panels(MECHANISM, "mechanism"),
+    "diffusion": lambda sweep_csv, out_stem: figure_diffusion(read_sweep(sweep_csv), out_stem),
+    "temperature": figure_temperature,
+}
+"""Figures of the table of a sweep by name; each takes the table and the stem of its files."""
