@@ -1,0 +1,192 @@
+"""The answers of a sweep: diffusion, conductivity and transference of each system, or what is known instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eoli.collect import at
+from eoli.report.gather import Sweep, SystemResult
+from eoli.report.numbers import with_error
+from eoli.temperature import Arrhenius, fit_arrhenius, fit_vtf, usable_points
+
+_SAME_BUT_TEMPERATURE = (
+    "polymer", "salt", "eo_li_asked", "ether_set", "cation_model", "anion_model", "mixing", "ion_charge_scale", "chains",
+)  # fmt: skip
+_CURVE_POINTS = 40
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A number with its error, or an upper bound, or neither; and what the analysis says of it."""
+
+    value: float | None
+    error: float | None
+    bound: float | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Route:
+    """A way to a quantity: where an analysis keeps what it found."""
+
+    key: str
+    label: str
+    analysis: str
+    keys: tuple[str, ...]
+
+    def of(self, system: SystemResult) -> Answer:
+        """What a system says; a system without the analysis or without ions says so."""
+        if self.analysis not in system.scalars:
+            return Answer(None, None, None, f"missing: {self.analysis}")
+        found = at(system.scalars, (self.analysis, *self.keys))
+        if not isinstance(found, Mapping):
+            verdict = "no salt" if "eo_li_asked" not in system.row else "not resolved: the run is too short"
+            return Answer(None, None, None, verdict)
+        number = found.get("D_m2_s", found)
+        bound = found.get("D_upper_bound_m2_s", found.get("upper_bound"))
+        return Answer(number.get("value"), number.get("error"), bound, str(found.get("verdict") or ""))
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A quantity and the routes to it, the most exact first."""
+
+    key: str
+    symbol: str
+    name: str
+    unit: str
+    is_log: bool
+    routes: tuple[Route, ...]
+
+    def best(self, system: SystemResult) -> tuple[Route, Answer]:
+        """The first route with a number, else the first with a bound, else the first."""
+        found = [(route, route.of(system)) for route in self.routes]
+        for wanted in ("value", "bound"):
+            for route, answer in found:
+                if getattr(answer, wanted) is not None:
+                    return route, answer
+        return found[0]
+
+
+def _sigma(key: str, label: str) -> Route:
+    return Route(key, label, "conductivity", ("sigma_S_m", "formal_charges", key))
+
+
+def _share(key: str, label: str) -> Route:
+    return Route(key, label, "conductivity", ("transference", key))
+
+
+QUANTITIES = (
+    Quantity(
+        "D_Li", "D(Li⁺)", "self-diffusion of lithium", "m2_s", True,
+        (Route("msd", "mean-square displacement", "motion", ("Li",)),),
+    ),
+    Quantity(
+        "D_anion", "D(anion)", "self-diffusion of the anion's centre of mass", "m2_s", True,
+        (Route("msd", "mean-square displacement", "motion", ("anion",)),),
+    ),
+    Quantity(
+        "conductivity", "σ", "conductivity", "S_m", True,
+        (
+            _sigma("collective", "collective (exact)"),
+            _sigma("cluster_nernst_einstein", "clusters move independently"),
+            _sigma("nernst_einstein", "ions move independently (Nernst-Einstein)"),
+        ),
+    ),
+    Quantity(
+        "transference", "t⁺", "transference number of lithium", "", False,
+        (
+            _share("onsager_polymer", "collective, seen from the polymer"),
+            _share("onsager_centre_of_mass", "collective, seen from the centre of mass"),
+            _share("cluster_nernst_einstein", "clusters move independently"),
+            _share("nernst_einstein", "ions move independently"),
+        ),
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Unresolved:
+    """What is not resolved: the quantity, why, and in which systems."""
+
+    what: str
+    why: str
+    systems: tuple[str, ...]
+
+
+_OPEN = (
+    ("free, paired and aggregated ions", "ions", ("verdict",), "not resolved"),
+    ("microphase separation beyond chance", "morphology", ("segregation", "verdict"), "not distinguishable"),
+    ("spacing of domains from S(q)", "morphology", ("scattering", "verdict"), "box-limited"),
+    ("residence of Li⁺ at an ether oxygen", "mechanism", ("residence", "ether_O", "verdict"), "too few"),
+    ("residence of Li⁺ at a carbonyl oxygen", "mechanism", ("residence", "carbonyl_O", "verdict"), "too few"),
+    ("residence of Li⁺ on a chain", "mechanism", ("residence", "chain", "verdict"), "too few"),
+    ("relaxation of PEO segments", "mechanism", ("segments", "P2", "all", "time_1e_ps", "verdict"), "not resolved"),
+)  # fmt: skip
+
+
+def unresolved(systems: Sequence[SystemResult]) -> list[Unresolved]:
+    """Quantities that an analysis was made for and did not resolve, by reason; the answers first."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for system in systems:
+        for quantity in QUANTITIES:
+            answer = quantity.best(system)[1]
+            if answer.value is None and answer.verdict != "no salt" and not answer.verdict.startswith("missing"):
+                why = answer.verdict.removeprefix("not resolved: ")
+                found.setdefault((f"{quantity.symbol}, {quantity.name}", why), []).append(system.name)
+    for what, analysis, keys, sign in _OPEN:
+        for system in systems:
+            verdict = at(system.scalars, (analysis, *keys))
+            if isinstance(verdict, str) and verdict.startswith(sign):
+                found.setdefault((what, verdict.removeprefix("not resolved: ")), []).append(system.name)
+    return [Unresolved(what, why, tuple(names)) for (what, why), names in found.items()]
+
+
+def _curve(fit: Any, temperatures: Sequence[float]) -> list[list[float]]:
+    """Points (T, value) of a fit, evenly in 1/T over the temperatures."""
+    first, last = 1 / max(temperatures), 1 / min(temperatures)
+    along = [1 / (first + (last - first) * n / (_CURVE_POINTS - 1)) for n in range(_CURVE_POINTS)]
+    return [[t, float(y)] for t, y in zip(along, fit.at(along), strict=True)]
+
+
+def temperature_series(sweep: Sweep) -> list[dict[str, Any]]:
+    """For each composition with more than one temperature and each quantity: its points by system, and the fits."""
+    groups: dict[tuple[Any, ...], list[SystemResult]] = {}
+    for system in sweep.systems:
+        groups.setdefault(tuple(system.row.get(key) for key in _SAME_BUT_TEMPERATURE), []).append(system)
+    series = []
+    for members in groups.values():
+        temperatures = [float(system.row["temperature_K"]) for system in members]
+        if len(set(temperatures)) < 2:
+            continue
+        for quantity in QUANTITIES:
+            if not quantity.is_log:
+                continue
+            for route in quantity.routes:
+                answers = [route.of(system) for system in members]
+                points = usable_points(temperatures, [a.value for a in answers], [a.error or None for a in answers])
+                arrhenius, vtf = fit_arrhenius(points), fit_vtf(points)
+                used = [t for t, a in zip(temperatures, answers, strict=True) if a.value is not None]
+                series.append(
+                    {
+                        "quantity": quantity.key,
+                        "route": route.key,
+                        "systems": [system.name for system in members],
+                        "arrhenius": _curve(arrhenius, used) if arrhenius.ln_prefactor is not None else None,
+                        "arrhenius_says": _said(arrhenius),
+                        "vtf": _curve(vtf, used) if vtf.ln_prefactor is not None else None,
+                        "vtf_says": vtf.verdict,
+                    }
+                )
+    return series
+
+
+def _said(fit: Arrhenius) -> str:
+    energy = fit.activation_energy_kJ_mol
+    return (
+        fit.verdict
+        if energy.value is None
+        else f"Ea = {with_error(energy.value, energy.error, 'kJ_mol')}, {fit.verdict}"
+    )

@@ -1,0 +1,101 @@
+"""The data of the page as JSON: tables thinned to what a plot can show."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eoli.report.answers import QUANTITIES, temperature_series
+from eoli.report.gather import Sweep, SystemResult
+
+ROWS = 400
+"""Rows of a table at most: every n-th is kept, so that each number in the page stands in the table on disk."""
+_DIGITS = {"structure": 4}
+_USUAL_DIGITS = 5
+_TEXTS = ("block",)
+
+
+def rounded(value: Any, digits: int = _USUAL_DIGITS) -> Any:
+    """Numbers to so many significant digits, NaN and infinity as None, through lists and mappings."""
+    if isinstance(value, Mapping):
+        return {str(key): rounded(entry, digits) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(entry, digits) for entry in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        if not math.isfinite(value):
+            return None
+        short = float(f"{value:.{digits}g}")
+        return int(short) if short.is_integer() and abs(short) < 1e15 else short
+    return value
+
+
+def thinned(table: pd.DataFrame) -> pd.DataFrame:
+    """At most ROWS rows, evenly spaced from the first to the last."""
+    if len(table) <= ROWS:
+        return table
+    return table.iloc[np.unique(np.linspace(0, len(table) - 1, ROWS).round().astype(int))]
+
+
+def _columns(name: str, table: pd.DataFrame) -> dict[str, list[Any]]:
+    kept = [str(c) for c in table if pd.api.types.is_numeric_dtype(table[c]) or c in _TEXTS]
+    return {column: rounded(table[column].tolist(), _DIGITS.get(name, _USUAL_DIGITS)) for column in kept}
+
+
+def system_data(system: SystemResult) -> dict[str, Any]:
+    """Tables and scalars of a system."""
+    return {
+        "name": system.name,
+        "tables": {
+            # a g(r) keeps its bins: its peaks are narrower than every n-th of them
+            name: _columns(name, table if name == "structure" else thinned(table))
+            for name, table in system.tables.items()
+        },
+        "scalars": rounded({name: found for name, found in system.scalars.items() if name != "interactions"}),
+    }
+
+
+def _summary_of(system: SystemResult) -> dict[str, Any]:
+    row = system.row
+    return {
+        "name": system.name,
+        "eo_li": row.get("eo_li_simulated"),
+        "temperature_K": row["temperature_K"],
+        "in_study": bool(row["simulated_in_study"]),
+        "group": [row.get(key) for key in ("polymer", "salt", "temperature_K", "mixing", "ion_charge_scale")],
+        "answers": {q.key: {r.key: asdict(r.of(system)) for r in q.routes} for q in QUANTITIES},
+    }
+
+
+def summary_data(sweep: Sweep, title: str) -> dict[str, Any]:
+    """What all plots need: answers of all systems, the columns that tables have, fits against temperature."""
+    columns: dict[str, dict[str, None]] = {}
+    for system in sweep.systems:
+        for name, table in system.tables.items():
+            columns.setdefault(name, {}).update(dict.fromkeys(map(str, table.columns)))
+    return {
+        "title": title,
+        "systems": [rounded(_summary_of(system), 10) for system in sweep.systems],
+        "quantities": [
+            {"key": q.key, "symbol": q.symbol, "name": q.name, "unit": q.unit, "log": q.is_log,
+             "routes": {r.key: r.label for r in q.routes}}
+            for q in QUANTITIES
+        ],
+        "columns": {name: list(found) for name, found in columns.items()},
+        "temperature": rounded(temperature_series(sweep)),
+    }  # fmt: skip
+
+
+def script_json(data: Any) -> str:
+    """JSON that may stand in a script element, whatever the data hold."""
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e").replace("\u2028", "\\u2028")

@@ -1,0 +1,161 @@
+"""What a sweep left on disk, read from its tables alone, and what is missing of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from eoli.collect import ANALYSES
+from eoli.compare import Reference, read_reference
+from eoli.config import Study
+from eoli.errors import DataError
+from eoli.status import StageStatus, stage_status
+
+TABLES = ("density", "structure", "motion", "ions", "conductivity", "mechanism", "morphology", "domains")
+"""Tables of a system that are drawn; the other analyses are shown by their scalars."""
+STEPS = ("topology/system", "box/box")
+"""Steps before the stages that leave a provenance, as paths without its ending."""
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """A stage: where it stands, and its verdict, provenance and history, empty where there is none."""
+
+    status: StageStatus
+    verdict: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    history: str
+
+    @property
+    def name(self) -> str:
+        """Name of the stage."""
+        return self.status.stage
+
+    @property
+    def core_hours(self) -> float | None:
+        """Core-hours of the last call of mdrun; None where it did not run or left no record."""
+        seconds, threads = self.provenance.get("wall_seconds"), self.provenance.get("threads")
+        return seconds * threads / 3600 if seconds and threads else None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether earlier calls of mdrun, whose time is not recorded, belong to the run as well."""
+        return "continues" in self.history or "is extended" in self.history
+
+
+@dataclass(frozen=True, eq=False)
+class SystemResult:
+    """A system: its row of the sweep table (no key where empty), scalars and tables by analysis, and its stages.
+
+    `scene` is the path of its structures in three dimensions, `made_by` the provenance of the steps before its stages.
+    """
+
+    name: str
+    row: Mapping[str, Any]
+    scalars: Mapping[str, Mapping[str, Any]]
+    tables: Mapping[str, pd.DataFrame]
+    stages: tuple[StageResult, ...]
+    made_by: Mapping[str, Mapping[str, Any]]
+    scene: Path | None
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """A sweep as far as it got; tables are None where they were not made."""
+
+    study: Study
+    systems: tuple[SystemResult, ...]
+    not_in_table: tuple[str, ...]
+    beside_study: pd.DataFrame | None
+    experiments: pd.DataFrame | None
+    compared: Mapping[str, Any]
+    reference: Reference | None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Content of a JSON file; empty where there is none. Raises DataError for a file that is no JSON mapping."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{path}: no JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise DataError(f"{path}: no mapping")
+    return data
+
+
+def _table(path: Path) -> pd.DataFrame | None:
+    if not path.is_file():
+        return None
+    try:
+        return pd.read_csv(path)
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame()
+    except ValueError as error:
+        raise DataError(f"{path}: no table: {error}") from error
+
+
+def known(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row of a table without its empty cells."""
+    return {str(key): value for key, value in row.items() if not (isinstance(value, float) and math.isnan(value))}
+
+
+def _stage(status: StageStatus, folder: Path) -> StageResult:
+    history = folder / "history.log"
+    return StageResult(
+        status,
+        read_json(folder / "verdict.json"),
+        read_json(folder / "provenance.json"),
+        history.read_text(encoding="utf-8", errors="replace") if history.is_file() else "",
+    )
+
+
+def _system(row: Mapping[str, Any], study: Study, results: Path, now: float) -> SystemResult:
+    name = str(row["system"])
+    folder = results / name
+    analysis = folder / "analysis"
+    scalars = {key: found for key in ANALYSES if (found := read_json(analysis / f"{key}.json"))}
+    tables = {key: table for key in TABLES if (table := _table(analysis / f"{key}.csv")) is not None and len(table)}
+    stages = tuple(
+        _stage(stage_status(name, stage, folder / stage.name, now), folder / stage.name) for stage in study.stages
+    )
+    scene = analysis / "snapshot-scene.json"
+    missing = [key for key in ANALYSES if key not in scalars] + [s.name for s in stages if not s.verdict]
+    made_by = {step: found for step in STEPS if (found := read_json(folder / f"{step}.provenance.json"))}
+    return SystemResult(
+        name, row, scalars, tables, stages, made_by, scene if scene.is_file() else None, tuple(missing)
+    )  # fmt: skip
+
+
+def gather(study: Study, names: Sequence[str], results: Path, table: Path, now: float) -> Sweep:
+    """Read a sweep: every system of the table `table`, the comparisons beside it, and what its stages left.
+
+    `names` are the systems of the configuration, `now` the time in s since the epoch, by which a run counts as alive.
+    What is not there is left out and named. Raises DataError for the table of the sweep when it is missing or has no
+    systems, and for any file that cannot be read.
+    """
+    sweep = _table(table)
+    if sweep is None or "system" not in sweep:
+        raise DataError(f"{table}: no table of a sweep; `eoli collect --partial` makes one of what there is")
+    systems = tuple(_system(known(row), study, results, now) for row in sweep.to_dict("records"))
+    present = {system.name for system in systems}
+    said = study.found(study.config.reference.study)
+    return Sweep(
+        study,
+        systems,
+        tuple(name for name in names if name not in present),
+        _table(table.with_name("study.csv")),
+        _table(table.with_name("experiments.csv")),
+        read_json(table.with_name("compare.json")),
+        read_reference(said) if said.is_file() else None,
+    )

@@ -1,0 +1,91 @@
+"""Numbers with their errors, as people write them."""
+
+from __future__ import annotations
+
+import math
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_UNITS = {"m2_s": "m²/s", "S_m": "S/m", "g_cm3": "g/cm³", "kJ_mol": "kJ/mol", "per_nm": "nm⁻¹", "1/nm": "nm⁻¹", "1": ""}
+_SMALL, _LARGE = 1e-3, 1e5
+_TWO_DIGITS_BELOW = 30
+
+
+def unit_text(unit: str) -> str:
+    """A unit of a column or of a reference as people write it."""
+    return _UNITS.get(unit, unit)
+
+
+def _power(value: float) -> int:
+    return math.floor(math.log10(abs(value))) if value else 0
+
+
+def _error_digits(error: float) -> int:
+    """Decimals that show two digits of an error that begins with 1 or 2 and one digit of any other."""
+    power = _power(error)
+    leading = error / 10.0 ** (power - 1)
+    return 1 - power if leading < _TWO_DIGITS_BELOW - 0.5 else -power
+
+
+def _fixed(value: float, decimals: int) -> str:
+    return f"{round(value, decimals):.{max(0, decimals)}f}".replace("-", "−")
+
+
+def _spaced(number: str, unit: str) -> str:
+    unit = unit_text(unit)
+    return f"{number} {unit}" if unit else number
+
+
+def _scale(value: float) -> int:
+    """Power of ten that stands beside the number; 0 for sizes that read well without."""
+    return 0 if value == 0 or _SMALL <= abs(value) < _LARGE else _power(value)
+
+
+def plain(value: float, unit: str = "", digits: int = 3) -> str:
+    """A number without error, to so many significant digits."""
+    if not math.isfinite(value):
+        return "not a number"
+    power = _scale(value)
+    scaled = value / 10.0**power
+    text = _fixed(scaled, digits - 1 - _power(scaled)) if value else "0"
+    return _spaced(text if not power else f"{text} × 10{str(power).translate(_SUPERSCRIPT)}", unit)
+
+
+def as_given(value: float, unit: str = "", digits: int = 10) -> str:
+    """A number as somebody printed it: no zeros are added."""
+    power = _scale(value)
+    text = f"{value / 10.0**power:.{digits}g}".replace("-", "−")
+    return _spaced(text if not power else f"{text} × 10{str(power).translate(_SUPERSCRIPT)}", unit)
+
+
+def with_error(value: float, error: float | None, unit: str = "") -> str:
+    """`value ± error unit`, both to the digits that the error allows; an unknown error is said.
+
+    An error of zero (a count, or every block gave the same) leaves four digits.
+    """
+    if not math.isfinite(value):
+        return "not a number"
+    if error is None or not math.isfinite(error):
+        return f"{plain(value, unit)} (error unknown)"
+    if error < 1e-9 * max(abs(value), 1e-30):
+        return _spaced(f"{as_given(value, digits=4)} ± 0", unit)
+    power = _scale(max(abs(value), error))
+    value, error = value / 10.0**power, error / 10.0**power
+    decimals = _error_digits(error)
+    text = f"{_fixed(value, decimals)} ± {_fixed(error, decimals)}"
+    if power:
+        text = f"({text}) × 10{str(power).translate(_SUPERSCRIPT)}"
+    elif unit_text(unit):
+        text = f"({text})"
+    return _spaced(text, unit)
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """`1 system`, `2 systems`."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(names: list[str], most: int = 6) -> str:
+    """`a, b and c`; of many the first ones and how many more."""
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""

@@ -1,0 +1,461 @@
+"""The page of a sweep: what it says, and the one HTML file that says it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from eoli.chemistry import NO_SALT, library
+from eoli.collect import SCALARS
+from eoli.protocol import Stage
+from eoli.report import plots
+from eoli.report.answers import QUANTITIES, unresolved
+from eoli.report.embed import script_json, summary_data, system_data
+from eoli.report.gather import StageResult, Sweep, SystemResult, known, read_json
+from eoli.report.numbers import as_given, counted, listed, plain, unit_text, with_error
+
+_FIRST = tuple(quantity for quantity in QUANTITIES if quantity.key != "D_anion")
+_POLYMERS = {"peo": "PEO", "pebax": "Pebax"}
+_SALTS = {"litfsi": "LiTFSI"}
+_VERDICTS = {
+    "agrees": ("good", "✓"),
+    "differs": ("bad", "✗"),
+    "not resolved": ("open", "?"),
+    "not comparable": ("quiet", "≠"),
+    "not simulated in the study": ("quiet", "+"),
+}
+_MIXING = {
+    "gromos": "the pair table of 54A7, geometric where it has no row",
+    "lorentz-berthelot": "Lorentz-Berthelot for every pair, as the study says",
+    "lb-ions": "the pair table of 54A7 within the polymer, Lorentz-Berthelot with ions",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number on the page: its exact value, as tables have it, and its text."""
+
+    value: float | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A term and what is said of it."""
+
+    term: str
+    text: str
+
+
+def _named(names: Mapping[str, str], key: Any) -> str:
+    return names.get(str(key), str(key))
+
+
+def _unique(values: Sequence[Any]) -> list[Any]:
+    return list(dict.fromkeys(values))
+
+
+def _ns(length_ns: float) -> str:
+    return f"{length_ns:g} ns" if length_ns >= 1 else f"{1000 * length_ns:g} ps"
+
+
+def _stage_words(stage: Stage) -> str:
+    if not stage.is_dynamics:
+        return f"{stage.name} (energy minimisation)"
+    assert stage.length_ns is not None
+    return f"{stage.name} ({_ns(stage.length_ns)}, {stage.ensemble}, {stage.time_step_fs:g} fs)"
+
+
+def _ratios(systems: Sequence[SystemResult]) -> str:
+    groups: dict[tuple[str, str], list[SystemResult]] = {}
+    for system in systems:
+        groups.setdefault((system.row["polymer"], system.row["salt"]), []).append(system)
+    parts = []
+    for (polymer, salt), members in groups.items():
+        ratios = _unique([f"{m.row['eo_li_asked']:g}" for m in members if "eo_li_asked" in m.row])
+        name = _named(_POLYMERS, polymer)
+        parts.append(name if salt == NO_SALT else f"{name} with {_named(_SALTS, salt)} at EO:Li {listed(ratios, 20)}")
+    return "; ".join(parts)
+
+
+def _force_field(systems: Sequence[SystemResult]) -> str:
+    def axis(key: str) -> list[str]:
+        return [str(value) for value in _unique([s.row.get(key) for s in systems]) if value is not None]
+
+    mixing = [f"{name} ({_MIXING.get(name, 'as configured')})" for name in axis("mixing")]
+    parts = [
+        "GROMOS 54A7 (united atoms)",
+        f"ether set {listed(axis('ether_set'))}",
+        *([f"lithium model {listed(axis('cation_model'))}"] if axis("cation_model") else []),
+        *([f"anion model {listed(axis('anion_model'))}"] if axis("anion_model") else []),
+        f"mixing {listed(mixing)}",
+        f"ion charges × {listed(axis('ion_charge_scale'))}",
+    ]
+    return "; ".join(parts)
+
+
+def _simulated(sweep: Sweep) -> list[Line]:
+    systems, study = sweep.systems, sweep.study
+    theirs = sum(bool(system.row["simulated_in_study"]) for system in systems)
+    temperatures = _unique([f"{system.row['temperature_K']:g} K" for system in systems])
+    chains = _unique([f"{system.row['chains']:g}" for system in systems])
+    polymers = _unique([system.row["polymer"] for system in systems])
+    blocks = library(study.topologies)
+    analysed = study.stage(study.config.analysis.stage)
+    lengths = _unique([s.row["analysed_length_ns"] for s in systems if "analysed_length_ns" in s.row])
+    reached = f"; analysed: {listed([_ns(length) for length in lengths])}" if lengths else ""
+    lines = [
+        Line("Systems", f"{counted(len(systems), 'box', 'boxes')}: {_ratios(systems)}"),
+        Line("Origin", f"{theirs} also simulated in the study of record, {len(systems) - theirs} our extension"),
+        Line("Conditions", f"{listed(temperatures)}, {listed(chains)} chains in each box"),
+    ]
+    for polymer in polymers:
+        chain = blocks.polymer(polymer, next(str(s.row["ether_set"]) for s in systems if s.row["polymer"] == polymer))
+        lines.append(Line(f"{_named(_POLYMERS, polymer)} chain", chain.polymer.description))
+    return [
+        *lines,
+        Line("Force field", _force_field(systems)),
+        Line("Protocol", f"{study.protocol.name}: {', '.join(_stage_words(stage) for stage in study.stages)}"),
+        Line("Results from", f"the stage {analysed.name}{reached}"),
+    ]
+
+
+def _answer_rows(sweep: Sweep) -> list[dict[str, Any]]:
+    rows = []
+    for system in sweep.systems:
+        cells = []
+        for quantity in _FIRST:
+            route, answer = quantity.best(system)
+            if answer.value is not None:
+                cell = Cell(answer.value, with_error(answer.value, answer.error))
+            elif answer.bound is not None:
+                cell = Cell(answer.bound, f"below {plain(answer.bound, digits=2)}")
+            else:
+                missing = answer.verdict.startswith(("missing", "no salt"))
+                cell = Cell(None, answer.verdict if missing else "not resolved")
+            why = answer.verdict.removeprefix("not resolved: ")
+            note = route.label if len(quantity.routes) > 1 and cell.value is not None else ""
+            said = "" if why in ("resolved", cell.text) else why
+            kind = "good" if answer.value is not None else "open"
+            cells.append({"cell": cell, "note": "; ".join(part for part in (said, note) if part), "kind": kind})
+        rows.append({"system": system, "cells": cells})
+    return rows
+
+
+def _not_resolved(sweep: Sweep) -> list[Line]:
+    total = len(sweep.systems)
+    lines = []
+    for found in unresolved(sweep.systems):
+        where = "in every system" if len(found.systems) == total > 1 else f"in {listed(list(found.systems), 4)}"
+        lines.append(Line(found.what, f"{where}: {found.why}"))
+    further = [s.row["further_ns_for_D_Li"] for s in sweep.systems if "further_ns_for_D_Li" in s.row]
+    if further:
+        lines.append(
+            Line(
+                "what would help",
+                f"between {_ns(min(further))} and {_ns(max(further))} more for D(Li⁺), by extrapolation",
+            )
+        )
+    return lines
+
+
+def _in_short(sweep: Sweep) -> str:
+    """How far the answers are resolved, in a sentence."""
+    salted = [system for system in sweep.systems if "eo_li_asked" in system.row]
+    if not salted:
+        return "No system has a salt: there is nothing to conduct."
+    parts = []
+    for quantity in _FIRST:
+        answers = [quantity.best(system)[1] for system in salted]
+        values = sum(a.value is not None for a in answers)
+        bounds = sum(a.value is None and a.bound is not None for a in answers)
+        said = f"in {values}" if values else "in none"
+        parts.append(f"{quantity.symbol} {said}{f' (an upper bound in {bounds})' if bounds else ''}")
+    return f"Resolved, of {counted(len(salted), 'system')} with salt: {', '.join(parts)}."
+
+
+def _missing(sweep: Sweep) -> list[Line]:
+    lines = []
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for system in sweep.systems:
+        if system.missing:
+            groups.setdefault(system.missing, []).append(system.name)
+    for what, names in groups.items():
+        where = "every system" if len(names) == len(sweep.systems) > 1 else listed(names)
+        lines.append(Line(f"no {', no '.join(what)}", f"in {where}"))
+    if sweep.not_in_table:
+        lines.append(
+            Line(listed(list(sweep.not_in_table), 8), "in the configuration, but not in the table of the sweep")
+        )
+    if sweep.beside_study is None:
+        lines.append(Line("study.csv", "the sweep was not laid beside the study"))
+    if sweep.experiments is None:
+        lines.append(Line("experiments.csv", "the sweep was not laid beside measured conductivities"))
+    return lines
+
+
+def _number_rows(sweep: Sweep) -> list[dict[str, Any]]:
+    """Every scalar of the sweep table that any system has, with its value in each system."""
+    rows = []
+    for scalar in SCALARS:
+        value, error = scalar.columns
+        if not any(value in system.row for system in sweep.systems):
+            continue
+        cells = []
+        for system in sweep.systems:
+            found = system.row.get(value)
+            text = "" if found is None else with_error(found, system.row.get(error), scalar.unit)
+            cells.append(Cell(found, text))
+        rows.append({"column": value, "name": scalar.name.replace("_", " "), "cells": cells})
+    return rows
+
+
+def _beside_study(sweep: Sweep) -> dict[str, Any] | None:
+    table = sweep.beside_study
+    if table is None:
+        return None
+    entries = {}
+    if sweep.reference is not None:
+        entries = {entry.id: entry for entry in (*sweep.reference.numbers, *sweep.reference.claims)}
+    claims = {entry.id for entry in sweep.reference.claims} if sweep.reference is not None else set()
+    parts: dict[str, list[dict[str, Any]]] = {"numbers": [], "claims": []}
+    for record in map(known, table.to_dict("records")):
+        entry = entries.get(record["id"])
+        unit = str(record.get("unit", ""))
+        verdict = str(record["verdict"])
+        ours, theirs = record.get("ours"), record.get("theirs")
+        said = "–" if ours is None else with_error(ours, record.get("ours_error"), unit)
+        is_claim = record["id"] in claims
+        if theirs is not None:
+            of_study = as_given(theirs, unit)
+            if entry is not None and entry.origin == "measured":
+                of_study += " (measured)"
+        elif is_claim:
+            of_study = "a claim in words"
+        else:
+            of_study = "not simulated there"
+        parts["claims" if is_claim else "numbers"].append(
+            {
+                "what": record["what"],
+                "where": entry.where if entry is not None else "",
+                "unverified": entry is not None and entry.status != "verified",
+                "system": record.get("system", ""),
+                "ours": Cell(ours, said),
+                "theirs": Cell(theirs, of_study),
+                "verdict": verdict,
+                "reason": record.get("reason", ""),
+            }
+        )
+    counts = {
+        verdict: sum(row["verdict"] == verdict for rows in parts.values() for row in rows) for verdict in _VERDICTS
+    }
+    return {**parts, "counts": counts, "cite": sweep.compared.get("cite", "the study"), "reference": sweep.reference}
+
+
+def _experiments(sweep: Sweep) -> dict[str, Any] | None:
+    table = sweep.experiments
+    if table is None:
+        return None
+    rows = []
+    for record in map(known, table.to_dict("records")):
+        ours, difference = record.get("sigma_S_cm"), record.get("log10_difference")
+        rows.append(
+            {
+                "system": record["system"],
+                "route": str(record["route"]).replace("_", " "),
+                "ours": Cell(ours, "–" if ours is None else with_error(ours, record.get("sigma_error_S_cm"), "S/cm")),
+                "difference": Cell(
+                    difference,
+                    "–" if difference is None else with_error(difference, record.get("log10_difference_error")),
+                ),
+                "series": f"{record['series']}, {record['measured_molar_mass_g_mol']:g} g/mol, EO:Li {record['measured_eo_li']}",
+                "source": record["source"],
+                "verdict": record.get("verdict", ""),
+                "differs": record["what_differs"],
+            }
+        )
+    means = [
+        f"{entry['series']}, {entry['route'].replace('_', ' ')}: {with_error(entry['value'], entry['error'])} "
+        f"({counted(entry['points'], 'system')})"
+        for entry in sweep.compared.get("mean_absolute_log10_difference", [])
+        if entry.get("value") is not None
+    ]
+    return {"rows": rows, "means": means}
+
+
+_STATES = {"running": "open", "failed": "bad", "stopped": "open", "waiting": "quiet"}
+
+
+def _gate(stage: StageResult) -> dict[str, str]:
+    status = stage.status
+    if stage.verdict:
+        found = str(stage.verdict.get("status", "pass"))
+        text = {"pass": "✓ pass", "warn": "! warned", "broken": "✗ broken"}.get(found, found)
+        return {"text": text, "kind": {"pass": "good", "warn": "open"}.get(found, "bad")}
+    text = status.state
+    if status.ns is not None and status.ns_asked:
+        text += f", {100 * status.ns / status.ns_asked:.0f} %"
+    return {"text": text, "kind": _STATES.get(status.state, "quiet")}
+
+
+def _stage_details(stage: StageResult) -> dict[str, str]:
+    values, made = stage.verdict.get("values", {}), stage.provenance
+
+    def number(key: str, error: str, unit: str) -> str:
+        return "" if values.get(key) is None else with_error(values[key], values.get(error), unit)
+
+    hours = stage.core_hours
+    return {
+        "name": stage.name,
+        "length": "" if not values.get("ns") else _ns(values["ns"]),
+        "temperature": number("temperature_K", "temperature_error_K", "K"),
+        "density": number("density_g_cm3", "density_error_g_cm3", "g_cm3"),
+        "potential": number("potential_kJ_mol", "potential_error_kJ_mol", "kJ_mol") if "ns" in values else "",
+        "box": "" if values.get("box_nm") is None else f"{values['box_nm']:.3f} nm",
+        "seed": str(made.get("seed", "")),
+        "threads": str(made.get("threads", "")),
+        "cost": "" if hours is None else f"{'at least ' if stage.interrupted else ''}{plain(hours)}",
+    }
+
+
+def _command(words: Sequence[str]) -> str:
+    return shlex.join([Path(words[0]).name, *words[1:]]) if words else ""
+
+
+def _commands(system: SystemResult) -> list[str]:
+    made = [*system.made_by.values(), *(stage.provenance for stage in system.stages if stage.provenance)]
+    return [_command(record["called_as"]) for record in made if record.get("called_as")]
+
+
+def _versions(sweep: Sweep) -> list[Line]:
+    records = [stage.provenance for system in sweep.systems for stage in system.stages if stage.provenance]
+    found: dict[str, dict[str, None]] = {}
+    for record in records:
+        gromacs = record.get("gromacs", {})
+        for version in gromacs.get("versions", []):
+            said = ", ".join(str(gromacs[key]) for key in ("mpi", "precision", "simd") if gromacs.get(key))
+            found.setdefault("GROMACS", {})[f"{version} ({said})"] = None
+        git = record.get("git", {})
+        if git.get("commit"):
+            changed = " with uncommitted changes" if git.get("modified") else ""
+            found.setdefault("this project, git", {})[f"{git['commit'][:12]}{changed}"] = None
+        if record.get("host"):
+            found.setdefault("host", {})[str(record["host"])] = None
+        for name, version in record.get("software", {}).items():
+            found.setdefault(name, {})[str(version)] = None
+    return [Line(name, "; ".join(versions)) for name, versions in found.items()]
+
+
+def _trust(sweep: Sweep) -> dict[str, Any]:
+    stages = [stage for system in sweep.systems for stage in system.stages]
+    costs = [stage.core_hours for stage in stages if stage.core_hours is not None]
+    least = "at least " if any(stage.interrupted for stage in stages) else ""
+    warnings: dict[str, list[str]] = {}
+    for system in sweep.systems:
+        for stage in system.stages:
+            said = [*stage.verdict.get("broken", []), *stage.verdict.get("warnings", [])]
+            if not stage.verdict and stage.status.message:
+                said.append(stage.status.message)
+            for text in said:
+                warnings.setdefault(f"{stage.name}: {text}", []).append(system.name)
+    dates = sorted(str(stage.provenance["made"]) for stage in stages if stage.provenance.get("made"))
+    commits = _unique([s.provenance.get("git", {}).get("commit") for s in stages if s.provenance])
+    files = [str(file.path) for file in sweep.study.files]
+    return {
+        "stage_names": [stage.name for stage in sweep.study.stages],
+        "rows": [{"system": s, "gates": [_gate(stage) for stage in s.stages]} for s in sweep.systems],
+        "warnings": [Line(listed(names, 8), text) for text, names in warnings.items()],
+        "cost": f"{least}{plain(sum(costs))} core-hours in {len(costs)} of {counted(len(stages), 'stage')}"
+        if costs
+        else "",
+        "details": [
+            {"system": s, "stages": [_stage_details(stage) for stage in s.stages], "commands": _commands(s)}
+            for s in sweep.systems
+        ],
+        "versions": _versions(sweep),
+        "finished": dates[-1][:10] if dates else "",
+        "commit": commits[0] if len(commits) == 1 else None,
+        "all": _command(["snakemake", "--configfile", *files, "--cores", "all"]),
+    }
+
+
+@cache
+def _asset(name: str) -> str:
+    return resources.files("eoli.report").joinpath("static", name).read_text(encoding="utf-8")
+
+
+@cache
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+def _scripts() -> list[str]:
+    """What the page runs, in its order."""
+    return [_plotly(), _asset("viewer.js"), _asset("report.js")]
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """Nothing is loaded, and no script runs but these."""
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
+
+
+def _present(sweep: Sweep, group: Sequence[plots.Plot]) -> list[plots.Plot]:
+    """The plots for which any system has data."""
+    return [p for p in group if any(p.needs in s.tables or p.needs in s.scalars for s in sweep.systems)]
+
+
+def render(sweep: Sweep) -> str:
+    """The page as HTML that loads nothing, the same bytes for the same results.
+
+    Raises InputError when a polymer of the table is not in the building blocks.
+    """
+    environment = Environment(
+        loader=PackageLoader("eoli.report", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {"unit": unit_text}
+    title = sweep.study.config.study
+    summary = summary_data(sweep, title)
+    # a script is closed by its end tag alone, and none of these holds one
+    scripts = _scripts()
+    return environment.get_template("page.html.j2").render(
+        title=title,
+        policy=_policy(scripts),
+        style=Markup(_asset("report.css") + _asset("viewer.css")),
+        scripts=[Markup(script) for script in scripts],
+        summary=Markup(script_json(summary)),
+        data=[Markup(script_json(system_data(system))) for system in sweep.systems],
+        scenes=[(s.name, Markup(script_json(read_json(s.scene)))) for s in sweep.systems if s.scene is not None],
+        systems=sweep.systems,
+        simulated=_simulated(sweep),
+        quantities=_FIRST,
+        in_short=_in_short(sweep),
+        answers=_answer_rows(sweep),
+        not_resolved=_not_resolved(sweep),
+        missing=_missing(sweep),
+        numbers=_number_rows(sweep),
+        beside=_beside_study(sweep),
+        verdicts=_VERDICTS,
+        experiments=_experiments(sweep),
+        trust=_trust(sweep),
+        groups=[
+            ("answers", "Against EO:Li", _present(sweep, plots.ANSWERS)),
+            ("structure", "Structure", _present(sweep, plots.STRUCTURE)),
+            ("motion", "Motion", _present(sweep, plots.MOTION)),
+            ("temperature", "Temperature", [plots.TEMPERATURE] if summary["temperature"] else []),
+        ],
+    )

@@ -1,0 +1,57 @@
+"""The plots of the page by name; static/report.js draws them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot: its name in static/report.js, the table or analysis that it needs, a heading and how to read it."""
+
+    key: str
+    needs: str
+    heading: str
+    caption: str
+
+
+ANSWERS = (
+    Plot("D", "motion", "Diffusion against EO:Li", "Error bars: one standard error. An open triangle that points down "
+         "is an upper bound: D is somewhere below it. Filled: simulated in the study, too; open: our extension."),
+    Plot("conductivity", "conductivity", "Conductivity against EO:Li", "With formal charges. Error bars: one standard "
+         "error; open triangle: upper bound."),
+    Plot("transference", "conductivity", "Transference number against EO:Li", "Share of lithium in the current in a "
+         "uniform electrolyte. Error bars: one standard error."),
+)  # fmt: skip
+STRUCTURE = (
+    Plot("rdf", "structure", "Who surrounds whom: g(r) and n(r)", "Solid: g(r), left axis. Dashed: running number of "
+         "neighbours n(r), right axis."),
+    Plot("coordination", "structure", "Coordination of lithium", "Within the contact distances of the configuration. "
+         "Error bars: one standard error."),
+    Plot("ions", "ions", "Ion pairs and clusters", "Free: no contact. Paired: one cation with one anion. Aggregated: "
+         "anything larger. Error bars: one standard error."),
+    Plot("hydrogen", "hydrogen-bonds", "Hydrogen bonds of the amide", "Share of the NH groups, or bonds for each NH, by "
+         "acceptor."),
+    Plot("scattering", "morphology", "Structure factor S(q)", "Shaded: spacings larger than this box can show, for each "
+         "system below its smallest q = 2π/L. A domain spacing in there is out of reach."),
+    Plot("domains", "domains", "Domains by distance of contact", "Solid: this system. Dotted: random arrangements of "
+         "its chains; a difference from them is what counts."),
+)  # fmt: skip
+MOTION = (
+    Plot("msd", "motion", "Mean-square displacement", "Log axes. Below: the local exponent d ln MSD / d ln t, which is "
+         "1 for diffusion. Shaded: the lags between which D is fitted. Dotted: slope 1."),
+    Plot("charge", "conductivity", "Collective motion of charge", "The apparent conductivity is flat where the charge "
+         "diffuses; before, it is no conductivity."),
+    Plot("residence", "mechanism", "How long lithium stays", "Correlation: the pair is together at both times. "
+         "Survival: it never parted in between."),
+    Plot("segments", "mechanism", "Segments of PEO", "Reorientation (P1, P2) and torsion autocorrelation, all units or "
+         "by their distance, in repeat units, from the amide block or the chain end."),
+    Plot("places", "mechanism", "Motion of lithium by its place", "Mean-square displacement of lithium ions that are "
+         "at the start of the lag where the name says."),
+    Plot("moves", "mechanism", "Moves of lithium", "Events for each ion and ns, with a 68 % interval; without events "
+         "the upper end stands alone, as a triangle."),
+    Plot("traces", "density", "Traces and equilibration", "Faint: before the run counts as equilibrated. Solid: the "
+         "part that the mean is taken from; the dotted line marks its start."),
+)  # fmt: skip
+TEMPERATURE = Plot("temperature", "", "Against temperature", "Points with one standard error against 1000/T. Line: "
+                   "Arrhenius. Dashes: Vogel-Tammann-Fulcher, where the points determine it.")  # fmt: skip

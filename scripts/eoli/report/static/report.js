@@ -1,0 +1,535 @@
+"use strict";
+(() => {
+  const byId = (id) => document.getElementById(id);
+  const summary = JSON.parse(byId("summary").textContent);
+  const systems = summary.systems;
+  const SHOWN_AT_FIRST = 8;
+
+  // colours that stay apart for the colour-blind, at 3:1 and more against their ground
+  const LIGHT = { text: "#1b1f24", quiet: "#57606a", grid: "#d9dee4", ground: "#ffffff",
+    palette: ["#0072b2", "#c44e00", "#00795c", "#a3407f", "#4d4d4d", "#8a6500", "#5b3fa8"] };
+  const DARK = { text: "#e6edf3", quiet: "#9da7b3", grid: "#333b44", ground: "#14181d",
+    palette: ["#56b4e9", "#ff9e4a", "#3ddbb0", "#f092cf", "#d0d0d0", "#e6c84b", "#b9a5ff"] };
+  const DASHES = ["solid", "dash", "dot", "dashdot"];
+  const SYMBOLS = ["circle", "square", "diamond", "cross", "star"];
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const coarse = window.matchMedia("(pointer: coarse)");
+  let printing = false;
+  const theme = () => (dark.matches && !printing ? DARK : LIGHT);
+  const colour = (i, of) => of.palette[i % of.palette.length];
+  const dash = (i, of) => DASHES[Math.floor(i / of.palette.length) % DASHES.length];
+
+  const loaded = new Map();
+  const dataOf = (i) => {
+    if (!loaded.has(i)) loaded.set(i, JSON.parse(byId(`data-${i}`).textContent));
+    return loaded.get(i);
+  };
+  const shown = new Set([...systems.keys()].slice(0, SHOWN_AT_FIRST));
+  const shownInOrder = () => [...shown].sort((a, b) => a - b);
+  const at = (data, keys) => keys.reduce((found, key) => (found == null ? found : found[key]), data);
+
+  const UNITS = { m2_s: "m²/s", S_m: "S/m" };
+  const NAMES = {
+    Li: "Li⁺", ether_O: "O (C-O-C)", carbonyl_O: "O (C=O)", amide_O: "O (amide)", ester_O: "O (C=O of the ester)",
+    ester_bridging_O: "O (bridging, ester)", anion_N: "N (anion)", anion_O: "O (anion)", amide_H: "H (NH)", anion: "anion",
+    anion_com: "anion, centre of mass", chain_com: "chain, centre of mass", chain: "chain", F: "F of the anion",
+    oxygen: "all oxygens", chains: "chains", anions: "anions", any: "any acceptor", all: "all", PEO_only: "PEO alone",
+    PA_contact: "touching PA", anion_contact: "touching an anion", largest_share: "share of the largest domain",
+    domains: "number of domains", percolates_xyz: "percolates in x, y and z", total: "all electrons", ions: "ions",
+  };
+  const said = (key) => NAMES[key] ?? key.replaceAll("_", " ");
+  const pairOf = (key) => {
+    const first = ["Li", "amide_H"].find((name) => key.startsWith(`${name}_`));
+    return first ? `${said(first)} – ${said(key.slice(first.length + 1))}` : said(key);
+  };
+  const unitsOf = (key) => {
+    const range = key.match(/^(\d+)_(\d+|up)$/);
+    if (key === "all") return "all units";
+    return range ? `units ${range[1]} ${range[2] === "up" ? "and up" : `to ${range[2]}`}` : said(key);
+  };
+  /** Choices from the columns of a table that a pattern finds. */
+  const choices = (table, pattern, made) => (summary.columns[table] ?? [])
+    .filter((column) => !/_error|_spread|_verdict/.test(column))
+    .flatMap((column) => { const found = column.match(pattern); return found ? [made(found[1], column)] : []; });
+
+  /** Plots of columns against a column; a choice names y, its error, right and below axes, and what is dotted. */
+  const CURVES = {
+    rdf: { table: "structure", x: "r_nm", xTitle: "r (nm)", xRange: [0, 1], choices: () => choices("structure", /^g_(.+)$/, (key, y) => (
+      { label: pairOf(key), y, yTitle: "g(r)", right: `n_${key}`, rightTitle: "n(r)" })) },
+    scattering: { table: "morphology", x: "q_per_nm", xTitle: "q (nm⁻¹)", boxLimit: true,
+      choices: () => choices("morphology", /^S_(.+)$/, (key, y) => (
+        { label: said(key.replace(/_(?=PA|PEO|ions)/, " with ")), y, error: `${y}_error`, yTitle: "S(q)" })) },
+    domains: { table: "domains", x: "distance_nm", xTitle: "distance of contact (nm)",
+      choices: () => ["PEO", "PA"].flatMap((block) => choices("domains", /^(domains|largest_share|percolates_xyz)$/,
+        (key, y) => ({ label: `${block}: ${said(key)}`, y, error: `${y}_error`, dotted: `random_chains_${key}`,
+          only: ["block", block], yTitle: said(key) }))) },
+    msd: { table: "motion", x: "lag_ps", xTitle: "lag (ps)", xLog: true, choices: () => choices("motion", /^msd_(.+)_nm2$/,
+      (key, y) => ({ label: said(key), y, error: `msd_${key}_error_nm2`, below: `alpha_${key}`, belowTitle: "exponent",
+        yTitle: "MSD (nm²)", yLog: true, window: key.replace("_com", "") })) },
+    charge: { table: "conductivity", x: "lag_ps", xTitle: "lag (ps)", xLog: true, choices: () => [
+      ["sigma_apparent_S_m", "apparent conductivity", "σ (S/m)"], ["charge_msd_e2_nm2", "square displacement of charge",
+        "(e² nm²)"], ["collective_Li_Li_nm2", "Li⁺ with Li⁺", "(nm²)"], ["collective_anion_anion_nm2", "anion with anion",
+        "(nm²)"], ["collective_Li_anion_nm2", "Li⁺ with anion", "(nm²)"]]
+      .filter(([y]) => summary.columns.conductivity?.includes(y))
+      .map(([y, label, yTitle]) => ({ label, y, yTitle, yLog: !y.endsWith("Li_anion_nm2"),
+        below: y.startsWith("charge") ? "alpha_charge" : null, belowTitle: "exponent" })) },
+    residence: { table: "mechanism", x: "lag_ps", xTitle: "lag (ps)", xLog: true,
+      choices: () => ["correlation", "survival"].flatMap((kind) => choices("mechanism", new RegExp(`^${kind}_(.+)$`),
+        (key, y) => ({ label: `${kind}: Li⁺ at ${said(key)}`, y, error: `${y}_error`, yTitle: kind }))) },
+    segments: { table: "mechanism", x: "lag_ps", xTitle: "lag (ps)", xLog: true,
+      choices: () => [["P2", "P2"], ["P1", "P1"], ["torsion_cos", "torsion, cosine"], ["torsion_state", "torsion, state"]]
+        .flatMap(([kind, name]) => choices("mechanism", new RegExp(`^${kind}_(all|\\d+_(?:\\d+|up))$`), (key, y) => (
+          { label: `${name}, ${unitsOf(key)}`, y, error: `${y}_error`, yTitle: name })))
+        .concat(choices("mechanism", /^(end_to_end)$/, (_, y) => (
+          { label: "end-to-end vector", y, error: `${y}_error`, yTitle: "end to end" }))) },
+    places: { table: "mechanism", x: "lag_ps", xTitle: "lag (ps)", xLog: true,
+      choices: () => choices("mechanism", /^msd_(Li_.+)_nm2$/, (key, y) => (
+        { label: said(key.slice(3)), y, error: `${y}_error`, yTitle: "MSD (nm²)", yLog: true })) },
+    traces: { table: "density", x: "time_ps", xTitle: "time (ps)", equilibration: true,
+      choices: () => [["density_g_cm3", "density", "density (g/cm³)"], ["potential_kJ_mol", "potential energy",
+        "potential energy (kJ/mol)"]]
+        .filter(([y]) => summary.columns.density?.includes(y)).map(([y, label, yTitle]) => ({ label, y, yTitle })) },
+  };
+
+  const stated = (found) => (found && found.value != null ? found : null);
+  const entries = (found, name = said) => Object.entries(found ?? {})
+    .filter(([, entry]) => stated(entry)).map(([key, entry]) => [name(key), entry]);
+  /** Bars of scalars; a choice gives [category, {value, error}] of a system's scalars. */
+  const BARS = {
+    coordination: () => {
+      const kinds = ["ether_O", "carbonyl_O", "ester_bridging_O", "anion", "oxygen", "chains", "anions"];
+      const around = (kind) => ({ anion: "sites of anions", anions: "different anions", chains: "different chains" }[kind]
+        ?? said(kind));
+      const statistics = (scalars) => scalars.structure?.shell_statistics;
+      return [
+        { label: "mean number around Li⁺", yTitle: "mean number", of: (scalars) => kinds.map((kind) => (
+          [around(kind), statistics(scalars)?.[kind]?.mean])).filter(([, found]) => stated(found)) },
+        ...kinds.map((kind) => ({ label: `how many: ${around(kind)}`, xTitle: `${around(kind)} around one Li⁺`,
+          yTitle: "share of Li⁺", of: (scalars) => (statistics(scalars)?.[kind]?.probabilities ?? [])
+            .map((found, n) => [String(n), found]) })),
+      ];
+    },
+    ions: () => [
+      ...["Li", "anion"].map((ion) => ({ label: `where ${ion === "Li" ? "lithium is" : "anions are"}`,
+        yTitle: `share of ${said(ion)}`, of: (scalars) => ["free", "paired", "aggregated"]
+          .map((state) => [state, scalars.ions?.[ion]?.[state]]).filter(([, found]) => stated(found)) })),
+      { label: "clusters by charge", xTitle: "charge (e)", yTitle: "clusters in the box",
+        of: (scalars) => entries(scalars.ions?.clusters_by_charge_e, (key) => key)
+          .sort((a, b) => Number(a[0]) - Number(b[0])) },
+    ],
+    hydrogen: () => [["NH_share", "share of NH"], ["bonds_per_NH", "bonds for each NH"],
+      ["molecule_share", "share of acceptor molecules"]].map(([key, label]) => ({ label, yTitle: label,
+      of: (scalars) => Object.entries(scalars["hydrogen-bonds"]?.acceptors ?? {})
+        .filter(([, found]) => stated(found[key])).map(([name, found]) => [said(name), found[key]]) })),
+    moves: () => [{ label: "rates", yTitle: "events per Li⁺ and ns", of: (scalars) => Object.entries(
+      scalars.mechanism?.moves ?? {}).filter(([, found]) => found && found.high_per_ion_ns != null)
+      .map(([name, found]) => [said(name), { value: found.per_ion_ns ?? found.high_per_ion_ns,
+        bound: found.per_ion_ns == null, low: found.low_per_ion_ns, high: found.high_per_ion_ns }]) }],
+  };
+
+  const axis = (title, of, more = {}) => ({ title: { text: title, standoff: 8 }, gridcolor: of.grid, linecolor: of.quiet,
+    zerolinecolor: of.grid, tickcolor: of.quiet, ticks: "outside", automargin: true, showline: true, ...more });
+  const logAxis = { type: "log", exponentformat: "power", dtick: 1 };
+  const layout = (of, more) => ({ paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
+    font: { color: of.text, family: "system-ui, sans-serif", size: 13 }, margin: { l: 56, r: 16, t: 12, b: 44 },
+    hovermode: "closest", hoverlabel: { bgcolor: of.ground, bordercolor: of.quiet, font: { color: of.text } },
+    dragmode: coarse.matches ? false : "zoom", autosize: true, ...more });
+  const emptied = (made, of, text) => {
+    made.layout.annotations = [{ text, showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5,
+      font: { color: of.quiet, size: 14 } }];
+    for (const name of ["xaxis", "yaxis"]) {
+      Object.assign(made.layout[name], { showticklabels: false, type: "linear", ticks: "", dtick: null });
+    }
+    return made;
+  };
+
+  const rowsOf = (table, choice) => {
+    const count = Object.values(table)[0]?.length ?? 0;
+    const rows = [...Array(count).keys()];
+    return choice.only ? rows.filter((row) => table[choice.only[0]]?.[row] === choice.only[1]) : rows;
+  };
+
+  const drawCurve = (spec, choice, of) => {
+    const traces = [], shapes = [], bands = [], csv = { columns: ["system", spec.x], rows: [] };
+    const wanted = [choice.y, choice.error, choice.right, choice.below, choice.dotted]
+      .filter((c) => c && summary.columns[spec.table].includes(c));
+    csv.columns.push(...wanted);
+    if (choice.window) {
+      shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, yref: "y2", y0: 1, y1: 1,
+        line: { color: of.quiet, width: 1, dash: "dot" } });
+    }
+    for (const i of shownInOrder()) {
+      const { tables, scalars } = dataOf(i);
+      const table = tables[spec.table];
+      if (!table?.[choice.y]) continue;
+      const rows = rowsOf(table, choice);
+      const pick = (column) => rows.map((row) => table[column]?.[row] ?? null);
+      csv.rows.push(...rows.map((row) => [systems[i].name, table[spec.x][row], ...wanted.map((c) => table[c]?.[row] ?? null)]));
+      const line = { color: colour(i, of), dash: dash(i, of), width: 2 };
+      const x = pick(spec.x);
+      const made = (column, more) => traces.push({ type: "scatter", mode: "lines", name: systems[i].name, x,
+        y: pick(column).map((y) => (choice.yLog && more.main && y <= 0 ? null : y)), line, legendgroup: String(i),
+        connectgaps: false, hovertemplate: `%{x:.5g}, %{y:.5g}<extra>${systems[i].name}</extra>`, ...more, main: undefined });
+      const error = choice.error && table[choice.error] ? { type: "data", array: pick(choice.error), thickness: 1, width: 0,
+        color: colour(i, of) } : undefined;
+      const from = scalars.density?.equilibrated_from_ps;
+      if (spec.equilibration && from > x[0]) {
+        const split = x.findIndex((time) => time >= from);
+        const part = (start, end, more) => traces.push({ type: "scatter", mode: "lines", name: systems[i].name,
+          x: x.slice(start, end), y: pick(choice.y).slice(start, end), line, legendgroup: String(i),
+          hovertemplate: `%{x:.5g}, %{y:.5g}<extra>${systems[i].name}</extra>`, ...more });
+        part(0, split + 1, { opacity: 0.35, showlegend: false });
+        part(split, undefined, {});
+      } else made(choice.y, { error_y: error, main: true });
+      if (spec.equilibration && from != null) {
+        shapes.push({ type: "line", x0: from, x1: from, yref: "paper", y0: 0, y1: 1,
+          line: { color: colour(i, of), width: 1, dash: "dot" } });
+      }
+      if (choice.right && table[choice.right]) {
+        made(choice.right, { yaxis: "y2", showlegend: false, line: { ...line, dash: "dash", width: 1.5 } });
+      }
+      if (choice.below && table[choice.below]) made(choice.below, { yaxis: "y2", showlegend: false });
+      if (choice.dotted && table[choice.dotted]) {
+        made(choice.dotted, { showlegend: false, line: { ...line, dash: "dot", width: 1.5 } });
+      }
+      const fit = choice.window ? scalars.motion?.[choice.window] : null;
+      if (fit?.fit_from_ps != null) bands.push([fit.fit_from_ps, fit.fit_to_ps, i]);
+      const qMin = spec.boxLimit ? scalars.morphology?.scattering?.q_min_per_nm : null;
+      if (qMin) bands.push([0, qMin, i]);
+    }
+    shapes.push(...shaded(bands, of));
+    if (choice.window && traces.length) traces.push(...guides(choice, of));
+    const made = { traces, csv, layout: layout(of, {
+      xaxis: axis(spec.xTitle, of, spec.xLog ? logAxis : spec.xRange ? { range: spec.xRange }
+        : { rangemode: spec.boxLimit ? "tozero" : "normal" }),
+      yaxis: axis(choice.yTitle, of, choice.yLog ? logAxis : {}), shapes }) };
+    if (choice.right) {
+      made.layout.yaxis2 = axis(choice.rightTitle, of, { overlaying: "y", side: "right", showgrid: false, tickmode: "auto",
+        range: [0, highest(traces.filter((t) => t.yaxis === "y2"), 0.6)] });
+      made.layout.margin.r = 48;
+    }
+    if (choice.below) {
+      made.layout.yaxis.domain = [0.38, 1];
+      made.layout.yaxis2 = axis(choice.belowTitle, of, { domain: [0, 0.3], range: [0, 2] });
+      made.layout.xaxis.anchor = "y2";
+    }
+    return traces.length ? made : emptied(made, of, "no data for these systems");
+  };
+
+  /** n(r) grows as r³: the shells within `within` nm are what the axis has to show. */
+  const highest = (traces, within) => Math.max(4, ...traces.map((t) => (
+    1.15 * Math.max(...t.y.filter((y, n) => y != null && t.x[n] <= within), 0))).map((y) => Math.min(y, 14)));
+
+  /** Shaded ranges of x, each once: in the colour of its system, or grey where several systems share it. */
+  const shaded = (bands, of) => {
+    const found = new Map();
+    for (const [from, to, i] of bands) {
+      const key = `${from.toPrecision(3)} ${to.toPrecision(3)}`;
+      found.set(key, { from, to, fill: found.has(key) ? of.quiet : colour(i, of) });
+    }
+    return [...found.values()].map(({ from, to, fill }) => ({ type: "rect", x0: from, x1: to, yref: "paper", y0: 0, y1: 1,
+      fillcolor: fill, opacity: 0.14, line: { width: 0 }, layer: "below" }));
+  };
+
+  /** A line of slope 1 through the last decade. */
+  const guides = (choice, of) => {
+    const mains = shownInOrder().map((i) => dataOf(i).tables.motion).filter((table) => table?.[choice.y]);
+    const ends = mains.map((table) => [table.lag_ps.at(-1), table[choice.y].at(-1)]).filter(([, y]) => y > 0);
+    if (!ends.length) return [];
+    const [x, y] = ends.reduce((a, b) => (a[1] > b[1] ? a : b));
+    return [{ type: "scatter", mode: "lines", name: "slope 1", x: [x / 20, x], y: [2.5 * y / 20, 2.5 * y],
+      line: { color: of.quiet, dash: "dot", width: 1.5 }, hoverinfo: "skip" }];
+  };
+
+  const drawBars = (choice, of) => {
+    const traces = [], categories = [], csv = { columns: ["system", "category", "value", "error"], rows: [] };
+    for (const i of shownInOrder()) {
+      const found = choice.of(dataOf(i).scalars);
+      if (!found.length) continue;
+      for (const [category] of found) if (!categories.includes(category)) categories.push(category);
+      const values = found.map(([, entry]) => entry);
+      csv.rows.push(...found.map(([category, entry]) => [systems[i].name, category, entry.bound ? null : entry.value,
+        entry.error ?? null, ...("low" in entry ? [entry.low, entry.high] : [])]));
+      if ("low" in (values[0] ?? {})) csv.columns = ["system", "category", "value", "error", "low", "high"];
+      const error = { type: "data", thickness: 1.2, width: 3, color: of.text, visible: true,
+        array: values.map((v) => ("high" in v ? (v.bound ? 0 : v.high - v.value) : v.error ?? 0)),
+        arrayminus: values.map((v) => ("low" in v ? (v.bound ? 0 : v.value - v.low) : v.error ?? 0)), symmetric: false };
+      const bounds = values.some((v) => v.bound);
+      traces.push({ type: bounds ? "scatter" : "bar", mode: "markers", name: systems[i].name, error_y: error,
+        x: found.map(([category]) => category), y: values.map((v) => v.value),
+        marker: { color: colour(i, of), size: 9, symbol: values.map((v) => (v.bound ? "triangle-down-open" : "circle")),
+          pattern: bounds ? undefined : { shape: ["", "/", ".", "x"][Math.floor(i / of.palette.length) % 4] } },
+        hovertemplate: `%{x}: %{y:.4g}<extra>${systems[i].name}</extra>` });
+    }
+    const made = { traces, csv, layout: layout(of, { barmode: "group", bargap: 0.25, xaxis: axis(choice.xTitle ?? "", of,
+      { type: "category", categoryorder: "array", categoryarray: categories, ticks: "" }),
+    yaxis: axis(choice.yTitle, of, { rangemode: "tozero" }) }) };
+    return traces.length ? made : emptied(made, of, "no data for these systems");
+  };
+
+  /** Values beside their bounds; a bound is a triangle that points down. */
+  const answerTrace = (i, answer, x, of) => {
+    const bound = answer.value == null;
+    const y = bound ? answer.bound : answer.value;
+    const polymers = [...new Set(systems.map((s) => s.group[0]))];
+    const symbol = SYMBOLS[polymers.indexOf(systems[i].group[0]) % SYMBOLS.length];
+    return { type: "scatter", mode: "markers", name: systems[i].name, x: [x], y: [y],
+      marker: { color: colour(i, of), size: 10, line: { width: 2, color: colour(i, of) },
+        symbol: bound ? "triangle-down-open" : systems[i].in_study ? symbol : `${symbol}-open` },
+      error_y: bound || !answer.error ? undefined : { type: "data", array: [answer.error], thickness: 1.5, width: 4,
+        color: colour(i, of) },
+      hovertemplate: `EO:Li %{x:.4g}: ${bound ? "below " : ""}%{y:.4g}${!bound && answer.error != null
+        ? ` ± ${answer.error.toPrecision(2)}` : ""}<extra>${systems[i].name}</extra>` };
+  };
+
+  const drawAnswers = (choice, of) => {
+    const { quantity, route } = choice;
+    const traces = [], without = new Map(), csv = { columns: ["system", "eo_li_simulated", "value", "error", "upper_bound",
+      "verdict"], rows: [] };
+    const groups = new Map();
+    for (const i of shownInOrder()) {
+      const answer = systems[i].answers[quantity.key][route];
+      csv.rows.push([systems[i].name, systems[i].eo_li, answer.value, answer.error, answer.bound, answer.verdict]);
+      if (systems[i].eo_li == null) continue;
+      if (answer.value == null && answer.bound == null) {
+        const why = answer.verdict.replace(/^not resolved: /, "");
+        without.set(why, [...(without.get(why) ?? []), systems[i].name]);
+        continue;
+      }
+      traces.push(answerTrace(i, answer, systems[i].eo_li, of));
+      if (answer.value != null) {
+        const key = JSON.stringify(systems[i].group);
+        groups.set(key, [...(groups.get(key) ?? []), [systems[i].eo_li, answer.value]]);
+      }
+    }
+    for (const points of groups.values()) {
+      points.sort((a, b) => a[0] - b[0]);
+      traces.unshift({ type: "scatter", mode: "lines", x: points.map((p) => p[0]), y: points.map((p) => p[1]),
+        line: { color: of.quiet, width: 1 }, hoverinfo: "skip", showlegend: false, name: "" });
+    }
+    const note = [...without].map(([why, names]) => `No number: ${names.slice(0, 4).join(", ")}${names.length > 4
+      ? ` and ${names.length - 4} more` : ""} (${why})`).join(". ");
+    const unit = UNITS[quantity.unit];
+    const made = { traces, csv, note, layout: layout(of, { xaxis: axis("EO:Li", of),
+      yaxis: axis(unit ? `${quantity.symbol} (${unit})` : quantity.symbol, of, quantity.log ? logAxis : { rangemode: "tozero" }) }) };
+    if (quantity.log) {
+      const all = traces.filter((t) => t.mode === "markers").map((t) => t.y[0]);
+      if (Math.max(...all) / Math.min(...all) < 30) made.layout.yaxis.dtick = "D2";
+    }
+    return traces.length ? made : emptied(made, of, "not resolved in any of these systems");
+  };
+
+  const drawTemperature = (choice, of) => {
+    const traces = [], notes = [], csv = { columns: ["system", "temperature_K", "value", "error", "upper_bound"], rows: [] };
+    for (const series of choice.series) {
+      const members = series.systems.map((name) => systems.findIndex((s) => s.name === name)).filter((i) => shown.has(i));
+      if (!members.length) continue;
+      for (const i of members) {
+        const answer = systems[i].answers[series.quantity][series.route];
+        csv.rows.push([systems[i].name, systems[i].temperature_K, answer.value, answer.error, answer.bound]);
+        if (answer.value == null && answer.bound == null) continue;
+        const trace = answerTrace(i, answer, 1000 / systems[i].temperature_K, of);
+        traces.push({ ...trace, hovertemplate: trace.hovertemplate.replace("EO:Li %{x:.4g}",
+          `${systems[i].temperature_K} K`) });
+      }
+      for (const [name, style] of [["arrhenius", "solid"], ["vtf", "dash"]]) {
+        if (!series[name]) continue;
+        traces.push({ type: "scatter", mode: "lines", name: name === "vtf" ? "VTF" : "Arrhenius", hoverinfo: "skip",
+          x: series[name].map((p) => 1000 / p[0]), y: series[name].map((p) => p[1]), showlegend: false,
+          line: { color: colour(members[0], of), width: 1.5, dash: style } });
+      }
+      notes.push(`${series.systems[0].replace(/-\d+K.*/, "")}: ${series.arrhenius_says}. VTF: ${series.vtf_says}.`);
+    }
+    const unit = UNITS[choice.quantity.unit];
+    const made = { traces, csv, note: notes.join(" "), layout: layout(of, { xaxis: axis("1000/T (K⁻¹)", of),
+      yaxis: axis(`${choice.quantity.symbol} (${unit})`, of, logAxis) }) };
+    return traces.length ? made : emptied(made, of, "not resolved at any temperature");
+  };
+
+  const answerChoices = (keys) => summary.quantities.filter((q) => keys.includes(q.key)).flatMap((quantity) => (
+    Object.entries(quantity.routes).map(([route, label]) => ({ quantity, route,
+      label: Object.keys(quantity.routes).length > 1 ? label : quantity.symbol }))));
+  const temperatureChoices = () => summary.quantities.flatMap((quantity) => Object.entries(quantity.routes)
+    .map(([route, label]) => ({ quantity, route, label: `${quantity.symbol}, ${label}`,
+      series: summary.temperature.filter((s) => s.quantity === quantity.key && s.route === route) })))
+    .filter((choice) => choice.series.length);
+
+  const specOf = (key) => {
+    if (key in CURVES) return { choices: CURVES[key].choices(), draw: (choice, of) => drawCurve(CURVES[key], choice, of) };
+    if (key in BARS) return { choices: BARS[key](), draw: drawBars };
+    if (key === "temperature") return { choices: temperatureChoices(), draw: drawTemperature };
+    const keys = key === "D" ? ["D_Li", "D_anion"] : [key];
+    const spec = { choices: answerChoices(keys), draw: drawAnswers };
+    const has = (choice, what) => systems.some((s) => s.answers[choice.quantity.key][choice.route][what] != null);
+    spec.first = ["value", "bound"].map((what) => spec.choices.findIndex((choice) => has(choice, what))).find((n) => n >= 0);
+    return spec;
+  };
+
+  const download = (name, blob) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    link.download = name;
+    link.click();
+    window.setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  };
+  const csvText = ({ columns, rows }) => [columns, ...rows].map((row) => row.map((cell) => {
+    const text = cell == null ? "" : String(cell);
+    return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  }).join(",")).join("\n") + "\n";
+
+  class Figure {
+    constructor(element) {
+      this.element = element;
+      this.chart = element.querySelector(".chart");
+      this.reading = element.querySelector(".reading");
+      this.heading = element.querySelector("h4").textContent;
+      this.key = element.dataset.plot;
+      this.spec = specOf(this.key);
+      this.select = element.querySelector("select");
+      this.note = document.createElement("p");
+      this.note.className = "note";
+      this.reading.after(this.note);
+      this.stale = true;
+      this.visible = false;
+      for (const [n, choice] of this.spec.choices.entries()) this.select.add(new Option(choice.label, n));
+      this.select.value = String(this.spec.first ?? 0);
+      this.select.closest("label").hidden = this.spec.choices.length < 2;
+      this.select.addEventListener("change", () => this.draw());
+      for (const button of element.querySelectorAll("button[data-format]")) {
+        button.addEventListener("click", () => this.save(button.dataset.format));
+      }
+      this.chart.addEventListener("keydown", (event) => this.walk(event));
+    }
+
+    get stale() { return this.element.dataset.drawn !== "true"; }
+
+    set stale(is) { this.element.dataset.drawn = String(!is); }
+
+    get choice() { return this.spec.choices[Number(this.select.value)]; }
+
+    draw() {
+      this.stale = false;
+      if (!this.choice) return undefined;
+      const of = theme();
+      const made = this.spec.draw(this.choice, of);
+      this.note.textContent = made.note ?? "";
+      this.reading.textContent = "";
+      if (printing) Object.assign(made.layout, { width: 620, height: 330, autosize: false, showlegend: true,
+        legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 10 } } });
+      const done = Plotly.react(this.chart, made.traces, made.layout, { displayModeBar: false, responsive: true });
+      if (!this.listens) {
+        this.listens = true;
+        this.chart.on("plotly_hover", (event) => this.say(event.points[0]));
+      }
+      this.point = null;
+      return done;
+    }
+
+    refresh() {
+      if (this.visible) this.draw();
+      else this.stale = true;
+    }
+
+    say(point) {
+      const error = point.data.error_y?.array?.[point.pointNumber];
+      const number = (x) => (typeof x === "number" ? Number(x.toPrecision(5)).toString() : x);
+      this.reading.textContent = `${point.data.name}: ${number(point.x)}, ${number(point.y)}${error
+        ? ` ± ${Number(error.toPrecision(2))}` : ""}`;
+    }
+
+    /** Arrow keys: left and right along a curve, up and down between curves. */
+    walk(event) {
+      const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+      const traces = (this.chart.data ?? []).map((trace, n) => [trace, n]).filter(([trace]) => trace.hoverinfo !== "skip");
+      if (!step || !traces.length) return;
+      event.preventDefault();
+      let [curve, point] = this.point ?? [0, -1];
+      curve = (curve + step[0] + traces.length) % traces.length;
+      const [trace, number] = traces[curve];
+      const present = [...trace.y.keys()].filter((n) => trace.y[n] != null);
+      if (!present.length) { this.point = [curve, point]; return; }
+      point = Math.min(Math.max(point + step[1], 0), present.length - 1);
+      this.point = [curve, point];
+      Plotly.Fx.hover(this.chart, [{ curveNumber: number, pointNumber: present[point] }], `x${trace.yaxis ?? "y"}`);
+      this.say({ data: trace, pointNumber: present[point], x: trace.x[present[point]], y: trace.y[present[point]] });
+    }
+
+    get name() {
+      const words = [summary.title, this.key, this.spec.choices.length > 1 ? this.choice.label : ""].filter(Boolean).join(" ");
+      return words.normalize("NFKD").replace(/[^A-Za-z0-9=:-]+/g, "-").replace(/[:=]/g, "").replace(/-+$/g, "");
+    }
+
+    async save(format) {
+      const made = this.spec.draw(this.choice, LIGHT);
+      if (format === "csv") {
+        download(`${this.name}.csv`, new Blob([csvText(made.csv)], { type: "text/csv" }));
+        return;
+      }
+      Object.assign(made.layout, { showlegend: true, paper_bgcolor: LIGHT.ground, autosize: false,
+        title: { text: `${this.heading}${this.spec.choices.length > 1 ? `: ${this.choice.label}` : ""}`, font: { size: 15 } },
+        legend: { orientation: "v", x: 1.1, y: 1 } });
+      made.layout.margin = { ...made.layout.margin, t: 48 };
+      const url = await Plotly.toImage({ data: made.traces, layout: made.layout }, { format, width: 960, height: 560,
+        scale: format === "png" ? 2 : 1 });
+      const [head, body] = [url.slice(0, url.indexOf(",")), url.slice(url.indexOf(",") + 1)];
+      const bytes = head.includes("base64") ? Uint8Array.from(atob(body), (c) => c.charCodeAt(0)) : decodeURIComponent(body);
+      download(`${this.name}.${format}`, new Blob([bytes], { type: head.slice(5).split(";")[0] }));
+    }
+  }
+
+  const figures = [...document.querySelectorAll("figure[data-plot]")].map((element) => new Figure(element));
+  const observer = new IntersectionObserver((seen) => {
+    for (const entry of seen) {
+      const figure = figures.find((f) => f.element === entry.target);
+      figure.visible = entry.isIntersecting;
+      if (figure.visible && figure.stale) figure.draw();
+    }
+  }, { rootMargin: "200px" });
+
+  const boxes = [...document.querySelectorAll("input[data-system]")];
+  const paintBoxes = () => {
+    const of = theme();
+    for (const [i, box] of boxes.entries()) {
+      box.checked = shown.has(i);
+      const { style } = box.nextElementSibling;
+      style.borderTopColor = colour(i, of);
+      style.borderTopStyle = { solid: "solid", dash: "dashed", dot: "dotted", dashdot: "double" }[dash(i, of)];
+    }
+    byId("shown").textContent = `${shown.size} of ${systems.length}`;
+  };
+  const refresh = () => { paintBoxes(); for (const figure of figures) figure.refresh(); };
+  for (const [i, box] of boxes.entries()) {
+    box.addEventListener("change", () => { if (box.checked) shown.add(i); else shown.delete(i); refresh(); });
+  }
+  byId("select-all").addEventListener("click", () => { for (const i of systems.keys()) shown.add(i); refresh(); });
+  byId("select-none").addEventListener("click", () => { shown.clear(); refresh(); });
+  if (window.matchMedia("(max-width: 40rem)").matches) byId("selector").open = false;
+  dark.addEventListener("change", refresh);
+  window.addEventListener("beforeprint", () => { printing = true; paintBoxes(); for (const f of figures) f.draw(); });
+  window.addEventListener("afterprint", () => { printing = false; for (const f of figures) f.stale = true; refresh(); });
+
+  const filter = byId("verdict-filter");
+  filter?.addEventListener("change", () => {
+    for (const row of document.querySelectorAll("tr[data-verdict]")) {
+      row.hidden = filter.value !== "" && row.dataset.verdict !== filter.value;
+    }
+  });
+
+  /** A viewer lives while its box is open: a browser keeps few drawing contexts. */
+  for (const box of document.querySelectorAll("details.structure")) {
+    let viewer = null;
+    box.addEventListener("toggle", () => {
+      const place = box.querySelector(".viewer");
+      if (!box.open) { viewer?.dispose(); viewer = null; place.replaceChildren(); return; }
+      if (typeof EoliViewer === "undefined") { place.textContent = "The viewer is not part of this page."; return; }
+      viewer = EoliViewer.create(place, JSON.parse(byId(box.dataset.scene).textContent), { title: box.dataset.name });
+    });
+  }
+
+  paintBoxes();
+  for (const figure of figures) observer.observe(figure.element);
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    performance.mark("eoli-ready");
+    document.documentElement.dataset.ready = "true";
+  }));
+})();

@@ -1,0 +1,317 @@
+"""The page of a sweep in a real browser."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from eoli.report.gather import gather
+from eoli.report.page import render
+from eoli.sweep import systems_of
+from invented import invented_study, write_sweep
+
+pytestmark = pytest.mark.browser
+
+Open = Callable[..., Any]
+PLOTS = (
+    "D", "conductivity", "transference", "rdf", "coordination", "ions", "hydrogen", "scattering", "domains", "msd", "charge",
+    "residence", "segments", "places", "moves", "traces", "temperature",
+)  # fmt: skip
+PEO = "peo-eo12-298K-r1"
+PEBAX = ["pebax-eo12-298K-r1", "pebax-eo18-298K-r1", "pebax-eo8-298K-r1"]
+SYSTEMS = 7
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of an invented sweep with its page, not to be changed."""
+    folder = tmp_path_factory.mktemp("page") / "results"
+    study = invented_study()
+    table = write_sweep(folder, study)
+    sweep = gather(study, list(systems_of(study)), folder, table, now=1e10)
+    (folder / "summary" / "report.html").write_text(render(sweep))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def path(results: Path) -> Path:
+    return results / "summary" / "report.html"
+
+
+@pytest.fixture(scope="module")
+def opened(open_page: Open, path: Path) -> Any:
+    """The page on a laptop; a test that changes it sets it back."""
+    return open_page(path)
+
+
+@pytest.fixture
+def page(opened: Any) -> Page:
+    found: Page = opened.page
+    found.click("#select-all")
+    return found
+
+
+def pixels(page: Page, selector: str) -> np.ndarray[Any, Any]:
+    return np.array(Image.open(io.BytesIO(page.locator(selector).screenshot())).convert("RGB")).astype(int)
+
+
+def draw(page: Page, key: str) -> None:
+    """Scroll to a plot and wait until it is drawn."""
+    page.evaluate("key => document.querySelector(`#plot-${key}`).scrollIntoView({block: 'end'})", key)
+    page.wait_for_selector(f"#plot-{key}[data-drawn=true] .chart svg.main-svg")
+
+
+def traces(page: Page, key: str) -> list[dict[str, Any]]:
+    """Names and values of what a plot draws, guides left out."""
+    found: list[dict[str, Any]] = page.evaluate(
+        """key => document.querySelector(`#plot-${key} .chart`).data.filter((t) => t.hoverinfo !== 'skip')
+        .map((t) => ({name: t.name, x: [...t.x], y: [...t.y], yaxis: t.yaxis ?? 'y'}))""",
+        key,
+    )
+    return found
+
+
+def downloaded(page: Page, key: str, form: str) -> bytes:
+    with page.expect_download() as waiting:
+        page.click(f"#plot-{key} button[data-format={form}]")
+    assert waiting.value.suggested_filename.endswith(f".{form}")
+    return Path(waiting.value.path()).read_bytes()
+
+
+def test_every_plot_is_drawn_without_a_word_on_the_console_or_the_network(opened: Any, path: Path) -> None:
+    page = opened.page
+    assert page.locator("figure[data-plot]").evaluate_all("all => all.map((e) => e.dataset.plot)") == list(PLOTS)
+    for key in PLOTS:
+        draw(page, key)
+        assert {t["name"] for t in traces(page, key)} >= {PEO}, key
+        image = pixels(page, f"#plot-{key} .chart")
+        ground = image[2, 2]
+        coloured = (np.abs(image - ground).max(axis=2) > 60) & (np.ptp(image, axis=2) > 30)
+        assert coloured.sum() > 50, f"{key} has no coloured pixels"
+    assert opened.console == []
+    assert [url for url in opened.requests if not url.startswith("blob:")] == [path.as_uri()]
+
+
+def test_a_system_is_switched_in_all_plots_together(page: Page) -> None:
+    for key in ("rdf", "msd", "coordination"):
+        draw(page, key)
+        assert len({t["name"] for t in traces(page, key)}) == SYSTEMS
+    before = pixels(page, "#plot-coordination .chart")
+    page.locator("input[data-system='0']").uncheck()
+    expect(page.locator("#shown")).to_have_text(f"{SYSTEMS - 1} of {SYSTEMS}")
+    for key in ("rdf", "msd", "coordination", "D"):
+        draw(page, key)
+        assert PEO not in {t["name"] for t in traces(page, key)}, key
+    draw(page, "coordination")
+    assert (pixels(page, "#plot-coordination .chart") != before).any()
+    page.click("#select-none")
+    draw(page, "msd")
+    assert traces(page, "msd") == []
+    page.click("#select-all")
+    draw(page, "msd")
+    assert len({t["name"] for t in traces(page, "msd")}) == SYSTEMS
+
+
+def test_a_choice_changes_what_a_plot_shows(page: Page, results: Path) -> None:
+    draw(page, "rdf")
+    page.select_option("#plot-rdf select", label="Li⁺ – O (C=O)")
+    disk = pd.read_csv(results / PEO / "analysis" / "structure.csv")
+    shown = next(t for t in traces(page, "rdf") if t["name"] == PEO)
+    np.testing.assert_allclose(shown["y"], disk["g_Li_carbonyl_O"], rtol=6e-4)
+    page.select_option("#plot-rdf select", label="Li⁺ – O (C-O-C)")
+
+
+def test_the_pointer_and_the_arrow_keys_show_values(page: Page, results: Path) -> None:
+    draw(page, "msd")
+    box = page.locator("#plot-msd .nsewdrag").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    for step in range(40):
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * (0.1 + 0.02 * step))
+        if page.locator("#plot-msd .hoverlayer .hovertext").count():
+            break
+    assert page.locator("#plot-msd .hoverlayer .hovertext").count()
+    assert "K-r1:" in page.inner_text("#plot-msd .reading")
+    page.mouse.move(0, 0)
+    page.locator("#plot-msd .chart").focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft"):
+        page.keyboard.press(key)
+    disk = pd.read_csv(results / PEO / "analysis" / "motion.csv")
+    x, y = page.inner_text("#plot-msd .reading").removeprefix(f"{PEO}: ").split(" ± ")[0].split(", ")
+    assert (float(x), float(y)) == pytest.approx((disk["lag_ps"][1], disk["msd_Li_nm2"][1]), rel=1e-4)
+
+
+@pytest.mark.parametrize(("key", "table"), [("rdf", "structure"), ("msd", "motion"), ("scattering", "morphology")])
+def test_a_downloaded_table_holds_the_numbers_on_disk(page: Page, results: Path, key: str, table: str) -> None:
+    draw(page, key)
+    found = pd.read_csv(io.BytesIO(downloaded(page, key, "csv")))
+    assert found["system"].nunique() == SYSTEMS
+    for name, rows in found.groupby("system"):
+        disk = pd.read_csv(results / str(name) / "analysis" / f"{table}.csv")
+        columns = [column for column in rows.columns if column != "system"]
+        assert len(columns) >= 3
+        np.testing.assert_allclose(rows[columns], disk[columns], rtol=6e-4)
+
+
+def test_the_downloaded_answers_are_those_of_the_sweep_table(page: Page, results: Path) -> None:
+    draw(page, "D")
+    rows = list(csv.DictReader(io.StringIO(downloaded(page, "D", "csv").decode())))
+    sweep = pd.read_csv(results / "summary" / "sweep.csv").set_index("system")
+    assert [row["system"] for row in rows] == list(sweep.index)
+    for row in rows:
+        expected = sweep.loc[row["system"]]
+        for column, own in (
+            ("value", "D_Li_m2_s"),
+            ("error", "D_Li_error_m2_s"),
+            ("upper_bound", "D_Li_upper_bound_m2_s"),
+        ):
+            number = float(row[column]) if row[column] else np.nan
+            assert number == pytest.approx(expected[own], rel=1e-8, nan_ok=True)
+
+
+def test_bars_are_downloaded_with_their_errors(page: Page, results: Path) -> None:
+    draw(page, "ions")
+    rows = list(csv.DictReader(io.StringIO(downloaded(page, "ions", "csv").decode())))
+    scalars = json.loads((results / PEO / "analysis" / "ions.json").read_text())["Li"]
+    for row in rows[:3]:
+        assert float(row["value"]) == pytest.approx(scalars[row["category"]]["value"])
+        assert float(row["error"]) == pytest.approx(scalars[row["category"]]["error"])
+
+
+def test_pictures_are_downloaded(open_page: Open, path: Path) -> None:
+    opened = open_page(path, scheme="dark")
+    draw(opened.page, "msd")
+    svg = downloaded(opened.page, "msd", "svg").decode()
+    assert svg.startswith("<svg") and PEO in svg and "MSD" in svg
+    image = np.array(Image.open(io.BytesIO(downloaded(opened.page, "msd", "png"))).convert("RGB")).astype(int)
+    assert image.shape[:2] == (1120, 1920)
+    assert image[5, 5].min() > 250, "a picture for print has a white ground"
+    assert (np.ptp(image, axis=2) > 30).sum() > 500
+    assert opened.console == []
+
+
+def test_the_fit_window_is_where_the_fit_was(page: Page) -> None:
+    draw(page, "msd")
+    bands = page.evaluate(
+        "document.querySelector('#plot-msd .chart').layout.shapes.filter((s) => s.type === 'rect').map((s) => [s.x0, s.x1])"
+    )
+    assert bands == [[333, 1000]]
+    band = page.locator("#plot-msd .chart .shapelayer path, #plot-msd .chart .layer-below path").first.bounding_box()
+    plot = page.locator("#plot-msd .nsewdrag").first.bounding_box()
+    assert plot["x"] < band["x"] < band["x"] + band["width"] < plot["x"] + plot["width"]
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (360, "dark"), (1280, "light"), (1920, "dark")])
+def test_nothing_scrolls_sideways_and_axe_finds_nothing_serious(
+    open_page: Open, path: Path, width: int, scheme: str
+) -> None:
+    page = open_page(path, width=width, scheme=scheme).page
+    page.locator("details").evaluate_all("all => { for (const e of all) e.open = true; }")
+    for key in PLOTS:
+        draw(page, key)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    charts = page.locator(".chart svg.main-svg").evaluate_all("all => all.map((e) => e.getBoundingClientRect().right)")
+    assert len(charts) >= len(PLOTS) and max(charts) <= width
+    page.evaluate("scrollTo(0, 0)")
+    found = Axe().run(page).response["violations"]
+    said = [(v["id"], v["impact"], [node["html"][:160] for node in v["nodes"][:3]]) for v in found]
+    assert [entry for entry in said if entry[1] in ("serious", "critical")] == []
+
+
+def test_wide_screens_are_used(open_page: Open, path: Path) -> None:
+    page = open_page(path, width=1920, height=1080).page
+    columns = page.locator("#plots-structure figure").evaluate_all("all => new Set(all.map((e) => e.offsetLeft)).size")
+    assert columns == 3
+    assert page.locator("main").bounding_box()["width"] > 1800
+
+
+def test_dark_and_light_differ_and_follow_the_system(open_page: Open, path: Path) -> None:
+    page = open_page(path, scheme="light").page
+    draw(page, "rdf")
+    light = pixels(page, "#plot-rdf .chart")
+    page.emulate_media(color_scheme="dark")
+    # the policy of the page forbids the polling of playwright's wait_for_function
+    colour = "document.querySelector('#plot-rdf .chart').layout.font.color"
+    while page.evaluate(colour) != "#e6edf3":
+        page.wait_for_timeout(50)
+    dark = pixels(page, "#plot-rdf .chart")
+    assert light[2, 2].min() > 250 and dark[2, 2].max() < 40
+
+
+def test_it_prints(open_page: Open, path: Path) -> None:
+    opened = open_page(path)
+    printed = opened.page.pdf(prefer_css_page_size=True)
+    assert printed.startswith(b"%PDF") and opened.console == []
+    for key in PLOTS:
+        assert opened.page.locator(f"#plot-{key} .chart svg.main-svg").count(), f"{key} is not drawn for print"
+
+
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(page: Page) -> None:
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    page.mouse.click(700, 2)
+    reached = set()
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        found = page.evaluate(
+            """() => { const e = document.activeElement, s = getComputedStyle(e);
+            return [e.id || e.dataset.system || e.getAttribute('href') || e.getAttribute('aria-label') || e.tagName,
+              s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2]; }"""
+        )
+        assert found[1], f"no visible focus on {found[0]}"
+        reached.add(found[0])
+    assert {"#answer", "table: answers", "0", "select-all"} <= reached
+    page.locator("input[data-system='1']").focus()
+    page.keyboard.press("Space")
+    assert page.inner_text("#shown") == f"{SYSTEMS - 1} of {SYSTEMS}"
+    page.keyboard.press("Space")
+
+
+def test_verdicts_are_filtered(page: Page) -> None:
+    rows = "tr[data-verdict]:visible"
+    every = page.locator(rows).count()
+    page.select_option("#verdict-filter", "agrees")
+    left = page.locator(rows)
+    assert 0 < left.count() < every
+    assert set(left.evaluate_all("all => all.map((e) => e.dataset.verdict)")) == {"agrees"}
+    page.select_option("#verdict-filter", "")
+
+
+def test_the_answers_are_on_the_first_screen(page: Page) -> None:
+    page.evaluate("scrollTo(0, 0)")
+    for selector in (".lead", "#simulated h3", "#answers h3", "#answers tbody tr"):
+        box = page.locator(selector).first.bounding_box()
+        assert box["y"] + box["height"] < 800, selector
+
+
+def test_a_structure_is_drawn_when_it_is_opened(opened: Any) -> None:
+    page = opened.page
+    boxes = page.locator("details.structure")
+    assert boxes.evaluate_all("all => all.map((e) => e.dataset.name)") == PEBAX
+    assert page.locator("canvas").count() == 0
+    boxes.first.locator("summary").click()
+    page.wait_for_selector("details.structure canvas")
+    page.wait_for_timeout(500)
+    image = pixels(page, "details.structure canvas")
+    assert (np.ptp(image, axis=2) > 60).sum() > 200, "nothing red is drawn"
+    boxes.first.locator("summary").first.click()
+    expect(page.locator("canvas")).to_have_count(0)
+    assert opened.console == []
+
+
+def test_without_javascript_the_tables_can_be_read(browser: Any, path: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    assert "need JavaScript" in page.inner_text("noscript") or page.locator("noscript").count()
+    assert page.locator("#answers tbody tr").count() == SYSTEMS
+    context.close()

@@ -1,0 +1,395 @@
+"""The page of a sweep against the tables that it is made from."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from eoli.config import Study
+from eoli.errors import DataError
+from eoli.report.answers import temperature_series, unresolved
+from eoli.report.embed import ROWS, rounded, script_json, system_data, thinned
+from eoli.report.gather import Sweep, gather
+from eoli.report.numbers import as_given, listed, plain, with_error
+from eoli.report.page import render
+from eoli.sweep import systems_of
+from invented import R_KJ, invented_study, write_summary, write_sweep
+
+VOID = {"meta", "br", "input", "link", "img", "hr"}
+NOW = 1e10
+PEO = "peo-eo12-298K-r1"
+
+
+@dataclass
+class Page(HTMLParser):
+    """Cells of tables by caption, data elements, scripts, ids and what is referred to; tags must be balanced."""
+
+    tables: dict[str, list[list[tuple[str, float | None]]]] = field(default_factory=dict)
+    scripts: list[tuple[dict[str, str], str]] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    references: list[tuple[str, str]] = field(default_factory=list)
+    meta: dict[str, str] = field(default_factory=dict)
+    headings: list[int] = field(default_factory=list)
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.attributes: dict[str, str] = {}
+        self.caption: str | None = None
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = {key: value or "" for key, value in attributes}
+        if tag not in VOID:
+            self.open.append(tag)
+        self.attributes = found
+        if "id" in found:
+            self.ids.append(found["id"])
+        self.references += [(key, found[key]) for key in ("src", "href", "srcset", "action", "poster") if key in found]
+        if tag == "meta":
+            self.meta[found.get("http-equiv", found.get("name", ""))] = found.get("content", "")
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag == "caption":
+            self.caption = ""
+        if tag == "tr" and self.caption is not None:
+            self.tables.setdefault(self.caption, []).append([])
+        if tag in ("td", "th") and self.caption is not None and self.tables.get(self.caption):
+            assert tag == "td" or found.get("scope") in ("row", "col"), "a header cell without scope"
+            self.tables[self.caption][-1].append(("", None))
+        if tag == "data":
+            row = self.tables[self.caption or ""][-1]
+            row[-1] = (row[-1][0], float(found["value"]))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+        if tag == "table":
+            self.caption = None
+
+    def handle_data(self, data: str) -> None:
+        tag = self.open[-1] if self.open else ""
+        if tag == "script":
+            self.scripts.append((self.attributes, data))
+        elif tag == "caption" and self.caption is not None:
+            self.caption += data
+        else:
+            self.text += data
+            if self.caption is not None and {"td", "th"} & set(self.open):
+                row = self.tables[self.caption][-1]
+                row[-1] = (row[-1][0] + data.strip(), row[-1][1])
+
+    def table(self, beginning: str) -> list[list[tuple[str, float | None]]]:
+        """Rows of the table whose caption begins so."""
+        return next(rows for caption, rows in self.tables.items() if caption.startswith(beginning))
+
+
+def parsed(html: str) -> Page:
+    page = Page()
+    page.feed(html)
+    page.close()
+    assert page.open == []
+    return page
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return invented_study()
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory, study: Study) -> Path:
+    """Results of a finished sweep, not to be changed."""
+    folder = tmp_path_factory.mktemp("sweep") / "results"
+    write_sweep(folder, study)
+    return folder
+
+
+def read(results: Path, study: Study) -> Sweep:
+    return gather(study, list(systems_of(study)), results, results / "summary" / "sweep.csv", now=NOW)
+
+
+@pytest.fixture(scope="module")
+def html(results: Path, study: Study) -> str:
+    return render(read(results, study))
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Page:
+    return parsed(html)
+
+
+def json_of(page: Page, name: str) -> Any:
+    return next(json.loads(text) for attributes, text in page.scripts if attributes.get("id") == name)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "unit", "text"),
+    [
+        (1.07612, 0.00813, "g_cm3", "(1.076 ± 0.008) g/cm³"),
+        (1.07612, 0.00213, "g_cm3", "(1.0761 ± 0.0021) g/cm³"),
+        (1.234e-12, 1.5e-13, "m2_s", "(1.23 ± 0.15) × 10⁻¹² m²/s"),
+        (1.234e-12, 4e-12, "m2_s", "(1 ± 4) × 10⁻¹² m²/s"),
+        (-431.6, 12.3, "kJ_mol", "(−432 ± 12) kJ/mol"),
+        (123456.0, 7000.0, "", "(1.23 ± 0.07) × 10⁵"),
+        (123.0, 40.0, "", "120 ± 40"),
+        (0.31, 0.0299, "", "0.31 ± 0.03"),
+        (50.0, 0.0, "", "50 ± 0"),
+        (1 / 3, 1e-17, "", "0.3333 ± 0"),
+        (0.5, None, "nm", "0.500 nm (error unknown)"),
+        (math.nan, 1.0, "", "not a number"),
+    ],
+)
+def test_a_number_has_the_digits_that_its_error_allows(value: float, error: float | None, unit: str, text: str) -> None:
+    assert with_error(value, error, unit) == text
+
+
+def test_numbers_without_error_keep_their_digits() -> None:
+    assert plain(3.21e-11, "m2_s", 2) == "3.2 × 10⁻¹¹ m²/s"
+    assert plain(0.0) == "0"
+    assert as_given(-12949.65, "kJ/mol") == "−12949.65 kJ/mol"
+    assert as_given(4e-4, "S/cm") == "4 × 10⁻⁴ S/cm"
+    assert listed(["a"]) == "a"
+    assert listed(list("abc")) == "a, b and c"
+    assert listed(list("abcdefgh"), 3) == "a, b, c and 5 more"
+
+
+def test_rounding_keeps_what_is_no_number_and_drops_what_is_none() -> None:
+    data = {"a": [1.23456789, math.nan, None, True, "x"], "b": {"c": np.float64(123456.0), "d": np.int64(3)}}
+    assert rounded(data, 3) == {"a": [1.23, None, None, True, "x"], "b": {"c": 123000, "d": 3}}
+
+
+def test_a_thinned_table_has_only_rows_of_the_table_and_both_ends() -> None:
+    table = pd.DataFrame({"t": np.arange(5000.0)})
+    kept = thinned(table)
+    assert len(kept) <= ROWS
+    assert (kept["t"].iloc[0], kept["t"].iloc[-1]) == (0, 4999)
+    assert set(kept["t"]) <= set(table["t"])
+    assert np.diff(kept["t"]).max() <= 5000 / ROWS + 1
+    assert thinned(table.head(ROWS)) is not kept and len(thinned(table.head(ROWS))) == ROWS
+
+
+def test_the_page_loads_nothing_and_runs_only_what_it_names(page: Page) -> None:
+    assert [value for key, value in page.references if key != "href"] == []
+    links = [value for key, value in page.references]
+    assert all(link.startswith(("#", "../", "https://doi.org/")) for link in links)
+    assert {link[1:] for link in links if link.startswith("#")} <= set(page.ids)
+    policy = page.meta["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe-inline" not in policy.split(";")[1] and "unsafe-eval" not in policy
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_headings_descend_without_gaps(page: Page) -> None:
+    assert page.headings[0] == 1 and page.headings.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(page.headings, page.headings[1:], strict=False))
+
+
+def test_the_numbers_of_the_page_are_those_of_the_sweep_table(page: Page, results: Path) -> None:
+    sweep = pd.read_csv(results / "summary" / "sweep.csv").set_index("system")
+    head, *rows = page.table("Mean ± one standard error; empty")
+    names = [text for text, _ in head[1:]]
+    assert names == list(sweep.index)
+    checked = 0
+    columns = {re.sub(r"_(m2_s|S_m|g_cm3|nm|ps|kJ_mol|per_nm)$", "", c).replace("_", " "): c for c in sweep}
+    for (name, _), *cells in rows:
+        for system, (text, value) in zip(names, cells, strict=True):
+            expected = sweep.loc[system, columns[name]]
+            if math.isnan(expected):
+                assert text == "" and value is None
+            else:
+                assert value == pytest.approx(expected, rel=1e-9) and "±" in text
+                checked += 1
+    assert checked > 100
+
+
+def test_the_answers_are_those_of_the_sweep_table(page: Page, results: Path) -> None:
+    sweep = pd.read_csv(results / "summary" / "sweep.csv").set_index("system")
+    head, *rows = page.table("Mean ± one standard error, or")
+    assert [text for text, _ in head] == ["system", "EO:Li", "D(Li⁺), m²/s", "σ, S/m", "t⁺"]
+    for row in rows:
+        name = row[0][0].removesuffix("in the study")
+        found = sweep.loc[name]
+        bound = math.isnan(found["D_Li_m2_s"])
+        assert row[2][1] == pytest.approx(found["D_Li_upper_bound_m2_s" if bound else "D_Li_m2_s"], rel=1e-9)
+        assert row[2][0].startswith("below" if bound else "(")
+        if not bound:
+            assert row[3][1] == pytest.approx(found["conductivity_collective_S_m"], rel=1e-9)
+            assert row[4][1] == pytest.approx(found["transference_nernst_einstein"], rel=1e-9)
+        else:
+            assert row[3][0].startswith("below") and row[4][0].startswith("not resolved")
+
+
+def test_the_embedded_tables_are_those_on_disk(page: Page, results: Path, study: Study) -> None:
+    for n, name in enumerate(systems_of(study)):
+        data = json_of(page, f"data-{n}")
+        assert data["name"] == name
+        for table in ("structure", "motion", "morphology", "density"):
+            disk = pd.read_csv(results / name / "analysis" / f"{table}.csv")
+            kept = disk.set_index(disk.columns[0])
+            embedded = data["tables"][table]
+            assert set(embedded) == set(disk.columns)
+            x = disk.columns[0]
+            for column in kept:
+                expected = kept[column].to_numpy()[
+                    np.searchsorted(kept.index.to_numpy(), np.array(embedded[x]) * (1 - 1e-4))
+                ]
+                np.testing.assert_allclose(embedded[column], expected, rtol=6e-4)
+    assert len(json_of(page, "data-0")["tables"]["density"]["time_ps"]) == ROWS
+
+
+def test_structures_stand_under_the_name_of_their_system(page: Page, html: str, results: Path) -> None:
+    names = re.findall(r'data-name="([^"]+)" data-scene="scene-(\d+)"', html)
+    assert [name for name, _ in names] == [f"pebax-eo{ratio}-298K-r1" for ratio in (12, 18, 8)]
+    for name, number in names:
+        disk = json.loads((results / name / "analysis" / "snapshot-scene.json").read_text())
+        assert json_of(page, f"scene-{number}") == disk
+
+
+def test_every_row_of_the_comparisons_is_on_the_page_with_its_verdict(page: Page, results: Path) -> None:
+    study_csv = pd.read_csv(results / "summary" / "study.csv")
+    rows = page.table("Every number of the study")[1:] + page.table("Every claim in words")[1:]
+    assert len(rows) == len(study_csv)
+    ours = sorted(value for row in rows if (value := row[2][1]) is not None)
+    np.testing.assert_allclose(ours, sorted(study_csv["ours"].dropna()), rtol=1e-9)
+    for verdict, count in study_csv["verdict"].value_counts().items():
+        assert sum(row[4][0].endswith(f" {verdict}") for row in rows) == count
+    extension = [row for row in rows if row[4][0].endswith("not simulated in the study")]
+    assert extension and all(row[3] == ("not simulated there", None) for row in extension)
+    assert page.table("Ours beside the measured")[1][3][1] == pytest.approx(-0.7)
+
+
+def test_trust_says_gates_warnings_cost_versions_and_commands(page: Page, study: Study) -> None:
+    gates = page.table("Verdict of the gate")
+    assert [text for text, _ in gates[0][1:]] == [stage.name for stage in study.stages]
+    assert {text for row in gates[1:] for text, _ in row[1:]} == {"✓ pass", "! warned"}
+    assert "compress: mean temperature 415.1 K, asked for 400 K" in page.text
+    stages = len(systems_of(study)) * len(study.stages)
+    assert f"{plain(stages * 0.5 * 2)} core-hours in {stages} of {stages} stages" in page.text
+    assert "2022.5 (thread_mpi)" in page.text and "abcdef0123456789" in page.text
+    assert "eoli stage --name production" in page.text
+
+
+def test_what_is_not_resolved_is_said_with_its_reason(results: Path, study: Study, page: Page) -> None:
+    found = {entry.what: entry for entry in unresolved(read(results, study).systems)}
+    lithium = found["D(Li⁺), self-diffusion of lithium"]
+    assert (lithium.why, lithium.systems) == ("sub-diffusive", ("pebax-eo8-298K-r1",))
+    assert found["spacing of domains from S(q)"].why == "box-limited"
+    assert "between 40 ns and 40 ns more" in page.text
+    assert "Resolved, of 7 systems with salt: D(Li⁺) in 6 (an upper bound in 1)" in page.text
+    assert "This page is partial" not in page.text
+
+
+def test_the_fits_against_temperature_find_the_energy_that_was_put_in(results: Path, study: Study) -> None:
+    series = [s for s in temperature_series(read(results, study)) if s["quantity"] == "D_Li"]
+    assert [len(s["systems"]) for s in series] == [4]
+    points = np.array(series[0]["arrhenius"])
+    slope = np.polyfit(1 / points[:, 0], np.log(points[:, 1]), 1)[0]
+    # the invented D also rises by a tenth of its first value from one temperature to the next
+    temperatures = np.array([298.15, 333.15, 363.15, 393.15])
+    values = np.exp(-30 / R_KJ / temperatures) * (1 + 0.1 * np.arange(4))
+    assert slope == pytest.approx(np.polyfit(1 / temperatures, np.log(values), 1)[0], rel=1e-3)
+
+
+def test_a_partial_sweep_gives_a_page_that_says_what_is_missing(tmp_path: Path, study: Study) -> None:
+    results = tmp_path / "results"
+    write_sweep(results, study)
+    (results / PEO / "analysis" / "motion.json").unlink()
+    (results / PEO / "analysis" / "motion.csv").unlink()
+    (results / PEO / "production" / "verdict.json").unlink()
+    (results / PEO / "production" / "failure.json").write_text('{"message": "mdrun stopped: disk full", "time": 1}')
+    for path in (results / "pebax-eo8-298K-r1").rglob("*.*"):
+        path.unlink()
+    write_summary(results, study)
+    for name in ("study.csv", "experiments.csv", "compare.json"):
+        (results / "summary" / name).unlink()
+    page = parsed(render(read(results, study)))
+    assert "This page is partial" in page.text
+    assert "no motion, no production" in page.text
+    assert "The sweep was not laid beside the study" in page.text
+    assert "production: mdrun stopped: disk full" in page.text
+    gates = {row[0][0]: [text for text, _ in row[1:]] for row in page.table("Verdict of the gate")[1:]}
+    assert gates[PEO][-1] == "failed" and set(gates["pebax-eo8-298K-r1"]) == {"waiting"}
+    answers = {
+        row[0][0].removesuffix("in the study"): row[2:] for row in page.table("Mean ± one standard error, or")[1:]
+    }
+    assert answers["pebax-eo8-298K-r1"] == [("missing: motion", None), *[("missing: conductivity", None)] * 2]
+    assert "motion" not in json_of(page, "data-0")["tables"]
+
+
+def test_systems_that_the_table_lacks_are_named(results: Path, study: Study) -> None:
+    larger = invented_study(sweep=[*study.config.model_dump()["sweep"], {"polymer": "peo", "eo_li": 20}])
+    table = results / "summary" / "sweep.csv"
+    sweep = gather(larger, list(systems_of(larger)), results, table, now=NOW)
+    assert sweep.not_in_table == ("peo-eo20-298K-r1",)
+    assert "peo-eo20-298K-r1" in parsed(render(sweep)).text
+
+
+def test_a_sweep_without_a_table_or_with_a_broken_file_is_refused(tmp_path: Path, study: Study) -> None:
+    with pytest.raises(DataError, match="no table of a sweep"):
+        read(tmp_path, study)
+    results = tmp_path / "results"
+    write_sweep(results, study)
+    (results / PEO / "analysis" / "motion.json").write_text("{")
+    with pytest.raises(DataError, match=r"motion\.json: no JSON"):
+        read(results, study)
+
+
+EVIL = '</script><script>alert(1)</script><img src=x onerror="alert(1)">&"\''
+
+
+def test_names_and_words_of_the_results_are_escaped(tmp_path: Path) -> None:
+    study = invented_study(study=EVIL, sweep=[{"polymer": "peo", "eo_li": 12}])
+    results = tmp_path / "results"
+    write_sweep(results, study)
+    verdict = results / PEO / "npt" / "verdict.json"
+    data = json.loads(verdict.read_text())
+    verdict.write_text(json.dumps(data | {"status": "warn", "warnings": [EVIL]}))
+    motion = results / PEO / "analysis" / "motion.json"
+    scalars = json.loads(motion.read_text())
+    scalars["Li"]["verdict"] = EVIL
+    motion.write_text(json.dumps(scalars))
+    page = parsed(render(read(results, study)))
+    assert f"npt: {EVIL}" in page.text
+    assert [key for key, _ in page.references if key != "href"] == []
+    assert json_of(page, "summary")["title"] == EVIL
+    assert json_of(page, "data-0")["scalars"]["motion"]["Li"]["verdict"] == EVIL
+    executed = [text for attributes, text in page.scripts if attributes.get("type") != "application/json"]
+    assert len(executed) == 3 and not any("alert(1)" in text for text in executed)
+
+
+def test_script_json_cannot_close_its_element() -> None:
+    assert "<" not in script_json({"x": EVIL + "\u2028<!--"})
+    assert json.loads(script_json({"x": EVIL})) == {"x": EVIL}
+
+
+def test_the_page_is_the_same_for_the_same_results(html: str, results: Path, study: Study) -> None:
+    assert render(read(results, study)) == html
+
+
+def test_a_system_without_salt_has_no_number_of_ions(tmp_path: Path) -> None:
+    study = invented_study(sweep=[{"polymer": "peo", "salt": "none"}])
+    results = tmp_path / "results"
+    write_sweep(results, study)
+    name = next(iter(systems_of(study)))
+    for table in ("motion", "conductivity"):
+        path = results / name / "analysis" / f"{table}.json"
+        data = json.loads(path.read_text())
+        for key in ("Li", "anion", "sigma_S_m", "transference"):
+            data.pop(key, None)
+        path.write_text(json.dumps(data))
+    write_summary(results, study)
+    sweep = read(results, study)
+    page = parsed(render(sweep))
+    row = page.table("Mean ± one standard error, or")[1]
+    assert [cell[0] for cell in row[1:]] == ["–", "no salt", "no salt", "no salt"]
+    assert not [entry for entry in unresolved(sweep.systems) if entry.what.startswith(("D(", "σ", "t"))]
+    assert "Li" not in system_data(sweep.systems[0])["scalars"]["motion"]
