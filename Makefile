@@ -1,10 +1,10 @@
-# make setup | run | test | lint; each sets up what it needs.
+# make setup | run | test | bench | lint; each sets up what it needs.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: setup run test test-unit test-faults validate lint format schema clean-venv
+.PHONY: setup run test bench test-unit test-faults validate lint format schema clean-venv
 
 setup: $(VENV)/.installed gromacs-found
 
@@ -26,6 +26,10 @@ test: setup
 
 test-unit: $(VENV)/.installed
 	pytest -n 2 -m "not gmx and not workflow"
+
+# Costs against decoding alone and GROMACS; some minutes, on an idle machine if wall times are to mean anything.
+bench: setup
+	python benchmarks/bench_reduce.py
 
 lint: $(VENV)/.installed
 	ruff check scripts tests

@@ -17,9 +17,13 @@ rule all:
     default_target: True
     input:
         "results/summary/sweep.csv",
-        "results/summary/sweep.svg",
+        "results/summary/report.html",
+        "results/summary/study.csv",
+        "results/summary/temperature.csv",
+        expand("results/summary/{figure}.svg", figure=SWEEP_FIGURES),
         expand("results/{system}/topology/parameters.html", system=PLAN.systems),
-        expand("results/{system}/analysis/{figure}.svg", system=PLAN.systems, figure=["structure", "motion"]),
+        expand("results/{system}/analysis/{figure}.svg", system=PLAN.systems, figure=FIGURES),
+        expand("results/{system}/analysis/snapshot.png", system=PLAN.systems),
         # asked for by name, so that a lost one is noticed although nothing behind it is missing
-        expand("results/{system}/analysis/{table}.csv", system=PLAN.systems, table=["density", "structure", "motion"]),
+        expand("results/{system}/analysis/{table}.csv", system=PLAN.systems, table=TABLES),
         expand("results/{system}/{stage}/md.xtc", system=PLAN.systems, stage=ANALYSED),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,119 @@ from eoli.errors import DataError, InputError
 from eoli.files import whole
 from eoli.sweep import System
 
-ANALYSES = ("density", "structure", "motion")
-PARTNERS = ("ether_O", "carbonyl_O", "anion_N", "anion_O")
-SHELL_COLUMNS = {"first_peak_nm": "first_peak_Li_{}_nm", "coordination_number": "coordination_number_Li_{}"}
+ANALYSES = (
+    "density", "structure", "motion", "ions", "conductivity", "mechanism", "morphology", "hydrogen-bonds", "interactions",
+)  # fmt: skip
 
 
-def _error_column(column: str) -> str:
-    return f"{column.removesuffix('_nm')}_error_nm" if column.endswith("_nm") else f"{column}_error"
+@dataclass(frozen=True)
+class Scalar:
+    """A column of the table, with one for its error: where an analysis keeps the value.
+
+    `keys` lead to `{"value": ..., "error": ...}`; the unit stands at the end of both columns.
+    """
+
+    name: str
+    unit: str
+    analysis: str
+    keys: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, str]:
+        """Names of the value and of its error."""
+        tail = f"_{self.unit}" if self.unit else ""
+        return f"{self.name}{tail}", f"{self.name}_error{tail}"
+
+
+def _around_lithium() -> Iterator[Scalar]:
+    for partner in ("ether_O", "carbonyl_O", "anion_N", "anion_O"):
+        for key, pattern, unit in (
+            ("first_peak_nm", "first_peak_Li_{}", "nm"),
+            ("coordination_number", "coordination_number_Li_{}", ""),
+            ("at_cutoff", "neighbours_Li_{}", ""),
+        ):
+            if (key, partner) != ("at_cutoff", "anion_N"):
+                yield Scalar(pattern.format(partner), unit, "structure", ("Li", partner, key))
+
+
+def _of_motion() -> Iterator[Scalar]:
+    for particle in ("Li", "anion", "chain"):
+        yield Scalar(f"D_{particle}", "m2_s", "motion", (particle, "D_m2_s"))
+        yield Scalar(f"exponent_{particle}", "", "motion", (particle, "exponent"))
+
+
+def _of_conductivity() -> Iterator[Scalar]:
+    for route in ("nernst_einstein", "cluster_nernst_einstein", "collective"):
+        keys = ("sigma_S_m", "formal_charges", route)
+        yield Scalar(f"conductivity_{route}", "S_m", "conductivity", keys)
+    for route in ("nernst_einstein", "onsager_centre_of_mass", "onsager_polymer"):
+        yield Scalar(f"transference_{route}", "", "conductivity", ("transference", route))
+    yield Scalar("ionicity", "", "conductivity", ("ionicity",))
+
+
+def _of_mechanism() -> Iterator[Scalar]:
+    for partner in ("ether_O", "carbonyl_O", "chain", "anion"):
+        yield Scalar(f"residence_Li_{partner}", "ps", "mechanism", ("residence", partner, "mean_ps"))
+    yield Scalar("Li_with_carbonyl_O", "", "mechanism", ("partition", "with_carbonyl_O"))
+    yield Scalar("segment_relaxation", "ps", "mechanism", ("segments", "P2", "all", "time_1e_ps"))
+
+
+SCALARS = (
+    Scalar("density", "g_cm3", "density", ("density_g_cm3",)),
+    *_around_lithium(),
+    Scalar("chains_of_Li", "", "structure", ("shell_statistics", "chains", "mean")),
+    Scalar("radius_of_gyration", "nm", "structure", ("chains", "radius_of_gyration_nm")),
+    Scalar("gauche_fraction", "", "structure", ("gauche_fraction",)),
+    Scalar("Li_free", "", "ions", ("Li", "free")),
+    Scalar("Li_aggregated", "", "ions", ("Li", "aggregated")),
+    *_of_motion(),
+    Scalar("Li_carried_by_chain", "", "motion", ("Li_carried_by_chain", "share")),
+    *_of_conductivity(),
+    *_of_mechanism(),
+    Scalar("segregation", "", "morphology", ("segregation", "degree")),
+    Scalar("interface", "per_nm", "morphology", ("segregation", "interface_per_volume_per_nm")),
+    Scalar("spacing", "nm", "morphology", ("scattering", "spacing_nm")),
+    Scalar("NH_to_anion", "", "hydrogen-bonds", ("acceptors", "anion", "NH_share")),
+    Scalar("NH_to_carbonyl_O", "", "hydrogen-bonds", ("acceptors", "carbonyl_O", "NH_share")),
+    Scalar("energy_Li_PEO", "kJ_mol", "interactions", ("exact", "Li/PEO", "lithium", "E_ele_kJ_mol")),
+    Scalar("energy_Li_PA", "kJ_mol", "interactions", ("exact", "Li/PA", "lithium", "E_ele_kJ_mol")),
+)
+"""What the table holds of the analyses, in its order."""
+
+WORDS = (
+    ("D_Li_verdict", "motion", ("Li", "verdict")),
+    ("D_anion_verdict", "motion", ("anion", "verdict")),
+    ("ions_verdict", "ions", ("verdict",)),
+    ("conductivity_verdict", "conductivity", ("sigma_S_m", "formal_charges", "collective", "verdict")),
+    ("segregation_verdict", "morphology", ("segregation", "verdict")),
+    ("spacing_verdict", "morphology", ("scattering", "verdict")),
+)
+"""Verdicts by column, analysis and keys."""
+
+_SIGMA = ("sigma_S_m", "formal_charges")
+BOUNDS = (
+    ("D_Li_upper_bound_m2_s", "motion", ("Li", "D_upper_bound_m2_s")),
+    ("D_anion_upper_bound_m2_s", "motion", ("anion", "D_upper_bound_m2_s")),
+    *(
+        (f"conductivity_{route}_upper_bound_S_m", "conductivity", (*_SIGMA, route, "upper_bound"))
+        for route in ("nernst_einstein", "collective")
+    ),
+    *(
+        (f"residence_Li_{partner}_at_least_ps", "mechanism", ("residence", partner, "mean_at_least_ps"))
+        for partner in ("ether_O", "carbonyl_O", "chain", "anion")
+    ),
+    ("segment_relaxation_at_least_ps", "mechanism", ("segments", "P2", "all", "time_1e_ps", "at_least")),
+    ("further_ns_for_D_Li", "motion", ("Li", "extension", "further_ns")),
+    ("analysed_length_ns", "motion", ("length_ns",)),
+)
+"""Single numbers by column, analysis and keys."""
+
+
+def at(data: Any, keys: Sequence[str]) -> Any:
+    """What stands under keys in nested mappings; None where one of them is missing."""
+    for key in keys:
+        data = data.get(key) if isinstance(data, Mapping) else None
+    return data
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -51,29 +157,13 @@ def _composition(system: System, ideal_density: Mapping[str, float]) -> dict[str
     }
 
 
-def _pair(data: Mapping[str, Any], key: str) -> tuple[Any, Any]:
-    entry = data.get(key) or {}
-    return entry.get("value"), entry.get("error")
-
-
 def _results(scalars: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """Columns of the analyses; those of a missing analysis, ion or partner are empty."""
     row: dict[str, Any] = {}
-    row["density_g_cm3"], row["density_error_g_cm3"] = _pair(scalars.get("density", {}), "density_g_cm3")
-    shells = scalars.get("structure", {}).get("Li", {})
-    for partner in PARTNERS:
-        for key, pattern in SHELL_COLUMNS.items():
-            column = pattern.format(partner)
-            row[column], row[_error_column(column)] = _pair(shells.get(partner, {}), key)
-    motion = scalars.get("motion", {})
-    for ion in ("Li", "TFSI"):
-        found = motion.get(ion, {})
-        row[f"D_{ion}_m2_s"], row[f"D_{ion}_error_m2_s"] = _pair(found, "D_m2_s")
-        row[f"D_{ion}_upper_bound_m2_s"] = found.get("D_upper_bound_m2_s")
-        row[f"D_{ion}_verdict"] = found.get("verdict")
-        row[f"exponent_{ion}"], row[f"exponent_{ion}_error"] = _pair(found, "exponent")
-    row["analysed_length_ns"] = motion.get("length_ns")
-    return row
+    for scalar in SCALARS:
+        found = at(scalars, (scalar.analysis, *scalar.keys))
+        row |= zip(scalar.columns, (at(found, ("value",)), at(found, ("error",))), strict=True)
+    return row | {column: at(scalars, (analysis, *keys)) for column, analysis, keys in (*BOUNDS, *WORDS)}
 
 
 def _row(
@@ -111,7 +201,7 @@ def collect(
 ) -> pd.DataFrame:
     """Write and return the table of a sweep: one row a system, units in the column names, empty where unknown.
 
-    Reads `results/<system>/analysis/{density,structure,motion}.json`, analyses of `analysis_stage`, and
+    Reads `results/<system>/analysis/<analysis>.json` of ANALYSES, of the stage `analysis_stage`, and
     `results/<system>/<stage>/verdict.json` of every stage. `ideal_density` holds the ideal-mixing estimates, g/cm3,
     by system. The status is `pass`, `warn` (a stage warned; see the column warnings) or, with `allow_missing`,
     `incomplete: <what is missing>`.

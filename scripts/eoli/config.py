@@ -101,17 +101,82 @@ class Run(Strict):
     reproducible: bool = Field(False, description="mdrun -reprod: the same trajectory bit for bit, a little slower")
 
 
+class ContactDistances(Strict):
+    """Distances within which a site binds lithium, the same for all systems so that they can be compared."""
+
+    ether_O: float = Field(0.32, gt=0.1, le=0.5, description="ether oxygen, nm")
+    carbonyl_O: float = Field(0.32, gt=0.1, le=0.5, description="carbonyl oxygen of amide and ester, nm")
+    ester_bridging_O: float = Field(0.32, gt=0.1, le=0.5, description="bridging oxygen of the ester, nm")
+    anion: float = Field(0.30, gt=0.1, le=0.5, description="oxygen of the anion, or its other binding sites, nm")
+
+
+class Mechanism(Strict):
+    """What counts as a residence and as a move of lithium."""
+
+    break_ps: float = Field(2.0, ge=0, description="absences up to this do not end a residence")
+    hold_ps: float = Field(10.0, ge=0, description="a new host chain, or place on it, counts once held this long")
+    least_units: float = Field(1.0, gt=0, description="least shift, in repeat units, that is a move along a chain")
+    unit_edges: list[Annotated[int, Field(gt=0)]] = Field(
+        [4, 12], min_length=1, description="repeat units from the amide block, or the chain end, that part the segments"
+    )
+
+
+class Morphology(Strict):
+    """Domains and S(q)."""
+
+    distance_nm: float = Field(0.6, gt=0.2, description="sites of one block closer than this are connected")
+    q_max_per_nm: float = Field(20.0, gt=0, description="largest wave vector of S(q)")
+    weighting: Literal["electrons", "composition"] = Field(
+        "electrons", description="contrast of S(q): what X-rays see, or PEO against PA"
+    )
+
+
+class HydrogenBonds(Strict):
+    """What counts as a hydrogen bond."""
+
+    distance_nm: float = Field(0.25, gt=0.1, le=0.4, description="largest distance H...A")
+    angle_deg: float = Field(130.0, ge=90, le=180, description="smallest angle N-H...A")
+
+
 class Analysis(Strict):
-    """Criteria of the analyses."""
+    """Frames and criteria of the analyses."""
 
     stage: str = Field("production", description="stage whose trajectory is analysed")
+    motion_interval_ps: float = Field(1.0, gt=0, description="spacing of the frames for motion and residence")
+    structure_interval_ps: float = Field(
+        1.0,
+        gt=0,
+        description="spacing of the frames for g(r), chains, torsions, F and ether O; a whole multiple of motion's",
+    )
+    slow_interval_ps: float = Field(10.0, gt=0, description="spacing of whole frames for domains, S(q), hydrogen bonds")
     rdf_range_nm: float = Field(1.5, gt=0.3, description="largest distance of g(r), cut at half the box")
     rdf_bin_nm: float = Field(0.004, gt=0, le=0.05, description="bin of g(r)")
-    rdf_interval_ps: float = Field(1.0, gt=0, description="spacing of the frames that g(r) uses")
-    msd_interval_ps: float = Field(1.0, gt=0, description="spacing of the frames that the MSD uses")
+    contact_nm: ContactDistances = Field(
+        default_factory=lambda: ContactDistances.model_validate({}), description="distances that bind lithium"
+    )
     diffusive_tolerance: float = Field(
         0.1, gt=0, lt=0.5, description="motion is diffusive where the local exponent is within this of 1"
     )
+    target_error: float = Field(
+        0.2, gt=0, lt=1, description="relative error of D for which the run length is estimated"
+    )
+    mechanism: Mechanism = Field(
+        default_factory=lambda: Mechanism.model_validate({}), description="residences and moves of lithium"
+    )
+    morphology: Morphology = Field(
+        default_factory=lambda: Morphology.model_validate({}), description="domains and S(q)"
+    )
+    hydrogen_bonds: HydrogenBonds = Field(
+        default_factory=lambda: HydrogenBonds.model_validate({}), description="hydrogen bonds of the amide"
+    )
+    interaction_frames: int = Field(100, gt=0, description="frames at most for interaction energies")
+
+
+class Reference(Strict):
+    """What a sweep is laid beside."""
+
+    study: str = Field("config/reference/ma2022.yaml", description="numbers and claims of a study")
+    conductivity: str = Field("config/reference/peo-litfsi-conductivity.csv", description="measured conductivities")
 
 
 class Config(Strict):
@@ -131,7 +196,11 @@ class Config(Strict):
     )
     run: Run = Field(default_factory=lambda: Run.model_validate({}), description="how simulations are run")
     analysis: Analysis = Field(
-        default_factory=lambda: Analysis.model_validate({}), description="criteria of the analyses"
+        default_factory=lambda: Analysis.model_validate({}), description="frames and criteria of the analyses"
+    )
+    reference: Reference = Field(
+        default_factory=lambda: Reference.model_validate({}),
+        description="what the sweep is laid beside; looked for here, then beside the Snakefile",
     )
 
 
@@ -144,11 +213,15 @@ class Study:
     base: Path
     files: tuple[YamlFile, ...]
 
+    def found(self, name: str) -> Path:
+        """A path of the configuration: from the working folder, else from the folder of the workflow."""
+        own = Path(name)
+        return own if own.exists() else self.base / own
+
     @property
     def topologies(self) -> Path:
         """Folder of building blocks."""
-        own = Path(self.config.topologies)
-        return own if own.is_dir() else self.base / own
+        return self.found(self.config.topologies)
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -22,6 +22,8 @@ PACKAGES = (
     "packmol",
     "numpy",
     "scipy",
+    "numba",
+    "h5py",
     "pandas",
     "pymbar",
     "pyedr",

@@ -16,7 +16,37 @@ from eoli.errors import InputError
 from eoli.sweep import System, seed_for, systems_of
 from eoli.yamlfile import read_yaml
 
-RULES = frozenset({"all", "topology", "parameters", "box", "density", "structure", "motion", "figures", "collect", "sweep_figures"})
+REDUCED = {
+    "structure": ("structure.csv", "structure.json"),
+    "motion": ("motion.csv", "motion.json"),
+    "ions": ("ions.csv", "ions.json"),
+    "conductivity": ("conductivity.csv", "conductivity.json"),
+    "mechanism": ("mechanism.csv", "moves.csv", "mechanism.json"),
+    "morphology": ("morphology.csv", "domains.csv", "morphology.json"),
+    "hydrogen-bonds": ("hydrogen-bonds.csv", "hydrogen-bonds.json"),
+    "snapshots": (
+        "snapshot-start.pdb",
+        "snapshot-middle.pdb",
+        "snapshot-end.pdb",
+        "snapshot.png",
+        "snapshot-scene.json",
+    ),
+}
+"""Analyses of the reduced trajectory and the files that each writes; the rule of one has its name."""
+TABLES = ("density", *(name for name, files in REDUCED.items() if f"{name}.json" in files), "interactions")
+"""Analyses that leave scalars for the table of the sweep."""
+FIGURES = ("structure", "motion", "ions", "transport", "mechanism", "scattering")
+"""Figures of a system."""
+SWEEP_FIGURES = ("sweep", "transport", "structure", "mechanism", "diffusion", "temperature")
+"""Figures of the sweep; with salt there is one of g(r), too."""
+_SUMMARY = ("figures", "collect", "sweep_figures", "compare", "temperature", "report")
+_OTHERS = ("all", "topology", "parameters", "box", "reduce", "density", "interactions", *_SUMMARY)
+RULES = frozenset(_OTHERS) | {name.replace("-", "_") for name in REDUCED}
+
+
+def flags_of_lists(values: Mapping[str, Sequence[str]]) -> str:
+    """`--key word word` for a shell."""
+    return " ".join(shlex.join([f"--{key.replace('_', '-')}", *words]) for key, words in values.items())
 
 
 def flags(values: Mapping[str, Any]) -> str:
@@ -127,28 +157,53 @@ class Plan:
         """The last stage at constant pressure: its box is the one that the analysed stage inherits."""
         return [stage.name for stage in self.study.stages if stage.ensemble == "NPT"][-1]
 
-    def structure_flags(self) -> str:
-        """Frames and criteria of g(r)."""
-        analysis = self.study.config.analysis
-        return flags(
-            {
-                "frame_interval_ps": self.study.stage(analysis.stage).frame_interval_ps,
-                "use_interval_ps": analysis.rdf_interval_ps,
-                "range_nm": analysis.rdf_range_nm,
-                "bin_nm": analysis.rdf_bin_nm,
-            }
-        )
+    @property
+    def _frames(self) -> dict[str, Any]:
+        return {"frame_interval_ps": self.study.stage(self.study.config.analysis.stage).frame_interval_ps}
 
-    def motion_flags(self) -> str:
-        """Frames and criteria of the mean-square displacements."""
+    @property
+    def reduce_flags(self) -> str:
+        """Frames that the analyses use, and the range of g(r)."""
+        keys = ("motion_interval_ps", "structure_interval_ps", "slow_interval_ps", "rdf_range_nm", "rdf_bin_nm")
         analysis = self.study.config.analysis
-        return flags(
-            {
-                "frame_interval_ps": self.study.stage(analysis.stage).frame_interval_ps,
-                "use_interval_ps": analysis.msd_interval_ps,
-                "tolerance": analysis.diffusive_tolerance,
-            }
-        )
+        return flags({**self._frames, **{key: getattr(analysis, key) for key in keys}})
+
+    def _contacts(self, **others: float) -> str:
+        return flags_of_lists({"contact_nm": [f"{kind}={nm:g}" for kind, nm in others.items()]})
+
+    def analysis_flags(self, name: str, system: str) -> str:
+        """Criteria of one of REDUCED."""
+        analysis = self.study.config.analysis
+        distances, mechanism = analysis.contact_nm, analysis.mechanism
+        tolerance = {"tolerance": analysis.diffusive_tolerance}
+        ions = {"contact_nm": distances.anion, "use_interval_ps": analysis.structure_interval_ps}
+        kinds = {"ether_O": distances.ether_O, "carbonyl_O": distances.carbonyl_O, "anion": distances.anion}
+        moves = {"break_ps": mechanism.break_ps, "hold_ps": mechanism.hold_ps, "least_units": mechanism.least_units}
+        words = {
+            "structure": self._contacts(**distances.model_dump()),
+            "motion": flags({**tolerance, "target_error": analysis.target_error, "contact_nm": distances.ether_O}),
+            "ions": flags(ions),
+            "conductivity": flags({**ions, **tolerance, "temperature_K": self.systems[system].temperature_K}),
+            "mechanism": " ".join(
+                [
+                    self._contacts(**kinds),
+                    flags({**tolerance, **moves}),
+                    flags_of_lists({"unit_edges": [str(edge) for edge in mechanism.unit_edges]}),
+                ]
+            ),
+            "morphology": flags(analysis.morphology.model_dump()),
+            "hydrogen-bonds": flags(analysis.hydrogen_bonds.model_dump()),
+            "snapshots": f"{flags({'system': system})} {self._contacts(**distances.model_dump())}",
+        }
+        return words[name]
+
+    @property
+    def interaction_flags(self) -> str:
+        """Frames and cut-offs of interaction energies; nitrogen sits farther than the oxygens that bind."""
+        study, distances = self.study, self.study.config.analysis.contact_nm
+        reach = {"ether_O": distances.ether_O, "carbonyl_O": distances.carbonyl_O, "anion_O": distances.anion}
+        run = {"frames": study.config.analysis.interaction_frames, "cutoff_nm": study.protocol.cutoff_nm}
+        return f"{flags({**self._frames, **run})} {self._contacts(**reach)}"
 
     def salted(self) -> list[str]:
         """Names of the systems with ions."""

@@ -41,7 +41,9 @@ def test_sites_of_the_chains(blocks: Library) -> None:
 
 
 def all_units(blocks: Library) -> list[Unit]:
-    return [blocks.unit(name, ether) for name in blocks.names("units") for ether in blocks.variants("units", name) or [""]]
+    return [
+        blocks.unit(name, ether) for name in blocks.names("units") for ether in blocks.variants("units", name) or [""]
+    ]
 
 
 def test_units_and_ions_sum_to_their_declared_charge(blocks: Library) -> None:

@@ -7,7 +7,19 @@ import sys
 
 import pytest
 
-HEAVY = ("numpy", "MDAnalysis", "gromacs", "matplotlib", "pandas", "scipy", "pymbar", "pyedr")
+HEAVY = (
+    "numpy",
+    "MDAnalysis",
+    "gromacs",
+    "matplotlib",
+    "pandas",
+    "scipy",
+    "pymbar",
+    "pyedr",
+    "numba",
+    "h5py",
+    "jinja2",
+)
 REPORT = f"\nimport sys\nprint('loaded:', *(name for name in {HEAVY!r} if name in sys.modules))"
 
 
@@ -17,7 +29,16 @@ def loaded(code: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["--version"], ["check", "--help"], ["topology", "--help"], ["stage", "--help"]]
+    "words",
+    [
+        ["--help"],
+        ["--version"],
+        ["check", "--help"],
+        ["topology", "--help"],
+        ["stage", "--help"],
+        ["reduce", "--help"],
+        ["mechanism", "--help"],
+    ],
 )
 def test_help_is_light(words: list[str]) -> None:
     code = f"from eoli.cli import main\ntry:\n    main({words!r})\nexcept SystemExit as end:\n    assert end.code == 0"

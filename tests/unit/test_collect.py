@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from eoli.collect import collect
+from eoli.collect import ANALYSES, SCALARS, collect
 from eoli.errors import DataError, InputError
 from eoli.sweep import System
 from support import choice
@@ -37,15 +37,20 @@ def write(path: Path, data: Any) -> None:
 
 def results_of(folder: Path, name: str, salted: bool = True, warnings: list[str] | None = None) -> None:
     shell = {"first_peak_nm": number(0.201, 0.001), "first_minimum_nm": number(0.3, 0.01),
-             "coordination_number": number(5.1, 0.1), "sites": 210}  # fmt: skip
+             "coordination_number": number(5.1, 0.1), "at_cutoff": {**number(5.3, 0.2), "cutoff_nm": 0.32}, "sites": 210}  # fmt: skip
     motion = {"D_m2_s": number(None, None), "D_upper_bound_m2_s": 3e-12, "exponent": number(0.6, 0.02),
               "fit_from_ps": 300.0, "fit_to_ps": 1000.0, "verdict": "sub-diffusive"}  # fmt: skip
     settled = {**motion, "D_m2_s": number(2e-11, 1e-12), "D_upper_bound_m2_s": None, "verdict": "diffusive"}
     base = folder / name
     write(base / "analysis" / "density.json", {"density_g_cm3": number(1.12, 0.002)})
     write(base / "analysis" / "structure.json", {"Li": {"ether_O": shell} if salted else {}})
-    ions = {"Li": motion, "TFSI": settled} if salted else {}
+    ions = {"Li": motion, "anion": settled} if salted else {}
     write(base / "analysis" / "motion.json", {"length_ns": 10.0, "chain": motion, **ions})
+    conductivity = {"nernst_einstein": {**number(0.02, 0.004), "verdict": "resolved"}}
+    write(base / "analysis" / "conductivity.json", {"sigma_S_m": {"formal_charges": conductivity}} if salted else {})
+    for name in ANALYSES:
+        if not (path := base / "analysis" / f"{name}.json").exists():
+            write(path, {})
     for stage in STAGES:
         write(base / stage / "verdict.json", {"status": "pass", "warnings": [], "values": {}})
     if warnings:
@@ -71,7 +76,10 @@ def test_a_row_for_each_system(tmp_path: Path) -> None:
     assert pd.isna(first["coordination_number_Li_carbonyl_O"])
     assert (first["D_Li_verdict"], first["D_Li_upper_bound_m2_s"]) == ("sub-diffusive", 3e-12)
     assert pd.isna(first["D_Li_m2_s"])
-    assert (first["D_TFSI_m2_s"], first["D_TFSI_error_m2_s"]) == (2e-11, 1e-12)
+    assert (first["D_anion_m2_s"], first["D_anion_error_m2_s"]) == (2e-11, 1e-12)
+    assert (first["neighbours_Li_ether_O"], first["neighbours_Li_ether_O_error"]) == (5.3, 0.2)
+    sigma = ("conductivity_nernst_einstein_S_m", "conductivity_nernst_einstein_error_S_m")
+    assert tuple(first[list(sigma)]) == (0.02, 0.004) and second[list(sigma)].isna().all()
     assert (first["status"], first["warnings"]) == ("warn", "npt: pressure is off; npt: drift")
     assert (second["status"], second["warnings"]) == ("pass", "")
     assert bool(first["simulated_in_study"]) and not second["simulated_in_study"]
@@ -79,6 +87,11 @@ def test_a_row_for_each_system(tmp_path: Path) -> None:
     written = pd.read_csv(out)
     assert list(written.columns) == list(table.columns)
     assert written["analysed_length_ns"].tolist() == [10.0, 10.0]
+
+
+def test_no_two_columns_have_one_name() -> None:
+    columns = [column for scalar in SCALARS for column in scalar.columns]
+    assert len(columns) == len(set(columns))
 
 
 def test_missing_files(tmp_path: Path) -> None:

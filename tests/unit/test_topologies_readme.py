@@ -46,7 +46,9 @@ def test_the_examples_build(
     choice = extended.choose("litfsi", "oxy-d", "my-lithium", "default", "gromos", 1.0)
     description = describe(polymer, 2, "litfsi", 2, choice, extended, forcefield)
     assert len(description.molecules[0].molecule.sites) == sites
-    assert tables_for(description, extended, forcefield).types["LI+MY"] == pytest.approx((2.8248e-5, 2.60836e-9), rel=1e-3)
+    assert tables_for(description, extended, forcefield).types["LI+MY"] == pytest.approx(
+        (2.8248e-5, 2.60836e-9), rel=1e-3
+    )
     assert "system.top" in write_topology(description, "example", tmp_path / "out", extended, forcefield)
 
 

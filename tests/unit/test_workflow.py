@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from eoli.cli import _add_stage
+from eoli.cli import COMMANDS
+from eoli.commands.stage import add_stage
 from eoli.errors import InputError
-from eoli.workflow import Plan, flags, make_plan
+from eoli.workflow import FIGURES, REDUCED, SWEEP_FIGURES, TABLES, Plan, flags, make_plan
 from support import ROOT, TINY
 
 BASE_CONFIG = ROOT / "config/config.yaml"
@@ -37,6 +38,25 @@ def written(folder: Path, text: str) -> Path:
 def test_flags_survive_a_shell() -> None:
     words = shlex.split(flags({"a_b": 1.5, "text": "two words; $HOME", "yes": True, "no": False, "none": None}))
     assert words == ["--a-b", "1.5", "--text", "two words; $HOME", "--yes", "--no-no"]
+
+
+@pytest.mark.parametrize("analysis", list(REDUCED))
+def test_the_criteria_of_an_analysis_are_what_its_command_takes(analysis: str) -> None:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    _, add, _ = COMMANDS[analysis]
+    add(parser)
+    flags_of = plan().analysis_flags(analysis, "peo-eo12-298K-r1")
+    words = ["--reduced", "r.h5", "--system-json", "s.json", "--out", "out", *shlex.split(flags_of)]
+    parser.parse_args(words)
+
+
+def test_the_rules_name_the_tables_and_figures_that_are_made() -> None:
+    from eoli.collect import ANALYSES
+    from eoli.figures.sweep import OF_SWEEP
+    from eoli.figures.system import OF_SYSTEM
+
+    assert TABLES == ANALYSES
+    assert list(FIGURES) == list(OF_SYSTEM) and list(SWEEP_FIGURES) == list(OF_SWEEP)
 
 
 def test_threads_are_shared_among_systems() -> None:
@@ -67,7 +87,7 @@ def test_a_stage_that_is_left_out_is_skipped(tmp_path: Path) -> None:
 def test_the_flags_of_a_stage_are_the_stage(stage: str) -> None:
     shipped = plan()
     parser = argparse.ArgumentParser()
-    _add_stage(parser)
+    add_stage(parser)
     words = ["--system", "x", "--topology", "t", "--start-from", "s", "--out", "o"]
     read = parser.parse_args([*words, *shlex.split(shipped.stage_flags(stage, "peo-eo12-298K-r1"))])
     expected = shipped.study.stage(stage).model_dump(exclude_defaults=True)

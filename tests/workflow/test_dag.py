@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
+from eoli.workflow import FIGURES, SWEEP_FIGURES
 from support import STAGES, SYSTEMS, TINY, environment, snakemake
 
 pytestmark = pytest.mark.workflow
@@ -35,10 +37,17 @@ def test_finished_run_has_everything(finished: Path) -> None:
             assert "mdrun" in words and "grompp" in words
             assert not any("maxwarn" in word for word in words)
             assert record["inputs_sha256"] and len(record["git"]["commit"] or "") in (0, 40)
-        for figure in ("structure.svg", "structure.png", "motion.svg", "motion.png"):
-            assert (folder / "analysis" / figure).stat().st_size > 5000
-    for figure in ("sweep.svg", "sweep.png", "rdf.svg", "rdf.png"):
-        assert (finished / "results/summary" / figure).stat().st_size > 5000
+        for name, extension in itertools.product(FIGURES, ("svg", "png")):
+            assert (folder / "analysis" / f"{name}.{extension}").stat().st_size > 3000
+        assert (folder / "analysis/snapshot.png").stat().st_size > 100_000
+        assert "Known limits" in (folder / "topology/parameters.html").read_text()
+    for name, extension in itertools.product((*SWEEP_FIGURES, "rdf"), ("svg", "png")):
+        assert (finished / "results/summary" / f"{name}.{extension}").stat().st_size > 3000
+    study = pd.read_csv(finished / "results/summary/study.csv")
+    assert set(study.verdict) <= {"agrees", "differs", "not resolved", "not comparable", "not simulated in the study"}
+    # four picoseconds resolve no transport: no number may come out of them
+    assert table[["D_Li_m2_s", "conductivity_collective_S_m", "transference_onsager_polymer"]].isna().all(axis=None)
+    assert table.gauche_fraction.between(0.5, 1).all() and table.energy_Li_PEO_kJ_mol.lt(-100).all()
 
 
 def test_frames_are_equidistant_and_complete(finished: Path) -> None:

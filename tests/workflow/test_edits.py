@@ -15,10 +15,12 @@ from support import STAGES, SYSTEMS, TINY, snakemake
 pytestmark = pytest.mark.workflow
 
 PEO, PEBAX = SYSTEMS
-SUMMARY = {"collect", "sweep_figures"}
-ANALYSES = {"density", "structure", "motion", "figures"}
+SUMMARY = {"collect", "sweep_figures", "compare", "temperature", "report"}
+REDUCED = {"structure", "motion", "ions", "conductivity", "mechanism", "morphology", "hydrogen_bonds", "snapshots"}
+FROM_REDUCED = {"reduce", "figures"} | REDUCED
+ANALYSES = {"density", "interactions"} | FROM_REDUCED
 STAGE_SET = set(STAGES)
-FROM_PRODUCTION = {"production", "structure", "motion", "figures"}
+FROM_PRODUCTION = {"production", "interactions"} | FROM_REDUCED
 
 
 def per_system(rules: set[str], *systems: str) -> set[tuple[str, str]]:
@@ -102,7 +104,7 @@ class Edit:
     words: tuple[str, ...] = ()
 
 
-EVERYTHING = {"topology", "box"} | STAGE_SET | ANALYSES
+EVERYTHING = {"topology", "parameters", "box"} | STAGE_SET | ANALYSES
 NOTHING: set[tuple[str, str]] = set()
 
 EDITS = [
@@ -127,9 +129,14 @@ EDITS = [
     Edit("comment in a building block", append("topologies/units/EO/oxy-d.yaml", "# a remark\n"), NOTHING),
     Edit("a polymer that the sweep does not use", lambda folder: (folder / "topologies/polymers/other.yaml").write_text("polymer: other\n") and None, NOTHING),
     Edit("name of the study", overlay("study: renamed"), SWEEP),
-    Edit("bin of g(r)", overlay("analysis: {rdf_bin_nm: 0.005}"), per_system({"structure", "figures"}) | SWEEP),
-    Edit("frames of the MSD", overlay("analysis: {msd_interval_ps: 0.2}"), per_system({"motion", "figures"}) | SWEEP),
+    Edit("a citation", replace("topologies/sources.yaml", "il.ff names no paper", "no paper is named"), per_system({"parameters"})),
+    Edit("a known limit", append("topologies/limits.yaml", '  - limit: "One more."\n'), per_system({"parameters"})),
+    Edit("bin of g(r)", overlay("analysis: {rdf_bin_nm: 0.005}"), per_system(FROM_REDUCED) | SWEEP),
+    Edit("contact distance of the anion", overlay("analysis: {contact_nm: {anion: 0.31}}"), per_system({"structure", "ions", "conductivity", "mechanism", "snapshots", "interactions", "figures"}) | SWEEP),
+    Edit("angle of a hydrogen bond", overlay("analysis: {hydrogen_bonds: {angle_deg: 140}}"), per_system({"hydrogen_bonds"}) | SWEEP),
+    Edit("reference numbers", append("config/reference/peo-litfsi-conductivity.csv", ""), NOTHING),
     Edit("a table lost", remove(f"results/{PEO}/analysis/structure.csv"), per_system({"structure", "figures"}, PEO) | SWEEP),
+    Edit("the reduced trajectory lost", remove(f"results/{PEO}/analysis/reduced.h5"), NOTHING),
     Edit("a trajectory lost", remove(f"results/{PEO}/production/md.xtc"), per_system(FROM_PRODUCTION, PEO) | SWEEP),
     Edit("production longer", overlay("stages: {production: {length_ns: 0.006}}"), per_system(FROM_PRODUCTION) | SWEEP),
     Edit("production's cadence", overlay("stages: {production: {frame_interval_ps: 0.2}}"), per_system(FROM_PRODUCTION) | SWEEP),

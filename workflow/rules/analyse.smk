@@ -6,57 +6,85 @@ rule density:
         energies=f"results/{{system}}/{PLAN.density_stage}/md.edr",
         description="results/{system}/topology/system.json",
     output:
-        csv="results/{system}/analysis/density.csv",
-        json="results/{system}/analysis/density.json",
+        multiext("results/{system}/analysis/density", ".csv", ".json"),
     log:
         "results/{system}/analysis/density.log",
     shell:
         "eoli density --energies {input.energies:q} --system-json {input.description:q}"
-        " --out-csv {output.csv:q} --out-json {output.json:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        " --out results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
-rule structure:
+rule reduce:
     input:
         trajectory=f"results/{{system}}/{ANALYSED}/md.xtc",
         description="results/{system}/topology/system.json",
     output:
-        csv="results/{system}/analysis/structure.csv",
-        json="results/{system}/analysis/structure.json",
+        "results/{system}/analysis/reduced.h5",
     log:
-        "results/{system}/analysis/structure.log",
+        "results/{system}/analysis/reduce.log",
     params:
-        flags=PLAN.structure_flags(),
+        flags=PLAN.reduce_flags,
     shell:
-        "eoli structure --trajectory {input.trajectory:q} --system-json {input.description:q} {params.flags}"
-        " --out-csv {output.csv:q} --out-json {output.json:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        "eoli reduce --trajectory {input.trajectory:q} --system-json {input.description:q} {params.flags}"
+        " --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
-rule motion:
+# One rule for each analysis of the reduced trajectory, named after it: `snakemake -R conductivity` repeats that one.
+for analysis, files in REDUCED.items():
+
+    rule:
+        name:
+            analysis.replace("-", "_")
+        input:
+            reduced="results/{system}/analysis/reduced.h5",
+            description="results/{system}/topology/system.json",
+        output:
+            [f"results/{{system}}/analysis/{file}" for file in files],
+        log:
+            f"results/{{system}}/analysis/{analysis}.log",
+        params:
+            analysis=analysis,
+            flags=partial(lambda name, wildcards: PLAN.analysis_flags(name, wildcards.system), analysis),
+        shell:
+            "eoli {params.analysis} --reduced {input.reduced:q} --system-json {input.description:q} {params.flags}"
+            " --out results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+
+
+rule interactions:
     input:
         trajectory=f"results/{{system}}/{ANALYSED}/md.xtc",
-        description="results/{system}/topology/system.json",
+        topology=multiext(
+            "results/{system}/topology/",
+            "system.top",
+            "system.json",
+            "forcefield.itp",
+        ),
     output:
-        csv="results/{system}/analysis/motion.csv",
-        json="results/{system}/analysis/motion.json",
+        multiext("results/{system}/analysis/interactions", ".csv", ".json"),
     log:
-        "results/{system}/analysis/motion.log",
+        "results/{system}/analysis/interactions.log",
+    resources:
+        gmx=PLAN.gmx_flags,
     params:
-        flags=PLAN.motion_flags(),
+        flags=PLAN.interaction_flags,
     shell:
-        "eoli motion --trajectory {input.trajectory:q} --system-json {input.description:q} {params.flags}"
-        " --out-csv {output.csv:q} --out-json {output.json:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        "eoli interactions --trajectory {input.trajectory:q} --topology results/{wildcards.system}/topology"
+        " {params.flags} --log {log:q} --out results/{wildcards.system}/analysis {resources.gmx}"
 
 
 rule figures:
     input:
+        expand(
+            "results/{{system}}/analysis/{table}.{ext}",
+            table=["motion", "ions", "conductivity", "mechanism", "morphology"],
+            ext=["csv", "json"],
+        ),
         structure="results/{system}/analysis/structure.csv",
-        motion="results/{system}/analysis/motion.csv",
-        verdict="results/{system}/analysis/motion.json",
+        description="results/{system}/topology/system.json",
     output:
-        multiext("results/{system}/analysis/structure", ".svg", ".png"),
-        multiext("results/{system}/analysis/motion", ".svg", ".png"),
+        expand("results/{{system}}/analysis/{figure}.{ext}", figure=FIGURES, ext=["svg", "png"]),
     log:
         "results/{system}/analysis/figures.log",
     shell:
-        "eoli figures --system {wildcards.system} --analysis results/{wildcards.system}/analysis"
-        " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        "eoli figures --system {wildcards.system} --system-json {input.description:q}"
+        " --analysis results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"

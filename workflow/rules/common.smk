@@ -5,7 +5,7 @@ import sys
 from functools import partial
 
 from eoli.errors import EoliError
-from eoli.workflow import make_plan
+from eoli.workflow import FIGURES, REDUCED, SWEEP_FIGURES, TABLES, make_plan
 
 BASE = os.path.relpath(workflow.basedir)
 
@@ -34,4 +34,8 @@ onstart:
 
 onerror:
     shell("eoli collect {PLAN.config_flags} --base {BASE:q} --partial --out results/summary/sweep-partial.csv")
+    shell(
+        "eoli report {PLAN.config_flags} --base {BASE:q} --table results/summary/sweep-partial.csv"
+        " --out results/summary/report-partial.html"
+    )
     shell("eoli status {PLAN.config_flags} --base {BASE:q} | cat")

@@ -6,7 +6,7 @@ rule collect:
         expand(
             "results/{system}/analysis/{table}.json",
             system=PLAN.systems,
-            table=["density", "structure", "motion"],
+            table=TABLES,
         ),
         expand(
             "results/{system}/{stage}/verdict.json",
@@ -32,10 +32,54 @@ rule sweep_figures:
         table="results/summary/sweep.csv",
         structures=expand("results/{system}/analysis/structure.csv", system=PLAN.salted()),
     output:
-        multiext("results/summary/sweep", ".svg", ".png"),
-        multiext("results/summary/rdf", ".svg", ".png") if PLAN.salted() else [],
+        expand(
+            "results/summary/{figure}.{ext}",
+            figure=[*SWEEP_FIGURES, *(["rdf"] if PLAN.salted() else [])],
+            ext=["svg", "png"],
+        ),
     log:
         "results/summary/figures.log",
     shell:
         "eoli sweep-figures --table {input.table:q} --structures {input.structures:q} --out results/summary"
         " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+
+
+rule compare:
+    input:
+        table="results/summary/sweep.csv",
+        study=PLAN.study.found(PLAN.study.config.reference.study),
+        conductivity=PLAN.study.found(PLAN.study.config.reference.conductivity),
+    output:
+        multiext("results/summary/", "study.csv", "experiments.csv", "compare.json"),
+    log:
+        "results/summary/compare.log",
+    shell:
+        "eoli compare --table {input.table:q} --results results --study {input.study:q}"
+        " --conductivity {input.conductivity:q} --out results/summary 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+
+
+rule temperature:
+    input:
+        "results/summary/sweep.csv",
+    output:
+        "results/summary/temperature.csv",
+    log:
+        "results/summary/temperature.log",
+    shell:
+        "eoli temperature --table {input:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+
+
+rule report:
+    input:
+        multiext("results/summary/", "sweep.csv", "study.csv", "experiments.csv", "compare.json", "temperature.csv"),
+        expand("results/{system}/analysis/{table}.csv", system=PLAN.systems, table=TABLES),
+        expand("results/{system}/analysis/snapshot-scene.json", system=PLAN.systems),
+    output:
+        "results/summary/report.html",
+    log:
+        "results/summary/report.log",
+    resources:
+        config=PLAN.config_flags,
+        base=BASE,
+    shell:
+        "eoli report {resources.config} --base {resources.base:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"

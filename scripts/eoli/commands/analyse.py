@@ -1,0 +1,255 @@
+"""Commands of the analyses: one decode of a trajectory, then each analysis by itself."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from eoli.commands.common import add_gmx, gromacs_build, made
+from eoli.errors import InputError
+
+
+def add_reduce(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--trajectory", type=Path, required=True, metavar="FILE", help="XTC file")
+    parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
+    parser.add_argument("--frame-interval-ps", type=float, required=True, help="spacing of its frames")
+    parser.add_argument("--motion-interval-ps", type=float, required=True, help="spacing of positions and neighbours")
+    parser.add_argument("--structure-interval-ps", type=float, required=True, help="spacing of g(r), chains, torsions")
+    parser.add_argument("--slow-interval-ps", type=float, required=True, help="spacing of whole frames")
+    parser.add_argument("--rdf-range-nm", type=float, required=True, help="largest distance of g(r)")
+    parser.add_argument("--rdf-bin-nm", type=float, required=True, help="width of a bin of g(r)")
+    parser.add_argument("--processes", type=int, default=1, help="processes that share the frames")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="HDF5 file to write")
+
+
+def reduce(arguments: argparse.Namespace) -> int:
+    from eoli.reduce.run import reduce_trajectory
+
+    reduce_trajectory(
+        arguments.trajectory, arguments.system_json, arguments.frame_interval_ps, arguments.motion_interval_ps,
+        arguments.structure_interval_ps, arguments.slow_interval_ps, arguments.rdf_range_nm, arguments.rdf_bin_nm,
+        arguments.out, processes=arguments.processes,
+    )  # fmt: skip
+    made(arguments.out, [arguments.trajectory, arguments.system_json])
+    return 0
+
+
+def add_density(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--energies", type=Path, required=True, metavar="FILE", help="EDR file of an NPT stage")
+    parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
+    _add_out(parser)
+
+
+def density(arguments: argparse.Namespace) -> int:
+    from eoli.jobs.density import analyse_density
+
+    table = _table(arguments, "density")
+    analyse_density(arguments.energies, arguments.system_json, table, _scalars(arguments, "density"))
+    made(table, [arguments.energies, arguments.system_json])
+    return 0
+
+
+def _add_out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the table and the scalars")
+
+
+def _add_reduced(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reduced", type=Path, required=True, metavar="FILE", help="reduced trajectory")
+    parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
+    _add_out(parser)
+
+
+def _table(arguments: argparse.Namespace, name: str) -> Path:
+    return Path(arguments.out / f"{name}.csv")
+
+
+def _scalars(arguments: argparse.Namespace, name: str) -> Path:
+    return Path(arguments.out / f"{name}.json")
+
+
+def _made(arguments: argparse.Namespace, name: str) -> int:
+    made(_table(arguments, name), [arguments.reduced, arguments.system_json])
+    return 0
+
+
+def _add_distances(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--contact-nm", nargs="+", required=True, metavar="KIND=NM", help="distance within which a kind of site binds"
+    )
+
+
+def _distances(words: Sequence[str]) -> dict[str, float]:
+    found = {}
+    for word in words:
+        kind, _, value = word.partition("=")
+        try:
+            found[kind] = float(value)
+        except ValueError:
+            raise InputError(f"--contact-nm {word!r} is not allowed; allowed: KIND=NM, e.g. ether_O=0.32") from None
+    return found
+
+
+def add_structure(parser: argparse.ArgumentParser) -> None:
+    _add_reduced(parser)
+    _add_distances(parser)
+
+
+def structure(arguments: argparse.Namespace) -> int:
+    from eoli.jobs.structure import analyse_structure
+
+    analyse_structure(
+        arguments.reduced, arguments.system_json, _distances(arguments.contact_nm),
+        _table(arguments, "structure"), _scalars(arguments, "structure"),
+    )  # fmt: skip
+    return _made(arguments, "structure")
+
+
+def _add_tolerance(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tolerance", type=float, required=True, help="of the exponent of diffusive motion")
+
+
+def add_motion(parser: argparse.ArgumentParser) -> None:
+    _add_reduced(parser)
+    _add_tolerance(parser)
+    parser.add_argument("--target-error", type=float, required=True, help="relative error of D that a run should reach")
+    parser.add_argument("--contact-nm", type=float, required=True, help="distance that binds lithium to a chain")
+
+
+def motion(arguments: argparse.Namespace) -> int:
+    from eoli.jobs.motion import analyse_motion
+
+    analyse_motion(
+        arguments.reduced, arguments.system_json, arguments.tolerance, arguments.target_error, arguments.contact_nm,
+        _table(arguments, "motion"), _scalars(arguments, "motion"),
+    )  # fmt: skip
+    return _made(arguments, "motion")
+
+
+def add_ions(parser: argparse.ArgumentParser) -> None:
+    _add_reduced(parser)
+    parser.add_argument("--contact-nm", type=float, required=True, help="distance that binds an anion to lithium")
+    parser.add_argument("--use-interval-ps", type=float, required=True, help="spacing of the frames to use")
+
+
+def ions(arguments: argparse.Namespace) -> int:
+    from eoli.jobs.ions import analyse_ions
+
+    analyse_ions(
+        arguments.reduced, arguments.system_json, arguments.contact_nm, arguments.use_interval_ps,
+        _table(arguments, "ions"), _scalars(arguments, "ions"),
+    )  # fmt: skip
+    return _made(arguments, "ions")
+
+
+def add_conductivity(parser: argparse.ArgumentParser) -> None:
+    add_ions(parser)
+    _add_tolerance(parser)
+    parser.add_argument("--temperature-K", type=float, required=True)
+
+
+def conductivity(arguments: argparse.Namespace) -> int:
+    from eoli.jobs.conductivity import analyse_conductivity
+
+    analyse_conductivity(
+        arguments.reduced, arguments.system_json, arguments.temperature_K, arguments.tolerance, arguments.contact_nm,
+        arguments.use_interval_ps, _table(arguments, "conductivity"), _scalars(arguments, "conductivity"),
+    )  # fmt: skip
+    return _made(arguments, "conductivity")
+
+
+def add_mechanism(parser: argparse.ArgumentParser) -> None:
+    _add_reduced(parser)
+    _add_distances(parser)
+    _add_tolerance(parser)
+    parser.add_argument("--break-ps", type=float, required=True, help="absences up to this do not end a residence")
+    parser.add_argument("--hold-ps", type=float, required=True, help="a new host counts once held this long")
+    parser.add_argument("--least-units", type=float, required=True, help="least shift that is a move along a chain")
+    parser.add_argument("--unit-edges", type=int, nargs="+", required=True, help="repeat units that part the segments")
+
+
+def mechanism(arguments: argparse.Namespace) -> int:
+    from eoli.jobs.mechanism import analyse_mechanism
+
+    analyse_mechanism(
+        arguments.reduced, arguments.system_json, _distances(arguments.contact_nm), arguments.break_ps,
+        arguments.hold_ps, arguments.least_units, arguments.tolerance, arguments.unit_edges,
+        _table(arguments, "mechanism"), arguments.out / "moves.csv", _scalars(arguments, "mechanism"),
+    )  # fmt: skip
+    return _made(arguments, "mechanism")
+
+
+def add_morphology(parser: argparse.ArgumentParser) -> None:
+    _add_reduced(parser)
+    parser.add_argument("--distance-nm", type=float, required=True, help="sites of one block this near are connected")
+    parser.add_argument("--q-max-per-nm", type=float, required=True, help="largest wave vector of S(q)")
+    parser.add_argument("--weighting", choices=["electrons", "composition"], required=True, help="contrast of S(q)")
+
+
+def morphology(arguments: argparse.Namespace) -> int:
+    from eoli.jobs.morphology import analyse_morphology
+
+    analyse_morphology(
+        arguments.reduced, arguments.system_json, arguments.distance_nm, arguments.q_max_per_nm, arguments.weighting,
+        _table(arguments, "morphology"), arguments.out / "domains.csv", _scalars(arguments, "morphology"),
+    )  # fmt: skip
+    return _made(arguments, "morphology")
+
+
+def add_hydrogen_bonds(parser: argparse.ArgumentParser) -> None:
+    _add_reduced(parser)
+    parser.add_argument("--distance-nm", type=float, required=True, help="largest distance H...A")
+    parser.add_argument("--angle-deg", type=float, required=True, help="smallest angle N-H...A")
+
+
+def hydrogen_bonds(arguments: argparse.Namespace) -> int:
+    from eoli.jobs.hydrogen_bonds import analyse_hydrogen_bonds
+
+    analyse_hydrogen_bonds(
+        arguments.reduced, arguments.system_json, arguments.distance_nm, arguments.angle_deg,
+        _table(arguments, "hydrogen-bonds"), _scalars(arguments, "hydrogen-bonds"),
+    )  # fmt: skip
+    return _made(arguments, "hydrogen-bonds")
+
+
+def add_snapshots(parser: argparse.ArgumentParser) -> None:
+    _add_reduced(parser)
+    _add_distances(parser)
+    parser.add_argument("--system", required=True, help="name of the system, for the titles")
+
+
+def snapshots(arguments: argparse.Namespace) -> int:
+    from eoli.jobs.snapshots import analyse_snapshots
+
+    analyse_snapshots(
+        arguments.reduced, arguments.system_json, arguments.system, _distances(arguments.contact_nm),
+        arguments.out / "snapshot",
+    )  # fmt: skip
+    made(arguments.out / "snapshot", [arguments.reduced, arguments.system_json])
+    return 0
+
+
+def add_interactions(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--trajectory", type=Path, required=True, metavar="FILE", help="XTC file")
+    parser.add_argument("--topology", type=Path, required=True, metavar="DIR", help="folder of the topology")
+    parser.add_argument("--frame-interval-ps", type=float, required=True, help="spacing of its frames")
+    parser.add_argument("--frames", type=int, required=True, help="frames to use at most, evenly spaced")
+    parser.add_argument("--cutoff-nm", type=float, required=True, help="cut-off of the run")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the rerun")
+    parser.add_argument("--log", type=Path, required=True, metavar="FILE", help="output of GROMACS")
+    _add_distances(parser)
+    _add_out(parser)
+    add_gmx(parser)
+
+
+def interactions(arguments: argparse.Namespace) -> int:
+    from eoli.jobs.interactions import analyse_interactions
+
+    table = _table(arguments, "interactions")
+    analyse_interactions(
+        arguments.trajectory, arguments.topology, arguments.frame_interval_ps, arguments.frames, arguments.cutoff_nm,
+        _distances(arguments.contact_nm), gromacs_build(arguments), arguments.threads, table,
+        _scalars(arguments, "interactions"), arguments.log,
+    )  # fmt: skip
+    made(table, [arguments.trajectory, arguments.topology / "system.json"])
+    return 0

@@ -1,0 +1,100 @@
+"""Commands that make a system: topology, parameters, box."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from eoli.commands.common import add_gmx, gromacs_build, made
+
+
+def add_topology(parser: argparse.ArgumentParser) -> None:
+    from eoli.chemistry import DEFAULT
+
+    parser.add_argument("--blocks", type=Path, required=True, metavar="DIR", help="folder of building blocks")
+    parser.add_argument("--polymer", required=True, help="polymer of the building blocks")
+    parser.add_argument("--chains", type=int, required=True, help="polymer chains")
+    parser.add_argument("--salt", required=True, help="salt of the building blocks, or none")
+    parser.add_argument("--cations", type=int, required=True, help="cations, and as many anions")
+    parser.add_argument("--ether-set", required=True, metavar="NAME", help="parameter set of the ether")
+    parser.add_argument("--cation-model", default=DEFAULT, metavar="NAME", help="default: the one that the salt names")
+    parser.add_argument("--anion-model", default=DEFAULT, metavar="NAME", help="default: the one that the salt names")
+    parser.add_argument("--mixing", required=True, choices=["gromos", "lorentz-berthelot", "lb-ions"])
+    parser.add_argument("--ion-charge-scale", type=float, required=True, metavar="FACTOR")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the topology")
+    add_gmx(parser)
+
+
+def topology(arguments: argparse.Namespace) -> int:
+    from eoli import gmx
+    from eoli.chemistry import library
+    from eoli.topology.build import describe, write_topology
+    from eoli.topology.gromos import read_gromos54a7
+
+    gromacs = gmx.inspect(gromacs_build(arguments))
+    forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
+    blocks = library(arguments.blocks)
+    choice = blocks.choose(
+        arguments.salt, arguments.ether_set, arguments.cation_model, arguments.anion_model, arguments.mixing,
+        arguments.ion_charge_scale,
+    )  # fmt: skip
+    description = describe(
+        arguments.polymer, arguments.chains, arguments.salt, arguments.cations, choice, blocks, forcefield
+    )
+    title = f"{arguments.chains} {arguments.polymer}, {arguments.cations} {arguments.salt}"
+    write_topology(description, title, arguments.out, blocks, forcefield)
+    made(
+        arguments.out / "system.top",
+        sorted(arguments.blocks.rglob("*.yaml")),
+        gromacs=gromacs.version_text,
+        forcefield_sha256=forcefield.sha256,
+    )
+    return 0
+
+
+def add_parameters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--system", required=True, help="name of the system, for the title")
+    parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
+    parser.add_argument("--blocks", type=Path, required=True, metavar="DIR", help="folder of building blocks")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="page to write")
+    add_gmx(parser)
+
+
+def parameters(arguments: argparse.Namespace) -> int:
+    from eoli import gmx
+    from eoli.chemistry import library
+    from eoli.files import write_text
+    from eoli.topology.build import tables_for
+    from eoli.topology.description import read_description
+    from eoli.topology.gromos import read_gromos54a7
+    from eoli.topology.parameters import parameters_page
+
+    forcefield = read_gromos54a7(gmx.inspect(gromacs_build(arguments)).forcefields / "gromos54a7.ff")
+    blocks, description = library(arguments.blocks), read_description(arguments.system_json)
+    tables = tables_for(description, blocks, forcefield)
+    write_text(arguments.out, parameters_page(description, tables, blocks, arguments.system))
+    made(arguments.out, [arguments.system_json])
+    return 0
+
+
+def add_box(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--density-g-cm3", type=float, required=True, help="density of the packed box")
+    parser.add_argument("--tolerance-nm", type=float, required=True, help="smallest distance between molecules")
+    parser.add_argument("--attempts", type=int, required=True, help="PACKMOL runs before giving up")
+    parser.add_argument("--gro", type=Path, required=True, metavar="FILE", help="box to write")
+    parser.add_argument("--report", type=Path, required=True, metavar="FILE", help="JSON of seeds and attempts")
+    parser.add_argument("--log", type=Path, required=True, metavar="FILE", help="output of PACKMOL")
+
+
+def box(arguments: argparse.Namespace) -> int:
+    from eoli.box.packmol import pack
+    from eoli.topology.description import read_description
+
+    pack(
+        read_description(arguments.system_json), arguments.seed, arguments.density_g_cm3, arguments.tolerance_nm,
+        arguments.attempts, arguments.gro, arguments.report, arguments.log,
+    )  # fmt: skip
+    made(arguments.gro, [arguments.system_json], seed=arguments.seed)
+    return 0

@@ -1,0 +1,59 @@
+"""What several commands share: the GROMACS build, the configuration, what a result was made from."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eoli.errors import InputError
+
+if TYPE_CHECKING:
+    from eoli.config import GromacsBuild, Study
+
+
+def made(path: Path, inputs: Sequence[Path], **more: Any) -> None:
+    """Write down what a result was made from and with, beside it, and tell the person at the terminal."""
+    from eoli.files import write_json
+    from eoli.provenance import provenance
+
+    record = provenance(inputs, [["eoli", *sys.argv[1:]]], **more)
+    write_json(path.with_name(f"{path.stem}.provenance.json"), record)
+    print(f"[{time.strftime('%H:%M:%S')}] made {path}", flush=True)
+
+
+def add_gmx(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--gmx", default="gmx", metavar="PROGRAM", help="GROMACS program (default: gmx)")
+    parser.add_argument("--gmx-launcher", default="", metavar="WORDS", help="put in front of mdrun")
+    parser.add_argument("--gmx-module", action="append", default=[], metavar="NAME", help="module to load first")
+
+
+def gromacs_build(arguments: argparse.Namespace) -> GromacsBuild:
+    from eoli.config import GromacsBuild
+
+    return GromacsBuild(command=arguments.gmx, launcher=arguments.gmx_launcher, modules=arguments.gmx_module)
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", type=Path, nargs="+", default=[Path("config/config.yaml")], metavar="FILE",
+        help="configuration files, later ones over earlier ones (default: config/config.yaml)",
+    )  # fmt: skip
+    parser.add_argument("--set", default="{}", metavar="JSON", help="keys that override the files")
+    parser.add_argument("--base", type=Path, default=Path(), metavar="DIR", help="folder of the workflow")
+
+
+def study_of(arguments: argparse.Namespace) -> Study:
+    from eoli.config import load_study
+
+    try:
+        overrides = json.loads(arguments.set)
+    except ValueError as error:
+        raise InputError(f"--set {arguments.set!r} is not allowed: {error}; allowed: a JSON object") from None
+    if not isinstance(overrides, dict):
+        raise InputError(f"--set {arguments.set!r} is not allowed; allowed: a JSON object")
+    return load_study(arguments.config, arguments.base, overrides)

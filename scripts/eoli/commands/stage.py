@@ -1,0 +1,86 @@
+"""The command that runs a stage."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from eoli.commands.common import add_gmx, gromacs_build
+from eoli.errors import EoliError
+
+
+def _stage_option(annotation: Any) -> dict[str, Any]:
+    """argparse settings for a field of a stage."""
+    options = [a for a in get_args(annotation) if a is not type(None)] if get_origin(annotation) is not Literal else []
+    plain = options[0] if options else annotation
+    if get_origin(plain) is Literal:
+        return {"choices": get_args(plain)}
+    return {"action": argparse.BooleanOptionalAction} if plain is bool else {"type": plain}
+
+
+def add_stage(parser: argparse.ArgumentParser) -> None:
+    from eoli.protocol import Stage
+
+    parser.add_argument("--system", required=True, help="name of the system, for messages")
+    parser.add_argument("--topology", type=Path, required=True, metavar="DIR", help="folder of the topology")
+    parser.add_argument(
+        "--start-from", type=Path, required=True, metavar="PATH", help="a box, or md.gro of the stage before"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the stage")
+    parser.add_argument("--system-temperature-K", type=float, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--cutoff-nm", type=float, required=True)
+    parser.add_argument("--fourier-spacing-nm", type=float, required=True)
+    parser.add_argument("--constraints", required=True, choices=["none", "h-bonds", "all-bonds"])
+    parser.add_argument("--dispersion-correction", action=argparse.BooleanOptionalAction, required=True)
+    parser.add_argument("--threads", type=int, default=1, help="threads of mdrun")
+    parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
+    parser.add_argument("--max-hours", type=float, help="stop with a checkpoint after this long")
+    parser.add_argument("--reproducible", action="store_true", help="the same trajectory bit for bit")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="lines about the run")
+    add_gmx(parser)
+    group = parser.add_argument_group("the stage, as in a protocol file")
+    for name, field in Stage.model_fields.items():
+        if name != "enabled":
+            flag = f"--{name.replace('_', '-')}"
+            group.add_argument(flag, dest=f"stage_{name}", default=None, help=field.description,
+                               **_stage_option(field.annotation))  # fmt: skip
+
+
+def stage_command(arguments: argparse.Namespace) -> int:
+    from eoli import gmx
+    from eoli.mdp import Conditions
+    from eoli.protocol import Stage
+    from eoli.stage.job import StageJob
+    from eoli.stage.run import run_stage
+    from eoli.validation import validate
+
+    given = {name.removeprefix("stage_"): value for name, value in vars(arguments).items() if name.startswith("stage_")}
+    stage = validate(Stage, {name: value for name, value in given.items() if value is not None}, [])
+    job = StageJob(
+        system=arguments.system,
+        stage=stage,
+        conditions=Conditions(
+            temperature_K=arguments.system_temperature_K,
+            cutoff_nm=arguments.cutoff_nm,
+            fourier_spacing_nm=arguments.fourier_spacing_nm,
+            dispersion_correction=arguments.dispersion_correction,
+            constraints=arguments.constraints,
+            seed=arguments.seed,
+        ),
+        topology=arguments.topology,
+        source=arguments.start_from,
+        folder=arguments.out,
+        gromacs=gmx.inspect(gromacs_build(arguments)),
+        threads=arguments.threads,
+        checkpoint_minutes=arguments.checkpoint_minutes,
+        max_hours=arguments.max_hours,
+        reproducible=arguments.reproducible,
+    )
+    try:
+        run_stage(job, arguments.log)
+    except EoliError as error:
+        error.args = (f"{job.system} {stage.name}: {error}",)
+        raise
+    return 0

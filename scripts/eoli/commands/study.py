@@ -1,0 +1,91 @@
+"""Commands about a study: check, schema, status, redo."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from eoli.commands.common import add_config, study_of
+from eoli.errors import InputError
+
+
+def add_check(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    parser.add_argument("--gromacs", action="store_true", help="also find GROMACS and compare versions")
+
+
+def check(arguments: argparse.Namespace) -> int:
+    from eoli.cost import check_gromacs, cost_lines
+
+    study = study_of(arguments)
+    print("\n".join(cost_lines(study)))
+    if arguments.gromacs:
+        print(check_gromacs(study))
+    return 0
+
+
+def add_schema(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=["json", "markdown"], default="json", help="JSON schema or table of keys")
+
+
+def schema(arguments: argparse.Namespace) -> int:
+    from eoli.schema import json_schema, markdown
+
+    print(json_schema() if arguments.format == "json" else markdown(), end="")
+    return 0
+
+
+def add_status(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="a JSON list, for scripts")
+    shape.add_argument("--watch", action="store_true", help="a table that follows the runs, until Ctrl-C")
+
+
+def status(arguments: argparse.Namespace) -> int:
+    from eoli.status import plain_lines, study_status, table, to_json
+    from eoli.sweep import systems_of
+
+    study = study_of(arguments)
+    names = list(systems_of(study))
+    statuses = study_status(study, names, arguments.results)
+    if arguments.json:
+        print(to_json(statuses), end="")
+    elif not sys.stdout.isatty():
+        print("\n".join(plain_lines(statuses)))
+    elif not arguments.watch:
+        from rich.console import Console
+
+        Console().print(table(statuses))
+    else:
+        from rich.live import Live
+
+        with Live(table(statuses), auto_refresh=False) as live:
+            while True:
+                time.sleep(2)
+                live.update(table(study_status(study, names, arguments.results)), refresh=True)
+    return 0
+
+
+def add_redo(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    parser.add_argument("system", help="name of the system")
+    parser.add_argument("stage", help="name of the stage")
+
+
+def redo_stage(arguments: argparse.Namespace) -> int:
+    from eoli.redo import redo
+    from eoli.sweep import systems_of
+
+    study = study_of(arguments)
+    stage = study.stage(arguments.stage)
+    names = list(systems_of(study))
+    if arguments.system not in names:
+        raise InputError(f"system {arguments.system!r} is not in the sweep; allowed: {', '.join(names)}")
+    kept = redo(stage, arguments.results / arguments.system / stage.name)
+    print(f"{arguments.system} {stage.name}: the run is kept as {kept}; the next snakemake starts it afresh")
+    return 0

@@ -1,0 +1,77 @@
+"""Commands that make figures and the tables of a sweep."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from eoli.commands.common import add_config, made, study_of
+
+
+def add_figures(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--system", required=True, help="name of the system, for the titles")
+    parser.add_argument("--analysis", type=Path, required=True, metavar="DIR", help="folder of its tables, and figures")
+    parser.add_argument("--system-json", type=Path, metavar="FILE", help="description of the system: names its anion")
+
+
+def figures(arguments: argparse.Namespace) -> int:
+    from eoli.analysis.interactions import anion_name
+    from eoli.figures.system import OF_SYSTEM, Subject
+    from eoli.topology.description import read_description
+
+    folder, description = arguments.analysis, arguments.system_json
+    subject = Subject(folder, arguments.system, anion_name(read_description(description)) if description else "anion")
+    for name, (figure, _) in OF_SYSTEM.items():
+        figure(subject, folder / name)
+    inputs = [folder / file for _, files in OF_SYSTEM.values() for file in files]
+    made(folder / "figures", [*inputs, description] if description else inputs)
+    return 0
+
+
+def add_collect(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    parser.add_argument("--out", type=Path, default=Path("results/summary/sweep.csv"), metavar="FILE")
+    parser.add_argument("--partial", action="store_true", help="rows of unfinished systems say what is missing")
+
+
+def collect_table(arguments: argparse.Namespace) -> int:
+    from eoli.chemistry import library
+    from eoli.collect import collect
+    from eoli.sweep import size_of, systems_of
+
+    study = study_of(arguments)
+    systems = list(systems_of(study).values())
+    blocks = library(study.topologies)
+    collect(
+        systems,
+        [stage.name for stage in study.stages],
+        study.config.analysis.stage,
+        arguments.results,
+        arguments.out,
+        {system.name: size_of(system, blocks).ideal_density_g_cm3 for system in systems},
+        allow_missing=arguments.partial,
+    )
+    analyses = [arguments.results / s.name / "analysis" for s in systems]
+    tables = [path for folder in analyses for path in sorted(folder.glob("*.json")) if "provenance" not in path.name]
+    made(arguments.out, tables, config=study.config.model_dump())
+    return 0
+
+
+def add_sweep_figures(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--table", type=Path, required=True, metavar="FILE", help="sweep.csv")
+    parser.add_argument("--structures", type=Path, nargs="*", default=[], metavar="FILE", help="structure.csv files")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the figures")
+
+
+def sweep_figures(arguments: argparse.Namespace) -> int:
+    from eoli.figures.sweep import OF_SWEEP, figure_rdf_overlay, read_sweep
+
+    for name, figure in OF_SWEEP.items():
+        figure(arguments.table, arguments.out / name)
+    if arguments.structures:
+        # results/<system>/analysis/structure.csv
+        labelled = [(path.parent.parent.name, path) for path in arguments.structures]
+        figure_rdf_overlay(labelled, read_sweep(arguments.table).anion, arguments.out / "rdf")
+    made(arguments.out / "figures", [arguments.table, *arguments.structures])
+    return 0
