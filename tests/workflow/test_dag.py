@@ -38,11 +38,11 @@ def test_finished_run_has_everything(finished: Path) -> None:
             assert not any("maxwarn" in word for word in words)
             assert record["inputs_sha256"] and len(record["git"]["commit"] or "") in (0, 40)
         for name, extension in itertools.product(FIGURES, ("svg", "png")):
-            assert (folder / "analysis" / f"{name}.{extension}").stat().st_size > 3000
+            assert (folder / "analysis" / f"{name}.{extension}").stat().st_size > 1000
         assert (folder / "analysis/snapshot.png").stat().st_size > 100_000
         assert "Known limits" in (folder / "topology/parameters.html").read_text()
     for name, extension in itertools.product((*SWEEP_FIGURES, "rdf"), ("svg", "png")):
-        assert (finished / "results/summary" / f"{name}.{extension}").stat().st_size > 3000
+        assert (finished / "results/summary" / f"{name}.{extension}").stat().st_size > 1000
     study = pd.read_csv(finished / "results/summary/study.csv")
     assert set(study.verdict) <= {"agrees", "differs", "not resolved", "not comparable", "not simulated in the study"}
     # four picoseconds resolve no transport: no number may come out of them
