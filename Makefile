@@ -25,7 +25,7 @@ test: setup
 	pytest -s -m faults
 
 test-unit: $(VENV)/.installed
-	pytest -n 2 -m "not gmx and not workflow"
+	pytest -n 2 -m "not gmx and not workflow and not browser and not faults"
 
 # Costs against decoding alone and GROMACS; some minutes, on an idle machine if wall times are to mean anything.
 bench: setup
