@@ -204,6 +204,11 @@ class Config(Strict):
     )
 
 
+def _found(name: str, base: Path) -> Path:
+    own = Path(name)
+    return own if own.exists() else base / own
+
+
 @dataclass(frozen=True)
 class Study:
     """A checked configuration with its protocol; what all later modules read."""
@@ -215,8 +220,7 @@ class Study:
 
     def found(self, name: str) -> Path:
         """A path of the configuration: from the working folder, else from the folder of the workflow."""
-        own = Path(name)
-        return own if own.exists() else self.base / own
+        return _found(name, self.base)
 
     @property
     def topologies(self) -> Path:
@@ -249,8 +253,7 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _protocol_with_overrides(config: Config, base: Path, files: Sequence[YamlFile]) -> Protocol:
-    own = Path(config.protocol)
-    file = read_yaml(own if own.is_file() else base / own)
+    file = read_yaml(_found(config.protocol, base))
     data = copy.deepcopy(file.data)
     plain = validate(Protocol, data, [file])
     names = [stage.name for stage in plain.stages]

@@ -1,8 +1,8 @@
-"""Trajectories: checked on opening, read frame by frame, unwrapped in time without the errors of a changing box."""
+"""Trajectories: checked on opening, read frame by frame; what makes their molecules whole."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,6 @@ from eoli.errors import DataError
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
-Points = Callable[[Floats, Floats], Floats]
-"""Points of a frame, nm, shape (points, 3), from its positions (n_sites, 3) and box edges (3,)."""
 
 _INTERVAL_TOLERANCE = 0.01
 
@@ -130,11 +128,6 @@ def frames(trajectory: Trajectory, stride: int = 1) -> Iterator[tuple[int, Float
         yield int(indices[0]), positions[0].astype(np.float64), boxes[0]
 
 
-def sites(indices: Indices) -> Points:
-    """The sites themselves as points."""
-    return lambda positions, _box: positions[indices]
-
-
 def spanning_tree(n_sites: int, bonds: Indices) -> tuple[Indices, Indices, Indices]:
     """Parents, children (one pair for each edge) and sites in the order of a walk from site 0.
 
@@ -166,62 +159,3 @@ def masses_beyond(parents: Indices, children: Indices, masses: Floats) -> Floats
     for child, parent in zip(children[::-1], parents[::-1], strict=True):
         beyond[parent] += beyond[child]
     return np.asarray(beyond[children])
-
-
-def centres_of_mass(molecules: Indices, bonds: Indices, masses: Floats) -> Points:
-    """The centres of mass of molecules as points; each frame's molecules are made whole along their bonds.
-
-    `molecules` (M, S) are site indices, `bonds` (B, 2) pairs of 0 .. S-1 within one molecule, `masses` (S,). A bond
-    is its minimum image, so a molecule that is broken across the boundary, or longer than half the box, is right.
-    Raises DataError when the bonds do not connect all sites.
-    """
-    n_sites = molecules.shape[1]
-    parents, children, order = spanning_tree(n_sites, bonds)
-    weights = masses_beyond(parents, children, masses) / masses.sum()
-    root, from_sites, to_sites = molecules[:, order[0]], molecules[:, parents], molecules[:, children]
-
-    def points(positions: Floats, box: Floats) -> Floats:
-        vectors = positions[to_sites] - positions[from_sites]
-        vectors -= box * np.round(vectors / box)
-        return np.asarray(positions[root] + np.einsum("b,mbk->mk", weights, vectors))
-
-    return points
-
-
-def unwrapped(trajectory: Trajectory, points: Mapping[str, Points], stride: int = 1) -> dict[str, Floats]:
-    """Continuous paths of several sets of points in one pass: for each, nm, shape (frames used, points, 3).
-
-    Each step adds the minimum image of the displacement of the wrapped point in the box of the new frame: the
-    toroidal-view-preserving scheme of von Bülow, Bullerjahn, Hummer (J. Chem. Phys. 153, 021101, 2020, doi
-    10.1063/5.0008316), which keeps its variance in a box that breathes, where lattice unwrapping does not. For
-    molecules it must act on one point of each (Bullerjahn et al., doi 10.1021/acs.jctc.3c00308), here the centre of
-    mass of the whole molecule: sites that cross the boundary at different box sizes would drift apart. The paths are
-    in the frame of the box. Memory is that of the result. Raises DataError as `frames` does.
-    """
-    n_used = len(range(0, trajectory.n_frames, stride))
-    paths: dict[str, Floats] = {}
-    before: dict[str, Floats] = {}
-    for row, (_, positions, box) in enumerate(frames(trajectory, stride)):
-        for name, points_of in points.items():
-            wrapped = points_of(positions, box)
-            wrapped = wrapped - box * np.floor(wrapped / box)
-            if row == 0:
-                paths[name] = np.empty((n_used, *wrapped.shape))
-                paths[name][0] = wrapped
-            else:
-                step = wrapped - before[name]
-                paths[name][row] = paths[name][row - 1] + step - box * np.floor(step / box + 0.5)
-            before[name] = wrapped
-    return paths
-
-
-def unwrapped_positions(trajectory: Trajectory, indices: Indices, stride: int = 1) -> Floats:
-    """Continuous paths of sites, nm, shape (frames used, len(indices), 3); see `unwrapped`."""
-    return unwrapped(trajectory, {"sites": sites(indices)}, stride)["sites"]
-
-
-def unwrapped_centres_of_mass(
-    trajectory: Trajectory, molecules: Indices, bonds: Indices, masses: Floats, stride: int = 1
-) -> Floats:
-    """Continuous paths of centres of mass, nm, shape (frames used, M, 3); see `centres_of_mass` and `unwrapped`."""
-    return unwrapped(trajectory, {"molecules": centres_of_mass(molecules, bonds, masses)}, stride)["molecules"]

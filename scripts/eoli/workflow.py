@@ -44,21 +44,22 @@ _OTHERS = ("all", "topology", "parameters", "box", "reduce", "density", "interac
 RULES = frozenset(_OTHERS) | {name.replace("-", "_") for name in REDUCED}
 
 
-def flags_of_lists(values: Mapping[str, Sequence[str]]) -> str:
-    """`--key word word` for a shell."""
-    return " ".join(shlex.join([f"--{key.replace('_', '-')}", *words]) for key, words in values.items())
-
-
 def flags(values: Mapping[str, Any]) -> str:
-    """`--key value` words for a shell; True gives a bare flag, False its negation, None nothing."""
+    """`--key value` words for a shell; True gives a bare flag, False its negation, None nothing, a list its values."""
     words: list[str] = []
     for key, value in values.items():
         flag = f"--{key.replace('_', '-')}"
         if isinstance(value, bool):
             words.append(flag if value else f"--no-{flag[2:]}")
+        elif isinstance(value, list):
+            words += [flag, *map(str, value)]
         elif value is not None:
             words += [flag, f"{value:.10g}" if isinstance(value, float) else str(value)]
     return shlex.join(words)
+
+
+def _contacts(**distances_nm: float) -> dict[str, list[str]]:
+    return {"contact_nm": [f"{kind}={nm:g}" for kind, nm in distances_nm.items()]}
 
 
 @dataclass(frozen=True)
@@ -168,9 +169,6 @@ class Plan:
         analysis = self.study.config.analysis
         return flags({**self._frames, **{key: getattr(analysis, key) for key in keys}})
 
-    def _contacts(self, **others: float) -> str:
-        return flags_of_lists({"contact_nm": [f"{kind}={nm:g}" for kind, nm in others.items()]})
-
     def analysis_flags(self, name: str, system: str) -> str:
         """Criteria of one of REDUCED."""
         analysis = self.study.config.analysis
@@ -179,31 +177,25 @@ class Plan:
         ions = {"contact_nm": distances.anion, "use_interval_ps": analysis.structure_interval_ps}
         kinds = {"ether_O": distances.ether_O, "carbonyl_O": distances.carbonyl_O, "anion": distances.anion}
         moves = {"break_ps": mechanism.break_ps, "hold_ps": mechanism.hold_ps, "least_units": mechanism.least_units}
-        words = {
-            "structure": self._contacts(**distances.model_dump()),
-            "motion": flags({**tolerance, "target_error": analysis.target_error, "contact_nm": distances.ether_O}),
-            "ions": flags(ions),
-            "conductivity": flags({**ions, **tolerance, "temperature_K": self.systems[system].temperature_K}),
-            "mechanism": " ".join(
-                [
-                    self._contacts(**kinds),
-                    flags({**tolerance, **moves}),
-                    flags_of_lists({"unit_edges": [str(edge) for edge in mechanism.unit_edges]}),
-                ]
-            ),
-            "morphology": flags(analysis.morphology.model_dump()),
-            "hydrogen-bonds": flags(analysis.hydrogen_bonds.model_dump()),
-            "snapshots": f"{flags({'system': system})} {self._contacts(**distances.model_dump())}",
+        criteria: dict[str, dict[str, Any]] = {
+            "structure": _contacts(**distances.model_dump()),
+            "motion": {**tolerance, "target_error": analysis.target_error, "contact_nm": distances.ether_O},
+            "ions": ions,
+            "conductivity": {**ions, **tolerance, "temperature_K": self.systems[system].temperature_K},
+            "mechanism": {**_contacts(**kinds), **tolerance, **moves, "unit_edges": mechanism.unit_edges},
+            "morphology": analysis.morphology.model_dump(),
+            "hydrogen-bonds": analysis.hydrogen_bonds.model_dump(),
+            "snapshots": {"system": system, **_contacts(**distances.model_dump())},
         }
-        return words[name]
+        return flags(criteria[name])
 
     @property
     def interaction_flags(self) -> str:
-        """Frames and cut-offs of interaction energies; nitrogen sits farther than the oxygens that bind."""
+        """Frames and cut-offs of interaction energies."""
         study, distances = self.study, self.study.config.analysis.contact_nm
         reach = {"ether_O": distances.ether_O, "carbonyl_O": distances.carbonyl_O, "anion_O": distances.anion}
         run = {"frames": study.config.analysis.interaction_frames, "cutoff_nm": study.protocol.cutoff_nm}
-        return f"{flags({**self._frames, **run})} {self._contacts(**reach)}"
+        return flags({**self._frames, **run, **_contacts(**reach)})
 
     def salted(self) -> list[str]:
         """Names of the systems with ions."""

@@ -9,16 +9,33 @@ import numpy as np
 import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
+from eoli.analysis.unwrap import unwrap
 from eoli.errors import DataError
-from eoli.trajectory import (
-    frames,
-    open_trajectory,
-    stride_of,
-    unwrapped_centres_of_mass,
-    unwrapped_positions,
-)
+from eoli.reduce import kernels
+from eoli.trajectory import Trajectory, frames, masses_beyond, open_trajectory, spanning_tree, stride_of
 
 XTC_STEP = 1e-4  # a precision of 10 000
+
+
+def read(trajectory: Trajectory, stride: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (frames, sites, 3) and box edges (frames, 3)."""
+    used = list(frames(trajectory, stride))
+    return np.array([positions for _, positions, _ in used]), np.array([box for _, _, box in used])
+
+
+def unwrapped_positions(trajectory: Trajectory, picked: np.ndarray, stride: int = 1) -> np.ndarray:
+    positions, boxes = read(trajectory, stride)
+    return unwrap(positions[:, picked], boxes)
+
+
+def unwrapped_centres_of_mass(
+    trajectory: Trajectory, molecules: np.ndarray, bonds: np.ndarray, masses: np.ndarray
+) -> np.ndarray:
+    parents, children, _ = spanning_tree(molecules.shape[1], bonds)
+    weights = masses_beyond(parents, children, masses) / masses.sum()
+    positions, boxes = (values.astype(np.float32) for values in read(trajectory))
+    of = kernels.centres_of_mass(positions, boxes, molecules, parents, children, weights.astype(np.float32))
+    return unwrap(of, boxes)
 
 
 def write_xtc(path: Path, positions: np.ndarray, boxes: np.ndarray, interval_ps: float, start_ps: float = 0.0) -> Path:

@@ -42,12 +42,9 @@ def anion_of_sites(description: SystemDescription) -> Indices:
 
     Raises DataError for two types of anion.
     """
-    molecules = description.molecules_of("anion")
-    anion_of = np.full(description.n_sites, -1, dtype=np.int64)
-    anion_of[molecules] = np.arange(len(molecules))[:, None]
     binds = np.zeros(description.n_sites, dtype=np.bool_)
     binds[anion_binding_sites(description)] = True
-    return np.where(binds, anion_of, -1)
+    return np.where(binds, description.molecule_numbers("anion"), -1)
 
 
 @numba.njit(cache=True)

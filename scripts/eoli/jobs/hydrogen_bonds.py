@@ -10,7 +10,6 @@ import pandas as pd
 from eoli.analysis.domains import block_estimate
 from eoli.analysis.hydrogen_bonds import COUNTS, donors_of, hydrogen_bonds
 from eoli.jobs.common import write_results
-from eoli.jobs.morphology import slow_frames
 from eoli.reduce.store import open_reduced
 from eoli.topology.description import read_description
 
@@ -41,7 +40,7 @@ def analyse_hydrogen_bonds(
         return
     criteria = [(distance_nm + d, angle_deg + a) for d in _DISTANCE_STEPS_NM for a in _ANGLE_STEPS_DEG]
     with open_reduced(reduced, system.n_sites) as opened:
-        series = hydrogen_bonds(slow_frames(opened), donors, criteria)
+        series = hydrogen_bonds(opened.slow_frames(), donors, criteria)
         scalars |= {"frames": len(series), "interval_ps": opened.interval_ps("slow")}
     mean, error = block_estimate(series)
     rows = []

@@ -25,7 +25,7 @@ from eoli.jobs.common import write_results
 from eoli.reduce.store import Reduced, open_reduced
 from eoli.statistics import Estimate, standard_error
 from eoli.topology.description import SystemDescription, read_description
-from eoli.trajectory import stride_of
+from eoli.trajectory import Floats, stride_of
 
 _COLUMNS = ["n_Li", "n_anion", "charge_e", "clusters", "clusters_error", "share_of_Li", "share_of_anions"]
 
@@ -56,29 +56,19 @@ def _shares(clusters: Clusters) -> dict[str, Any]:
     }
 
 
-def _table(clusters: Clusters, charges: dict[str, int]) -> pd.DataFrame:
-    mean, blocks = population(clusters.sizes), block_populations(clusters)
+def _table(clusters: Clusters, charges: dict[str, int], mean: Floats, blocks: Floats) -> pd.DataFrame:
     lithium, anions = np.nonzero(mean)
     n_lithium, n_anions = clusters.n_lithium, clusters.sizes.shape[1] - clusters.n_lithium
     number = mean[lithium, anions]
-    return pd.DataFrame(
-        {
-            "n_Li": lithium,
-            "n_anion": anions,
-            "charge_e": charges["Li"] * lithium + charges["anion"] * anions,
-            "clusters": number,
-            "clusters_error": [standard_error(column) for column in blocks[:, lithium, anions].T],
-            "share_of_Li": number * lithium / n_lithium,
-            "share_of_anions": number * anions / n_anions,
-        }
-    )
+    net = charges["Li"] * lithium + charges["anion"] * anions
+    errors = [standard_error(column) for column in blocks[:, lithium, anions].T]
+    columns = (lithium, anions, net, number, errors, number * lithium / n_lithium, number * anions / n_anions)
+    return pd.DataFrame(dict(zip(_COLUMNS, columns, strict=True)))
 
 
-def _by_charge(clusters: Clusters, charges: dict[str, int]) -> dict[str, Any]:
+def _by_charge(charges: dict[str, int], mean: Floats, blocks: Floats) -> dict[str, Any]:
     """Mean number of clusters of each net charge."""
-    blocks = block_populations(clusters)
     net = charges["Li"] * np.arange(blocks.shape[1])[:, None] + charges["anion"] * np.arange(blocks.shape[2])
-    mean = population(clusters.sizes)
     return {
         str(charge): asdict(
             Estimate(float(mean[net == charge].sum()), standard_error(blocks[:, net == charge].sum(axis=1)))
@@ -99,9 +89,7 @@ def analyse_ions(
     """
     system = read_description(description)
     charges = formal_charges(system)
-    table = pd.DataFrame(
-        columns=["n_Li", "n_anion", "charge_e", "clusters", "clusters_error", "share_of_Li", "share_of_anions"]
-    )
+    table = pd.DataFrame(columns=_COLUMNS)
     scalars: dict[str, Any] = {"cutoff_nm": cutoff_nm}
     with open_reduced(reduced, system.n_sites) as opened:
         if {"Li", "anion"} <= charges.keys() and cutoff_nm is None:
@@ -109,13 +97,14 @@ def analyse_ions(
         elif {"Li", "anion"} <= charges.keys() and cutoff_nm is not None:
             clusters = read_clusters(opened, system, cutoff_nm, use_interval_ps)
             largest = clusters.sizes.sum(axis=2).max(axis=1).astype(np.float64)
-            table = _table(clusters, charges)
+            populations = population(clusters.sizes), block_populations(clusters)
+            table = _table(clusters, charges, *populations)
             scalars |= _shares(clusters)
             scalars |= {
                 "frames": len(clusters.sizes),
                 "use_interval_ps": opened.interval_ps("motion")
                 * stride_of(opened.interval_ps("motion"), use_interval_ps),
-                "clusters_by_charge_e": _by_charge(clusters, charges),
+                "clusters_by_charge_e": _by_charge(charges, *populations),
                 "ions_in_largest_cluster": asdict(mean_of(largest)),
                 "contacts_kept": clusters.contacts_kept,
                 "verdict": verdict(clusters.contacts_kept),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,6 @@ SCAN = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _CRITERION = SCAN.index(1.0)
 _MIXING = ("degree", "interface_per_volume_per_nm")
 _COMPARED = ("domains", "largest_share", "xyz")
-_BYTES_AT_ONCE = 64e6
 _WORDS = {
     "above": "more connected than a random arrangement",
     "below": "less connected than a random arrangement",
@@ -50,16 +48,6 @@ _MIXING_WORDS = {
     "below": "less segregated than a random arrangement",
     "not distinguishable": "not distinguishable from a random arrangement",
 }
-
-
-def slow_frames(reduced: Reduced, sites: npt.NDArray[np.int64] | None = None) -> Iterator[tuple[Floats, Floats]]:
-    """Positions (sites, 3) and box edges (3,) of each frame of the slow cadence, nm; of `sites` alone where given."""
-    n_sites = int(reduced.file.attrs["sites"])
-    at_once = max(1, int(_BYTES_AT_ONCE / (12 * n_sites)))
-    for _, (positions, boxes) in reduced.pieces(("slow/positions", "slow/box"), at_once):
-        for frame, box in zip(positions, boxes, strict=True):
-            chosen = frame if sites is None else frame[sites]
-            yield chosen.astype(np.float64), box.astype(np.float64)
 
 
 def _estimate(value: float, error: float) -> dict[str, float]:
@@ -144,7 +132,7 @@ def _scattering(
             "weighting": weighting,
             "verdict": "no contrast: the polymer has a single block",
         }
-    found = structure_factors(slow_frames(opened), len(boxes), boxes.mean(axis=0), groups, weights, q_max_per_nm)
+    found = structure_factors(opened.slow_frames(), len(boxes), boxes.mean(axis=0), groups, weights, q_max_per_nm)
     peak = low_q_peak(found.q_per_nm, found.vectors, found.blocks["total"], found.q_min_per_nm)
     return found.table(), {
         "weighting": weighting,
@@ -174,7 +162,7 @@ def analyse_morphology(
         boxes = opened.array("slow/box").astype(np.float64)
         if not len(boxes):
             raise DataError(f"{reduced}: holds no frame of the slow cadence")
-        found = morphology(slow_frames(opened, blocks.sites.reshape(-1)), len(boxes), blocks, distances)
+        found = morphology(opened.slow_frames(blocks.sites.reshape(-1)), len(boxes), blocks, distances)
         table, scattering = _scattering(opened, system, boxes, q_max_per_nm, weighting)
         scalars: dict[str, Any] = {
             "frames": len(boxes),

@@ -84,14 +84,6 @@ def read_motion(reduced: Reduced, system: SystemDescription) -> Motion:
     return Motion(paths, masses, drift, box, reduced.interval_ps("motion"))
 
 
-def _molecule_of_sites(system: SystemDescription, kind: str) -> Indices:
-    """Number of the molecule of a kind by site, -1 for other sites."""
-    number = np.full(system.n_sites, -1, dtype=np.int64)
-    molecules = system.molecules_of(kind)
-    number[molecules] = np.arange(len(molecules))[:, None]
-    return number
-
-
 def _site_msd(reduced: Reduced, system: SystemDescription, motion: Motion, name: str, lags: Indices) -> Floats:
     """MSD of sites, averaged over those of each molecule, (lags, molecules), at lags in frames of structure.
 
@@ -107,14 +99,14 @@ def _site_msd(reduced: Reduced, system: SystemDescription, motion: Motion, name:
         path = unwrap(reduced.array(f"structure/{array}", slice(start, start + chunk)), box)
         path -= drift[:, None]
         parts.append(particle_msd(path, lags))
-    molecule = _molecule_of_sites(system, kind)[system.with_role(*roles)]
+    molecule = system.molecule_numbers(kind)[system.with_role(*roles)]
     msd = np.concatenate(parts, axis=1)
     return np.stack([msd[:, molecule == m].mean(axis=1) for m in np.unique(molecule)], axis=1)
 
 
 def _chain_of_lithium(reduced: Reduced, system: SystemDescription, stride: int, cutoff_nm: float) -> Indices:
     """Chain of each lithium in every `stride`-th frame, -1 for none, (origins, ions)."""
-    of_site = _molecule_of_sites(system, "polymer")
+    of_site = system.molecule_numbers("polymer")
     found = []
     for first, (sites, distances) in reduced.pieces(("motion/neighbours", "motion/distances")):
         rows = slice(-first % stride, None, stride)

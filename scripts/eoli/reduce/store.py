@@ -14,7 +14,10 @@ import numpy.typing as npt
 
 from eoli.errors import DataError
 
+Floats = npt.NDArray[np.float64]
+
 FORMAT = 2
+_BYTES_AT_ONCE = 64e6
 CADENCES = ("motion", "structure", "slow")
 """The three groups of frames; each has its own interval, a whole multiple of the trajectory's.
 
@@ -94,6 +97,14 @@ class Reduced:
         total = len(self.file[names[0]])
         for first in range(0, total, frames):
             yield first, tuple(np.asarray(self.file[name][first : first + frames]) for name in names)
+
+    def slow_frames(self, sites: npt.NDArray[np.int64] | None = None) -> Iterator[tuple[Floats, Floats]]:
+        """Positions (sites, 3) and box edges (3,) of each slow frame, nm; of `sites` alone where given."""
+        at_once = max(1, int(_BYTES_AT_ONCE / (12 * int(self.file.attrs["sites"]))))
+        for _, (positions, boxes) in self.pieces(("slow/positions", "slow/box"), at_once):
+            for frame, box in zip(positions, boxes, strict=True):
+                chosen = frame if sites is None else frame[sites]
+                yield chosen.astype(np.float64), box.astype(np.float64)
 
 
 @contextmanager

@@ -72,6 +72,16 @@ class SystemDescription:
             raise DataError(f"the system has {len(found)} molecule types of kind {kind}")
         return found[0] if found else np.empty((0, 0), dtype=np.int64)
 
+    def molecule_numbers(self, kind: str) -> npt.NDArray[np.int64]:
+        """For every site the number of its molecule among those of a kind, -1 for other sites, shape (n_sites,).
+
+        Raises DataError when two molecule types share the kind.
+        """
+        molecules = self.molecules_of(kind)
+        numbers = np.full(self.n_sites, -1, dtype=np.int64)
+        numbers[molecules] = np.arange(len(molecules))[:, None]
+        return numbers
+
     def bonds(self) -> npt.NDArray[np.int64]:
         """Bonded pairs of the whole box, shape (n_bonds, 2)."""
         start, blocks = 0, []
