@@ -16,6 +16,7 @@ import pandas as pd
 from eoli.collect import collect
 from eoli.compare import Beside, compare, read_reference, read_scalars
 from eoli.config import Study, load_study
+from eoli.protocol import Stage
 from eoli.sweep import System, systems_of
 from support import ROOT
 
@@ -137,6 +138,18 @@ def _others() -> dict[str, tuple[pd.DataFrame | None, dict[str, Any]]]:
     }  # fmt: skip
 
 
+def _traces(stage: Stage) -> tuple[pd.DataFrame, dict[str, Any]]:
+    n = np.arange(300.0)
+    if not stage.is_dynamics:
+        return pd.DataFrame({"step": n, "potential_kJ_mol": 5e4 + 5e5 * np.exp(-n / 20)}), {"equilibrated": {}}
+    columns = {"time_ps": n, "potential_kJ_mol": 3e4 + 9e3 * np.exp(-n / 30), "temperature_K": 298 + 3 * np.sin(n),
+               "pressure_bar": 200 * np.cos(n)}  # fmt: skip
+    if stage.ensemble == "NPT":
+        columns["density_g_cm3"] = 1.1 - 0.1 * np.exp(-n / 30)
+    found = {c: {"value": 1.0, "error": 0.1, "equilibrated_from_ps": 90.0} for c in columns if c != "time_ps"}
+    return pd.DataFrame(columns), {"equilibrated": found if stage.equilibrates else {}}
+
+
 def _write_stages(folder: Path, system: System, study: Study) -> None:
     for stage in study.stages:
         place = folder / stage.name
@@ -169,7 +182,7 @@ def write_system(folder: Path, system: System, study: Study, n: int) -> None:
     motion = _motion(system, n)
     found: dict[str, tuple[pd.DataFrame | None, dict[str, Any]]] = {
         "motion": motion, "conductivity": _conductivity(motion[1]), "structure": _structure(n), "mechanism": _mechanism(),
-        **_others(),
+        **_others(), **{f"traces-{stage.name}": _traces(stage) for stage in study.stages},
     }  # fmt: skip
     for name, (table, scalars) in found.items():
         if table is not None:

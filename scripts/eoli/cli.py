@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
     "redo": ("move a stage's run aside, so that it starts afresh", study.add_redo, study.redo_stage),
     "reduce": ("decode a trajectory once, for all analyses", analyse.add_reduce, analyse.reduce),
     "density": ("density of a stage from its energies", analyse.add_density, analyse.density),
+    "traces": ("energy, temperature, pressure, density of a stage", analyse.add_traces, analyse.traces),
     "structure": ("g(r), first shells, chains, gauche fraction", analyse.add_structure, analyse.structure),
     "motion": ("mean-square displacements and diffusion", analyse.add_motion, analyse.motion),
     "ions": ("ion pairs and clusters", analyse.add_ions, analyse.ions),

@@ -40,7 +40,7 @@ FIGURES = ("structure", "motion", "ions", "transport", "mechanism", "scattering"
 SWEEP_FIGURES = ("sweep", "transport", "structure", "mechanism", "diffusion", "temperature")
 """Figures of the sweep; with salt there is one of g(r), too."""
 _SUMMARY = ("figures", "collect", "sweep_figures", "compare", "temperature", "report")
-_OTHERS = ("all", "topology", "parameters", "box", "reduce", "density", "interactions", *_SUMMARY)
+_OTHERS = ("all", "topology", "parameters", "box", "reduce", "density", "traces", "interactions", *_SUMMARY)
 RULES = frozenset(_OTHERS) | {name.replace("-", "_") for name in REDUCED}
 
 
@@ -157,6 +157,11 @@ class Plan:
     def density_stage(self) -> str:
         """The last stage at constant pressure: its box is the one that the analysed stage inherits."""
         return [stage.name for stage in self.study.stages if stage.ensemble == "NPT"][-1]
+
+    def traces_flags(self, stage: str) -> str:
+        """Whether a stage has an equilibrated part: a minimisation has none, nor one that drives the box."""
+        entry = self.study.stage(stage)
+        return flags({"stage": stage, "equilibrates": entry.is_dynamics and entry.equilibrates})
 
     @property
     def _frames(self) -> dict[str, Any]:

@@ -14,6 +14,22 @@ rule density:
         " --out results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
+# each stage by itself, so that a sweep that stopped shows the traces of what ran
+rule traces:
+    input:
+        energies="results/{system}/{stage}/md.edr",
+        description="results/{system}/topology/system.json",
+    output:
+        multiext("results/{system}/analysis/traces-{stage}", ".csv", ".json"),
+    log:
+        "results/{system}/analysis/traces-{stage}.log",
+    params:
+        flags=lambda wildcards: PLAN.traces_flags(wildcards.stage),
+    shell:
+        "eoli traces --energies {input.energies:q} --system-json {input.description:q} {params.flags}"
+        " --out results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+
+
 rule reduce:
     input:
         trajectory=f"results/{{system}}/{ANALYSED}/md.xtc",

@@ -17,11 +17,13 @@ except EoliError as error:
     sys.exit(error.exit_code)
 
 BLOCKS = str(PLAN.study.topologies)
+STAGES = [stage.name for stage in PLAN.study.stages]
 ANALYSED = PLAN.study.config.analysis.stage
 
 
 wildcard_constraints:
     system=r"[A-Za-z0-9][\w.-]*",
+    stage="|".join(STAGES),
 
 
 localrules:

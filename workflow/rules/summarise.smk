@@ -11,7 +11,7 @@ rule collect:
         expand(
             "results/{system}/{stage}/verdict.json",
             system=PLAN.systems,
-            stage=[stage.name for stage in PLAN.study.stages],
+            stage=STAGES,
         ),
     output:
         "results/summary/sweep.csv",
@@ -74,6 +74,7 @@ rule report:
         multiext("results/summary/", "sweep.csv", "study.csv", "experiments.csv", "compare.json", "temperature.csv"),
         expand("results/{system}/analysis/{table}.csv", system=PLAN.systems, table=TABLES),
         expand("results/{system}/analysis/snapshot-scene.json", system=PLAN.systems),
+        expand("results/{system}/analysis/traces-{stage}.csv", system=PLAN.systems, stage=STAGES),
     output:
         "results/summary/report.html",
     log:

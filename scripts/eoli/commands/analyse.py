@@ -50,6 +50,27 @@ def density(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def add_traces(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--energies", type=Path, required=True, metavar="FILE", help="EDR file of a stage")
+    parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
+    parser.add_argument("--stage", required=True, metavar="NAME", help="name of the stage, for the names of the files")
+    parser.add_argument(
+        "--equilibrates", action=argparse.BooleanOptionalAction, default=True,
+        help="whether the stage has an equilibrated part (default: yes)",
+    )  # fmt: skip
+    _add_out(parser)
+
+
+def traces(arguments: argparse.Namespace) -> int:
+    from eoli.jobs.traces import analyse_traces
+
+    name = f"traces-{arguments.stage}"
+    table, scalars = _table(arguments, name), _scalars(arguments, name)
+    analyse_traces(arguments.energies, arguments.system_json, arguments.equilibrates, table, scalars)
+    made(table, [arguments.energies, arguments.system_json])
+    return 0
+
+
 def _add_out(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the table and the scalars")
 

@@ -17,8 +17,10 @@ from eoli.config import Study
 from eoli.errors import DataError
 from eoli.status import StageStatus, stage_status
 
-TABLES = ("density", "structure", "motion", "ions", "conductivity", "mechanism", "morphology", "domains")
+TABLES = ("structure", "motion", "ions", "conductivity", "mechanism", "morphology", "domains")
 """Tables of a system that are drawn; the other analyses are shown by their scalars."""
+TRACES = "traces-"
+"""Before the name of a stage: its traces."""
 STEPS = ("topology/system", "box/box")
 """Steps before the stages that leave a provenance, as paths without its ending."""
 
@@ -124,13 +126,16 @@ def _system(row: Mapping[str, Any], study: Study, results: Path, now: float) -> 
     name = str(row["system"])
     folder = results / name
     analysis = folder / "analysis"
-    scalars = {key: found for key in ANALYSES if (found := read_json(analysis / f"{key}.json"))}
-    tables = {key: table for key in TABLES if (table := _table(analysis / f"{key}.csv")) is not None and len(table)}
+    traces = [f"{TRACES}{stage.name}" for stage in study.stages]
+    scalars = {key: found for key in (*ANALYSES, *traces) if (found := read_json(analysis / f"{key}.json"))}
+    names = (*TABLES, *traces)
+    tables = {key: table for key in names if (table := _table(analysis / f"{key}.csv")) is not None and len(table)}
     stages = tuple(
         _stage(stage_status(name, stage, folder / stage.name, now), folder / stage.name) for stage in study.stages
     )
     scene = analysis / "snapshot-scene.json"
     missing = [key for key in ANALYSES if key not in scalars] + [s.name for s in stages if not s.verdict]
+    missing += [f"traces of {s.name}" for s in stages if s.verdict and f"{TRACES}{s.name}" not in tables]
     made_by = {step: found for step in STEPS if (found := read_json(folder / f"{step}.provenance.json"))}
     return SystemResult(
         name, row, scalars, tables, stages, made_by, scene if scene.is_file() else None, tuple(missing)

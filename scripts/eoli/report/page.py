@@ -415,7 +415,8 @@ def _policy(scripts: Sequence[str]) -> str:
 
 def _present(sweep: Sweep, group: Sequence[plots.Plot]) -> list[plots.Plot]:
     """The plots for which any system has data."""
-    return [p for p in group if any(p.needs in s.tables or p.needs in s.scalars for s in sweep.systems)]
+    present = {name for system in sweep.systems for name in (*system.tables, *system.scalars)}
+    return [plot for plot in group if any(name.startswith(plot.needs) for name in present)]
 
 
 def render(sweep: Sweep) -> str:
@@ -456,6 +457,7 @@ def render(sweep: Sweep) -> str:
             ("answers", "Against EO:Li", _present(sweep, plots.ANSWERS)),
             ("structure", "Structure", _present(sweep, plots.STRUCTURE)),
             ("motion", "Motion", _present(sweep, plots.MOTION)),
+            ("runs", "Runs", _present(sweep, plots.RUNS)),
             ("temperature", "Temperature", [plots.TEMPERATURE] if summary["temperature"] else []),
         ],
     )

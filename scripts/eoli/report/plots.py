@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot: its name in static/report.js, the table or analysis that it needs, a heading and how to read it."""
+    """A plot: its name in static/report.js, how the table or analysis that it needs begins, a heading, how to read it."""
 
     key: str
     needs: str
@@ -50,8 +50,11 @@ MOTION = (
          "at the start of the lag where the name says."),
     Plot("moves", "mechanism", "Moves of lithium", "Events for each ion and ns, with a 68 % interval; without events "
          "the upper end stands alone, as a triangle."),
-    Plot("traces", "density", "Traces and equilibration", "Faint: before the run counts as equilibrated. Solid: the "
-         "part that the mean is taken from; the dotted line marks its start."),
+)  # fmt: skip
+RUNS = (
+    Plot("traces", "traces-", "Traces and equilibration", "Density, energy, temperature and pressure of each stage. "
+         "Faint: before the series counts as equilibrated. Solid: the part that its mean is taken from; the dotted line "
+         "marks where that begins. A minimisation and a stage that drives the box have no such part."),
 )  # fmt: skip
 TEMPERATURE = Plot("temperature", "", "Against temperature", "Points with one standard error against 1000/T. Line: "
                    "Arrhenius. Dashes: Vogel-Tammann-Fulcher, where the points determine it.")  # fmt: skip

@@ -52,6 +52,9 @@
     .filter((column) => !/_error|_spread|_verdict/.test(column))
     .flatMap((column) => { const found = column.match(pattern); return found ? [made(found[1], column)] : []; });
 
+  const TRACES = [["density_g_cm3", "density", "g/cm³"], ["potential_kJ_mol", "potential energy", "kJ/mol"],
+    ["temperature_K", "temperature", "K"], ["pressure_bar", "pressure", "bar"]];
+
   /** Plots of columns against a column; a choice names y, its error, right and below axes, and what is dotted. */
   const CURVES = {
     rdf: { table: "structure", x: "r_nm", xTitle: "r (nm)", xRange: [0, 1], choices: () => choices("structure", /^g_(.+)$/, (key, y) => (
@@ -85,10 +88,14 @@
     places: { table: "mechanism", x: "lag_ps", xTitle: "lag (ps)", xLog: true,
       choices: () => choices("mechanism", /^msd_(Li_.+)_nm2$/, (key, y) => (
         { label: said(key.slice(3)), y, error: `${y}_error`, yTitle: "MSD (nm²)", yLog: true })) },
-    traces: { table: "density", x: "time_ps", xTitle: "time (ps)", equilibration: true,
-      choices: () => [["density_g_cm3", "density", "density (g/cm³)"], ["potential_kJ_mol", "potential energy",
-        "potential energy (kJ/mol)"]]
-        .filter(([y]) => summary.columns.density?.includes(y)).map(([y, label, yTitle]) => ({ label, y, yTitle })) },
+    traces: { xTitle: "time (ps)", equilibration: true,
+      choices: () => Object.keys(summary.columns).filter((table) => table.startsWith("traces-")).flatMap((table) => (
+        TRACES.filter(([y]) => summary.columns[table].includes(y)).map(([y, label, unit]) => {
+          const isMinimisation = summary.columns[table].includes("step");
+          return { table, y, label: `${table.slice(7)}: ${label}`, yTitle: `${label} (${unit})`,
+            x: isMinimisation ? "step" : "time_ps", xTitle: isMinimisation ? "step" : null };
+        }))),
+      first: (found) => found.findLastIndex((choice) => choice.y === "density_g_cm3") },
   };
 
   const stated = (found) => (found && found.value != null ? found : null);
@@ -150,9 +157,10 @@
   };
 
   const drawCurve = (spec, choice, of) => {
-    const traces = [], shapes = [], bands = [], csv = { columns: ["system", spec.x], rows: [] };
+    const [name, xColumn] = [choice.table ?? spec.table, choice.x ?? spec.x];
+    const traces = [], shapes = [], bands = [], csv = { columns: ["system", xColumn], rows: [] };
     const wanted = [choice.y, choice.error, choice.right, choice.below, choice.dotted]
-      .filter((c) => c && summary.columns[spec.table].includes(c));
+      .filter((c) => c && summary.columns[name].includes(c));
     csv.columns.push(...wanted);
     if (choice.window) {
       shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, yref: "y2", y0: 1, y1: 1,
@@ -160,20 +168,20 @@
     }
     for (const i of shownInOrder()) {
       const { tables, scalars } = dataOf(i);
-      const table = tables[spec.table];
+      const table = tables[name];
       if (!table?.[choice.y]) continue;
       const rows = rowsOf(table, choice);
       const pick = (column) => rows.map((row) => table[column]?.[row] ?? null);
-      csv.rows.push(...rows.map((row) => [systems[i].name, table[spec.x][row], ...wanted.map((c) => table[c]?.[row] ?? null)]));
+      csv.rows.push(...rows.map((row) => [systems[i].name, table[xColumn][row], ...wanted.map((c) => table[c]?.[row] ?? null)]));
       const line = { color: colour(i, of), dash: dash(i, of), width: 2 };
-      const x = pick(spec.x);
+      const x = pick(xColumn);
       const made = (column, more) => traces.push({ type: "scatter", mode: "lines", name: systems[i].name, x,
         y: pick(column).map((y) => (choice.yLog && more.main && y <= 0 ? null : y)), line, legendgroup: String(i),
         connectgaps: false, hovertemplate: `%{x:.5g}, %{y:.5g}<extra>${systems[i].name}</extra>`, ...more, main: undefined });
       const error = choice.error && table[choice.error] ? { type: "data", array: pick(choice.error), thickness: 1, width: 0,
         color: colour(i, of) } : undefined;
-      const from = scalars.density?.equilibrated_from_ps;
-      if (spec.equilibration && from > x[0]) {
+      const from = spec.equilibration ? scalars[name]?.equilibrated?.[choice.y]?.equilibrated_from_ps : null;
+      if (from != null && from > x[0]) {
         const split = x.findIndex((time) => time >= from);
         const part = (start, end, more) => traces.push({ type: "scatter", mode: "lines", name: systems[i].name,
           x: x.slice(start, end), y: pick(choice.y).slice(start, end), line, legendgroup: String(i),
@@ -181,7 +189,7 @@
         part(0, split + 1, { opacity: 0.35, showlegend: false });
         part(split, undefined, {});
       } else made(choice.y, { error_y: error, main: true });
-      if (spec.equilibration && from != null) {
+      if (from != null) {
         shapes.push({ type: "line", x0: from, x1: from, yref: "paper", y0: 0, y1: 1,
           line: { color: colour(i, of), width: 1, dash: "dot" } });
       }
@@ -200,7 +208,7 @@
     shapes.push(...shaded(bands, of));
     if (choice.window && traces.length) traces.push(...guides(choice, of));
     const made = { traces, csv, layout: layout(of, {
-      xaxis: axis(spec.xTitle, of, spec.xLog ? logAxis : spec.xRange ? { range: spec.xRange }
+      xaxis: axis(choice.xTitle ?? spec.xTitle, of, spec.xLog ? logAxis : spec.xRange ? { range: spec.xRange }
         : { rangemode: spec.boxLimit ? "tozero" : "normal" }),
       yaxis: axis(choice.yTitle, of, choice.yLog ? logAxis : {}), shapes }) };
     if (choice.right) {
@@ -355,7 +363,11 @@
     .filter((choice) => choice.series.length);
 
   const specOf = (key) => {
-    if (key in CURVES) return { choices: CURVES[key].choices(), draw: (choice, of) => drawCurve(CURVES[key], choice, of) };
+    if (key in CURVES) {
+      const choices = CURVES[key].choices();
+      return { choices, draw: (choice, of) => drawCurve(CURVES[key], choice, of),
+        first: Math.max(0, CURVES[key].first?.(choices) ?? 0) };
+    }
     if (key in BARS) return { choices: BARS[key](), draw: drawBars };
     if (key === "temperature") return { choices: temperatureChoices(), draw: drawTemperature };
     const keys = key === "D" ? ["D_Li", "D_anion"] : [key];

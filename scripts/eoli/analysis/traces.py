@@ -1,0 +1,75 @@
+"""How energy, temperature, pressure and density of a stage went, short enough to be drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from eoli.energies import densities, read_energies
+from eoli.errors import DataError
+from eoli.statistics import Mean, equilibrated_mean
+
+Floats = npt.NDArray[np.float64]
+
+TERMS = {"potential_kJ_mol": "Potential", "temperature_K": "Temperature", "pressure_bar": "Pressure"}
+"""Columns of the table by the names that GROMACS gives their terms."""
+ROWS = 300
+"""Rows of a table at most."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Mean of the equilibrated part of a quantity, and the time, ps, from which it counts as equilibrated."""
+
+    mean: Mean
+    equilibrated_from_ps: float
+
+
+@dataclass(frozen=True)
+class Traces:
+    """Quantities of a stage against `time_ps`, or `step` of a minimisation.
+
+    A row of the table is the mean over `frames_per_row` energy frames, the last one over what is left. `equilibrated`
+    holds those of a stage that equilibrates, by column, found in all frames.
+    """
+
+    table: pd.DataFrame
+    frames_per_row: int
+    equilibrated: dict[str, Trace]
+
+
+def block_means(values: Floats, size: int) -> Floats:
+    """Means over blocks of `size` values of a series (n,), the last block of what is left: (ceil(n / size),)."""
+    starts = np.arange(0, len(values), size)
+    return np.add.reduceat(values, starts) / np.diff([*starts, len(values)])
+
+
+def traces_of(edr: Path, mass_g_mol: float, equilibrates: bool) -> Traces:
+    """Traces of a finished stage from its energy file.
+
+    Density, g/cm3, is there where the volume changes: a stage at constant volume has none. A minimisation, which has
+    no temperature, has steps in place of times and no pressure worth a trace. Raises DataError, naming the file, as
+    `read_energies` and `densities` do, and for values that are not finite.
+    """
+    terms = read_energies(edr, least=1)
+    is_dynamics = "Temperature" in terms
+    wanted = TERMS if is_dynamics else {"potential_kJ_mol": TERMS["potential_kJ_mol"]}
+    series = {column: np.asarray(terms[term], dtype=np.float64) for column, term in wanted.items() if term in terms}
+    time = np.asarray(terms["Time"], dtype=np.float64)
+    try:
+        if is_dynamics and ("Volume" in terms or "Density" in terms):
+            series["density_g_cm3"] = densities(terms, mass_g_mol)
+        found = {}
+        if equilibrates and len(time) > 1:
+            for column, values in series.items():
+                mean = equilibrated_mean(values)
+                found[column] = Trace(mean, float(time[mean.first_equilibrated_index]))
+    except DataError as error:
+        raise DataError(f"{edr}: {error}") from None
+    size = -(-len(time) // ROWS)
+    columns = {"time_ps" if is_dynamics else "step": time, **series}
+    return Traces(pd.DataFrame({name: block_means(values, size) for name, values in columns.items()}), size, found)
