@@ -22,11 +22,12 @@ EDR_BYTES_PER_FRAME = 500.0
 
 @dataclass(frozen=True)
 class Cost:
-    """Estimated cost of a system's simulations."""
+    """Estimated cost of a system's simulations; `most_core_hours` if every stage is prolonged to its limit."""
 
     core_hours: float
     disk_gb: float
     ns: float
+    most_core_hours: float
 
 
 def measured_speed(results: Path) -> tuple[float, int]:
@@ -36,7 +37,7 @@ def measured_speed(results: Path) -> tuple[float, int]:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             stage, sites = data["stage"], int((path.parent / "md.gro").read_text().split("\n", 2)[1])
-            steps = stage["length_ns"] * 1e6 / stage["time_step_fs"]
+            steps = data.get("simulated_ns", stage["length_ns"]) * 1e6 / stage["time_step_fs"]
             if data["wall_seconds"] > 5:
                 speeds.append(sites * steps / data["wall_seconds"] / data["threads"])
         except (OSError, ValueError, KeyError, TypeError, IndexError):
@@ -46,7 +47,7 @@ def measured_speed(results: Path) -> tuple[float, int]:
 
 def cost_of(size: Size, study: Study, speed: float) -> Cost:
     """Estimated cost of one system at a speed in site-steps per second and core."""
-    seconds = size_bytes = ns = 0.0
+    seconds = most = size_bytes = ns = 0.0
     for stage in study.stages:
         if not stage.is_dynamics:
             continue
@@ -54,11 +55,12 @@ def cost_of(size: Size, study: Study, speed: float) -> Cost:
         ps = stage.length_ns * 1000
         ns += stage.length_ns
         seconds += size.sites * stage.n_steps / speed
+        most += size.sites * stage.most_steps / speed
         size_bytes += ps / stage.frame_interval_ps * size.sites * XTC_BYTES_PER_SITE
         size_bytes += ps / stage.energy_interval_ps * EDR_BYTES_PER_FRAME
         if stage.state_interval_ps:
             size_bytes += ps / stage.state_interval_ps * size.sites * TRR_BYTES_PER_SITE
-    return Cost(seconds / 3600, size_bytes / 1e9, ns)
+    return Cost(seconds / 3600, size_bytes / 1e9, ns, most / 3600)
 
 
 def _line(system: System, size: Size, cost: Cost) -> str:
@@ -80,15 +82,17 @@ def cost_lines(study: Study, results: Path = Path("results"), only: Iterable[str
     systems = [s for s in systems_of(study).values() if wanted is None or s.name in wanted]
     lines = [f"study {study.config.study}, protocol {study.protocol.name}: {len(systems)} systems"]
     lines.append(f"{'system':34s} {'EO:Li':>7s} {'Li':>5s} {'sites':>7s} {'ns':>8s} {'core-hours':>10s} {'GB':>8s}")
-    hours = gigabytes = 0.0
+    hours = most = gigabytes = 0.0
     for system in systems:
         size = size_of(system, blocks)
         cost = cost_of(size, study, speed)
-        hours, gigabytes = hours + cost.core_hours, gigabytes + cost.disk_gb
+        hours, gigabytes, most = hours + cost.core_hours, gigabytes + cost.disk_gb, most + cost.most_core_hours
         lines.append(_line(system, size, cost))
     lines.append(
         f"in all about {hours:.3g} core-hours and {gigabytes:.2g} GB at {speed / 1e6:.2f} million site-steps/s/core"
     )
+    if most > hours:
+        lines.append(f"at most {most:.3g} core-hours, if every stage is prolonged to its limit")
     lines.append(f"({said})")
     return lines
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eoli.protocol import Stage
+from eoli.ramp import points
 
 NSTCALCENERGY = 100
 LOG_STEPS = 1000
@@ -74,7 +75,8 @@ def _dynamics(stage: Stage, conditions: Conditions) -> dict[str, str]:
     assert stage.energy_interval_ps is not None
     energy_steps = stage.steps_in(stage.energy_interval_ps)
     state_steps = stage.steps_in(stage.state_interval_ps) if stage.state_interval_ps else 0
-    temperature = conditions.temperature_K if stage.temperature_K is None else stage.temperature_K
+    course = stage.course(conditions.temperature_K)
+    temperature = course[0].temperature_K
     options = {
         "dt": f"{stage.time_step_fs / 1000:g}",
         "tinit": "0",
@@ -97,6 +99,14 @@ def _dynamics(stage: Stage, conditions: Conditions) -> dict[str, str]:
         "ld-seed": str(conditions.seed),
         "pcoupl": "no" if stage.barostat == "none" else stage.barostat,
     }
+    if stage.temperature_from_K is not None:
+        times, kelvin = zip(*points(course), strict=True)
+        options |= {
+            "annealing": "single",
+            "annealing-npoints": str(len(times)),
+            "annealing-time": " ".join(f"{time:.10g}" for time in times),
+            "annealing-temp": " ".join(f"{temperature:.10g}" for temperature in kelvin),
+        }
     if stage.generate_velocities:
         options |= {"gen-temp": f"{temperature:g}", "gen-seed": str(conditions.seed)}
     if stage.barostat != "none":

@@ -6,12 +6,14 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from eoli.ramp import Plateau, plateaus
 from eoli.validation import Strict
 
 Ensemble = Literal["minimisation", "NVT", "NPT"]
 Integrator = Literal["steep", "md", "md-vv", "sd"]
 Thermostat = Literal["none", "v-rescale", "nose-hoover"]
 Barostat = Literal["none", "c-rescale", "parrinello-rahman"]
+Criterion = Literal["density", "energy", "end_to_end", "free_ions", "chain_memory", "contact_memory"]
 
 OLDEST_GROMACS = (2020, 0)
 OLDEST_GROMACS_FOR = {"c-rescale": (2021, 0)}
@@ -33,9 +35,20 @@ class Stage(Strict):
     )
     time_step_fs: float | None = Field(None, gt=0, le=5, description="time step of the dynamics")
     length_ns: float | None = Field(None, gt=0, description="length of the dynamics")
+    converge: list[Criterion] = Field(
+        default_factory=list,
+        description="the stage is prolonged, by `length_ns` at a time, until these hold over its second half",
+    )
+    max_length_ns: float | None = Field(
+        None, gt=0, description="how far it is prolonged; then it ends with a warning that it has not converged"
+    )
     thermostat: Thermostat = Field("none", description="temperature coupling; sd brings its own")
     tau_t_ps: float | None = Field(None, gt=0, description="time constant of the thermostat")
     temperature_K: float | None = Field(None, gt=0, description="temperature of this stage, if not the system's")
+    temperature_from_K: float | None = Field(
+        None, gt=0, description="the stage begins at this temperature and goes to its own by steps, up or down"
+    )
+    temperature_step_K: float | None = Field(None, gt=0, description="height of these steps, all of one length")
     barostat: Barostat = Field("none", description="pressure coupling, isotropic")
     tau_p_ps: float | None = Field(None, gt=0, description="time constant of the barostat")
     pressure_bar: float | None = Field(None, description="reference pressure")
@@ -68,6 +81,27 @@ class Stage(Strict):
         if self.length_ns is None or self.time_step_fs is None:
             raise ValueError(f"stage {self.name} has no length")
         return round(self.length_ns * 1e6 / self.time_step_fs)
+
+    @property
+    def most_steps(self) -> int:
+        """Steps that the stage may be prolonged to: `n_steps` where it is not prolonged.
+
+        Raises ValueError for a minimisation.
+        """
+        if self.max_length_ns is None or self.time_step_fs is None:
+            return self.n_steps
+        return round(self.max_length_ns * 1e6 / self.time_step_fs)
+
+    def course(self, system_temperature_K: float) -> list[Plateau]:
+        """Temperatures of the stage in their order; a single one where it is not changed.
+
+        Raises ValueError for a minimisation.
+        """
+        if self.length_ns is None:
+            raise ValueError(f"stage {self.name} has no length")
+        last = system_temperature_K if self.temperature_K is None else self.temperature_K
+        first = last if self.temperature_from_K is None else self.temperature_from_K
+        return plateaus(first, last, self.temperature_step_K or 1.0, self.length_ns * 1000)
 
     @property
     def published(self) -> tuple[str, ...]:
@@ -125,6 +159,41 @@ class Stage(Strict):
         assert self.frame_interval_ps is not None
         if self.n_steps < self.steps_in(self.frame_interval_ps):
             raise ValueError(f"stage {self.name}: length_ns {self.length_ns} is shorter than one frame_interval_ps")
+        return self
+
+    @model_validator(mode="after")
+    def _prolongation_is_whole(self) -> Self:
+        if (self.max_length_ns is None) != (not self.converge):
+            missing = "converge" if self.max_length_ns is not None else "max_length_ns"
+            raise ValueError(f"stage {self.name}: {missing} is missing; a stage that is prolonged needs both")
+        if not self.converge:
+            return self
+        if not self.is_dynamics or self.temperature_from_K is not None:
+            raise ValueError(f"stage {self.name}: converge is not allowed here; allowed: dynamics at one temperature")
+        if "density" in self.converge and self.ensemble != "NPT":
+            raise ValueError(f"stage {self.name}: converge: density needs NPT; the stage is {self.ensemble}")
+        exact = float(self.max_length_ns or 0) * 1e6 / float(self.time_step_fs or 1)
+        if self.most_steps < self.n_steps or abs(exact - round(exact)) > 1e-6 * exact:
+            raise ValueError(
+                f"stage {self.name}: max_length_ns {self.max_length_ns} is not allowed; allowed: a whole number of "
+                f"steps, at least length_ns {self.length_ns}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _temperature_steps_are_legal(self) -> Self:
+        if (self.temperature_from_K is None) != (self.temperature_step_K is None):
+            raise ValueError(
+                f"stage {self.name}: temperature_from_K and temperature_step_K go together; one of them is missing"
+            )
+        if self.temperature_from_K is None:
+            return self
+        if (self.integrator, self.thermostat) != ("md", "v-rescale") or self.barostat == "parrinello-rahman":
+            raise ValueError(
+                f"stage {self.name}: a temperature that changes by steps needs md, v-rescale, and c-rescale or no "
+                "barostat: the others oscillate after each step, and GROMACS refuses it with md-vv and "
+                "parrinello-rahman"
+            )
         return self
 
     @model_validator(mode="after")
@@ -207,10 +276,14 @@ class Protocol(Strict):
                     f"stage {stage.name}: no stage before it has velocities; set generate_velocities: true"
                 )
             if stage.start == "mean-volume-frame" and (
-                before is None or before.ensemble != "NPT" or before.state_interval_ps is None
+                before is None
+                or before.ensemble != "NPT"
+                or before.state_interval_ps is None
+                or before.temperature_from_K is not None
             ):
                 raise ValueError(
-                    f"stage {stage.name}: mean-volume-frame needs an NPT stage with state_interval_ps right before it"
+                    f"stage {stage.name}: mean-volume-frame needs an NPT stage with state_interval_ps right before "
+                    "it, at one temperature"
                 )
             has_velocities = stage.is_dynamics
             before = stage

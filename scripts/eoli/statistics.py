@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import warnings
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import f as f_distribution
 
 from eoli.errors import DataError
 
@@ -34,7 +36,19 @@ class Mean:
     first_equilibrated_index: int
 
 
+@dataclass(frozen=True)
+class BlockTest:
+    """Whether blocks of a series agree; `p_value` is None where too few independent samples are in them."""
+
+    block_means: tuple[float, ...]
+    n_effective: float
+    p_value: float | None
+
+
 UNKNOWN = Estimate(None, None)
+
+_TEST_BLOCKS = 4
+_LEAST_PER_BLOCK = 5.0
 
 
 def _timeseries() -> Any:
@@ -108,6 +122,36 @@ def linear_drift(time: npt.ArrayLike, series: npt.ArrayLike) -> Estimate:
     residuals = y - y.mean() - slope * centred
     variance = float(residuals @ residuals) / (len(x) - 2) * inefficiency(residuals)
     return Estimate(slope, float(np.sqrt(variance / (centred @ centred))))
+
+
+def blocks_agree(series: npt.ArrayLike) -> BlockTest:
+    """Analysis of variance of the means of four consecutive blocks of a correlated series, shape (n,).
+
+    The p-value is how often a stationary series shows blocks that differ by more. F is the variance of the block means
+    over that within the blocks, with n/g independent samples (g: statistical inefficiency of the series without its
+    block means) in place of n; a drift, and a fluctuation slower than a block, make it large. Unknown with fewer than
+    five independent samples a block, for then the correlation itself is not known. A constant series agrees. Raises
+    DataError for fewer than eight values.
+    """
+    values = _series(series, 2 * _TEST_BLOCKS)
+    blocks = np.array_split(values, _TEST_BLOCKS)
+    means = np.array([block.mean() for block in blocks])
+    if _is_constant(values):
+        return BlockTest(tuple(means.tolist()), float(len(values)), 1.0)
+    residuals = np.concatenate([block - block.mean() for block in blocks])
+    g = inefficiency(residuals)
+    sizes = np.array([len(block) for block in blocks])
+    n_effective = float(len(values) / g)
+    found = BlockTest(tuple(means.tolist()), n_effective, None)
+    if n_effective < _TEST_BLOCKS * _LEAST_PER_BLOCK:
+        return found
+    freedom = n_effective - _TEST_BLOCKS
+    # the mean of a correlated block follows its samples, which takes variance g/n of each block out of the residuals
+    within = float(residuals @ residuals) / len(values) * n_effective / freedom
+    if within <= 0:
+        return dataclasses.replace(found, p_value=0.0)
+    between = float(sizes @ (means - values.mean()) ** 2) / g / (_TEST_BLOCKS - 1)
+    return dataclasses.replace(found, p_value=float(f_distribution.sf(between / within, _TEST_BLOCKS - 1, freedom)))
 
 
 def standard_error(samples: npt.ArrayLike) -> float:

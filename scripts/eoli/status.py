@@ -84,6 +84,8 @@ def stage_status(system: str, stage: Stage, folder: Path, now: float) -> StageSt
 
     if running:
         to_ns = (stage.time_step_fs or 0.0) * 1e-6
+        if stage.converge and progress.get("n_steps"):
+            asked = float(progress["n_steps"]) * to_ns
         step = last_step(folder / "run" / "md.log") if stage.is_dynamics else None
         return made("running", None if step is None else step * to_ns, progress.get("ns_per_day"), "")
     failure = _json(folder / "failure.json") if "failure.json" in present else {}

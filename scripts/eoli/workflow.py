@@ -109,6 +109,8 @@ class Plan:
         """Physics of a stage: what the protocol says, the system's temperature, the seed."""
         protocol, entry = self.study.protocol, self.study.stage(stage)
         own = entry.model_dump(exclude_defaults=True, exclude={"enabled"})
+        if {"free_ions", "contact_memory"} & set(entry.converge):
+            own["contact_nm"] = self.study.config.analysis.contact_nm.anion
         return flags(
             {
                 **own,
@@ -155,8 +157,10 @@ class Plan:
 
     @property
     def density_stage(self) -> str:
-        """The last stage at constant pressure: its box is the one that the analysed stage inherits."""
-        return [stage.name for stage in self.study.stages if stage.ensemble == "NPT"][-1]
+        """The last stage at constant pressure up to the analysed one, which inherits its box."""
+        names = [stage.name for stage in self.study.stages]
+        until = names.index(self.study.config.analysis.stage) + 1
+        return [stage.name for stage in self.study.stages[:until] if stage.ensemble == "NPT"][-1]
 
     def traces_flags(self, stage: str) -> str:
         """Whether a stage has an equilibrated part: a minimisation has none, nor one that drives the box."""
@@ -226,8 +230,11 @@ def make_plan(
             raise InputError(
                 f"{study.config.protocol}: stage {stage.name!r} has the name of a rule; allowed: any other name"
             )
-    if not any(stage.ensemble == "NPT" for stage in study.stages):
-        raise InputError(f"{study.config.protocol}: no stage in NPT runs; the density needs one")
+    until = [stage.name for stage in study.stages].index(study.config.analysis.stage) + 1
+    if not any(stage.ensemble == "NPT" for stage in study.stages[:until]):
+        raise InputError(
+            f"{study.config.protocol}: no stage in NPT runs up to {study.config.analysis.stage}; the density needs one"
+        )
     words = ["--config", *ordered]
     if overrides:
         words += ["--set", json.dumps(overrides, sort_keys=True)]

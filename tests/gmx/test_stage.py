@@ -478,6 +478,95 @@ def test_a_run_of_another_start_is_kept(tiny: Tiny, half: StageJob) -> None:
     assert read_states(half.folder / "run.old-1/md.trr")[-1].step == steps
 
 
+PROLONGED: dict[str, Any] = {"length_ns": 0.002, "max_length_ns": 0.005, "converge": ["density", "chain_memory"]}
+
+
+def verdict_of(job: StageJob) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads((job.folder / "verdict.json").read_text())
+    return data
+
+
+def test_a_stage_is_prolonged_to_its_limit_as_if_it_had_been_that_long(tiny: Tiny, tmp_path: Path) -> None:
+    """Chains turn in nanoseconds: picoseconds cannot make them forget."""
+    job = tiny.after("compress", short("npt", **PROLONGED), tmp_path / "prolonged")
+    run_stage(job)
+    verdict = verdict_of(job)
+    assert verdict["values"]["ns"] == pytest.approx(0.005)
+    assert verdict["values"]["converged"] is False and verdict["status"] == "warn"
+    assert "not converged after 0.005 ns: " in verdict["warnings"][-1]
+    assert "end-to-end vectors keep" in verdict["warnings"][-1]
+    assert mdrun_calls(job) == 3
+    assert_whole(dataclasses.replace(job, stage=short("npt", length_ns=0.005)))
+    whole = tiny.after("compress", short("npt", length_ns=0.005), tmp_path / "whole")
+    run_stage(whole)
+    assert first_trr(job.folder / "state.trr") == first_trr(whole.folder / "state.trr")
+    # nothing is left to do, and a limit that is raised goes on from there
+    run_stage(job)
+    assert mdrun_calls(job) == 3
+    run_stage(dataclasses.replace(job, stage=short("npt", **PROLONGED | {"max_length_ns": 0.006})))
+    assert verdict_of(job)["values"]["ns"] == pytest.approx(0.006)
+    with pytest.raises(RunError, match=r"is not cut to 0\.003 ns; set max_length_ns back"):
+        run_stage(dataclasses.replace(job, stage=short("npt", **PROLONGED | {"max_length_ns": 0.003})))
+
+
+def test_a_stage_that_has_converged_is_not_prolonged(tiny: Tiny, tmp_path: Path) -> None:
+    stage = short("npt", length_ns=0.004, max_length_ns=0.04, converge=["energy"], energy_interval_ps=0.02)
+    job = tiny.after("npt", stage, tmp_path / "steady")
+    run_stage(job)
+    values = verdict_of(job)["values"]
+    assert values["converged"] is True and values["ns"] < 0.04
+    assert values["convergence"]["energy"]["values"]["p_value"] > 0.05
+
+
+def test_a_prolongation_that_is_killed_continues(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    keys = PROLONGED | {"length_ns": 0.006, "max_length_ns": 0.018}
+    job = tiny.after("compress", short("npt", **keys), tmp_path / "killed")
+    inputs = job.run / "inputs.json"
+
+    def in_the_second_part() -> bool:
+        later = inputs.exists() and json.loads(inputs.read_text())["n_steps"] == 6000
+        checkpoint = job.run / "md.cpt"
+        return later and checkpoint.exists() and checkpoint.stat().st_mtime > inputs.stat().st_mtime
+
+    error = stop_when(job, in_the_second_part, monkeypatch, signal.SIGKILL)
+    assert "killed by signal 9" in str(error)
+    run_stage(job)
+    assert verdict_of(job)["values"]["ns"] == pytest.approx(0.018)
+    assert_whole(dataclasses.replace(job, stage=short("npt", length_ns=0.018)))
+
+
+def test_a_temperature_that_changes_by_steps(tiny: Tiny, tmp_path: Path) -> None:
+    stage = short(
+        "compress", length_ns=0.02, generate_velocities=False, temperature_from_K=400, temperature_K=250,
+        temperature_step_K=50, pressure_bar=1.0, equilibrates=True,
+    )  # fmt: skip
+    job = tiny.after("compress", stage, tmp_path / "cool")
+    run_stage(job)
+    energies = read_energies(job.folder / "md.edr")
+    for plateau in stage.course(400.0):
+        late = (energies["Time"] > plateau.to_ps - 2.5) & (energies["Time"] <= plateau.to_ps)
+        assert energies["Temperature"][late].mean() == pytest.approx(plateau.temperature_K, rel=0.06)
+    verdict = verdict_of(job)
+    assert verdict["values"]["temperature_K"] == pytest.approx(250, rel=0.04)
+    assert verdict["broken"] == [] and not any("drifts" in text for text in verdict["warnings"])
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config/protocols").glob("*.yaml")), ids=lambda path: path.stem)
+def test_gromacs_takes_every_stage_of_every_protocol_without_a_warning(
+    tiny: Tiny, path: Path, tmp_path: Path
+) -> None:  # fmt: skip
+    for stage in Protocol.model_validate(yaml.safe_load(path.read_text())).stages:
+        job = tiny.after("npt", stage, tmp_path / stage.name)
+        (job.run / "start.gro").parent.mkdir(parents=True)
+        shutil.copy(tiny.folder / "npt/md.gro", job.run / "start.gro")
+        if stage.is_dynamics and not stage.generate_velocities:
+            shutil.copy(tiny.folder / "npt/state.trr", job.run / "start.trr")
+        engine.make_run_input(job)
+        assert (job.run / "md.tpr").is_file()
+
+
 def test_an_old_gromacs_is_refused(tiny: Tiny, tmp_path: Path) -> None:
     old = dataclasses.replace(tiny.gromacs, version=(2020, 7), version_text="2020.7")
     with pytest.raises(EoliError, match=r"stage compress: barostat c-rescale needs GROMACS 2021\.0 or newer"):

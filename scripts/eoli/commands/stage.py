@@ -12,6 +12,9 @@ from eoli.errors import EoliError
 
 def _stage_option(annotation: Any) -> dict[str, Any]:
     """argparse settings for a field of a stage."""
+    if get_origin(annotation) is list:
+        (word,) = get_args(annotation)
+        return {"nargs": "+", "choices": get_args(word)}
     options = [a for a in get_args(annotation) if a is not type(None)] if get_origin(annotation) is not Literal else []
     plain = options[0] if options else annotation
     if get_origin(plain) is Literal:
@@ -34,6 +37,12 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fourier-spacing-nm", type=float, required=True)
     parser.add_argument("--constraints", required=True, choices=["none", "h-bonds", "all-bonds"])
     parser.add_argument("--dispersion-correction", action=argparse.BooleanOptionalAction, required=True)
+    parser.add_argument(
+        "--contact-nm",
+        type=float,
+        default=0.30,
+        help="distance that binds an anion to lithium, for free_ions and so on",
+    )
     parser.add_argument("--threads", type=int, default=1, help="threads of mdrun")
     parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
     parser.add_argument("--max-hours", type=float, help="stop with a checkpoint after this long")
@@ -77,6 +86,7 @@ def stage_command(arguments: argparse.Namespace) -> int:
         checkpoint_minutes=arguments.checkpoint_minutes,
         max_hours=arguments.max_hours,
         reproducible=arguments.reproducible,
+        contact_nm=arguments.contact_nm,
     )
     try:
         run_stage(job, arguments.log)

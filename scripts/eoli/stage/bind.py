@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -112,23 +113,30 @@ def _continue(job: StageJob, known: Binding, say: Callable[[str], None]) -> Bind
     if job.gromacs.version_text not in versions:
         say(f"continues with GROMACS {job.gromacs.version_text}; it was begun with {versions[-1]}")
         versions = (*versions, job.gromacs.version_text)
-    n_steps = known.n_steps
-    if n_steps < job.target_steps:
-        say(f"is extended from {job.ns(n_steps):g} to {job.ns(job.target_steps):g} ns")
-        own_files(job.run)
-        for name in ("md.tpr", "md.gro", "state.trr"):
-            (job.run / name).unlink(missing_ok=True)
-        n_steps = job.target_steps
-    elif n_steps > job.target_steps:
+    known_now = dataclasses.replace(known, gromacs=versions)
+    if known.n_steps < job.target_steps:
+        return extend(job, known_now, say)
+    if known.n_steps > job.most_steps:
         reached = reached_step(job.folder / "state.trr")
-        if reached != job.target_steps:
+        if reached is None or not job.target_steps <= reached <= job.most_steps:
+            length = "length_ns" if job.stage.max_length_ns is None else "max_length_ns"
             raise RunError(
-                f"the run was set to {job.ns(n_steps):g} ns and is not cut to {job.ns(job.target_steps):g} ns; "
-                f"set length_ns back, or start afresh: eoli redo {job.system} {job.stage.name}"
+                f"the run was set to {job.ns(known.n_steps):g} ns and is not cut to {job.ns(job.most_steps):g} ns; "
+                f"set {length} back, or start afresh: eoli redo {job.system} {job.stage.name}"
             )
-    binding = Binding(known.fingerprint, n_steps, known.how, versions, known.seed)
-    if binding != known:
-        _write(job.run, binding)
+    if known_now != known:
+        _write(job.run, known_now)
+    return known_now
+
+
+def extend(job: StageJob, known: Binding, say: Callable[[str], None]) -> Binding:
+    """Bind a run to the longer `target_steps` of a job; a kill in between leaves a run that can be extended again."""
+    say(f"is extended from {job.ns(known.n_steps):g} to {job.ns(job.target_steps):g} ns")
+    own_files(job.run)
+    for name in ("md.tpr", "md.gro", "state.trr"):
+        (job.run / name).unlink(missing_ok=True)
+    binding = dataclasses.replace(known, n_steps=job.target_steps)
+    _write(job.run, binding)
     return binding
 
 

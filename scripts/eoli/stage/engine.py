@@ -41,7 +41,10 @@ LOOK_EVERY_S = 5.0
 def make_run_input(job: StageJob) -> list[str]:
     """Write stage.mdp and md.tpr. Returns the command line of grompp."""
     mdp, state, fresh = job.run / "stage.mdp", job.run / "start.trr", job.run / "new.tpr"
-    write_text(mdp, mdp_text(mdp_options(job.stage, job.conditions, job.reproducible)))
+    options = mdp_options(job.stage, job.conditions, job.reproducible)
+    if job.stage.is_dynamics:
+        options["nsteps"] = str(job.target_steps)
+    write_text(mdp, mdp_text(options))
     command = gmx.grompp(
         job.gromacs, mdp, job.run / "start.gro", job.topology / "system.top", fresh, job.run / "gmx.log",
         state if state.exists() else None,
@@ -172,7 +175,7 @@ def _once(job: StageJob, lock: int, say: Reporter) -> tuple[list[str], int, str]
         if step is None or not job.stage.is_dynamics:
             return
         line = pace.line(step)
-        say.progress(step, pace.ns_per_day(step))
+        say.progress(step, job.target_steps, pace.ns_per_day(step))
         if time.monotonic() - said >= SAY_EVERY_S:
             said = time.monotonic()
             say(line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from eoli.energies import densities, read_energies
 from eoli.protocol import Stage
+from eoli.ramp import target_K
 from eoli.stage.states import read_positions
 from eoli.statistics import UNKNOWN, equilibrated_mean, linear_drift
 from eoli.topology.description import SystemDescription
@@ -27,12 +28,13 @@ DENSITY_DRIFT = 0.005
 
 @dataclass
 class Verdict:
-    """What a gate found: `broken` stops the system, `warnings` reach the summary."""
+    """What a gate found: `broken` stops the system, `warnings` reach the summary, `unsettled` prolongs the stage."""
 
     stage: str
     values: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    unsettled: list[str] = field(default_factory=list)
 
     @property
     def status(self) -> str:
@@ -41,7 +43,7 @@ class Verdict:
 
     def as_dict(self) -> dict[str, Any]:
         """The verdict for JSON."""
-        return {"status": self.status, **asdict(self)}
+        return {"status": self.status, **{key: value for key, value in asdict(self).items() if key != "unsettled"}}
 
 
 def segment_distances(
@@ -169,8 +171,11 @@ def _judge_dynamics(
     description: SystemDescription,
 ) -> None:  # fmt: skip
     warnings = lincs_warnings(text)
-    temperature = equilibrated_mean(energies["Temperature"])
     time_ps = energies["Time"]
+    # a temperature that is changed by steps is judged by what it is off, at the end of the course
+    off_target = energies["Temperature"] - target_K(stage.course(temperature_K), time_ps)
+    deviation = equilibrated_mean(off_target)
+    temperature = replace(deviation, value=deviation.value + temperature_K)
     verdict.values |= {
         "lincs_warnings": warnings,
         "temperature_K": temperature.value,
@@ -204,7 +209,7 @@ def _judge_dynamics(
     }
     if float(np.ptp(volume)) <= 1e-6 * float(volume.mean()):
         verdict.broken.append("the volume did not change: the barostat is without effect")
-    if not stage.equilibrates:
+    if not stage.equilibrates or stage.temperature_from_K is not None or "density" in stage.converge:
         return
     if drift.value is None or drift.error is None:
         verdict.warnings.append("too short to judge the drift of the density")

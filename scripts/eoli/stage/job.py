@@ -15,7 +15,10 @@ GROWING = ("md.xtc", "md.trr", "md.edr", "md.log")
 
 @dataclass(frozen=True)
 class StageJob:
-    """A stage of a system, where it starts, where it goes, and how mdrun is called."""
+    """A stage of a system, where it starts, where it goes, and how mdrun is called.
+
+    `n_steps` is the length of a stage that has been prolonged; `contact_nm` binds an anion to lithium.
+    """
 
     system: str
     stage: Stage
@@ -28,6 +31,8 @@ class StageJob:
     checkpoint_minutes: float
     max_hours: float | None
     reproducible: bool
+    contact_nm: float = 0.30
+    n_steps: int | None = None
 
     @property
     def run(self) -> Path:
@@ -37,7 +42,12 @@ class StageJob:
     @property
     def target_steps(self) -> int:
         """Steps that make the stage complete; 0 for a minimisation, which ends by itself."""
-        return self.stage.n_steps if self.stage.is_dynamics else 0
+        return (self.n_steps or self.stage.n_steps) if self.stage.is_dynamics else 0
+
+    @property
+    def most_steps(self) -> int:
+        """Steps that the stage may be prolonged to; 0 for a minimisation."""
+        return self.stage.most_steps if self.stage.is_dynamics else 0
 
     @property
     def temperature_K(self) -> float:

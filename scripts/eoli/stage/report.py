@@ -41,11 +41,11 @@ class Reporter:
                 with path.open("a", encoding="utf-8") as stream:
                     stream.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {self._prefix}: {text}\n")
 
-    def progress(self, step: int, ns_per_day: float | None) -> None:
-        """Record how far the run is."""
+    def progress(self, step: int, n_steps: int, ns_per_day: float | None) -> None:
+        """Record how far the run is on its way to `n_steps`."""
         data: dict[str, Any] = {
             "step": step,
-            "n_steps": self._job.target_steps,
+            "n_steps": n_steps,
             "ns_per_day": ns_per_day,
             "time": time.time(),
             "host": socket.gethostname(),

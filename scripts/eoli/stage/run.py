@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from eoli import gmx
 from eoli.errors import EoliError, RunError
 from eoli.files import write_json
 from eoli.provenance import provenance
-from eoli.stage.bind import Binding, bind, reached_step
+from eoli.stage.bind import Binding, bind, extend, reached_step
 from eoli.stage.engine import advice, is_complete, make_run_input, run_mdrun
 from eoli.stage.gate import Verdict, judge
 from eoli.stage.job import StageJob
 from eoli.stage.lock import run_lock
+from eoli.stage.progress import last_step
 from eoli.stage.report import Reporter
-from eoli.topology.description import read_description
+from eoli.topology.description import SystemDescription, read_description
+
+_LEAST_HOURS = 0.005
 
 
 def run_stage(job: StageJob, log: Path | None = None) -> None:
@@ -43,24 +48,54 @@ def run_stage(job: StageJob, log: Path | None = None) -> None:
 
 def _run_locked(job: StageJob, lock: int, say: Reporter) -> None:
     binding = bind(job, say)
-    if binding.n_steps > job.target_steps:
+    if binding.n_steps > job.most_steps:
         say("is complete already, from before its run was extended")
         refresh(job)
         return
-    commands: list[list[str]] = []
-    seconds = 0.0
+    done = _Done()
+    while True:
+        # a stage that has been prolonged before is as long as it was made then
+        job = dataclasses.replace(job, n_steps=binding.n_steps)
+        _simulate(job, lock, say, done)
+        verdict = _judge(job, binding)
+        if not verdict.unsettled or job.target_steps >= job.most_steps:
+            break
+        say(f"has not converged: {'; '.join(verdict.unsettled)}")
+        binding = extend(_prolonged(job), binding, say)
+    if done.commands or not (job.run / "provenance.json").is_file():
+        _write_provenance(job, binding, done)
+    publish(job)
+    _say_result(say, job, verdict, done)
+
+
+@dataclass
+class _Done:
+    """What one call has computed: command lines, seconds of mdrun, steps."""
+
+    commands: list[list[str]] = field(default_factory=list)
+    seconds: float = 0.0
+    steps: int = 0
+
+
+def _simulate(job: StageJob, lock: int, say: Reporter, done: _Done) -> None:
+    """Bring a run to the end that its job has; nothing where it is there."""
     if not (job.run / "md.tpr").is_file():
-        commands.append(make_run_input(job))
+        done.commands.append(make_run_input(job))
     if is_complete(job):
         say("is complete already")
-    else:
-        command, seconds = run_mdrun(job, lock, say)
-        commands.append(command)
-    verdict = _judge(job, binding)
-    if commands or not (job.run / "provenance.json").is_file():
-        _write_provenance(job, binding, commands, seconds)
-    publish(job)
-    _say_result(say, job, verdict, seconds)
+        return
+    before = last_step(job.run / "md.log") or 0
+    # the limit is one of the call, however often it prolongs the run
+    left = None if job.max_hours is None else max(_LEAST_HOURS, job.max_hours - done.seconds / 3600)
+    command, seconds = run_mdrun(dataclasses.replace(job, max_hours=left), lock, say)
+    done.commands.append(command)
+    done.seconds += seconds
+    done.steps += max(0, job.target_steps - before)
+
+
+def _prolonged(job: StageJob) -> StageJob:
+    """The job with one more length of its stage, up to its limit."""
+    return dataclasses.replace(job, n_steps=min(job.target_steps + job.stage.n_steps, job.most_steps))
 
 
 def publish(job: StageJob) -> None:
@@ -88,24 +123,41 @@ def _judge(job: StageJob, binding: Binding) -> Verdict:
     if "mean_volume_nm3" in binding.how:
         verdict.values["start_volume_over_mean"] = binding.how["volume_nm3"] / binding.how["mean_volume_nm3"]
     verdict.values["ns"] = job.ns(reached_step(job.run / "state.trr") or 0)
+    if job.stage.converge and not verdict.broken:
+        _judge_convergence(job, verdict, description)
     write_json(job.run / "verdict.json", {"system": job.system, **verdict.as_dict()})
     if verdict.broken:
         raise RunError(f"{'; '.join(verdict.broken)}; log: {job.run / 'md.log'}{advice(' '.join(verdict.broken))}")
     return verdict
 
 
-def _write_provenance(job: StageJob, binding: Binding, commands: list[list[str]], seconds: float) -> None:
+def _judge_convergence(job: StageJob, verdict: Verdict, description: SystemDescription) -> None:
+    # a second of imports that other stages do not need
+    from eoli.analysis.convergence import convergence
+
+    stage = job.stage
+    assert stage.frame_interval_ps is not None
+    found = convergence(stage.converge, job.run, stage.frame_interval_ps, description, job.contact_nm)
+    verdict.values["convergence"] = {name: asdict(finding) for name, finding in found.items()}
+    verdict.unsettled = [finding.text for finding in found.values() if finding.converged is False]
+    verdict.values["converged"] = not verdict.unsettled
+    if verdict.unsettled:
+        verdict.warnings.append(f"not converged after {verdict.values['ns']:g} ns: {'; '.join(verdict.unsettled)}")
+
+
+def _write_provenance(job: StageJob, binding: Binding, done: _Done) -> None:
     inputs = [*sorted(job.topology.glob("*.itp")), job.topology / "system.top", job.run / "start.gro"]
     gromacs = job.gromacs
     record = provenance(
         [*inputs, job.run / "start.trr"],
-        commands,
+        done.commands,
         system=job.system,
         stage=job.stage.model_dump(),
+        simulated_ns=job.ns(done.steps),
         start=binding.how,
         seed=binding.seed,
         threads=job.threads,
-        wall_seconds=round(seconds, 1),
+        wall_seconds=round(done.seconds, 1),
         gromacs={
             "versions": list(binding.gromacs),
             "mpi": gromacs.mpi,
@@ -116,7 +168,7 @@ def _write_provenance(job: StageJob, binding: Binding, commands: list[list[str]]
     write_json(job.run / "provenance.json", record)
 
 
-def _say_result(say: Reporter, job: StageJob, verdict: Verdict, seconds: float) -> None:
+def _say_result(say: Reporter, job: StageJob, verdict: Verdict, done: _Done) -> None:
     values = verdict.values
     parts = []
     if "largest_force_kJ_mol_nm" in values:
@@ -125,6 +177,8 @@ def _say_result(say: Reporter, job: StageJob, verdict: Verdict, seconds: float) 
         parts.append(f"{values['temperature_K']:.1f} K")
     if "density_g_cm3" in values:
         parts.append(f"{values['density_g_cm3']:.3f} g/cm3")
-    if seconds and job.target_steps:
-        parts.append(f"{values['ns'] / seconds * 86400:.3g} ns/day")
+    if "converged" in values and not verdict.unsettled:
+        parts.append(f"converged within {values['ns']:g} ns")
+    if done.seconds and done.steps:
+        parts.append(f"{job.ns(done.steps) / done.seconds * 86400:.3g} ns/day")
     say(f"done ({verdict.status}): {', '.join(parts + verdict.warnings)}")
