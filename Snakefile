@@ -21,6 +21,7 @@ rule all:
         "results/summary/study.csv",
         "results/summary/temperature.csv",
         expand("results/summary/{figure}.svg", figure=SWEEP_FIGURES),
+        ["results/summary/glass-transition.csv"] if PLAN.cooling_stage else [],
         expand("results/{system}/topology/parameters.html", system=PLAN.systems),
         expand("results/{system}/analysis/{figure}.svg", system=PLAN.systems, figure=FIGURES),
         expand("results/{system}/analysis/snapshot.png", system=PLAN.systems),

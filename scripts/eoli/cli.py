@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
     "reduce": ("decode a trajectory once, for all analyses", analyse.add_reduce, analyse.reduce),
     "density": ("density of a stage from its energies", analyse.add_density, analyse.density),
     "traces": ("energy, temperature, pressure, density of a stage", analyse.add_traces, analyse.traces),
+    "specific-volume": ("specific volume while a melt is cooled", analyse.add_specific_volume, analyse.specific_volume),
     "structure": ("g(r), first shells, chains, gauche fraction", analyse.add_structure, analyse.structure),
     "motion": ("mean-square displacements and diffusion", analyse.add_motion, analyse.motion),
     "ions": ("ion pairs and clusters", analyse.add_ions, analyse.ions),
@@ -38,6 +39,7 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
     "collect": ("the table of the sweep", summarise.add_collect, summarise.collect_table),
     "compare": ("a sweep beside the study and the experiments", compare.add_compare, compare.compare),
     "temperature": ("Arrhenius and VTF fits of a sweep", compare.add_temperature, compare.temperature),
+    "glass-transition": ("glass transitions of a sweep", compare.add_glass_transition, compare.glass_transition),
     "report": ("the page of a sweep", report.add_report, report.report),
     "sweep-figures": ("figures of the sweep", summarise.add_sweep_figures, summarise.sweep_figures),
 }

@@ -142,6 +142,9 @@ class Analysis(Strict):
     """Frames and criteria of the analyses."""
 
     stage: str = Field("production", description="stage whose trajectory is analysed")
+    cooling_stage: str | None = Field(
+        None, description="stage of a melt that is cooled by steps: the glass transition is read from its volumes"
+    )
     motion_interval_ps: float = Field(1.0, gt=0, description="spacing of the frames for motion and residence")
     structure_interval_ps: float = Field(
         1.0,
@@ -295,6 +298,13 @@ def make_study(data: Mapping[str, Any], files: Sequence[YamlFile], base: Path) -
         raise InputError(
             f"{place(('analysis', 'stage'), files)}: {config.analysis.stage!r} is no stage of dynamics that runs; "
             f"allowed: {', '.join(stage.name for stage in study.stages if stage.is_dynamics)}"
+        )
+    cooling = config.analysis.cooling_stage
+    cooled = [stage.name for stage in study.stages if stage.ensemble == "NPT" and stage.temperature_from_K is not None]
+    if cooling is not None and cooling not in cooled:
+        raise InputError(
+            f"{place(('analysis', 'cooling_stage'), files)}: {cooling!r} is no stage in NPT whose temperature changes by "
+            f"steps; allowed: {', '.join(cooled) or 'none in this protocol'}"
         )
     return study
 

@@ -73,6 +73,11 @@ class Stage(Strict):
         return self.ensemble != "minimisation"
 
     @property
+    def is_steady(self) -> bool:
+        """Whether the stage is meant to come to equilibrium: not one that drives the box or changes its temperature."""
+        return self.is_dynamics and self.equilibrates and self.temperature_from_K is None
+
+    @property
     def n_steps(self) -> int:
         """Steps of dynamics.
 

@@ -39,8 +39,19 @@ FIGURES = ("structure", "motion", "ions", "transport", "mechanism", "scattering"
 """Figures of a system."""
 SWEEP_FIGURES = ("sweep", "transport", "structure", "mechanism", "diffusion", "temperature")
 """Figures of the sweep; with salt there is one of g(r), too."""
-_SUMMARY = ("figures", "collect", "sweep_figures", "compare", "temperature", "report")
-_OTHERS = ("all", "topology", "parameters", "box", "reduce", "density", "traces", "interactions", *_SUMMARY)
+_SUMMARY = ("figures", "collect", "sweep_figures", "compare", "temperature", "glass_transition", "report")
+_OTHERS = (
+    "all",
+    "topology",
+    "parameters",
+    "box",
+    "reduce",
+    "density",
+    "traces",
+    "specific_volume",
+    "interactions",
+    *_SUMMARY,
+)
 RULES = frozenset(_OTHERS) | {name.replace("-", "_") for name in REDUCED}
 
 
@@ -165,7 +176,7 @@ class Plan:
     def traces_flags(self, stage: str) -> str:
         """Whether a stage has an equilibrated part: a minimisation has none, nor one that drives the box."""
         entry = self.study.stage(stage)
-        return flags({"stage": stage, "equilibrates": entry.is_dynamics and entry.equilibrates})
+        return flags({"stage": stage, "equilibrates": entry.is_steady})
 
     @property
     def _frames(self) -> dict[str, Any]:
@@ -205,6 +216,18 @@ class Plan:
         reach = {"ether_O": distances.ether_O, "carbonyl_O": distances.carbonyl_O, "anion_O": distances.anion}
         run = {"frames": study.config.analysis.interaction_frames, "cutoff_nm": study.protocol.cutoff_nm}
         return flags({**self._frames, **run, **_contacts(**reach)})
+
+    @property
+    def cooling_stage(self) -> str | None:
+        """The stage that the glass transition is read from."""
+        return self.study.config.analysis.cooling_stage
+
+    def cooling_flags(self, system: str) -> str:
+        """Course of the temperature of the cooling stage."""
+        stage = self.study.stage(str(self.cooling_stage))
+        course = stage.course(self.systems[system].temperature_K)
+        ends = {"from_K": course[0].temperature_K, "to_K": course[-1].temperature_K}
+        return flags({**ends, "step_K": stage.temperature_step_K, "length_ns": stage.length_ns})
 
     def salted(self) -> list[str]:
         """Names of the systems with ions."""

@@ -25,6 +25,7 @@ from eoli.chemistry import library
 from eoli.config import GromacsBuild
 from eoli.energies import read_energies
 from eoli.errors import EoliError, RunError
+from eoli.glass import volume_curve
 from eoli.mdp import Conditions
 from eoli.protocol import Protocol, Stage
 from eoli.stage import engine
@@ -548,6 +549,9 @@ def test_a_temperature_that_changes_by_steps(tiny: Tiny, tmp_path: Path) -> None
     for plateau in stage.course(400.0):
         late = (energies["Time"] > plateau.to_ps - 2.5) & (energies["Time"] <= plateau.to_ps)
         assert energies["Temperature"][late].mean() == pytest.approx(plateau.temperature_K, rel=0.06)
+    volumes = volume_curve(job.folder / "md.edr", tiny.description.mass_g_mol, stage.course(400.0))
+    assert volumes["temperature_K"].tolist() == [400, 350, 300, 250]
+    assert volumes["density_g_cm3"].iloc[-1] > volumes["density_g_cm3"].iloc[1]
     verdict = verdict_of(job)
     assert verdict["values"]["temperature_K"] == pytest.approx(250, rel=0.04)
     assert verdict["broken"] == [] and not any("drifts" in text for text in verdict["warnings"])

@@ -30,6 +30,23 @@ rule traces:
         " --out results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
+if PLAN.cooling_stage:
+
+    rule specific_volume:
+        input:
+            energies=f"results/{{system}}/{PLAN.cooling_stage}/md.edr",
+            description="results/{system}/topology/system.json",
+        output:
+            multiext("results/{system}/analysis/specific-volume", ".csv", ".json"),
+        log:
+            "results/{system}/analysis/specific-volume.log",
+        params:
+            flags=lambda wildcards: PLAN.cooling_flags(wildcards.system),
+        shell:
+            "eoli specific-volume --energies {input.energies:q} --system-json {input.description:q} {params.flags}"
+            " --out results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+
+
 rule reduce:
     input:
         trajectory=f"results/{{system}}/{ANALYSED}/md.xtc",

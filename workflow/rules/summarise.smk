@@ -69,6 +69,24 @@ rule temperature:
         "eoli temperature --table {input:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
+if PLAN.cooling_stage:
+
+    rule glass_transition:
+        input:
+            expand("results/{system}/analysis/specific-volume.csv", system=PLAN.systems),
+            PLAN.study.found(PLAN.study.config.reference.study),
+        output:
+            multiext("results/summary/glass-transition", ".csv", ".svg", ".png"),
+        log:
+            "results/summary/glass-transition.log",
+        resources:
+            config=PLAN.config_flags,
+            base=BASE,
+        shell:
+            "eoli glass-transition {resources.config} --base {resources.base:q} --out results/summary"
+            " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+
+
 rule report:
     input:
         multiext("results/summary/", "sweep.csv", "study.csv", "experiments.csv", "compare.json", "temperature.csv"),

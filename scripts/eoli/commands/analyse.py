@@ -71,6 +71,28 @@ def traces(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def add_specific_volume(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--energies", type=Path, required=True, metavar="FILE", help="EDR file of the cooling stage")
+    parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
+    parser.add_argument("--from-K", type=float, required=True, help="temperature at which the stage begins")
+    parser.add_argument("--to-K", type=float, required=True, help="temperature at which it ends")
+    parser.add_argument("--step-K", type=float, required=True, help="height of its steps")
+    parser.add_argument("--length-ns", type=float, required=True, help="its length")
+    _add_out(parser)
+
+
+def specific_volume(arguments: argparse.Namespace) -> int:
+    from eoli.jobs.glass import analyse_specific_volume
+    from eoli.ramp import plateaus
+
+    table = _table(arguments, "specific-volume")
+    course = plateaus(arguments.from_K, arguments.to_K, arguments.step_K, arguments.length_ns * 1000)
+    scalars = _scalars(arguments, "specific-volume")
+    analyse_specific_volume(arguments.energies, arguments.system_json, course, table, scalars)
+    made(table, [arguments.energies, arguments.system_json])
+    return 0
+
+
 def _add_out(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the table and the scalars")
 

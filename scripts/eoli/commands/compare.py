@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from eoli.commands.common import made
+from eoli.commands.common import add_config, made, study_of
+from eoli.errors import InputError
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +26,42 @@ def compare(arguments: argparse.Namespace) -> int:
         out / "study.csv", out / "experiments.csv", out / "compare.json",
     )  # fmt: skip
     made(out / "study.csv", [arguments.table, arguments.study, arguments.conductivity])
+    return 0
+
+
+def add_glass_transition(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the systems")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the table and the figure")
+
+
+def glass_transition(arguments: argparse.Namespace) -> int:
+    import pandas as pd
+
+    from eoli.compare import read_reference
+    from eoli.figures.glass import figure_glass_transition
+    from eoli.figures.style import read_table
+    from eoli.files import whole
+    from eoli.jobs.glass import cooling_rate_K_per_s, glass_table, pooled
+    from eoli.sweep import systems_of
+
+    study = study_of(arguments)
+    if study.config.analysis.cooling_stage is None:
+        raise InputError("analysis.cooling_stage is not set; allowed: a stage whose temperature changes by steps")
+    stage = study.stage(study.config.analysis.cooling_stage)
+    systems = list(systems_of(study).values())
+    files = {s.name: arguments.results / s.name / "analysis" / "specific-volume.csv" for s in systems}
+    rates = {s.name: cooling_rate_K_per_s(stage.course(s.temperature_K)) for s in systems}
+    cooled = pooled(systems, {name: read_table(path) for name, path in files.items()}, rates)
+    reference = study.found(study.config.reference.study)
+    measured = [value for entry in read_reference(reference).numbers if entry.id == "glass-transition"
+                for value in entry.systems]  # fmt: skip
+    table, out = glass_table(cooled, measured), arguments.out / "glass-transition.csv"
+    with whole(out) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.10g")
+    theirs = [None if pd.isna(kelvin) else float(kelvin) for kelvin in table["measured_Tg_K"]]
+    figure_glass_transition(cooled, theirs, arguments.out / "glass-transition")
+    made(out, [*files.values(), reference])
     return 0
 
 

@@ -209,7 +209,7 @@ def _judge_dynamics(
     }
     if float(np.ptp(volume)) <= 1e-6 * float(volume.mean()):
         verdict.broken.append("the volume did not change: the barostat is without effect")
-    if not stage.equilibrates or stage.temperature_from_K is not None or "density" in stage.converge:
+    if not stage.is_steady or "density" in stage.converge:
         return
     if drift.value is None or drift.error is None:
         verdict.warnings.append("too short to judge the drift of the density")

@@ -1,0 +1,58 @@
+"""Figure of the glass transition: specific volume against temperature of every system that was cooled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from eoli.figures.style import BLUE, GREEN, GUIDE, ORANGE, PAGE, SHADE, VERMILION, Files, drawing, save
+from eoli.glass import volume_at
+from eoli.jobs.glass import ZERO_CELSIUS_K, Cooled
+
+_COLOURS = (BLUE, VERMILION, GREEN, ORANGE)
+_MARKERS = ("o", "s", "^", "D")
+
+
+def _panel(axes: Axes, entry: Cooled, measured_K: float | None) -> None:
+    for number, (curve, found) in enumerate(zip(entry.curves, entry.own, strict=True)):
+        colour = _COLOURS[number % len(_COLOURS)]
+        axes.errorbar(
+            curve["temperature_K"], curve["specific_volume_cm3_g"], yerr=curve["specific_volume_error_cm3_g"],
+            color=colour, marker=_MARKERS[number % len(_MARKERS)], markersize=3.5, linestyle="none", elinewidth=0.8,
+            label=f"cooling {number + 1}",
+        )  # fmt: skip
+        if found.temperature_K.value is not None:
+            line = np.linspace(curve["temperature_K"].min(), curve["temperature_K"].max(), 200)
+            axes.plot(line, found.at(line, volume_at(found, curve)), color=colour, linewidth=1)
+    interval = entry.found.temperature_K
+    title = f"{entry.name}: Tg not resolved"
+    if interval.value is not None and interval.low is not None and interval.high is not None:
+        axes.axvspan(interval.low, interval.high, color=SHADE, zorder=0)
+        title = f"{entry.name}: Tg {interval.value:.0f} K ({interval.low:.0f} to {interval.high:.0f})"
+    if measured_K is not None:
+        axes.axvline(measured_K, color=GUIDE, linestyle=":", linewidth=1)
+        axes.annotate("measured", (measured_K, 0.02), xycoords=("data", "axes fraction"), fontsize=6.5, color=GUIDE,
+                      rotation=90, ha="right", va="bottom")  # fmt: skip
+    axes.set(title=title, xlabel="temperature (K)", ylabel="specific volume (cm³/g)")
+    if len(entry.curves) > 1:
+        axes.legend(loc="upper left")
+
+
+def figure_glass_transition(cooled: Sequence[Cooled], measured_K: Sequence[float | None], out_stem: Path) -> Files:
+    """Volumes of all coolings with their hyperbolas, the 68 % interval of Tg shaded, the measured Tg dotted."""
+    n_columns = min(2, len(cooled))
+    n_rows = -(-len(cooled) // n_columns)
+    with drawing():
+        figure = Figure(figsize=(PAGE if n_columns > 1 else PAGE / 2, 2.5 * n_rows + 0.4), layout="constrained")
+        panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+        for axes, entry, theirs in zip(panels, cooled, measured_K, strict=False):
+            _panel(axes, entry, theirs)
+        for axes in panels[len(cooled) :]:
+            axes.set_axis_off()
+        rate = cooled[0].rate_K_per_s
+        figure.suptitle(f"cooled at {rate:.2g} K/s; 0 °C is {ZERO_CELSIUS_K:g} K", fontsize=8.5)
+        return save(figure, out_stem)

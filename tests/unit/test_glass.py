@@ -1,0 +1,179 @@
+"""Glass transitions of volume curves with a known one, with none, and with one out of sight; the table beside them."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_gate import MASS, chains
+
+from eoli import glass
+from eoli.compare import Value
+from eoli.errors import DataError
+from eoli.figures.glass import figure_glass_transition
+from eoli.glass import combined, expected_shift_K, fit_curve, fit_glass_transition, volume_at, volume_curve
+from eoli.jobs.glass import analyse_specific_volume, cooling_rate_K_per_s, glass_table, pooled
+from eoli.ramp import plateaus
+from eoli.sweep import GRAM_PER_MOL_NM3, systems_of
+from eoli.topology.description import to_json
+from invented import invented_study
+
+KELVIN = np.linspace(450, 150, 21)
+
+
+def hyperbola(kelvin: np.ndarray, tg: float = 270.0, width: float = 0.0) -> np.ndarray:
+    """Specific volume, cm3/g, with the expansions of a polymer."""
+    x = kelvin - tg
+    return np.asarray(0.85 + 2e-4 * x + 5e-4 * 0.5 * (x + np.sqrt(x**2 + width**2)))
+
+
+def curve(volume: np.ndarray, error: float, kelvin: np.ndarray = KELVIN) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"temperature_K": kelvin, "specific_volume_cm3_g": volume, "specific_volume_error_cm3_g": error}
+    )
+
+
+def noisy(volume: np.ndarray, error: float, seed: int) -> np.ndarray:
+    return np.asarray(volume + error * np.random.default_rng(seed).normal(size=len(volume)))
+
+
+@pytest.mark.parametrize("width", [0.0, 30.0, 60.0])
+def test_an_exact_hyperbola_is_found(width: float) -> None:
+    volume = hyperbola(KELVIN, 275.0, width) + 1e-7 * np.cos(np.arange(21))
+    found = fit_glass_transition(KELVIN, volume, np.full(21, 1e-7))
+    assert found.verdict == "resolved" and found.temperature_K.value == pytest.approx(275, abs=1)
+    assert found.width_K == pytest.approx(width, abs=8)
+    assert found.expansion_glass == pytest.approx(2e-4, rel=0.05)
+    assert found.expansion_melt == pytest.approx(7e-4, rel=0.05)
+    assert found.at(KELVIN, volume_at(found, curve(volume, 1e-7))) == pytest.approx(volume, abs=2e-4)
+
+
+@pytest.mark.parametrize(("error", "width"), [(1e-3, 0.0), (1e-3, 30.0)])
+def test_the_interval_holds_the_truth_as_often_as_it_says(error: float, width: float) -> None:
+    held, resolved = 0, 0
+    for seed in range(100):
+        found = fit_glass_transition(KELVIN, noisy(hyperbola(KELVIN, 270, width), error, seed), np.full(21, error))
+        interval = found.temperature_K
+        if interval.low is not None and interval.high is not None:
+            resolved += 1
+            held += interval.low <= 270 <= interval.high
+    assert resolved >= 90
+    assert 0.55 < held / resolved < 0.85
+
+
+@pytest.mark.parametrize(
+    ("shape", "says"),
+    [
+        (lambda kelvin: 0.85 + 7e-4 * (kelvin - 300), "a straight line describes the volumes as well"),
+        (lambda kelvin: 0.85 + 6e-4 * (kelvin - 300) + 6e-7 * (kelvin - 300) ** 2, "a parabola describes"),
+        (lambda kelvin: 0.85 * np.exp(4e-4 * (kelvin - 300) + 4e-7 * (kelvin - 300) ** 2), "describes"),
+        (lambda kelvin: 1.7 - hyperbola(kelvin), "describes the volumes as well"),
+    ],
+    ids=["line", "parabola", "smooth melt", "bend the other way"],
+)
+def test_without_a_transition_there_is_none(shape, says: str) -> None:  # type: ignore[no-untyped-def]
+    verdicts = []
+    for seed in range(40):
+        found = fit_glass_transition(KELVIN, noisy(shape(KELVIN), 5e-4, seed), np.full(21, 5e-4))
+        assert found.temperature_K.value is None or found.verdict == "resolved"
+        verdicts.append(found.verdict)
+    assert sum("not resolved: " in text and says in text for text in verdicts) >= 38
+
+
+@pytest.mark.parametrize("tg", [165.0, 440.0])
+def test_a_transition_at_an_end_is_not_resolved(tg: float) -> None:
+    found = fit_glass_transition(KELVIN, noisy(hyperbola(KELVIN, tg), 5e-4, 1), np.full(21, 5e-4))
+    assert found.temperature_K.value is None and found.verdict.startswith("not resolved: ")
+
+
+def test_errors_that_are_too_small_widen_the_interval() -> None:
+    volume = noisy(hyperbola(KELVIN), 1e-3, 4)
+    honest = fit_glass_transition(KELVIN, volume, np.full(21, 1e-3)).temperature_K
+    proud = fit_glass_transition(KELVIN, volume, np.full(21, 1e-4)).temperature_K
+    assert None not in (honest.low, honest.high, proud.low, proud.high)
+    assert proud.high - proud.low > 0.7 * (honest.high - honest.low)  # type: ignore[operator]
+
+
+def test_few_temperatures_and_bad_errors() -> None:
+    assert "7 temperatures; at least 8" in fit_glass_transition(KELVIN[:7], KELVIN[:7], np.ones(7)).verdict
+    with pytest.raises(DataError, match="positive errors"):
+        fit_glass_transition(KELVIN, KELVIN, np.zeros(21))
+
+
+def test_coolings_that_differ_widen_the_interval() -> None:
+    curves = [curve(noisy(hyperbola(KELVIN, tg), 3e-4, 9), 3e-4) for tg in (250.0, 290.0)]
+    own = [fit_curve(each) for each in curves]
+    found, error = combined(curves, own)
+    assert found.temperature_K.value == pytest.approx(270, abs=8)
+    assert error == pytest.approx(20, abs=4)
+    assert found.temperature_K.high - found.temperature_K.low > 60  # type: ignore[operator]
+    assert combined(curves[:1], own[:1]) == (own[0], None)
+    straight = curve(noisy(0.85 + 7e-4 * (KELVIN - 300), 3e-4, 2), 3e-4)
+    mixed, none = combined([curves[0], straight], [own[0], fit_curve(straight)])
+    assert none is None and mixed == fit_curve(pd.concat([curves[0], straight]))
+
+
+def test_volumes_of_plateaus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    course = plateaus(450, 150, 15, 2100)
+    time = np.arange(0, 2100.1, 0.5)
+    kelvin = np.interp(time, [p.to_ps for p in course], [p.temperature_K for p in course])
+    held = np.full(len(time), math.nan)
+    for plateau in course:
+        held[(time >= plateau.from_ps) & (time <= plateau.to_ps)] = plateau.temperature_K
+    wobble = 0.002 * np.random.default_rng(3).normal(size=len(time))
+    volume = hyperbola(np.where(np.isnan(held), kelvin, held)) + wobble
+    terms = {"Time": time, "Volume": volume * MASS / GRAM_PER_MOL_NM3}
+    monkeypatch.setattr(glass, "read_energies", lambda _: terms)
+    found = volume_curve(tmp_path / "md.edr", MASS, course)
+    assert found["temperature_K"].tolist() == pytest.approx(KELVIN)
+    off = (found["specific_volume_cm3_g"] - hyperbola(KELVIN)) / found["specific_volume_error_cm3_g"]
+    assert np.abs(off).max() < 4 and off.std() < 2
+    description = tmp_path / "system.json"
+    description.write_text(to_json(chains(1)))
+    analyse_specific_volume(tmp_path / "md.edr", description, course, tmp_path / "v.csv", tmp_path / "v.json")
+    scalars = json.loads((tmp_path / "v.json").read_text())
+    assert scalars["cooling_rate_K_per_s"] == pytest.approx(1.5e11)
+    assert scalars["glass_transition"]["temperature_K"]["value"] == pytest.approx(270, abs=3)
+    with pytest.raises(DataError, match="0 energies at 140 K"):
+        volume_curve(tmp_path / "md.edr", MASS, [*course, type(course[0])(140.0, 2110.0, 2200.0)])
+
+
+def test_the_expected_shift_against_the_wlf_equation() -> None:
+    low, high = expected_shift_K(1.5e11)
+    decades = math.log10(1.5e11 / (10 / 60))
+    assert low == pytest.approx(51.6 / 17.44 * decades)
+    assert 17.44 * high / (51.6 + high) == pytest.approx(decades)
+    assert expected_shift_K(10 / 60) == (0, 0)
+    assert expected_shift_K(1e17)[1] == math.inf
+    with pytest.raises(DataError, match="above zero"):
+        expected_shift_K(-1)
+
+
+def test_the_table_of_a_sweep(tmp_path: Path) -> None:
+    sweep = [{"polymer": "peo", "salt": "none", "temperature_K": 450, "replicate": [1, 2]},
+             {"polymer": "peo", "eo_li": 12, "temperature_K": 450},
+             {"polymer": "pebax", "eo_li": 10, "temperature_K": 450}]  # fmt: skip
+    systems = list(systems_of(invented_study(sweep=sweep)).values())
+    straight = 0.85 + 7e-4 * (KELVIN - 300)
+    volumes = dict(zip([s.name for s in systems], [hyperbola(KELVIN), hyperbola(KELVIN), hyperbola(KELVIN, 350), straight],
+                       strict=True))  # fmt: skip
+    curves = {name: curve(noisy(v, 3e-4, n), 3e-4) for n, (name, v) in enumerate(volumes.items())}
+    rate = cooling_rate_K_per_s(plateaus(450, 150, 15, 2100))
+    cooled = pooled(systems, curves, dict.fromkeys(curves, rate))
+    measured = [Value(polymer="peo", value=-54.1), Value(polymer="peo", eo_li=12, value=-39.5)]
+    table = glass_table(cooled, measured).set_index("system")
+    neat, salty, without = (table.loc[name] for name in ("peo-neat-450K", "peo-eo12-450K", "pebax-eo10-450K"))
+    assert (neat.coolings, salty.coolings) == (2, 1)
+    assert neat.measured_Tg_K == pytest.approx(219.05)
+    assert neat.above_measured_K == pytest.approx(51, abs=3)
+    assert neat.beside_measured == "above the measured one as so fast a cooling should be"
+    assert salty.beside_measured == "more above the measured one than so fast a cooling explains"
+    assert pd.isna(without.Tg_K) and without.beside_measured.startswith("not resolved: a straight line")
+    assert pd.isna(without.measured_Tg_K)
+    files = figure_glass_transition(cooled, [219.05, 233.65, None], tmp_path / "glass")
+    assert all(path.stat().st_size > 5000 for path in files)
+    assert "Tg not resolved" in files[0].read_text()
