@@ -20,6 +20,7 @@ rule all:
         "results/summary/report.html",
         "results/summary/study.csv",
         "results/summary/temperature.csv",
+        "results/summary/replicas.csv",
         expand("results/summary/{figure}.svg", figure=SWEEP_FIGURES),
         ["results/summary/glass-transition.csv"] if PLAN.cooling_stage else [],
         expand("results/{system}/topology/parameters.html", system=PLAN.systems),

@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
     "collect": ("the table of the sweep", summarise.add_collect, summarise.collect_table),
     "compare": ("a sweep beside the study and the experiments", compare.add_compare, compare.compare),
     "temperature": ("Arrhenius and VTF fits of a sweep", compare.add_temperature, compare.temperature),
+    "replicas": ("whether independent starts agree", compare.add_replicas, compare.replicas),
     "glass-transition": ("glass transitions of a sweep", compare.add_glass_transition, compare.glass_transition),
     "report": ("the page of a sweep", report.add_report, report.report),
     "sweep-figures": ("figures of the sweep", summarise.add_sweep_figures, summarise.sweep_figures),

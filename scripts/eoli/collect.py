@@ -12,6 +12,7 @@ import pandas as pd
 
 from eoli.errors import DataError, InputError
 from eoli.files import whole
+from eoli.replicas import differing, replica_table
 from eoli.sweep import System
 
 ANALYSES = (
@@ -190,6 +191,14 @@ def _row(
     }
 
 
+def _warn_of_starts(table: pd.DataFrame) -> None:
+    """Add to the warnings of systems whose independent starts differ; what has passed warns then."""
+    for name, texts in differing(replica_table(table)).items():
+        row = table["system"] == name
+        table.loc[row, "warnings"] = "; ".join([text for text in table.loc[row, "warnings"] if text] + texts)
+        table.loc[row & (table["status"] == "pass"), "status"] = "warn"
+
+
 def collect(
     systems: Sequence[System],
     stage_names: Sequence[str],
@@ -203,8 +212,8 @@ def collect(
 
     Reads `results/<system>/analysis/<analysis>.json` of ANALYSES, of the stage `analysis_stage`, and
     `results/<system>/<stage>/verdict.json` of every stage. `ideal_density` holds the ideal-mixing estimates, g/cm3,
-    by system. The status is `pass`, `warn` (a stage warned; see the column warnings) or, with `allow_missing`,
-    `incomplete: <what is missing>`.
+    by system. The status is `pass`, `warn` (a stage warned, or independent starts of the system differ; see the column
+    warnings) or, with `allow_missing`, `incomplete: <what is missing>`.
 
     Raises InputError when `analysis_stage` is no stage of the study, DataError for a file that is no JSON or, without
     `allow_missing`, is missing; no table is written then.
@@ -213,6 +222,7 @@ def collect(
         raise InputError(f"stage {analysis_stage!r} is not among the stages; allowed: {', '.join(stage_names)}")
     rows = [_row(system, stage_names, results, ideal_density or {}, allow_missing) for system in systems]
     table = pd.DataFrame([{**row, "analysed_stage": analysis_stage} for row in rows])
+    _warn_of_starts(table)
     with whole(out_csv) as temporary:
         table.to_csv(temporary, index=False, float_format="%.10g")
     return table

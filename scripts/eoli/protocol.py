@@ -55,7 +55,8 @@ class Stage(Strict):
     compressibility_per_bar: float = Field(4.5e-5, gt=0, description="compressibility that the barostat assumes")
     generate_velocities: bool = Field(False, description="draw velocities from the Maxwell distribution")
     equilibrates: bool = Field(
-        True, description="false for a stage that drives the box, such as a compression: its density may drift"
+        True,
+        description="false for a stage that drives the box, such as a compression: temperature and density may drift",
     )
     start: Literal["last-frame", "mean-volume-frame"] = Field(
         "last-frame",

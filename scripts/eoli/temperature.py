@@ -39,9 +39,10 @@ _LEAST_VTF = 4
 _SCAN = 2000
 _BELOW_LOWEST_K = 1.0
 _AICC_DECIDES = 2.0
-_GROUP = (
+GROUP = (
     "polymer", "salt", "eo_li_asked", "ether_set", "cation_model", "anion_model", "mixing", "ion_charge_scale",
 )  # fmt: skip
+"""Columns in which systems that differ in temperature and replicate alone are equal."""
 
 
 @dataclass(frozen=True)
@@ -329,7 +330,7 @@ def fits_of(
     has no fit, a quantity whose column is missing neither.
     """
     found = []
-    for key, systems in sweep.groupby(list(_GROUP), dropna=False, sort=False):
+    for key, systems in sweep.groupby(list(GROUP), dropna=False, sort=False):
         if systems["temperature_K"].nunique() < 2:
             continue
         for name, (value, error) in quantities.items():
@@ -337,7 +338,7 @@ def fits_of(
                 continue
             points = usable_points(systems["temperature_K"].tolist(), systems[value].tolist(), systems[error].tolist())
             line, curve = fit_arrhenius(points), fit_vtf(points, prefactor_power)
-            names = dict(zip(_GROUP, key, strict=True))
+            names = dict(zip(GROUP, key, strict=True))
             found.append(Fits(names, name, points, line, curve, preferred(line, curve)))
     return found
 
@@ -374,4 +375,4 @@ def activation_table(
 ) -> pd.DataFrame:
     """`fits_of` as a table with a row for each; for a sweep at one temperature it has the names of its first columns."""
     rows = [_row(fits) for fits in fits_of(sweep, quantities, prefactor_power)]
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*_GROUP, "quantity"])
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*GROUP, "quantity"])

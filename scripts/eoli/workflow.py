@@ -39,7 +39,7 @@ FIGURES = ("structure", "motion", "ions", "transport", "mechanism", "scattering"
 """Figures of a system."""
 SWEEP_FIGURES = ("sweep", "transport", "structure", "mechanism", "diffusion", "temperature")
 """Figures of the sweep; with salt there is one of g(r), too."""
-_SUMMARY = ("figures", "collect", "sweep_figures", "compare", "temperature", "glass_transition", "report")
+_SUMMARY = ("figures", "collect", "sweep_figures", "compare", "temperature", "replicas", "glass_transition", "report")
 _OTHERS = (
     "all",
     "topology",

@@ -25,6 +25,6 @@ def test_a_full_disk_silences_no_line(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(report, "write_json", full_disk)
     monkeypatch.setattr(Path, "open", full_disk)
     say("goes on")
-    say.progress(5, 12.0)
+    say.progress(5, 10, 12.0)
     say.failed("No space left on device")
     assert "peo npt: goes on" in shown.getvalue()

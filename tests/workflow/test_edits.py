@@ -15,7 +15,7 @@ from support import STAGES, SYSTEMS, TINY, snakemake
 pytestmark = pytest.mark.workflow
 
 PEO, PEBAX = SYSTEMS
-SUMMARY = {"collect", "sweep_figures", "compare", "temperature", "report"}
+SUMMARY = {"collect", "sweep_figures", "compare", "temperature", "replicas", "report"}
 REDUCED = {"structure", "motion", "ions", "conductivity", "mechanism", "morphology", "hydrogen_bonds", "snapshots"}
 FROM_REDUCED = {"reduce", "figures"} | REDUCED
 ANALYSES = {"density", "interactions"} | FROM_REDUCED

@@ -69,6 +69,17 @@ rule temperature:
         "eoli temperature --table {input:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
+rule replicas:
+    input:
+        "results/summary/sweep.csv",
+    output:
+        "results/summary/replicas.csv",
+    log:
+        "results/summary/replicas.log",
+    shell:
+        "eoli replicas --table {input:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+
+
 if PLAN.cooling_stage:
 
     rule glass_transition:

@@ -29,6 +29,23 @@ def compare(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def add_replicas(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--table", type=Path, required=True, metavar="FILE", help="sweep.csv")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="table to write")
+
+
+def replicas(arguments: argparse.Namespace) -> int:
+    import pandas as pd
+
+    from eoli.files import whole
+    from eoli.replicas import replica_table
+
+    with whole(arguments.out) as temporary:
+        replica_table(pd.read_csv(arguments.table)).to_csv(temporary, index=False, float_format="%.10g")
+    made(arguments.out, [arguments.table])
+    return 0
+
+
 def add_glass_transition(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the systems")

@@ -187,7 +187,7 @@ def _judge_dynamics(
     off = abs(temperature.value - temperature_K) / temperature_K
     if off > TEMPERATURE_BROKEN:
         verdict.broken.append(f"mean temperature {temperature.value:.1f} K instead of {temperature_K:g} K")
-    elif off > TEMPERATURE_OFF:
+    elif off > TEMPERATURE_OFF and stage.equilibrates:
         verdict.warnings.append(f"mean temperature {temperature.value:.1f} K, asked for {temperature_K:g} K")
     potential = equilibrated_mean(energies["Potential"])
     verdict.values |= {"potential_kJ_mol": potential.value, "potential_error_kJ_mol": potential.standard_error}

@@ -1,0 +1,77 @@
+"""Do independent starts of one system agree? Density, coordination of lithium and free ions, in units of their errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import chi2
+
+from eoli.temperature import GROUP
+
+QUANTITIES = {
+    "density": ("density_g_cm3", "density_error_g_cm3"),
+    "Li_ether_O": ("neighbours_Li_ether_O", "neighbours_Li_ether_O_error"),
+    "Li_free": ("Li_free", "Li_free_error"),
+}
+"""Columns of the sweep table, value and error, in which starts are compared."""
+
+DIFFER_BELOW = 0.01
+_SYSTEM = (*GROUP, "temperature_K", "chains")
+_COLUMNS = (
+    "systems", *_SYSTEM, "quantity", "replicates", "mean", "largest_difference", "combined_error",
+    "difference_over_error", "relative_difference", "chi2", "p_value", "verdict",
+)  # fmt: skip
+
+
+def _compared(rows: pd.DataFrame, value: str, error: str) -> dict[str, Any]:
+    """Largest difference of two starts in units of their combined error, and chi-squared of all about their mean."""
+    numbers = rows[[value, error]].apply(pd.to_numeric, errors="coerce").dropna()
+    numbers = numbers[numbers[error] > 0]
+    x, sigma = numbers[value].to_numpy(), numbers[error].to_numpy()
+    found: dict[str, Any] = {"replicates": len(x)}
+    if len(x) < 2:
+        return found | {"verdict": f"not resolved: {len(x)} of {len(rows)} starts with a value and an error"}
+    low, high = int(x.argmin()), int(x.argmax())
+    difference, combined = float(x[high] - x[low]), float(np.hypot(sigma[low], sigma[high]))
+    mean = float(np.average(x, weights=1 / sigma**2))
+    square = float((((x - mean) / sigma) ** 2).sum())
+    p_value = float(chi2.sf(square, len(x) - 1))
+    return found | {
+        "mean": mean,
+        "largest_difference": difference,
+        "combined_error": combined,
+        "difference_over_error": difference / combined,
+        "relative_difference": difference / abs(mean) if mean else None,
+        "chi2": square,
+        "p_value": p_value,
+        "verdict": "differ" if p_value < DIFFER_BELOW else "agree",
+    }
+
+
+def replica_table(sweep: pd.DataFrame) -> pd.DataFrame:
+    """A row for each system that has several starts and each of QUANTITIES; `sweep` has a row a system.
+
+    The stated errors are those within a run. Starts *differ* where chance gives so large a chi-squared in fewer than one
+    case in a hundred: the errors within a run then miss what the start decides, and the runs have not forgotten it.
+    """
+    rows = []
+    for key, starts in sweep.groupby(list(_SYSTEM), dropna=False, sort=False):
+        if len(starts) < 2:
+            continue
+        names = {"systems": " ".join(map(str, starts["system"])), **dict(zip(_SYSTEM, key, strict=True))}
+        for quantity, (value, error) in QUANTITIES.items():
+            if value in starts and starts[value].notna().any():
+                rows.append({**names, "quantity": quantity, **_compared(starts, value, error)})
+    return pd.DataFrame(rows, columns=list(_COLUMNS))
+
+
+def differing(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Of each system whose starts differ, by its name, what to warn of, from a `replica_table`."""
+    found: dict[str, list[str]] = {}
+    for row in table[table["verdict"] == "differ"].to_dict("records"):
+        text = f"starts differ in {row['quantity']} by {row['difference_over_error']:.1f} combined errors"
+        for system in str(row["systems"]).split():
+            found.setdefault(system, []).append(text)
+    return found
