@@ -23,6 +23,7 @@ rule all:
         "results/summary/replicas.csv",
         expand("results/summary/{figure}.svg", figure=SWEEP_FIGURES),
         ["results/summary/glass-transition.csv"] if PLAN.cooling_stage else [],
+        "results/summary/paper.svg",
         expand("results/{system}/topology/parameters.html", system=PLAN.systems),
         expand("results/{system}/analysis/{figure}.svg", system=PLAN.systems, figure=FIGURES),
         expand("results/{system}/analysis/snapshot.png", system=PLAN.systems),

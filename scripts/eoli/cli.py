@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
     "replicas": ("whether independent starts agree", compare.add_replicas, compare.replicas),
     "glass-transition": ("glass transitions of a sweep", compare.add_glass_transition, compare.glass_transition),
     "report": ("the page of a sweep", report.add_report, report.report),
+    "paper-figure": ("the figure for papers", summarise.add_paper_figure, summarise.paper_figure),
     "sweep-figures": ("figures of the sweep", summarise.add_sweep_figures, summarise.sweep_figures),
 }
 

@@ -243,9 +243,9 @@ def _read_one(start: Mapping[str, Any], path: str) -> Estimate | _Missing:
         return _Missing(f"{path} is not in the results of this system")
     value, error = node.get("value"), node.get("error")
     if verdict is not None and verdict.startswith("not resolved"):
-        return _Missing(f"{path}: {verdict}")
+        return _Missing(verdict.removeprefix("not resolved: "))
     if value is None or error is None:
-        return _Missing(f"{path}: {verdict or ('no value' if value is None else 'no error')}")
+        return _Missing(verdict or f"{path}: {'no value' if value is None else 'no error'}")
     return Estimate(float(value), float(error))
 
 
@@ -254,7 +254,9 @@ def _unmet(start: Mapping[str, Any], needs: Sequence[str]) -> str | None:
         analysis = path.split(".")[0]
         verdict = _walk(start, path)[0] if analysis in start else f"analysis missing: {analysis}"
         if verdict not in _RESOLVED:
-            return f"{path}: {verdict or 'not in the results of this system'}"
+            return (
+                str(verdict).removeprefix("not resolved: ") if verdict else f"{path}: not in the results of this system"
+            )
     return None
 
 
@@ -312,7 +314,8 @@ def _judge_number(
     difference, error = numbers.factor * found.value - value.value, numbers.factor * found.error
     allowed = math.hypot(_SIGMAS * error, numbers.uncertainty)
     verdict: Verdict = "agrees" if abs(difference) <= allowed * (1 + 1e-9) else "differs"
-    return verdict, _joined(f"difference {difference:.3g}, allowed {allowed:.2g} {numbers.unit}", found.said, reason)
+    unit = "" if numbers.unit == "1" else f" {numbers.unit}"
+    return verdict, _joined(f"difference {difference:.3g}, allowed {allowed:.2g}{unit}", found.said, reason)
 
 
 def _row(
@@ -384,7 +387,10 @@ def _judge_larger(test: Larger, a: _Condition, b: _Condition) -> tuple[Estimate,
         if len(lags) < 2 or not math.isclose(*lags, rel_tol=1e-6):
             return UNKNOWN, "not resolved", f"{test.at_equal} differs or is missing"
     difference = Estimate(of.value - than.value, math.hypot(of.error, than.error))
-    said = f"{path}: {of.value:.3g} ± {of.error:.1g} against {than.value:.3g} ± {than.error:.1g} {test.unit}"
+    said = f"{of.value:.3g} ± {of.error:.1g} against {than.value:.3g} ± {than.error:.1g} {test.unit}"
+    if len(test.scalars) > 1:
+        # which of several routes
+        said += f" ({path.rsplit('.', 1)[-1].replace('_', ' ')})"
     threshold = _SIGMAS * math.hypot(of.error, than.error)
     verdict: Verdict = "not resolved"
     if abs(of.value - than.value) > threshold:
@@ -396,7 +402,7 @@ def _judge_one(test: Present | BeyondRandom, condition: _Condition) -> tuple[Est
     found = _first_resolved(test, (condition,))
     if isinstance(found, _Missing):
         return UNKNOWN, "not resolved", found.why
-    path, (reading,) = found
+    _, (reading,) = found
     ours = Estimate(reading.value, reading.error)
     verdict: Verdict = "not resolved"
     if isinstance(test, BeyondRandom):
@@ -405,11 +411,11 @@ def _judge_one(test: Present | BeyondRandom, condition: _Condition) -> tuple[Est
             verdict = _BESIDE_RANDOM.get(next(iter(against)), verdict)
         said = f"beside random arrangements: {', '.join(sorted(against))}"
     elif reading.value > _SIGMAS * reading.error:
-        verdict, said = "agrees", f"{path} is above zero"
+        verdict, said = "agrees", "above zero by more than two errors"
     elif reading.value == 0:
-        verdict, said = "differs", f"{path} is zero"
+        verdict, said = "differs", "zero"
     else:
-        said = f"{path} is not different from zero"
+        said = "not different from zero"
     return ours, verdict, _joined(said, reading.said, _extension(condition))
 
 

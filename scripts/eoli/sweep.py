@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -40,6 +40,22 @@ class System:
     def eo_li(self) -> float | None:
         """Simulated ratio: ether oxygens over whole lithium ions."""
         return self.ether_oxygens / self.cations if self.cations else None
+
+
+def side_by_side(systems: Iterable[System]) -> list[System]:
+    """Two systems to show beside each other: of two polymers, all else equal, those of the study and with salt first.
+
+    Without such a pair the first two; fewer where there are fewer.
+    """
+    ordered = sorted(systems, key=lambda s: (not s.in_study, s.salt == NO_SALT, s.replicate))
+
+    def conditions(system: System) -> tuple[object, ...]:
+        return system.salt, system.eo_li_asked, system.temperature_K, system.replicate, system.choice
+
+    for first, second in itertools.combinations(ordered, 2):
+        if first.polymer != second.polymer and conditions(first) == conditions(second):
+            return [first, second]
+    return ordered[:2]
 
 
 def seed_for(seed: int, *purpose: str | int) -> int:

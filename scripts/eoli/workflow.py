@@ -13,7 +13,7 @@ from typing import Any
 from eoli.chemistry import NO_SALT, library
 from eoli.config import Study, make_study
 from eoli.errors import InputError
-from eoli.sweep import System, seed_for, systems_of
+from eoli.sweep import System, seed_for, side_by_side, systems_of
 from eoli.yamlfile import read_yaml
 
 REDUCED = {
@@ -39,7 +39,19 @@ FIGURES = ("structure", "motion", "ions", "transport", "mechanism", "scattering"
 """Figures of a system."""
 SWEEP_FIGURES = ("sweep", "transport", "structure", "mechanism", "diffusion", "temperature")
 """Figures of the sweep; with salt there is one of g(r), too."""
-_SUMMARY = ("figures", "collect", "sweep_figures", "compare", "temperature", "replicas", "glass_transition", "report")
+PAPER_FORMATS = ("svg", "pdf", "png")
+"""Formats of the figure for papers."""
+_SUMMARY = (
+    "figures",
+    "collect",
+    "sweep_figures",
+    "paper_figure",
+    "compare",
+    "temperature",
+    "replicas",
+    "glass_transition",
+    "report",
+)
 _OTHERS = (
     "all",
     "topology",
@@ -228,6 +240,11 @@ class Plan:
         course = stage.course(self.systems[system].temperature_K)
         ends = {"from_K": course[0].temperature_K, "to_K": course[-1].temperature_K}
         return flags({**ends, "step_K": stage.temperature_step_K, "length_ns": stage.length_ns})
+
+    @property
+    def paper_systems(self) -> list[str]:
+        """Names of the one or two systems in the figure for papers."""
+        return [system.name for system in side_by_side(self.systems.values())]
 
     def salted(self) -> list[str]:
         """Names of the systems with ions."""

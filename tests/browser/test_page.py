@@ -26,7 +26,7 @@ pytestmark = pytest.mark.browser
 Open = Callable[..., Any]
 PLOTS = (
     "D", "conductivity", "transference", "rdf", "coordination", "ions", "hydrogen", "scattering", "domains", "msd", "charge",
-    "residence", "segments", "places", "moves", "traces", "temperature",
+    "residence", "segments", "places", "moves", "densities", "energies", "temperature",
 )  # fmt: skip
 PEO = "peo-eo12-298K-r1"
 PEBAX = ["pebax-eo12-298K-r1", "pebax-eo18-298K-r1", "pebax-eo8-298K-r1"]
@@ -260,7 +260,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(page: Page) -> No
     page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
     page.mouse.click(700, 2)
     reached = set()
-    for _ in range(25):
+    for _ in range(45):
         page.keyboard.press("Tab")
         found = page.evaluate(
             """() => { const e = document.activeElement, s = getComputedStyle(e);
@@ -286,25 +286,69 @@ def test_verdicts_are_filtered(page: Page) -> None:
     page.select_option("#verdict-filter", "")
 
 
-def test_the_answers_are_on_the_first_screen(page: Page) -> None:
+def test_what_was_simulated_the_answers_and_what_is_open_are_on_the_first_screen(page: Page) -> None:
     page.evaluate("scrollTo(0, 0)")
-    for selector in (".lead", "#simulated h3", "#answers h3", "#answers tbody tr"):
+    draw(page, "transference")
+    page.evaluate("scrollTo(0, 0)")
+    for selector in (".facts", ".lead", "#plot-D .chart", "#plot-conductivity .chart", "#plot-transference .chart",
+                     "#simulated h3", "#answers h3"):  # fmt: skip
         box = page.locator(selector).first.bounding_box()
         assert box["y"] + box["height"] < 800, selector
+    page.set_viewport_size({"width": 1920, "height": 1080})
+    for selector in ("#answers tbody tr", "#open dt"):
+        box = page.locator(selector).first.bounding_box()
+        assert box["y"] + box["height"] < 1080, selector
+    page.set_viewport_size({"width": 1280, "height": 800})
 
 
-def test_a_structure_is_drawn_when_it_is_opened(opened: Any) -> None:
+def test_equilibration_is_marked_in_the_traces(page: Page, results: Path) -> None:
+    draw(page, "densities")
+    assert page.locator("#plot-densities select option").all_inner_texts() == [
+        "compress: density", "compress: pressure", "npt: density", "npt: pressure", "nvt: pressure", "production: pressure",
+    ]  # fmt: skip
+    data = json.loads((results / PEO / "analysis" / "traces-npt.json").read_text())
+    start = data["equilibrated"]["density_g_cm3"]["equilibrated_from_ps"]
+    lines = page.evaluate(
+        "document.querySelector('#plot-densities .chart').layout.shapes.map((s) => [s.type, s.x0, s.x1])"
+    )
+    assert lines == SYSTEMS * [["line", start, start]]
+    faint, solid = (
+        page.evaluate(f"""document.querySelector('#plot-densities .chart').data.filter((t) => (t.opacity ?? 1) {which} 1)
+            .map((t) => [t.x[0], t.x.at(-1)])""")
+        for which in ("<", "==")
+    )
+    assert faint == SYSTEMS * [[0, start]] and solid == SYSTEMS * [[start, 299]]
+    page.select_option("#plot-densities select", label="compress: density")
+    shapes = "document.querySelector('#plot-densities .chart').layout.shapes.length"
+    assert page.evaluate(shapes) == 0, "a stage that drives the box has no equilibrated part"
+    page.select_option("#plot-densities select", label="npt: density")
+
+
+def test_axes_within_one_decade_have_ticks(page: Page) -> None:
+    for key in ("D", "conductivity"):
+        draw(page, key)
+        assert page.locator(f"#plot-{key} .chart .ytick text").count() >= 3, key
+
+
+def test_structures_are_drawn_when_they_come_into_view(opened: Any) -> None:
     page = opened.page
-    boxes = page.locator("details.structure")
-    assert boxes.evaluate_all("all => all.map((e) => e.dataset.name)") == PEBAX
     assert page.locator("canvas").count() == 0
-    boxes.first.locator("summary").click()
-    page.wait_for_selector("details.structure canvas")
+    page.locator("#structures").scroll_into_view_if_needed()
+    page.wait_for_selector(".structure canvas")
+    expect(page.locator("canvas")).to_have_count(2)
+    assert (
+        page.locator(".structure select").evaluate_all("all => all.map((e) => e.selectedOptions[0].text)") == PEBAX[:2]
+    )
+    page.locator(".structure canvas").first.scroll_into_view_if_needed()
     page.wait_for_timeout(500)
-    image = pixels(page, "details.structure canvas")
-    assert (np.ptp(image, axis=2) > 60).sum() > 200, "nothing red is drawn"
-    boxes.first.locator("summary").first.click()
-    expect(page.locator("canvas")).to_have_count(0)
+    for number in range(2):
+        image = np.array(
+            Image.open(io.BytesIO(page.locator(".structure canvas").nth(number).screenshot())).convert("RGB")
+        )
+        assert (np.ptp(image.astype(int), axis=2) > 60).sum() > 200, "nothing red is drawn"
+    page.locator(".structure select").first.select_option(label=PEBAX[2])
+    expect(page.locator(".structure canvas").first).to_have_attribute("aria-label", f"3D view of {PEBAX[2]}")
+    page.locator(".structure select").first.select_option(label=PEBAX[0])
     assert opened.console == []
 
 

@@ -13,7 +13,7 @@ import pytest
 from eoli.analysis import pictures as pic
 from eoli.chemistry import Library
 from eoli.jobs.snapshots import Follow, Snapshot
-from eoli.report.scene import scene
+from eoli.report.scene import read_scene, scene
 from eoli.topology.build import describe
 from eoli.topology.description import SystemDescription
 from eoli.topology.gromos import Gromos54A7
@@ -94,6 +94,22 @@ def test_the_lithium_that_is_followed(make: Make) -> None:
     np.testing.assert_allclose(found["path_nm"], follow.path, atol=1e-4)
     np.testing.assert_allclose(found["times_ps"], follow.times_ps)
     assert (found["path_colours"][0], found["path_colours"][-1]) == ("#440154", "#fde725")
+
+
+def test_a_scene_is_read_back(make: Make) -> None:
+    system = make()
+    given, follow = frames(system), walk(system)
+    partners = [np.array([4, 7]), np.array([], dtype=np.int64), np.array([1])]
+    found = read_scene(json.loads(json.dumps(scene(system, given, follow, partners))))
+    assert [found.names[k] for k in found.group] == list(pic.groups_of_sites(system))
+    np.testing.assert_array_equal(found.bonds, system.bonds())
+    for frame, snapshot in zip(found.frames, given.values(), strict=True):
+        away = (frame.positions - snapshot.positions) / snapshot.box
+        assert np.abs(away - np.round(away)).max() < 1 / 65536 and frame.time_ps == snapshot.time_ps
+    assert found.lithium is not None and found.lithium.until == (1, 11, 21)
+    np.testing.assert_allclose(found.lithium.points, follow.path, atol=1e-4)
+    assert [list(sites) for sites in found.lithium.partners] == [[4, 7], [], [1]]
+    assert read_scene(scene(make(salt=0), frames(make(salt=0)), None, [])).lithium is None
 
 
 @pytest.mark.parametrize(

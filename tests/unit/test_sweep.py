@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from eoli.chemistry import Library
 from eoli.config import load_study
-from eoli.sweep import System, seed_for, size_of, system_name, systems_of, whole_ions
+from eoli.sweep import System, seed_for, side_by_side, size_of, system_name, systems_of, whole_ions
 from support import choice, mistake
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -166,3 +166,29 @@ def test_size_of_the_peo_system(blocks: Library, tmp_path: Path) -> None:
     assert size.mass_g_mol == pytest.approx(25 * chain + 50 * 287.08, rel=1e-3)
     volume_nm3 = size.mass_g_mol / size.ideal_density_g_cm3 / 602.214
     assert size.box_nm == pytest.approx(math.cbrt(volume_nm3), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "names"),
+    [
+        # as shipped: the two of the study
+        (
+            [{"polymer": "pebax", "eo_li": [18, 8]}, {"polymer": "peo", "eo_li": 12, "in_study": True},
+             {"polymer": "pebax", "eo_li": 12, "in_study": True}],
+            ["peo-eo12-298K-r1", "pebax-eo12-298K-r1"],
+        ),
+        # none of the study: the first two polymers at equal conditions
+        (
+            [{"polymer": "peo", "eo_li": [16, 12]}, {"polymer": "pebax", "eo_li": 12, "temperature_K": [333.15, 298.15]}],
+            ["peo-eo12-298K-r1", "pebax-eo12-298K-r1"],
+        ),
+        # no two polymers: the first two
+        ([{"polymer": "peo", "eo_li": [16, 12, 8]}], ["peo-eo16-298K-r1", "peo-eo12-298K-r1"]),
+        # those with salt first
+        ([{"polymer": "peo", "salt": "none"}, {"polymer": "pebax", "eo_li": 12}], ["pebax-eo12-298K-r1", "peo-neat-298K-r1"]),
+        ([{"polymer": "peo", "eo_li": 12}], ["peo-eo12-298K-r1"]),
+    ],
+)  # fmt: skip
+def test_which_two_stand_beside_each_other(sweep: list[dict[str, Any]], names: list[str]) -> None:
+    study = load_study([ROOT / "config/config.yaml"], ROOT, {"sweep": sweep})
+    assert [system.name for system in side_by_side(systems_of(study).values())] == names

@@ -12,7 +12,7 @@ import yaml
 from eoli.cli import COMMANDS
 from eoli.commands.stage import add_stage
 from eoli.errors import InputError
-from eoli.workflow import FIGURES, REDUCED, SWEEP_FIGURES, TABLES, Plan, flags, make_plan
+from eoli.workflow import FIGURES, PAPER_FORMATS, REDUCED, SWEEP_FIGURES, TABLES, Plan, flags, make_plan
 from support import ROOT, TINY
 
 BASE_CONFIG = ROOT / "config/config.yaml"
@@ -52,10 +52,11 @@ def test_the_criteria_of_an_analysis_are_what_its_command_takes(analysis: str) -
 
 def test_the_rules_name_the_tables_and_figures_that_are_made() -> None:
     from eoli.collect import ANALYSES
+    from eoli.figures.paper import FORMATS
     from eoli.figures.sweep import OF_SWEEP
     from eoli.figures.system import OF_SYSTEM
 
-    assert TABLES == ANALYSES
+    assert TABLES == ANALYSES and PAPER_FORMATS == FORMATS
     assert list(FIGURES) == list(OF_SYSTEM) and list(SWEEP_FIGURES) == list(OF_SWEEP)
 
 

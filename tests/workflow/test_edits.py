@@ -15,12 +15,12 @@ from support import STAGES, SYSTEMS, TINY, snakemake
 pytestmark = pytest.mark.workflow
 
 PEO, PEBAX = SYSTEMS
-SUMMARY = {"collect", "sweep_figures", "compare", "temperature", "replicas", "report"}
+SUMMARY = {"collect", "sweep_figures", "paper_figure", "compare", "temperature", "replicas", "report"}
 REDUCED = {"structure", "motion", "ions", "conductivity", "mechanism", "morphology", "hydrogen_bonds", "snapshots"}
 FROM_REDUCED = {"reduce", "figures"} | REDUCED
-ANALYSES = {"density", "interactions"} | FROM_REDUCED
+ANALYSES = {"density", "traces", "interactions"} | FROM_REDUCED
 STAGE_SET = set(STAGES)
-FROM_PRODUCTION = {"production", "interactions"} | FROM_REDUCED
+FROM_PRODUCTION = {"production", "traces", "interactions"} | FROM_REDUCED
 
 
 def per_system(rules: set[str], *systems: str) -> set[tuple[str, str]]:
@@ -161,7 +161,7 @@ def planned(text: str) -> set[tuple[str, str]]:
     for block in re.split(r"\n(?=\[|rule |localrule )", text):
         head = re.match(r"(?:local)?rule (\w+):", block)
         if head and head[1] != "all":
-            system = re.search(r"wildcards: system=(\S+)", block)
+            system = re.search(r"wildcards: system=([^\s,]+)", block)
             jobs.add((head[1], system[1] if system else ""))
     return jobs
 

@@ -5,7 +5,7 @@ import sys
 from functools import partial
 
 from eoli.errors import EoliError
-from eoli.workflow import FIGURES, REDUCED, SWEEP_FIGURES, TABLES, make_plan
+from eoli.workflow import FIGURES, PAPER_FORMATS, REDUCED, SWEEP_FIGURES, TABLES, make_plan
 
 BASE = os.path.relpath(workflow.basedir)
 

@@ -44,6 +44,25 @@ rule sweep_figures:
         " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
+rule paper_figure:
+    input:
+        expand(
+            "results/{system}/analysis/{file}",
+            system=PLAN.paper_systems,
+            file=["snapshot-scene.json", "structure.csv", "motion.csv"],
+        ),
+        table="results/summary/sweep.csv",
+    output:
+        multiext("results/summary/paper.", *PAPER_FORMATS),
+    log:
+        "results/summary/paper.log",
+    params:
+        analyses=[f"results/{system}/analysis" for system in PLAN.paper_systems],
+    shell:
+        "eoli paper-figure --table {input.table:q} --analyses {params.analyses:q} --out results/summary/paper"
+        " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+
+
 rule compare:
     input:
         table="results/summary/sweep.csv",

@@ -174,22 +174,30 @@ def tubes(points: Floats, radius_nm: float, colours: npt.ArrayLike) -> Bodies:
     return of_points + Bodies(points[:-1], points[1:], of_points.radii[1:], of_points.colours[1:])
 
 
-def matter(system: SystemDescription, positions: Floats, box: Floats, only: npt.NDArray[np.bool_]) -> Bodies:
-    """Sites `only` (sites,) as balls and sticks in the styles of their groups, at `positions` as they are wrapped.
+def balls_and_sticks(
+    positions: Floats, box: Floats, bonds: Indices, colours: Floats, sphere_nm: Floats, stick_nm: Floats,
+    only: npt.NDArray[np.bool_],
+) -> Bodies:  # fmt: skip
+    """Sites `only` (sites,) with the bonds (n, 2) between them; each half of a bond has the colour of its site.
 
-    Each half of a bond has the colour of its site. Bonds that cross the boundary are not drawn.
+    Positions (sites, 3) are drawn as they are wrapped: bonds that cross the boundary of the box (3,) are left out.
+    Colours are (sites, 3), radii (sites,).
     """
+    inside = (np.abs(positions[bonds[:, 1]] - positions[bonds[:, 0]]) < box / 2).all(axis=1)
+    bonds = bonds[inside & only[bonds].all(axis=1)]
+    middle = positions[bonds].mean(axis=1)
+    first, second = (Bodies(positions[end], middle, stick_nm[end], colours[end]) for end in bonds.T)
+    return spheres(positions[only], sphere_nm[only], colours[only]) + first + second
+
+
+def matter(system: SystemDescription, positions: Floats, box: Floats, only: npt.NDArray[np.bool_]) -> Bodies:
+    """Sites `only` (sites,) as balls and sticks in the styles of their groups, at `positions` as they are wrapped."""
     names, group = np.unique(groups_of_sites(system), return_inverse=True)
     styles = [STYLES[name] for name in names]
     colours = np.array([rgb(style.colour) for style in styles])[group]
     sphere = np.array([style.sphere_nm for style in styles])[group]
     stick = np.array([style.stick_nm for style in styles])[group]
-    bonds = system.bonds()
-    inside = (np.abs(positions[bonds[:, 1]] - positions[bonds[:, 0]]) < box / 2).all(axis=1)
-    bonds = bonds[inside & only[bonds].all(axis=1)]
-    middle = positions[bonds].mean(axis=1)
-    first, second = (Bodies(positions[end], middle, stick[end], colours[end]) for end in bonds.T)
-    return spheres(positions[only], sphere[only], colours[only]) + first + second
+    return balls_and_sticks(positions, box, system.bonds(), colours, sphere, stick, only)
 
 
 def box_edges(box: Floats, radius_nm: float, colour: str) -> Bodies:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from eoli.commands.common import add_config, made, study_of
+from eoli.errors import InputError
 
 
 def add_figures(parser: argparse.ArgumentParser) -> None:
@@ -74,4 +75,27 @@ def sweep_figures(arguments: argparse.Namespace) -> int:
         labelled = [(path.parent.parent.name, path) for path in arguments.structures]
         figure_rdf_overlay(labelled, read_sweep(arguments.table).anion, arguments.out / "rdf")
     made(arguments.out / "figures", [arguments.table, *arguments.structures])
+    return 0
+
+
+def add_paper_figure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--table", type=Path, required=True, metavar="FILE", help="sweep.csv")
+    parser.add_argument(
+        "--analyses",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="DIR",
+        help="results/<system>/analysis of 1 or 2 systems",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="STEM", help="name of the files without its ending")
+
+
+def paper_figure(arguments: argparse.Namespace) -> int:
+    from eoli.figures.paper import INPUTS, figure_paper
+
+    if len(arguments.analyses) > 2:
+        raise InputError(f"--analyses names {len(arguments.analyses)} systems; allowed: 1 or 2")
+    figure_paper(arguments.table, arguments.analyses, arguments.out)
+    made(arguments.out, [arguments.table, *(folder / name for folder in arguments.analyses for name in INPUTS)])
     return 0

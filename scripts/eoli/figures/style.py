@@ -25,7 +25,7 @@ from eoli.files import whole
 
 Floats = npt.NDArray[np.float64]
 Dashes = str | tuple[int, tuple[float, ...]]
-Files = tuple[Path, Path]
+Files = tuple[Path, ...]
 
 COLUMN, PAGE = 3.5, 7.0
 """Widths, inch, of a printed column and of a page: text keeps its size when they are placed as they are."""
@@ -45,6 +45,7 @@ GUIDE, SHADE = "0.45", "0.91"
 STYLE: Any = {
     "svg.hashsalt": "eoli",
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,
     "font.size": 8,
     "axes.titlesize": 8.5,
     "axes.labelsize": 8,
@@ -106,18 +107,24 @@ def drawing() -> Any:
     return mpl.rc_context(STYLE)
 
 
-def save(figure: Figure, out_stem: Path) -> Files:
-    """Write `<out_stem>.svg` and `.png`, without date or program version."""
+_METADATA: dict[str, dict[str, str | None]] = {
+    "svg": {"Date": None, "Creator": "eoli"},
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": "eoli", "Producer": None},
+}
+
+
+def save(figure: Figure, out_stem: Path, formats: Sequence[str] = ("svg", "png")) -> Files:
+    """Write `<out_stem>.<format>` for each format, without date or program version. Returns the paths."""
     FigureCanvasAgg(figure)
     # Not with_suffix: names of systems contain dots (q0.80).
-    svg, png = (out_stem.with_name(f"{out_stem.name}.{ending}") for ending in ("svg", "png"))
-    with whole(svg) as temporary:
-        figure.savefig(temporary, metadata={"Date": None, "Creator": "eoli"})
-    # both files have one layout, made once
-    figure.set_layout_engine("none")
-    with whole(png) as temporary:
-        figure.savefig(temporary, metadata={"Software": None})
-    return svg, png
+    paths = tuple(out_stem.with_name(f"{out_stem.name}.{ending}") for ending in formats)
+    for path, ending in zip(paths, formats, strict=True):
+        with whole(path) as temporary:
+            figure.savefig(temporary, metadata=_METADATA[ending])
+        # all files have one layout, made once
+        figure.set_layout_engine("none")
+    return paths
 
 
 def save_text(title: str, text: str, out_stem: Path) -> Files:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -141,7 +142,25 @@ def unresolved(systems: Sequence[SystemResult]) -> list[Unresolved]:
             verdict = at(system.scalars, (analysis, *keys))
             if isinstance(verdict, str) and verdict.startswith(sign):
                 found.setdefault((what, verdict.removeprefix("not resolved: ")), []).append(system.name)
-    return [Unresolved(what, why, tuple(names)) for (what, why), names in found.items()]
+    return _gathered(found)
+
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def _gathered(found: Mapping[tuple[str, str], Sequence[str]]) -> list[Unresolved]:
+    """Reasons that differ in their numbers alone as one, with the ranges of these."""
+    alike: dict[tuple[str, str], list[tuple[str, Sequence[str]]]] = {}
+    for (what, why), names in found.items():
+        alike.setdefault((what, _NUMBER.sub("#", why)), []).append((why, names))
+    gathered = []
+    for (what, pattern), members in alike.items():
+        said = pattern
+        for values in zip(*(_NUMBER.findall(why) for why, _ in members), strict=True):
+            low, high = min(values, key=float), max(values, key=float)
+            said = said.replace("#", low if low == high else f"{low} to {high}", 1)
+        gathered.append(Unresolved(what, said, tuple(name for _, names in members for name in names)))
+    return gathered
 
 
 def _curve(fit: Any, temperatures: Sequence[float]) -> list[list[float]]:

@@ -60,12 +60,14 @@ def as_given(value: float, unit: str = "", digits: int = 10) -> str:
 def with_error(value: float, error: float | None, unit: str = "") -> str:
     """`value ± error unit`, both to the digits that the error allows; an unknown error is said.
 
-    An error of zero (a count, or every block gave the same) leaves four digits.
+    An error of zero (every block gave the same) leaves four digits; a count, which is whole, stands alone.
     """
     if not math.isfinite(value):
         return "not a number"
     if error is None or not math.isfinite(error):
         return f"{plain(value, unit)} (error unknown)"
+    if error == 0 and float(value).is_integer():
+        return as_given(value, unit)
     if error < 1e-9 * max(abs(value), 1e-30):
         return _spaced(f"{as_given(value, digits=4)} ± 0", unit)
     power = _scale(max(abs(value), error))

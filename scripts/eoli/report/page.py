@@ -17,12 +17,14 @@ from markupsafe import Markup
 
 from eoli.chemistry import NO_SALT, library
 from eoli.collect import SCALARS
+from eoli.config import Study
 from eoli.protocol import Stage
 from eoli.report import plots
-from eoli.report.answers import QUANTITIES, unresolved
+from eoli.report.answers import QUANTITIES, Quantity, unresolved
 from eoli.report.embed import script_json, summary_data, system_data
 from eoli.report.gather import StageResult, Sweep, SystemResult, known, read_json
 from eoli.report.numbers import as_given, counted, listed, plain, unit_text, with_error
+from eoli.sweep import side_by_side, systems_of
 
 _FIRST = tuple(quantity for quantity in QUANTITIES if quantity.key != "D_anion")
 _POLYMERS = {"peo": "PEO", "pebax": "Pebax"}
@@ -104,52 +106,83 @@ def _force_field(systems: Sequence[SystemResult]) -> str:
     return "; ".join(parts)
 
 
+def _lengths(study: Study) -> str:
+    """Lengths of the stages of dynamics, `0.5 + 20 + 20 + 10 ns`."""
+    lengths = [stage.length_ns for stage in study.stages if stage.length_ns is not None]
+    unit, scale = ("ns", 1) if max(lengths) >= 1 else ("ps", 1000)
+    return f"{' + '.join(f'{scale * length:g}' for length in lengths)} {unit}"
+
+
+def _temperatures(systems: Sequence[SystemResult]) -> str:
+    found = sorted({float(system.row["temperature_K"]) for system in systems})
+    return listed([f"{kelvin:g}" for kelvin in found], 12) + " K"
+
+
+def _facts(sweep: Sweep) -> str:
+    """What was simulated, in one line."""
+    systems = sweep.systems
+    return " · ".join(
+        [
+            f"{counted(len(systems), 'box', 'boxes')}: {_ratios(systems)}",
+            _temperatures(systems),
+            f"{_lengths(sweep.study)} each",
+            "GROMOS 54A7",
+        ]
+    )
+
+
 def _simulated(sweep: Sweep) -> list[Line]:
     systems, study = sweep.systems, sweep.study
     theirs = sum(bool(system.row["simulated_in_study"]) for system in systems)
-    temperatures = _unique([f"{system.row['temperature_K']:g} K" for system in systems])
     chains = _unique([f"{system.row['chains']:g}" for system in systems])
     polymers = _unique([system.row["polymer"] for system in systems])
     blocks = library(study.topologies)
     analysed = study.stage(study.config.analysis.stage)
     lengths = _unique([s.row["analysed_length_ns"] for s in systems if "analysed_length_ns" in s.row])
     reached = f"; analysed: {listed([_ns(length) for length in lengths])}" if lengths else ""
+    origin = f"{theirs} also simulated in the study of record, {len(systems) - theirs} our extension"
     lines = [
-        Line("Systems", f"{counted(len(systems), 'box', 'boxes')}: {_ratios(systems)}"),
-        Line("Origin", f"{theirs} also simulated in the study of record, {len(systems) - theirs} our extension"),
-        Line("Conditions", f"{listed(temperatures)}, {listed(chains)} chains in each box"),
+        Line("Systems", f"{counted(len(systems), 'box', 'boxes')}: {_ratios(systems)}; {origin}"),
+        Line("Conditions", f"{_temperatures(systems)}, {listed(chains)} chains in each box"),
+        Line("Lengths", f"{', '.join(_stage_words(stage) for stage in study.stages)}; protocol {study.protocol.name}"),
+        Line("Results from", f"the stage {analysed.name}{reached}"),
+        Line("Force field", _force_field(systems)),
     ]
     for polymer in polymers:
         chain = blocks.polymer(polymer, next(str(s.row["ether_set"]) for s in systems if s.row["polymer"] == polymer))
         lines.append(Line(f"{_named(_POLYMERS, polymer)} chain", chain.polymer.description))
-    return [
-        *lines,
-        Line("Force field", _force_field(systems)),
-        Line("Protocol", f"{study.protocol.name}: {', '.join(_stage_words(stage) for stage in study.stages)}"),
-        Line("Results from", f"the stage {analysed.name}{reached}"),
-    ]
+    return lines
 
 
-def _answer_rows(sweep: Sweep) -> list[dict[str, Any]]:
-    rows = []
-    for system in sweep.systems:
-        cells = []
-        for quantity in _FIRST:
-            route, answer = quantity.best(system)
-            if answer.value is not None:
-                cell = Cell(answer.value, with_error(answer.value, answer.error))
-            elif answer.bound is not None:
-                cell = Cell(answer.bound, f"below {plain(answer.bound, digits=2)}")
-            else:
-                missing = answer.verdict.startswith(("missing", "no salt"))
-                cell = Cell(None, answer.verdict if missing else "not resolved")
-            why = answer.verdict.removeprefix("not resolved: ")
-            note = route.label if len(quantity.routes) > 1 and cell.value is not None else ""
-            said = "" if why in ("resolved", cell.text) else why
-            kind = "good" if answer.value is not None else "open"
-            cells.append({"cell": cell, "note": "; ".join(part for part in (said, note) if part), "kind": kind})
-        rows.append({"system": system, "cells": cells})
-    return rows
+def _answer_cell(quantity: Quantity, system: SystemResult) -> dict[str, Any]:
+    route, answer = quantity.best(system)
+    if answer.value is not None:
+        cell = Cell(answer.value, with_error(answer.value, answer.error))
+    elif answer.bound is not None:
+        cell = Cell(answer.bound, f"below {plain(answer.bound, digits=2)}")
+    else:
+        missing = answer.verdict.startswith(("missing", "no salt"))
+        cell = Cell(None, answer.verdict if missing else "not resolved")
+    why = answer.verdict.removeprefix("not resolved: ")
+    note = route.label if len(quantity.routes) > 1 and cell.value is not None else ""
+    said = "" if why in ("resolved", cell.text) else why
+    kind = "good" if answer.value is not None else "open"
+    return {"cell": cell, "note": "; ".join(part for part in (said, note) if part), "kind": kind}
+
+
+def _answers(sweep: Sweep) -> dict[str, Any]:
+    """Rows of the table of answers, and of each quantity the note that all its rows share, which its head then has."""
+    rows = [[_answer_cell(quantity, system) for quantity in _FIRST] for system in sweep.systems]
+    heads = []
+    for number, quantity in enumerate(_FIRST):
+        notes = {row[number]["note"] for row in rows}
+        shared = notes.pop() if len(notes) == 1 and len(rows) > 1 else ""
+        heads.append({"quantity": quantity, "note": shared})
+        if shared:
+            for row in rows:
+                row[number]["note"] = ""
+    named = [{"system": system, "cells": cells} for system, cells in zip(sweep.systems, rows, strict=True)]
+    return {"heads": heads, "rows": named}
 
 
 def _not_resolved(sweep: Sweep) -> list[Line]:
@@ -228,7 +261,8 @@ def _beside_study(sweep: Sweep) -> dict[str, Any] | None:
     if sweep.reference is not None:
         entries = {entry.id: entry for entry in (*sweep.reference.numbers, *sweep.reference.claims)}
     claims = {entry.id for entry in sweep.reference.claims} if sweep.reference is not None else set()
-    parts: dict[str, list[dict[str, Any]]] = {"numbers": [], "claims": []}
+    # by id and what is compared, so that the systems of one number stand together
+    parts: dict[str, dict[tuple[str, str], dict[str, Any]]] = {"numbers": {}, "claims": {}}
     for record in map(known, table.to_dict("records")):
         entry = entries.get(record["id"])
         unit = str(record.get("unit", ""))
@@ -244,11 +278,14 @@ def _beside_study(sweep: Sweep) -> dict[str, Any] | None:
             of_study = "a claim in words"
         else:
             of_study = "not simulated there"
-        parts["claims" if is_claim else "numbers"].append(
+        where = entry.where if entry is not None else ""
+        unverified = entry is not None and entry.status != "verified"
+        group = parts["claims" if is_claim else "numbers"].setdefault(
+            (record["id"], record["what"]),
+            {"what": record["what"], "where": where, "unverified": unverified, "rows": []},
+        )
+        group["rows"].append(
             {
-                "what": record["what"],
-                "where": entry.where if entry is not None else "",
-                "unverified": entry is not None and entry.status != "verified",
                 "system": record.get("system", ""),
                 "ours": Cell(ours, said),
                 "theirs": Cell(theirs, of_study),
@@ -256,10 +293,16 @@ def _beside_study(sweep: Sweep) -> dict[str, Any] | None:
                 "reason": record.get("reason", ""),
             }
         )
-    counts = {
-        verdict: sum(row["verdict"] == verdict for rows in parts.values() for row in rows) for verdict in _VERDICTS
+    groups = {part: list(of.values()) for part, of in parts.items()}
+    found = [row["verdict"] for part in groups.values() for group in part for row in group["rows"]]
+    counts = {verdict: found.count(verdict) for verdict in _VERDICTS}
+    return {
+        **groups,
+        "total": len(found),
+        "counts": counts,
+        "cite": sweep.compared.get("cite", "the study"),
+        "reference": sweep.reference,
     }
-    return {**parts, "counts": counts, "cite": sweep.compared.get("cite", "the study"), "reference": sweep.reference}
 
 
 def _experiments(sweep: Sweep) -> dict[str, Any] | None:
@@ -413,6 +456,16 @@ def _policy(scripts: Sequence[str]) -> str:
     return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
 
 
+def _scenes_shown(sweep: Sweep) -> list[str]:
+    """Names of the systems whose boxes stand beside each other at first."""
+    drawn = {system.name for system in sweep.systems if system.scene is not None}
+    planned = systems_of(sweep.study)
+    known = [planned[name] for name in drawn if name in planned]
+    return [system.name for system in side_by_side(sorted(known, key=lambda s: list(planned).index(s.name)))] or sorted(
+        drawn
+    )[:2]
+
+
 def _present(sweep: Sweep, group: Sequence[plots.Plot]) -> list[plots.Plot]:
     """The plots for which any system has data."""
     present = {name for system in sweep.systems for name in (*system.tables, *system.scalars)}
@@ -441,11 +494,12 @@ def render(sweep: Sweep) -> str:
         summary=Markup(script_json(summary)),
         data=[Markup(script_json(system_data(system))) for system in sweep.systems],
         scenes=[(s.name, Markup(script_json(read_json(s.scene)))) for s in sweep.systems if s.scene is not None],
+        scenes_shown=_scenes_shown(sweep),
         systems=sweep.systems,
+        facts=_facts(sweep),
         simulated=_simulated(sweep),
-        quantities=_FIRST,
         in_short=_in_short(sweep),
-        answers=_answer_rows(sweep),
+        answers=_answers(sweep),
         not_resolved=_not_resolved(sweep),
         missing=_missing(sweep),
         numbers=_number_rows(sweep),
@@ -453,8 +507,8 @@ def render(sweep: Sweep) -> str:
         verdicts=_VERDICTS,
         experiments=_experiments(sweep),
         trust=_trust(sweep),
+        answer_plots=_present(sweep, plots.ANSWERS),
         groups=[
-            ("answers", "Against EO:Li", _present(sweep, plots.ANSWERS)),
             ("structure", "Structure", _present(sweep, plots.STRUCTURE)),
             ("motion", "Motion", _present(sweep, plots.MOTION)),
             ("runs", "Runs", _present(sweep, plots.RUNS)),

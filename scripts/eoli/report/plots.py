@@ -16,12 +16,12 @@ class Plot:
 
 
 ANSWERS = (
-    Plot("D", "motion", "Diffusion against EO:Li", "Error bars: one standard error. An open triangle that points down "
-         "is an upper bound: D is somewhere below it. Filled: simulated in the study, too; open: our extension."),
-    Plot("conductivity", "conductivity", "Conductivity against EO:Li", "With formal charges. Error bars: one standard "
-         "error; open triangle: upper bound."),
+    Plot("D", "motion", "Diffusion against EO:Li", "Bars: one standard error. Triangle: an upper bound. Filled: "
+         "simulated in the study, too."),
+    Plot("conductivity", "conductivity", "Conductivity against EO:Li", "With formal charges. Bars: one standard error. "
+         "Triangle: an upper bound."),
     Plot("transference", "conductivity", "Transference number against EO:Li", "Share of lithium in the current in a "
-         "uniform electrolyte. Error bars: one standard error."),
+         "uniform electrolyte. Bars: one standard error."),
 )  # fmt: skip
 STRUCTURE = (
     Plot("rdf", "structure", "Who surrounds whom: g(r) and n(r)", "Solid: g(r), left axis. Dashed: running number of "
@@ -32,8 +32,8 @@ STRUCTURE = (
          "anything larger. Error bars: one standard error."),
     Plot("hydrogen", "hydrogen-bonds", "Hydrogen bonds of the amide", "Share of the NH groups, or bonds for each NH, by "
          "acceptor."),
-    Plot("scattering", "morphology", "Structure factor S(q)", "Shaded: spacings larger than this box can show, for each "
-         "system below its smallest q = 2π/L. A domain spacing in there is out of reach."),
+    Plot("scattering", "morphology", "Structure factor S(q)", "Shaded: spacings larger than the boxes can show, below "
+         "their smallest q = 2π/L (paler where only some can). A domain spacing in there is out of reach."),
     Plot("domains", "domains", "Domains by distance of contact", "Solid: this system. Dotted: random arrangements of "
          "its chains; a difference from them is what counts."),
 )  # fmt: skip
@@ -51,10 +51,13 @@ MOTION = (
     Plot("moves", "mechanism", "Moves of lithium", "Events for each ion and ns, with a 68 % interval; without events "
          "the upper end stands alone, as a triangle."),
 )  # fmt: skip
+_EQUILIBRATION = (
+    "Faint: before the series counts as equilibrated. Solid: the part that its mean is taken from; the dotted line marks "
+    "where that begins. A minimisation and a stage that drives the box have no such part."
+)
 RUNS = (
-    Plot("traces", "traces-", "Traces and equilibration", "Density, energy, temperature and pressure of each stage. "
-         "Faint: before the series counts as equilibrated. Solid: the part that its mean is taken from; the dotted line "
-         "marks where that begins. A minimisation and a stage that drives the box have no such part."),
-)  # fmt: skip
+    Plot("densities", "traces-", "Density and pressure of each stage", _EQUILIBRATION),
+    Plot("energies", "traces-", "Energy and temperature of each stage", _EQUILIBRATION),
+)
 TEMPERATURE = Plot("temperature", "", "Against temperature", "Points with one standard error against 1000/T. Line: "
                    "Arrhenius. Dashes: Vogel-Tammann-Fulcher, where the points determine it.")  # fmt: skip

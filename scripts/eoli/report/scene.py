@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -27,6 +28,68 @@ PATH_COLOURS = mpl.colormaps["viridis"]
 _STEPS = 2**16
 _PATH_COLOURS = 9
 _LABELS = {"PEO": "PEO", "PA": "PA", "other": "rest of the chains", "Li": "Li"}
+
+
+@dataclass(frozen=True)
+class SceneFrame:
+    """A frame: time, ps, wrapped positions (sites, 3) and box edges (3,), nm."""
+
+    time_ps: float
+    positions: Floats
+    box: Floats
+
+
+@dataclass(frozen=True)
+class ScenePath:
+    """The followed lithium: its site, times (n,), ps, unwrapped points (n, 3), nm, and of each frame the number of
+    points until then and the sites that bind it."""
+
+    site: int
+    times_ps: Floats
+    points: Floats
+    until: tuple[int, ...]
+    partners: tuple[Indices, ...]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A scene as it was written: names, labels and looks of groups, the group of each site, bonds (n, 2), frames."""
+
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    colours: tuple[str, ...]
+    sphere_nm: Floats
+    stick_nm: Floats
+    group: Indices
+    bonds: Indices
+    frames: tuple[SceneFrame, ...]
+    lithium: ScenePath | None
+
+
+def read_scene(data: Mapping[str, Any]) -> Scene:
+    """The scene of the JSON data that `scene` made; positions are good to 1/65536 of the edges of the box."""
+    group: list[int] = []
+    bonds: list[tuple[int, int]] = []
+    for molecule in data["molecules"]:
+        for _ in range(molecule["count"]):
+            bonds += [(len(group) + a, len(group) + b) for a, b in molecule["bonds"]]
+            group += molecule["groups"]
+    frames = []
+    for entry in data["frames"]:
+        steps = np.frombuffer(base64.b64decode(entry["positions"]), dtype="<u2").reshape(-1, 3)
+        box = np.array(entry["box_nm"], dtype=np.float64)
+        frames.append(SceneFrame(float(entry["time_ps"]), steps / _STEPS * box, box))
+    path = None
+    if found := data.get("lithium"):
+        partners = tuple(np.array(sites, dtype=np.int64) for sites in found["partners"])
+        points = np.array(found["path_nm"], dtype=np.float64).reshape(-1, 3)
+        path = ScenePath(found["site"], np.array(found["times_ps"]), points, tuple(found["until"]), partners)
+    groups = data["groups"]
+    return Scene(
+        tuple(g["name"] for g in groups), tuple(g["label"] for g in groups), tuple(g["colour"] for g in groups),
+        np.array([g["sphere_nm"] for g in groups]), np.array([g["stick_nm"] for g in groups]),
+        np.array(group, dtype=np.int64), np.array(bonds, dtype=np.int64).reshape(-1, 2), tuple(frames), path,
+    )  # fmt: skip
 
 
 def group_labels(system: SystemDescription) -> dict[str, str]:

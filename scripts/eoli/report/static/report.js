@@ -8,7 +8,7 @@
   // colours that stay apart for the colour-blind, at 3:1 and more against their ground
   const LIGHT = { text: "#1b1f24", quiet: "#57606a", grid: "#d9dee4", ground: "#ffffff",
     palette: ["#0072b2", "#c44e00", "#00795c", "#a3407f", "#4d4d4d", "#8a6500", "#5b3fa8"] };
-  const DARK = { text: "#e6edf3", quiet: "#9da7b3", grid: "#333b44", ground: "#14181d",
+  const DARK = { text: "#e6edf3", quiet: "#9da7b3", grid: "#333b44", ground: "#171c22",
     palette: ["#56b4e9", "#ff9e4a", "#3ddbb0", "#f092cf", "#d0d0d0", "#e6c84b", "#b9a5ff"] };
   const DASHES = ["solid", "dash", "dot", "dashdot"];
   const SYMBOLS = ["circle", "square", "diamond", "cross", "star"];
@@ -52,17 +52,25 @@
     .filter((column) => !/_error|_spread|_verdict/.test(column))
     .flatMap((column) => { const found = column.match(pattern); return found ? [made(found[1], column)] : []; });
 
-  const TRACES = [["density_g_cm3", "density", "g/cm³"], ["potential_kJ_mol", "potential energy", "kJ/mol"],
-    ["temperature_K", "temperature", "K"], ["pressure_bar", "pressure", "bar"]];
+  const TRACES = { density_g_cm3: ["density", "g/cm³"], potential_kJ_mol: ["potential energy", "kJ/mol"],
+    temperature_K: ["temperature", "K"], pressure_bar: ["pressure", "bar"] };
+  /** Choices of such quantities in every stage that has them. */
+  const traced = (...wanted) => Object.keys(summary.columns).filter((table) => table.startsWith("traces-"))
+    .flatMap((table) => wanted.filter((y) => summary.columns[table].includes(y)).map((y) => {
+      const [[label, unit], isMinimisation] = [TRACES[y], summary.columns[table].includes("step")];
+      return { table, y, label: `${table.slice(7)}: ${label}`, yTitle: `${label} (${unit})`,
+        x: isMinimisation ? "step" : "time_ps", xTitle: isMinimisation ? "step" : null };
+    }));
 
   /** Plots of columns against a column; a choice names y, its error, right and below axes, and what is dotted. */
   const CURVES = {
     rdf: { table: "structure", x: "r_nm", xTitle: "r (nm)", xRange: [0, 1], choices: () => choices("structure", /^g_(.+)$/, (key, y) => (
-      { label: pairOf(key), y, yTitle: "g(r)", right: `n_${key}`, rightTitle: "n(r)" })) },
+      { label: pairOf(key), y, yTitle: "g(r)", fromZero: true, right: `n_${key}`, rightTitle: "n(r)" })) },
     scattering: { table: "morphology", x: "q_per_nm", xTitle: "q (nm⁻¹)", boxLimit: true,
       choices: () => choices("morphology", /^S_(.+)$/, (key, y) => (
         { label: said(key.replace(/_(?=PA|PEO|ions)/, " with ")), y, error: `${y}_error`, yTitle: "S(q)" })) },
-    domains: { table: "domains", x: "distance_nm", xTitle: "distance of contact (nm)",
+    domains: { table: "domains", x: "distance_nm", xTitle: "distance of contact (nm)", points: true,
+      first: (found) => found.findIndex((choice) => choice.y === "largest_share"),
       choices: () => ["PEO", "PA"].flatMap((block) => choices("domains", /^(domains|largest_share|percolates_xyz)$/,
         (key, y) => ({ label: `${block}: ${said(key)}`, y, error: `${y}_error`, dotted: `random_chains_${key}`,
           only: ["block", block], yTitle: said(key) }))) },
@@ -88,28 +96,26 @@
     places: { table: "mechanism", x: "lag_ps", xTitle: "lag (ps)", xLog: true,
       choices: () => choices("mechanism", /^msd_(Li_.+)_nm2$/, (key, y) => (
         { label: said(key.slice(3)), y, error: `${y}_error`, yTitle: "MSD (nm²)", yLog: true })) },
-    traces: { xTitle: "time (ps)", equilibration: true,
-      choices: () => Object.keys(summary.columns).filter((table) => table.startsWith("traces-")).flatMap((table) => (
-        TRACES.filter(([y]) => summary.columns[table].includes(y)).map(([y, label, unit]) => {
-          const isMinimisation = summary.columns[table].includes("step");
-          return { table, y, label: `${table.slice(7)}: ${label}`, yTitle: `${label} (${unit})`,
-            x: isMinimisation ? "step" : "time_ps", xTitle: isMinimisation ? "step" : null };
-        }))),
+    densities: { xTitle: "time (ps)", equilibration: true, choices: () => traced("density_g_cm3", "pressure_bar"),
       first: (found) => found.findLastIndex((choice) => choice.y === "density_g_cm3") },
+    energies: { xTitle: "time (ps)", equilibration: true, choices: () => traced("potential_kJ_mol", "temperature_K"),
+      first: (found) => found.findLastIndex((choice) => choice.y === "potential_kJ_mol") },
   };
 
   const stated = (found) => (found && found.value != null ? found : null);
   const entries = (found, name = said) => Object.entries(found ?? {})
     .filter(([, entry]) => stated(entry)).map(([key, entry]) => [name(key), entry]);
+  const acceptor = (key) => ({ any: "any", anion: "anion", carbonyl_O: "C=O", amide_O: "C=O amide", ester_O: "C=O ester",
+    ester_bridging_O: "C-O-C ester", ether_O: "C-O-C" }[key] ?? said(key));
   /** Bars of scalars; a choice gives [category, {value, error}] of a system's scalars. */
   const BARS = {
     coordination: () => {
       const kinds = ["ether_O", "carbonyl_O", "ester_bridging_O", "anion", "oxygen", "chains", "anions"];
-      const around = (kind) => ({ anion: "sites of anions", anions: "different anions", chains: "different chains" }[kind]
-        ?? said(kind));
+      const around = (kind) => ({ ether_O: "C-O-C", carbonyl_O: "C=O", ester_bridging_O: "C-O-C of the ester",
+        anion: "anion sites", oxygen: "any oxygen" }[kind] ?? said(kind));
       const statistics = (scalars) => scalars.structure?.shell_statistics;
       return [
-        { label: "mean number around Li⁺", yTitle: "mean number", of: (scalars) => kinds.map((kind) => (
+        { label: "mean number around Li⁺", yTitle: "mean number around Li⁺", order: kinds.map(around), of: (scalars) => kinds.map((kind) => (
           [around(kind), statistics(scalars)?.[kind]?.mean])).filter(([, found]) => stated(found)) },
         ...kinds.map((kind) => ({ label: `how many: ${around(kind)}`, xTitle: `${around(kind)} around one Li⁺`,
           yTitle: "share of Li⁺", of: (scalars) => (statistics(scalars)?.[kind]?.probabilities ?? [])
@@ -118,7 +124,7 @@
     },
     ions: () => [
       ...["Li", "anion"].map((ion) => ({ label: `where ${ion === "Li" ? "lithium is" : "anions are"}`,
-        yTitle: `share of ${said(ion)}`, of: (scalars) => ["free", "paired", "aggregated"]
+        yTitle: `share of ${said(ion)}`, order: ["free", "paired", "aggregated"], of: (scalars) => ["free", "paired", "aggregated"]
           .map((state) => [state, scalars.ions?.[ion]?.[state]]).filter(([, found]) => stated(found)) })),
       { label: "clusters by charge", xTitle: "charge (e)", yTitle: "clusters in the box",
         of: (scalars) => entries(scalars.ions?.clusters_by_charge_e, (key) => key)
@@ -126,8 +132,9 @@
     ],
     hydrogen: () => [["NH_share", "share of NH"], ["bonds_per_NH", "bonds for each NH"],
       ["molecule_share", "share of acceptor molecules"]].map(([key, label]) => ({ label, yTitle: label,
+      order: ["any", "anion", "anion_O", "anion_N", "carbonyl_O", "amide_O", "ester_O", "ester_bridging_O", "ether_O"].map(acceptor),
       of: (scalars) => Object.entries(scalars["hydrogen-bonds"]?.acceptors ?? {})
-        .filter(([, found]) => stated(found[key])).map(([name, found]) => [said(name), found[key]]) })),
+        .filter(([, found]) => stated(found[key])).map(([name, found]) => [acceptor(name), found[key]]) })),
     moves: () => [{ label: "rates", yTitle: "events per Li⁺ and ns", of: (scalars) => Object.entries(
       scalars.mechanism?.moves ?? {}).filter(([, found]) => found && found.high_per_ion_ns != null)
       .map(([name, found]) => [said(name), { value: found.per_ion_ns ?? found.high_per_ion_ns,
@@ -137,6 +144,23 @@
   const axis = (title, of, more = {}) => ({ title: { text: title, standoff: 8 }, gridcolor: of.grid, linecolor: of.quiet,
     zerolinecolor: of.grid, tickcolor: of.quiet, ticks: "outside", automargin: true, showline: true, ...more });
   const logAxis = { type: "log", exponentformat: "power", dtick: 1 };
+  const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+  const tenTo = (power) => `10${[...String(power)].map((c) => (c === "-" ? "⁻" : SUPERSCRIPT[c])).join("")}`;
+  /** A logarithmic axis around values, with a few whole numbers as ticks even within one decade. */
+  const logAround = (values) => {
+    const known = values.filter((value) => value > 0);
+    if (!known.length) return logAxis;
+    const [low, high] = [Math.min(...known) / 1.35, Math.max(...known) * 1.35];
+    const span = high / low, first = Math.floor(Math.log10(low)), last = Math.ceil(Math.log10(high));
+    const leading = span > 1e3 ? [1] : span > 60 ? [1, 3] : span > 8 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9];
+    const ticks = [];
+    for (let power = first; power <= last; power++) for (const n of leading) ticks.push([n, power]);
+    const kept = ticks.filter(([n, power]) => n * 10 ** power >= low && n * 10 ** power <= high);
+    const text = ([n, power]) => (power >= -2 && power <= 2 ? String(Number((n * 10 ** power).toPrecision(2)))
+      : n === 1 ? tenTo(power) : `${n}×${tenTo(power)}`);
+    return { type: "log", range: [Math.log10(low), Math.log10(high)], tickmode: "array",
+      tickvals: kept.map(([n, power]) => Number(`${n}e${power}`)), ticktext: kept.map(text) };
+  };
   const layout = (of, more) => ({ paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
     font: { color: of.text, family: "system-ui, sans-serif", size: 13 }, margin: { l: 56, r: 16, t: 12, b: 44 },
     hovermode: "closest", hoverlabel: { bgcolor: of.ground, bordercolor: of.quiet, font: { color: of.text } },
@@ -145,7 +169,8 @@
     made.layout.annotations = [{ text, showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5,
       font: { color: of.quiet, size: 14 } }];
     for (const name of ["xaxis", "yaxis"]) {
-      Object.assign(made.layout[name], { showticklabels: false, type: "linear", ticks: "", dtick: null });
+      Object.assign(made.layout[name], { showticklabels: false, showgrid: false, showline: false,
+        zeroline: false, type: "linear", ticks: "", dtick: null, tickvals: [], title: { text: "" } });
     }
     return made;
   };
@@ -175,11 +200,10 @@
       csv.rows.push(...rows.map((row) => [systems[i].name, table[xColumn][row], ...wanted.map((c) => table[c]?.[row] ?? null)]));
       const line = { color: colour(i, of), dash: dash(i, of), width: 2 };
       const x = pick(xColumn);
-      const made = (column, more) => traces.push({ type: "scatter", mode: "lines", name: systems[i].name, x,
+      const made = (column, more) => traces.push({ type: "scatter", mode: spec.points ? "lines+markers" : "lines", name: systems[i].name, x,
         y: pick(column).map((y) => (choice.yLog && more.main && y <= 0 ? null : y)), line, legendgroup: String(i),
         connectgaps: false, hovertemplate: `%{x:.5g}, %{y:.5g}<extra>${systems[i].name}</extra>`, ...more, main: undefined });
-      const error = choice.error && table[choice.error] ? { type: "data", array: pick(choice.error), thickness: 1, width: 0,
-        color: colour(i, of) } : undefined;
+      const errors = choice.error && table[choice.error] ? pick(choice.error) : null;
       const from = spec.equilibration ? scalars[name]?.equilibrated?.[choice.y]?.equilibrated_from_ps : null;
       if (from != null && from > x[0]) {
         const split = x.findIndex((time) => time >= from);
@@ -188,7 +212,11 @@
           hovertemplate: `%{x:.5g}, %{y:.5g}<extra>${systems[i].name}</extra>`, ...more });
         part(0, split + 1, { opacity: 0.35, showlegend: false });
         part(split, undefined, {});
-      } else made(choice.y, { error_y: error, main: true });
+      } else {
+        if (errors) traces.push(band(x, pick(choice.y), errors, choice.yLog, colour(i, of)));
+        made(choice.y, { main: true, customdata: errors ?? undefined, hovertemplate: `%{x:.5g}, %{y:.5g}${errors
+          ? " ± %{customdata:.2g}" : ""}<extra>${systems[i].name}</extra>` });
+      }
       if (from != null) {
         shapes.push({ type: "line", x0: from, x1: from, yref: "paper", y0: 0, y1: 1,
           line: { color: colour(i, of), width: 1, dash: "dot" } });
@@ -205,12 +233,12 @@
       const qMin = spec.boxLimit ? scalars.morphology?.scattering?.q_min_per_nm : null;
       if (qMin) bands.push([0, qMin, i]);
     }
-    shapes.push(...shaded(bands, of));
+    shapes.push(...(spec.boxLimit ? limits(bands, of) : shaded(bands, of)));
     if (choice.window && traces.length) traces.push(...guides(choice, of));
     const made = { traces, csv, layout: layout(of, {
       xaxis: axis(choice.xTitle ?? spec.xTitle, of, spec.xLog ? logAxis : spec.xRange ? { range: spec.xRange }
         : { rangemode: spec.boxLimit ? "tozero" : "normal" }),
-      yaxis: axis(choice.yTitle, of, choice.yLog ? logAxis : {}), shapes }) };
+      yaxis: axis(choice.yTitle, of, choice.yLog ? logAxis : choice.fromZero ? { rangemode: "nonnegative" } : {}), shapes }) };
     if (choice.right) {
       made.layout.yaxis2 = axis(choice.rightTitle, of, { overlaying: "y", side: "right", showgrid: false, tickmode: "auto",
         range: [0, highest(traces.filter((t) => t.yaxis === "y2"), 0.6)] });
@@ -222,6 +250,15 @@
       made.layout.xaxis.anchor = "y2";
     }
     return traces.length ? made : emptied(made, of, "no data for these systems");
+  };
+
+  /** One standard error to both sides of a curve, as an area. */
+  const band = (x, y, errors, isLog, fill) => {
+    const known = [...x.keys()].filter((n) => y[n] != null && errors[n] != null && (!isLog || y[n] > 0));
+    const low = (n) => (isLog ? Math.max(y[n] - errors[n], y[n] / 10) : y[n] - errors[n]);
+    return { type: "scatter", mode: "lines", name: "", x: [...known, ...known.toReversed()].map((n) => x[n]),
+      y: [...known.map((n) => y[n] + errors[n]), ...known.toReversed().map(low)], fill: "toself", fillcolor: `${fill}33`,
+      line: { width: 0 }, hoverinfo: "skip", showlegend: false };
   };
 
   /** n(r) grows as r³: the shells within `within` nm are what the axis has to show. */
@@ -237,6 +274,14 @@
     }
     return [...found.values()].map(({ from, to, fill }) => ({ type: "rect", x0: from, x1: to, yref: "paper", y0: 0, y1: 1,
       fillcolor: fill, opacity: 0.14, line: { width: 0 }, layer: "below" }));
+  };
+
+  /** What no box shows, and paler what some boxes do not. */
+  const limits = (bands, of) => {
+    const ends = bands.map(([, to]) => to);
+    const area = (x0, x1, opacity) => ({ type: "rect", x0, x1, yref: "paper", y0: 0, y1: 1, fillcolor: of.quiet, opacity,
+      line: { width: 0 }, layer: "below" });
+    return ends.length ? [area(0, Math.min(...ends), 0.2), area(Math.min(...ends), Math.max(...ends), 0.1)] : [];
   };
 
   /** A line of slope 1 through the last decade. */
@@ -269,11 +314,17 @@
           pattern: bounds ? undefined : { shape: ["", "/", ".", "x"][Math.floor(i / of.palette.length) % 4] } },
         hovertemplate: `%{x}: %{y:.4g}<extra>${systems[i].name}</extra>` });
     }
-    const made = { traces, csv, layout: layout(of, { barmode: "group", bargap: 0.25, xaxis: axis(choice.xTitle ?? "", of,
+    const place = (name) => { const found = (choice.order ?? []).indexOf(name); return found < 0 ? categories.length : found; };
+    categories.sort((a, b) => place(a) - place(b));
+    const made = { traces, csv, layout: layout(of, { barmode: "group", scattermode: "group", bargap: 0.25, scattergap: 0.3, xaxis: axis(choice.xTitle ?? "", of,
       { type: "category", categoryorder: "array", categoryarray: categories, ticks: "" }),
-    yaxis: axis(choice.yTitle, of, { rangemode: "tozero" }) }) };
+    yaxis: axis(choice.yTitle, of, { rangemode: "nonnegative" }) }) };
     return traces.length ? made : emptied(made, of, "no data for these systems");
   };
+
+  /** How far points reach with their errors. */
+  const reaches = (traces) => traces.filter((t) => t.mode === "markers").flatMap((t) => [t.y[0] - (t.error_y?.array[0] ?? 0),
+    t.y[0], t.y[0] + (t.error_y?.array[0] ?? 0)]);
 
   /** Values beside their bounds; a bound is a triangle that points down. */
   const answerTrace = (i, answer, x, of) => {
@@ -318,12 +369,10 @@
     const note = [...without].map(([why, names]) => `No number: ${names.slice(0, 4).join(", ")}${names.length > 4
       ? ` and ${names.length - 4} more` : ""} (${why})`).join(". ");
     const unit = UNITS[quantity.unit];
-    const made = { traces, csv, note, layout: layout(of, { xaxis: axis("EO:Li", of),
-      yaxis: axis(unit ? `${quantity.symbol} (${unit})` : quantity.symbol, of, quantity.log ? logAxis : { rangemode: "tozero" }) }) };
-    if (quantity.log) {
-      const all = traces.filter((t) => t.mode === "markers").map((t) => t.y[0]);
-      if (Math.max(...all) / Math.min(...all) < 30) made.layout.yaxis.dtick = "D2";
-    }
+    const ratios = [...new Set(systems.map((s) => s.eo_li).filter((ratio) => ratio != null).map((ratio) => Math.round(ratio)))];
+    const ticks = ratios.length <= 8 ? { tickmode: "array", tickvals: ratios } : {};
+    const made = { traces, csv, note, layout: layout(of, { xaxis: axis("EO:Li", of, ticks),
+      yaxis: axis(unit ? `${quantity.symbol} (${unit})` : quantity.symbol, of, quantity.log ? logAround(reaches(traces)) : { rangemode: "tozero" }) }) };
     return traces.length ? made : emptied(made, of, "not resolved in any of these systems");
   };
 
@@ -350,7 +399,7 @@
     }
     const unit = UNITS[choice.quantity.unit];
     const made = { traces, csv, note: notes.join(" "), layout: layout(of, { xaxis: axis("1000/T (K⁻¹)", of),
-      yaxis: axis(`${choice.quantity.symbol} (${unit})`, of, logAxis) }) };
+      yaxis: axis(`${choice.quantity.symbol} (${unit})`, of, logAround(reaches(traces))) }) };
     return traces.length ? made : emptied(made, of, "not resolved at any temperature");
   };
 
@@ -394,7 +443,7 @@
       this.element = element;
       this.chart = element.querySelector(".chart");
       this.reading = element.querySelector(".reading");
-      this.heading = element.querySelector("h4").textContent;
+      this.heading = element.querySelector(".name-of-plot").textContent;
       this.key = element.dataset.plot;
       this.spec = specOf(this.key);
       this.select = element.querySelector("select");
@@ -443,7 +492,7 @@
     }
 
     say(point) {
-      const error = point.data.error_y?.array?.[point.pointNumber];
+      const error = point.data.customdata?.[point.pointNumber] ?? point.data.error_y?.array?.[point.pointNumber];
       const number = (x) => (typeof x === "number" ? Number(x.toPrecision(5)).toString() : x);
       this.reading.textContent = `${point.data.name}: ${number(point.x)}, ${number(point.y)}${error
         ? ` ± ${Number(error.toPrecision(2))}` : ""}`;
@@ -525,18 +574,24 @@
     for (const row of document.querySelectorAll("tr[data-verdict]")) {
       row.hidden = filter.value !== "" && row.dataset.verdict !== filter.value;
     }
+    for (const group of document.querySelectorAll(".compared tbody")) {
+      group.hidden = !group.querySelector("tr[data-verdict]:not([hidden])");
+    }
   });
 
-  /** A viewer lives while its box is open: a browser keeps few drawing contexts. */
-  for (const box of document.querySelectorAll("details.structure")) {
-    let viewer = null;
-    box.addEventListener("toggle", () => {
-      const place = box.querySelector(".viewer");
-      if (!box.open) { viewer?.dispose(); viewer = null; place.replaceChildren(); return; }
-      if (typeof EoliViewer === "undefined") { place.textContent = "The viewer is not part of this page."; return; }
-      viewer = EoliViewer.create(place, JSON.parse(byId(box.dataset.scene).textContent), { title: box.dataset.name });
-    });
-  }
+  /** A box is drawn when it comes into view: most readers of the numbers never get there. */
+  const boxed = new IntersectionObserver((seen) => {
+    for (const { target, isIntersecting } of seen) {
+      if (!isIntersecting) continue;
+      boxed.unobserve(target);
+      const select = target.querySelector("select");
+      const scene = () => JSON.parse(byId(`scene-${select.value}`).textContent);
+      const name = () => select.selectedOptions[0].textContent;
+      const viewer = EoliViewer.create(target.querySelector(".viewer"), scene(), { title: name() });
+      select.addEventListener("change", () => viewer.show(scene(), name()));
+    }
+  }, { rootMargin: "100px" });
+  for (const structure of document.querySelectorAll(".structure")) boxed.observe(structure);
 
   paintBoxes();
   for (const figure of figures) observer.observe(figure.element);
