@@ -29,11 +29,14 @@ class Conditions:
 def mdp_options(stage: Stage, conditions: Conditions, reproducible: bool = False) -> dict[str, str]:
     """All options of the .mdp file.
 
-    A reproducible run has a pair list of fixed radius: GROMACS otherwise derives the radius from the volume at each
-    start of mdrun, and a continued run sums its forces in another order than one that was never interrupted.
+    GROMACS derives the age and the radius of its pair list from the density at each start of mdrun. In a box as PACKMOL
+    leaves it that is a list without a buffer, kept for 100 steps, in which an ion that falls towards its counter-ion
+    reaches it unseen: stages that start from such a box or drive it have a fixed list. So has a reproducible run, for
+    with another radius a continued run sums its forces in another order than one that was never interrupted.
 
-    One constraint algorithm setting serves all stages: CF3 and SO2 groups are coupled constraints, for which LINCS
-    needs a higher order than its default.
+    One setting of the constraint algorithm serves all stages: CF3 and SO2 groups are coupled constraints, for which LINCS
+    needs a higher order than its default. Minimisation leaves the bonds flexible: between overlapping molecules steepest
+    descent moves sites farther than LINCS can follow, and stops with torn bonds.
     """
     common = {
         "integrator": stage.integrator,
@@ -48,12 +51,12 @@ def mdp_options(stage: Stage, conditions: Conditions, reproducible: bool = False
         "vdwtype": "cut-off",
         "rvdw": f"{conditions.cutoff_nm:g}",
         "dispcorr": "enerpres" if conditions.dispersion_correction else "no",
-        "constraints": conditions.constraints,
+        "constraints": conditions.constraints if stage.is_dynamics else "none",
         "constraint-algorithm": "lincs",
         "lincs-order": "6",
         "lincs-iter": "2",
     }
-    if reproducible and stage.is_dynamics:
+    if stage.is_dynamics and (reproducible or stage.generate_velocities or not stage.equilibrates):
         common |= {
             "verlet-buffer-tolerance": "-1",
             "nstlist": str(FIXED_LIST_STEPS),

@@ -258,7 +258,7 @@ class Protocol(Strict):
     fourier_spacing_nm: float = Field(0.12, gt=0, description="grid of particle mesh Ewald")
     dispersion_correction: bool = Field(True, description="long-range correction of energy and pressure")
     constraints: Literal["none", "h-bonds", "all-bonds"] = Field(
-        "all-bonds", description="constrained bonds, the same in every stage"
+        "all-bonds", description="constrained bonds, the same in every stage of dynamics; minimisation has none"
     )
     stages: list[Stage] = Field(min_length=1)
 

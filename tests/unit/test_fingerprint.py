@@ -14,7 +14,7 @@ from eoli.stage.fingerprint import Fingerprint, make_fingerprint
 PROTOCOL = Path(__file__).resolve().parents[1] / "config/tiny-protocol.yaml"
 STAGES = {stage.name: stage for stage in Protocol.model_validate(yaml.safe_load(PROTOCOL.read_text())).stages}
 CONDITIONS = Conditions(400.0, 0.8, 0.16, True, "all-bonds", 7)
-FREE = {"nsteps", "nstlog"}
+FREE = {"nsteps", "nstlog", "nstlist", "rlist", "verlet-buffer-tolerance"}
 KEYS = [(stage, key) for stage in ("minimise", "compress", "npt") for key in mdp_options(STAGES[stage], CONDITIONS)]
 
 
@@ -41,7 +41,7 @@ def options(stage: Stage) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("stage", "key"), KEYS)
-def test_every_option_but_length_and_log(stage: str, key: str, topology: Path, box: Path) -> None:
+def test_every_option_but_length_log_and_pair_list(stage: str, key: str, topology: Path, box: Path) -> None:
     plain = options(STAGES[stage])
     known = make_fingerprint(plain, [box], topology, "mixed")
     changed = make_fingerprint(plain | {key: plain[key] + "1"}, [box], topology, "mixed")

@@ -36,7 +36,13 @@ def test_what_all_stages_share() -> None:
         assert (found["coulombtype"], found["rcoulomb"], found["rvdw"], found["fourierspacing"]) == (
             "pme", "1.2", "1.2", "0.12",
         )  # fmt: skip
-        assert (found["dispcorr"], found["constraints"], found["cutoff-scheme"]) == ("enerpres", "all-bonds", "verlet")
+        assert (found["dispcorr"], found["cutoff-scheme"]) == ("enerpres", "verlet")
+
+
+def test_bonds_are_flexible_in_minimisation_alone() -> None:
+    assert [options(**stage)["constraints"] for stage in (MINIMISATION, DYNAMICS, NPT)] == [
+        "none", "all-bonds", "all-bonds",
+    ]  # fmt: skip
 
 
 def test_minimisation() -> None:
@@ -67,6 +73,13 @@ def test_velocities_and_the_stage_s_own_temperature() -> None:
     found = options(**DYNAMICS, generate_velocities=True, temperature_K=500)
     assert (found["gen-vel"], found["continuation"], found["gen-temp"], found["ref-t"]) == ("yes", "no", "500", "500")
     assert (found["gen-seed"], found["ld-seed"]) == ("42", "42")
+
+
+@pytest.mark.parametrize("keys", [{"generate_velocities": True}, {"equilibrates": False}])
+def test_pairs_of_a_loose_or_driven_box_are_looked_up_often(keys: dict[str, bool]) -> None:
+    found = options(**NPT | keys)
+    assert (found["verlet-buffer-tolerance"], found["nstlist"], found["rlist"]) == ("-1", "20", "1.32")
+    assert {"verlet-buffer-tolerance", "nstlist", "rlist"} & options(**NPT).keys() == set()
 
 
 def test_stochastic_dynamics_has_no_thermostat() -> None:

@@ -32,6 +32,7 @@ _ADVICE = {
     "No space left": "free disk space; the next run continues",
     "disk": "free disk space; the next run continues",
     "pressure scaling": "try a slower barostat (larger tau_p_ps)",
+    "invert matrix": "try a slower barostat (larger tau_p_ps)",
     "box": "try a slower barostat (larger tau_p_ps)",
 }
 SAY_EVERY_S = 30.0

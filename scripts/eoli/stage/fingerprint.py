@@ -11,7 +11,7 @@ from eoli.files import sha256
 
 LENGTH_KEYS = frozenset({"nsteps"})
 OUTPUT_KEYS = frozenset({"nstlog"})
-# how pairs are looked up, not which forces they have; the reproducible option fixes them
+# how pairs are looked up, not which forces they have
 PAIR_LIST_KEYS = frozenset({"nstlist", "rlist", "verlet-buffer-tolerance"})
 
 
