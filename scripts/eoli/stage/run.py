@@ -86,7 +86,8 @@ def _simulate(job: StageJob, lock: int, say: Reporter, done: _Done) -> None:
         return
     before = last_step(job.run / "md.log") or 0
     # the limit is one of the call, however often it prolongs the run
-    left = None if job.max_hours is None else max(_LEAST_HOURS, job.max_hours - done.seconds / 3600)
+    most = job.max_hours
+    left = None if most is None else max(min(_LEAST_HOURS, most), most - done.seconds / 3600)
     command, seconds = run_mdrun(dataclasses.replace(job, max_hours=left), lock, say)
     done.commands.append(command)
     done.seconds += seconds
