@@ -10,6 +10,7 @@ from pathlib import Path
 
 from eoli.chemistry import Library, library
 from eoli.config import Study
+from eoli.protocol import Stage
 from eoli.sweep import Size, System, size_of, systems_of
 
 # Site-steps per second and core: 2,675 sites at 50 ns/day with 2 fs on one core, the Debian build of GROMACS 2022.5
@@ -45,22 +46,26 @@ def measured_speed(results: Path) -> tuple[float, int]:
     return (statistics.median(speeds), len(speeds)) if speeds else (0.0, 0)
 
 
+def cost_of_stage(size: Size, stage: Stage, speed: float) -> Cost:
+    """Estimated cost of a stage of dynamics at a speed in site-steps per second and core."""
+    assert stage.length_ns is not None and stage.frame_interval_ps and stage.energy_interval_ps
+    ps, hours = stage.length_ns * 1000, size.sites / speed / 3600
+    size_bytes = ps / stage.frame_interval_ps * size.sites * XTC_BYTES_PER_SITE
+    size_bytes += ps / stage.energy_interval_ps * EDR_BYTES_PER_FRAME
+    if stage.state_interval_ps:
+        size_bytes += ps / stage.state_interval_ps * size.sites * TRR_BYTES_PER_SITE
+    return Cost(hours * stage.n_steps, size_bytes / 1e9, stage.length_ns, hours * stage.most_steps)
+
+
 def cost_of(size: Size, study: Study, speed: float) -> Cost:
     """Estimated cost of one system at a speed in site-steps per second and core."""
-    seconds = most = size_bytes = ns = 0.0
-    for stage in study.stages:
-        if not stage.is_dynamics:
-            continue
-        assert stage.length_ns is not None and stage.frame_interval_ps and stage.energy_interval_ps
-        ps = stage.length_ns * 1000
-        ns += stage.length_ns
-        seconds += size.sites * stage.n_steps / speed
-        most += size.sites * stage.most_steps / speed
-        size_bytes += ps / stage.frame_interval_ps * size.sites * XTC_BYTES_PER_SITE
-        size_bytes += ps / stage.energy_interval_ps * EDR_BYTES_PER_FRAME
-        if stage.state_interval_ps:
-            size_bytes += ps / stage.state_interval_ps * size.sites * TRR_BYTES_PER_SITE
-    return Cost(seconds / 3600, size_bytes / 1e9, ns, most / 3600)
+    stages = [cost_of_stage(size, stage, speed) for stage in study.stages if stage.is_dynamics]
+    return Cost(
+        sum(cost.core_hours for cost in stages),
+        sum(cost.disk_gb for cost in stages),
+        sum(cost.ns for cost in stages),
+        sum(cost.most_core_hours for cost in stages),
+    )
 
 
 def _line(system: System, size: Size, cost: Cost) -> str:

@@ -41,6 +41,11 @@ class System:
         """Simulated ratio: ether oxygens over whole lithium ions."""
         return self.ether_oxygens / self.cations if self.cations else None
 
+    @property
+    def family(self) -> str:
+        """Name of all independent starts of the system."""
+        return self.name.removesuffix(f"-r{self.replicate}")
+
 
 def side_by_side(systems: Iterable[System]) -> list[System]:
     """Two systems to show beside each other: of two polymers, all else equal, those of the study and with salt first.

@@ -70,6 +70,37 @@ def status(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def add_plan(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    parser.add_argument(
+        "--target", type=float, metavar="SHARE", help="relative error to reach (default: analysis.target_error)"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also a table (CSV)")
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    from eoli.plan import needs, rows
+
+    study = study_of(arguments)
+    target = study.config.analysis.target_error if arguments.target is None else arguments.target
+    if not 0 < target < 1:
+        raise InputError(f"--target {target:g} is not allowed; allowed: above 0 and below 1")
+    found = needs(study, arguments.results, target)
+    if not found:
+        raise InputError(f"{arguments.results}: no analysed system with ions; allowed: results of `snakemake motion`")
+    print("\n".join(need.line() for need in found))
+    print(f"for a relative error of {target:.0%}; independent starts of a system count together")
+    if arguments.out is not None:
+        import pandas as pd
+
+        from eoli.files import whole
+
+        with whole(arguments.out) as temporary:
+            pd.DataFrame(rows(found)).to_csv(temporary, index=False, float_format="%.6g")
+    return 0
+
+
 def add_redo(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")

@@ -60,7 +60,7 @@ def pooled(
     """Coolings of systems that differ in their replicate alone, taken together; curves and rates are by system."""
     groups: dict[str, list[System]] = {}
     for system in systems:
-        groups.setdefault(system.name.removesuffix(f"-r{system.replicate}"), []).append(system)
+        groups.setdefault(system.family, []).append(system)
     cooled = []
     for name, members in groups.items():
         volumes = tuple(curves[member.name] for member in members)

@@ -1,0 +1,194 @@
+"""How long must runs be? From what the analyses of short ones found: lengths to a given error, with what they cost.
+
+A length follows from a measured error alone where motion is diffusive; otherwise it is a lower bound, and said to be.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from eoli.chemistry import library
+from eoli.config import Study
+from eoli.cost import ASSUMED_SPEED, Cost, cost_of_stage, measured_speed
+from eoli.sweep import System, size_of, systems_of
+
+IONS = {"D_Li": "Li", "D_anion": "anion"}
+COLLECTIVE_AT_BEST = 0.25
+"""Relative error of a collective conductivity from one run, whose only sample is itself, at best."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a quantity of a system needs, over all its independent starts together.
+
+    `total_ns` is an estimate, or a lower bound where `at_least`, or None where the data do not tell; `runs` how many
+    independent starts it takes at least. `further_ns` is what is missing of it, with its cost, `at_this_exponent_ns` the
+    further length if sub-diffusion stays as it is.
+    """
+
+    system: str
+    temperature_K: float
+    quantity: str
+    starts: int
+    have_ns: float
+    relative_error: float | None
+    target: float
+    at_least: bool
+    total_ns: float | None
+    runs: int
+    further_ns: float | None
+    at_this_exponent_ns: float | None
+    core_hours: float | None
+    disk_gb: float | None
+    ns_per_day_core: float
+    reason: str
+
+    def line(self) -> str:
+        """The need in words; a bound is never a bare number."""
+        have = f"{self.system:34s} {self.quantity:28s} {self.have_ns:8.4g} ns"
+        if self.further_ns is None or self.core_hours is None or self.disk_gb is None:
+            return f"{have}: no estimate: {self.reason}"
+        now = "" if self.relative_error is None else f", error now {self.relative_error:.0%}"
+        if self.further_ns == 0:
+            return f"{have}: enough{now}"
+        kind = "at least" if self.at_least else "about"
+        slow = (
+            "" if self.at_this_exponent_ns is None else f", {self.at_this_exponent_ns:.3g} ns at its present exponent"
+        )
+        runs = f" in {self.runs} starts" if self.runs > self.starts else ""
+        cost = f"{self.core_hours:.3g} core-hours, {self.disk_gb:.2g} GB"
+        return f"{have}{now}: {kind} {self.further_ns:.3g} ns more{runs}{slow} ({cost}): {self.reason}"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A quantity in one run: its relative error where resolved, else the length that the run must have at least."""
+
+    length_ns: float
+    relative_error: float | None
+    least_ns: float | None
+    at_this_exponent_ns: float | None
+    reason: str
+
+
+def _of_motion(motion: Mapping[str, Any], ion: str) -> _Found:
+    length = float(motion["length_ns"])
+    entry = motion[ion]
+    value, error = entry["D_m2_s"]["value"], entry["D_m2_s"]["error"]
+    if value is not None and error is not None:
+        return _Found(length, error / value, None, None, f"D of {ion} is resolved")
+    extension = entry["extension"]
+    least = None if extension["further_ns"] is None else length + extension["further_ns"]
+    reason = f"motion of {ion} is {entry['verdict']}: {str(extension['reason']).removeprefix('at least: ')}"
+    return _Found(length, None, least, extension.get("at_this_exponent_ns"), reason)
+
+
+def _slower(found: Sequence[_Found]) -> _Found:
+    """Of several things that must all be resolved, the one that needs most; an unknown need is the greatest."""
+    unresolved = [each for each in found if each.relative_error is None]
+    return max(unresolved, key=lambda each: math.inf if each.least_ns is None else each.least_ns)
+
+
+def _of_conductivity(motion: Mapping[str, Any], sigma: Mapping[str, Any], route: str) -> _Found:
+    ions = [_of_motion(motion, ion) for ion in IONS.values()]
+    entry = sigma[route]
+    value, error = entry["value"], entry["error"]
+    length = ions[0].length_ns
+    if value and error is not None:
+        return _Found(length, error / abs(value), None, None, "the conductivity is resolved")
+    if any(each.relative_error is None for each in ions):
+        return _slower(ions)
+    # both ions diffuse, but one collective sample did not settle
+    return _Found(length, None, length, None, str(entry["verdict"]))
+
+
+def _total(found: Sequence[_Found], target: float, collective: bool) -> tuple[float | None, bool, int, float | None]:
+    """(ns over all starts, whether at least, starts, relative error of all starts together)."""
+    have, starts = sum(each.length_ns for each in found), len(found)
+    errors = [each.relative_error for each in found if each.relative_error is not None]
+    if len(errors) == starts:
+        error = math.sqrt(sum(value**2 for value in errors)) / starts
+        total = have * (error / target) ** 2
+        # a longer run has longer lags, not more collective samples: only more starts have
+        return total, False, max(starts, math.ceil(starts * (error / target) ** 2)) if collective else starts, error
+    least = [each.least_ns for each in found if each.relative_error is None]
+    if any(value is None for value in least):
+        return None, True, starts, None
+    each_ns = max(value for value in least if value is not None)
+    runs = max(starts, math.ceil((COLLECTIVE_AT_BEST / target) ** 2)) if collective else starts
+    return max(have, runs * each_ns), True, runs, None
+
+
+def _need(
+    members: Sequence[System], quantity: str, found: Sequence[_Found], target: float, cost_per_ns: Cost,
+    ns_per_day_core: float,
+) -> Need:  # fmt: skip
+    total, at_least, runs, error = _total(found, target, quantity == "conductivity_collective")
+    have = sum(each.length_ns for each in found)
+    further = None if total is None else max(0.0, total - have)
+    if error is not None:
+        reason = f"errors fall as 1/sqrt(length); {target:.0%} is asked for"
+        exponents: list[float] = []
+    else:
+        worst = _slower(found)
+        reason = worst.reason
+        exponents = [each.at_this_exponent_ns for each in found if each.at_this_exponent_ns is not None]
+    return Need(
+        members[0].family, members[0].temperature_K, quantity, len(members), have, error, target, at_least, total, runs,
+        further, sum(exponents) if exponents else None,
+        None if further is None else further * cost_per_ns.core_hours,
+        None if further is None else further * cost_per_ns.disk_gb, ns_per_day_core, reason,
+    )  # fmt: skip
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def needs(study: Study, results: Path, target: float) -> list[Need]:
+    """What each system and temperature needs for a relative error `target` of each quantity.
+
+    Starts that differ in their replicate alone count together. Reads `motion.json` and `conductivity.json` of the
+    systems that have them; others are left out, and so are neat polymers. The speed is the median of what the runs in
+    `results` have measured, else the assumed one.
+    """
+    blocks = library(study.topologies)
+    speed = measured_speed(results)[0] or ASSUMED_SPEED
+    stage = study.stage(study.config.analysis.stage)
+    families: dict[str, list[System]] = {}
+    for system in systems_of(study).values():
+        families.setdefault(system.family, []).append(system)
+    found = []
+    for members in families.values():
+        tables = [
+            (motion, _read(results / s.name / "analysis" / "conductivity.json").get("sigma_S_m", {}))
+            for s in members
+            if IONS["D_Li"] in (motion := _read(results / s.name / "analysis" / "motion.json"))
+        ]
+        if not tables:
+            continue
+        cost = cost_of_stage(size_of(members[0], blocks), stage, speed)
+        per_ns = Cost(cost.core_hours / cost.ns, cost.disk_gb / cost.ns, 1.0, cost.core_hours / cost.ns)
+        per_day = 24 / per_ns.core_hours
+        present = members[: len(tables)]
+        for quantity, ion in IONS.items():
+            found.append(_need(present, quantity, [_of_motion(m, ion) for m, _ in tables], target, per_ns, per_day))
+        for route in ("nernst_einstein", "collective"):
+            if all(route in sigma.get("formal_charges", {}) for _, sigma in tables):
+                of_route = [_of_conductivity(m, sigma["formal_charges"], route) for m, sigma in tables]
+                found.append(_need(present, f"conductivity_{route}", of_route, target, per_ns, per_day))
+    return found
+
+
+def rows(found: Sequence[Need]) -> list[dict[str, Any]]:
+    """The needs for a table."""
+    return [asdict(need) for need in found]
