@@ -520,7 +520,7 @@ def _matching(
 def _differs(series: Mapping[str, Any], molar_mass: float, ratio: float, measured_ratio: str) -> str:
     more = "from " if series["eo_li_from"] != series["eo_li_to"] else ""
     return (
-        "measured: total conductivity by impedance, of a sample that is semicrystalline below some 328 K; simulated: an "
+        "measured: total conductivity by impedance, of a polymer that is semicrystalline below some 328 K; simulated: an "
         f"amorphous box; chains of {more}{series['molar_mass_g_mol']:g} against {molar_mass:.0f} g/mol, EO:Li "
         f"{measured_ratio} against {ratio:.4g}"
     )
@@ -577,13 +577,16 @@ def mean_absolute_error(rows: Sequence[Beside]) -> Estimate:
 
 
 def read_scalars(results: Path, systems: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """By system the scalars of every analysis under `results/<system>/analysis`. Raises DataError for a file that is no JSON."""
+    """By system the scalars of every analysis under `results/<system>/analysis`, `hydrogen-bonds` as `hydrogen_bonds`.
+
+    Raises DataError for a file that is no JSON.
+    """
     found: dict[str, dict[str, Any]] = {}
     for system in systems:
         found[system] = {}
         for path in sorted((results / system / "analysis").glob("*.json")):
             try:
-                found[system][path.stem] = json.loads(path.read_text(encoding="utf-8"))
+                found[system][path.stem.replace("-", "_")] = json.loads(path.read_text(encoding="utf-8"))
             except ValueError as error:
                 raise DataError(f"{path}: no JSON: {error}") from error
     return found

@@ -21,6 +21,7 @@ from eoli.compare import (
     mean_absolute_error,
     read_measured,
     read_reference,
+    read_scalars,
 )
 from eoli.errors import DataError, InputError
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
@@ -106,7 +107,7 @@ def test_every_path_of_the_reference_exists_in_results_as_the_analyses_write_the
             "Li": {"ether_O": shell, "carbonyl_O": shell, "anion_N": shell}, "amide_H": {"anion_O": shell},
             "shell_statistics": {"ether_O": {"mean": 0}, "carbonyl_O": {"mean": 0}},
         },
-        "motion": {"Li": {"D_m2_s": 0}},
+        "motion": {"Li": {"D_m2_s": 0, "verdict": ""}, "Li_carried_by_chain": {"share": 0}},
         "conductivity": {"ions": {"anion": {"count": 0}}, "sigma_S_m": {"formal_charges": {"collective": 0, "nernst_einstein": 0}}},
         "ions": {"Li": {"free": 0}, "verdict": ""},
         "mechanism": {
@@ -454,6 +455,19 @@ def test_files_of_a_sweep(tmp_path: Path) -> None:
     assert by_route["chain length", "collective"] == {
         "series": "chain length", "route": "collective", "points": 0, "value": None, "error": None,
     }  # fmt: skip
+
+
+def test_every_analysis_of_a_path_is_read_from_its_file(study: Reference, tmp_path: Path) -> None:
+    from eoli.collect import ANALYSES
+
+    folder = tmp_path / PEO / "analysis"
+    folder.mkdir(parents=True)
+    for name in ANALYSES:
+        (folder / f"{name}.json").write_text("{}")
+    found = read_scalars(tmp_path, [PEO])[PEO]
+    paths = [v.scalar for entry in study.numbers for v in entry.systems if v.scalar]
+    paths += [path for claim in study.claims for test in claim.tests for path in (*test.scalars, *test.needs)]
+    assert {path.split(".")[0] for path in paths} - {"sweep"} <= set(found)
 
 
 def test_a_broken_file_leaves_no_table(tmp_path: Path) -> None:

@@ -273,13 +273,37 @@ def test_every_row_of_the_comparisons_is_on_the_page_with_its_verdict(page: Page
 
 def test_trust_says_gates_warnings_cost_versions_and_commands(page: Page, study: Study) -> None:
     gates = page.table("Verdict of the gate")
-    assert [text for text, _ in gates[0][1:]] == [stage.name for stage in study.stages]
-    assert {text for row in gates[1:] for text, _ in row[1:]} == {"✓ pass", "! warned"}
+    assert [text for text, _ in gates[0][1:]] == [*(stage.name for stage in study.stages), "core-hours"]
+    assert {text for row in gates[1:] for text, _ in row[1:-1]} == {"✓ pass", "! warned"}
+    assert {row[-1][0] for row in gates[1:]} == {plain(len(study.stages) * 0.5 * 2)}
     assert "compress: mean temperature 415.1 K, asked for 400 K" in page.text
     stages = len(systems_of(study)) * len(study.stages)
     assert f"{plain(stages * 0.5 * 2)} core-hours in {stages} of {stages} stages" in page.text
     assert "2022.5 (thread_mpi)" in page.text and "abcdef0123456789" in page.text
     assert "eoli stage --name production" in page.text
+
+
+def test_costs_over_restarts_are_those_of_their_table(tmp_path: Path) -> None:
+    study = invented_study(sweep=[{"polymer": "peo", "eo_li": 12}])
+    results = tmp_path / "results"
+    write_sweep(results, study)
+    history = results / PEO / "production" / "history.log"
+    history.write_text("continues from its checkpoint\n")
+    page = parsed(render(read(results, study)))
+    stages = len(study.stages)
+    assert f"at least {plain(stages * 0.5 * 2)} core-hours" in page.text
+    cost = {"system": PEO, "stage": "production", "ns": 10, "core_hours": 40.5, "ns_per_day": 25.0, "wall_hours": 20.25,
+            "idle_share": 0.01, "restarts": 3}  # fmt: skip
+    pd.DataFrame([cost]).to_csv(results / "summary" / "cost.csv", index=False)
+    page = parsed(render(read(results, study)))
+    total = plain((stages - 1) * 0.5 * 2 + 40.5)
+    assert f"Cost: {total} core-hours in {stages} of {stages} stages, over 3 restarts" in page.text
+    assert page.table("Verdict of the gate")[1][-1][0] == total
+    head, *rows = page.table(f"Stages of {PEO}")
+    production = dict(zip([text for text, _ in head], [text for text, _ in rows[-1]], strict=True))
+    assert (production["core-hours"], production["ns/day"], production["hours"], production["restarts"]) == (
+        "40.5", "25.0", "20.2", "3",
+    )  # fmt: skip
 
 
 def test_reasons_that_differ_in_their_numbers_are_said_once(results: Path, study: Study) -> None:
@@ -328,7 +352,7 @@ def test_a_partial_sweep_gives_a_page_that_says_what_is_missing(tmp_path: Path, 
     assert "no motion, no production" in page.text
     assert "The sweep was not laid beside the study" in page.text
     assert "production: mdrun stopped: disk full" in page.text
-    gates = {row[0][0]: [text for text, _ in row[1:]] for row in page.table("Verdict of the gate")[1:]}
+    gates = {row[0][0]: [text for text, _ in row[1:-1]] for row in page.table("Verdict of the gate")[1:]}
     assert gates[PEO][-1] == "failed" and set(gates["pebax-eo8-298K-r1"]) == {"waiting"}
     answers = {
         row[0][0].removesuffix("in the study"): row[2:] for row in page.table("Mean ± one standard error, or")[1:]

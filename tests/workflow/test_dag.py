@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
-from eoli.workflow import FIGURES, SWEEP_FIGURES
+from eoli.workflow import FIGURES, PAPER_FORMATS, SWEEP_FIGURES
 from support import STAGES, SYSTEMS, TINY, environment, snakemake
 
 pytestmark = pytest.mark.workflow
@@ -45,6 +45,9 @@ def test_finished_run_has_everything(finished: Path) -> None:
         assert (finished / "results/summary" / f"{name}.{extension}").stat().st_size > 1000
     study = pd.read_csv(finished / "results/summary/study.csv")
     assert set(study.verdict) <= {"agrees", "differs", "not resolved", "not comparable", "not simulated in the study"}
+    assert not study.reason.str.contains("analysis missing").any()
+    for extension in PAPER_FORMATS:
+        assert (finished / f"results/summary/paper.{extension}").stat().st_size > 10_000
     # four picoseconds resolve no transport: no number may come out of them
     assert table[["D_Li_m2_s", "conductivity_collective_S_m", "transference_onsager_polymer"]].isna().all(axis=None)
     assert table.gauche_fraction.between(0.5, 1).all() and table.energy_Li_PEO_kJ_mol.lt(-100).all()

@@ -27,12 +27,13 @@ STEPS = ("topology/system", "box/box")
 
 @dataclass(frozen=True)
 class StageResult:
-    """A stage: where it stands, and its verdict, provenance and history, empty where there is none."""
+    """A stage: where it stands, and its verdict, provenance, history and cost over restarts, empty where there is none."""
 
     status: StageStatus
     verdict: Mapping[str, Any]
     provenance: Mapping[str, Any]
     history: str
+    cost: Mapping[str, Any]
 
     @property
     def name(self) -> str:
@@ -41,14 +42,16 @@ class StageResult:
 
     @property
     def core_hours(self) -> float | None:
-        """Core-hours of the last call of mdrun; None where it did not run or left no record."""
+        """Core-hours of all calls of mdrun, else of the last one; None where it did not run or left no record."""
+        if "core_hours" in self.cost:
+            return float(self.cost["core_hours"])
         seconds, threads = self.provenance.get("wall_seconds"), self.provenance.get("threads")
         return seconds * threads / 3600 if seconds and threads else None
 
     @property
     def interrupted(self) -> bool:
         """Whether earlier calls of mdrun, whose time is not recorded, belong to the run as well."""
-        return "continues" in self.history or "is extended" in self.history
+        return "core_hours" not in self.cost and ("continues" in self.history or "is extended" in self.history)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,17 +115,32 @@ def known(row: Mapping[Any, Any]) -> dict[str, Any]:
     return {str(key): value for key, value in row.items() if not (isinstance(value, float) and math.isnan(value))}
 
 
-def _stage(status: StageStatus, folder: Path) -> StageResult:
+def _stage(status: StageStatus, folder: Path, cost: Mapping[str, Any]) -> StageResult:
     history = folder / "history.log"
     return StageResult(
         status,
         read_json(folder / "verdict.json"),
         read_json(folder / "provenance.json"),
         history.read_text(encoding="utf-8", errors="replace") if history.is_file() else "",
+        cost,
     )
 
 
-def _system(row: Mapping[str, Any], study: Study, results: Path, now: float) -> SystemResult:
+Costs = Mapping[tuple[str, str], Mapping[str, Any]]
+"""Rows of `cost.csv` by system and stage."""
+
+
+def _costs(path: Path) -> Costs:
+    table = _table(path)
+    if table is None:
+        return {}
+    try:
+        return {(str(row["system"]), str(row["stage"])): known(row) for row in table.to_dict("records")}
+    except KeyError as error:
+        raise DataError(f"{path}: no column {error}") from None
+
+
+def _system(row: Mapping[str, Any], study: Study, results: Path, now: float, costs: Costs) -> SystemResult:
     name = str(row["system"])
     folder = results / name
     analysis = folder / "analysis"
@@ -131,7 +149,10 @@ def _system(row: Mapping[str, Any], study: Study, results: Path, now: float) -> 
     names = (*TABLES, *traces)
     tables = {key: table for key in names if (table := _table(analysis / f"{key}.csv")) is not None and len(table)}
     stages = tuple(
-        _stage(stage_status(name, stage, folder / stage.name, now), folder / stage.name) for stage in study.stages
+        _stage(
+            stage_status(name, stage, folder / stage.name, now), folder / stage.name, costs.get((name, stage.name), {})
+        )
+        for stage in study.stages
     )
     scene = analysis / "snapshot-scene.json"
     missing = [key for key in ANALYSES if key not in scalars] + [s.name for s in stages if not s.verdict]
@@ -152,7 +173,8 @@ def gather(study: Study, names: Sequence[str], results: Path, table: Path, now: 
     sweep = _table(table)
     if sweep is None or "system" not in sweep:
         raise DataError(f"{table}: no table of a sweep; `eoli collect --partial` makes one of what there is")
-    systems = tuple(_system(known(row), study, results, now) for row in sweep.to_dict("records"))
+    costs = _costs(table.with_name("cost.csv"))
+    systems = tuple(_system(known(row), study, results, now, costs) for row in sweep.to_dict("records"))
     present = {system.name for system in systems}
     said = study.found(study.config.reference.study)
     return Sweep(

@@ -351,13 +351,27 @@ def _gate(stage: StageResult) -> dict[str, str]:
     return {"text": text, "kind": _STATES.get(status.state, "quiet")}
 
 
+_DETAILS = {
+    "length": "length", "temperature": "temperature", "density": "density", "potential": "potential energy",
+    "box": "box edge", "seed": "seed", "threads": "threads", "speed": "ns/day", "wall": "hours", "restarts": "restarts",
+    "cost": "core-hours",
+}  # fmt: skip
+"""Columns of the tables of stages: keys of `_stage_details`, and their headings."""
+
+
+def _cost(stages: Sequence[StageResult]) -> str:
+    """Core-hours of stages together; empty where none has a record."""
+    costs = [stage.core_hours for stage in stages if stage.core_hours is not None]
+    least = "at least " if any(stage.interrupted for stage in stages) else ""
+    return f"{least}{plain(sum(costs))}" if costs else ""
+
+
 def _stage_details(stage: StageResult) -> dict[str, str]:
     values, made = stage.verdict.get("values", {}), stage.provenance
 
     def number(key: str, error: str, unit: str) -> str:
         return "" if values.get(key) is None else with_error(values[key], values.get(error), unit)
 
-    hours = stage.core_hours
     return {
         "name": stage.name,
         "length": "" if not values.get("ns") else _ns(values["ns"]),
@@ -367,7 +381,10 @@ def _stage_details(stage: StageResult) -> dict[str, str]:
         "box": "" if values.get("box_nm") is None else f"{values['box_nm']:.3f} nm",
         "seed": str(made.get("seed", "")),
         "threads": str(made.get("threads", "")),
-        "cost": "" if hours is None else f"{'at least ' if stage.interrupted else ''}{plain(hours)}",
+        "speed": plain(stage.cost["ns_per_day"]) if "ns_per_day" in stage.cost else "",
+        "wall": plain(stage.cost["wall_hours"]) if "wall_hours" in stage.cost else "",
+        "restarts": f"{stage.cost['restarts']:g}" if "restarts" in stage.cost else "",
+        "cost": _cost([stage]),
     }
 
 
@@ -401,8 +418,13 @@ def _versions(sweep: Sweep) -> list[Line]:
 
 def _trust(sweep: Sweep) -> dict[str, Any]:
     stages = [stage for system in sweep.systems for stage in system.stages]
-    costs = [stage.core_hours for stage in stages if stage.core_hours is not None]
-    least = "at least " if any(stage.interrupted for stage in stages) else ""
+    measured = sum(stage.core_hours is not None for stage in stages)
+    details: list[dict[str, Any]] = [
+        {"system": s, "stages": [_stage_details(stage) for stage in s.stages], "commands": _commands(s)}
+        for s in sweep.systems
+    ]
+    restarts = sum(int(stage.cost.get("restarts", 0)) for stage in stages)
+    over = f", over {counted(restarts, 'restart')}" if restarts else ""
     warnings: dict[str, list[str]] = {}
     for system in sweep.systems:
         for stage in system.stages:
@@ -416,15 +438,18 @@ def _trust(sweep: Sweep) -> dict[str, Any]:
     files = [str(file.path) for file in sweep.study.files]
     return {
         "stage_names": [stage.name for stage in sweep.study.stages],
-        "rows": [{"system": s, "gates": [_gate(stage) for stage in s.stages]} for s in sweep.systems],
-        "warnings": [Line(listed(names, 8), text) for text, names in warnings.items()],
-        "cost": f"{least}{plain(sum(costs))} core-hours in {len(costs)} of {counted(len(stages), 'stage')}"
-        if costs
-        else "",
-        "details": [
-            {"system": s, "stages": [_stage_details(stage) for stage in s.stages], "commands": _commands(s)}
-            for s in sweep.systems
+        "rows": [
+            {"system": s, "gates": [_gate(stage) for stage in s.stages], "cost": _cost(s.stages)} for s in sweep.systems
         ],
+        "warnings": [Line(listed(names, 8), text) for text, names in warnings.items()],
+        "cost": f"{_cost(stages)} core-hours in {measured} of {counted(len(stages), 'stage')}{over}"
+        if measured
+        else "",
+        # what no stage has, has no column
+        "columns": [
+            (key, name) for key, name in _DETAILS.items() if any(d[key] for of in details for d in of["stages"])
+        ],
+        "details": details,
         "versions": _versions(sweep),
         "finished": dates[-1][:10] if dates else "",
         "commit": commits[0] if len(commits) == 1 else None,
