@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: setup run test bench test-unit test-faults validate lint format schema clean-venv
+.PHONY: setup gromacs run test bench bench-md test-unit test-faults validate lint format schema clean-venv
 
 setup: $(VENV)/.installed gromacs-found
 
@@ -15,6 +15,10 @@ $(VENV)/.installed: pyproject.toml scripts/setup-venv.sh
 .PHONY: gromacs-found
 gromacs-found:
 	@bash scripts/setup-gromacs.sh
+
+# GROMACS for this machine's processor from the distribution's source, into .gromacs; never required, a rerun continues.
+gromacs:
+	bash scripts/build-gromacs.sh .gromacs
 
 run: setup
 	snakemake --configfile config/demo.yaml
@@ -30,6 +34,10 @@ test-unit: $(VENV)/.installed
 # Costs against decoding alone and GROMACS; some minutes, on an idle machine if wall times are to mean anything.
 bench: setup
 	python benchmarks/bench_reduce.py
+
+# mdrun packed on its cores against plain mdrun, quiet and beside other work, as ratios; five minutes, on an idle machine.
+bench-md: setup
+	python benchmarks/bench_md.py
 
 lint: $(VENV)/.installed
 	ruff check scripts tests

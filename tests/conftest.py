@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -10,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from eoli.slots import FOLDER
 from support import copy_workflow, snakemake
+
+
+@pytest.fixture(scope="session", autouse=True)
+def slots(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> None:
+    """Locks of cores for this session, for all its workers: a test neither waits for a study that runs on this machine,
+    nor holds it up."""
+    base = tmp_path_factory.getbasetemp()
+    os.environ[FOLDER] = str((base if worker_id == "master" else base.parent) / "slots")
 
 
 @pytest.fixture(scope="session")

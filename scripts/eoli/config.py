@@ -20,6 +20,7 @@ from eoli.validation import Strict, place, validate
 from eoli.yamlfile import YamlFile, read_yaml
 
 Mixing = Literal["gromos", "lorentz-berthelot", "lb-ions"]
+DEFAULT_COMMAND = "gmx"
 DEFAULT_SALT = "litfsi"
 DEFAULT_ETHER_SET = "oxy-d"
 DEFAULT_MIXING: Mixing = "gromos"
@@ -46,7 +47,12 @@ Positive = Annotated[float, Field(gt=0)]
 class GromacsBuild(Strict):
     """Which GROMACS runs."""
 
-    command: str = Field("gmx", min_length=1, description="name or path of the GROMACS program (`gmx`, `gmx_mpi`)")
+    command: str = Field(
+        DEFAULT_COMMAND,
+        min_length=1,
+        description="name or path of the GROMACS program (`gmx`, `gmx_mpi`); plain `gmx` is the one that `make gromacs` "
+        "built, where there is one",
+    )
     launcher: str = Field("", description="put in front of mdrun alone, e.g. `srun` or `mpirun -np 4`")
     modules: list[str] = Field(default_factory=list, description="loaded by `module load` before every call")
 
@@ -92,7 +98,12 @@ class Run(Strict):
     """How simulations are run; nothing here changes the physics."""
 
     threads: Annotated[int, Field(gt=0)] | Literal["auto"] = Field(
-        "auto", description="threads of one mdrun; auto shares the cores among the systems"
+        "auto",
+        description="threads of one mdrun; auto takes what `eoli tune` measured on this machine, else shares the cores "
+        "among the systems",
+    )
+    pin: bool = Field(
+        True, description="give each mdrun cores of its own, and a GPU where it uses one; false leaves it to the system"
     )
     checkpoint_minutes: float = Field(5.0, gt=0, description="spacing of checkpoints")
     max_hours: float | None = Field(

@@ -102,13 +102,20 @@ def cost_lines(study: Study, results: Path = Path("results"), only: Iterable[str
     return lines
 
 
-def check_gromacs(study: Study) -> str:
-    """Find the study's GROMACS and refuse it where it is too old for a stage.
+def check_gromacs(study: Study) -> list[str]:
+    """Find the study's GROMACS and refuse it where it is too old for a stage; what it is and how it will be run.
 
     Raises ToolError when there is none, InputError when it is too old.
     """
     from eoli import gmx
+    from eoli.machine import this_machine
+    from eoli.tuning import tuning_lines
 
     found = gmx.inspect(study.config.gmx)
     gmx.require_for(found, study.stages)
-    return f"GROMACS {found.version_text}, {found.mpi}, {found.precision} precision, {found.simd}"
+    native = f" (built by make gromacs: {found.program})" if found.program == gmx.native_program() else ""
+    gpu = "no GPU support" if found.gpu.lower() in ("", "disabled") else f"GPU: {found.gpu}"
+    return [
+        f"GROMACS {found.version_text}, {found.mpi}, {found.precision} precision, {found.simd}, {gpu}{native}",
+        *tuning_lines(study, this_machine(), found.version_text, found.simd),
+    ]

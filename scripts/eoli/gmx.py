@@ -9,6 +9,7 @@ import importlib
 import io
 import os
 import re
+import resource
 import shlex
 import shutil
 import signal
@@ -20,11 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eoli.config import GromacsBuild
+from eoli.config import DEFAULT_COMMAND, GromacsBuild
 from eoli.errors import InputError, RunError, ToolError
-from eoli.protocol import OLDEST_GROMACS, OLDEST_GROMACS_FOR, Stage
+from eoli.machine import vector_units
+from eoli.protocol import OFFLOADED, OLDEST_GROMACS, OLDEST_GROMACS_FOR, Stage
+from eoli.slots import Slots
 
 Version = tuple[int, int]
+NATIVE = Path(__file__).resolve().parents[2] / ".gromacs"
+"""Where `make gromacs` installs."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,27 @@ class Gromacs:
     precision: str
     simd: str
     data_prefix: Path
+    gpu: str = "disabled"
 
     @property
     def is_real_mpi(self) -> bool:
         """Whether mdrun is started by an MPI launcher; thread-MPI options are not for such a build."""
         return self.mpi.lower().startswith("mpi")
+
+    @property
+    def uses_cuda(self) -> bool:
+        """Whether mdrun computes on NVIDIA GPUs."""
+        return self.gpu.lower().startswith("cuda")
+
+    @property
+    def ranks(self) -> int:
+        """MPI ranks of one mdrun, as the launcher starts them; its threads are shared among them."""
+        return launched_ranks(self.build.launcher) if self.is_real_mpi else 1
+
+    @property
+    def binds_itself(self) -> bool:
+        """Whether the launcher gives the ranks their cores: it may start them on another machine."""
+        return bool(self.build.launcher) and not _starts_here(self.build.launcher)
 
     @property
     def forcefields(self) -> Path:
@@ -69,13 +90,43 @@ def _shim(command: str, modules: tuple[str, ...]) -> Path:
     return folder
 
 
+def launched_ranks(launcher: str) -> int:
+    """MPI ranks that a launcher starts: the number after -n, -np or --ntasks, else SLURM's for srun, else 1."""
+    found = re.search(r"(?:^|\s)(?:-np?|--np?|--ntasks)[ =](\d+)(?=\s|$)", launcher)
+    if found:
+        return int(found[1])
+    words = shlex.split(launcher)
+    tasks = os.environ.get("SLURM_NTASKS", "") if words and Path(words[0]).name == "srun" else ""
+    return int(tasks) if tasks.isdigit() else 1
+
+
+def _starts_here(launcher: str) -> bool:
+    """Whether a launcher starts its ranks as children on this machine, where they inherit our cores."""
+    words = shlex.split(launcher)
+    return Path(words[0]).name.startswith(("mpirun", "mpiexec", "orterun", "prterun")) and not re.search(
+        r"-(?:host|hostfile|machinefile|f)\b", launcher
+    )
+
+
+def native_program() -> Path | None:
+    """The GROMACS that `make gromacs` built, where there is one that this processor can run."""
+    program = NATIVE / "bin" / "gmx"
+    try:
+        needed = set((NATIVE / "vector-units").read_text(encoding="utf-8").split())
+    except OSError:
+        return None
+    return program if os.access(program, os.X_OK) and needed <= vector_units() else None
+
+
 def program_of(build: GromacsBuild) -> Path:
-    """Path of a program that runs this build.
+    """Path of a program that runs this build; the default command is the project's own GROMACS where there is one.
 
     Raises ToolError when the command does not exist.
     """
     if build.modules:
         return _shim(build.command, tuple(build.modules)) / "gmx"
+    if build.command == DEFAULT_COMMAND and (native := native_program()) is not None:
+        return native
     found = shutil.which(build.command)
     if found is None:
         raise ToolError(
@@ -129,6 +180,7 @@ def _inspect(command: str, modules: tuple[str, ...], launcher: str) -> Gromacs:
         mpi=_field(text, "MPI library"),
         precision=_field(text, "Precision"),
         simd=_field(text, "SIMD instructions"),
+        gpu=_field(text, "GPU support"),
         data_prefix=Path(_field(text, "Data prefix")),
     )
 
@@ -161,6 +213,12 @@ def require_for(gromacs: Gromacs, stages: Iterable[Stage]) -> None:
     for stage in stages:
         if stage.barostat in OLDEST_GROMACS_FOR:
             require(gromacs, OLDEST_GROMACS_FOR[stage.barostat], f"stage {stage.name}: barostat {stage.barostat}")
+        wanted = [key for key in OFFLOADED if getattr(stage, key) == "gpu"]
+        if wanted and gromacs.gpu.lower() in ("", "disabled"):
+            raise InputError(
+                f"stage {stage.name}: {wanted[0]}: gpu needs a GROMACS with GPU support; {gromacs.program} has none; "
+                "allowed: auto, cpu"
+            )
 
 
 _BLOCK = re.compile(
@@ -260,14 +318,33 @@ def grompp(
     return run_tool(gromacs, "grompp", log, **options)
 
 
+def mdrun_start(gromacs: Gromacs, threads: int) -> list[str]:
+    """The first words of a command line of mdrun that uses `threads` threads in all; thread-MPI options never reach a
+    build with real MPI."""
+    command = [*shlex.split(gromacs.build.launcher), str(gromacs.program), "mdrun"]
+    command += ["-ntomp", str(max(1, threads // gromacs.ranks))]
+    return command if gromacs.is_real_mpi else [*command, "-ntmpi", "1"]
+
+
 def mdrun_command(
-    gromacs: Gromacs, *, threads: int, checkpoint_minutes: float, max_hours: float | None, reproducible: bool, name: str
-) -> list[str]:
-    """Command line of mdrun for a run folder; the same for a start and for a continuation."""
-    command = [*shlex.split(gromacs.build.launcher), str(gromacs.program), "mdrun", "-deffnm", name]
-    command += ["-cpi", f"{name}.cpt", "-cpt", f"{checkpoint_minutes:g}", "-ntomp", str(threads)]
-    if not gromacs.is_real_mpi:
-        command += ["-ntmpi", "1"]
+    gromacs: Gromacs, *, threads: int, checkpoint_minutes: float, max_hours: float | None, reproducible: bool, name: str,
+    offload: Mapping[str, str] = types.MappingProxyType({}),
+) -> list[str]:  # fmt: skip
+    """Command line of mdrun for a run folder; the same for a start and for a continuation.
+
+    `offload` says where parts of the work run: `nb`, `pme`, `bonded`, `update`, each auto, cpu or gpu.
+    """
+    command = [
+        *mdrun_start(gromacs, threads),
+        "-deffnm",
+        name,
+        "-cpi",
+        f"{name}.cpt",
+        "-cpt",
+        f"{checkpoint_minutes:g}",
+    ]
+    for key, where in offload.items():
+        command += [f"-{key}", where]
     if max_hours is not None:
         command += ["-maxh", f"{max_hours:.4f}"]
     if reproducible:
@@ -275,27 +352,53 @@ def mdrun_command(
     return command
 
 
+def _children_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 class Mdrun:
     """A running mdrun: started in its folder, output appended to a log, signals passed on."""
 
     def __init__(
-        self, command: Sequence[str], folder: Path, log: Path, threads: int, keep_open: int | None = None
+        self, command: Sequence[str], folder: Path, log: Path, keep_open: Sequence[int] = (), slots: Slots | None = None
     ) -> None:
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads), "GMX_MAXBACKUP": "-1"}
+        # -ntomp of the command says how many threads; mdrun refuses to start where this one says something else
+        environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+        environment["GMX_MAXBACKUP"] = "-1"
+        slots = slots or Slots()
+        if slots.processors:
+            # Open MPI and Intel MPI would move their ranks to the first cores of the machine, whatever cores we are on
+            environment |= {"OMPI_MCA_hwloc_base_binding_policy": "none", "I_MPI_PIN": "off"}
+            environment |= {"PRTE_MCA_hwloc_default_binding_policy": "none"}
+        if slots.gpu is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = slots.gpu
         self._log = log.open("a", encoding="utf-8")
         self._log.write(f"$ {shlex.join(command)}\n")
         self._log.flush()
         self._start = self._log.tell()
         self._path = log
         try:
-            # the lock's descriptor goes along: an orphaned mdrun keeps its folder locked
+            # descriptors of locks go along: an orphaned mdrun keeps its folder and its cores
             self.process = subprocess.Popen(
                 command, cwd=folder, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT,
-                env=environment, pass_fds=() if keep_open is None else (keep_open,),
+                env=environment, pass_fds=(*keep_open, *slots.descriptors),
             )  # fmt: skip
         except OSError as error:
             self._log.close()
             raise ToolError(f"mdrun could not be started: {error}") from error
+        self._used_before = _children_seconds()
+
+    def cpu_seconds(self) -> float:
+        """Processor time that it has used; of all its processes once it has ended."""
+        if self.process.returncode is not None:
+            return _children_seconds() - self._used_before
+        try:
+            stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        # utime, stime and those of ended children: fields 14 to 17 of proc(5), the second of which ends in ")"
+        return sum(map(int, stat[11:15])) / os.sysconf("SC_CLK_TCK")
 
     def output(self) -> str:
         """What this mdrun has printed so far."""
@@ -334,11 +437,8 @@ def rerun(gromacs: Gromacs, tpr: Path, trajectory: Path, log: Path, threads: int
 
     Raises RunError with the cause.
     """
-    command = [*shlex.split(gromacs.build.launcher), str(gromacs.program), "mdrun", "-deffnm", tpr.stem]
-    command += ["-rerun", str(trajectory.resolve()), "-nb", "cpu", "-ntomp", str(threads)]
-    if not gromacs.is_real_mpi:
-        command += ["-ntmpi", "1"]
-    mdrun = Mdrun(command, tpr.parent, log, threads)
+    command = [*mdrun_start(gromacs, threads), "-deffnm", tpr.stem, "-rerun", str(trajectory.resolve()), "-nb", "cpu"]
+    mdrun = Mdrun(command, tpr.parent, log)
     code = mdrun.wait(60.0, lambda: None)
     if code != 0:
         raise RunError(f"gmx mdrun -rerun {trajectory.name}: {fatal_message(mdrun.output())}; log: {log}")

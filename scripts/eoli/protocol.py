@@ -14,9 +14,12 @@ Integrator = Literal["steep", "md", "md-vv", "sd"]
 Thermostat = Literal["none", "v-rescale", "nose-hoover"]
 Barostat = Literal["none", "c-rescale", "parrinello-rahman"]
 Criterion = Literal["density", "energy", "end_to_end", "free_ions", "chain_memory", "contact_memory"]
+Where = Literal["auto", "cpu", "gpu"]
 
 OLDEST_GROMACS = (2020, 0)
 OLDEST_GROMACS_FOR = {"c-rescale": (2021, 0)}
+OFFLOADED = ("nb", "pme", "bonded", "update")
+"""Keys of a stage that say where mdrun computes what. They are how it is run, not what: they make no result stale."""
 
 
 class Stage(Strict):
@@ -67,6 +70,15 @@ class Stage(Strict):
         None, gt=0, description="spacing of full-precision positions and velocities (TRR)"
     )
     energy_interval_ps: float | None = Field(None, gt=0, description="spacing of the energies")
+    nb: Where = Field("auto", description="where mdrun computes non-bonded forces; no part of the physics")
+    pme: Where = Field("auto", description="where mdrun computes particle mesh Ewald; no part of the physics")
+    bonded: Where = Field("auto", description="where mdrun computes bonded forces; no part of the physics")
+    update: Where = Field("auto", description="where mdrun moves the sites; no part of the physics")
+
+    @property
+    def offload(self) -> dict[str, str]:
+        """Where mdrun computes what, as far as it is not left to mdrun."""
+        return {key: getattr(self, key) for key in OFFLOADED if getattr(self, key) != "auto"}
 
     @property
     def is_dynamics(self) -> bool:
@@ -143,6 +155,26 @@ class Stage(Strict):
             raise ValueError(
                 f"stage {self.name}: integrator {self.integrator} does not fit {self.ensemble}; allowed: {allowed}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _gpu_can_do_it(self) -> Self:
+        """What GROMACS refuses (2020 to 2025: decidegpuusage.cpp, pme.cpp, listed_forces_gpu), before anything starts."""
+
+        def refuse(key: str, reason: str) -> None:
+            if getattr(self, key) == "gpu":
+                raise ValueError(f"stage {self.name}: {key}: gpu is not possible: {reason}; allowed: auto, cpu")
+
+        if not self.is_dynamics:
+            for key in ("pme", "bonded", "update"):
+                refuse(key, "GROMACS has it for dynamics alone, this is a minimisation")
+        if self.integrator != "md":
+            refuse("update", f"GROMACS has it for the integrator md alone, this stage has {self.integrator}")
+        if self.thermostat == "nose-hoover":
+            refuse("update", "GROMACS has it without nose-hoover, with v-rescale")
+        if self.nb == "cpu":
+            for key in ("pme", "bonded", "update"):
+                refuse(key, "it needs the non-bonded forces there, too, and nb is cpu")
         return self
 
     @model_validator(mode="after")

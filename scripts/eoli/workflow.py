@@ -13,7 +13,9 @@ from typing import Any
 from eoli.chemistry import NO_SALT, library
 from eoli.config import Study, make_study
 from eoli.errors import InputError
+from eoli.protocol import OFFLOADED
 from eoli.sweep import System, seed_for, side_by_side, systems_of
+from eoli.tuning import Timing, run_timing
 from eoli.yamlfile import read_yaml
 
 REDUCED = {
@@ -131,7 +133,7 @@ class Plan:
     def stage_flags(self, stage: str, system: str) -> str:
         """Physics of a stage: what the protocol says, the system's temperature, the seed."""
         protocol, entry = self.study.protocol, self.study.stage(stage)
-        own = entry.model_dump(exclude_defaults=True, exclude={"enabled"})
+        own = entry.model_dump(exclude_defaults=True, exclude={"enabled", *OFFLOADED})
         if {"free_ions", "contact_memory"} & set(entry.converge):
             own["contact_nm"] = self.study.config.analysis.contact_nm.anion
         return flags(
@@ -153,19 +155,25 @@ class Plan:
         words = flags({"gmx": gmx.command, "gmx_launcher": gmx.launcher or None})
         return " ".join([words, *(flags({"gmx_module": module}) for module in gmx.modules)])
 
-    @property
-    def run_flags(self) -> str:
-        """How mdrun is run; changes no physics."""
-        run = self.study.config.run
-        words = flags({"checkpoint_minutes": run.checkpoint_minutes, "max_hours": run.max_hours})
+    def run_flags(self, cores: int | None) -> str:
+        """How mdrun is run when Snakemake fills `cores`; changes no physics."""
+        run, timing = self.study.config.run, self.timing(cores)
+        words = flags({"checkpoint_minutes": run.checkpoint_minutes, "max_hours": run.max_hours, "at_once": cores})
+        words += "" if run.pin else " --no-pin"
+        words += "" if timing.hyper_threads else " --no-hyper-threads"
         return f"{words} --reproducible" if run.reproducible else words
 
+    def offload_flags(self, stage: str) -> str:
+        """Where mdrun computes what; changes no physics."""
+        return flags(self.study.stage(stage).offload)
+
+    def timing(self, cores: int | None) -> Timing:
+        """mdruns side by side when Snakemake fills `cores` of this machine (None: it starts jobs elsewhere)."""
+        return run_timing(self.study, len(self.systems), cores)
+
     def threads(self, cores: int | None) -> int:
-        """Threads of one mdrun. `auto` runs all systems side by side before it gives one of them a second core."""
-        wanted = self.study.config.run.threads
-        if isinstance(wanted, int):
-            return wanted
-        return max(1, min(16, (cores or 1) // len(self.systems)))
+        """Hardware threads of one mdrun."""
+        return self.timing(cores).processors
 
     def start_files(self, stage: str) -> list[str]:
         """Path patterns of the files that a stage reads of its start; the first names the start."""

@@ -277,3 +277,24 @@ def test_the_command_line_prints_one_line(
     printed = capsys.readouterr()
     assert printed.out == "" and printed.err.count("\n") == 1
     assert expected in printed.err and "Traceback" not in printed.err
+
+
+@pytest.mark.parametrize(
+    ("stage", "keys", "message"),
+    [
+        ("minimise", {"update": "gpu"}, "update: gpu is not possible: GROMACS has it for dynamics alone"),
+        ("minimise", {"pme": "gpu"}, "pme: gpu is not possible: GROMACS has it for dynamics alone"),
+        ("npt", {"integrator": "md-vv", "update": "gpu"}, "for the integrator md alone, this stage has md-vv"),
+        ("npt", {"thermostat": "nose-hoover", "update": "gpu"}, "GROMACS has it without nose-hoover"),
+        ("npt", {"nb": "cpu", "bonded": "gpu"}, "it needs the non-bonded forces there, too, and nb is cpu"),
+        ("npt", {"pme": "yes"}, "allowed"),
+    ],
+)
+def test_what_a_gpu_cannot_do_is_refused(tmp_path: Path, stage: str, keys: dict[str, Any], message: str) -> None:
+    assert message in mistake(lambda: study(tmp_path, stages={stage: keys}))
+
+
+def test_what_a_gpu_can_do(tmp_path: Path) -> None:
+    made = study(tmp_path, stages={"minimise": {"nb": "gpu"}, "npt": {"nb": "gpu", "pme": "gpu", "update": "gpu"}})
+    assert made.stage("npt").offload == {"nb": "gpu", "pme": "gpu", "update": "gpu"}
+    assert made.stage("minimise").offload == {"nb": "gpu"}

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from eoli.config import GromacsBuild
 from eoli.errors import InputError, ToolError
-from eoli.gmx import Gromacs, fatal_message, inspect, mdrun_command, parse_version, require
+from eoli.gmx import (
+    Gromacs,
+    fatal_message,
+    inspect,
+    launched_ranks,
+    mdrun_command,
+    native_program,
+    parse_version,
+    program_of,
+    require,
+    require_for,
+)
+from eoli.protocol import Stage
 
 # Shortened output of GROMACS 2022.5.
 HEAD = """\
@@ -170,7 +183,7 @@ def command(build: Gromacs, max_hours: float | None = None, reproducible: bool =
 
 def test_thread_mpi_runs_one_rank() -> None:
     assert command(gromacs("thread_mpi")) == [
-        "/opt/gmx/bin/gmx", "mdrun", "-deffnm", "md", "-cpi", "md.cpt", "-cpt", "5", "-ntomp", "4", "-ntmpi", "1",
+        "/opt/gmx/bin/gmx", "mdrun", "-ntomp", "4", "-ntmpi", "1", "-deffnm", "md", "-cpi", "md.cpt", "-cpt", "5",
     ]  # fmt: skip
 
 
@@ -181,6 +194,62 @@ def test_a_real_mpi_build_gets_its_launcher_and_no_thread_mpi_options(mpi: str, 
     assert words[: len(launcher.split()) + 1] == [*launcher.split(), "/opt/gmx/bin/gmx"]
     assert {"-ntmpi", "-nt"} & set(words) == set()
     assert words[words.index("-maxh") + 1] == "1.5000" and words[-1] == "-reprod"
+
+
+@pytest.mark.parametrize(
+    ("launcher", "ranks"),
+    [
+        ("", 1), ("mpirun -np 4", 4), ("mpirun --bind-to none -n 2 --verbose", 2), ("mpiexec --np 3", 3),
+        ("srun --ntasks=8 -c 2", 8), ("srun -n 2", 2), ("srun", 6), ("mpirun", 1),
+    ],
+)  # fmt: skip
+def test_threads_are_shared_among_the_ranks(launcher: str, ranks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_NTASKS", "6")
+    assert launched_ranks(launcher) == ranks
+    words = command(gromacs("MPI", launcher))
+    assert words[words.index("-ntomp") + 1] == str(max(1, 4 // ranks))
+
+
+@pytest.mark.parametrize(
+    ("launcher", "itself"),
+    [("", False), ("mpirun -np 2", False), ("srun", True), ("mpirun --hostfile hosts -np 4", True), ("jsrun", True)],
+)
+def test_a_launcher_that_may_start_elsewhere_binds_itself(launcher: str, itself: bool) -> None:
+    assert gromacs("MPI", launcher).binds_itself is itself
+
+
+def test_where_mdrun_computes_what() -> None:
+    words = mdrun_command(
+        gromacs("thread_mpi"), threads=4, checkpoint_minutes=5, max_hours=None, reproducible=False, name="md",
+        offload={"nb": "gpu", "update": "cpu"},
+    )  # fmt: skip
+    assert words[-4:] == ["-nb", "gpu", "-update", "cpu"]
+
+
+def test_a_build_without_gpus_is_refused_where_one_is_asked_for() -> None:
+    stage = Stage(
+        name="nvt", ensemble="NVT", integrator="md", time_step_fs=2, length_ns=0.1, thermostat="v-rescale", tau_t_ps=1,
+        frame_interval_ps=1, energy_interval_ps=1, generate_velocities=True, nb="gpu",
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"^stage nvt: nb: gpu needs a GROMACS with GPU support; /opt/gmx/bin/gmx has"):
+        require_for(gromacs("thread_mpi"), [stage])
+    require_for(replace(gromacs("thread_mpi"), gpu="CUDA"), [stage])
+
+
+def test_the_projects_own_build_is_what_plain_gmx_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eoli.gmx.NATIVE", tmp_path)
+    program = tmp_path / "bin" / "gmx"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("eoli.gmx.vector_units", lambda: frozenset({"avx2", "fma", "sse4_1"}))
+    # not finished, built for another processor, built for this one
+    assert native_program() is None
+    (tmp_path / "vector-units").write_text("avx512f fma\n")
+    assert native_program() is None
+    (tmp_path / "vector-units").write_text("avx2 fma\n")
+    assert program_of(GromacsBuild()) == program
+    assert program_of(GromacsBuild(command="/bin/sh")) == Path("/bin/sh")
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,25 @@ def test_threads_as_set(tmp_path: Path) -> None:
     assert plan(written(tmp_path, "run: {threads: 3}")).threads(2) == 3
 
 
+def test_how_it_is_run_is_no_parameter_of_a_stage(tmp_path: Path) -> None:
+    plain = plan()
+    other = plan(written(tmp_path, "run: {pin: false}\nstages: {compress: {nb: gpu, pme: gpu, update: cpu}}"))
+    name = next(iter(plain.systems))
+    assert other.stage_flags("compress", name) == plain.stage_flags("compress", name)
+    assert (plain.offload_flags("compress"), other.offload_flags("npt")) == ("", "")
+    assert other.offload_flags("compress") == "--nb gpu --pme gpu --update cpu"
+    assert plain.run_flags(4) == "--checkpoint-minutes 5 --at-once 4"
+    assert other.run_flags(None) == "--checkpoint-minutes 5 --no-pin"
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_stage(parser)
+    words = ["--system", name, "--topology", "t", "--start-from", "s", "--out", "o", "--threads", "2"]
+    words += shlex.split(
+        f"{other.stage_flags('compress', name)} {other.run_flags(4)} {other.offload_flags('compress')}"
+    )
+    told = parser.parse_args(words)
+    assert (told.stage_nb, told.stage_update, told.pin, told.at_once) == ("gpu", "cpu", False, 4)
+
+
 def test_stages_start_from_the_one_before() -> None:
     shipped = plan()
     assert shipped.start_files("minimise") == ["results/{system}/box/box.gro"]

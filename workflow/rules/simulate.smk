@@ -26,7 +26,8 @@ for stage in PLAN.study.stages:
         resources:
             mem_mb=1500,
             # how it is run, not what: resources never make a finished stage stale
-            run=PLAN.run_flags,
+            run=PLAN.run_flags(workflow.cores),
+            offload=PLAN.offload_flags(stage.name),
             gmx=PLAN.gmx_flags,
         params:
             stage=stage.name,
@@ -37,4 +38,4 @@ for stage in PLAN.study.stages:
         shell:
             "eoli stage --system {wildcards.system} --topology results/{wildcards.system}/topology"
             " --start-from {input.start[0]:q} --out results/{wildcards.system}/{params.stage} {params.flags}"
-            " --threads {threads} {resources.run} {resources.gmx} --log {log:q}"
+            " --threads {threads} {resources.run} {resources.offload} {resources.gmx} --log {log:q}"

@@ -43,7 +43,15 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
         default=0.30,
         help="distance that binds an anion to lithium, for free_ions and so on",
     )
-    parser.add_argument("--threads", type=int, default=1, help="threads of mdrun")
+    parser.add_argument("--threads", type=int, default=1, help="hardware threads that the run holds")
+    parser.add_argument(
+        "--at-once", type=int, metavar="N", help="threads of all runs together: up to the number of cores, one on each"
+    )
+    parser.add_argument("--pin", action=argparse.BooleanOptionalAction, default=True, help="cores of its own for mdrun")
+    parser.add_argument(
+        "--hyper-threads", action=argparse.BooleanOptionalAction, default=True,
+        help="mdrun uses all hardware threads that the run holds, or one on each core",
+    )  # fmt: skip
     parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
     parser.add_argument("--max-hours", type=float, help="stop with a checkpoint after this long")
     parser.add_argument("--reproducible", action="store_true", help="the same trajectory bit for bit")
@@ -61,7 +69,7 @@ def stage_command(arguments: argparse.Namespace) -> int:
     from eoli import gmx
     from eoli.mdp import Conditions
     from eoli.protocol import Stage
-    from eoli.stage.job import StageJob
+    from eoli.stage.job import Placement, StageJob
     from eoli.stage.run import run_stage
     from eoli.validation import validate
 
@@ -83,6 +91,7 @@ def stage_command(arguments: argparse.Namespace) -> int:
         folder=arguments.out,
         gromacs=gmx.inspect(gromacs_build(arguments)),
         threads=arguments.threads,
+        placement=Placement(arguments.pin, arguments.hyper_threads, arguments.at_once),
         checkpoint_minutes=arguments.checkpoint_minutes,
         max_hours=arguments.max_hours,
         reproducible=arguments.reproducible,

@@ -22,7 +22,7 @@ def check(arguments: argparse.Namespace) -> int:
     study = study_of(arguments)
     print("\n".join(cost_lines(study)))
     if arguments.gromacs:
-        print(check_gromacs(study))
+        print("\n".join(check_gromacs(study)))
     return 0
 
 
@@ -98,6 +98,47 @@ def plan(arguments: argparse.Namespace) -> int:
 
         with whole(arguments.out) as temporary:
             pd.DataFrame(rows(found)).to_csv(temporary, index=False, float_format="%.6g")
+    return 0
+
+
+def add_tune(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    parser.add_argument("--system", metavar="NAME", help="time this system (default: the largest that has been run)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for all measurements together (default: 60)")
+
+
+def tune_command(arguments: argparse.Namespace) -> int:
+    from eoli import gmx
+    from eoli.machine import this_machine
+    from eoli.sweep import systems_of
+    from eoli.throughput import finished_inputs, sites_of, tune
+    from eoli.tuning import table, tuning_file, write_tuning
+
+    study = study_of(arguments)
+    names = list(systems_of(study))
+    if arguments.system is not None and arguments.system not in names:
+        raise InputError(f"system {arguments.system!r} is not in the sweep; allowed: {', '.join(names)}")
+    stages = [stage.name for stage in study.stages if stage.is_dynamics]
+    systems = names if arguments.system is None else [arguments.system]
+    found = finished_inputs(arguments.results, systems, stages)
+    if not found:
+        raise InputError(
+            f"{arguments.results}: no finished stage of dynamics to time; "
+            f"snakemake {arguments.results}/{systems[0]}/{stages[0]}/md.gro makes one"
+        )
+    # of the last stage that any system has reached, for a box that is still being compressed is another box
+    tpr = max([path for path in found if path.parent.name == found[0].parent.name], key=sites_of)
+    gromacs = gmx.inspect(study.config.gmx)
+    box = f"{tpr.parent.parent.name} {tpr.parent.name}"
+    print(f"times {tpr}, {sites_of(tpr)} sites, with GROMACS {gromacs.version_text}, {gromacs.simd}", flush=True)
+    tuning = tune(
+        gromacs, this_machine(), tpr, box, sites_of(tpr), arguments.seconds, lambda text: print(text, flush=True)
+    )
+    path = tuning_file()
+    write_tuning(path, tuning)
+    print("\n".join(table(tuning.timings)))
+    print(f"run.threads: auto takes this from {path}; undo: delete the file, or set run.threads to a number")
     return 0
 
 

@@ -11,11 +11,14 @@ from pathlib import Path
 from eoli import gmx
 from eoli.errors import DataError, RunError
 from eoli.files import write_text
+from eoli.machine import this_machine
 from eoli.mdp import mdp_options, mdp_text
+from eoli.slots import Slots, own_cores
 from eoli.stage.bind import own_files, reached_step
 from eoli.stage.job import GROWING, StageJob
 from eoli.stage.progress import Pace, last_step
 from eoli.stage.report import Reporter
+from eoli.stage.sessions import SessionRecord, close_open
 from eoli.stage.states import copy_frame, read_states
 
 _REFUSES_TO_APPEND = re.compile(
@@ -163,15 +166,35 @@ def run_mdrun(job: StageJob, lock: int, say: Reporter) -> tuple[list[str], float
 
 
 def _once(job: StageJob, lock: int, say: Reporter) -> tuple[list[str], int, str]:
+    machine, placement = this_machine(), job.placement
+    if not placement.pin or job.gromacs.binds_itself:
+        return _watched(job, lock, say, Slots(), job.threads)
+    gpu = job.gromacs.uses_cuda and job.stage.nb != "cpu"
+    with own_cores(
+        machine, job.threads, say, who=f"{job.system} {job.stage.name}", at_once=placement.at_once,
+        hyper_threads=placement.hyper_threads, wants_gpu=gpu,
+    ) as slots:  # fmt: skip
+        threads = job.threads if placement.hyper_threads else max(1, job.threads // machine.threads_per_core)
+        return _watched(job, lock, say, slots, threads)
+
+
+def _watched(job: StageJob, lock: int, say: Reporter, slots: Slots, threads: int) -> tuple[list[str], int, str]:
     command = gmx.mdrun_command(
-        job.gromacs, threads=job.threads, checkpoint_minutes=job.checkpoint_minutes, max_hours=job.max_hours,
-        reproducible=job.reproducible, name="md",
+        job.gromacs, threads=threads, checkpoint_minutes=job.checkpoint_minutes, max_hours=job.max_hours,
+        reproducible=job.reproducible, name="md", offload=job.stage.offload,
     )  # fmt: skip
     pace = Pace(job.target_steps, job.stage.time_step_fs or 0.0)
     said = time.monotonic()
+    mdrun = gmx.Mdrun(command, job.run, job.run / "mdrun.log", [lock], slots)
+    close_open(job.run)
+    record = SessionRecord(job.run, job.threads, job.gromacs.version_text, job.gromacs.simd)
+
+    def used() -> float | None:
+        return None if job.gromacs.binds_itself else mdrun.cpu_seconds()
 
     def look() -> None:
         nonlocal said
+        record.update(used())
         step = last_step(job.run / "md.log")
         if step is None or not job.stage.is_dynamics:
             return
@@ -181,8 +204,8 @@ def _once(job: StageJob, lock: int, say: Reporter) -> tuple[list[str], int, str]
             said = time.monotonic()
             say(line)
 
-    mdrun = gmx.Mdrun(command, job.run, job.run / "mdrun.log", job.threads, lock)
     code = mdrun.wait(LOOK_EVERY_S if not sys.stderr.isatty() else 2.0, look)
+    record.update(used(), ended=True)
     return command, code, mdrun.output()
 
 

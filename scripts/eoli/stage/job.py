@@ -14,6 +14,16 @@ GROWING = ("md.xtc", "md.trr", "md.edr", "md.log")
 
 
 @dataclass(frozen=True)
+class Placement:
+    """How a run gets its cores: whether it is pinned at all, whether it may use the second thread of a core, and how
+    many threads all runs together have (None: not known)."""
+
+    pin: bool = True
+    hyper_threads: bool = True
+    at_once: int | None = None
+
+
+@dataclass(frozen=True)
 class StageJob:
     """A stage of a system, where it starts, where it goes, and how mdrun is called.
 
@@ -33,6 +43,7 @@ class StageJob:
     reproducible: bool
     contact_nm: float = 0.30
     n_steps: int | None = None
+    placement: Placement = Placement()
 
     @property
     def run(self) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 from eoli import gmx
 from eoli.errors import EoliError, RunError
 from eoli.files import write_json
+from eoli.protocol import OFFLOADED
 from eoli.provenance import provenance
 from eoli.stage.bind import Binding, bind, extend, reached_step
 from eoli.stage.engine import advice, is_complete, make_run_input, run_mdrun
@@ -153,8 +154,9 @@ def _write_provenance(job: StageJob, binding: Binding, done: _Done) -> None:
         [*inputs, job.run / "start.trr"],
         done.commands,
         system=job.system,
-        stage=job.stage.model_dump(),
         simulated_ns=job.ns(done.steps),
+        stage=job.stage.model_dump(exclude=set(OFFLOADED)),
+        offload=job.stage.offload,
         start=binding.how,
         seed=binding.seed,
         threads=job.threads,
@@ -164,6 +166,8 @@ def _write_provenance(job: StageJob, binding: Binding, done: _Done) -> None:
             "mpi": gromacs.mpi,
             "precision": gromacs.precision,
             "simd": gromacs.simd,
+            "gpu": gromacs.gpu,
+            "program": str(gromacs.program),
         },
     )
     write_json(job.run / "provenance.json", record)

@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# GROMACS from the distribution's own source, for the processor (and GPU) at hand, into a prefix of the project.
+# A rerun continues where the last one was stopped; a finished build is left alone.
+#   scripts/build-gromacs.sh [PREFIX] [JOBS]        GROMACS_GPU=OFF builds without CUDA whatever is there
+set -euo pipefail
+
+prefix=$(realpath -m "${1:-.gromacs}")
+jobs=${2:-$(nproc)}
+work=$prefix/build
+
+if [ -e "$prefix/vector-units" ] && "$prefix/bin/gmx" --version >/dev/null 2>&1; then
+    echo "gromacs: $prefix/bin/gmx is built already; delete $prefix to build it afresh"
+    exit 0
+fi
+
+fail() {
+    echo "gromacs: $*" >&2
+    exit 1
+}
+
+missing() {
+    local packages=()
+    command -v cmake >/dev/null || packages+=(cmake)
+    command -v make >/dev/null || packages+=(make)
+    command -v g++ >/dev/null || packages+=(g++)
+    command -v dpkg-source >/dev/null || packages+=(dpkg-dev)
+    [ -e /usr/include/fftw3.h ] || packages+=(libfftw3-dev)
+    echo "${packages[*]}"
+}
+
+command -v apt-get >/dev/null || fail "the source comes by apt-get, which is not here; build GROMACS yourself and name it: gmx: {command: /path/to/gmx}"
+packages=$(missing)
+if [ -n "$packages" ]; then
+    root=()
+    [ "$(id -u)" = 0 ] || root=(sudo -n)
+    if "${root[@]}" true 2>/dev/null; then
+        echo "gromacs: installs $packages"
+        # shellcheck disable=SC2086
+        "${root[@]}" apt-get update -qq && "${root[@]}" apt-get install -y -qq --no-install-recommends $packages >/dev/null
+    fi
+    packages=$(missing)
+    [ -z "$packages" ] || fail "cannot build without these packages, and this user cannot install them: $packages (apt-get install $packages)"
+fi
+
+# The machine's package sources with deb-src for deb, in a configuration of our own; the system's stays as it is.
+sources=$work/apt/sources
+mkdir -p "$sources" "$work/apt/lists/partial" "$work/apt/archives/partial"
+deb_src() { sed -E 's/^deb([ \t])/deb-src\1/; s/^Types:.*/Types: deb-src/' "$1" >"$sources/$2"; }
+[ ! -f /etc/apt/sources.list ] || deb_src /etc/apt/sources.list main.list
+for file in /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+    [ ! -f "$file" ] || deb_src "$file" "$(basename "$file")"
+done
+private_apt() {
+    apt-get -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$sources" -o Dir::State::Lists="$work/apt/lists" \
+        -o Dir::Cache="$work/apt" -o APT::Sandbox::User="$(id -un)" "$@"
+}
+
+if [ ! -e "$work/source/.unpacked" ]; then
+    echo "gromacs: fetches the source of the distribution's package"
+    # a source of packages without sources is no reason to stop; that of GROMACS is looked for next
+    private_apt update -qq || true
+    (cd "$work" && private_apt source -qq gromacs) || fail "the distribution's source of GROMACS could not be had (above)"
+    rm -rf "$work/source"
+    mv "$(find "$work" -mindepth 1 -maxdepth 1 -type d -name 'gromacs-*')" "$work/source"
+    rm -f "$work"/gromacs_*
+    touch "$work/source/.unpacked"
+fi
+
+# A toolkit alone is not enough: machines without a GPU have it, too, and a build for CUDA is slower there.
+gpu=OFF tree=$work/tree
+if [ "${GROMACS_GPU:-auto}" != OFF ] && command -v nvcc >/dev/null && nvidia-smi -L 2>/dev/null | grep -q '^GPU'; then
+    gpu=CUDA tree=$work/tree-cuda
+fi
+configure() {
+    # MPI is not used here, but half of one on the machine (programs without headers) would stop cmake
+    cmake -S "$work/source" -B "$tree" -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$prefix" -DGMX_GPU="$gpu" \
+        -DGMX_SIMD=AUTO -DGMX_MPI=OFF -DBUILD_SHARED_LIBS=OFF -DGMXAPI=OFF -DGMX_INSTALL_NBLIB_API=OFF -DBUILD_TESTING=OFF \
+        -DGMX_VERSION_STRING_OF_FORK=native -DCMAKE_DISABLE_FIND_PACKAGE_MPI=ON >"$tree.log" 2>&1
+}
+if [ $gpu = CUDA ] && ! configure; then
+    echo "gromacs: this GROMACS cannot be configured for this CUDA ($tree.log); builds for processors alone"
+    gpu=OFF tree=$work/tree
+fi
+[ $gpu = CUDA ] || configure || fail "cmake failed: $tree.log"
+simd=$(sed -n 's/^GMX_SIMD_ACTIVE_PREVIOUS_VALUE:INTERNAL=//p' "$tree/CMakeCache.txt")
+echo "gromacs: builds with $simd and GPU $gpu on $jobs cores; about 25 core-minutes, and a rerun continues"
+cmake --build "$tree" --parallel "$jobs" --target install >"$work/build.log" 2>&1 ||
+    fail "the build stopped: $work/build.log; make gromacs continues$([ $gpu = OFF ] || echo ', GROMACS_GPU=OFF make gromacs builds without CUDA')"
+
+# What a processor needs to run it, in the kernel's words: the folder may be shared by machines of different kinds.
+case $simd in
+    SSE2) units=sse2 ;;
+    SSE4.1) units=sse4_1 ;;
+    AVX_128_FMA) units="avx fma4" ;;
+    AVX_256) units=avx ;;
+    AVX2_*) units="avx2 fma" ;;
+    AVX_512) units="avx512f avx512dq avx512bw avx512vl fma" ;;
+    AVX_512_KNL) units="avx512f avx512er" ;;
+    ARM_NEON_ASIMD) units=asimd ;;
+    ARM_SVE) units=sve ;;
+    *) units= ;;
+esac
+"$prefix/bin/gmx" --version >/dev/null 2>&1 || fail "the build does not run: $prefix/bin/gmx --version"
+echo "$units" >"$prefix/vector-units"
+rm -rf "$work"
+"$prefix/bin/gmx" --version 2>/dev/null | grep -E '^(GROMACS version|SIMD instructions|GPU support)'
+echo "gromacs: $prefix/bin/gmx is what plain gmx means to EOLI from now on; delete $prefix to go back"

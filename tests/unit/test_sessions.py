@@ -1,0 +1,50 @@
+"""The records that an mdrun leaves of what it cost, however it ends."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from eoli.stage.sessions import SessionRecord, close_open, read_sessions
+
+
+def test_a_record_grows_and_ends(tmp_path: Path) -> None:
+    record = SessionRecord(tmp_path, 2, "2022.5", "AVX2_256")
+    (first,) = read_sessions(tmp_path)
+    assert (first.processors, first.cpu_seconds, first.ended, first.simd) == (2, None, False, "AVX2_256")
+    time.sleep(0.02)
+    record.update(1.5)
+    record.update(3.0, ended=True)
+    (last,) = read_sessions(tmp_path)
+    assert (last.cpu_seconds, last.ended) == (3.0, True) and last.wall_seconds >= 0.02
+    assert last.started == first.started
+
+
+def test_sessions_follow_each_other(tmp_path: Path) -> None:
+    for number in range(12):
+        SessionRecord(tmp_path, number, "2022.5", "").update(None, ended=True)
+    assert [session.processors for session in read_sessions(tmp_path)] == list(range(12))
+
+
+def test_an_end_that_nobody_saw_is_that_of_the_log(tmp_path: Path) -> None:
+    SessionRecord(tmp_path, 1, "2022.5", "").update(10.0)
+    (open_session,) = read_sessions(tmp_path)
+    log = tmp_path / "md.log"
+    log.touch()
+    os.utime(log, (0, open_session.started + 120))
+    close_open(tmp_path)
+    (closed,) = read_sessions(tmp_path)
+    assert closed.ended and closed.wall_seconds == pytest.approx(120, abs=1e-3)
+    close_open(tmp_path)
+    assert read_sessions(tmp_path) == [closed]
+
+
+def test_what_cannot_be_read_is_left_out(tmp_path: Path) -> None:
+    assert read_sessions(tmp_path) == []
+    SessionRecord(tmp_path, 1, "2022.5", "")
+    (tmp_path / "sessions" / "00002.json").write_text("{")
+    assert len(read_sessions(tmp_path)) == 1
+    close_open(tmp_path / "absent")
