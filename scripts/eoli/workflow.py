@@ -83,6 +83,22 @@ def flags(values: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
+def walltime_flags(runtime: Any) -> str:
+    """The time limit of a job, where it has one: `runtime` is Snakemake's resource, in minutes."""
+    return flags({"walltime_minutes": runtime if isinstance(runtime, int | float) else None})
+
+
+def check_flags(executor: str, settings: Any) -> str:
+    """What is checked before jobs start, by the executor's name and its settings (those of Snakemake's plugins)."""
+    values: dict[str, Any] = {"gromacs": True, "on_nodes": executor != "local" or None}
+    if executor == "slurm":
+        values |= {
+            "slurm_status_command": settings.status_command,
+            "slurm_interval_s": settings.init_seconds_before_status_checks,
+        }
+    return flags(values)
+
+
 def _contacts(**distances_nm: float) -> dict[str, list[str]]:
     return {"contact_nm": [f"{kind}={nm:g}" for kind, nm in distances_nm.items()]}
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from eoli.mdp import Conditions
 from eoli.protocol import Stage
 from eoli.stage.bind import bind, move_aside, reached_step, read_binding
 from eoli.stage.job import GROWING, StageJob
+from eoli.stage.run import publish
 
 GROMACS = Gromacs(
     GromacsBuild(), Path("/nowhere/gmx"), (2022, 5), "2022.5", "thread_mpi", "mixed", "AVX2_256", Path("/nowhere")
@@ -250,3 +253,37 @@ def test_reached_step(tmp_path: Path) -> None:
     assert reached_step(tmp_path / "state.trr") is None
     write_state(tmp_path / "state.trr", 123456)
     assert reached_step(tmp_path / "state.trr") == 123456
+
+
+def test_where_links_fail_whole_copies_are_published(job: StageJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    bind(job, pytest.fail)
+    names = [*job.stage.published, "provenance.json"]
+    for name in names:
+        (job.run / name).write_text(f"new {name}\n")
+        (job.folder / name).write_text(f"old {name}\n")
+
+    def no_links(_source: object, _target: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    publish(job)
+    for name in names:
+        assert (job.folder / name).read_text() == f"new {name}\n"
+        assert not (job.folder / name).samefile(job.run / name)
+    assert not list(job.folder.glob(".*.new"))
+
+
+def test_a_copy_that_fails_leaves_what_was_published(job: StageJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    bind(job, pytest.fail)
+    for name in [*job.stage.published, "provenance.json"]:
+        (job.run / name).write_text("new\n")
+        (job.folder / name).write_text("old\n")
+
+    def full(*_paths: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "link", full)
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(OSError, match="No space left"):
+        publish(job)
+    assert {(job.folder / name).read_text() for name in job.stage.published} == {"old\n"}

@@ -129,3 +129,80 @@ def test_the_holder_is_named_as_well_as_it_is_known(
 def test_who_has_no_lock_file_is_not_held(tmp_path: Path) -> None:
     assert not is_held(tmp_path)
     assert not is_held(tmp_path / "nowhere")
+
+
+def _left_by(folder: Path, **more: object) -> None:
+    """The note of a run that was killed on another machine, on a file system that does not carry its lock here."""
+    note = {"host": "another-node", "pid": 1, "since": "2026-11-25T08:00:00", "slurm_job": None, **more}
+    (folder / "holder.json").write_text(json.dumps(note))
+    (folder / "run").mkdir()
+
+
+def _fake_squeue(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    program = folder / "bin/squeue"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{body}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+
+class _Impatient(Exception):
+    pass
+
+
+def _give_up() -> None:
+    raise _Impatient
+
+
+def _waits(folder: Path) -> list[str]:
+    """What is said before the waiting is given up; nothing when the lock was free."""
+    said: list[str] = []
+    try:
+        with run_lock(folder, said.append, poll_s=0.01, still=_give_up):
+            pass
+    except _Impatient:
+        assert said
+    return said
+
+
+def test_a_run_on_another_machine_is_waited_for_as_long_as_it_writes(tmp_path: Path) -> None:
+    _left_by(tmp_path)
+    log = tmp_path / "run/md.log"
+    log.write_text("Step")
+    assert "waits: the run is held by host another-node, process 1" in _waits(tmp_path)[0]
+    old = time.time() - 3600
+    os.utime(log, (old, old))
+    assert _waits(tmp_path) == []
+
+
+def test_clocks_of_machines_need_not_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _left_by(tmp_path)
+    (tmp_path / "run/md.log").write_text("Step")
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    assert _waits(tmp_path)
+
+
+@pytest.mark.parametrize(("answer", "waits"), [("echo 17", True), ("true", False), ("exit 1", True)])
+def test_slurm_knows_whether_the_job_of_the_holder_runs(
+    answer: str, waits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _left_by(tmp_path, slurm_job="17")
+    # what is asked where SLURM does not answer
+    (tmp_path / "run/md.log").write_text("Step")
+    _fake_squeue(tmp_path, monkeypatch, answer)
+    said = _waits(tmp_path)
+    assert bool(said) == waits and all("SLURM job 17" in text for text in said)
+
+
+def test_a_job_that_slurm_has_forgotten_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _left_by(tmp_path, slurm_job="17")
+    (tmp_path / "run/md.log").write_text("Step")
+    _fake_squeue(tmp_path, monkeypatch, "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
+    assert _waits(tmp_path) == []
+
+
+def test_a_run_that_ended_leaves_no_note(tmp_path: Path) -> None:
+    with pytest.raises(_Impatient), run_lock(tmp_path, print):
+        assert (tmp_path / "holder.json").exists()
+        raise _Impatient
+    assert not (tmp_path / "holder.json").exists()

@@ -1,4 +1,8 @@
-"""From published trajectories to tables and figures. Rerunning these never touches a simulation."""
+"""From published trajectories to tables and figures. Rerunning these never touches a simulation.
+
+On a cluster the rules of the group `analysis` share one job for each system; those that only read energies run where
+Snakemake runs.
+"""
 
 
 rule density:
@@ -55,6 +59,8 @@ rule reduce:
         "results/{system}/analysis/reduced.h5",
     log:
         "results/{system}/analysis/reduce.log",
+    group:
+        "analysis"
     params:
         flags=PLAN.reduce_flags,
     shell:
@@ -75,6 +81,8 @@ for analysis, files in REDUCED.items():
             [f"results/{{system}}/analysis/{file}" for file in files],
         log:
             f"results/{{system}}/analysis/{analysis}.log",
+        group:
+            "analysis"
         params:
             analysis=analysis,
             flags=partial(lambda name, wildcards: PLAN.analysis_flags(name, wildcards.system), analysis),
@@ -118,6 +126,8 @@ rule figures:
         expand("results/{{system}}/analysis/{figure}.{ext}", figure=FIGURES, ext=["svg", "png"]),
     log:
         "results/{system}/analysis/figures.log",
+    group:
+        "analysis"
     shell:
         "eoli figures --system {wildcards.system} --system-json {input.description:q}"
         " --analysis results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"

@@ -1,4 +1,4 @@
-"""From composition to a packed box."""
+"""From composition to a packed box; on a cluster one job for each system."""
 
 
 rule topology:
@@ -6,17 +6,17 @@ rule topology:
         multiext("results/{system}/topology/", top="system.top", json="system.json", forcefield="forcefield.itp"),
     log:
         "results/{system}/topology/topology.log",
-    resources:
-        # where it is and how it is run, not what: resources never make a result stale
-        blocks=BLOCKS,
-        gmx=PLAN.gmx_flags,
+    group:
+        "build"
     params:
+        blocks=how(BLOCKS),
+        gmx=how(PLAN.gmx_flags),
         flags=lambda wildcards: PLAN.topology_flags(wildcards.system),
         # the building blocks by content: their files are no input, for a comment or a date must rerun nothing
         blocks_sha256=lambda wildcards: PLAN.blocks_digest(wildcards.system),
     shell:
-        "eoli topology --blocks {resources.blocks:q} {params.flags} --out results/{wildcards.system}/topology"
-        " {resources.gmx} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        "eoli topology --blocks {params.blocks:q} {params.flags} --out results/{wildcards.system}/topology"
+        " {params.gmx} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule parameters:
@@ -26,14 +26,15 @@ rule parameters:
         "results/{system}/topology/parameters.html",
     log:
         "results/{system}/topology/parameters.log",
-    resources:
-        blocks=BLOCKS,
-        gmx=PLAN.gmx_flags,
+    group:
+        "build"
     params:
+        blocks=how(BLOCKS),
+        gmx=how(PLAN.gmx_flags),
         said_sha256=PLAN.citations_digest,
     shell:
-        "eoli parameters --system {wildcards.system} --system-json {input:q} --blocks {resources.blocks:q}"
-        " --out {output:q} {resources.gmx} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        "eoli parameters --system {wildcards.system} --system-json {input:q} --blocks {params.blocks:q}"
+        " --out {output:q} {params.gmx} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule box:
@@ -44,6 +45,8 @@ rule box:
         report="results/{system}/box/box.json",
     log:
         "results/{system}/box/packmol.log",
+    group:
+        "build"
     params:
         flags=lambda wildcards: PLAN.box_flags(wildcards.system),
     shell:

@@ -5,7 +5,16 @@ import sys
 from functools import partial
 
 from eoli.errors import EoliError
-from eoli.workflow import FIGURES, PAPER_FORMATS, REDUCED, SWEEP_FIGURES, TABLES, make_plan
+from eoli.workflow import (
+    FIGURES,
+    PAPER_FORMATS,
+    REDUCED,
+    SWEEP_FIGURES,
+    TABLES,
+    check_flags,
+    make_plan,
+    walltime_flags,
+)
 
 BASE = os.path.relpath(workflow.basedir)
 
@@ -18,7 +27,14 @@ except EoliError as error:
 
 BLOCKS = str(PLAN.study.topologies)
 STAGES = [stage.name for stage in PLAN.study.stages]
+# none where jobs run on a cluster: its profile says how many threads a stage gets
+CORES = workflow.resource_settings.cores
 ANALYSED = PLAN.study.config.analysis.stage
+
+
+def how(text):
+    """A parameter that says where or how, not what: Snakemake reruns nothing for one that is made from resources."""
+    return lambda wildcards, resources: text
 
 
 wildcard_constraints:
@@ -26,12 +42,21 @@ wildcard_constraints:
     stage="|".join(STAGES),
 
 
+# What a cluster gets no job for: the table of the sweep, and what only reads energies.
 localrules:
     all,
+    density,
+    traces,
+    collect,
+    sweep_figures,
+    compare,
+    temperature,
+    report,
 
 
 onstart:
-    shell("eoli check --gromacs {PLAN.config_flags} --base {BASE:q}")
+    checks = check_flags(workflow.executor_plugin.name, workflow.executor_settings)
+    shell("eoli check {checks} {PLAN.config_flags} --base {BASE:q}")
 
 
 onerror:

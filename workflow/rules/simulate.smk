@@ -22,7 +22,7 @@ for stage in PLAN.study.stages:
             [update(f"results/{{system}}/{stage.name}/{name}") for name in stage.published],
         log:
             f"results/{{system}}/{stage.name}/stage.log",
-        threads: PLAN.threads(workflow.cores)
+        threads: PLAN.threads(CORES)
         resources:
             mem_mb=1500,
             # how it is run, not what: resources never make a finished stage stale
@@ -35,7 +35,9 @@ for stage in PLAN.study.stages:
                 lambda name, wildcards: PLAN.stage_flags(name, wildcards.system),
                 stage.name,
             ),
+            # made from a resource, so that another walltime makes no result stale
+            walltime=lambda wildcards, resources: walltime_flags(resources.get("runtime")),
         shell:
             "eoli stage --system {wildcards.system} --topology results/{wildcards.system}/topology"
             " --start-from {input.start[0]:q} --out results/{wildcards.system}/{params.stage} {params.flags}"
-            " --threads {threads} {resources.run} {resources.offload} {resources.gmx} --log {log:q}"
+            " --threads {threads} {params.walltime} {resources.run} {resources.offload} {resources.gmx} --log {log:q}"

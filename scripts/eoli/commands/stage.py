@@ -54,6 +54,10 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
     parser.add_argument("--max-hours", type=float, help="stop with a checkpoint after this long")
+    parser.add_argument(
+        "--walltime-minutes", type=float, metavar="MINUTES",
+        help="time limit of the job: stop with a checkpoint before it; inside SLURM its own end of the job counts",
+    )  # fmt: skip
     parser.add_argument("--reproducible", action="store_true", help="the same trajectory bit for bit")
     parser.add_argument("--log", type=Path, metavar="FILE", help="lines about the run")
     add_gmx(parser)
@@ -71,8 +75,11 @@ def stage_command(arguments: argparse.Namespace) -> int:
     from eoli.protocol import Stage
     from eoli.stage.job import Placement, StageJob
     from eoli.stage.run import run_stage
+    from eoli.stage.walltime import deadline
     from eoli.validation import validate
 
+    # before anything else: the time of the job runs
+    ends = deadline(arguments.walltime_minutes)
     given = {name.removeprefix("stage_"): value for name, value in vars(arguments).items() if name.startswith("stage_")}
     stage = validate(Stage, {name: value for name, value in given.items() if value is not None}, [])
     job = StageJob(
@@ -96,6 +103,7 @@ def stage_command(arguments: argparse.Namespace) -> int:
         max_hours=arguments.max_hours,
         reproducible=arguments.reproducible,
         contact_nm=arguments.contact_nm,
+        deadline=ends,
     )
     try:
         run_stage(job, arguments.log)

@@ -8,21 +8,34 @@ import time
 from pathlib import Path
 
 from eoli.commands.common import add_config, study_of
-from eoli.errors import InputError
+from eoli.errors import EoliError, InputError
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--gromacs", action="store_true", help="also find GROMACS and compare versions")
+    parser.add_argument(
+        "--on-nodes", action="store_true", help="jobs run elsewhere: a GROMACS that is missing here is no mistake"
+    )
+    parser.add_argument("--slurm-status-command", metavar="NAME", help="also ask whether SLURM can be followed with it")
+    parser.add_argument("--slurm-interval-s", type=int, default=40, metavar="SECONDS", help="between its status checks")
 
 
 def check(arguments: argparse.Namespace) -> int:
+    from eoli.cluster import check_slurm, slurm_settings
     from eoli.cost import check_gromacs, cost_lines
 
     study = study_of(arguments)
     print("\n".join(cost_lines(study)))
     if arguments.gromacs:
-        print("\n".join(check_gromacs(study)))
+        try:
+            print("\n".join(check_gromacs(study)))
+        except EoliError as error:
+            if not arguments.on_nodes:
+                raise
+            print(f"on this machine: {error}; every job looks for it where it runs")
+    if arguments.slurm_status_command:
+        print(check_slurm(slurm_settings(), arguments.slurm_status_command, arguments.slurm_interval_s))
     return 0
 
 

@@ -165,6 +165,12 @@ def run_mdrun(job: StageJob, lock: int, say: Reporter) -> tuple[list[str], float
             raise RunError(_why_incomplete(job, code, output))
 
 
+def _hours_for_mdrun(job: StageJob) -> float | None:
+    """The shorter of what the user and the walltime of the job allow."""
+    limits = [job.max_hours, None if job.deadline is None else job.deadline.hours_left()]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
 def _once(job: StageJob, lock: int, say: Reporter) -> tuple[list[str], int, str]:
     machine, placement = this_machine(), job.placement
     if not placement.pin or job.gromacs.binds_itself:
@@ -180,7 +186,7 @@ def _once(job: StageJob, lock: int, say: Reporter) -> tuple[list[str], int, str]
 
 def _watched(job: StageJob, lock: int, say: Reporter, slots: Slots, threads: int) -> tuple[list[str], int, str]:
     command = gmx.mdrun_command(
-        job.gromacs, threads=threads, checkpoint_minutes=job.checkpoint_minutes, max_hours=job.max_hours,
+        job.gromacs, threads=threads, checkpoint_minutes=job.checkpoint_minutes, max_hours=_hours_for_mdrun(job),
         reproducible=job.reproducible, name="md", offload=job.stage.offload,
     )  # fmt: skip
     pace = Pace(job.target_steps, job.stage.time_step_fs or 0.0)

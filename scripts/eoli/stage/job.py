@@ -8,6 +8,7 @@ from pathlib import Path
 from eoli.gmx import Gromacs
 from eoli.mdp import Conditions
 from eoli.protocol import Stage
+from eoli.stage.walltime import Deadline
 
 RUN = "run"
 GROWING = ("md.xtc", "md.trr", "md.edr", "md.log")
@@ -44,6 +45,7 @@ class StageJob:
     contact_nm: float = 0.30
     n_steps: int | None = None
     placement: Placement = Placement()
+    deadline: Deadline | None = None
 
     @property
     def run(self) -> Path:

@@ -33,7 +33,8 @@ def run_stage(job: StageJob, log: Path | None = None) -> None:
     """
     say = Reporter(job, log)
     gmx.require_for(job.gromacs, [job.stage])
-    with run_lock(job.folder, say) as lock:
+    still = (lambda: None) if job.deadline is None else job.deadline.hours_left
+    with run_lock(job.folder, say, still=still) as lock:
         say.started()
         try:
             _run_locked(job, lock, say)
