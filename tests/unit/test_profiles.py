@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,18 @@ def test_what_reruns_and_what_is_said_is_the_same_everywhere(name: str) -> None:
 def test_a_job_is_tried_again_and_files_of_other_nodes_are_waited_for(name: str) -> None:
     profile = parsed(PROFILES / name / "config.yaml")
     assert int(profile["retries"]) >= 5 and int(profile["latency-wait"]) >= 30
+
+
+def test_on_a_cluster_no_short_rule_has_a_job_of_its_own() -> None:
+    text = "\n".join(path.read_text() for path in (ROOT / "workflow").rglob("*.smk"))
+    local = {
+        name for names in re.findall(r"^localrules:\n((?:    \w+,\n)+)", text, re.MULTILINE) for name in names.split()
+    }
+    blocks = re.split(r"^ *rule\b", text, flags=re.MULTILINE)[1:]
+    assert len(blocks) > 15
+    # interactions runs gmx on every frame; one rule makes the stages
+    alone = {block.split(":")[0].strip() for block in blocks if "group:" not in block} - {f.rstrip(",") for f in local}
+    assert alone == {"interactions", ""}
 
 
 def test_no_rule_has_retries_of_its_own() -> None:

@@ -5,6 +5,12 @@ Snakemake runs.
 """
 
 
+localrules:
+    density,
+    traces,
+    specific_volume,
+
+
 rule density:
     input:
         energies=f"results/{{system}}/{PLAN.density_stage}/md.edr",

@@ -42,16 +42,8 @@ wildcard_constraints:
     stage="|".join(STAGES),
 
 
-# What a cluster gets no job for: the table of the sweep, and what only reads energies.
 localrules:
     all,
-    density,
-    traces,
-    collect,
-    sweep_figures,
-    compare,
-    temperature,
-    report,
 
 
 onstart:

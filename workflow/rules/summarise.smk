@@ -1,4 +1,15 @@
-"""From all systems to the table and the figures of the sweep."""
+"""From all systems to the table and the figures of the sweep, where Snakemake runs."""
+
+
+localrules:
+    collect,
+    sweep_figures,
+    paper_figure,
+    compare,
+    temperature,
+    replicas,
+    glass_transition,
+    report,
 
 
 rule collect:
