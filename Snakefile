@@ -29,4 +29,4 @@ rule all:
         expand("results/{system}/analysis/snapshot.png", system=PLAN.systems),
         # asked for by name, so that a lost one is noticed although nothing behind it is missing
         expand("results/{system}/analysis/{table}.csv", system=PLAN.systems, table=TABLES),
-        expand("results/{system}/{stage}/md.xtc", system=PLAN.systems, stage=ANALYSED),
+        PLAN.files([ANALYSED], "md.xtc"),

@@ -172,7 +172,7 @@ def _row(
 ) -> dict[str, Any]:
     folder = results / system.name
     files = {name: folder / "analysis" / f"{name}.json" for name in ANALYSES}
-    files |= {f"{stage} verdict": folder / stage / "verdict.json" for stage in stage_names}
+    files |= {f"{stage} verdict": results / system.home(stage) / stage / "verdict.json" for stage in stage_names}
     missing = [name for name, path in files.items() if not path.is_file()]
     if missing and not allow_missing:
         raise DataError(f"{files[missing[0]]}: no such file; {system.name} is incomplete ({', '.join(missing)})")

@@ -66,6 +66,10 @@ class SweepBlock(Strict):
         default_factory=list, description="ether oxygens for each lithium; left out where the salt is none"
     )
     temperature_K: Annotated[list[Positive], Many] = Field([298.15], min_length=1, description="temperatures, K")
+    temperature_series: bool = Field(
+        False,
+        description="the temperatures share one box and the first stages, up to the first at the system's temperature",
+    )
     replicate: Annotated[list[Annotated[int, Field(gt=0)]], Many] = Field(
         [1], min_length=1, description="numbers of independent starts"
     )
@@ -245,6 +249,12 @@ class Study:
     def stages(self) -> tuple[Stage, ...]:
         """Stages that run, in their order."""
         return self.protocol.active_stages
+
+    @property
+    def common_stages(self) -> tuple[Stage, ...]:
+        """The first stages, up to the first of dynamics that runs at the system's temperature: equal at all of these."""
+        own = [stage.is_dynamics and stage.temperature_K is None for stage in self.stages]
+        return self.stages[: own.index(True)] if True in own else self.stages
 
     def stage(self, name: str) -> Stage:
         """A stage by its name.

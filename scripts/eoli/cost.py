@@ -11,7 +11,7 @@ from pathlib import Path
 from eoli.chemistry import Library, library
 from eoli.config import Study
 from eoli.protocol import Stage
-from eoli.sweep import Size, System, size_of, systems_of
+from eoli.sweep import Size, System, series_of, size_of, systems_of
 
 # Site-steps per second and core: 2,675 sites at 50 ns/day with 2 fs on one core, the Debian build of GROMACS 2022.5
 # on an AMD EPYC. Replaced by what the runs of this study have measured.
@@ -57,14 +57,14 @@ def cost_of_stage(size: Size, stage: Stage, speed: float) -> Cost:
     return Cost(hours * stage.n_steps, size_bytes / 1e9, stage.length_ns, hours * stage.most_steps)
 
 
-def cost_of(size: Size, study: Study, speed: float) -> Cost:
-    """Estimated cost of one system at a speed in site-steps per second and core."""
-    stages = [cost_of_stage(size, stage, speed) for stage in study.stages if stage.is_dynamics]
+def cost_of(size: Size, stages: Iterable[Stage], speed: float) -> Cost:
+    """Estimated cost of the stages of one system at a speed in site-steps per second and core."""
+    costs = [cost_of_stage(size, stage, speed) for stage in stages if stage.is_dynamics]
     return Cost(
-        sum(cost.core_hours for cost in stages),
-        sum(cost.disk_gb for cost in stages),
-        sum(cost.ns for cost in stages),
-        sum(cost.most_core_hours for cost in stages),
+        sum(cost.core_hours for cost in costs),
+        sum(cost.disk_gb for cost in costs),
+        sum(cost.ns for cost in costs),
+        sum(cost.most_core_hours for cost in costs),
     )
 
 
@@ -85,12 +85,14 @@ def cost_lines(study: Study, results: Path = Path("results"), only: Iterable[str
     said = f"measured in {stages} stages of this study" if stages else "assumed: one core with Debian's GROMACS 2022.5"
     speed = speed or ASSUMED_SPEED
     systems = [s for s in systems_of(study).values() if wanted is None or s.name in wanted]
+    series = series_of(study, systems)
     lines = [f"study {study.config.study}, protocol {study.protocol.name}: {len(systems)} systems"]
     lines.append(f"{'system':34s} {'EO:Li':>7s} {'Li':>5s} {'sites':>7s} {'ns':>8s} {'core-hours':>10s} {'GB':>8s}")
     hours = most = gigabytes = 0.0
-    for system in systems:
+    for system in [*series.values(), *systems]:
         size = size_of(system, blocks)
-        cost = cost_of(size, study, speed)
+        here = study.common_stages if system.name in series else study.stages
+        cost = cost_of(size, [stage for stage in here if stage.name not in system.common], speed)
         hours, gigabytes, most = hours + cost.core_hours, gigabytes + cost.disk_gb, most + cost.most_core_hours
         lines.append(_line(system, size, cost))
     lines.append(

@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from typing import Any, Literal
 from eoli.config import Study
 from eoli.protocol import Stage
 from eoli.stage.progress import duration, last_step
+from eoli.sweep import System
 
 State = Literal["done", "running", "failed", "stopped", "waiting"]
 HEARTBEAT_S = 120.0
@@ -109,11 +110,13 @@ def _ended_after(folder: Path, progress: dict[str, Any]) -> bool:
     return any(end >= float(progress.get("time", 0)) - 1 for end in ends)
 
 
-def study_status(study: Study, systems: Sequence[str], results: Path) -> list[StageStatus]:
+def study_status(study: Study, systems: Iterable[System], results: Path) -> list[StageStatus]:
     """Status of all stages of all systems, in the order of the study."""
     now = time.time()
     return [
-        stage_status(system, stage, results / system / stage.name, now) for system in systems for stage in study.stages
+        stage_status(system.name, stage, results / system.home(stage.name) / stage.name, now)
+        for system in systems
+        for stage in study.stages
     ]
 
 

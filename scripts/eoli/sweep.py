@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -22,7 +22,10 @@ GRAM_PER_MOL_NM3 = 602.214076  # 1 g/cm3 in g/mol/nm3
 
 @dataclass(frozen=True)
 class System:
-    """One box: what it contains and at which conditions it is simulated."""
+    """One box: what it contains and at which conditions it is simulated.
+
+    Systems of a temperature series have the box and the `common` stages of `series`, which is a folder like theirs.
+    """
 
     name: str
     polymer: str
@@ -35,6 +38,12 @@ class System:
     ether_oxygens: int
     cations: int
     in_study: bool
+    series: str | None = None
+    common: tuple[str, ...] = ()
+
+    def home(self, stage: str) -> str:
+        """Name of the folder in `results` that a stage of the system lies in: its own, or that of its series."""
+        return self.series if self.series is not None and stage in self.common else self.name
 
     @property
     def eo_li(self) -> float | None:
@@ -79,14 +88,15 @@ def _number(value: float) -> str:
 
 
 def system_name(
-    polymer: str, salt: str, eo_li: float | None, temperature_K: float, choice: ForceFieldChoice, usual: ForceFieldChoice,
-    replicate: int,
+    polymer: str, salt: str, eo_li: float | None, temperature_K: float | None, choice: ForceFieldChoice,
+    usual: ForceFieldChoice, replicate: int,
 ) -> str:  # fmt: skip
     """`<polymer>-eo<ratio>-<T>K[-salt][-ether][-cation][-anion][-mixing][-q<scale>]-r<replicate>`.
 
-    Axes at their default, for the force field those of `usual`, stay out.
+    Axes at their default, for the force field those of `usual`, stay out; without a temperature it is a `series`.
     """
-    parts = [polymer, "neat" if salt == NO_SALT or eo_li is None else f"eo{_number(eo_li)}", f"{temperature_K:.0f}K"]
+    at = "series" if temperature_K is None else f"{temperature_K:.0f}K"
+    parts = [polymer, "neat" if salt == NO_SALT or eo_li is None else f"eo{_number(eo_li)}", at]
     if salt not in (DEFAULT_SALT, NO_SALT):
         parts.append(salt)
     for key in ("ether_set", "cation_model", "anion_model", "mixing"):
@@ -112,6 +122,19 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
     unknown = [name for name in block.ether_set if name not in blocks.ether_sets()]
     if unknown:
         raise wrong("ether_set", f"{unknown[0]!r} is not allowed; allowed: {', '.join(blocks.ether_sets())}")
+    common = tuple(stage.name for stage in study.common_stages)
+    if block.temperature_series and study.config.analysis.stage in common:
+        raise wrong(
+            "temperature_series",
+            f"{study.config.analysis.stage}, which is analysed, is the same at all temperatures; allowed: an analysis.stage "
+            "at the system's temperature",
+        )
+    if block.temperature_series and not any(stage.is_dynamics for stage in study.common_stages):
+        raise wrong(
+            "temperature_series",
+            f"{study.config.protocol} begins its dynamics at the system's temperature, so that there is nothing to share; "
+            "allowed: a protocol whose first stages of dynamics have a temperature_K of their own",
+        )
     systems = []
     for polymer, salt, ether in itertools.product(block.polymer, block.salt, block.ether_set):
         if salt != NO_SALT and salt not in blocks.names("salts"):
@@ -155,6 +178,10 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
                     ether_oxygens=ether_oxygens,
                     cations=cations,
                     in_study=block.in_study,
+                    series=system_name(polymer, salt, ratio, None, choice, usual, replicate)
+                    if block.temperature_series
+                    else None,
+                    common=common if block.temperature_series else (),
                 )
             )
     return systems
@@ -224,3 +251,16 @@ def systems_of(study: Study) -> dict[str, System]:
             _check_box(system, number, study, blocks)
             systems[system.name] = system
     return systems
+
+
+def series_of(study: Study, systems: Iterable[System]) -> dict[str, System]:
+    """What the temperature series among the systems share, by name: boxes with the common stages and no others.
+
+    Their temperature is that of the last common stage.
+    """
+    kelvin = [stage.temperature_K for stage in study.common_stages if stage.temperature_K is not None]
+    return {
+        system.series: replace(system, name=system.series, temperature_K=kelvin[-1], series=None, common=())
+        for system in systems
+        if system.series is not None
+    }

@@ -14,7 +14,7 @@ from eoli.chemistry import NO_SALT, library
 from eoli.config import Study, make_study
 from eoli.errors import InputError
 from eoli.protocol import OFFLOADED
-from eoli.sweep import System, seed_for, side_by_side, systems_of
+from eoli.sweep import System, seed_for, series_of, side_by_side, systems_of
 from eoli.tuning import Timing, run_timing
 from eoli.yamlfile import read_yaml
 
@@ -111,9 +111,22 @@ class Plan:
     systems: dict[str, System]
     config_flags: str
 
+    @property
+    def boxes(self) -> dict[str, System]:
+        """All folders that have a topology: the systems, and what their temperature series share."""
+        return self.systems | series_of(self.study, self.systems.values())
+
+    def file(self, system: str, stage: str, name: str) -> str:
+        """Path of a published file of a stage of a system, wherever that stage lies."""
+        return f"results/{self.systems[system].home(stage)}/{stage}/{name}"
+
+    def files(self, stages: Sequence[str], name: str) -> list[str]:
+        """`file` of all systems and these stages, each once."""
+        return list(dict.fromkeys(self.file(system, stage, name) for system in self.systems for stage in stages))
+
     def topology_flags(self, system: str) -> str:
         """Composition and force field of a system."""
-        s = self.systems[system]
+        s = self.boxes[system]
         return flags(
             {
                 "polymer": s.polymer,
@@ -126,7 +139,7 @@ class Plan:
 
     def blocks_digest(self, system: str) -> str:
         """What the topology of a system is made from; a comment or a date in the building blocks changes nothing."""
-        entry = self.systems[system]
+        entry = self.boxes[system]
         return library(self.study.topologies).digest(entry.polymer, entry.salt, entry.choice)
 
     @property
@@ -155,7 +168,7 @@ class Plan:
         return flags(
             {
                 **own,
-                "system_temperature_K": self.systems[system].temperature_K,
+                "system_temperature_K": self.boxes[system].temperature_K,
                 "seed": seed_for(self.study.config.seed, system, stage),
                 "cutoff_nm": protocol.cutoff_nm,
                 "fourier_spacing_nm": protocol.fourier_spacing_nm,
@@ -191,16 +204,17 @@ class Plan:
         """Hardware threads of one mdrun."""
         return self.timing(cores).processors
 
-    def start_files(self, stage: str) -> list[str]:
-        """Path patterns of the files that a stage reads of its start; the first names the start."""
+    def start_files(self, stage: str, system: str) -> list[str]:
+        """Paths of the files that a stage of a box reads of its start; the first names the start."""
         names = [entry.name for entry in self.study.stages]
         number = names.index(stage)
         if number == 0:
-            return ["results/{system}/box/box.gro"]
+            return [f"results/{system}/box/box.gro"]
         wanted = ["md.gro", "state.trr"]
         if self.study.stage(stage).start == "mean-volume-frame":
             wanted = ["md.gro", "md.edr", "md.trr"]
-        return [f"results/{{system}}/{names[number - 1]}/{name}" for name in wanted]
+        before = names[number - 1]
+        return [f"results/{self.boxes[system].home(before)}/{before}/{name}" for name in wanted]
 
     @property
     def density_stage(self) -> str:

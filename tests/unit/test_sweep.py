@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from eoli.chemistry import Library
 from eoli.config import load_study
-from eoli.sweep import System, seed_for, side_by_side, size_of, system_name, systems_of, whole_ions
+from eoli.cost import cost_lines
+from eoli.sweep import System, seed_for, series_of, side_by_side, size_of, system_name, systems_of, whole_ions
 from support import choice, mistake
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -192,3 +193,32 @@ def test_size_of_the_peo_system(blocks: Library, tmp_path: Path) -> None:
 def test_which_two_stand_beside_each_other(sweep: list[dict[str, Any]], names: list[str]) -> None:
     study = load_study([ROOT / "config/config.yaml"], ROOT, {"sweep": sweep})
     assert [system.name for system in side_by_side(systems_of(study).values())] == names
+
+
+SERIES = {"polymer": "peo", "eo_li": 12, "temperature_K": [350, 400], "replicate": [1, 2], "temperature_series": True}
+
+
+def test_a_temperature_series_has_one_box_for_each_start(tmp_path: Path) -> None:
+    found = systems(tmp_path, SERIES)
+    assert [s.series for s in found.values()] == [f"peo-eo12-series-r{n}" for n in (1, 2, 1, 2)]
+    first = found["peo-eo12-350K-r1"]
+    assert (first.home("compress"), first.home("npt")) == ("peo-eo12-series-r1", "peo-eo12-350K-r1")
+    study = load_study([tmp_path / "config.yaml"], ROOT)
+    shared = series_of(study, found.values())
+    assert list(shared) == ["peo-eo12-series-r1", "peo-eo12-series-r2"]
+    assert shared["peo-eo12-series-r2"].replicate == 2 and shared["peo-eo12-series-r2"].temperature_K == 400
+    assert shared["peo-eo12-series-r1"].home("compress") == "peo-eo12-series-r1"
+    lines = cost_lines(study, tmp_path)
+    assert [line.split()[0] for line in lines[2:8]] == [*shared, *found]
+    assert {line.split()[4] for line in lines[2:4]} == {"0.5"} and {line.split()[4] for line in lines[4:8]} == {"50"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"stages": {"compress": {"temperature_K": None}}}, "begins its dynamics at the system's temperature"),
+        ({"stages": {name: {"temperature_K": 400} for name in ("npt", "nvt", "production")}}, "is the same at all"),
+    ],
+)  # fmt: skip
+def test_series_that_share_nothing_or_all_are_refused(tmp_path: Path, keys: dict[str, Any], says: str) -> None:
+    assert says in mistake(lambda: systems(tmp_path, SERIES, **keys))

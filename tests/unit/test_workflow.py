@@ -90,9 +90,10 @@ def test_how_it_is_run_is_no_parameter_of_a_stage(tmp_path: Path) -> None:
 
 def test_stages_start_from_the_one_before() -> None:
     shipped = plan()
-    assert shipped.start_files("minimise") == ["results/{system}/box/box.gro"]
-    assert shipped.start_files("npt") == ["results/{system}/compress/md.gro", "results/{system}/compress/state.trr"]
-    assert shipped.start_files("nvt") == [f"results/{{system}}/npt/{name}" for name in ("md.gro", "md.edr", "md.trr")]
+    name = "peo-eo12-298K-r1"
+    assert shipped.start_files("minimise", name) == [f"results/{name}/box/box.gro"]
+    assert shipped.start_files("npt", name) == [f"results/{name}/compress/{file}" for file in ("md.gro", "state.trr")]
+    assert shipped.start_files("nvt", name) == [f"results/{name}/npt/{file}" for file in ("md.gro", "md.edr", "md.trr")]
 
 
 def test_a_stage_that_is_left_out_is_skipped(tmp_path: Path) -> None:
@@ -100,7 +101,32 @@ def test_a_stage_that_is_left_out_is_skipped(tmp_path: Path) -> None:
         tmp_path,
         "stages:\n  compress: {enabled: false}\n  npt: {generate_velocities: true, barostat: c-rescale}\n",
     )
-    assert plan(own).start_files("npt")[0] == "results/{system}/minimise/md.gro"
+    name = "peo-eo12-298K-r1"
+    assert plan(own).start_files("npt", name)[0] == f"results/{name}/minimise/md.gro"
+
+
+def test_a_temperature_series_shares_its_first_stages(tmp_path: Path) -> None:
+    own = written(
+        tmp_path,
+        "sweep:\n  - {polymer: peo, eo_li: 12, temperature_K: [350, 400], temperature_series: true}\n"
+        "  - {polymer: peo, eo_li: 12, temperature_K: 450}\n",
+    )
+    series = plan(own)
+    assert list(series.systems) == ["peo-eo12-350K-r1", "peo-eo12-400K-r1", "peo-eo12-450K-r1"]
+    assert list(series.boxes)[3:] == ["peo-eo12-series-r1"]
+    for name, before in (("350K", "series"), ("400K", "series"), ("450K", "450K")):
+        assert series.start_files("npt", f"peo-eo12-{name}-r1")[0] == f"results/peo-eo12-{before}-r1/compress/md.gro"
+    assert series.start_files("compress", "peo-eo12-series-r1")[0] == "results/peo-eo12-series-r1/minimise/md.gro"
+    assert series.files(["compress", "npt"], "verdict.json") == [
+        f"results/peo-eo12-{name}-r1/{stage}/verdict.json"
+        for name, stage in (
+            ("series", "compress"), ("350K", "npt"), ("400K", "npt"), ("450K", "compress"), ("450K", "npt"),
+        )
+    ]  # fmt: skip
+    # its temperature is that of the stage, whatever the series holds
+    assert "--system-temperature-K 400 " in series.stage_flags("compress", "peo-eo12-series-r1")
+    assert series.stage_flags("npt", "peo-eo12-350K-r1") != series.stage_flags("npt", "peo-eo12-400K-r1")
+    assert series.topology_flags("peo-eo12-series-r1") == series.topology_flags("peo-eo12-350K-r1")
 
 
 @pytest.mark.parametrize("stage", ["minimise", "compress", "npt", "nvt", "production"])

@@ -111,6 +111,33 @@ def test_every_shipped_config_has_a_dag(config: tuple[str, ...], workflow: Path)
     assert jobs["collect"] == "1"
 
 
+def test_a_temperature_series_starts_from_one_box(workflow: Path) -> None:
+    (workflow / "own.yaml").write_text(
+        "sweep:\n  - {polymer: peo, eo_li: 12, temperature_K: [380, 420], temperature_series: true}\n"
+        "stages: {compress: {length_ns: 0.005}, npt: {length_ns: 0.002}}\n"
+    )
+    members, config = ("peo-eo12-380K-r1", "peo-eo12-420K-r1"), (TINY, "own.yaml")
+    run = snakemake(workflow, *(f"results/{name}/npt/md.gro" for name in members), config=config)
+    assert run.returncode == 0, run.stdout
+    results = workflow / "results"
+    assert sorted(path.parent.name for path in results.glob("*/compress")) == ["peo-eo12-series-r1"]
+    starts = []
+    for name, kelvin in zip(members, (380, 420), strict=True):
+        verdict = json.loads((results / name / "npt/verdict.json").read_text())
+        assert verdict["values"]["reference_temperature_K"] == kelvin
+        starts.append((results / name / "npt/run/start.trr").read_bytes())
+    assert starts[0] == starts[1]
+    words = ["eoli", "status", "--json", "--config", "config/config.yaml", *config]
+    status = subprocess.run(words, cwd=workflow, env=environment(), capture_output=True, text=True, check=True).stdout
+    assert [(s["system"], s["stage"]) for s in json.loads(status) if s["state"] == "done"] == [
+        (name, stage) for name in members for stage in ("minimise", "compress", "npt")
+    ]
+    everything = snakemake(workflow, "-n", config=config)
+    assert everything.returncode == 0, everything.stdout
+    jobs = dict(re.findall(r"^(\w+)\s+(\d+)$", everything.stdout, re.MULTILINE))
+    assert (jobs["traces"], jobs["nvt"]) == ("10", "2") and not {"box", "minimise", "compress", "npt"} & jobs.keys()
+
+
 def test_a_new_stage_needs_no_rule(workflow: Path) -> None:
     protocol = (workflow / "tests/config/tiny-protocol.yaml").read_text()
     added = protocol.replace(

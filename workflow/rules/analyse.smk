@@ -13,7 +13,7 @@ localrules:
 
 rule density:
     input:
-        energies=f"results/{{system}}/{PLAN.density_stage}/md.edr",
+        energies=lambda wildcards: PLAN.file(wildcards.system, PLAN.density_stage, "md.edr"),
         description="results/{system}/topology/system.json",
     output:
         multiext("results/{system}/analysis/density", ".csv", ".json"),
@@ -27,7 +27,7 @@ rule density:
 # each stage by itself, so that a sweep that stopped shows the traces of what ran
 rule traces:
     input:
-        energies="results/{system}/{stage}/md.edr",
+        energies=lambda wildcards: PLAN.file(wildcards.system, wildcards.stage, "md.edr"),
         description="results/{system}/topology/system.json",
     output:
         multiext("results/{system}/analysis/traces-{stage}", ".csv", ".json"),
@@ -44,7 +44,7 @@ if PLAN.cooling_stage:
 
     rule specific_volume:
         input:
-            energies=f"results/{{system}}/{PLAN.cooling_stage}/md.edr",
+            energies=lambda wildcards: PLAN.file(wildcards.system, PLAN.cooling_stage, "md.edr"),
             description="results/{system}/topology/system.json",
         output:
             multiext("results/{system}/analysis/specific-volume", ".csv", ".json"),
@@ -59,7 +59,7 @@ if PLAN.cooling_stage:
 
 rule reduce:
     input:
-        trajectory=f"results/{{system}}/{ANALYSED}/md.xtc",
+        trajectory=lambda wildcards: PLAN.file(wildcards.system, ANALYSED, "md.xtc"),
         description="results/{system}/topology/system.json",
     output:
         "results/{system}/analysis/reduced.h5",
@@ -99,7 +99,7 @@ for analysis, files in REDUCED.items():
 
 rule interactions:
     input:
-        trajectory=f"results/{{system}}/{ANALYSED}/md.xtc",
+        trajectory=lambda wildcards: PLAN.file(wildcards.system, ANALYSED, "md.xtc"),
         topology=multiext(
             "results/{system}/topology/",
             "system.top",

@@ -10,7 +10,10 @@ for stage in PLAN.study.stages:
         name:
             stage.name
         input:
-            start=PLAN.start_files(stage.name),
+            start=partial(
+                lambda name, wildcards: PLAN.start_files(name, wildcards.system),
+                stage.name,
+            ),
             topology=multiext(
                 "results/{system}/topology/",
                 "system.top",

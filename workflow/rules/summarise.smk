@@ -19,11 +19,7 @@ rule collect:
             system=PLAN.systems,
             table=TABLES,
         ),
-        expand(
-            "results/{system}/{stage}/verdict.json",
-            system=PLAN.systems,
-            stage=STAGES,
-        ),
+        PLAN.files(STAGES, "verdict.json"),
     output:
         "results/summary/sweep.csv",
     log:

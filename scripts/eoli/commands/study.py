@@ -63,8 +63,8 @@ def status(arguments: argparse.Namespace) -> int:
     from eoli.sweep import systems_of
 
     study = study_of(arguments)
-    names = list(systems_of(study))
-    statuses = study_status(study, names, arguments.results)
+    systems = list(systems_of(study).values())
+    statuses = study_status(study, systems, arguments.results)
     if arguments.json:
         print(to_json(statuses), end="")
     elif not sys.stdout.isatty():
@@ -79,7 +79,7 @@ def status(arguments: argparse.Namespace) -> int:
         with Live(table(statuses), auto_refresh=False) as live:
             while True:
                 time.sleep(2)
-                live.update(table(study_status(study, names, arguments.results)), refresh=True)
+                live.update(table(study_status(study, systems, arguments.results)), refresh=True)
     return 0
 
 
@@ -164,13 +164,14 @@ def add_redo(parser: argparse.ArgumentParser) -> None:
 
 def redo_stage(arguments: argparse.Namespace) -> int:
     from eoli.redo import redo
-    from eoli.sweep import systems_of
+    from eoli.sweep import series_of, systems_of
 
     study = study_of(arguments)
     stage = study.stage(arguments.stage)
-    names = list(systems_of(study))
-    if arguments.system not in names:
-        raise InputError(f"system {arguments.system!r} is not in the sweep; allowed: {', '.join(names)}")
-    kept = redo(stage, arguments.results / arguments.system / stage.name)
+    systems = systems_of(study)
+    boxes = systems | series_of(study, systems.values())
+    if arguments.system not in boxes:
+        raise InputError(f"system {arguments.system!r} is not in the sweep; allowed: {', '.join(boxes)}")
+    kept = redo(stage, arguments.results / boxes[arguments.system].home(stage.name) / stage.name)
     print(f"{arguments.system} {stage.name}: the run is kept as {kept}; the next snakemake starts it afresh")
     return 0

@@ -16,6 +16,7 @@ from eoli.compare import Reference, read_reference
 from eoli.config import Study
 from eoli.errors import DataError
 from eoli.status import StageStatus, stage_status
+from eoli.sweep import System, systems_of
 
 TABLES = ("structure", "motion", "ions", "conductivity", "mechanism", "morphology", "domains")
 """Tables of a system that are drawn; the other analyses are shown by their scalars."""
@@ -140,7 +141,9 @@ def _costs(path: Path) -> Costs:
         raise DataError(f"{path}: no column {error}") from None
 
 
-def _system(row: Mapping[str, Any], study: Study, results: Path, now: float, costs: Costs) -> SystemResult:
+def _system(
+    row: Mapping[str, Any], study: Study, planned: Mapping[str, System], results: Path, now: float, costs: Costs
+) -> SystemResult:
     name = str(row["system"])
     folder = results / name
     analysis = folder / "analysis"
@@ -148,11 +151,13 @@ def _system(row: Mapping[str, Any], study: Study, results: Path, now: float, cos
     scalars = {key: found for key in (*ANALYSES, *traces) if (found := read_json(analysis / f"{key}.json"))}
     names = (*TABLES, *traces)
     tables = {key: table for key in names if (table := _table(analysis / f"{key}.csv")) is not None and len(table)}
+    homes = {s.name: results / (planned[name].home(s.name) if name in planned else name) for s in study.stages}
     stages = tuple(
         _stage(
-            stage_status(name, stage, folder / stage.name, now), folder / stage.name, costs.get((name, stage.name), {})
+            stage_status(name, stage, home / stage.name, now), home / stage.name, costs.get((home.name, stage.name), {})
         )
         for stage in study.stages
+        for home in [homes[stage.name]]
     )
     scene = analysis / "snapshot-scene.json"
     missing = [key for key in ANALYSES if key not in scalars] + [s.name for s in stages if not s.verdict]
@@ -174,7 +179,8 @@ def gather(study: Study, names: Sequence[str], results: Path, table: Path, now: 
     if sweep is None or "system" not in sweep:
         raise DataError(f"{table}: no table of a sweep; `eoli collect --partial` makes one of what there is")
     costs = _costs(table.with_name("cost.csv"))
-    systems = tuple(_system(known(row), study, results, now, costs) for row in sweep.to_dict("records"))
+    planned = systems_of(study)
+    systems = tuple(_system(known(row), study, planned, results, now, costs) for row in sweep.to_dict("records"))
     present = {system.name for system in systems}
     said = study.found(study.config.reference.study)
     return Sweep(
