@@ -51,6 +51,11 @@ format: $(VENV)/.installed
 	ruff format scripts tests
 	snakefmt Snakefile workflow
 
+# Pictures of the page in results/ for the README; needs Chromium.
+.PHONY: screenshots
+screenshots: $(VENV)/.installed
+	python scripts/screenshots.py
+
 schema: $(VENV)/.installed
 	python scripts/write_schema.py
 

@@ -280,6 +280,11 @@ class Plan:
         return flags({**ends, "step_K": stage.temperature_step_K, "length_ns": stage.length_ns})
 
     @property
+    def sweep_figures(self) -> list[str]:
+        """Names of the figures of the sweep."""
+        return [*SWEEP_FIGURES, *(["rdf"] if self.salted() else [])]
+
+    @property
     def paper_systems(self) -> list[str]:
         """Names of the one or two systems in the figure for papers."""
         return [system.name for system in side_by_side(self.systems.values())]

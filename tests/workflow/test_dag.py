@@ -66,6 +66,17 @@ def test_carbonyl_columns_are_absent_for_peo(finished: Path) -> None:
     assert "g_Li_carbonyl_O" in pebax and not any("carbonyl" in name for name in peo)
 
 
+def test_snakemakes_own_report_has_every_caption(study: Path) -> None:
+    run = snakemake(study, "--report", "own.html")
+    assert run.returncode == 0, run.stdout
+    text = (study / "own.html").read_text()
+    for category in ("Page", "For papers", "Sweep", "Systems", "Tables"):
+        assert f'"{category}"' in text, category
+    for caption in sorted((study / "workflow/report").rglob("*.rst")):
+        words = max(re.findall(r"[A-Za-z ,]+", caption.read_text().splitlines()[0]), key=len).strip()
+        assert words in text, caption
+
+
 def test_second_run_does_nothing(study: Path) -> None:
     folder = study
     before = {path: path.stat().st_mtime_ns for path in folder.glob("results/**/*") if path.is_file()}

@@ -129,7 +129,8 @@ rule figures:
         structure="results/{system}/analysis/structure.csv",
         description="results/{system}/topology/system.json",
     output:
-        expand("results/{{system}}/analysis/{figure}.{ext}", figure=FIGURES, ext=["svg", "png"]),
+        shown_figures("results/{system}/analysis", FIGURES, "system", "Systems", system="{system}"),
+        expand("results/{{system}}/analysis/{figure}.png", figure=FIGURES),
     log:
         "results/{system}/analysis/figures.log",
     group:

@@ -23,7 +23,13 @@ rule parameters:
     input:
         "results/{system}/topology/system.json",
     output:
-        "results/{system}/topology/parameters.html",
+        shown(
+            "results/{system}/topology/parameters.html",
+            "system/parameters",
+            "Systems",
+            system="{system}",
+            figure="parameters",
+        ),
     log:
         "results/{system}/topology/parameters.log",
     group:

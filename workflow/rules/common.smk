@@ -7,7 +7,6 @@ from functools import partial
 from eoli.errors import EoliError
 from eoli.workflow import (
     FIGURES,
-    PAPER_FORMATS,
     REDUCED,
     SWEEP_FIGURES,
     TABLES,
@@ -35,6 +34,16 @@ ANALYSED = PLAN.study.config.analysis.stage
 def how(text):
     """A parameter that says where or how, not what: Snakemake reruns nothing for one that is made from resources."""
     return lambda wildcards, resources: text
+
+
+def shown(path, caption, category, **labels):
+    """An output that `snakemake --report` shows, with its caption from workflow/report and how it is found there."""
+    return report(path, caption=f"../report/{caption}.rst", category=category, labels=labels)
+
+
+def shown_figures(folder, figures, level, category, **labels):
+    """Figures of a folder as SVG, each with its own caption."""
+    return [shown(f"{folder}/{name}.svg", f"{level}/{name}", category, figure=name, **labels) for name in figures]
 
 
 wildcard_constraints:

@@ -21,7 +21,7 @@ rule collect:
         ),
         PLAN.files(STAGES, "verdict.json"),
     output:
-        "results/summary/sweep.csv",
+        shown("results/summary/sweep.csv", "tables/sweep", "Tables", table="sweep"),
     log:
         "results/summary/collect.log",
     resources:
@@ -39,11 +39,8 @@ rule sweep_figures:
         table="results/summary/sweep.csv",
         structures=expand("results/{system}/analysis/structure.csv", system=PLAN.salted()),
     output:
-        expand(
-            "results/summary/{figure}.{ext}",
-            figure=[*SWEEP_FIGURES, *(["rdf"] if PLAN.salted() else [])],
-            ext=["svg", "png"],
-        ),
+        shown_figures("results/summary", PLAN.sweep_figures, "sweep", "Sweep"),
+        expand("results/summary/{figure}.png", figure=PLAN.sweep_figures),
     log:
         "results/summary/figures.log",
     shell:
@@ -60,7 +57,8 @@ rule paper_figure:
         ),
         table="results/summary/sweep.csv",
     output:
-        multiext("results/summary/paper.", *PAPER_FORMATS),
+        shown("results/summary/paper.svg", "paper", "For papers", figure="after Fig. 18"),
+        multiext("results/summary/paper", ".pdf", ".png"),
     log:
         "results/summary/paper.log",
     params:
@@ -76,7 +74,9 @@ rule compare:
         study=PLAN.study.found(PLAN.study.config.reference.study),
         conductivity=PLAN.study.found(PLAN.study.config.reference.conductivity),
     output:
-        multiext("results/summary/", "study.csv", "experiments.csv", "compare.json"),
+        shown("results/summary/study.csv", "tables/study", "Tables", table="beside the study"),
+        shown("results/summary/experiments.csv", "tables/experiments", "Tables", table="beside measurements"),
+        "results/summary/compare.json",
     log:
         "results/summary/compare.log",
     shell:
@@ -88,7 +88,7 @@ rule temperature:
     input:
         "results/summary/sweep.csv",
     output:
-        "results/summary/temperature.csv",
+        shown("results/summary/temperature.csv", "tables/temperature", "Tables", table="temperature"),
     log:
         "results/summary/temperature.log",
     shell:
@@ -99,7 +99,7 @@ rule replicas:
     input:
         "results/summary/sweep.csv",
     output:
-        "results/summary/replicas.csv",
+        shown("results/summary/replicas.csv", "tables/replicas", "Tables", table="replicas"),
     log:
         "results/summary/replicas.log",
     shell:
@@ -131,7 +131,7 @@ rule report:
         expand("results/{system}/analysis/snapshot-scene.json", system=PLAN.systems),
         expand("results/{system}/analysis/traces-{stage}.csv", system=PLAN.systems, stage=STAGES),
     output:
-        "results/summary/report.html",
+        shown("results/summary/report.html", "page", "Page", page="answers, plots, boxes, study, trust"),
     log:
         "results/summary/report.log",
     resources:

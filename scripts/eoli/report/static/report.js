@@ -547,6 +547,16 @@
     }
   }, { rootMargin: "200px" });
 
+  /** A chart fills its card, whose height its neighbours have a say in. */
+  const fitted = new ResizeObserver((seen) => {
+    if (!printing) for (const { target } of seen) if (target.layout) Plotly.Plots.resize(target);
+  });
+  for (const figure of figures) fitted.observe(figure.chart);
+  // what is jumped to must not end up beneath the bar that sticks
+  new ResizeObserver(([{ target }]) => {
+    document.documentElement.style.setProperty("--selector", `${target.offsetHeight}px`);
+  }).observe(byId("selector"));
+
   const boxes = [...document.querySelectorAll("input[data-system]")];
   const paintBoxes = () => {
     const of = theme();
