@@ -17,7 +17,8 @@ from eoli.schema import json_schema, markdown
 from eoli.yamlfile import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGURATIONS = [["config.yaml"], ["config.yaml", "demo.yaml"]]
+CASES = sorted(f"cases/{path.name}" for path in (ROOT / "config/cases").glob("*.yaml"))
+CONFIGURATIONS = [["config.yaml"], *(["config.yaml", name] for name in ("demo.yaml", *CASES))]
 
 
 def generated() -> dict[Path, str]:

@@ -169,3 +169,43 @@ def test_a_protocol_without_npt_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text(yaml.safe_dump(protocol))
     with pytest.raises(InputError, match="no stage in NPT runs"):
         plan(written(tmp_path, f"protocol: {tmp_path / 'p.yaml'}"))
+
+
+CASES = sorted((ROOT / "config/cases").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_every_shipped_case_can_be_planned(path: Path) -> None:
+    from eoli.cost import cost_lines
+
+    case = plan(path)
+    assert {system.replicate for system in case.systems.values()} == {1, 2}
+    assert any("core-hours" in line for line in cost_lines(case.study, Path("nowhere")))
+    for system in case.boxes:
+        for stage in case.study.stages if system in case.systems else case.study.common_stages:
+            assert case.stage_flags(stage.name, system) and case.start_files(stage.name, system)
+
+
+def test_the_cases_are_what_they_say() -> None:
+    by = {path.stem: plan(path) for path in CASES}
+    resolved = by["resolved"].systems.values()
+    assert {(s.polymer, s.choice.ion_charge_scale) for s in resolved} == {
+        (polymer, scale) for polymer in ("peo", "pebax") for scale in (0.75, 1.0)
+    }
+    assert all(400 <= s.temperature_K <= 450 and s.eo_li == 12 for s in resolved)
+    sweep = by["equilibrated-sweep"]
+    assert {s.family for s in sweep.systems.values()} == {s.family for s in plan().systems.values()}
+    anneal = sweep.study.stage("anneal")
+    assert float(anneal.length_ns or 0) >= 1 and float(anneal.temperature_K or 0) >= 400
+    assert by["tg"].cooling_stage == "cooling" and by["tg"].density_stage == "melt"
+    assert shlex.split(by["tg"].cooling_flags("peo-neat-450K-r1")) == [
+        "--from-K", "450", "--to-K", "150", "--step-K", "15", "--length-ns", "2.1",
+    ]  # fmt: skip
+    assert len(by["temperature-series"].boxes) == len(by["temperature-series"].systems) + 2
+
+
+def test_a_cooling_stage_that_does_not_cool_is_refused() -> None:
+    with pytest.raises(
+        InputError, match="'melt' is no stage in NPT whose temperature changes by steps; allowed: cooling"
+    ):
+        plan(ROOT / "config/cases/tg.yaml", overrides={"analysis": {"stage": "melt", "cooling_stage": "melt"}})

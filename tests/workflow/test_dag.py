@@ -149,6 +149,18 @@ def test_a_temperature_series_starts_from_one_box(workflow: Path) -> None:
     assert (jobs["traces"], jobs["nvt"]) == ("10", "2") and not {"box", "minimise", "compress", "npt"} & jobs.keys()
 
 
+def test_a_cooled_melt_gets_a_glass_transition(workflow: Path) -> None:
+    run = snakemake(workflow, "-n", config=("config/cases/tg.yaml",))
+    assert run.returncode == 0, run.stdout
+    jobs = dict(re.findall(r"^(\w+)\s+(\d+)$", run.stdout, re.MULTILINE))
+    assert (jobs["cooling"], jobs["specific_volume"], jobs["glass_transition"], jobs["replicas"]) == (
+        "4",
+        "4",
+        "1",
+        "1",
+    )
+
+
 def test_a_new_stage_needs_no_rule(workflow: Path) -> None:
     protocol = (workflow / "tests/config/tiny-protocol.yaml").read_text()
     added = protocol.replace(
