@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: setup gromacs run test bench bench-md test-unit test-faults validate lint format schema clean-venv
+.PHONY: setup gromacs run test bench bench-md test-unit test-faults test-slurm validate lint format schema clean-venv
 
 setup: $(VENV)/.installed gromacs-found
 
@@ -25,7 +25,7 @@ run: setup
 	@echo 'table and figures of the sweep: results/summary/sweep.csv, sweep.svg, rdf.svg'
 
 test: setup
-	pytest -n 2 -m "not faults"
+	pytest -n 2 -m "not faults and not slurm"
 	pytest -s -m faults
 
 test-unit: $(VENV)/.installed
@@ -62,6 +62,10 @@ schema: $(VENV)/.installed
 # Thirty faults against one sweep; `make test` runs six.
 test-faults: setup
 	EOLI_FAULTS=30 pytest -s tests/faults
+
+# A sweep on a real SLURM of one node, which is installed (Debian, as root), started and stopped again.
+test-slurm: setup
+	pytest -s tests/slurm
 
 # The force field against independent numbers; about three core-hours, continues where it was stopped.
 validate: setup

@@ -48,7 +48,7 @@ def test_a_job_is_tried_again_and_files_of_other_nodes_are_waited_for(name: str)
 def test_on_a_cluster_no_short_rule_has_a_job_of_its_own() -> None:
     text = "\n".join(path.read_text() for path in (ROOT / "workflow").rglob("*.smk"))
     local = {
-        name for names in re.findall(r"^localrules:\n((?:    \w+,\n)+)", text, re.MULTILINE) for name in names.split()
+        name for names in re.findall(r"^ *localrules:\n((?: +\w+,\n)+)", text, re.MULTILINE) for name in names.split()
     }
     blocks = re.split(r"^ *rule\b", text, flags=re.MULTILINE)[1:]
     assert len(blocks) > 15

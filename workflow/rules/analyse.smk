@@ -8,7 +8,6 @@ Snakemake runs.
 localrules:
     density,
     traces,
-    specific_volume,
 
 
 rule density:
@@ -41,6 +40,9 @@ rule traces:
 
 
 if PLAN.cooling_stage:
+
+    localrules:
+        specific_volume,
 
     rule specific_volume:
         input:

@@ -29,7 +29,7 @@ for stage in PLAN.study.stages:
         resources:
             mem_mb=1500,
             # how it is run, not what: resources never make a finished stage stale
-            run=PLAN.run_flags(workflow.cores),
+            run=PLAN.run_flags(CORES),
             offload=PLAN.offload_flags(stage.name),
             gmx=PLAN.gmx_flags,
         params:

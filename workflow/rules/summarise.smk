@@ -8,7 +8,6 @@ localrules:
     compare,
     temperature,
     replicas,
-    glass_transition,
     report,
 
 
@@ -107,6 +106,9 @@ rule replicas:
 
 
 if PLAN.cooling_stage:
+
+    localrules:
+        glass_transition,
 
     rule glass_transition:
         input:

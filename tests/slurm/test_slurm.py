@@ -1,0 +1,283 @@
+"""A small sweep on a real SLURM of one node: stopped by its walltime, cancelled, left by its driver, and whole at the end.
+
+Installs SLURM where it may, starts it for this test alone and stops it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyedr
+import pytest
+from MDAnalysis.lib.formats.libmdaxdr import XTCFile
+
+from support import TINY, copy_workflow, environment
+
+pytestmark = [pytest.mark.gmx, pytest.mark.workflow, pytest.mark.slurm]
+
+ONE_NODE = Path(__file__).with_name("one-node.sh")
+ACCOUNTING = os.environ.get("EOLI_SLURM_ACCOUNTING", "")
+DAEMONS = ("slurmctld", "slurmd", "slurmstepd", "slurmdbd", "munged", "mariadbd", "srun")
+SYSTEMS = ("peo-eo12-400K-r1", "peo-eo16-400K-r1")
+STUDY = """
+sweep: [{{polymer: peo, eo_li: [12, 16], temperature_K: 400}}]
+stages:
+  compress: {{enabled: false}}
+  npt: {{generate_velocities: true, barostat: c-rescale, length_ns: {npt}}}
+  production: {{length_ns: {production}}}
+"""
+NPT_NS = 0.04
+# a minute is the shortest walltime of SLURM; of it, this is more than mdrun can get
+PRODUCTION_S = 50.0
+PROFILE = (
+    "--workflow-profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "7", "--latency-wait", "10",
+    # the account exists only with accounting; without, its name keeps the executor from guessing one
+    "--default-resources", "slurm_account=default", "runtime=5", "mem_mb=600", "disk_mb=100", "side_by_side=1",
+    "--resources", "side_by_side=2", "--set-threads", "minimise=1", "npt=1", "nvt=1", "production=1",
+    "--set-resources", "minimise:runtime=5", "npt:runtime=5", "nvt:runtime=5", "production:runtime=1",
+)  # fmt: skip
+
+
+def processes() -> dict[int, str]:
+    """Names of SLURM's processes, by their numbers."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            name = path.read_text().strip()
+            if name in DAEMONS:
+                found[int(path.parent.name)] = name
+    return found
+
+
+def of_folder(folder: Path) -> dict[int, str]:
+    """Command lines of the processes that work in a folder."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str((path / "cwd").readlink()).startswith(str(folder)):
+                found[int(path.name)] = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
+
+
+def one_node(*words: str) -> subprocess.CompletedProcess[str]:
+    # into a file: its daemons keep what they inherit, and a pipe would never end
+    with tempfile.TemporaryFile("w+") as stream:
+        run = subprocess.run(
+            ["bash", str(ONE_NODE), *words], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, check=False
+        )
+        stream.seek(0)
+        return subprocess.CompletedProcess(run.args, run.returncode, stream.read().strip(), "")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A running SLURM of one node; skips, and says why, where there can be none."""
+    if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
+        pytest.skip('no SLURM test: the extra `cluster` is not installed (pip install -e ".[cluster]")')
+    if os.getuid() != 0:
+        pytest.skip("no SLURM test: only root can start slurmctld, slurmd and munged here")
+    if Path("/etc/slurm/slurm.conf").exists() or processes():
+        pytest.skip("no SLURM test: this machine has a SLURM of its own")
+    started = time.monotonic()
+    installed = one_node("install", ACCOUNTING)
+    if installed.returncode != 0:
+        pytest.skip(f"no SLURM test: {installed.stdout}")
+    print(f"\nSLURM installed: {time.monotonic() - started:.1f} s")
+    folder = tmp_path_factory.mktemp("cluster")
+    # its daemons run as users who may not look into root's folders
+    for parent in [folder, *folder.parents][:3]:
+        parent.chmod(0o755)
+    try:
+        begun = one_node("start", str(folder), ACCOUNTING)
+        assert begun.returncode == 0, begun.stdout
+        yield folder
+    finally:
+        one_node("stop", str(folder))
+    assert not processes(), processes()
+    assert not Path("/etc/slurm/slurm.conf").exists()
+
+
+def until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, f"timed out: {what}"
+        time.sleep(0.2)
+
+
+class Sweep:
+    """The study, its driver, and what SLURM knows of its jobs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "driver.log"
+
+    def start(self, *targets: str, retries: int = 10) -> subprocess.Popen[bytes]:
+        words = ["--retries", str(retries), "--configfile", TINY, "own.yaml", "--", *targets]
+        command = ["snakemake", *PROFILE, *words]
+        with self.log.open("ab") as stream:
+            return subprocess.Popen(
+                command, cwd=self.folder, env=environment(), stdin=subprocess.DEVNULL, stdout=stream, stderr=stream,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def ends_well(self, driver: subprocess.Popen[bytes], timeout_s: float) -> None:
+        try:
+            assert driver.wait(timeout=timeout_s) == 0, self.log.read_text()
+        except subprocess.TimeoutExpired:
+            os.killpg(driver.pid, signal.SIGKILL)
+            pytest.fail(f"the driver does not end:\n{self.log.read_text()[-5000:]}")
+
+    def set_lengths(self, production_ns: float) -> None:
+        (self.folder / "own.yaml").write_text(STUDY.format(npt=NPT_NS, production=production_ns))
+
+    def of(self, system: str, stage: str) -> Path:
+        return self.folder / "results" / system / stage
+
+    def job_of(self, system: str, stage: str) -> str:
+        """SLURM's job that runs a stage."""
+        return str(json.loads((self.of(system, stage) / "holder.json").read_text())["slurm_job"])
+
+    def is_computing(self, system: str, stage: str) -> bool:
+        """Whether the mdrun of a stage is past its first checkpoint."""
+        return (self.of(system, stage) / "run/md.cpt").exists() and (self.of(system, stage) / "holder.json").exists()
+
+    def mdruns(self, system: str, stage: str) -> int:
+        """How often mdrun was started for a stage."""
+        text = (self.of(system, stage) / "run/mdrun.log").read_text()
+        return len(re.findall(r"^\$ .* mdrun .*-maxh 0\.\d+", text, re.MULTILINE))
+
+
+def jobs() -> dict[str, tuple[str, str]]:
+    """State and rule (the comment of the executor) of every job that this SLURM has had."""
+    run = subprocess.run(["squeue", "-h", "--states=all", "-o", "%i|%T|%k"], capture_output=True, text=True, check=True)
+    return {row[0]: (row[1], row[2]) for line in run.stdout.splitlines() if len(row := line.split("|")) == 3}
+
+
+def test_a_sweep_survives_its_walltime_a_cancelled_job_and_a_killed_driver(cluster: Path, tmp_path: Path) -> None:
+    begun = time.monotonic()
+
+    def lap(what: str) -> None:
+        print(f"{time.monotonic() - begun:5.0f} s: {what}", flush=True)
+
+    sweep = Sweep(copy_workflow(tmp_path / "study"))
+    first, second = SYSTEMS
+
+    # somebody cancels a job; Snakemake submits it again, and it continues
+    sweep.set_lengths(0.01)
+    driver = sweep.start(*[f"results/{system}/npt/md.xtc" for system in SYSTEMS])
+    until(lambda: sweep.is_computing(first, "npt") or driver.poll() is not None, 150, "npt has a checkpoint")
+    assert driver.poll() is None, sweep.log.read_text()
+    cancelled = sweep.job_of(first, "npt")
+    subprocess.run(["scancel", cancelled], check=True)
+    sweep.ends_well(driver, 150)
+    assert jobs()[cancelled][0] == "CANCELLED"
+    assert sweep.mdruns(first, "npt") == 2 and sweep.mdruns(second, "npt") == 1
+    lap("a job was cancelled; npt is complete")
+
+    # production needs more than its walltime, as long as this machine is fast; then its driver is killed
+    record = json.loads((sweep.of(second, "npt") / "provenance.json").read_text())
+    sweep.set_lengths(round(NPT_NS / record["wall_seconds"] * PRODUCTION_S, 3))
+    driver = sweep.start(*[f"results/{system}/production/md.xtc" for system in SYSTEMS])
+    until(
+        lambda: all(sweep.is_computing(system, "production") for system in SYSTEMS) or driver.poll() is not None,
+        150, "production has a checkpoint",
+    )  # fmt: skip
+    assert driver.poll() is None, sweep.log.read_text()
+    driver.kill()
+    driver.wait()
+    held = {sweep.job_of(system, "production") for system in SYSTEMS}
+    assert {jobs()[job][0] for job in held} == {"RUNNING"}
+    lap("the driver was killed; its jobs go on")
+
+    # Snakemake wants to be unlocked; its new jobs wait for the old ones, which the walltime ends
+    refused = sweep.start("results/summary/sweep.csv")
+    assert refused.wait(timeout=60) != 0 and "--unlock" in sweep.log.read_text()
+    unlock = ["snakemake", "--unlock", "--configfile", TINY, "own.yaml"]
+    subprocess.run(unlock, cwd=sweep.folder, env=environment(), check=True, capture_output=True)
+    driver = sweep.start()
+    sweep.ends_well(driver, 420)
+    lap("all is complete")
+
+    known = jobs()
+    print(
+        *(f"{job} {state} {rule}" for job, (state, rule) in sorted(known.items(), key=lambda item: int(item[0]))),
+        sep="\n",
+    )
+    for system in SYSTEMS:
+        history = (sweep.of(system, "production") / "history.log").read_text()
+        assert "stopped at step" in history and "the next run continues" in history
+        assert sweep.mdruns(system, "production") >= 2
+        # a walltime ended no mdrun: it stopped by itself, with a checkpoint
+        assert "Received the TERM" not in (sweep.of(system, "production") / "run/mdrun.log").read_text()
+        assert json.loads((sweep.of(system, "production") / "verdict.json").read_text())["status"] in ("pass", "warn")
+        whole(sweep.of(system, "npt"), NPT_NS, frame_ps=0.5)
+        whole(sweep.of(system, "production"), production_ns(sweep), frame_ps=0.1)
+    histories = "".join((sweep.of(system, "production") / "history.log").read_text() for system in SYSTEMS)
+    waited = re.findall(r"waits: the run is held by host \S+, process \d+, SLURM job (\d+)", histories)
+    assert waited and set(waited) <= held, histories
+    # short rules have no jobs of their own: two builds (the page of parameters came later), stages, analyses
+    names = [re.sub(r"_wildcards.*", "", rule) for _, rule in known.values()]
+    assert {name.split("_")[1] for name in names} == {
+        "build", "minimise", "npt", "nvt", "production", "analysis", "interactions",
+    }  # fmt: skip
+    assert names.count("rule_interactions") == 2 and sum(name.startswith("rule_analysis") for name in names) == 2
+    until(lambda: not of_folder(sweep.folder), 30, f"processes of the sweep are left: {of_folder(sweep.folder)}")
+
+
+def production_ns(sweep: Sweep) -> float:
+    found = re.search(r"production: \{length_ns: ([\d.]+)\}", (sweep.folder / "own.yaml").read_text())
+    assert found is not None
+    return float(found[1])
+
+
+def whole(folder: Path, length_ns: float, frame_ps: float) -> None:
+    """Every frame of a trajectory is there once, to its end, and so are the energies."""
+    n_steps, spacing = round(length_ns * 1e6 / 2), round(frame_ps * 1000 / 2)
+    with XTCFile(str(folder / "md.xtc")) as stream:
+        steps = [frame.step for frame in stream]
+    assert steps == list(range(0, n_steps + 1, spacing))
+    times = pyedr.edr_to_dict(str(folder / "md.edr"))["Time"]
+    assert len(times) == len(np.unique(times))
+    np.testing.assert_allclose(np.diff(times), 0.1, atol=2e-3)
+    np.testing.assert_allclose(times[-1], length_ns * 1000, atol=0.11)
+
+
+def test_a_status_command_that_would_hang_is_refused(cluster: Path, tmp_path: Path) -> None:
+    if ACCOUNTING:
+        pytest.skip("this SLURM has accounting")
+    sweep = Sweep(copy_workflow(tmp_path / "study"))
+    sweep.set_lengths(0.01)
+    before = jobs()
+    command = ["snakemake", *PROFILE, "--slurm-status-command", "sacct", "--configfile", TINY, "own.yaml"]
+    run = subprocess.run(
+        command, cwd=sweep.folder, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    lines = [line for line in run.stdout.splitlines() if line.startswith("eoli check: ")]
+    assert run.returncode != 0 and len(lines) == 1, run.stdout
+    assert "no accounting and Snakemake would wait for ever; allowed: squeue" in lines[0]
+    assert jobs() == before and not (sweep.folder / "results").exists()
+
+
+def test_a_login_node_needs_no_gromacs(cluster: Path, tmp_path: Path) -> None:
+    # what is missing here is looked for where a job runs, and named there
+    sweep = Sweep(copy_workflow(tmp_path / "study"))
+    sweep.set_lengths(0.01)
+    with (sweep.folder / "own.yaml").open("a") as stream:
+        stream.write("gmx: {command: gmx-of-the-nodes}\n")
+    driver = sweep.start(f"results/{SYSTEMS[0]}/topology/system.top", retries=0)
+    assert driver.wait(timeout=120) != 0
+    text = sweep.log.read_text()
+    assert "on this machine: GROMACS: 'gmx-of-the-nodes' is not on the PATH" in text
+    assert "every job looks for it where it runs" in text and "has been submitted with SLURM jobid" in text
