@@ -181,8 +181,13 @@ _MEANS = ("width_K", "expansion_glass", "expansion_melt")
 
 
 def fit_curve(curve: pd.DataFrame) -> GlassTransition:
-    """`fit_glass_transition` of a table of `volume_curve`."""
-    return fit_glass_transition(*(curve[name] for name in _COLUMNS))
+    """`fit_glass_transition` of a table of `volume_curve`.
+
+    The error of a short plateau is itself uncertain, and one that came out small by chance must not decide the fit: none
+    counts as smaller than the median of the curve.
+    """
+    kelvin, volume, error = (curve[name].to_numpy(dtype=np.float64) for name in _COLUMNS)
+    return fit_glass_transition(kelvin, volume, np.maximum(error, np.median(error)))
 
 
 def combined(curves: Sequence[pd.DataFrame], own: Sequence[GlassTransition]) -> tuple[GlassTransition, float | None]:

@@ -104,6 +104,15 @@ def test_few_temperatures_and_bad_errors() -> None:
         fit_glass_transition(KELVIN, KELVIN, np.zeros(21))
 
 
+def test_an_error_that_is_small_by_chance_does_not_decide() -> None:
+    error = np.full(21, 1e-3)
+    volume = noisy(hyperbola(KELVIN), 1e-3, 6)
+    error[3], volume[3] = 1e-6, volume[3] + 5e-3
+    table = curve(volume, 0.0)
+    table["specific_volume_error_cm3_g"] = error
+    assert fit_curve(table) == fit_glass_transition(KELVIN, volume, np.full(21, 1e-3))
+
+
 def test_coolings_that_differ_widen_the_interval() -> None:
     curves = [curve(noisy(hyperbola(KELVIN, tg), 3e-4, 9), 3e-4) for tg in (250.0, 290.0)]
     own = [fit_curve(each) for each in curves]

@@ -115,7 +115,19 @@ if PLAN.cooling_stage:
             expand("results/{system}/analysis/specific-volume.csv", system=PLAN.systems),
             PLAN.study.found(PLAN.study.config.reference.study),
         output:
-            multiext("results/summary/glass-transition", ".csv", ".svg", ".png"),
+            shown(
+                "results/summary/glass-transition.csv",
+                "tables/glass-transition",
+                "Tables",
+                table="glass transition",
+            ),
+            shown(
+                "results/summary/glass-transition.svg",
+                "sweep/glass-transition",
+                "Sweep",
+                figure="glass transition",
+            ),
+            "results/summary/glass-transition.png",
         log:
             "results/summary/glass-transition.log",
         resources:
