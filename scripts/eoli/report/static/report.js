@@ -438,6 +438,9 @@
     return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   }).join(",")).join("\n") + "\n";
 
+  // pixels of a plot on paper, two in a row
+  const PRINTED = { width: 318, height: 225 };
+
   class Figure {
     constructor(element) {
       this.element = element;
@@ -475,8 +478,11 @@
       const made = this.spec.draw(this.choice, of);
       this.note.textContent = made.note ?? "";
       this.reading.textContent = "";
-      if (printing) Object.assign(made.layout, { width: 620, height: 330, autosize: false, showlegend: true,
-        legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 10 } } });
+      if (printing) {
+        Object.assign(made.layout, { width: PRINTED.width, height: PRINTED.height, autosize: false });
+        made.layout.font.size = 9;
+        made.layout.margin = { l: 44, r: this.choice.right ? 36 : 8, t: 8, b: 34 };
+      }
       const done = Plotly.react(this.chart, made.traces, made.layout, { displayModeBar: false, responsive: true });
       if (!this.listens) {
         this.listens = true;
@@ -576,7 +582,22 @@
   byId("select-none").addEventListener("click", () => { shown.clear(); refresh(); });
   if (window.matchMedia("(max-width: 40rem)").matches) byId("selector").open = false;
   dark.addEventListener("change", refresh);
-  window.addEventListener("beforeprint", () => { printing = true; paintBoxes(); for (const f of figures) f.draw(); });
+  /** On paper each group of plots has its own line of names: the bar that sticks is far away. */
+  const nameSystems = () => {
+    for (const place of document.querySelectorAll(".printed-names")) {
+      place.replaceChildren(...shownInOrder().map((i) => {
+        const label = document.createElement("span");
+        label.append(boxes[i].nextElementSibling.cloneNode(), systems[i].name);
+        return label;
+      }));
+    }
+  };
+  window.addEventListener("beforeprint", () => {
+    printing = true;
+    paintBoxes();
+    nameSystems();
+    for (const f of figures) f.draw();
+  });
   window.addEventListener("afterprint", () => { printing = false; for (const f of figures) f.stale = true; refresh(); });
 
   const filter = byId("verdict-filter");
