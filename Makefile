@@ -34,6 +34,7 @@ test-unit: $(VENV)/.installed
 # Costs against decoding alone and GROMACS; some minutes, on an idle machine if wall times are to mean anything.
 bench: setup
 	python benchmarks/bench_reduce.py
+	python benchmarks/bench_page.py
 
 # mdrun packed on its cores against plain mdrun, quiet and beside other work, as ratios; five minutes, on an idle machine.
 bench-md: setup

@@ -324,13 +324,38 @@ def test_equilibration_is_marked_in_the_traces(page: Page, results: Path) -> Non
     page.select_option("#plot-densities select", label="npt: density")
 
 
+def test_the_bar_of_systems_stays_with_the_plots_and_covers_no_heading(page: Page) -> None:
+    draw(page, "moves")
+    bar = page.locator("#selector").bounding_box()
+    assert abs(bar["y"]) < 2 and bar["height"] < 200
+    page.goto(page.url.split("#")[0] + "#plots")
+    page.wait_for_timeout(200)
+    heading = page.locator("#plots-heading").bounding_box()
+    bar = page.locator("#selector").bounding_box()
+    assert bar["y"] + bar["height"] <= heading["y"] < 400
+    page.goto(page.url.split("#")[0] + "#study")
+    page.wait_for_timeout(200)
+    bar = page.locator("#selector").bounding_box()
+    assert bar["y"] + bar["height"] < page.locator("#study-heading").bounding_box()["y"]
+
+
+def test_charts_fill_their_cards(page: Page) -> None:
+    for key in ("D", "transference", "charge", "msd"):
+        draw(page, key)
+        page.wait_for_timeout(200)
+        chart = page.locator(f"#plot-{key} .chart").bounding_box()["height"]
+        drawn = page.locator(f"#plot-{key} .chart svg.main-svg").first.bounding_box()["height"]
+        assert abs(chart - drawn) < 2, key
+
+
 def test_axes_within_one_decade_have_ticks(page: Page) -> None:
     for key in ("D", "conductivity"):
         draw(page, key)
         assert page.locator(f"#plot-{key} .chart .ytick text").count() >= 3, key
 
 
-def test_structures_are_drawn_when_they_come_into_view(opened: Any) -> None:
+def test_structures_are_drawn_when_they_come_into_view(open_page: Open, path: Path) -> None:
+    opened = open_page(path)
     page = opened.page
     assert page.locator("canvas").count() == 0
     page.locator("#structures").scroll_into_view_if_needed()

@@ -306,6 +306,39 @@ def test_costs_over_restarts_are_those_of_their_table(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_starts_and_glass_transitions_have_tables_where_there_are_any(tmp_path: Path, html: str) -> None:
+    assert "Independent starts" not in parsed(html).text and 'id="glass"' not in html
+    study = invented_study(sweep=[{"polymer": "peo", "eo_li": 12}])
+    results = tmp_path / "results"
+    write_sweep(results, study)
+    starts = {"systems": "peo-eo12-298K-r1 peo-eo12-298K-r2", "quantity": "Li_free", "replicates": 2, "mean": 0.25,
+              "difference_over_error": 3.21, "verdict": "differ"}  # fmt: skip
+    pd.DataFrame([starts, starts | {"mean": None, "difference_over_error": None, "verdict": "not resolved"}]).to_csv(
+        results / "summary" / "replicas.csv", index=False
+    )
+    glass = {"system": PEO, "Tg_K": 251.25, "verdict": "resolved", "nothing": None}
+    pd.DataFrame([glass]).to_csv(results / "summary" / "glass-transition.csv", index=False)
+    page = parsed(render(read(results, study)))
+    rows = page.table("Largest difference of two starts")
+    assert [row[3] for row in rows[1:]] == [("3.2", 3.21), ("–", None)] and rows[1][4][0] == "differ"
+    head, row = page.table("Where the branches")
+    assert [text for text, _ in head] == ["system", "Tg K", "verdict"] and row[1] == ("251.2", 251.25)
+
+
+def test_a_stage_that_systems_share_is_paid_once(tmp_path: Path) -> None:
+    study = invented_study(
+        sweep=[{"polymer": "peo", "eo_li": 12, "temperature_K": [298.15, 333.15], "temperature_series": True}]
+    )
+    results = tmp_path / "results"
+    write_sweep(results, study)
+    found = read(results, study)
+    shared = {(s.home, s.name) for system in found.systems for s in system.stages}
+    total = sum(len(system.stages) for system in found.systems)
+    assert len(shared) < total
+    known = sum((results / home / stage / "provenance.json").is_file() for home, stage in shared)
+    assert f"{plain(known * 0.5 * 2)} core-hours in {known} of {len(shared)} stages" in parsed(render(found)).text
+
+
 def test_reasons_that_differ_in_their_numbers_are_said_once(results: Path, study: Study) -> None:
     systems = read(results, study).systems
     for n, system in enumerate(systems):

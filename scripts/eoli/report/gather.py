@@ -28,8 +28,10 @@ STEPS = ("topology/system", "box/box")
 
 @dataclass(frozen=True)
 class StageResult:
-    """A stage: where it stands, and its verdict, provenance, history and cost over restarts, empty where there is none."""
+    """A stage: the system in whose folder it lies, where it stands, and its verdict, provenance, history and cost over
+    restarts, empty where there is none."""
 
+    home: str
     status: StageStatus
     verdict: Mapping[str, Any]
     provenance: Mapping[str, Any]
@@ -83,6 +85,8 @@ class Sweep:
     experiments: pd.DataFrame | None
     compared: Mapping[str, Any]
     reference: Reference | None
+    starts: pd.DataFrame | None
+    glass: pd.DataFrame | None
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -119,6 +123,7 @@ def known(row: Mapping[Any, Any]) -> dict[str, Any]:
 def _stage(status: StageStatus, folder: Path, cost: Mapping[str, Any]) -> StageResult:
     history = folder / "history.log"
     return StageResult(
+        folder.parent.name,
         status,
         read_json(folder / "verdict.json"),
         read_json(folder / "provenance.json"),
@@ -191,4 +196,6 @@ def gather(study: Study, names: Sequence[str], results: Path, table: Path, now: 
         _table(table.with_name("experiments.csv")),
         read_json(table.with_name("compare.json")),
         read_reference(said) if said.is_file() else None,
+        _table(table.with_name("replicas.csv")),
+        _table(table.with_name("glass-transition.csv")),
     )

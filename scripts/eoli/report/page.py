@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,11 @@ def _unique(values: Sequence[Any]) -> list[Any]:
 
 def _ns(length_ns: float) -> str:
     return f"{length_ns:g} ns" if length_ns >= 1 else f"{1000 * length_ns:g} ps"
+
+
+def _about(length_ns: float) -> str:
+    """A length to two digits."""
+    return _ns(float(f"{length_ns:.2g}"))
 
 
 def _stage_words(stage: Stage) -> str:
@@ -196,7 +202,7 @@ def _not_resolved(sweep: Sweep) -> list[Line]:
         lines.append(
             Line(
                 "what would help",
-                f"between {_ns(min(further))} and {_ns(max(further))} more for D(Li⁺), by extrapolation",
+                f"between {_about(min(further))} and {_about(max(further))} more for D(Li⁺), by extrapolation",
             )
         )
     return lines
@@ -360,10 +366,45 @@ _DETAILS = {
 
 
 def _cost(stages: Sequence[StageResult]) -> str:
-    """Core-hours of stages together; empty where none has a record."""
-    costs = [stage.core_hours for stage in stages if stage.core_hours is not None]
-    least = "at least " if any(stage.interrupted for stage in stages) else ""
+    """Core-hours of stages together, shared ones once; empty where none has a record."""
+    once = {(stage.home, stage.name): stage for stage in stages}.values()
+    costs = [stage.core_hours for stage in once if stage.core_hours is not None]
+    least = "at least " if any(stage.interrupted for stage in once) else ""
     return f"{least}{plain(sum(costs))}" if costs else ""
+
+
+def _starts(sweep: Sweep) -> list[dict[str, Any]]:
+    """Independent starts beside each other; empty without replicates."""
+    if sweep.starts is None:
+        return []
+    rows = []
+    for record in map(known, sweep.starts.to_dict("records")):
+        mean, apart = record.get("mean"), record.get("difference_over_error")
+        rows.append(
+            {
+                "systems": record["systems"],
+                "quantity": str(record["quantity"]).replace("_", " "),
+                "mean": Cell(mean, "–" if mean is None else plain(mean)),
+                "apart": Cell(apart, "–" if apart is None else f"{apart:.1f}"),
+                "verdict": record["verdict"],
+            }
+        )
+    return rows
+
+
+def _glass(sweep: Sweep) -> dict[str, Any] | None:
+    """The table of glass transitions as it is, without empty columns."""
+    if sweep.glass is None or sweep.glass.empty:
+        return None
+    table = sweep.glass.dropna(axis="columns", how="all")
+    rows = [[_as_cell(value) for value in row] for row in table.itertuples(index=False)]
+    return {"columns": [str(column).replace("_", " ") for column in table], "rows": rows}
+
+
+def _as_cell(value: Any) -> Cell:
+    if isinstance(value, float | int) and not isinstance(value, bool):
+        return Cell(None, "–") if math.isnan(value) else Cell(float(value), plain(float(value), digits=4))
+    return Cell(None, "–" if value is None else str(value))
 
 
 def _stage_details(stage: StageResult) -> dict[str, str]:
@@ -417,7 +458,8 @@ def _versions(sweep: Sweep) -> list[Line]:
 
 
 def _trust(sweep: Sweep) -> dict[str, Any]:
-    stages = [stage for system in sweep.systems for stage in system.stages]
+    # a stage that several systems share counts once
+    stages = list({(s.home, s.name): s for system in sweep.systems for s in system.stages}.values())
     measured = sum(stage.core_hours is not None for stage in stages)
     details: list[dict[str, Any]] = [
         {"system": s, "stages": [_stage_details(stage) for stage in s.stages], "commands": _commands(s)}
@@ -532,6 +574,8 @@ def render(sweep: Sweep) -> str:
         verdicts=_VERDICTS,
         experiments=_experiments(sweep),
         trust=_trust(sweep),
+        starts=_starts(sweep),
+        glass=_glass(sweep),
         answer_plots=_present(sweep, plots.ANSWERS),
         groups=[
             ("structure", "Structure", _present(sweep, plots.STRUCTURE)),
