@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -26,11 +29,13 @@ from eoli.config import GromacsBuild
 from eoli.energies import read_energies
 from eoli.errors import EoliError, RunError
 from eoli.glass import volume_curve
+from eoli.machine import this_machine
 from eoli.mdp import Conditions
 from eoli.protocol import Protocol, Stage
 from eoli.stage import engine
 from eoli.stage.job import StageJob
 from eoli.stage.run import run_stage
+from eoli.stage.sessions import read_sessions
 from eoli.stage.states import read_states
 from eoli.topology.build import describe, write_topology
 from eoli.topology.description import SystemDescription, read_description
@@ -299,23 +304,23 @@ def test_a_minimum_is_minimised_again(tiny: Tiny, tmp_path: Path) -> None:
     assert json.loads((job.folder / "verdict.json").read_text())["status"] == "pass"
 
 
-@pytest.mark.parametrize(
-    ("per_bar", "cause"),
-    [
-        (10.0, "Can not invert matrix"),
-        (0.1, "crash (SIGSEGV) after: Step 0 Warning: pressure scaling more than 1%"),
-        (0.01, "Too many LINCS warnings"),
-    ],
-    ids=str,
+# which of them comes first depends on how a build rounds
+EXPLOSIONS = (
+    "Can not invert matrix",
+    "crash (SIGSEGV) after: Step 0 Warning: pressure scaling more than 1%",
+    "Too many LINCS warnings",
 )
-def test_a_crash_names_its_cause(tiny: Tiny, tmp_path: Path, per_bar: float, cause: str) -> None:
+
+
+@pytest.mark.parametrize("per_bar", [10.0, 0.1, 0.01])
+def test_a_crash_names_its_cause(tiny: Tiny, tmp_path: Path, per_bar: float) -> None:
     """A box that explodes ends in a segmentation fault or in a fatal error; neither is a run to be continued."""
     job = tiny.after("compress", short("compress", compressibility_per_bar=per_bar), tmp_path / "crash")
     with pytest.raises(RunError) as error:
         run_stage(job)
     message = str(error.value)
     assert message.startswith("mdrun failed at step 0 of 5000: ")
-    assert cause in message
+    assert any(cause in message for cause in EXPLOSIONS)
     assert f"; log: {job.run / 'md.log'}; try " in message
     assert "continues" not in message
     assert "\n" not in message
@@ -528,20 +533,20 @@ def test_a_stage_that_has_converged_is_not_prolonged(tiny: Tiny, tmp_path: Path)
 def test_a_prolongation_that_is_killed_continues(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    keys = PROLONGED | {"length_ns": 0.006, "max_length_ns": 0.018}
+    keys = PROLONGED | {"length_ns": 0.012, "max_length_ns": 0.036}
     job = tiny.after("compress", short("npt", **keys), tmp_path / "killed")
     inputs = job.run / "inputs.json"
 
     def in_the_second_part() -> bool:
-        later = inputs.exists() and json.loads(inputs.read_text())["n_steps"] == 6000
+        later = inputs.exists() and json.loads(inputs.read_text())["n_steps"] == 12000
         checkpoint = job.run / "md.cpt"
         return later and checkpoint.exists() and checkpoint.stat().st_mtime > inputs.stat().st_mtime
 
     error = stop_when(job, in_the_second_part, monkeypatch, signal.SIGKILL)
     assert "killed by signal 9" in str(error)
     run_stage(job)
-    assert verdict_of(job)["values"]["ns"] == pytest.approx(0.018)
-    assert_whole(dataclasses.replace(job, stage=short("npt", length_ns=0.018)))
+    assert verdict_of(job)["values"]["ns"] == pytest.approx(0.036)
+    assert_whole(dataclasses.replace(job, stage=short("npt", length_ns=0.036)))
 
 
 def test_a_temperature_that_changes_by_steps(tiny: Tiny, tmp_path: Path) -> None:
@@ -582,3 +587,73 @@ def test_an_old_gromacs_is_refused(tiny: Tiny, tmp_path: Path) -> None:
     with pytest.raises(EoliError, match=r"stage compress: barostat c-rescale needs GROMACS 2021\.0 or newer"):
         run_stage(tiny.after("minimise", STAGES["compress"], tmp_path / "compress", gromacs=old))
     assert not (tmp_path / "compress/run").exists()
+
+
+MPI_RUN = "mpirun --allow-run-as-root --oversubscribe -np 2"
+
+
+@pytest.fixture(scope="session")
+def real_mpi() -> gmx.Gromacs:
+    """A GROMACS with real MPI and its launcher; nothing is installed for it here."""
+    for program in ("gmx_mpi", "mpirun"):
+        if shutil.which(program) is None:
+            pytest.skip(f"no {program} on the PATH")
+    build = gmx.inspect(GromacsBuild(command="gmx_mpi", launcher=MPI_RUN))
+    assert build.is_real_mpi and build.ranks == 2
+    return build
+
+
+def test_ranks_of_real_mpi_share_the_cores_of_a_run(tiny: Tiny, tmp_path: Path, real_mpi: gmx.Gromacs) -> None:
+    """The box of the start is wide enough for two domains; a continuation by thread-MPI is the same run."""
+    length_ns = float(STAGES["compress"].length_ns or 0)
+    job = tiny.after("minimise", STAGES["compress"], tmp_path / "mpi", gromacs=real_mpi, threads=2, reproducible=False)
+    run_stage(job)
+    log = (job.run / "md.log").read_text()
+    assert "Using 2 MPI processes" in log and "Using 1 OpenMP thread per MPI process" in log
+    called = (job.run / "mdrun.log").read_text().splitlines()[0]
+    assert called.startswith(f"$ {MPI_RUN} ") and "-ntmpi" not in called and " -nt " not in called
+    (session,) = read_sessions(job.run)
+    assert session.processors == 2 and session.ended
+    # both ranks ran, on the two cores of the run
+    assert session.cpu_seconds is not None and session.cpu_seconds > session.wall_seconds
+    assert_whole(job)
+    run_stage(
+        tiny.after("minimise", short("compress", length_ns=1.5 * length_ns), tmp_path / "mpi", reproducible=False)
+    )
+    assert len(read_sessions(job.run)) == 2
+
+
+def test_mdruns_side_by_side_have_cores_of_their_own(tiny: Tiny, tmp_path: Path) -> None:
+    """What /proc says of running mdruns: as many different hardware threads as runs."""
+    if len(this_machine().processors) < 2:
+        pytest.skip("one processor")
+    program = (
+        "import sys; from eoli import gmx; from eoli.machine import this_machine; from eoli.slots import own_cores\n"
+        "from pathlib import Path\n"
+        "with own_cores(this_machine(), 1, print, who='test', at_once=2) as slots:\n"
+        "    run = gmx.Mdrun(['sleep', '60'], Path(sys.argv[1]), Path(sys.argv[1]) / 'log', slots=slots)\n"
+        "print(run.process.pid)\n"
+    )
+    pids = []
+    try:
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            done = subprocess.run(
+                [sys.executable, "-c", program, str(tmp_path / name)], capture_output=True, text=True, check=True
+            )
+            pids.append(int(done.stdout))
+        # who started them is gone; they keep cores that differ
+        places = [os.sched_getaffinity(pid) for pid in pids]
+        assert [len(place) for place in places] == [1, 1] and places[0] != places[1]
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_what_a_stage_costs_is_recorded_over_restarts(half: StageJob) -> None:
+    before = read_sessions(half.run)
+    run_stage(half)
+    sessions = read_sessions(half.run)
+    assert len(sessions) == len(before) + 1 and all(session.ended for session in sessions)
+    assert all(0 < session.wall_seconds < 300 for session in sessions)
+    assert sessions[-1].cpu_seconds is not None and 0 < sessions[-1].cpu_seconds <= 1.2 * sessions[-1].wall_seconds
