@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
     "snapshots": ("structures and pictures of a run", analyse.add_snapshots, analyse.snapshots),
     "figures": ("figures of one system", summarise.add_figures, summarise.figures),
     "collect": ("the table of the sweep", summarise.add_collect, summarise.collect_table),
+    "cost": ("what the runs of a sweep have cost, over all restarts", summarise.add_cost, summarise.cost),
     "compare": ("a sweep beside the study and the experiments", compare.add_compare, compare.compare),
     "temperature": ("Arrhenius and VTF fits of a sweep", compare.add_temperature, compare.temperature),
     "replicas": ("whether independent starts agree", compare.add_replicas, compare.replicas),

@@ -46,6 +46,7 @@ PAPER_FORMATS = ("svg", "pdf", "png")
 _SUMMARY = (
     "figures",
     "collect",
+    "cost",
     "sweep_figures",
     "paper_figure",
     "compare",

@@ -3,6 +3,7 @@
 
 localrules:
     collect,
+    cost,
     sweep_figures,
     paper_figure,
     compare,
@@ -31,6 +32,20 @@ rule collect:
         study=PLAN.study.config.study,
     shell:
         "eoli collect {resources.config} --base {resources.base:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+
+
+rule cost:
+    input:
+        PLAN.files(STAGES, "verdict.json"),
+    output:
+        shown("results/summary/cost.csv", "tables/cost", "Tables", table="cost"),
+    log:
+        "results/summary/cost.log",
+    resources:
+        config=PLAN.config_flags,
+        base=BASE,
+    shell:
+        "eoli cost {resources.config} --base {resources.base:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule sweep_figures:
@@ -140,7 +155,15 @@ if PLAN.cooling_stage:
 
 rule report:
     input:
-        multiext("results/summary/", "sweep.csv", "study.csv", "experiments.csv", "compare.json", "temperature.csv"),
+        multiext(
+            "results/summary/",
+            "sweep.csv",
+            "study.csv",
+            "experiments.csv",
+            "compare.json",
+            "temperature.csv",
+            "cost.csv",
+        ),
         expand("results/{system}/analysis/{table}.csv", system=PLAN.systems, table=TABLES),
         expand("results/{system}/analysis/snapshot-scene.json", system=PLAN.systems),
         expand("results/{system}/analysis/traces-{stage}.csv", system=PLAN.systems, stage=STAGES),

@@ -59,6 +59,24 @@ def collect_table(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def add_cost(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    parser.add_argument("--out", type=Path, default=Path("results/summary/cost.csv"), metavar="FILE")
+
+
+def cost(arguments: argparse.Namespace) -> int:
+    from eoli.spent import write_cost
+    from eoli.sweep import systems_of
+
+    study = study_of(arguments)
+    names = [stage.name for stage in study.stages]
+    stages = [(system.home(stage), stage) for system in systems_of(study).values() for stage in names]
+    write_cost(stages, arguments.results, arguments.out)
+    made(arguments.out, [])
+    return 0
+
+
 def add_sweep_figures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table", type=Path, required=True, metavar="FILE", help="sweep.csv")
     parser.add_argument("--structures", type=Path, nargs="*", default=[], metavar="FILE", help="structure.csv files")
