@@ -158,8 +158,9 @@ EDITS = [
 def planned(text: str) -> set[tuple[str, str]]:
     """(rule, system) of each job of a dry run."""
     jobs = set()
-    for block in re.split(r"\n(?=\[|rule |localrule )", text):
-        head = re.match(r"(?:local)?rule (\w+):", block)
+    # the jobs of a group are indented
+    for block in re.split(r"\n(?= *(?:\[|rule |localrule ))", text):
+        head = re.match(r" *(?:local)?rule (\w+):", block)
         if head and head[1] != "all":
             system = re.search(r"wildcards: system=([^\s,]+)", block)
             jobs.add((head[1], system[1] if system else ""))
