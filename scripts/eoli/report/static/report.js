@@ -167,7 +167,7 @@
     dragmode: coarse.matches ? false : "zoom", autosize: true, ...more });
   const emptied = (made, of, text) => {
     made.layout.annotations = [{ text, showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5,
-      font: { color: of.quiet, size: 14 } }];
+      font: { color: of.quiet, size: printing ? 9 : 14 } }];
     for (const name of ["xaxis", "yaxis"]) {
       Object.assign(made.layout[name], { showticklabels: false, showgrid: false, showline: false,
         zeroline: false, type: "linear", ticks: "", dtick: null, tickvals: [], title: { text: "" } });
@@ -438,8 +438,9 @@
     return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   }).join(",")).join("\n") + "\n";
 
-  // pixels of a plot on paper, two in a row
+  // pixels of a plot on paper, two in a row, of an answer three
   const PRINTED = { width: 318, height: 225 };
+  const PRINTED_ANSWER = { width: 205, height: 165 };
 
   class Figure {
     constructor(element) {
@@ -479,8 +480,9 @@
       this.note.textContent = made.note ?? "";
       this.reading.textContent = "";
       if (printing) {
-        Object.assign(made.layout, { width: PRINTED.width, height: PRINTED.height, autosize: false });
-        made.layout.font.size = 9;
+        const isAnswer = Boolean(this.element.closest("#plots-answers"));
+        Object.assign(made.layout, { ...(isAnswer ? PRINTED_ANSWER : PRINTED), autosize: false });
+        made.layout.font.size = isAnswer ? 8 : 9;
         made.layout.margin = { l: 44, r: this.choice.right ? 36 : 8, t: 8, b: 34 };
       }
       const done = Plotly.react(this.chart, made.traces, made.layout, { displayModeBar: false, responsive: true });
