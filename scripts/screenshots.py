@@ -1,6 +1,7 @@
 """Pictures of the page of a sweep for the README, by the system's Chromium: `make screenshots`.
 
-Small PNGs of few colours: a wide screen, plots, boxes and the study beside ours, and a phone.
+Small PNGs of few colours: a wide screen, plots, boxes and the study beside ours, a phone; and the figure for papers that
+lies beside the page, smaller.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from playwright.sync_api import Browser, sync_playwright
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--hide-scrollbars"]
 _COLOURS, _ROUNDS = 256, 8
+_FIGURE_WIDTH = 900
 _PATIENCE_MS = 120_000
 # plots and boxes finish their drawing when they are seen
 _SETTLE_MS = 2500
@@ -65,14 +67,15 @@ def take(browser: Browser, page_path: Path, view: View, out: Path) -> Path:
         # what came into view last may have moved the rest
         page.evaluate(_SCROLL, view.top)
         page.wait_for_timeout(_SETTLE_MS)
-    image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    image = Image.open(io.BytesIO(page.screenshot()))
     context.close()
-    if view.shrunk_to is not None:
-        image = image.resize(
-            (view.shrunk_to, round(image.height * view.shrunk_to / image.width)), Image.Resampling.LANCZOS
-        )
-    path = out / f"{view.name}.png"
-    image.quantize(_COLOURS, kmeans=_ROUNDS, dither=Image.Dither.NONE).save(path, optimize=True)
+    return save(image, view.shrunk_to or image.width, out / f"{view.name}.png")
+
+
+def save(image: Image.Image, width: int, path: Path) -> Path:
+    """Write a picture with few colours, scaled to a width in pixels; returns its path."""
+    scaled = image.convert("RGB").resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
+    scaled.quantize(_COLOURS, kmeans=_ROUNDS, dither=Image.Dither.NONE).save(path, optimize=True)
     return path
 
 
@@ -94,6 +97,9 @@ def main(words: Sequence[str] | None = None) -> int:
         for view in VIEWS:
             print(take(browser, arguments.page, view, arguments.out))
         browser.close()
+    figure = arguments.page.with_name("paper.png")
+    if figure.is_file():
+        print(save(Image.open(figure), _FIGURE_WIDTH, arguments.out / "paper.png"))
     return 0
 
 
