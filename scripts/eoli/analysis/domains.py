@@ -209,68 +209,66 @@ class Connections:
         return np.asarray(_connect(self.pairs, self.ends, self.fractions, flat, n_labels))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _neighbours(points: Floats, edges: Floats, limits: Floats) -> tuple[Pairs, Integers]:
     """Pairs (P, 2) of points inside the box in the order of `limits` of their squared distance, and the ends of each.
 
-    From cells at least as wide as the last limit; an axis with room for fewer than three is not divided.
+    A sweep along x: each point is paired with those that follow within reach, the first ones once more behind the last.
+    Without branches in the loop over these, which are many more than the neighbours, it is faster than cells.
     """
-    cells = np.floor(edges / np.sqrt(limits[-1])).astype(np.int64)
-    cells[cells < 3] = 1
-    n = len(points)
-    own = np.empty((n, 3), dtype=np.int64)
-    starts = np.zeros(cells[0] * cells[1] * cells[2] + 1, dtype=np.int64)
-    for i in range(n):
-        for k in range(3):
-            own[i, k] = min(int(points[i, k] / edges[k] * cells[k]), cells[k] - 1)
-        starts[(own[i, 0] * cells[1] + own[i, 1]) * cells[2] + own[i, 2] + 1] += 1
-    starts = np.cumsum(starts)
-    order, filled = np.empty(n, dtype=np.int64), starts.copy()
-    for i in range(n):
-        cell = (own[i, 0] * cells[1] + own[i, 1]) * cells[2] + own[i, 2]
-        order[filled[cell]] = i
-        filled[cell] += 1
-    sorted_points = points[order]
-    u_most, v_most, w_most = np.where(cells > 1, 1, 0)
-    x_edge, y_edge, z_edge = edges
-    found = np.empty((64 * n, 2), dtype=np.int32)
-    stages = np.empty(64 * n, dtype=np.int8)
+    n, last = len(points), limits[-1]
+    reach = np.sqrt(last)
+    along = np.argsort(points[:, 0])
+    n_all = n + np.searchsorted(points[along, 0], reach, side="right")
+    site = np.empty(n_all, dtype=np.int32)
+    x, y, z = np.empty(n_all), np.empty(n_all), np.empty(n_all)
+    for p in range(n_all):
+        site[p] = along[p % n]
+        x[p], y[p], z[p] = points[site[p]]
+        x[p] += edges[0] * (p // n)
+    squares, found = np.empty(n), np.empty(n + 8, dtype=np.int64)
+    # few are near: eight flags at a time are read as one word
+    near = np.zeros((n + 7) // 8 * 8, dtype=np.bool_)
+    words = near.view(np.uint64)
+    pairs, stages = np.empty((64 * n, 2), dtype=np.int32), np.empty(64 * n, dtype=np.int8)
     ends = np.zeros(len(limits), dtype=np.int64)
-    n_found = 0
+    n_pairs, end = 0, 1
     for p in range(n):
-        i = order[p]
-        x, y, z = sorted_points[p]
-        for u in range(-u_most, u_most + 1):
-            for v in range(-v_most, v_most + 1):
-                for w in range(-w_most, w_most + 1):
-                    row = (own[i, 0] + u) % cells[0] * cells[1] + (own[i, 1] + v) % cells[1]
-                    cell = row * cells[2] + (own[i, 2] + w) % cells[2]
-                    for q in range(max(starts[cell], p + 1), starts[cell + 1]):
-                        dx, dy, dz = (
-                            abs(sorted_points[q, 0] - x),
-                            abs(sorted_points[q, 1] - y),
-                            abs(sorted_points[q, 2] - z),
-                        )
-                        dx, dy, dz = min(dx, x_edge - dx), min(dy, y_edge - dy), min(dz, z_edge - dz)
-                        square = dx * dx + dy * dy + dz * dz
-                        if square > limits[-1]:
-                            continue
-                        if n_found == len(found):
-                            found, stages = np.concatenate((found, found)), np.concatenate((stages, stages))
-                        stage = 0
-                        while square > limits[stage]:
-                            stage += 1
-                        found[n_found, 0], found[n_found, 1], stages[n_found] = i, order[q], stage
-                        ends[stage] += 1
-                        n_found += 1
+        end = max(end, p + 1)
+        while end < n_all and x[end] - x[p] <= reach:
+            end += 1
+        behind_x, behind_y, behind_z = x[p + 1 : end], y[p + 1 : end], z[p + 1 : end]
+        here_x, here_y, here_z = x[p], y[p], z[p]
+        for q in range(len(behind_x)):
+            dx, dy, dz = behind_x[q] - here_x, abs(behind_y[q] - here_y), abs(behind_z[q] - here_z)
+            dy, dz = min(dy, edges[1] - dy), min(dz, edges[2] - dz)
+            squares[q] = dx * dx + dy * dy + dz * dz
+            near[q] = squares[q] <= last
+        n_words = (len(behind_x) + 7) // 8
+        near[len(behind_x) : 8 * n_words] = False
+        n_found = 0
+        for word in range(n_words):
+            if words[word]:
+                for q in range(8 * word, 8 * word + 8):
+                    found[n_found] = q
+                    n_found += near[q]
+        if n_pairs + n_found > len(pairs):
+            pairs, stages = np.concatenate((pairs, pairs)), np.concatenate((stages, stages))
+        for k in range(n_found):
+            stage = 0
+            for limit in limits:
+                stage += squares[found[k]] > limit
+            pairs[n_pairs, 0], pairs[n_pairs, 1], stages[n_pairs] = site[p], site[p + 1 + found[k]], stage
+            ends[stage] += 1
+            n_pairs += 1
     ends = np.cumsum(ends)
     at = np.zeros(len(limits), dtype=np.int64)
     at[1:] = ends[:-1]
-    pairs = np.empty((n_found, 2), dtype=np.int32)
-    for k in range(n_found):
-        pairs[at[stages[k]]] = found[k]
+    in_order = np.empty((n_pairs, 2), dtype=np.int32)
+    for k in range(n_pairs):
+        in_order[at[stages[k]]] = pairs[k]
         at[stages[k]] += 1
-    return pairs, ends
+    return in_order, ends
 
 
 def connections(positions: npt.ArrayLike, box: npt.ArrayLike, distances_nm: Sequence[float]) -> Connections:

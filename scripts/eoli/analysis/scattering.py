@@ -32,7 +32,8 @@ PEAK_BELOW_PER_NM = 5.0
 _BLOCKS = 5
 _BINS_PER_STEP = 4
 _SIGMAS = 3.0
-_SITES_AT_ONCE = 256
+# no power of two: rows that lie a power of two apart push each other out of the cache
+_SITES_AT_ONCE = 264
 _MASS_TOLERANCE = 0.01
 
 

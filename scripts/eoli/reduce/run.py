@@ -33,21 +33,27 @@ from eoli.trajectory import (
 )
 
 Arrays = dict[str, npt.NDArray[Any]]
+Unsigned = npt.NDArray[np.uint32]
 Counts = npt.NDArray[np.int64]
 """Pairs by block, partner and bin."""
 
 _BLOCKS = 10
-_CHUNK = 128
+_CHUNK = 64
+_PARTS = 4
+"""Parts that each of several processes takes: one that the machine slows down leaves the rest to the others."""
 
 
 @dataclass(frozen=True)
 class _Molecules:
-    """Molecules (M, S) of a kind, their masses (S,), and a spanning tree of their bonds (S - 1,) with its weights."""
+    """Molecules (M, S) of a kind, their masses (S,), and a spanning tree of their bonds (S - 1,) with its weights.
 
-    sites: Indices
+    Indices are unsigned: compiled code then need not ask whether they count from the end.
+    """
+
+    sites: Unsigned
     masses: Singles
-    parents: Indices
-    children: Indices
+    parents: Unsigned
+    children: Unsigned
     weights: Singles
 
 
@@ -60,7 +66,10 @@ def _molecules(description: SystemDescription, kind: str) -> _Molecules | None:
     parents, children, _ = spanning_tree(len(molecule.sites), bonds)
     masses = np.array([site.mass for site in molecule.sites])
     weights = masses_beyond(parents, children, masses) / masses.sum()
-    return _Molecules(sites, masses.astype(np.float32), parents, children, weights.astype(np.float32))
+    return _Molecules(
+        sites.astype(np.uint32), masses.astype(np.float32), parents.astype(np.uint32), children.astype(np.uint32),
+        weights.astype(np.float32),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -298,12 +307,11 @@ def reduce_trajectory(
     plan = _plan(opened, system, intervals, rdf_range_nm, rdf_bin_nm, contact_range_nm, slots)
     every = np.arange(opened.n_frames)
     needed = every[np.any([every % stride == 0 for stride in plan.strides.values()], axis=0)]
-    parts = np.array_split(needed, min(processes, len(needed)))
     with whole(out) as temporary:
-        places = _create(plan, temporary)
-        if len(parts) == 1:
-            found = [_reduce_frames(plan, places, temporary, needed)]
+        part = partial(_reduce_frames, plan, _create(plan, temporary), temporary)
+        if processes == 1:
+            found = [part(needed)]
         else:
-            with ProcessPoolExecutor(len(parts)) as pool:
-                found = list(pool.map(partial(_reduce_frames, plan, places, temporary), parts))
+            with ProcessPoolExecutor(processes) as pool:
+                found = list(pool.map(part, np.array_split(needed, min(_PARTS * processes, len(needed)))))
         _write_structure(plan, temporary, found)
