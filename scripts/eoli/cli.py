@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
     "collect": ("the table of the sweep", summarise.add_collect, summarise.collect_table),
     "cost": ("what the runs of a sweep have cost, over all restarts", summarise.add_cost, summarise.cost),
     "compare": ("a sweep beside the study and the experiments", compare.add_compare, compare.compare),
+    "cutoffs": ("distances of contact beside first minima", compare.add_cutoffs, compare.cutoffs),
     "temperature": ("Arrhenius and VTF fits of a sweep", compare.add_temperature, compare.temperature),
     "replicas": ("whether independent starts agree", compare.add_replicas, compare.replicas),
     "glass-transition": ("glass transitions of a sweep", compare.add_glass_transition, compare.glass_transition),

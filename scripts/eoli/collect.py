@@ -46,8 +46,10 @@ def _around_lithium() -> Iterator[Scalar]:
             ("coordination_number", "coordination_number_Li_{}", ""),
             ("at_cutoff", "neighbours_Li_{}", ""),
         ):
-            if (key, partner) != ("at_cutoff", "anion_N"):
+            if key != "at_cutoff" or not partner.startswith("anion"):
                 yield Scalar(pattern.format(partner), unit, "structure", ("Li", partner, key))
+    # whatever sites an anion binds with
+    yield Scalar("neighbours_Li_anion", "", "structure", ("shell_statistics", "anion", "mean"))
 
 
 def _of_motion() -> Iterator[Scalar]:

@@ -52,6 +52,7 @@ _SUMMARY = (
     "compare",
     "temperature",
     "replicas",
+    "cutoffs",
     "glass_transition",
     "report",
 )
@@ -259,6 +260,12 @@ class Plan:
             "snapshots": {"system": system, **_contacts(**distances.model_dump())},
         }
         return flags(criteria[name])
+
+    @property
+    def cutoff_flags(self) -> str:
+        """Distances of contact, and of hydrogen bonds."""
+        analysis = self.study.config.analysis
+        return flags(_contacts(**analysis.contact_nm.model_dump(), hydrogen_bond=analysis.hydrogen_bonds.distance_nm))
 
     @property
     def interaction_flags(self) -> str:

@@ -149,6 +149,15 @@ def test_sites_of_an_anion_without_oxygen_are_no_oxygen(tmp_path: Path) -> None:
     assert "oxygen" not in found["shell_statistics"]
 
 
+def test_chloride_is_counted_within_the_distance_of_anions(tmp_path: Path) -> None:
+    chloride = molecule("CL", "anion", ["anion_Cl"])
+    salt = SystemDescription((MoleculeCount(LITHIUM, 5), MoleculeCount(chloride, 5)), choice(), "")
+    _, found = _analyse(tmp_path, salt, {"anion": 0.45})
+    at_cutoff = found["Li"]["anion_Cl"]["at_cutoff"]
+    assert at_cutoff["cutoff_nm"] == 0.45
+    assert at_cutoff["value"] == pytest.approx(found["shell_statistics"]["anion"]["mean"]["value"], abs=0.02)
+
+
 def test_a_shell_that_overflows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"r\.h5: a lithium has 2 neighbours or more within 0\.36 nm"):
         _analyse(tmp_path, SYSTEM, CUTOFFS, slots=2)

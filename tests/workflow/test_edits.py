@@ -15,7 +15,7 @@ from support import STAGES, SYSTEMS, TINY, snakemake
 pytestmark = pytest.mark.workflow
 
 PEO, PEBAX = SYSTEMS
-SUMMARY = {"collect", "sweep_figures", "paper_figure", "compare", "temperature", "replicas", "report"}
+SUMMARY = {"collect", "sweep_figures", "paper_figure", "compare", "temperature", "replicas", "cutoffs", "report"}
 REDUCED = {"structure", "motion", "ions", "conductivity", "mechanism", "morphology", "hydrogen_bonds", "snapshots"}
 FROM_REDUCED = {"reduce", "figures"} | REDUCED
 ANALYSES = {"density", "traces", "interactions"} | FROM_REDUCED

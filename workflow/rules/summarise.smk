@@ -9,6 +9,7 @@ localrules:
     compare,
     temperature,
     replicas,
+    cutoffs,
     report,
 
 
@@ -118,6 +119,21 @@ rule replicas:
         "results/summary/replicas.log",
     shell:
         "eoli replicas --table {input:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+
+
+rule cutoffs:
+    input:
+        expand("results/{system}/analysis/structure.{ext}", system=PLAN.salted(), ext=["csv", "json"]),
+    output:
+        shown("results/summary/cutoffs.csv", "tables/cutoffs", "Tables", table="cutoffs"),
+    log:
+        "results/summary/cutoffs.log",
+    params:
+        structures=expand("results/{system}/analysis/structure.csv", system=PLAN.salted()),
+        flags=PLAN.cutoff_flags,
+    shell:
+        "eoli cutoffs --structures {params.structures:q} {params.flags} --out {output:q}"
+        " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 if PLAN.cooling_stage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from eoli.commands.common import add_config, made, study_of
+from eoli.commands.common import add_config, add_distances, distances, made, study_of
 from eoli.errors import InputError
 
 
@@ -43,6 +43,25 @@ def replicas(arguments: argparse.Namespace) -> int:
     with whole(arguments.out) as temporary:
         replica_table(pd.read_csv(arguments.table)).to_csv(temporary, index=False, float_format="%.10g")
     made(arguments.out, [arguments.table])
+    return 0
+
+
+def add_cutoffs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--structures", type=Path, nargs="*", required=True, metavar="FILE", help="structure.csv files")
+    add_distances(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="table to write")
+
+
+def cutoffs(arguments: argparse.Namespace) -> int:
+    from eoli.cutoffs import cutoff_table, read_structure
+    from eoli.files import whole
+
+    # results/<system>/analysis/structure.csv
+    structures = {path.parent.parent.name: read_structure(path) for path in arguments.structures}
+    table = cutoff_table(structures, distances(arguments.contact_nm))
+    with whole(arguments.out) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
+    made(arguments.out, arguments.structures)
     return 0
 
 

@@ -104,7 +104,7 @@ def _several(*named: tuple[str, str], of_carbonyl: tuple[str, ...] = ()) -> tupl
 
 
 def _of_partners(pattern: str, *names: str) -> tuple[Series, ...]:
-    found = [(pattern.format(name), PARTNERS[name].label) for name in names]
+    found = [(pattern.format(name), PARTNERS[name].label if name in PARTNERS else "{anion}") for name in names]
     return _several(*found, of_carbonyl=(pattern.format("carbonyl_O"),))
 
 
@@ -153,7 +153,7 @@ TRANSPORT = (
 STRUCTURE = (
     Panel(
         "neighbours of Li in the cut-off",
-        _of_partners("neighbours_Li_{}", "ether_O", "carbonyl_O", "anion_O"),
+        _of_partners("neighbours_Li_{}", "ether_O", "carbonyl_O", "anion"),
         from_zero=True,
     ),
     Panel(

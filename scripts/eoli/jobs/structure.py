@@ -16,12 +16,10 @@ from eoli.errors import DataError
 from eoli.jobs.common import write_results
 from eoli.reduce.store import Reduced, open_reduced
 from eoli.topology.description import SystemDescription, read_description
-from eoli.topology.selections import anion_binding_sites
+from eoli.topology.selections import anion_binding_sites, contact_of
 from eoli.trajectory import Indices
 
 _BLOCKS = 10
-_CUTOFF_OF = {"amide_O": "carbonyl_O", "ester_O": "carbonyl_O", "anion_O": "anion", "anion_F": "anion"}
-"""Partners of lithium whose cut-off stands under another name."""
 
 
 def pair_counts(reduced: Reduced) -> dict[tuple[str, str], PairCounts]:
@@ -119,8 +117,9 @@ def analyse_structure(
                 f"n_{first}_{second}": running_number(counts),
             }
             shell = asdict(first_shell(counts)) | {"sites": counts.n_second}
-            cutoff = cutoffs_nm.get(_CUTOFF_OF.get(second, second)) if first == "Li" else None
-            if cutoff is not None:
+            contact = contact_of(second) if first == "Li" else None
+            if contact is not None and contact in cutoffs_nm:
+                cutoff = cutoffs_nm[contact]
                 shell["at_cutoff"] = asdict(coordination_number(counts, cutoff)) | {"cutoff_nm": cutoff}
             scalars.setdefault(first, {})[second] = shell
     write_results(pd.DataFrame(columns), scalars, out_csv, out_json)

@@ -9,7 +9,22 @@ from eoli.topology.description import SystemDescription
 
 Indices = npt.NDArray[np.int64]
 
+_CONTACTS = {
+    "ether_O": "ether_O",
+    "carbonyl_O": "carbonyl_O",
+    "amide_O": "carbonyl_O",
+    "ester_O": "carbonyl_O",
+    "ester_bridging_O": "ester_bridging_O",
+    "anion_O": "anion",
+    "anion_F": "anion",
+    "anion_Cl": "anion",
+}
 _POLYMER_BINDING = ("ether_O", "ester_bridging_O", "ester_O", "amide_O", "hydroxyl_O")
+
+
+def contact_of(partner: str) -> str | None:
+    """Kind of contact (`analysis.contact_nm`) that a partner of lithium in `pair_groups` makes; None for no contact."""
+    return _CONTACTS.get(partner)
 
 
 def anion_binding_sites(description: SystemDescription) -> Indices:
