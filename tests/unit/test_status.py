@@ -232,3 +232,16 @@ def test_table_says_the_same() -> None:
     shown = console.export_text()
     for words in ("running 1.25/20 ns 30 ns/d 15.0 h", "done (warn)", "waiting 5/10 ns", "pebax nvt: failed: boom"):
         assert words in shown
+
+
+def test_a_prolonged_stage_is_asked_for_what_it_has_been_prolonged_to(tmp_path: Path) -> None:
+    stage = NVT.model_copy(update={"converge": ["energy"], "max_length_ns": 10.0})
+    heartbeat(tmp_path, 1)
+    write(tmp_path / "progress.json", json.loads((tmp_path / "progress.json").read_text()) | {"n_steps": 3000000})
+    with run_lock(tmp_path, lambda _: None):
+        found = status(tmp_path, stage)
+    assert (found.state, found.ns, found.ns_asked) == ("running", 1.0, 6.0)
+    verdict(tmp_path, ns=6.0, warnings=("not converged after 6 ns: it drifts",))
+    (tmp_path / "progress.json").unlink()
+    found = status(tmp_path, stage)
+    assert (found.state, found.ns) == ("done", 6.0) and "not converged" in found.message
