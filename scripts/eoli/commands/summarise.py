@@ -90,8 +90,11 @@ def sweep_figures(arguments: argparse.Namespace) -> int:
         figure(arguments.table, arguments.out / name)
     if arguments.structures:
         # results/<system>/analysis/structure.csv
-        labelled = [(path.parent.parent.name, path) for path in arguments.structures]
-        figure_rdf_overlay(labelled, read_sweep(arguments.table).anion, arguments.out / "rdf")
+        tables = {path.parent.parent.name: path for path in arguments.structures}
+        sweep = read_sweep(arguments.table)
+        # along EO:Li, as the colours run
+        names = [name for group in sweep.groups for name in group.rows["system"] if name in tables]
+        figure_rdf_overlay([(name, tables[name]) for name in names], sweep.anion, arguments.out / "rdf")
     made(arguments.out / "figures", [arguments.table, *arguments.structures])
     return 0
 

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from eoli.analysis.pictures import STYLES
+from eoli.analysis.residence import LEAST_EXITS
 from eoli.errors import DataError
 from eoli.figures.style import (
     BLACK,
@@ -55,6 +56,7 @@ PARTNERS = {
     "anion_O": Curve("O ({anion})", GREEN, CHAINED),
     "anion_N": Curve("N ({anion})", PURPLE, LONG),
     "anion_F": Curve("F ({anion})", ORANGE, DENSE),
+    "anion_Cl": Curve("{anion}", ORANGE, DENSE),
 }
 """Partners of lithium in g(r), and of the amide's H; the carbonyl oxygens are those of amides and esters together."""
 MOVING = {
@@ -88,6 +90,7 @@ _STATES = {"free": ("0.85", ""), "paired": (SKY, "///"), "aggregated": (BLUE, ""
 _BINS = ((BLUE, SOLID), (GREEN, DASHED), (ORANGE, CHAINED), (PURPLE, DOTTED), (SKY, DENSE))
 _BLOCKS = {"PEO": (STYLES["PEO"].colour, SOLID), "PA": (STYLES["PA"].colour, LONG)}
 _HIGHEST_N = 8.0
+_SHARE_WITH_NUMBER, _SHARE_WITH_ERROR = 0.12, 0.3
 _MOST_NUMBERED_CELLS = 64
 NO_SALT = "a neat polymer: there are no ions"
 
@@ -238,7 +241,8 @@ def _population(axes: Axes, figure: Figure, of: Subject, table: pd.DataFrame) ->
     if counts.size <= _MOST_NUMBERED_CELLS:
         for y, x in np.argwhere(counts > 0):
             dark = norm(counts[y, x]) > 0.55
-            axes.text(x, y, f"{counts[y, x]:.2g}", ha="center", va="center", fontsize=6.5, color="w" if dark else "k")
+            number = f"{counts[y, x]:.2g}" if counts[y, x] >= 0.01 else "<.01"
+            axes.text(x, y, number, ha="center", va="center", fontsize=6.5, color="w" if dark else "k")
     figure.colorbar(mesh, ax=axes, fraction=0.05, pad=0.03)
 
 
@@ -258,10 +262,11 @@ def figure_ions(of: Subject, out_stem: Path) -> Files:
                 share = scalars[key][state]
                 lower.barh(place, share["value"], left=start, color=colour, hatch=hatch, edgecolor="0.2", linewidth=0.6,
                            height=0.62, label=state if not place else None)  # fmt: skip
-                if share["value"] > 0.25:
-                    error = "" if share["error"] is None else f" ± {share['error']:.2f}"
+                if share["value"] > _SHARE_WITH_NUMBER:
+                    with_error = share["value"] > _SHARE_WITH_ERROR and share["error"] is not None
+                    number = number_text(share["value"], share["error"]) if with_error else f"{share['value']:.2f}"
                     lower.text(
-                        start + share["value"] / 2, place, f"{share['value']:.2f}{error}", ha="center", va="center",
+                        start + share["value"] / 2, place, number, ha="center", va="center",
                         fontsize=6.5, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
                     )  # fmt: skip
                 start += share["value"]
@@ -348,8 +353,16 @@ def figure_mechanism(of: Subject, out_stem: Path) -> Files:
     """How long lithium stays with its partners, and how ether segments turn by their distance from PA or the end."""
     table, scalars = of.table("mechanism"), of.scalars("mechanism")
     panels: list[tuple[list[tuple[Curve, str]], str]] = []
+    few: list[str] = []
     for key, ylabel in (("correlation", "contact correlation"), ("survival", "survival of contacts")):
         names = _present(table, RESIDENT, f"{key}_{{}}")
+        if key == "survival":
+            few = [
+                name
+                for name in names
+                if scalars.get("residence", {}).get(name, {}).get("exits", LEAST_EXITS) < LEAST_EXITS
+            ]
+            names = [name for name in names if name not in few]
         panels.append(([(of.curve(RESIDENT[name]), f"{key}_{name}") for name in names], ylabel))
     columns = [name for name in map(str, table) if name.startswith("P2_") and not name.endswith("_error")]
     bins = [name.removeprefix("P2_") for name in columns if table[name].notna().any()]
@@ -370,6 +383,9 @@ def figure_mechanism(of: Subject, out_stem: Path) -> Files:
         if segments:
             of_what = scalars.get("segments", {}).get("units_from", "chain end")
             column[-1].text(1.02, 1.04, f"units from {of_what}", transform=column[-1].transAxes, fontsize=6.5)
+        if few:
+            called = ", ".join(of.curve(RESIDENT[name]).label for name in few)
+            add_notes(figure, [f"survival, fewer than {LEAST_EXITS} exits: {called}"])
         return save(figure, out_stem)
 
 
