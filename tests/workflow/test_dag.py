@@ -72,7 +72,12 @@ def test_snakemakes_own_report_has_every_caption(study: Path) -> None:
     text = (study / "own.html").read_text()
     for category in ("Page", "For papers", "Sweep", "Systems", "Tables"):
         assert f'"{category}"' in text, category
-    for caption in sorted((study / "workflow/report").rglob("*.rst")):
+    # no stage of the tiny study cools a melt
+    captions = sorted(
+        {*(study / "workflow/report").rglob("*.rst")} - {*(study / "workflow/report").rglob("glass*.rst")}
+    )
+    assert len(captions) > 20
+    for caption in captions:
         words = max(re.findall(r"[A-Za-z ,]+", caption.read_text().splitlines()[0]), key=len).strip()
         assert words in text, caption
 

@@ -411,7 +411,10 @@ def _stage_details(stage: StageResult) -> dict[str, str]:
     values, made = stage.verdict.get("values", {}), stage.provenance
 
     def number(key: str, error: str, unit: str) -> str:
-        return "" if values.get(key) is None else with_error(values[key], values.get(error), unit)
+        if values.get(key) is None:
+            return ""
+        # the end of a minimisation is one number, not a mean
+        return with_error(values[key], values[error], unit) if error in values else plain(values[key], unit)
 
     return {
         "name": stage.name,
