@@ -15,7 +15,7 @@ from support import STAGES, SYSTEMS, TINY, snakemake
 pytestmark = pytest.mark.workflow
 
 PEO, PEBAX = SYSTEMS
-SUMMARY = {"collect", "sweep_figures", "paper_figure", "compare", "temperature", "replicas", "cutoffs", "report"}
+SUMMARY = {"collect", "sweep_figures", "paper_figure", "compare", "temperature", "replicas", "report"}
 REDUCED = {"structure", "motion", "ions", "conductivity", "mechanism", "morphology", "hydrogen_bonds", "snapshots"}
 FROM_REDUCED = {"reduce", "figures"} | REDUCED
 ANALYSES = {"density", "traces", "interactions"} | FROM_REDUCED
@@ -29,6 +29,13 @@ def per_system(rules: set[str], *systems: str) -> set[tuple[str, str]]:
 
 
 SWEEP = {(rule, "") for rule in SUMMARY}
+OTHER_SYSTEMS = SWEEP | {("cutoffs", ""), ("cost", "")}
+
+
+def swept(rules: set[str], *systems: str) -> set[tuple[str, str]]:
+    """`per_system`, and what these make stale in the summary: contact distances with g(r), the cost with a stage."""
+    extra = {("cutoffs", "")} if "structure" in rules else set()
+    return per_system(rules, *systems) | SWEEP | extra | ({("cost", "")} if rules & STAGE_SET else set())
 
 
 def replace(path: str, old: str, new: str) -> Callable[[Path], None]:
@@ -131,27 +138,27 @@ EDITS = [
     Edit("name of the study", overlay("study: renamed"), SWEEP),
     Edit("a citation", replace("topologies/sources.yaml", "il.ff names no paper", "no paper is named"), per_system({"parameters"})),
     Edit("a known limit", append("topologies/limits.yaml", '  - limit: "One more."\n'), per_system({"parameters"})),
-    Edit("bin of g(r)", overlay("analysis: {rdf_bin_nm: 0.005}"), per_system(FROM_REDUCED) | SWEEP),
-    Edit("contact distance of the anion", overlay("analysis: {contact_nm: {anion: 0.31}}"), per_system({"structure", "ions", "conductivity", "mechanism", "snapshots", "interactions", "figures"}) | SWEEP),
-    Edit("angle of a hydrogen bond", overlay("analysis: {hydrogen_bonds: {angle_deg: 140}}"), per_system({"hydrogen_bonds"}) | SWEEP),
+    Edit("bin of g(r)", overlay("analysis: {rdf_bin_nm: 0.005}"), swept(FROM_REDUCED)),
+    Edit("contact distance of the anion", overlay("analysis: {contact_nm: {anion: 0.31}}"), swept({"structure", "ions", "conductivity", "mechanism", "snapshots", "interactions", "figures"})),
+    Edit("angle of a hydrogen bond", overlay("analysis: {hydrogen_bonds: {angle_deg: 140}}"), swept({"hydrogen_bonds"})),
     Edit("reference numbers", append("config/reference/peo-litfsi-conductivity.csv", ""), NOTHING),
-    Edit("a table lost", remove(f"results/{PEO}/analysis/structure.csv"), per_system({"structure", "figures"}, PEO) | SWEEP),
+    Edit("a table lost", remove(f"results/{PEO}/analysis/structure.csv"), swept({"structure", "figures"}, PEO)),
     Edit("the reduced trajectory lost", remove(f"results/{PEO}/analysis/reduced.h5"), NOTHING),
-    Edit("a trajectory lost", remove(f"results/{PEO}/production/md.xtc"), per_system(FROM_PRODUCTION, PEO) | SWEEP),
-    Edit("production longer", overlay("stages: {production: {length_ns: 0.006}}"), per_system(FROM_PRODUCTION) | SWEEP),
-    Edit("production's cadence", overlay("stages: {production: {frame_interval_ps: 0.2}}"), per_system(FROM_PRODUCTION) | SWEEP),
-    Edit("npt longer", overlay("stages: {npt: {length_ns: 0.008}}"), per_system({"npt", "nvt", "density"} | FROM_PRODUCTION) | SWEEP),
-    Edit("barostat of npt", replace("tests/config/tiny-protocol.yaml", "tau_p_ps: 2.0", "tau_p_ps: 3.0"), per_system({"npt", "nvt", "density"} | FROM_PRODUCTION) | SWEEP),
-    Edit("temperature of compress", overlay("stages: {compress: {temperature_K: 450}}"), per_system({"compress", "npt", "nvt", "density"} | FROM_PRODUCTION) | SWEEP),
-    Edit("cut-off", replace("tests/config/tiny-protocol.yaml", "cutoff_nm: 0.8", "cutoff_nm: 0.78"), per_system(STAGE_SET | ANALYSES) | SWEEP),
-    Edit("seed", overlay("seed: 8"), per_system({"box"} | STAGE_SET | ANALYSES) | SWEEP),
-    Edit("packing density", overlay("box: {packing_density_g_cm3: 0.14}"), per_system({"box"} | STAGE_SET | ANALYSES) | SWEEP),
-    Edit("a charge of the amide", both(replace("topologies/units/PA6.yaml", "charge: 0.45,", "charge: 0.44,"), replace("topologies/units/PA6.yaml", "charge: -0.45,", "charge: -0.44,")), per_system(EVERYTHING, PEBAX) | SWEEP),
-    Edit("an angle of the amide", replace("topologies/bonded.yaml", "[CA, N, H], macro: ga_32", "[CA, N, H], macro: ga_31"), per_system(EVERYTHING, PEBAX) | SWEEP),
-    Edit("a Lennard-Jones number of lithium", replace("topologies/atomtypes.yaml", "2.82836e-5", "2.83e-5"), per_system(EVERYTHING) | SWEEP),
-    Edit("a replicate more", overlay("sweep:\n  - {polymer: peo, eo_li: 12, temperature_K: 400, replicate: [1, 2]}\n  - {polymer: pebax, eo_li: 16, temperature_K: 400}"), per_system(EVERYTHING, "peo-eo12-400K-r2") | SWEEP),
-    Edit("a system less", overlay("sweep:\n  - {polymer: peo, eo_li: 12, temperature_K: 400}"), SWEEP),
-    Edit("ion charges", overlay("sweep:\n  - {polymer: peo, eo_li: 12, temperature_K: 400, ion_charge_scale: 0.8}\n  - {polymer: pebax, eo_li: 16, temperature_K: 400}"), per_system(EVERYTHING, "peo-eo12-400K-q0.80-r1") | SWEEP),
+    Edit("a trajectory lost", remove(f"results/{PEO}/production/md.xtc"), swept(FROM_PRODUCTION, PEO)),
+    Edit("production longer", overlay("stages: {production: {length_ns: 0.006}}"), swept(FROM_PRODUCTION)),
+    Edit("production's cadence", overlay("stages: {production: {frame_interval_ps: 0.2}}"), swept(FROM_PRODUCTION)),
+    Edit("npt longer", overlay("stages: {npt: {length_ns: 0.008}}"), swept({"npt", "nvt", "density"} | FROM_PRODUCTION)),
+    Edit("barostat of npt", replace("tests/config/tiny-protocol.yaml", "tau_p_ps: 2.0", "tau_p_ps: 3.0"), swept({"npt", "nvt", "density"} | FROM_PRODUCTION)),
+    Edit("temperature of compress", overlay("stages: {compress: {temperature_K: 450}}"), swept({"compress", "npt", "nvt", "density"} | FROM_PRODUCTION)),
+    Edit("cut-off", replace("tests/config/tiny-protocol.yaml", "cutoff_nm: 0.8", "cutoff_nm: 0.78"), swept(STAGE_SET | ANALYSES)),
+    Edit("seed", overlay("seed: 8"), swept({"box"} | STAGE_SET | ANALYSES)),
+    Edit("packing density", overlay("box: {packing_density_g_cm3: 0.14}"), swept({"box"} | STAGE_SET | ANALYSES)),
+    Edit("a charge of the amide", both(replace("topologies/units/PA6.yaml", "charge: 0.45,", "charge: 0.44,"), replace("topologies/units/PA6.yaml", "charge: -0.45,", "charge: -0.44,")), swept(EVERYTHING, PEBAX)),
+    Edit("an angle of the amide", replace("topologies/bonded.yaml", "[CA, N, H], macro: ga_32", "[CA, N, H], macro: ga_31"), swept(EVERYTHING, PEBAX)),
+    Edit("a Lennard-Jones number of lithium", replace("topologies/atomtypes.yaml", "2.82836e-5", "2.83e-5"), swept(EVERYTHING)),
+    Edit("a replicate more", overlay("sweep:\n  - {polymer: peo, eo_li: 12, temperature_K: 400, replicate: [1, 2]}\n  - {polymer: pebax, eo_li: 16, temperature_K: 400}"), swept(EVERYTHING, "peo-eo12-400K-r2")),
+    Edit("a system less", overlay("sweep:\n  - {polymer: peo, eo_li: 12, temperature_K: 400}"), OTHER_SYSTEMS),
+    Edit("ion charges", overlay("sweep:\n  - {polymer: peo, eo_li: 12, temperature_K: 400, ion_charge_scale: 0.8}\n  - {polymer: pebax, eo_li: 16, temperature_K: 400}"), swept(EVERYTHING, "peo-eo12-400K-q0.80-r1")),
 ]  # fmt: skip
 
 
@@ -183,10 +190,10 @@ def test_an_edit_reruns_what_it_makes_stale(edit: Edit, study: Path) -> None:
 def test_documented_ways_to_rerun_one_stage(study: Path) -> None:
     after = {"npt", "nvt", "density"} | FROM_PRODUCTION
     assert dry_run(study, "-f", f"results/{PEO}/npt/md.gro") == {("npt", PEO)}
-    assert dry_run(study, "-R", "npt") == per_system(after) | SWEEP
-    assert dry_run(study, "-R", f"results/{PEO}/npt/md.gro") == per_system(after, PEO) | SWEEP
+    assert dry_run(study, "-R", "npt") == swept(after)
+    assert dry_run(study, "-R", f"results/{PEO}/npt/md.gro") == swept(after, PEO)
     assert dry_run(study, "-R", "npt", "--until", "npt") == per_system({"npt"})
-    assert dry_run(study, "-R", "structure") == per_system({"structure", "figures"}) | SWEEP
+    assert dry_run(study, "-R", "structure") == swept({"structure", "figures"})
     shutil.rmtree(study / "results" / PEO)
     assert dry_run(study, f"results/{PEO}/npt/md.gro") == per_system(
         {"topology", "box", "minimise", "compress", "npt"}, PEO

@@ -87,6 +87,7 @@ class Sweep:
     reference: Reference | None
     starts: pd.DataFrame | None
     glass: pd.DataFrame | None
+    cutoffs: pd.DataFrame | None
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -198,4 +199,5 @@ def gather(study: Study, names: Sequence[str], results: Path, table: Path, now: 
         read_reference(said) if said.is_file() else None,
         _table(table.with_name("replicas.csv")),
         _table(table.with_name("glass-transition.csv")),
+        _table(table.with_name("cutoffs.csv")),
     )

@@ -13,12 +13,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from eoli.chemistry import NO_SALT, library
 from eoli.collect import SCALARS
 from eoli.config import Study
+from eoli.cutoffs import POOLED
 from eoli.protocol import Stage
 from eoli.report import plots
 from eoli.report.answers import QUANTITIES, Quantity, unresolved
@@ -392,17 +394,26 @@ def _starts(sweep: Sweep) -> list[dict[str, Any]]:
     return rows
 
 
-def _glass(sweep: Sweep) -> dict[str, Any] | None:
-    """The table of glass transitions as it is, without empty columns."""
-    if sweep.glass is None or sweep.glass.empty:
+def _as_it_is(frame: pd.DataFrame | None) -> dict[str, Any] | None:
+    """A table of the sweep as it is, without empty columns; None without rows."""
+    if frame is None or frame.empty:
         return None
-    table = sweep.glass.dropna(axis="columns", how="all")
+    table = frame.dropna(axis="columns", how="all")
     rows = [[_as_cell(value) for value in row] for row in table.itertuples(index=False)]
     return {"columns": [str(column).replace("_", " ") for column in table], "rows": rows}
 
 
+def _pooled(cutoffs: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Contact distances of the whole sweep; those of its systems stand in the table alone."""
+    if cutoffs is None:
+        return None
+    return cutoffs[(cutoffs["system"] == POOLED) & cutoffs["contact"].notna()].drop(columns=["system", "contact"])
+
+
 def _as_cell(value: Any) -> Cell:
-    if isinstance(value, float | int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Cell(float(value), str(value))
+    if isinstance(value, float):
         return Cell(None, "–") if math.isnan(value) else Cell(float(value), plain(float(value), digits=4))
     return Cell(None, "–" if value is None else str(value))
 
@@ -578,7 +589,8 @@ def render(sweep: Sweep) -> str:
         experiments=_experiments(sweep),
         trust=_trust(sweep),
         starts=_starts(sweep),
-        glass=_glass(sweep),
+        glass=_as_it_is(sweep.glass),
+        cutoffs=_as_it_is(_pooled(sweep.cutoffs)),
         answer_plots=_present(sweep, plots.ANSWERS),
         groups=[
             ("structure", "Structure", _present(sweep, plots.STRUCTURE)),
