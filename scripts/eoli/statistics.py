@@ -46,6 +46,8 @@ class BlockTest:
 
 
 UNKNOWN = Estimate(None, None)
+BLOCKS = 5
+"""Blocks of a run whose means count as independent."""
 
 _TEST_BLOCKS = 4
 _LEAST_PER_BLOCK = 5.0
@@ -158,6 +160,26 @@ def standard_error(samples: npt.ArrayLike) -> float:
     """Standard error of the mean of independent samples (replicas, blocks), shape (n,); NaN for fewer than two."""
     values = np.asarray(samples, dtype=np.float64)
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
+
+
+def block_means(series: npt.ArrayLike) -> Floats:
+    """Means of five blocks of consecutive frames, (5, ...), of a series (frames, ...), as equal in length as can be.
+
+    NaN for fewer frames than blocks.
+    """
+    values = np.asarray(series, dtype=np.float64)
+    if len(values) < BLOCKS:
+        return np.full((BLOCKS, *values.shape[1:]), np.nan)
+    return np.array([part.mean(axis=0) for part in np.array_split(values, BLOCKS)])
+
+
+def block_estimate(series: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """Mean over frames and its standard error from `block_means`; both of shape (...).
+
+    `series` has shape (frames, ...). The error is NaN for fewer than five frames.
+    """
+    values = np.asarray(series, dtype=np.float64)
+    return values.mean(axis=0), block_means(values).std(axis=0, ddof=1) / np.sqrt(BLOCKS)
 
 
 def jackknife_error(estimate: Callable[[Floats], float], samples: Floats) -> float:

@@ -14,7 +14,6 @@ import pytest
 from eoli.analysis.domains import (
     CONNECTIVITY,
     Blocks,
-    block_estimate,
     blocks_of,
     compare,
     connections,
@@ -272,13 +271,6 @@ def test_compare() -> None:
     assert compare(-1.2, random).verdict == "below"
     assert compare(1.0, np.ones(20)).verdict == "not distinguishable"
     assert compare(0.9, np.ones(20)).verdict == "below"
-
-
-def test_block_estimate() -> None:
-    mean, error = block_estimate(np.arange(10.0)[:, None] * [1, 2])
-    np.testing.assert_allclose(mean, [4.5, 9])
-    np.testing.assert_allclose(error, np.std([0.5, 2.5, 4.5, 6.5, 8.5], ddof=1) / np.sqrt(5) * np.array([1, 2]))
-    assert np.isnan(block_estimate([1.0, 2.0])[1])
 
 
 def site(block: str | None, mass: float = 14.027) -> Site:

@@ -14,7 +14,15 @@ from eoli.analysis.density import density_of
 from eoli.energies import densities
 from eoli.errors import DataError
 from eoli.jobs.density import analyse_density
-from eoli.statistics import equilibrated_mean, inefficiency, jackknife_error, linear_drift, standard_error
+from eoli.statistics import (
+    block_estimate,
+    block_means,
+    equilibrated_mean,
+    inefficiency,
+    jackknife_error,
+    linear_drift,
+    standard_error,
+)
 from eoli.sweep import GRAM_PER_MOL_NM3
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site
@@ -75,6 +83,16 @@ def test_drift_and_its_error() -> None:
     stated = np.mean([drift.error for drift in drifts])
     assert slopes.mean() == pytest.approx(0.02, abs=5 * slopes.std() / np.sqrt(60))
     assert 0.65 < stated / slopes.std() < 1.4
+
+
+def test_block_estimate() -> None:
+    mean, error = block_estimate(np.arange(10.0)[:, None] * [1, 2])
+    np.testing.assert_allclose(mean, [4.5, 9])
+    np.testing.assert_allclose(error, np.std([0.5, 2.5, 4.5, 6.5, 8.5], ddof=1) / np.sqrt(5) * np.array([1, 2]))
+    assert np.isnan(block_estimate([1.0, 2.0])[1])
+    # all frames count, in blocks as equal as can be
+    uneven, _ = block_estimate(np.arange(12.0))
+    assert uneven == 5.5 and block_means(np.arange(12.0)).tolist() == [1.0, 4.0, 6.5, 8.5, 10.5]
 
 
 def test_jackknife_of_the_mean_is_the_standard_error() -> None:

@@ -37,7 +37,6 @@ GRID_NM = 0.15
 SMOOTHING_NM = 0.3
 LABELLINGS = 20
 NULL_FRAMES = 5
-BLOCKS = 5
 _SPREADS = 3.0
 _HYDROGEN = 1.5
 _SEED = 2022
@@ -397,18 +396,6 @@ class Comparison:
     mean: float
     spread: float
     verdict: Verdict
-
-
-def block_estimate(series: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """Mean over frames and its standard error from five blocks of consecutive frames; both of shape (...).
-
-    `series` has shape (frames, ...). The error is NaN for fewer than five frames.
-    """
-    values = np.asarray(series, dtype=np.float64)
-    n = len(values) // BLOCKS
-    means = np.array([values[k * n : (k + 1) * n].mean(axis=0) for k in range(BLOCKS)]) if n else None
-    error = np.full(values.shape[1:], np.nan) if means is None else means.std(axis=0, ddof=1) / np.sqrt(BLOCKS)
-    return values.mean(axis=0), error
 
 
 def compare(observed: float, random: npt.ArrayLike) -> Comparison:

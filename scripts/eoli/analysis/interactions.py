@@ -13,7 +13,7 @@ from MDAnalysis.lib.distances import capped_distance
 
 from eoli.analysis.ewald import COULOMB_KJ_NM_MOL_E2, ScaledPairs, ewald_form
 from eoli.errors import DataError
-from eoli.statistics import Estimate, jackknife_error, standard_error
+from eoli.statistics import Estimate, block_estimate, block_means, jackknife_error
 from eoli.topology.description import SystemDescription
 from eoli.topology.molecule import Molecule
 from eoli.topology.selections import pair_groups
@@ -22,7 +22,6 @@ Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 Groups = dict[str, Indices]
 
-_BLOCKS = 5
 _ANGSTROM = 10.0
 
 
@@ -273,30 +272,24 @@ def frame_sums(
     return Sums(np.array(forms), {name: by_kind[:, k] for k, name in enumerate(kinds)})
 
 
-def _blocks(samples: Floats) -> Floats:
-    return np.array([part.mean(axis=0) for part in np.array_split(samples, min(_BLOCKS, len(samples)))])
-
-
 def _known(error: float) -> float | None:
     return error if math.isfinite(error) else None
 
 
 def block_mean(series: Floats) -> Estimate:
-    """Mean of a series over frames, shape (n,), and its standard error over five consecutive blocks.
-
-    One frame has no error.
-    """
-    return Estimate(float(series.mean()), _known(standard_error(_blocks(series))))
+    """Mean of a series over frames, shape (n,), with the error of `eoli.statistics.block_estimate` where it is known."""
+    mean, error = block_estimate(series)
+    return Estimate(float(mean), _known(float(error)))
 
 
 def block_ratio(numerator: Floats, denominator: Floats) -> Estimate:
-    """Ratio of the sums of two series, each of shape (n,), and its jackknife error over five consecutive blocks.
+    """Ratio of the sums of two series, each of shape (n,), and its jackknife error over five blocks (`block_means`).
 
-    Both unknown where the denominator is always zero; the error also where only one block has any of it.
+    Both unknown where the denominator is always zero; the error also where only one block has any of it, or the frames are fewer than the blocks.
     """
     samples = np.stack([numerator, denominator], axis=1).astype(np.float64)
     if not denominator.any():
         return Estimate(None, None)
     with np.errstate(divide="ignore", invalid="ignore"):
-        error = jackknife_error(lambda mean: float(mean[0] / mean[1]), _blocks(samples))
+        error = jackknife_error(lambda mean: float(mean[0] / mean[1]), block_means(samples))
     return Estimate(float(numerator.sum() / denominator.sum()), _known(error))

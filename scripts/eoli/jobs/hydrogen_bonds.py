@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from eoli.analysis.domains import block_estimate
 from eoli.analysis.hydrogen_bonds import COUNTS, donors_of, hydrogen_bonds
 from eoli.jobs.common import write_results
 from eoli.reduce.store import open_reduced
+from eoli.statistics import block_estimate
 from eoli.topology.description import read_description
 
 _DISTANCE_STEPS_NM = (-0.05, -0.025, 0.0, 0.025, 0.05)

@@ -19,7 +19,6 @@ from eoli.analysis.domains import (
     SMOOTHING_NM,
     Comparison,
     Morphology,
-    block_estimate,
     blocks_of,
     compare,
     morphology,
@@ -29,6 +28,7 @@ from eoli.errors import DataError
 from eoli.files import whole
 from eoli.jobs.common import write_results
 from eoli.reduce.store import Reduced, open_reduced
+from eoli.statistics import block_estimate
 from eoli.topology.description import SystemDescription, read_description
 
 Floats = npt.NDArray[np.float64]
