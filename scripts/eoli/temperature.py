@@ -27,6 +27,10 @@ STUDY_PREFACTOR = -0.5
 QUANTITIES = {
     "D_Li": ("D_Li_m2_s", "D_Li_error_m2_s"),
     "D_anion": ("D_anion_m2_s", "D_anion_error_m2_s"),
+    "conductivity_cluster_nernst_einstein": (
+        "conductivity_cluster_nernst_einstein_S_m",
+        "conductivity_cluster_nernst_einstein_error_S_m",
+    ),
     "conductivity_nernst_einstein": ("conductivity_nernst_einstein_S_m", "conductivity_nernst_einstein_error_S_m"),
     "conductivity_collective": ("conductivity_collective_S_m", "conductivity_collective_error_S_m"),
 }
@@ -311,9 +315,13 @@ def preferred(arrhenius: Arrhenius, vtf: Vtf) -> Preference:
 
 @dataclass(frozen=True)
 class Fits:
-    """Both fits of a quantity to systems that differ in temperature and replicate alone; `systems` names these."""
+    """Both fits of a quantity to systems that differ in temperature and replicate alone.
+
+    `systems` is what these have in common, `names` are theirs.
+    """
 
     systems: dict[str, Any]
+    names: tuple[str, ...]
     quantity: str
     points: Points
     arrhenius: Arrhenius
@@ -336,10 +344,12 @@ def fits_of(
         for name, (value, error) in quantities.items():
             if value not in systems:
                 continue
-            points = usable_points(systems["temperature_K"].tolist(), systems[value].tolist(), systems[error].tolist())
+            # an error of zero weighs nothing that is known
+            errors = systems[error].where(systems[error] != 0)
+            points = usable_points(systems["temperature_K"].tolist(), systems[value].tolist(), errors.tolist())
             line, curve = fit_arrhenius(points), fit_vtf(points, prefactor_power)
-            names = dict(zip(GROUP, key, strict=True))
-            found.append(Fits(names, name, points, line, curve, preferred(line, curve)))
+            common = dict(zip(GROUP, key, strict=True))
+            found.append(Fits(common, tuple(systems["system"]), name, points, line, curve, preferred(line, curve)))
     return found
 
 

@@ -166,6 +166,10 @@ def test_files(files: tuple[Path, Path, Path, Path]) -> None:
     assert data["Li"]["aggregated"]["value"] == pytest.approx(2 / 3)
     assert data["anion"]["free"]["value"] == pytest.approx(1 / 3)
     assert data["ions_in_largest_cluster"]["value"] == pytest.approx(3.5)
+    scan = {entry["cutoff_nm"]: entry for entry in data["contact_scan"]}
+    assert list(scan) == [0.26, 0.28, 0.3, 0.32, 0.34] and scan[0.3] == {"cutoff_nm": 0.3, **data["Li"]}
+    free = [entry["free"]["value"] for entry in scan.values()]
+    assert free == sorted(free, reverse=True)
     analyse_ions(reduced, description, 0.3, 5.0, csv, scalars)
     assert json.loads(scalars.read_text())["frames"] == 4
 

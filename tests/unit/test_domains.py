@@ -346,6 +346,13 @@ def test_files_of_a_lamella(tmp_path: Path) -> None:
     assert scattering["S_total"].iloc[0] == scattering["S_total"].max()
     assert {"S_PEO_PEO", "S_PEO_PA", "S_PA_PA", "S_PA_PA_error"} <= set(scattering)
     assert "S_ions_ions" not in scattering
+    # the other contrast, from the first shells alone, is what it is as the chosen one
+    (tmp_path / "other").mkdir()
+    other = analysed(tmp_path / "other", system_of(chain, 120, 10), positions, "electrons")["scattering"]
+    peak = {key: other[key] for key in ("peak_q_per_nm", "spacing_nm", "verdict")}
+    assert found["scattering"]["other_weightings"] == {"electrons": peak}
+    assert list(other["other_weightings"]) == ["composition"]
+    assert other["other_weightings"]["composition"]["verdict"] == "box-limited"
 
 
 def test_a_homopolymer_has_nothing_to_compare_with(tmp_path: Path) -> None:

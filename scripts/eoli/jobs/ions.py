@@ -27,6 +27,7 @@ from eoli.statistics import Estimate, standard_error
 from eoli.topology.description import SystemDescription, read_description
 from eoli.trajectory import Floats, stride_of
 
+_CUTOFF_STEPS_NM = (-0.04, -0.02, 0.0, 0.02, 0.04)
 _COLUMNS = ["n_Li", "n_anion", "charge_e", "clusters", "clusters_error", "share_of_Li", "share_of_anions"]
 
 
@@ -46,6 +47,19 @@ def formal_charges(system: SystemDescription) -> dict[str, int]:
     """Formal charges of lithium and anion, e, of those that the system has."""
     names = {"cation": "Li", "anion": "anion"}
     return {names[e.molecule.kind]: e.molecule.formal_charge for e in system.molecules if e.molecule.kind in names}
+
+
+def _contact_scan(
+    reduced: Reduced, system: SystemDescription, cutoff_nm: float, use_interval_ps: float
+) -> list[dict[str, Any]]:
+    """Shares of lithium by the distance of contact around the configured one."""
+    range_nm = float(reduced.attribute("motion/neighbours", "range_nm"))
+    distances = [round(cutoff_nm + step, 6) for step in _CUTOFF_STEPS_NM]
+    return [
+        {"cutoff_nm": at, **_shares(read_clusters(reduced, system, at, use_interval_ps))["Li"]}
+        for at in distances
+        if 0 < at <= range_nm
+    ]
 
 
 def _shares(clusters: Clusters) -> dict[str, Any]:
@@ -107,6 +121,7 @@ def analyse_ions(
                 "clusters_by_charge_e": _by_charge(charges, *populations),
                 "ions_in_largest_cluster": asdict(mean_of(largest)),
                 "contacts_kept": clusters.contacts_kept,
+                "contact_scan": _contact_scan(opened, system, cutoff_nm, use_interval_ps),
                 "verdict": verdict(clusters.contacts_kept),
             }
     write_results(table, scalars, out_csv, out_json)

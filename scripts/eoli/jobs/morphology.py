@@ -22,8 +22,18 @@ from eoli.analysis.domains import (
     blocks_of,
     compare,
     morphology,
+    site_labels,
 )
-from eoli.analysis.scattering import Weighting, groups_of, low_q_peak, structure_factors, weights_of
+from eoli.analysis.scattering import (
+    PEAK_BELOW_PER_NM,
+    WEIGHTINGS,
+    StructureFactors,
+    Weighting,
+    groups_of,
+    low_q_peak,
+    structure_factors,
+    weights_of,
+)
 from eoli.errors import DataError
 from eoli.files import whole
 from eoli.jobs.common import write_results
@@ -133,15 +143,39 @@ def _scattering(
             "verdict": "no contrast: the polymer has a single block",
         }
     found = structure_factors(opened.slow_frames(), len(boxes), boxes.mean(axis=0), groups, weights, q_max_per_nm)
-    peak = low_q_peak(found.q_per_nm, found.vectors, found.blocks["total"], found.q_min_per_nm)
     return found.table(), {
         "weighting": weighting,
         "q_min_per_nm": found.q_min_per_nm,
         "largest_resolvable_spacing_nm": math.pi / found.q_min_per_nm,
+        **_peak(found),
+        "other_weightings": _other_weightings(opened, system, boxes, q_max_per_nm, weighting),
+    }
+
+
+def _peak(found: StructureFactors) -> dict[str, Any]:
+    peak = low_q_peak(found.q_per_nm, found.vectors, found.blocks["total"], found.q_min_per_nm)
+    return {
         "peak_q_per_nm": asdict(peak.q_per_nm),
         "spacing_nm": asdict(peak.spacing_nm),
         "verdict": peak.verdict,
     }
+
+
+def _other_weightings(
+    opened: Reduced, system: SystemDescription, boxes: Floats, q_max_per_nm: float, chosen: Weighting
+) -> dict[str, Any]:
+    """The peak with each of the other contrasts, from the wave vectors where it is looked for."""
+    box = boxes.mean(axis=0)
+    found: dict[str, Any] = {}
+    reach = min(q_max_per_nm, max(PEAK_BELOW_PER_NM, 3 * math.tau / float(box.max())))
+    for other in WEIGHTINGS:
+        if other == chosen or (other == "composition" and len(site_labels(system)[0]) > 2):
+            continue
+        weights = weights_of(system, other)
+        if weights.any():
+            factors = structure_factors(opened.slow_frames(), len(boxes), box, groups_of(system), weights, reach)
+            found[other] = _peak(factors)
+    return found
 
 
 def analyse_morphology(

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
 from eoli.collect import at
 from eoli.report.gather import Sweep, SystemResult
 from eoli.report.numbers import with_error
-from eoli.temperature import Arrhenius, fit_arrhenius, fit_vtf, usable_points
+from eoli.temperature import GROUP, Arrhenius, Vtf, fits_of
+from eoli.temperature import QUANTITIES as FITTED
 
-_SAME_BUT_TEMPERATURE = (
-    "polymer", "salt", "eo_li_asked", "ether_set", "cation_model", "anion_model", "mixing", "ion_charge_scale", "chains",
-)  # fmt: skip
 _CURVE_POINTS = 40
 
 
@@ -163,43 +165,36 @@ def _gathered(found: Mapping[tuple[str, str], Sequence[str]]) -> list[Unresolved
     return gathered
 
 
-def _curve(fit: Any, temperatures: Sequence[float]) -> list[list[float]]:
-    """Points (T, value) of a fit, evenly in 1/T over the temperatures."""
-    first, last = 1 / max(temperatures), 1 / min(temperatures)
-    along = [1 / (first + (last - first) * n / (_CURVE_POINTS - 1)) for n in range(_CURVE_POINTS)]
-    return [[t, float(y)] for t, y in zip(along, fit.at(along), strict=True)]
+def _curve(fit: Arrhenius | Vtf, temperature_k: npt.NDArray[np.float64]) -> list[list[float]] | None:
+    """Points (T, value) of a fit, evenly in 1/T over the temperatures; None where there is no fit."""
+    if fit.ln_prefactor is None:
+        return None
+    along = 1 / np.linspace(1 / temperature_k.max(), 1 / temperature_k.min(), _CURVE_POINTS)
+    return [[float(t), float(y)] for t, y in zip(along, fit.at(along), strict=True)]
 
 
 def temperature_series(sweep: Sweep) -> list[dict[str, Any]]:
-    """For each composition with more than one temperature and each quantity: its points by system, and the fits."""
-    groups: dict[tuple[Any, ...], list[SystemResult]] = {}
-    for system in sweep.systems:
-        groups.setdefault(tuple(system.row.get(key) for key in _SAME_BUT_TEMPERATURE), []).append(system)
-    series = []
-    for members in groups.values():
-        temperatures = [float(system.row["temperature_K"]) for system in members]
-        if len(set(temperatures)) < 2:
-            continue
-        for quantity in QUANTITIES:
-            if not quantity.is_log:
-                continue
-            for route in quantity.routes:
-                answers = [route.of(system) for system in members]
-                points = usable_points(temperatures, [a.value for a in answers], [a.error or None for a in answers])
-                arrhenius, vtf = fit_arrhenius(points), fit_vtf(points)
-                used = [t for t, a in zip(temperatures, answers, strict=True) if a.value is not None]
-                series.append(
-                    {
-                        "quantity": quantity.key,
-                        "route": route.key,
-                        "systems": [system.name for system in members],
-                        "arrhenius": _curve(arrhenius, used) if arrhenius.ln_prefactor is not None else None,
-                        "arrhenius_says": _said(arrhenius),
-                        "vtf": _curve(vtf, used) if vtf.ln_prefactor is not None else None,
-                        "vtf_says": vtf.verdict,
-                    }
-                )
-    return series
+    """The fits of `temperature.csv` by quantity and route: names of the systems, curves, and what the fits say."""
+    columns = ["system", "temperature_K", *GROUP, *(column for both in FITTED.values() for column in both)]
+    # rows hold no empty cells
+    table = pd.DataFrame([system.row for system in sweep.systems]).reindex(columns=columns)
+    fitted = {
+        f"{quantity.key}_{route.key}" if len(quantity.routes) > 1 else quantity.key: (quantity.key, route.key)
+        for quantity in QUANTITIES
+        for route in quantity.routes
+    }
+    return [
+        {
+            "quantity": fitted[fits.quantity][0],
+            "route": fitted[fits.quantity][1],
+            "systems": list(fits.names),
+            "arrhenius": _curve(fits.arrhenius, fits.points.temperature_K),
+            "arrhenius_says": _said(fits.arrhenius),
+            "vtf": _curve(fits.vtf, fits.points.temperature_K),
+            "vtf_says": fits.vtf.verdict,
+        }
+        for fits in fits_of(table)
+    ]
 
 
 def _said(fit: Arrhenius) -> str:
