@@ -30,6 +30,7 @@ from eoli.energies import read_energies
 from eoli.errors import EoliError, RunError
 from eoli.glass import volume_curve
 from eoli.machine import this_machine
+from eoli.slots import FOLDER
 from eoli.mdp import Conditions
 from eoli.protocol import Protocol, Stage
 from eoli.stage import engine
@@ -639,8 +640,10 @@ def test_mdruns_side_by_side_have_cores_of_their_own(tiny: Tiny, tmp_path: Path)
         for name in ("a", "b"):
             (tmp_path / name).mkdir()
             done = subprocess.run(
-                [sys.executable, "-c", program, str(tmp_path / name)], capture_output=True, text=True, check=True
-            )
+                [sys.executable, "-c", program, str(tmp_path / name)], capture_output=True, text=True, check=True,
+                # locks of its own: it must not wait for the runs of other tests
+                env=os.environ | {FOLDER: str(tmp_path / "slots")},
+            )  # fmt: skip
             pids.append(int(done.stdout))
         # who started them is gone; they keep cores that differ
         places = [os.sched_getaffinity(pid) for pid in pids]
