@@ -30,9 +30,9 @@ from eoli.energies import read_energies
 from eoli.errors import EoliError, RunError
 from eoli.glass import volume_curve
 from eoli.machine import this_machine
-from eoli.slots import FOLDER
 from eoli.mdp import Conditions
 from eoli.protocol import Protocol, Stage
+from eoli.slots import FOLDER
 from eoli.stage import engine
 from eoli.stage.job import StageJob
 from eoli.stage.run import run_stage
