@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: setup gromacs run test bench bench-md test-unit test-faults test-slurm validate lint format schema clean-venv
+.PHONY: setup gromacs run test bench bench-md bench-dag test-unit test-faults test-slurm validate lint format schema clean-venv
 
 setup: $(VENV)/.installed gromacs-found
 
@@ -27,6 +27,10 @@ run: setup
 test: setup
 	pytest -n 2 -m "not faults and not slurm"
 	pytest -s -m faults
+
+# Dry run, one target and status of a thousand systems, beside a bare Snakefile of the same shape.
+bench-dag: setup
+	python benchmarks/bench_dag.py
 
 test-unit: $(VENV)/.installed
 	pytest -n 2 -m "not gmx and not workflow and not browser and not faults"

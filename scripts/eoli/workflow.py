@@ -7,10 +7,11 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from eoli.chemistry import NO_SALT, library
+from eoli.chemistry import NO_SALT, ForceFieldChoice, library
 from eoli.config import Study, make_study
 from eoli.errors import InputError
 from eoli.protocol import OFFLOADED
@@ -105,6 +106,11 @@ def _contacts(**distances_nm: float) -> dict[str, list[str]]:
     return {"contact_nm": [f"{kind}={nm:g}" for kind, nm in distances_nm.items()]}
 
 
+@cache
+def _digest(topologies: Path, polymer: str, salt: str, choice: ForceFieldChoice) -> str:
+    return library(topologies).digest(polymer, salt, choice)
+
+
 @dataclass(frozen=True)
 class Plan:
     """A study and its systems, as the rules need them."""
@@ -113,7 +119,7 @@ class Plan:
     systems: dict[str, System]
     config_flags: str
 
-    @property
+    @cached_property
     def boxes(self) -> dict[str, System]:
         """All folders that have a topology: the systems, and what their temperature series share."""
         return self.systems | series_of(self.study, self.systems.values())
@@ -142,7 +148,7 @@ class Plan:
     def blocks_digest(self, system: str) -> str:
         """What the topology of a system is made from; a comment or a date in the building blocks changes nothing."""
         entry = self.boxes[system]
-        return library(self.study.topologies).digest(entry.polymer, entry.salt, entry.choice)
+        return _digest(self.study.topologies, entry.polymer, entry.salt, entry.choice)
 
     @property
     def citations_digest(self) -> str:

@@ -36,6 +36,11 @@ def how(text):
     return lambda wildcards, resources: text
 
 
+def of_all(pattern, systems=PLAN.systems, **axes):
+    """Files of many systems, listed only when they are wanted: a job of one system has no use for those of a thousand."""
+    return lambda wildcards: expand(pattern, system=systems, **axes)
+
+
 def shown(path, caption, category, **labels):
     """An output that `snakemake --report` shows, with its caption from workflow/report and how it is found there."""
     return report(path, caption=f"../report/{caption}.rst", category=category, labels=labels)

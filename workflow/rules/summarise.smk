@@ -15,12 +15,11 @@ localrules:
 
 rule collect:
     input:
-        expand(
+        of_all(
             "results/{system}/analysis/{table}.json",
-            system=PLAN.systems,
             table=TABLES,
         ),
-        PLAN.files(STAGES, "verdict.json"),
+        lambda wildcards: PLAN.files(STAGES, "verdict.json"),
     output:
         shown("results/summary/sweep.csv", "tables/sweep", "Tables", table="sweep"),
     log:
@@ -37,7 +36,7 @@ rule collect:
 
 rule cost:
     input:
-        PLAN.files(STAGES, "verdict.json"),
+        lambda wildcards: PLAN.files(STAGES, "verdict.json"),
     output:
         shown("results/summary/cost.csv", "tables/cost", "Tables", table="cost"),
     log:
@@ -52,14 +51,14 @@ rule cost:
 rule sweep_figures:
     input:
         table="results/summary/sweep.csv",
-        structures=expand("results/{system}/analysis/structure.csv", system=PLAN.salted()),
+        structures=of_all("results/{system}/analysis/structure.csv", PLAN.salted()),
     output:
         shown_figures("results/summary", PLAN.sweep_figures, "sweep", "Sweep"),
         expand("results/summary/{figure}.png", figure=PLAN.sweep_figures),
     log:
         "results/summary/figures.log",
     shell:
-        "eoli sweep-figures --table {input.table:q} --structures {input.structures:q} --out results/summary"
+        "eoli sweep-figures --table {input.table:q} --results results --out results/summary"
         " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
@@ -143,7 +142,7 @@ if PLAN.cooling_stage:
 
     rule glass_transition:
         input:
-            expand("results/{system}/analysis/specific-volume.csv", system=PLAN.systems),
+            of_all("results/{system}/analysis/specific-volume.csv"),
             PLAN.study.found(PLAN.study.config.reference.study),
         output:
             shown(
@@ -183,9 +182,9 @@ rule report:
             "cost.csv",
         ),
         ["results/summary/glass-transition.csv"] if PLAN.cooling_stage else [],
-        expand("results/{system}/analysis/{table}.csv", system=PLAN.systems, table=TABLES),
-        expand("results/{system}/analysis/snapshot-scene.json", system=PLAN.systems),
-        expand("results/{system}/analysis/traces-{stage}.csv", system=PLAN.systems, stage=STAGES),
+        of_all("results/{system}/analysis/{table}.csv", table=TABLES),
+        of_all("results/{system}/analysis/snapshot-scene.json"),
+        of_all("results/{system}/analysis/traces-{stage}.csv", stage=STAGES),
     output:
         shown("results/summary/report.html", "page", "Page", page="answers, plots, boxes, study, trust"),
     log:

@@ -79,7 +79,8 @@ def cost(arguments: argparse.Namespace) -> int:
 
 def add_sweep_figures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table", type=Path, required=True, metavar="FILE", help="sweep.csv")
-    parser.add_argument("--structures", type=Path, nargs="*", default=[], metavar="FILE", help="structure.csv files")
+    # not the files by name: a command line has no room for those of some thousand systems
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folders of the systems")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the figures")
 
 
@@ -88,14 +89,13 @@ def sweep_figures(arguments: argparse.Namespace) -> int:
 
     for name, figure in OF_SWEEP.items():
         figure(arguments.table, arguments.out / name)
-    if arguments.structures:
-        # results/<system>/analysis/structure.csv
-        tables = {path.parent.parent.name: path for path in arguments.structures}
-        sweep = read_sweep(arguments.table)
-        # along EO:Li, as the colours run
-        names = [name for group in sweep.groups for name in group.rows["system"] if name in tables]
-        figure_rdf_overlay([(name, tables[name]) for name in names], sweep.anion, arguments.out / "rdf")
-    made(arguments.out / "figures", [arguments.table, *arguments.structures])
+    sweep = read_sweep(arguments.table)
+    # along EO:Li, as the colours run
+    names = [name for group in sweep.groups for name in group.rows["system"]]
+    tables = [(name, arguments.results / name / "analysis/structure.csv") for name in names]
+    if tables:
+        figure_rdf_overlay(tables, sweep.anion, arguments.out / "rdf")
+    made(arguments.out / "figures", [arguments.table, *(path for _, path in tables)])
     return 0
 
 
