@@ -8,15 +8,24 @@ from pathlib import Path
 from eoli.commands.common import add_distances, add_gmx, distances, gromacs_build, made
 
 
+def _add_numbers(parser: argparse.ArgumentParser, **help_of: str) -> None:
+    """Options that are numbers and must be given, by name, with what they are."""
+    for name, text in help_of.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, required=True, help=text)
+
+
 def add_reduce(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trajectory", type=Path, required=True, metavar="FILE", help="XTC file")
     parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
-    parser.add_argument("--frame-interval-ps", type=float, required=True, help="spacing of its frames")
-    parser.add_argument("--motion-interval-ps", type=float, required=True, help="spacing of positions and neighbours")
-    parser.add_argument("--structure-interval-ps", type=float, required=True, help="spacing of g(r), chains, torsions")
-    parser.add_argument("--slow-interval-ps", type=float, required=True, help="spacing of whole frames")
-    parser.add_argument("--rdf-range-nm", type=float, required=True, help="largest distance of g(r)")
-    parser.add_argument("--rdf-bin-nm", type=float, required=True, help="width of a bin of g(r)")
+    _add_numbers(
+        parser,
+        frame_interval_ps="spacing of its frames",
+        motion_interval_ps="spacing of positions and neighbours",
+        structure_interval_ps="spacing of g(r), chains, torsions",
+        slow_interval_ps="spacing of whole frames",
+        rdf_range_nm="largest distance of g(r)",
+        rdf_bin_nm="width of a bin of g(r)",
+    )
     parser.add_argument("--processes", type=int, default=1, help="processes that share the frames")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="HDF5 file to write")
 
@@ -72,10 +81,13 @@ def traces(arguments: argparse.Namespace) -> int:
 def add_specific_volume(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--energies", type=Path, required=True, metavar="FILE", help="EDR file of the cooling stage")
     parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
-    parser.add_argument("--from-K", type=float, required=True, help="temperature at which the stage begins")
-    parser.add_argument("--to-K", type=float, required=True, help="temperature at which it ends")
-    parser.add_argument("--step-K", type=float, required=True, help="height of its steps")
-    parser.add_argument("--length-ns", type=float, required=True, help="its length")
+    _add_numbers(
+        parser,
+        from_K="temperature at which the stage begins",
+        to_K="temperature at which it ends",
+        step_K="height of its steps",
+        length_ns="its length",
+    )
     _add_out(parser)
 
 
@@ -130,14 +142,17 @@ def structure(arguments: argparse.Namespace) -> int:
 
 
 def _add_tolerance(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tolerance", type=float, required=True, help="of the exponent of diffusive motion")
+    _add_numbers(parser, tolerance="of the exponent of diffusive motion")
 
 
 def add_motion(parser: argparse.ArgumentParser) -> None:
     _add_reduced(parser)
     _add_tolerance(parser)
-    parser.add_argument("--target-error", type=float, required=True, help="relative error of D that a run should reach")
-    parser.add_argument("--contact-nm", type=float, required=True, help="distance that binds lithium to a chain")
+    _add_numbers(
+        parser,
+        target_error="relative error of D that a run should reach",
+        contact_nm="distance that binds lithium to a chain",
+    )
 
 
 def motion(arguments: argparse.Namespace) -> int:
@@ -152,8 +167,11 @@ def motion(arguments: argparse.Namespace) -> int:
 
 def add_ions(parser: argparse.ArgumentParser) -> None:
     _add_reduced(parser)
-    parser.add_argument("--contact-nm", type=float, required=True, help="distance that binds an anion to lithium")
-    parser.add_argument("--use-interval-ps", type=float, required=True, help="spacing of the frames to use")
+    _add_numbers(
+        parser,
+        contact_nm="distance that binds an anion to lithium",
+        use_interval_ps="spacing of the frames to use",
+    )
 
 
 def ions(arguments: argparse.Namespace) -> int:
@@ -169,7 +187,7 @@ def ions(arguments: argparse.Namespace) -> int:
 def add_conductivity(parser: argparse.ArgumentParser) -> None:
     add_ions(parser)
     _add_tolerance(parser)
-    parser.add_argument("--temperature-K", type=float, required=True)
+    _add_numbers(parser, temperature_K="temperature of the run, K")
 
 
 def conductivity(arguments: argparse.Namespace) -> int:
@@ -186,9 +204,12 @@ def add_mechanism(parser: argparse.ArgumentParser) -> None:
     _add_reduced(parser)
     add_distances(parser)
     _add_tolerance(parser)
-    parser.add_argument("--break-ps", type=float, required=True, help="absences up to this do not end a residence")
-    parser.add_argument("--hold-ps", type=float, required=True, help="a new host counts once held this long")
-    parser.add_argument("--least-units", type=float, required=True, help="least shift that is a move along a chain")
+    _add_numbers(
+        parser,
+        break_ps="absences up to this do not end a residence",
+        hold_ps="a new host counts once held this long",
+        least_units="least shift that is a move along a chain",
+    )
     parser.add_argument("--unit-edges", type=int, nargs="+", required=True, help="repeat units that part the segments")
 
 
@@ -205,8 +226,11 @@ def mechanism(arguments: argparse.Namespace) -> int:
 
 def add_morphology(parser: argparse.ArgumentParser) -> None:
     _add_reduced(parser)
-    parser.add_argument("--distance-nm", type=float, required=True, help="sites of one block this near are connected")
-    parser.add_argument("--q-max-per-nm", type=float, required=True, help="largest wave vector of S(q)")
+    _add_numbers(
+        parser,
+        distance_nm="sites of one block this near are connected",
+        q_max_per_nm="largest wave vector of S(q)",
+    )
     parser.add_argument("--weighting", choices=["electrons", "composition"], required=True, help="contrast of S(q)")
 
 
@@ -222,8 +246,7 @@ def morphology(arguments: argparse.Namespace) -> int:
 
 def add_hydrogen_bonds(parser: argparse.ArgumentParser) -> None:
     _add_reduced(parser)
-    parser.add_argument("--distance-nm", type=float, required=True, help="largest distance H...A")
-    parser.add_argument("--angle-deg", type=float, required=True, help="smallest angle N-H...A")
+    _add_numbers(parser, distance_nm="largest distance H...A", angle_deg="smallest angle N-H...A")
 
 
 def hydrogen_bonds(arguments: argparse.Namespace) -> int:
@@ -256,9 +279,9 @@ def snapshots(arguments: argparse.Namespace) -> int:
 def add_interactions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trajectory", type=Path, required=True, metavar="FILE", help="XTC file")
     parser.add_argument("--topology", type=Path, required=True, metavar="DIR", help="folder of the topology")
-    parser.add_argument("--frame-interval-ps", type=float, required=True, help="spacing of its frames")
+    _add_numbers(parser, frame_interval_ps="spacing of its frames")
     parser.add_argument("--frames", type=int, required=True, help="frames to use at most, evenly spaced")
-    parser.add_argument("--cutoff-nm", type=float, required=True, help="cut-off of the run")
+    _add_numbers(parser, cutoff_nm="cut-off of the run")
     parser.add_argument("--threads", type=int, default=1, help="threads of the rerun")
     parser.add_argument("--log", type=Path, required=True, metavar="FILE", help="output of GROMACS")
     add_distances(parser)
