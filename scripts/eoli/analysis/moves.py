@@ -147,7 +147,9 @@ def hosts(
 def contact_numbers(neighbours: Integers, distances: Integers, partners: Partners) -> Integers:
     """Sites within their cut-offs of each ion, (frames, ions)."""
     ions = range(neighbours.shape[1])
-    return np.stack([contacts(neighbours[:, i], distances[:, i], partners).sum(axis=1) for i in ions], axis=1)
+    return np.stack(
+        [contacts(neighbours[:, i], distances[:, i], partners).sum(axis=1, dtype=np.int8) for i in ions], axis=1
+    )
 
 
 def contour_positions(
@@ -257,10 +259,15 @@ def square_displacement_anytime(paths: Floats, window_frames: int) -> float:
     """Mean square distance between the mean positions of neighbouring windows, nm2: that of `displacements` without
     a move; NaN for a run below two windows."""
     width = max(1, window_frames)
-    sums = np.concatenate([np.zeros((1, *paths.shape[1:])), np.cumsum(paths - paths[0], axis=0)])
-    means = (sums[width:] - sums[:-width]) / width
-    steps = means[width:] - means[:-width]
-    return float((steps**2).sum(axis=2).mean()) if len(steps) else math.nan
+    if len(paths) < 2 * width:
+        return math.nan
+    squares = []
+    # ion by ion: copies of all paths would be most of the memory of the analysis
+    for i in range(paths.shape[1]):
+        sums = np.concatenate([np.zeros((1, 3)), np.cumsum(paths[:, i] - paths[0, i], axis=0)])
+        means = (sums[width:] - sums[:-width]) / width
+        squares.append(((means[width:] - means[:-width]) ** 2).sum(axis=1).mean())
+    return float(np.mean(squares))
 
 
 def rate(events: int, ion_ns: float) -> Rate:
@@ -313,14 +320,17 @@ def conditional_msd(
     """
     n, n_ions, _ = paths.shape
     samples = np.zeros((n_ions, 2, len(lags)))
-    for k, lag in enumerate(lags.tolist()):
-        steps = paths[lag:] - paths[: n - lag]
-        squares = np.einsum("fik,fik->fi", steps, steps)
-        use = origin[: n - lag] & np.isfinite(squares)
-        if stay is not None:
-            use &= stay[lag:] == stay[: n - lag]
-        samples[:, 0, k] = np.where(use, squares, 0).sum(axis=0)
-        samples[:, 1, k] = use.sum(axis=0)
+    # ion by ion, whose path stays in the cache over all lags
+    for i in range(n_ions):
+        path, from_here = np.ascontiguousarray(paths[:, i]), np.ascontiguousarray(origin[:, i])
+        place = None if stay is None else np.ascontiguousarray(stay[:, i])
+        for k, lag in enumerate(lags.tolist()):
+            steps = path[lag:] - path[: n - lag]
+            squares = np.einsum("fk,fk->f", steps, steps)
+            use = from_here[: n - lag] & np.isfinite(squares)
+            if place is not None:
+                use &= place[lag:] == place[: n - lag]
+            samples[i, :, k] = squares[use].sum(), use.sum()
     seen = samples[:, 1].any(axis=1)
     samples = samples[seen]
 

@@ -293,7 +293,7 @@ def _contour(
 ) -> dict[str, Any]:
     if found.chain is None or found.contour is None:
         return {}
-    stays = (np.diff(found.chain, axis=0, prepend=found.chain[:1]) != 0).cumsum(axis=0)
+    stays = (np.diff(found.chain, axis=0, prepend=found.chain[:1]) != 0).cumsum(axis=0, dtype=np.int32)
     along = mv.conditional_msd(
         found.contour[:, :, None], found.chain >= 0, lags, interval_ps, tolerance, _SMALLEST_CONTOUR_MSD, stays
     )
