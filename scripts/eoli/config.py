@@ -189,6 +189,11 @@ class Analysis(Strict):
     )
     interaction_frames: int = Field(100, gt=0, description="frames at most for interaction energies")
 
+    @property
+    def contacts_nm(self) -> dict[str, float]:
+        """Distances of contact of lithium by kind, and of hydrogen bonds."""
+        return {**self.contact_nm.model_dump(), "hydrogen_bond": self.hydrogen_bonds.distance_nm}
+
 
 class Reference(Strict):
     """What a sweep is laid beside."""

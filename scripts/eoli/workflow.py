@@ -268,12 +268,6 @@ class Plan:
         return flags(criteria[name])
 
     @property
-    def cutoff_flags(self) -> str:
-        """Distances of contact, and of hydrogen bonds."""
-        analysis = self.study.config.analysis
-        return flags(_contacts(**analysis.contact_nm.model_dump(), hydrogen_bond=analysis.hydrogen_bonds.distance_nm))
-
-    @property
     def interaction_flags(self) -> str:
         """Frames and cut-offs of interaction energies."""
         study, distances = self.study, self.study.config.analysis.contact_nm

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eoli.cutoffs import FLAT, POOLED, Structure, cutoff_table, read_structure
+from eoli.config import Analysis
+from eoli.cutoffs import FLAT, HYDROGEN_BOND, POOLED, Structure, cutoff_table, read_structure
 from eoli.errors import DataError
-from eoli.workflow import make_plan
+from eoli.topology.selections import contact_of
 
 R = np.arange(0.002, 1.2, 0.004)
 DENSITY = 8.0
@@ -130,11 +131,9 @@ def test_files_of_a_system(tmp_path: Path) -> None:
     assert len(cutoff_table({"a": read_structure(tmp_path / "structure.csv")}, {"ether_O": 0.35})) == 2
 
 
-def test_the_rule_passes_every_distance() -> None:
-    base = Path(__file__).resolve().parents[2]
-    file = base / "config/config.yaml"
-    from eoli.yamlfile import read_yaml
-
-    words = make_plan(read_yaml(file).data, [str(file)], [], {}, str(base)).cutoff_flags.split()
-    assert words == ["--contact-nm", "ether_O=0.35", "carbonyl_O=0.32", "ester_bridging_O=0.32", "anion=0.3",
-                     "hydrogen_bond=0.25"]  # fmt: skip
+def test_every_distance_of_the_configuration_is_judged() -> None:
+    distances = Analysis.model_validate({"contact_nm": {"anion": 0.31}}).contacts_nm
+    kinds = {"ether_O": 0.35, "carbonyl_O": 0.32, "ester_bridging_O": 0.32, "anion": 0.31, "hydrogen_bond": 0.25}
+    assert distances == kinds
+    partners = ("ether_O", "carbonyl_O", "amide_O", "ester_O", "ester_bridging_O", "anion_O", "anion_F", "anion_Cl")
+    assert {contact_of(name) for name in partners} | {HYDROGEN_BOND} == kinds.keys()

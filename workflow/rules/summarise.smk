@@ -127,11 +127,13 @@ rule cutoffs:
         shown("results/summary/cutoffs.csv", "tables/cutoffs", "Tables", table="cutoffs"),
     log:
         "results/summary/cutoffs.log",
+    resources:
+        config=PLAN.config_flags,
+        base=BASE,
     params:
-        structures=expand("results/{system}/analysis/structure.csv", system=PLAN.salted()),
-        flags=PLAN.cutoff_flags,
+        contacts_nm=PLAN.study.config.analysis.contacts_nm,
     shell:
-        "eoli cutoffs --structures {params.structures:q} {params.flags} --out {output:q}"
+        "eoli cutoffs {resources.config} --base {resources.base:q} --out {output:q}"
         " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 

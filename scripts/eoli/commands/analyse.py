@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from eoli.commands.common import add_distances, add_gmx, distances, gromacs_build, made
+from eoli.commands.common import add_gmx, gromacs_build, made
+from eoli.errors import InputError
 
 
 def _add_numbers(parser: argparse.ArgumentParser, **help_of: str) -> None:
@@ -126,16 +128,34 @@ def _made(arguments: argparse.Namespace, name: str) -> int:
     return 0
 
 
+def _add_distances(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--contact-nm", nargs="+", required=True, metavar="KIND=NM", help="distance within which a kind of site binds"
+    )
+
+
+def _distances(words: Sequence[str]) -> dict[str, float]:
+    """Distances, nm, by kind. Raises InputError for a word that is none."""
+    found = {}
+    for word in words:
+        kind, _, value = word.partition("=")
+        try:
+            found[kind] = float(value)
+        except ValueError:
+            raise InputError(f"--contact-nm {word!r} is not allowed; allowed: KIND=NM, e.g. ether_O=0.35") from None
+    return found
+
+
 def add_structure(parser: argparse.ArgumentParser) -> None:
     _add_reduced(parser)
-    add_distances(parser)
+    _add_distances(parser)
 
 
 def structure(arguments: argparse.Namespace) -> int:
     from eoli.jobs.structure import analyse_structure
 
     analyse_structure(
-        arguments.reduced, arguments.system_json, distances(arguments.contact_nm),
+        arguments.reduced, arguments.system_json, _distances(arguments.contact_nm),
         _table(arguments, "structure"), _scalars(arguments, "structure"),
     )  # fmt: skip
     return _made(arguments, "structure")
@@ -202,7 +222,7 @@ def conductivity(arguments: argparse.Namespace) -> int:
 
 def add_mechanism(parser: argparse.ArgumentParser) -> None:
     _add_reduced(parser)
-    add_distances(parser)
+    _add_distances(parser)
     _add_tolerance(parser)
     _add_numbers(
         parser,
@@ -217,7 +237,7 @@ def mechanism(arguments: argparse.Namespace) -> int:
     from eoli.jobs.mechanism import analyse_mechanism
 
     analyse_mechanism(
-        arguments.reduced, arguments.system_json, distances(arguments.contact_nm), arguments.break_ps,
+        arguments.reduced, arguments.system_json, _distances(arguments.contact_nm), arguments.break_ps,
         arguments.hold_ps, arguments.least_units, arguments.tolerance, arguments.unit_edges,
         _table(arguments, "mechanism"), arguments.out / "moves.csv", _scalars(arguments, "mechanism"),
     )  # fmt: skip
@@ -261,7 +281,7 @@ def hydrogen_bonds(arguments: argparse.Namespace) -> int:
 
 def add_snapshots(parser: argparse.ArgumentParser) -> None:
     _add_reduced(parser)
-    add_distances(parser)
+    _add_distances(parser)
     parser.add_argument("--system", required=True, help="name of the system, for the titles")
 
 
@@ -269,7 +289,7 @@ def snapshots(arguments: argparse.Namespace) -> int:
     from eoli.jobs.snapshots import analyse_snapshots
 
     analyse_snapshots(
-        arguments.reduced, arguments.system_json, arguments.system, distances(arguments.contact_nm),
+        arguments.reduced, arguments.system_json, arguments.system, _distances(arguments.contact_nm),
         arguments.out / "snapshot",
     )  # fmt: skip
     made(arguments.out / "snapshot", [arguments.reduced, arguments.system_json])
@@ -284,7 +304,7 @@ def add_interactions(parser: argparse.ArgumentParser) -> None:
     _add_numbers(parser, cutoff_nm="cut-off of the run")
     parser.add_argument("--threads", type=int, default=1, help="threads of the rerun")
     parser.add_argument("--log", type=Path, required=True, metavar="FILE", help="output of GROMACS")
-    add_distances(parser)
+    _add_distances(parser)
     _add_out(parser)
     add_gmx(parser)
 
@@ -295,7 +315,7 @@ def interactions(arguments: argparse.Namespace) -> int:
     table = _table(arguments, "interactions")
     analyse_interactions(
         arguments.trajectory, arguments.topology, arguments.frame_interval_ps, arguments.frames, arguments.cutoff_nm,
-        distances(arguments.contact_nm), gromacs_build(arguments), arguments.threads, table,
+        _distances(arguments.contact_nm), gromacs_build(arguments), arguments.threads, table,
         _scalars(arguments, "interactions"), arguments.log,
     )  # fmt: skip
     made(table, [arguments.trajectory, arguments.topology / "system.json"])

@@ -57,21 +57,3 @@ def study_of(arguments: argparse.Namespace) -> Study:
     if not isinstance(overrides, dict):
         raise InputError(f"--set {arguments.set!r} is not allowed; allowed: a JSON object")
     return load_study(arguments.config, arguments.base, overrides)
-
-
-def add_distances(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--contact-nm", nargs="+", required=True, metavar="KIND=NM", help="distance within which a kind of site binds"
-    )
-
-
-def distances(words: Sequence[str]) -> dict[str, float]:
-    """Distances, nm, by kind. Raises InputError for a word that is none."""
-    found = {}
-    for word in words:
-        kind, _, value = word.partition("=")
-        try:
-            found[kind] = float(value)
-        except ValueError:
-            raise InputError(f"--contact-nm {word!r} is not allowed; allowed: KIND=NM, e.g. ether_O=0.35") from None
-    return found

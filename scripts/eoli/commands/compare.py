@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from eoli.commands.common import add_config, add_distances, distances, made, study_of
+from eoli.commands.common import add_config, made, study_of
 from eoli.errors import InputError
 
 
@@ -47,21 +47,25 @@ def replicas(arguments: argparse.Namespace) -> int:
 
 
 def add_cutoffs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--structures", type=Path, nargs="*", required=True, metavar="FILE", help="structure.csv files")
-    add_distances(parser)
+    add_config(parser)
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the systems")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="table to write")
 
 
 def cutoffs(arguments: argparse.Namespace) -> int:
+    from eoli.chemistry import NO_SALT
     from eoli.cutoffs import cutoff_table, read_structure
     from eoli.files import whole
+    from eoli.sweep import systems_of
 
-    # results/<system>/analysis/structure.csv
-    structures = {path.parent.parent.name: read_structure(path) for path in arguments.structures}
-    table = cutoff_table(structures, distances(arguments.contact_nm))
+    study = study_of(arguments)
+    salted = [name for name, system in systems_of(study).items() if system.salt != NO_SALT]
+    files = {name: arguments.results / name / "analysis" / "structure.csv" for name in salted}
+    structures = {name: read_structure(path) for name, path in files.items()}
+    table = cutoff_table(structures, study.config.analysis.contacts_nm)
     with whole(arguments.out) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
-    made(arguments.out, arguments.structures)
+    made(arguments.out, list(files.values()))
     return 0
 
 

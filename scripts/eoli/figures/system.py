@@ -430,7 +430,7 @@ def figure_scattering(of: Subject, out_stem: Path) -> Files:
         _band(upper, q, total, speckle, BLACK)
         upper.errorbar(q, total, yerr=table["S_total_error"], color=BLACK, elinewidth=0.7, linewidth=1.1)
         upper.set(ylabel="S(q), total", xscale="log")
-        upper.set_title(of.heading("scattering"), pad=24)
+        upper.set_title(of.heading("scattering"))
         upper.set_ylim(bottom=0)
         for axes in panels[1:]:
             _partials(axes, table, names)
