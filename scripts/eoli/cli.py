@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
     "topology": ("write the topology of a system", build.add_topology, build.topology),
     "parameters": ("page of a system's parameters with their sources", build.add_parameters, build.parameters),
     "box": ("pack the start box of a system", build.add_box, build.box),
+    "supercell": ("a large box: a small one repeated", build.add_supercell, build.supercell),
     "stage": ("run or continue one stage of one system", stage.add_stage, stage.stage_command),
     "status": ("where the runs of a study stand", study.add_status, study.status),
     "plan": ("how long runs must be, from what short ones found", study.add_plan, study.plan),

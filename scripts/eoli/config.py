@@ -86,6 +86,12 @@ class SweepBlock(Strict):
     ion_charge_scale: Annotated[list[Annotated[float, Field(ge=0.5, le=1.0)]], Many] = Field(
         [DEFAULT_CHARGE_SCALE], min_length=1, description="factor on all ion charges, those of 1-4 pairs too"
     )
+    supercell: list[Annotated[int, Field(gt=0)]] = Field(
+        [1, 1, 1],
+        min_length=3,
+        max_length=3,
+        description="copies along x, y and z of the box of the same system without this key, which is in the sweep, too",
+    )
     in_study: bool = Field(False, description="the study of record simulated this; otherwise it is our extension")
 
 
@@ -96,6 +102,9 @@ class Box(Strict):
     packing_density_g_cm3: float = Field(0.22, gt=0, le=1.0, description="density of the PACKMOL box")
     tolerance_nm: float = Field(0.20, ge=0.15, le=0.4, description="smallest distance between molecules")
     attempts: int = Field(5, gt=0, description="PACKMOL runs, each with a new seed and a larger box")
+    supercell_from: str | None = Field(
+        None, description="stage whose end a supercell repeats; the last in NPT up to the analysed one, if not said"
+    )
 
 
 class Run(Strict):
@@ -261,6 +270,26 @@ class Study:
         own = [stage.is_dynamics and stage.temperature_K is None for stage in self.stages]
         return self.stages[: own.index(True)] if True in own else self.stages
 
+    @property
+    def equilibrated_stage(self) -> str:
+        """The last stage at constant pressure up to the analysed one, which inherits its box.
+
+        Raises InputError where there is none.
+        """
+        names = [stage.name for stage in self.stages]
+        until = names.index(self.config.analysis.stage) + 1
+        found = [stage.name for stage in self.stages[:until] if stage.ensemble == "NPT"]
+        if not found:
+            raise InputError(
+                f"{self.config.protocol}: no stage in NPT up to {self.config.analysis.stage}; one is needed"
+            )
+        return found[-1]
+
+    @property
+    def supercell_stage(self) -> str:
+        """The stage whose end a supercell repeats."""
+        return self.config.box.supercell_from or self.equilibrated_stage
+
     def stage(self, name: str) -> Stage:
         """A stage by its name.
 
@@ -331,6 +360,11 @@ def make_study(data: Mapping[str, Any], files: Sequence[YamlFile], base: Path) -
         raise InputError(
             f"{place(('analysis', 'cooling_stage'), files)}: {cooling!r} is no stage in NPT whose temperature changes by "
             f"steps; allowed: {', '.join(cooled) or 'none in this protocol'}"
+        )
+    if study.config.box.supercell_from not in (None, *(stage.name for stage in study.stages)):
+        raise InputError(
+            f"{place(('box', 'supercell_from'), files)}: {config.box.supercell_from!r} is no stage that runs; "
+            f"allowed: {', '.join(stage.name for stage in study.stages)}"
         )
     return study
 

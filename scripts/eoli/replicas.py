@@ -18,7 +18,7 @@ QUANTITIES = {
 """Columns of the sweep table, value and error, in which starts are compared."""
 
 DIFFER_BELOW = 0.01
-_SYSTEM = (*GROUP, "temperature_K", "chains")
+_SYSTEM = (*GROUP, "temperature_K")
 _COLUMNS = (
     "systems", *_SYSTEM, "quantity", "replicates", "mean", "largest_difference", "combined_error",
     "difference_over_error", "relative_difference", "chi2", "p_value", "verdict",

@@ -16,6 +16,7 @@ from eoli.errors import InputError
 from eoli.validation import place
 
 Made = TypeVar("Made")
+NO_COPIES = (1, 1, 1)
 
 GRAM_PER_MOL_NM3 = 602.214076  # 1 g/cm3 in g/mol/nm3
 
@@ -25,6 +26,7 @@ class System:
     """One box: what it contains and at which conditions it is simulated.
 
     Systems of a temperature series have the box and the `common` stages of `series`, which is a folder like theirs.
+    The box of a supercell is the equilibrated one of its `parent`, repeated.
     """
 
     name: str
@@ -40,6 +42,8 @@ class System:
     in_study: bool
     series: str | None = None
     common: tuple[str, ...] = ()
+    supercell: tuple[int, int, int] = NO_COPIES
+    parent: str | None = None
 
     def home(self, stage: str) -> str:
         """Name of the folder in `results` that a stage of the system lies in: its own, or that of its series."""
@@ -89,9 +93,9 @@ def _number(value: float) -> str:
 
 def system_name(
     polymer: str, salt: str, eo_li: float | None, temperature_K: float | None, choice: ForceFieldChoice,
-    usual: ForceFieldChoice, replicate: int,
+    usual: ForceFieldChoice, replicate: int, supercell: tuple[int, int, int] = NO_COPIES,
 ) -> str:  # fmt: skip
-    """`<polymer>-eo<ratio>-<T>K[-salt][-ether][-cation][-anion][-mixing][-q<scale>]-r<replicate>`.
+    """`<polymer>-eo<ratio>-<T>K[-salt][-ether][-cation][-anion][-mixing][-q<scale>][-<n>x<n>x<n>]-r<replicate>`.
 
     Axes at their default, for the force field those of `usual`, stay out; without a temperature it is a `series`.
     """
@@ -105,6 +109,8 @@ def system_name(
     scale = choice.ion_charge_scale
     if scale != DEFAULT_CHARGE_SCALE:
         parts.append(f"q{scale:.2f}" if round(scale, 2) == scale else f"q{scale:g}")
+    if supercell != NO_COPIES:
+        parts.append("x".join(map(str, supercell)))
     return "-".join([*parts, f"r{replicate}"])
 
 
@@ -135,6 +141,10 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
             f"{study.config.protocol} begins its dynamics at the system's temperature, so that there is nothing to share; "
             "allowed: a protocol whose first stages of dynamics have a temperature_K of their own",
         )
+    x, y, z = block.supercell
+    supercell, number_of_copies = (x, y, z), x * y * z
+    if number_of_copies > 1 and block.temperature_series:
+        raise wrong("supercell", "does not go with temperature_series; allowed: one of them in a block")
     systems = []
     for polymer, salt, ether in itertools.product(block.polymer, block.salt, block.ether_set):
         if salt != NO_SALT and salt not in blocks.names("salts"):
@@ -158,6 +168,7 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
         for ratio, temperature, choice, replicate in itertools.product(
             ratios, block.temperature_K, choices, block.replicate
         ):
+            # whole ions are those of the box that is repeated: the ratio of a supercell is its parent's
             cations = 0 if ratio is None else whole_ions(ether_oxygens, ratio)
             if ratio is not None and cations == 0:
                 raise wrong(
@@ -167,21 +178,25 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
                 )
             systems.append(
                 System(
-                    name=system_name(polymer, salt, ratio, temperature, choice, usual, replicate),
+                    name=system_name(polymer, salt, ratio, temperature, choice, usual, replicate, supercell),
                     polymer=polymer,
                     salt=salt,
                     eo_li_asked=ratio,
                     temperature_K=temperature,
                     replicate=replicate,
                     choice=choice,
-                    chains=study.config.box.chains,
-                    ether_oxygens=ether_oxygens,
-                    cations=cations,
+                    chains=study.config.box.chains * number_of_copies,
+                    ether_oxygens=ether_oxygens * number_of_copies,
+                    cations=cations * number_of_copies,
                     in_study=block.in_study,
                     series=system_name(polymer, salt, ratio, None, choice, usual, replicate)
                     if block.temperature_series
                     else None,
                     common=common if block.temperature_series else (),
+                    supercell=supercell,
+                    parent=system_name(polymer, salt, ratio, temperature, choice, usual, replicate)
+                    if number_of_copies > 1
+                    else None,
                 )
             )
     return systems
@@ -248,8 +263,15 @@ def systems_of(study: Study) -> dict[str, System]:
                     f"{place(('sweep', number), study.files)}: {system.name} is already in the sweep; "
                     "names are unique (temperatures that round to one kelvin count as one)"
                 )
-            _check_box(system, number, study, blocks)
+            if system.parent is None:
+                _check_box(system, number, study, blocks)
             systems[system.name] = system
+    for system in systems.values():
+        if system.parent is not None and system.parent not in systems:
+            raise InputError(
+                f"{place(('sweep',), study.files)}: {system.name} repeats the box of {system.parent}, which is not in the "
+                "sweep; allowed: a block that has it, the same without supercell"
+            )
     return systems
 
 

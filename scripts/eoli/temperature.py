@@ -44,7 +44,7 @@ _SCAN = 2000
 _BELOW_LOWEST_K = 1.0
 _AICC_DECIDES = 2.0
 GROUP = (
-    "polymer", "salt", "eo_li_asked", "ether_set", "cation_model", "anion_model", "mixing", "ion_charge_scale",
+    "polymer", "salt", "eo_li_asked", "ether_set", "cation_model", "anion_model", "mixing", "ion_charge_scale", "chains",
 )  # fmt: skip
 """Columns in which systems that differ in temperature and replicate alone are equal."""
 

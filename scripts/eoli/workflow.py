@@ -15,7 +15,7 @@ from eoli.chemistry import NO_SALT, ForceFieldChoice, library
 from eoli.config import Study, make_study
 from eoli.errors import InputError
 from eoli.protocol import OFFLOADED
-from eoli.sweep import System, seed_for, series_of, side_by_side, systems_of
+from eoli.sweep import NO_COPIES, System, seed_for, series_of, side_by_side, systems_of
 from eoli.tuning import Timing, run_timing
 from eoli.yamlfile import read_yaml
 
@@ -62,6 +62,7 @@ _OTHERS = (
     "topology",
     "parameters",
     "box",
+    "supercell",
     "reduce",
     "density",
     "traces",
@@ -167,6 +168,21 @@ class Plan:
             }
         )
 
+    def supercell_flags(self, system: str) -> str:
+        """Copies of a supercell along x, y and z."""
+        return flags({"copies": list(self.boxes[system].supercell)})
+
+    def repeated_files(self, system: str) -> list[str]:
+        """What the box of a supercell is made from: the description of its parent and the end of one of its stages."""
+        parent, stage = self.boxes[system].parent, self.study.supercell_stage
+        if parent is None:
+            return []
+        return [f"results/{self.systems[parent].name}/topology/system.json", self.file(parent, stage, "state.trr")]
+
+    def _copies(self, system: str) -> dict[str, Any]:
+        copies = self.boxes[system].supercell
+        return {} if copies == NO_COPIES else {"copies": list(copies)}
+
     def stage_flags(self, stage: str, system: str) -> str:
         """Physics of a stage: what the protocol says, the system's temperature, the seed."""
         protocol, entry = self.study.protocol, self.study.stage(stage)
@@ -226,10 +242,8 @@ class Plan:
 
     @property
     def density_stage(self) -> str:
-        """The last stage at constant pressure up to the analysed one, which inherits its box."""
-        names = [stage.name for stage in self.study.stages]
-        until = names.index(self.study.config.analysis.stage) + 1
-        return [stage.name for stage in self.study.stages[:until] if stage.ensemble == "NPT"][-1]
+        """The stage that the density is read from."""
+        return self.study.equilibrated_stage
 
     def traces_flags(self, stage: str) -> str:
         """Whether a stage has an equilibrated part: a minimisation has none, nor one that drives the box."""
@@ -261,7 +275,7 @@ class Plan:
             "ions": ions,
             "conductivity": {**ions, **tolerance, "temperature_K": self.systems[system].temperature_K},
             "mechanism": {**_contacts(**kinds), **tolerance, **moves, "unit_edges": mechanism.unit_edges},
-            "morphology": analysis.morphology.model_dump(),
+            "morphology": analysis.morphology.model_dump() | self._copies(system),
             "hydrogen-bonds": analysis.hydrogen_bonds.model_dump(),
             "snapshots": {"system": system, **_contacts(**distances.model_dump())},
         }

@@ -222,3 +222,32 @@ def test_a_temperature_series_has_one_box_for_each_start(tmp_path: Path) -> None
 )  # fmt: skip
 def test_series_that_share_nothing_or_all_are_refused(tmp_path: Path, keys: dict[str, Any], says: str) -> None:
     assert says in mistake(lambda: systems(tmp_path, SERIES, **keys))
+
+
+SMALL = {"polymer": "pebax", "eo_li": 12}
+
+
+def test_a_supercell_is_a_system_of_its_own(tmp_path: Path, blocks: Library) -> None:
+    found = systems(tmp_path, SMALL, SMALL | {"supercell": [2, 2, 3]})
+    parent, large = found.values()
+    assert (large.name, large.parent) == ("pebax-eo12-298K-2x2x3-r1", "pebax-eo12-298K-r1")
+    assert (large.chains, large.cations) == (12 * parent.chains, 12 * parent.cations)
+    assert large.eo_li == parent.eo_li
+    assert size_of(large, blocks).sites == 12 * size_of(parent, blocks).sites
+
+
+@pytest.mark.parametrize(
+    ("blocks_of_sweep", "says"),
+    [
+        ([SMALL | {"supercell": [2, 2, 2]}], "repeats the box of pebax-eo12-298K-r1, which is not in the sweep"),
+        ([SMALL, SMALL | {"supercell": [2, 2]}], "supercell"),
+        ([SMALL, SMALL | {"supercell": [2, 2, 0]}], "supercell"),
+    ],
+)
+def test_supercells_of_nothing_are_refused(tmp_path: Path, blocks_of_sweep: list[dict[str, Any]], says: str) -> None:
+    assert says in mistake(lambda: systems(tmp_path, *blocks_of_sweep))
+
+
+def test_a_supercell_repeats_a_stage_that_runs(tmp_path: Path) -> None:
+    text = mistake(lambda: systems(tmp_path, SMALL, box={"supercell_from": "melt"}))
+    assert "box.supercell_from: 'melt' is no stage that runs; allowed: minimise" in text

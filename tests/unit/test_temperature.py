@@ -229,7 +229,7 @@ def test_bad_input() -> None:
 def test_table_of_a_sweep() -> None:
     rows = [
         {"system": f"{polymer}-{temperature:g}", "polymer": polymer, "salt": "litfsi", "eo_li_asked": ratio, "ether_set": "oxy-d", "cation_model": cation,
-         "anion_model": "clandp2004", "mixing": "gromos", "ion_charge_scale": 1.0,
+         "anion_model": "clandp2004", "mixing": "gromos", "ion_charge_scale": 1.0, "chains": 25,
          "temperature_K": temperature, "D_Li_m2_s": value, "D_Li_error_m2_s": None if value is None else 0.05 * value}
         for polymer, ratio, cation, temperatures in (
             ("peo", 12.0, "aqvist", WIDE), ("peo", 12.0, "other", WIDE[:1]),

@@ -57,3 +57,26 @@ rule box:
         flags=lambda wildcards: PLAN.box_flags(wildcards.system),
     shell:
         "eoli box --system-json {input:q} {params.flags} --gro {output.gro:q} --report {output.report:q} --log {log:q}"
+
+
+# The box of a system whose name says how often it repeats that of its parent.
+ruleorder: supercell > box
+
+
+rule supercell:
+    input:
+        description="results/{system}/topology/system.json",
+        repeated=lambda wildcards: PLAN.repeated_files(wildcards.system),
+    output:
+        gro="results/{system}/box/box.gro",
+        report="results/{system}/box/box.json",
+    log:
+        "results/{system}/box/supercell.log",
+    wildcard_constraints:
+        system=r"[A-Za-z0-9][\w.-]*-\d+x\d+x\d+-r\d+",
+    params:
+        flags=lambda wildcards: PLAN.supercell_flags(wildcards.system),
+    shell:
+        "eoli supercell --system-json {input.description:q} --small-json {input.repeated[0]:q}"
+        " --state {input.repeated[1]:q} {params.flags} --gro {output.gro:q} --report {output.report:q}"
+        " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"

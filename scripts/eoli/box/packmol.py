@@ -74,8 +74,9 @@ def _read_xyz(path: Path, n_sites: int) -> Array:
     return positions / 10
 
 
-def gro_text(description: SystemDescription, positions_nm: Array, edge_nm: float, title: str) -> str:
-    """A GRO file; residue and site numbers wrap at 100,000 as the format demands."""
+def gro_text(description: SystemDescription, positions_nm: Array, edges_nm: float | Array, title: str) -> str:
+    """A GRO file of a box with these edges (one number: a cube); residue and site numbers wrap at 100,000 as the format
+    demands."""
     lines = [title, f"{description.n_sites}"]
     site_number = residue_offset = 0
     for entry in description.molecules:
@@ -89,7 +90,7 @@ def gro_text(description: SystemDescription, positions_nm: Array, edge_nm: float
                     f"{site_number % 100000:5d}{x:8.3f}{y:8.3f}{z:8.3f}"
                 )
             residue_offset += sites[-1].residue_number
-    lines.append(f"{edge_nm:10.5f}{edge_nm:10.5f}{edge_nm:10.5f}")
+    lines.append("".join(f"{edge:10.5f}" for edge in np.broadcast_to(edges_nm, 3)))
     return "\n".join(lines) + "\n"
 
 

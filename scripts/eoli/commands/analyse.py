@@ -252,6 +252,9 @@ def add_morphology(parser: argparse.ArgumentParser) -> None:
         q_max_per_nm="largest wave vector of S(q)",
     )
     parser.add_argument("--weighting", choices=["electrons", "composition"], required=True, help="contrast of S(q)")
+    parser.add_argument(
+        "--copies", type=int, nargs=3, default=[1, 1, 1], metavar="N", help="of a smaller box that the start repeated"
+    )
 
 
 def morphology(arguments: argparse.Namespace) -> int:
@@ -260,6 +263,7 @@ def morphology(arguments: argparse.Namespace) -> int:
     analyse_morphology(
         arguments.reduced, arguments.system_json, arguments.distance_nm, arguments.q_max_per_nm, arguments.weighting,
         _table(arguments, "morphology"), arguments.out / "domains.csv", _scalars(arguments, "morphology"),
+        tuple(arguments.copies),
     )  # fmt: skip
     return _made(arguments, "morphology")
 

@@ -88,6 +88,29 @@ def add_box(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", type=Path, required=True, metavar="FILE", help="output of PACKMOL")
 
 
+def add_supercell(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the large box")
+    parser.add_argument(
+        "--small-json", type=Path, required=True, metavar="FILE", help="description of what is repeated"
+    )
+    parser.add_argument("--state", type=Path, required=True, metavar="FILE", help="its positions and box, TRR")
+    parser.add_argument("--copies", type=int, nargs=3, required=True, metavar="N", help="along x, y and z")
+    parser.add_argument("--gro", type=Path, required=True, metavar="FILE", help="box to write")
+    parser.add_argument("--report", type=Path, required=True, metavar="FILE", help="JSON of what was repeated")
+
+
+def supercell(arguments: argparse.Namespace) -> int:
+    from eoli.box.supercell import build_supercell
+    from eoli.topology.description import read_description
+
+    build_supercell(
+        read_description(arguments.system_json), read_description(arguments.small_json), arguments.state,
+        tuple(arguments.copies), arguments.gro, arguments.report,
+    )  # fmt: skip
+    made(arguments.gro, [arguments.system_json, arguments.small_json, arguments.state])
+    return 0
+
+
 def box(arguments: argparse.Namespace) -> int:
     from eoli.box.packmol import pack
     from eoli.topology.description import read_description

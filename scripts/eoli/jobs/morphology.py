@@ -24,6 +24,7 @@ from eoli.analysis.domains import (
     morphology,
     site_labels,
 )
+from eoli.analysis.images import Likeness, likeness
 from eoli.analysis.scattering import (
     PEAK_BELOW_PER_NM,
     WEIGHTINGS,
@@ -39,6 +40,7 @@ from eoli.files import whole
 from eoli.jobs.common import write_results
 from eoli.reduce.store import Reduced, open_reduced
 from eoli.statistics import block_estimate
+from eoli.sweep import NO_COPIES
 from eoli.topology.description import SystemDescription, read_description
 
 Floats = npt.NDArray[np.float64]
@@ -178,14 +180,36 @@ def _other_weightings(
     return found
 
 
+def _likeness(opened: Reduced, system: SystemDescription, n_frames: int, copies: tuple[int, int, int]) -> Likeness:
+    """Likeness of the copies in what segregates, or in electrons where the polymer has not two blocks."""
+    two = len(site_labels(system)[0]) == 2
+    weights = weights_of(system, "composition" if two else "electrons")
+    return likeness(opened.slow_frames(), n_frames, copies, weights)
+
+
+def _withheld(
+    table: pd.DataFrame, domains: pd.DataFrame, scalars: dict[str, Any], alike: Likeness, small_nm: float
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Tables and scalars without what a box of copies that look alike repeats: S(q) and domains are the parent's."""
+    why = f"withheld: the box repeats one of {small_nm:.2f} nm and {alike.text}"
+    for block in scalars["blocks"].values():
+        for key in ("domains", "largest_share", "dimensions", "percolating_share_of_frames", "random"):
+            block.pop(key, None)
+        block["verdict"] = why
+    scalars["scattering"] = {"weighting": scalars["scattering"]["weighting"], "verdict": why}
+    return table.iloc[:0], domains.iloc[:0], scalars
+
+
 def analyse_morphology(
     reduced: Path, description: Path, domain_distance_nm: float, q_max_per_nm: float, weighting: Weighting,
-    out_csv: Path, out_domains_csv: Path, out_json: Path,
+    out_csv: Path, out_domains_csv: Path, out_json: Path, copies: tuple[int, int, int] = NO_COPIES,
 ) -> None:  # fmt: skip
     """S(q) (`out_csv`), domains by distance criterion (`out_domains_csv`), and their scalars at the criterion.
 
     See `eoli.analysis.domains` and `eoli.analysis.scattering`. The table of domains has a row for each block and each
-    multiple SCAN of `domain_distance_nm`. Polymers of one block have no segregation and no random arrangements.
+    multiple SCAN of `domain_distance_nm`. Polymers of one block have no segregation and no random arrangements. Of a box
+    that began as `copies` of a smaller one, S(q) and domains are withheld until `eoli.analysis.images` shows that the
+    copies have become different; what is local, as segregation, is not.
     Raises DataError for files that cannot be read or do not belong together, a system without polymer, or a box too
     small for the distance or for `q_max_per_nm`.
     """
@@ -208,6 +232,13 @@ def analyse_morphology(
         scalars |= _mixing_scalars(found)
         if found.null_connectivity:
             scalars["random"] = {"labellings": LABELLINGS, "frames": len(found.null_frames)}
+        domains = _domain_table(found, blocks.names, distances)
+        if max(copies) > 1:
+            alike = _likeness(opened, system, len(boxes), copies)
+            scalars["copies"] = {"number": list(copies), **asdict(alike)}
+            if not alike.different:
+                small_nm = float((boxes.mean(axis=0) / copies).max())
+                table, domains, scalars = _withheld(table, domains, scalars, alike, small_nm)
     with whole(out_domains_csv) as temporary:
-        _domain_table(found, blocks.names, distances).to_csv(temporary, index=False, float_format="%.10g")
+        domains.to_csv(temporary, index=False, float_format="%.10g")
         write_results(table, scalars, out_csv, out_json)

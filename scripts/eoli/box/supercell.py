@@ -1,0 +1,84 @@
+"""Large boxes from small ones: an equilibrated box repeated along its axes, instead of a day of packing.
+
+The copies are the same at the start and stay alike until their motion has made them different; the stages that follow
+draw velocities for the whole box, so that no copy moves as another does. What repeats is judged by
+`eoli.analysis.images`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from eoli.box.packmol import gro_text
+from eoli.errors import DataError
+from eoli.files import write_json, write_text
+from eoli.stage.states import read_positions
+from eoli.topology.description import SystemDescription
+from eoli.trajectory import spanning_tree
+
+Floats = npt.NDArray[np.float64]
+Copies = tuple[int, int, int]
+
+
+def make_whole(description: SystemDescription, positions_nm: Floats, edges_nm: Floats) -> Floats:
+    """Positions (n_sites, 3) with every molecule in one piece, its first site where it was; edges (3,) of the box."""
+    whole, start = positions_nm.copy(), 0
+    for entry in description.molecules:
+        size = len(entry.molecule.sites)
+        bonds = np.array([term.sites for term in entry.molecule.bonds], dtype=np.int64).reshape(-1, 2)
+        parents, children, _ = spanning_tree(size, bonds)
+        block = whole[start : start + entry.count * size].reshape(entry.count, size, 3)
+        for parent, child in zip(parents, children, strict=True):
+            step = block[:, child] - block[:, parent]
+            block[:, child] = block[:, parent] + step - edges_nm * np.round(step / edges_nm)
+        start += entry.count * size
+    return whole
+
+
+def repeat(description: SystemDescription, positions_nm: Floats, edges_nm: Floats, copies: Copies) -> Floats:
+    """Positions of the large box in the order of its topology, which lists each kind of molecule once.
+
+    `description` and the whole molecules `positions_nm` (n_sites, 3) are those of the small box with edges (3,). Of each
+    kind come all molecules of the first copy, then those of the next, the last axis fastest.
+    """
+    shifts = np.array(list(itertools.product(*map(range, copies)))) * edges_nm
+    blocks, start = [], 0
+    for entry in description.molecules:
+        stop = start + entry.count * len(entry.molecule.sites)
+        blocks.append((positions_nm[start:stop][None] + shifts[:, None]).reshape(-1, 3))
+        start = stop
+    return np.concatenate(blocks)
+
+
+def build_supercell(
+    description: SystemDescription, small: SystemDescription, state: Path, copies: Copies, gro: Path, report: Path
+) -> None:
+    """Write the box of `description` as `copies` of the last frame of `state` (TRR), whose molecules are `small`.
+
+    Raises DataError when the large system is no multiple of the small one, or the box has oblique axes.
+    """
+    number = int(np.prod(copies))
+    large = [(entry.molecule, entry.count) for entry in description.molecules]
+    if large != [(entry.molecule, entry.count * number) for entry in small.molecules]:
+        raise DataError(f"{state}: the system is not {number} times the one that it repeats")
+    positions, box = read_positions(state)
+    edges = np.diag(box)
+    if np.abs(box - np.diag(edges)).max() > 1e-6:
+        raise DataError(f"{state}: the box has oblique axes; only rectangular ones are repeated")
+    if len(positions) != small.n_sites:
+        raise DataError(f"{state}: holds {len(positions)} sites; the system that is repeated has {small.n_sites}")
+    repeated = repeat(small, make_whole(small, positions, edges), edges, copies)
+    title = f"{copies[0]} x {copies[1]} x {copies[2]} copies of an equilibrated box"
+    write_text(gro, gro_text(description, repeated, edges * copies, title))
+    write_json(
+        report,
+        {
+            "copies": list(copies),
+            "edges_of_a_copy_nm": edges.tolist(),
+            "molecules": {entry.molecule.name: entry.count for entry in description.molecules},
+        },
+    )
