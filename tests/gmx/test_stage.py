@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -24,6 +25,7 @@ from MDAnalysis.lib.formats.libmdaxdr import TRRFile, XTCFile
 
 from eoli import gmx
 from eoli.box.packmol import pack
+from eoli.box.supercell import build_supercell
 from eoli.chemistry import library
 from eoli.config import GromacsBuild
 from eoli.energies import read_energies
@@ -660,3 +662,25 @@ def test_what_a_stage_costs_is_recorded_over_restarts(half: StageJob) -> None:
     assert len(sessions) == len(before) + 1 and all(session.ended for session in sessions)
     assert all(0 < session.wall_seconds < 300 for session in sessions)
     assert sessions[-1].cpu_seconds is not None and 0 < sessions[-1].cpu_seconds <= 1.2 * sessions[-1].wall_seconds
+
+
+def test_a_supercell_has_the_energy_of_its_copies(tiny: Tiny, tmp_path: Path) -> None:
+    """At equal positions: the order of molecules is that of the topology, and none is torn at the old boundary."""
+    blocks, forcefield = library(ROOT / "topologies"), read_gromos54a7(tiny.gromacs.forcefields / "gromos54a7.ff")
+    large = describe("peo", 8, "litfsi", 16, choice("lb-ions", 0.75), blocks, forcefield)
+    write_topology(large, "large", tmp_path / "large/topology", blocks, forcefield)
+    state = tiny.folder / "npt/state.trr"
+    energies = []
+    for description, topology, copies in (
+        (tiny.description, tiny.topology, (1, 1, 1)),
+        (large, tmp_path / "large/topology", (1, 1, 2)),
+    ):
+        folder = tmp_path / "x".join(map(str, copies))
+        build_supercell(description, tiny.description, state, copies, folder / "box.gro", folder / "box.json")
+        job = tiny.job(short("minimise", max_steps=1), folder / "box.gro", folder / "minimise", topology=topology)
+        with contextlib.suppress(RunError):  # one step ends no minimisation
+            run_stage(job)
+        found = read_energies(job.run / "md.edr")
+        energies.append([found[name][0] for name in ("Potential", "LJ (SR)", "Coulomb (SR)", "Angle")])
+    # a GRO file rounds to 0.001 nm, in each copy elsewhere
+    np.testing.assert_allclose(energies[1], 2 * np.array(energies[0]), rtol=5e-3)
