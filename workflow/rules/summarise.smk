@@ -122,7 +122,7 @@ rule replicas:
 
 rule cutoffs:
     input:
-        expand("results/{system}/analysis/structure.{ext}", system=PLAN.salted(), ext=["csv", "json"]),
+        of_all("results/{system}/analysis/structure.{ext}", PLAN.salted(), ext=["csv", "json"]),
     output:
         shown("results/summary/cutoffs.csv", "tables/cutoffs", "Tables", table="cutoffs"),
     log:
