@@ -72,6 +72,8 @@ rule supercell:
         report="results/{system}/box/box.json",
     log:
         "results/{system}/box/supercell.log",
+    group:
+        "build"
     wildcard_constraints:
         system=r"[A-Za-z0-9][\w.-]*-\d+x\d+x\d+-r\d+",
     params:
