@@ -1,6 +1,6 @@
 """Pictures of the page of a sweep for the README, by the system's Chromium: `make screenshots`.
 
-Small PNGs of few colours: a wide screen, plots, boxes and the study beside ours, a phone; and the figure for papers that
+Small PNGs: a wide screen, plots, boxes and the study beside ours, a phone; and the figure for papers that
 lies beside the page, smaller.
 """
 
@@ -34,7 +34,10 @@ _SCROLL = """top => {
 
 @dataclass(frozen=True)
 class View:
-    """A picture: its name, the size of the window, the element at its top, the colour scheme, pixels of the picture."""
+    """A picture: its name, the size of the window, the element at its top, the colour scheme, pixels of the picture.
+
+    Shaded boxes survive a palette; thin coloured lines on grey do not.
+    """
 
     name: str
     width: int
@@ -42,12 +45,13 @@ class View:
     top: str = "body"
     scheme: str = "light"
     shrunk_to: int | None = None
+    with_palette: bool = False
 
 
 VIEWS = (
     View("page-wide", 1600, 1000, shrunk_to=1200),
     View("page-plots", 1600, 1150, top="#plots", shrunk_to=1200),
-    View("page-boxes", 1600, 860, top="#structures", shrunk_to=1200),
+    View("page-boxes", 1600, 860, top="#structures", shrunk_to=1200, with_palette=True),
     View("page-study", 1600, 780, top="#study", shrunk_to=1200),
     View("page-narrow", 390, 844),
     View("page-narrow-dark", 390, 844, top="#plots-motion", scheme="dark"),
@@ -69,13 +73,15 @@ def take(browser: Browser, page_path: Path, view: View, out: Path) -> Path:
         page.wait_for_timeout(_SETTLE_MS)
     image = Image.open(io.BytesIO(page.screenshot()))
     context.close()
-    return save(image, view.shrunk_to or image.width, out / f"{view.name}.png")
+    return save(image, view.shrunk_to or image.width, out / f"{view.name}.png", view.with_palette)
 
 
-def save(image: Image.Image, width: int, path: Path) -> Path:
-    """Write a picture with few colours, scaled to a width in pixels; returns its path."""
+def save(image: Image.Image, width: int, path: Path, with_palette: bool) -> Path:
+    """Write a picture scaled to a width in pixels; returns its path."""
     scaled = image.convert("RGB").resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
-    scaled.quantize(_COLOURS, kmeans=_ROUNDS, dither=Image.Dither.NONE).save(path, optimize=True)
+    if with_palette:
+        scaled = scaled.quantize(_COLOURS, kmeans=_ROUNDS, dither=Image.Dither.NONE)
+    scaled.save(path, optimize=True)
     return path
 
 
@@ -99,7 +105,7 @@ def main(words: Sequence[str] | None = None) -> int:
         browser.close()
     figure = arguments.page.with_name("paper.png")
     if figure.is_file():
-        print(save(Image.open(figure), _FIGURE_WIDTH, arguments.out / "paper.png"))
+        print(save(Image.open(figure), _FIGURE_WIDTH, arguments.out / "paper.png", True))
     return 0
 
 
