@@ -31,7 +31,7 @@ from support import choice
 pytestmark = pytest.mark.gmx
 
 TOPOLOGIES = Path(__file__).resolve().parents[2] / "topologies"
-CUTOFF_NM, FRAMES = 1.1, 4
+CUTOFF_NM, FRAMES = 1.1, 5
 COULOMB_TERMS = ("Coulomb (SR)", "Coul. recip.", "Coulomb-14")
 
 
