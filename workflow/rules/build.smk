@@ -72,10 +72,10 @@ rule supercell:
         report="results/{system}/box/box.json",
     log:
         "results/{system}/box/supercell.log",
-    group:
-        "build"
     wildcard_constraints:
         system=r"[A-Za-z0-9][\w.-]*-\d+x\d+x\d+-r\d+",
+    group:
+        "build"
     params:
         flags=lambda wildcards: PLAN.supercell_flags(wildcards.system),
     shell:
