@@ -28,6 +28,7 @@ Kind = Literal["along_chain", "between_chains", "with_anion", "between_blocks"]
 NO_HOST = -1
 
 _BLOCKS = 5
+_BYTES_AT_ONCE = 4e6
 _WINDOW_FACTOR = 3
 _LEAST_POINTS = 4
 _SIGMAS = 3
@@ -320,17 +321,19 @@ def conditional_msd(
     """
     n, n_ions, _ = paths.shape
     samples = np.zeros((n_ions, 2, len(lags)))
-    # ion by ion, whose path stays in the cache over all lags
-    for i in range(n_ions):
-        path, from_here = np.ascontiguousarray(paths[:, i]), np.ascontiguousarray(origin[:, i])
-        place = None if stay is None else np.ascontiguousarray(stay[:, i])
+    # some ions at a time, whose paths stay in the cache over all lags
+    size = max(1, int(_BYTES_AT_ONCE / paths[:, 0].nbytes))
+    for part in (slice(start, start + size) for start in range(0, n_ions, size)):
+        path, from_here = np.ascontiguousarray(paths[:, part]), np.ascontiguousarray(origin[:, part])
+        place = None if stay is None else np.ascontiguousarray(stay[:, part])
         for k, lag in enumerate(lags.tolist()):
             steps = path[lag:] - path[: n - lag]
-            squares = np.einsum("fk,fk->f", steps, steps)
+            squares = np.einsum("fik,fik->fi", steps, steps)
             use = from_here[: n - lag] & np.isfinite(squares)
             if place is not None:
                 use &= place[lag:] == place[: n - lag]
-            samples[i, :, k] = squares[use].sum(), use.sum()
+            samples[part, 0, k] = np.where(use, squares, 0).sum(axis=0)
+            samples[part, 1, k] = use.sum(axis=0)
     seen = samples[:, 1].any(axis=1)
     samples = samples[seen]
 
