@@ -41,10 +41,13 @@ def patterns(entries, used):
                 path = path.replace(WILDCARDS[name], "{" + name + "}")
             yield path
 
-shape = [
-    {"name": rule.name, "input": list(patterns(rule.input, rule.wildcard_names)), "output": list(map(str, rule.output))}
-    for rule in workflow.rules
-]
+shape = {}
+for rule in workflow.rules:
+    output = list(map(str, rule.output))
+    # two rules may make one file; the first of them is what this sweep uses
+    if output and output in [entry["output"] for entry in shape.values()]:
+        continue
+    shape[rule.name] = {"input": list(patterns(rule.input, rule.wildcard_names)), "output": output}
 Path("shape.json").write_text(json.dumps(shape))
 """
 BARE = """
@@ -55,9 +58,9 @@ wildcard_constraints:
     system=r"[A-Za-z0-9][\\w.-]*",
     stage=r"[a-z]+",
 
-for entry in json.loads(Path("shape.json").read_text()):
+for name, entry in json.loads(Path("shape.json").read_text()).items():
     rule:
-        name: entry["name"]
+        name: name
         input: entry["input"]
         output: entry["output"]
         shell: "true"
