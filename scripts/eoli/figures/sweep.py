@@ -245,7 +245,8 @@ class Sweep:
 
 def read_sweep(path: Path) -> Sweep:
     """The table of a sweep. Raises DataError when it cannot be read or lacks a column."""
-    table = read_table(path)
+    # in one piece: a table with so many columns is put together from as many by pandas' reader
+    table = read_table(path).copy()
     try:
         salted = table[table["eo_li_simulated"].notna()]
         labels = salted.apply(lambda row: _group_label(row, salted), axis=1) if len(salted) else pd.Series(dtype=str)
