@@ -59,7 +59,7 @@ def sweep_csv(path: Path, temperatures: tuple[float, ...] = (353.15,)) -> Path:
                 "eo_li_asked": float(ratio), "eo_li_simulated": ratio + (0.1 if polymer == "peo" else 0.0),
                 "simulated_in_study": ratio not in ours, "temperature_K": temperature, "replicate": replicate,
                 "ether_set": "oxy-d", "cation_model": "aqvist", "anion_model": "clandp2004", "mixing": "gromos",
-                "ion_charge_scale": 1.0, "ideal_mixing_density_unverified_g_cm3": 1.1 + 1.5 / ratio,
+                "ion_charge_scale": 1.0, "chains": 25, "ideal_mixing_density_unverified_g_cm3": 1.1 + 1.5 / ratio,
             }  # fmt: skip
             for scalar in SCALARS:
                 found = value(scalar.name, ratio, polymer, temperature) * (1 + 0.02 * random.normal())
