@@ -64,7 +64,7 @@ def check_slurm(settings: SlurmSettings, status_command: str, interval_s: int, h
     if asks == "squeue" and remembers:
         return f"SLURM: squeue tells when a job has ended, for {age} s"
     if has_sacct and settings.accounting:
-        return "SLURM: sacct tells when a job has ended"
+        return "SLURM: sacct tells when a job has ended, but not that it was cancelled: then start Snakemake again"
     if remembers:
         raise InputError(
             "SLURM: slurm-status-command: sacct is not allowed, for this cluster has no accounting and Snakemake would "

@@ -32,6 +32,7 @@ configure() {
     memory=$(awk '/MemTotal/ {print int($2 / 1024 * 0.9)}' /proc/meminfo)
     [ "$accounting" = accounting ] && storage=accounting_storage/slurmdbd
     mkdir -p "$folder"/{state,spool,run}
+    # The accounting client takes its munge socket from AccountingStoragePass.
     # KillWait: seconds from SIGTERM to SIGKILL at the walltime. MinJobAge: how long squeue knows a finished job.
     cat >"$folder/slurm.conf" <<CONF
 ClusterName=eolitest
@@ -60,6 +61,7 @@ KillWait=5
 MinJobAge=3600
 AccountingStorageType=$storage
 AccountingStorageHost=127.0.0.1
+AccountingStoragePass=$folder/run/munge.socket
 AccountingStoragePort=16819
 NodeName=$host NodeAddr=127.0.0.1 CPUs=4 RealMemory=$memory
 PartitionName=main Nodes=$host Default=YES MaxTime=1-0 DefMemPerCPU=500 State=UP
@@ -78,11 +80,11 @@ start_munge() {
 start_accounting() {
     mariadb-install-db --user=mysql --datadir="$folder/mariadb" --auth-root-authentication-method=socket \
         >>"$folder/start.log" 2>&1
-    mariadbd --no-defaults --user=mysql --datadir="$folder/mariadb" --socket="$folder/run/mariadb.socket" --skip-networking \
+    mariadbd --no-defaults --user=mysql --datadir="$folder/mariadb" --socket="$folder/mariadb/socket" --skip-networking \
         --pid-file="$folder/mariadb/mariadbd.pid" >>"$folder/mariadb.log" 2>&1 &
     echo $! >"$folder/run/mariadbd.pid"
-    wait_for "the database" mariadb-admin --no-defaults --socket="$folder/run/mariadb.socket" ping
-    mariadb --no-defaults --socket="$folder/run/mariadb.socket" \
+    wait_for "the database" mariadb-admin --no-defaults --socket="$folder/mariadb/socket" ping
+    mariadb --no-defaults --socket="$folder/mariadb/socket" \
         -e "CREATE DATABASE slurm; CREATE USER slurm@localhost IDENTIFIED BY 'slurm'; GRANT ALL ON slurm.* TO slurm@localhost"
     (
         umask 077 # slurmdbd reads no file that others may read
@@ -102,7 +104,7 @@ StorageLoc=slurm
 CONF
     )
     # slurmdbd looks for its file beside slurm.conf; the library of the client reads the socket from the environment
-    MYSQL_UNIX_PORT="$folder/run/mariadb.socket" slurmdbd 2>>"$folder/start.log"
+    SLURM_CONF=$folder/slurm.conf MYSQL_UNIX_PORT="$folder/mariadb/socket" slurmdbd 2>>"$folder/start.log"
     wait_for "slurmdbd" sacctmgr -i add cluster eolitest
     sacctmgr -i add account default >>"$folder/start.log"
     sacctmgr -i add user root account=default >>"$folder/start.log"

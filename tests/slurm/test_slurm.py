@@ -1,6 +1,7 @@
 """A small sweep on a real SLURM of one node: stopped by its walltime, cancelled, left by its driver, and whole at the end.
 
-Installs SLURM where it may, starts it for this test alone and stops it again.
+Installs SLURM where it may, starts it for this test alone and stops it again. `EOLI_SLURM_ACCOUNTING=accounting` gives it
+accounting (slurmdbd, MariaDB), and follows by sacct what is not cancelled.
 """
 
 from __future__ import annotations
@@ -122,8 +123,9 @@ class Sweep:
         self.folder = folder
         self.log = folder / "driver.log"
 
-    def start(self, *targets: str, retries: int = 10) -> subprocess.Popen[bytes]:
-        words = ["--retries", str(retries), "--configfile", TINY, "own.yaml", "--", *targets]
+    def start(self, *targets: str, retries: int = 10, status: str = "squeue") -> subprocess.Popen[bytes]:
+        words = ["--slurm-status-command", status, "--retries", str(retries)]
+        words += ["--configfile", TINY, "own.yaml", "--", *targets]
         command = ["snakemake", *PROFILE, *words]
         with self.log.open("ab") as stream:
             return subprocess.Popen(
@@ -161,7 +163,8 @@ class Sweep:
 def jobs() -> dict[str, tuple[str, str]]:
     """State and rule (the comment of the executor) of every job that this SLURM has had."""
     run = subprocess.run(["squeue", "-h", "--states=all", "-o", "%i|%T|%k"], capture_output=True, text=True, check=True)
-    return {row[0]: (row[1], row[2]) for line in run.stdout.splitlines() if len(row := line.split("|")) == 3}
+    rows = [line.split("|") for line in run.stdout.splitlines()]
+    return {number: (state, rule) for number, state, rule in rows if rule.startswith("rule_")}
 
 
 def test_a_sweep_survives_its_walltime_a_cancelled_job_and_a_killed_driver(cluster: Path, tmp_path: Path) -> None:
@@ -205,7 +208,7 @@ def test_a_sweep_survives_its_walltime_a_cancelled_job_and_a_killed_driver(clust
     assert refused.wait(timeout=60) != 0 and "--unlock" in sweep.log.read_text()
     unlock = ["snakemake", "--unlock", "--configfile", TINY, "own.yaml"]
     subprocess.run(unlock, cwd=sweep.folder, env=environment(), check=True, capture_output=True)
-    driver = sweep.start()
+    driver = sweep.start(status="sacct" if ACCOUNTING else "squeue")
     sweep.ends_well(driver, 420)
     lap("all is complete")
 
