@@ -1,6 +1,6 @@
 """What a sweep of many systems costs before anything runs: dry run, one target, status; `make bench-dag`.
 
-The same rules with nothing but their inputs and outputs (a bare Snakefile) show what is Snakemake's own share. Figures are
+The same rules with nothing but their inputs and outputs (a bare Snakefile) show Snakemake's own share. Figures are
 processor times, so that they mean something on a busy machine; a job's is what it adds beyond the start-up.
 """
 

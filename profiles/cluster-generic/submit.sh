@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Submits a job script of Snakemake and prints the job's number. PBS; for Grid Engine and others change the call of qsub.
+# Submits a job script of Snakemake and prints the job's number. PBS; for other schedulers change the call of qsub.
 set -euo pipefail
 
 # Your cluster: the only lines to change for it.

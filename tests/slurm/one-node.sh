@@ -80,12 +80,14 @@ start_munge() {
 start_accounting() {
     mariadb-install-db --user=mysql --datadir="$folder/mariadb" --auth-root-authentication-method=socket \
         >>"$folder/start.log" 2>&1
-    mariadbd --no-defaults --user=mysql --datadir="$folder/mariadb" --socket="$folder/mariadb/socket" --skip-networking \
+    mariadbd --no-defaults --user=mysql --datadir="$folder/mariadb" --socket="$folder/mariadb/socket" \
+        --skip-networking \
         --pid-file="$folder/mariadb/mariadbd.pid" >>"$folder/mariadb.log" 2>&1 &
     echo $! >"$folder/run/mariadbd.pid"
     wait_for "the database" mariadb-admin --no-defaults --socket="$folder/mariadb/socket" ping
     mariadb --no-defaults --socket="$folder/mariadb/socket" \
-        -e "CREATE DATABASE slurm; CREATE USER slurm@localhost IDENTIFIED BY 'slurm'; GRANT ALL ON slurm.* TO slurm@localhost"
+        -e "CREATE DATABASE slurm; CREATE USER slurm@localhost IDENTIFIED BY 'slurm';" \
+        -e "GRANT ALL ON slurm.* TO slurm@localhost"
     (
         umask 077 # slurmdbd reads no file that others may read
         cat >"$folder/slurmdbd.conf" <<CONF

@@ -1,7 +1,7 @@
-"""A small sweep on a real SLURM of one node: stopped by its walltime, cancelled, left by its driver, and whole at the end.
+"""A small sweep on a real SLURM of one node: stopped by its walltime, cancelled, left by its driver, whole at the end.
 
-Installs SLURM where it may, starts it for this test alone and stops it again. `EOLI_SLURM_ACCOUNTING=accounting` gives it
-accounting (slurmdbd, MariaDB), and follows by sacct what is not cancelled.
+Installs SLURM where it may, starts it for this test alone and stops it again. `EOLI_SLURM_ACCOUNTING=accounting` gives
+it accounting (slurmdbd, MariaDB), and follows by sacct what is not cancelled.
 """
 
 from __future__ import annotations
