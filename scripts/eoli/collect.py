@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from eoli.errors import DataError, InputError
-from eoli.files import whole
+from eoli.files import write_table
 from eoli.replicas import differing, replica_table
 from eoli.sweep import System
 
@@ -225,6 +225,5 @@ def collect(
     rows = [_row(system, stage_names, results, ideal_density or {}, allow_missing) for system in systems]
     table = pd.DataFrame([{**row, "analysed_stage": analysis_stage} for row in rows])
     _warn_of_starts(table)
-    with whole(out_csv) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.10g")
+    write_table(out_csv, table)
     return table

@@ -9,7 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -36,6 +39,21 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, data: Any) -> None:
     """Write JSON whole; keys sorted, so that the same data gives the same bytes."""
     write_text(path, json.dumps(data, indent=1, sort_keys=True) + "\n")
+
+
+def write_table(path: Path, table: pd.DataFrame, digits: int = 10) -> None:
+    """Write a table as CSV whole, without its index; numbers with so many significant digits."""
+    with whole(path) as temporary:
+        table.to_csv(temporary, index=False, float_format=f"%.{digits}g")
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A JSON mapping that another process may be writing or may have lost: empty where it cannot be read."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def sha256(path: Path) -> str:

@@ -5,7 +5,6 @@ A length follows from a measured error alone where motion is diffusive; otherwis
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from typing import Any
 from eoli.chemistry import library
 from eoli.config import Study
 from eoli.cost import ASSUMED_SPEED, Cost, cost_of_stage, measured_speed
+from eoli.files import read_record
 from eoli.sweep import System, size_of, systems_of
 
 IONS = {"D_Li": "Li", "D_anion": "anion"}
@@ -135,8 +135,7 @@ def _need(
         reason = f"errors fall as 1/sqrt(length); {target:.0%} is asked for"
         exponents: list[float] = []
     else:
-        worst = _slower(found)
-        reason = worst.reason
+        reason = _slower(found).reason
         exponents = [each.at_this_exponent_ns for each in found if each.at_this_exponent_ns is not None]
     return Need(
         members[0].family, members[0].temperature_K, quantity, len(members), have, error, target, at_least, total, runs,
@@ -144,14 +143,6 @@ def _need(
         None if further is None else further * cost_per_ns.core_hours,
         None if further is None else further * cost_per_ns.disk_gb, ns_per_day_core, reason,
     )  # fmt: skip
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 def needs(study: Study, results: Path, target: float) -> list[Need]:
@@ -170,9 +161,9 @@ def needs(study: Study, results: Path, target: float) -> list[Need]:
     found = []
     for members in families.values():
         tables = [
-            (motion, _read(results / s.name / "analysis" / "conductivity.json").get("sigma_S_m", {}))
+            (motion, read_record(results / s.name / "analysis" / "conductivity.json").get("sigma_S_m", {}))
             for s in members
-            if IONS["D_Li"] in (motion := _read(results / s.name / "analysis" / "motion.json"))
+            if IONS["D_Li"] in (motion := read_record(results / s.name / "analysis" / "motion.json"))
         ]
         if not tables:
             continue

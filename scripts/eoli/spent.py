@@ -85,11 +85,10 @@ def write_cost(stages: Iterable[tuple[str, str]], results: Path, out: Path) -> N
     """Write the table for stages given as (system, stage), each once; stages without records have no row."""
     import pandas as pd
 
-    from eoli.files import whole
+    from eoli.files import write_table
 
     found = [cost_of_stage(system, stage, results / system / stage) for system, stage in dict.fromkeys(stages)]
     table = pd.DataFrame(
         [asdict(row) for row in found if row is not None], columns=list(StageCost.__dataclass_fields__)
     )
-    with whole(out) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+    write_table(out, table, digits=6)

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from eoli.analysis import pictures as pic
-from eoli.jobs.snapshots import Follow, Snapshot, scene_of
+from eoli.jobs.snapshots import scene_of
+from eoli.report.scene import Follow, Snapshot
 from eoli.topology.description import MoleculeCount, SystemDescription
 from eoli.topology.molecule import Molecule, Site, Term
 from support import choice

@@ -17,8 +17,7 @@ from eoli.chemistry import Library
 from eoli.errors import DataError
 from eoli.figures import paper
 from eoli.figures.style import STYLE
-from eoli.jobs.snapshots import Follow, Snapshot
-from eoli.report.scene import read_scene, scene
+from eoli.report.scene import Follow, Snapshot, read_scene, scene
 from eoli.topology.build import describe
 from eoli.topology.gromos import Gromos54A7
 from support import choice

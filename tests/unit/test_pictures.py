@@ -18,6 +18,7 @@ from eoli.chemistry import Library
 from eoli.errors import DataError
 from eoli.jobs import snapshots
 from eoli.reduce.store import create, open_reduced
+from eoli.report.scene import Snapshot
 from eoli.topology.build import describe
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.gromos import Gromos54A7
@@ -221,7 +222,7 @@ def test_bound_sites_by_kind_and_across_the_boundary(make: Make) -> None:
     for site, distance in ((ether, 0.29), (amide, 0.31), (bridge, 0.2), (oxygen, 0.25), (carbon, 0.2)):
         positions[site] = [3.999 if site == ether else 0.05, 0.05, 0.05]
         positions[site, 1] = (0.05 + np.sqrt(distance**2 - 0.051**2 * (site == ether))) % 4
-    snapshot = snapshots.Snapshot(0.0, positions, box)
+    snapshot = Snapshot(0.0, positions, box)
     assert set(snapshots.bound_sites(system, snapshot, lithium, CUTOFFS)) == {ether, oxygen}
     assert set(snapshots.bound_sites(system, snapshot, lithium, {**CUTOFFS, "carbonyl_O": 0.32})) == {
         ether, amide, oxygen,

@@ -12,8 +12,7 @@ import pytest
 
 from eoli.analysis import pictures as pic
 from eoli.chemistry import Library
-from eoli.jobs.snapshots import Follow, Snapshot
-from eoli.report.scene import read_scene, scene
+from eoli.report.scene import Follow, Snapshot, read_scene, scene
 from eoli.topology.build import describe
 from eoli.topology.description import SystemDescription
 from eoli.topology.gromos import Gromos54A7

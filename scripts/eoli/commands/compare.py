@@ -37,11 +37,10 @@ def add_replicas(parser: argparse.ArgumentParser) -> None:
 def replicas(arguments: argparse.Namespace) -> int:
     import pandas as pd
 
-    from eoli.files import whole
+    from eoli.files import write_table
     from eoli.replicas import replica_table
 
-    with whole(arguments.out) as temporary:
-        replica_table(pd.read_csv(arguments.table)).to_csv(temporary, index=False, float_format="%.10g")
+    write_table(arguments.out, replica_table(pd.read_csv(arguments.table)))
     made(arguments.out, [arguments.table])
     return 0
 
@@ -55,7 +54,7 @@ def add_cutoffs(parser: argparse.ArgumentParser) -> None:
 def cutoffs(arguments: argparse.Namespace) -> int:
     from eoli.chemistry import NO_SALT
     from eoli.cutoffs import cutoff_table, read_structure
-    from eoli.files import whole
+    from eoli.files import write_table
     from eoli.sweep import systems_of
 
     study = study_of(arguments)
@@ -63,8 +62,7 @@ def cutoffs(arguments: argparse.Namespace) -> int:
     files = {name: arguments.results / name / "analysis" / "structure.csv" for name in salted}
     structures = {name: read_structure(path) for name, path in files.items()}
     table = cutoff_table(structures, study.config.analysis.contacts_nm)
-    with whole(arguments.out) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+    write_table(arguments.out, table, digits=6)
     made(arguments.out, list(files.values()))
     return 0
 
@@ -81,7 +79,7 @@ def glass_transition(arguments: argparse.Namespace) -> int:
     from eoli.compare import read_reference
     from eoli.figures.glass import figure_glass_transition
     from eoli.figures.style import read_table
-    from eoli.files import whole
+    from eoli.files import write_table
     from eoli.jobs.glass import cooling_rate_K_per_s, glass_table, pooled
     from eoli.sweep import systems_of
 
@@ -97,8 +95,7 @@ def glass_transition(arguments: argparse.Namespace) -> int:
     measured = [value for entry in read_reference(reference).numbers if entry.id == "glass-transition"
                 for value in entry.systems]  # fmt: skip
     table, out = glass_table(cooled, measured), arguments.out / "glass-transition.csv"
-    with whole(out) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.10g")
+    write_table(out, table)
     theirs = [None if pd.isna(kelvin) else float(kelvin) for kelvin in table["measured_Tg_K"]]
     figure_glass_transition(cooled, theirs, arguments.out / "glass-transition")
     made(out, [*files.values(), reference])
@@ -113,10 +110,9 @@ def add_temperature(parser: argparse.ArgumentParser) -> None:
 def temperature(arguments: argparse.Namespace) -> int:
     import pandas as pd
 
-    from eoli.files import whole
+    from eoli.files import write_table
     from eoli.temperature import activation_table
 
-    with whole(arguments.out) as temporary:
-        activation_table(pd.read_csv(arguments.table)).to_csv(temporary, index=False, float_format="%.10g")
+    write_table(arguments.out, activation_table(pd.read_csv(arguments.table)))
     made(arguments.out, [arguments.table])
     return 0

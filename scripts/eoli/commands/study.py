@@ -110,10 +110,9 @@ def plan(arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
         import pandas as pd
 
-        from eoli.files import whole
+        from eoli.files import write_table
 
-        with whole(arguments.out) as temporary:
-            pd.DataFrame(rows(found)).to_csv(temporary, index=False, float_format="%.6g")
+        write_table(arguments.out, pd.DataFrame(rows(found)), digits=6)
     return 0
 
 

@@ -42,7 +42,7 @@ from eoli.figures.style import (
     save,
     say_empty,
 )
-from eoli.report.scene import PATH_COLOURS, Scene, SceneFrame, read_scene
+from eoli.report.scene import PATH_COLOURS, Scene, Snapshot, read_scene
 
 FORMATS = ("svg", "pdf", "png")
 INPUTS = ("snapshot-scene.json", "structure.csv", "motion.csv")
@@ -108,12 +108,12 @@ def _colours(scene: Scene) -> pic.Floats:
     return np.array([pic.rgb(colour) for colour in scene.colours])[scene.group]
 
 
-def _matter(scene: Scene, frame: SceneFrame, only: np.ndarray, thinner: float = 1.0) -> pic.Bodies:
+def _matter(scene: Scene, frame: Snapshot, only: np.ndarray, thinner: float = 1.0) -> pic.Bodies:
     sphere, stick = thinner * scene.sphere_nm[scene.group], thinner * scene.stick_nm[scene.group]
     return pic.balls_and_sticks(frame.positions, frame.box, scene.bonds, _colours(scene), sphere, stick, only)
 
 
-def _whole_box(scene: Scene, bodies: pic.Bodies, frame: SceneFrame) -> tuple[pic.Singles, float]:
+def _whole_box(scene: Scene, bodies: pic.Bodies, frame: Snapshot) -> tuple[pic.Singles, float]:
     """Picture of a box with its edges, and half its width, nm."""
     half = 1.04 * float((np.abs(_ROTATION[:2]) @ frame.box / 2).max())
     depth = float(np.abs(_ROTATION[2]) @ frame.box / 2)

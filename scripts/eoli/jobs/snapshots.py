@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from eoli.analysis.unwrap import unwrap
 from eoli.errors import DataError
 from eoli.files import whole
 from eoli.reduce.store import Reduced, open_reduced
-from eoli.report.scene import PATH_COLOURS, group_labels, scene
+from eoli.report.scene import PATH_COLOURS, Follow, Snapshot, group_labels, scene
 from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.selections import anion_binding_sites
 
@@ -43,29 +43,6 @@ _EDGE_NM, _FOLLOWED_NM, _BOUND_NM, _PATH_NM, _CONTACT_NM = 0.018, 0.1, 0.08, 0.0
 _HALO_PIXELS = 4
 _THICKER, _THINNER = 1.4, 0.55
 _STYLE: Any = {"font.size": 7, "axes.titlesize": 7, "legend.fontsize": 7, "legend.frameon": False}
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A frame: time, ps, wrapped positions (sites, 3) and box edges (3,), nm."""
-
-    time_ps: float
-    positions: Floats
-    box: Floats
-
-
-@dataclass(frozen=True)
-class Follow:
-    """A lithium and its path: number among all, its site, times (n,), ps, and points (n, 3), nm, unwrapped.
-
-    `until` (snapshots,) counts the points up to each snapshot.
-    """
-
-    number: int
-    site: int
-    times_ps: Floats
-    path: Floats
-    until: Indices
 
 
 def read_snapshots(reduced: Reduced) -> tuple[Snapshot, Snapshot, Snapshot]:

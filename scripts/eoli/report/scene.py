@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -14,10 +14,6 @@ from matplotlib.colors import to_hex
 
 from eoli.analysis.pictures import STYLES, groups_of_sites
 from eoli.topology.description import SystemDescription
-
-if TYPE_CHECKING:
-    # the job that makes snapshots also writes their scene
-    from eoli.jobs.snapshots import Follow, Snapshot
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -31,12 +27,26 @@ _LABELS = {"PEO": "PEO", "PA": "PA", "other": "rest of the chains", "Li": "Li"}
 
 
 @dataclass(frozen=True)
-class SceneFrame:
+class Snapshot:
     """A frame: time, ps, wrapped positions (sites, 3) and box edges (3,), nm."""
 
     time_ps: float
     positions: Floats
     box: Floats
+
+
+@dataclass(frozen=True)
+class Follow:
+    """A lithium and its path: number among all, its site, times (n,), ps, and points (n, 3), nm, unwrapped.
+
+    `until` (snapshots,) counts the points up to each snapshot.
+    """
+
+    number: int
+    site: int
+    times_ps: Floats
+    path: Floats
+    until: Indices
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ class Scene:
     stick_nm: Floats
     group: Indices
     bonds: Indices
-    frames: tuple[SceneFrame, ...]
+    frames: tuple[Snapshot, ...]
     lithium: ScenePath | None
 
 
@@ -78,7 +88,7 @@ def read_scene(data: Mapping[str, Any]) -> Scene:
     for entry in data["frames"]:
         steps = np.frombuffer(base64.b64decode(entry["positions"]), dtype="<u2").reshape(-1, 3)
         box = np.array(entry["box_nm"], dtype=np.float64)
-        frames.append(SceneFrame(float(entry["time_ps"]), steps / _STEPS * box, box))
+        frames.append(Snapshot(float(entry["time_ps"]), steps / _STEPS * box, box))
     path = None
     if found := data.get("lithium"):
         partners = tuple(np.array(sites, dtype=np.int64) for sites in found["partners"])

@@ -13,17 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from eoli.files import read_record
+
 SILENCE_S = 120.0
 """A run on another machine that has written nothing for this long has ended."""
 _SIGNS = ("progress.json", "run/md.log", "run/md.cpt", "run/md.edr")
-
-
-def _note(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 def _holder(note: dict[str, Any]) -> str:
@@ -87,12 +81,12 @@ def run_lock(
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if not runs_elsewhere(folder, _note(path)):
+                if not runs_elsewhere(folder, read_record(path)):
                     break
             except BlockingIOError:
                 pass
             if time.monotonic() - said > 60 or said == 0.0:
-                say(f"waits: the run is held by {_holder(_note(path))}")
+                say(f"waits: the run is held by {_holder(read_record(path))}")
                 said = time.monotonic()
             still()
             time.sleep(poll_s)
