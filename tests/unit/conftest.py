@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, settings
 
 from eoli.chemistry import Library, library
 from eoli.topology.gromos import Gromos54A7, read_gromos54a7
+from support import ROOT
 
 # a busy machine is slow, which is no failure of a property; the same examples every time
 settings.register_profile("eoli", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("eoli")
 
-ROOT = Path(__file__).resolve().parents[2]
 
 MASSES = {
     "O": 15.9994,

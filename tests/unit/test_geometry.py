@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from conftest import ROOT
 from eoli.box import packmol
 from eoli.box.conformation import place_site, random_conformation
 from eoli.box.geometry import angle_deg, check_box, check_molecule, dihedral_deg
@@ -27,6 +26,7 @@ from eoli.errors import ForceFieldError, InputError, RunError
 from eoli.topology.description import MoleculeCount, SystemDescription
 from eoli.topology.gromos import Gromos54A7
 from eoli.topology.molecule import Molecule, Site, Term, build_chain, build_ion
+from support import ROOT
 
 SHIPPED = library(ROOT / "topologies")
 ENTRIES = [("polymer", name, variant) for name in SHIPPED.names("polymers") for variant in SHIPPED.ether_sets()]
