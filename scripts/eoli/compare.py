@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from eoli.analysis.conductivity import log10_difference
+from eoli.analysis.conductivity import log10_difference, log10_difference_above
 from eoli.chemistry import NO_SALT
 from eoli.errors import DataError
 from eoli.files import whole, write_json
@@ -463,7 +463,8 @@ def compare(reference: Reference, sweep: pd.DataFrame, scalars: Mapping[str, Sca
 
 @dataclass(frozen=True)
 class Beside:
-    """One of our conductivities beside a measured series; `log10_difference` is log10 of ours over the measured one."""
+    """One of our conductivities beside a measured series; `log10_difference` is log10 of ours over the measured one,
+    which was followed to higher temperatures by `extrapolated_K` where that is given."""
 
     system: str
     route: str
@@ -480,6 +481,7 @@ class Beside:
     log10_difference_error: float | None
     verdict: str
     what_differs: str
+    extrapolated_K: float | None = None
 
 
 def read_measured(path: Path) -> pd.DataFrame:
@@ -536,7 +538,8 @@ def beside_experiments(
 
     Of each kind of series the one whose EO:Li holds ours (within a tenth for a series of one ratio) and whose molar
     mass is nearest to that of our chain, given by system, is taken. Between its temperatures log10 sigma is linear in
-    1/T; more than 5 K outside there is no comparison. The error is that of the simulation.
+    1/T, and the error is that of the simulation. More than 5 K above them the series is followed by a VTF curve, whose
+    uncertainty is in the error (`log10_difference_above`); below there is no comparison.
     """
     rows = []
     for row in sweep.to_dict("records"):
@@ -550,18 +553,25 @@ def beside_experiments(
             known = list(zip(points["temperature_K"], 10.0 ** points["log10_sigma_S_cm"], strict=True))
             for route in ROUTES:
                 found = _read_one(scalars.get(system, {}), f"conductivity.sigma_S_m.formal_charges.{route}")
-                ours, difference, verdict = UNKNOWN, UNKNOWN, ""
+                ours, difference, verdict, above = UNKNOWN, UNKNOWN, "", None
                 if isinstance(found, _Missing):
                     verdict = found.why if found.why.startswith("not resolved") else f"not resolved: {found.why}"
                 elif found.value is not None and found.error is not None:
                     ours = Estimate(_S_CM_PER_S_M * found.value, _S_CM_PER_S_M * found.error)
                     difference = log10_difference(ours, row["temperature_K"], known)
-                    verdict = "compared" if difference.value is not None else "outside the measured temperatures"
+                    verdict = "compared"
+                    if difference.value is None:
+                        difference = log10_difference_above(ours, row["temperature_K"], known)
+                        verdict = "outside the measured temperatures"
+                        if difference.value is not None:
+                            above = row["temperature_K"] - max(t for t, _ in known)
+                            verdict = f"beside a VTF curve that leaves the measured temperatures by {above:.0f} K"
                 rows.append(
                     Beside(
                         system, route, row["temperature_K"], row["eo_li_simulated"], molar_mass, ours.value, ours.error,
                         series["series"], series["molar_mass_g_mol"], measured_ratio, series["source"], difference.value,
                         difference.error, verdict, _differs(series, molar_mass, row["eo_li_simulated"], measured_ratio),
+                        above,
                     )
                 )  # fmt: skip
     return rows
@@ -631,18 +641,21 @@ def compare_sweep(
     scalars = read_scalars(results, systems)
     compared = compare(study, sweep, scalars)
     beside = beside_experiments(sweep, scalars, experiments, chain_molar_masses(results, systems))
-    kinds = {
-        (row.series, row.route): [r for r in beside if (r.series, r.route) == (row.series, row.route)] for row in beside
-    }
+    kinds: dict[tuple[str, str, bool], list[Beside]] = {}
+    for row in beside:
+        kinds.setdefault((row.series, row.route, row.extrapolated_K is not None), []).append(row)
     summary = {
         "cite": study.cite,
         "verdicts": {verdict: sum(row.verdict == verdict for row in compared) for verdict in get_args(Verdict)},
         "mean_absolute_log10_difference": [
-            {"series": series, "route": route, "points": sum(r.log10_difference is not None for r in of)}
+            {
+                "series": series, "route": route, "extrapolated": extrapolated,
+                "points": sum(r.log10_difference is not None for r in of),
+            }
             | asdict(mean_absolute_error(of))
-            for (series, route), of in kinds.items()
+            for (series, route, extrapolated), of in kinds.items()
         ],
-    }
+    }  # fmt: skip
     with whole(out_study_csv) as of_study, whole(out_experiments_csv) as of_experiments:
         _write(compared, Comparison, of_study)
         _write(beside, Beside, of_experiments)

@@ -393,6 +393,18 @@ def test_conductivities_beside_measured_ones() -> None:
     assert mean_absolute_error(collective).value is None
 
 
+def test_a_hot_box_is_laid_beside_a_curve_and_says_how_far_it_leaves_the_measurements() -> None:
+    hot = row("peo", kelvin=500.0)
+    scalars = {hot["system"]: {"conductivity": sigma(1.0, 0.1)}}
+    found = beside_experiments(pd.DataFrame([hot]), scalars, read_measured(MEASURED), {hot["system"]: 1073.0})
+    chain = next(r for r in found if r.series == "chain length" and r.route == "nernst_einstein")
+    assert chain.extrapolated_K == pytest.approx(132.0)
+    assert chain.verdict == "beside a VTF curve that leaves the measured temperatures by 132 K"
+    # by hand: the curve through 330, 349 and 368 K has T0 = 239.5 K and gives -1.83 at 500 K
+    assert chain.log10_difference == pytest.approx(-2 + 1.83, abs=0.2)
+    assert chain.log10_difference_error == pytest.approx(0.15, abs=0.05)
+
+
 def test_the_measured_table_matches_what_it_was_drawn_from() -> None:
     table = read_measured(MEASURED)
     chains = table[table["series"] == "chain length"].pivot_table(
@@ -453,7 +465,7 @@ def test_files_of_a_sweep(tmp_path: Path) -> None:
     assert by_route["chain length", "nernst_einstein"]["points"] == 1
     assert by_route["chain length", "nernst_einstein"]["value"] == pytest.approx(0.0, abs=1e-9)
     assert by_route["chain length", "collective"] == {
-        "series": "chain length", "route": "collective", "points": 0, "value": None, "error": None,
+        "series": "chain length", "route": "collective", "extrapolated": False, "points": 0, "value": None, "error": None,
     }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from eoli.analysis.conductivity import (
     collective_exponent,
     judged,
     log10_difference,
+    log10_difference_above,
     nernst_einstein,
     nernst_einstein_transference,
     onsager,
@@ -241,6 +242,26 @@ def test_beside_measured_conductivities() -> None:
     assert log10_difference(UNKNOWN, 350.0, points) == UNKNOWN
     with pytest.raises(DataError):
         log10_difference(sigma, 350.0, [(350.0, 0.0)])
+
+
+def test_above_the_measured_temperatures_a_vtf_curve_is_followed() -> None:
+    def vtf(t: float) -> float:
+        return 3.0 * math.exp(-700 / (t - 205))
+
+    points = [(t, vtf(t)) for t in (368.0, 330.0, 349.0)]
+    found = log10_difference_above(Estimate(10 * vtf(450.0), 0.0), 450.0, points)
+    assert found.value is not None and found.error is not None
+    assert abs(found.value - 1) < found.error < 0.2
+    farther = log10_difference_above(Estimate(10 * vtf(520.0), 0.0), 520.0, points)
+    assert farther.error is not None and farther.error > found.error
+    noisy = log10_difference_above(Estimate(vtf(450.0), 0.5 * vtf(450.0)), 450.0, points)
+    assert noisy.error == pytest.approx(math.hypot(0.5 / math.log(10), found.error))
+    sigma = Estimate(1.0, 0.1)
+    assert log10_difference_above(sigma, 300.0, points) == UNKNOWN
+    assert log10_difference_above(sigma, 450.0, points[:2]) == UNKNOWN
+    assert log10_difference_above(sigma, 450.0, [*points, (235.0, 1e-12)]) == UNKNOWN
+    assert log10_difference_above(sigma, 450.0, []) == UNKNOWN
+    assert log10_difference_above(UNKNOWN, 450.0, points) == UNKNOWN
 
 
 def _molecule(name: str, kind: str, charge: int, role: str, mass: float) -> Molecule:

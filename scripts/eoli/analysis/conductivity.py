@@ -20,6 +20,10 @@ Lags = npt.NDArray[np.int64]
 
 LARGEST_RELATIVE_ERROR = 0.5
 EXTRAPOLATED_K = 5.0
+VOGEL_TEMPERATURES_K = (170.0, 240.0)
+"""Vogel temperatures T0 that salt in PEO may have; unverified: about 50 K below the glass transition of PEO with and
+without salt, as WLF with its constants for any polymer has it (Williams, Landel, Ferry 1955)."""
+_LEAST_VTF = 3
 _BLOCKS = 5
 _SIGMAS = 2
 
@@ -275,3 +279,27 @@ def log10_difference(conductivity: Estimate, temperature_k: float, points: Seque
         part = (1 / temperature_k - 1 / t[k - 1]) / (1 / t[k] - 1 / t[k - 1])
         measured = float(logs[k - 1] + part * (logs[k] - logs[k - 1]))
     return Estimate(math.log10(value) - measured, error / (value * math.log(10)))
+
+
+def log10_difference_above(
+    conductivity: Estimate, temperature_k: float, points: Sequence[tuple[float, float]]
+) -> Estimate:
+    """log10 of a conductivity over a measured series that ends at lower temperatures, followed by a VTF curve.
+
+    `points` as for `log10_difference`, at least three. log10 is linear in 1/(T - T0); T0 runs over
+    VOGEL_TEMPERATURES_K, because a few points do not determine it. The value is the middle of what that gives, its half
+    range is added to the error of the simulation in quadrature. Unknown below the last point, for fewer points, for a
+    point at or below those T0, and for a conductivity that is unknown or not above zero.
+    """
+    value, error = conductivity.value, conductivity.error
+    t, sigma = np.array(sorted(points), dtype=np.float64).reshape(-1, 2).T
+    if len(t) < _LEAST_VTF or t[0] <= VOGEL_TEMPERATURES_K[1] or temperature_k <= t[-1]:
+        return UNKNOWN
+    if value is None or error is None or value <= 0:
+        return UNKNOWN
+    ends = [
+        float(np.polynomial.Polynomial.fit(1 / (t - t0), np.log10(sigma), 1)(1 / (temperature_k - t0)))
+        for t0 in VOGEL_TEMPERATURES_K
+    ]
+    half_range = abs(ends[1] - ends[0]) / 2
+    return Estimate(math.log10(value) - sum(ends) / 2, math.hypot(error / (value * math.log(10)), half_range))

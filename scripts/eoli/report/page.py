@@ -336,7 +336,8 @@ def _experiments(sweep: Sweep) -> dict[str, Any] | None:
             }
         )
     means = [
-        f"{entry['series']}, {entry['route'].replace('_', ' ')}: {with_error(entry['value'], entry['error'])} "
+        f"{entry['series']}, {entry['route'].replace('_', ' ')}{', extrapolated' if entry.get('extrapolated') else ''}: "
+        f"{with_error(entry['value'], entry['error'])} "
         f"({counted(entry['points'], 'system')})"
         for entry in sweep.compared.get("mean_absolute_log10_difference", [])
         if entry.get("value") is not None
