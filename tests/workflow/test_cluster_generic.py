@@ -90,7 +90,7 @@ def test_a_job_that_is_lost_is_submitted_again_and_continues(cluster: Cluster) -
 
 def test_an_interrupted_driver_cancels_its_jobs(cluster: Cluster) -> None:
     # Snakemake cancels what it is not just asking the scheduler about; with a check a second that may be the job here
-    driver = cluster.start(seconds_between_checks=100)
+    driver = cluster.start(seconds_between_checks=30)
     output = cluster.jobs / "1.stub/output"
     until(lambda: (output.exists() and "Building DAG" in output.read_text()) or driver.poll() is not None)
     os.killpg(driver.pid, signal.SIGINT)
