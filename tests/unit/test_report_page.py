@@ -316,13 +316,21 @@ def test_starts_and_glass_transitions_have_tables_where_there_are_any(tmp_path: 
     pd.DataFrame([starts, starts | {"mean": None, "difference_over_error": None, "verdict": "not resolved"}]).to_csv(
         results / "summary" / "replicas.csv", index=False
     )
-    glass = {"system": PEO, "Tg_K": 251.25, "verdict": "resolved", "nothing": None}
-    pd.DataFrame([glass]).to_csv(results / "summary" / "glass-transition.csv", index=False)
-    page = parsed(render(read(results, study)))
+    glass = {"system": "peo-neat", "Tg_K": 251.25, "Tg_low_K": 240.0, "Tg_high_K": 260.0, "verdict": "resolved"}
+    open_ = {"system": "peo-eo12", "verdict": "not resolved", "nothing": None}
+    pd.DataFrame([glass, open_]).to_csv(results / "summary" / "glass-transition.csv", index=False)
+    text = render(read(results, study))
+    assert "<img" not in text
+    (results / "summary" / "glass-transition.svg").write_text("<svg/>")
+    text = render(read(results, study))
+    page = parsed(text)
+    assert 'src="data:image/svg+xml;base64,PHN2Zy8+"' in text and '<a href="#glass">' in text
+    assert "Tg at the rate of the simulation: peo-neat 251 K (240 to 260), peo-eo12 not resolved." in page.text
     rows = page.table("Largest difference of two starts")
     assert [row[3] for row in rows[1:]] == [("3.2", 3.21), ("–", None)] and rows[1][4][0] == "differ"
-    head, row = page.table("Where the branches")
-    assert [text for text, _ in head] == ["system", "Tg K", "verdict"] and row[1] == ("251.2", 251.25)
+    head, row, _ = page.table("Where the branches")
+    assert [text for text, _ in head] == ["system", "Tg K", "Tg low K", "Tg high K", "verdict"]
+    assert row[1] == ("251.2", 251.25)
 
 
 def test_a_stage_that_systems_share_is_paid_once(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ rule report:
             "cutoffs.csv",
             "cost.csv",
         ),
-        ["results/summary/glass-transition.csv"] if PLAN.cooling_stage else [],
+        multiext("results/summary/glass-transition", ".csv", ".svg") if PLAN.cooling_stage else [],
         of_all("results/{system}/analysis/{table}.csv", table=TABLES),
         of_all("results/{system}/analysis/snapshot-scene.json"),
         of_all("results/{system}/analysis/traces-{stage}.csv", stage=STAGES),

@@ -87,6 +87,7 @@ class Sweep:
     reference: Reference | None
     starts: pd.DataFrame | None
     glass: pd.DataFrame | None
+    glass_figure: Path | None
     cutoffs: pd.DataFrame | None
 
 
@@ -189,6 +190,7 @@ def gather(study: Study, names: Sequence[str], results: Path, table: Path, now: 
     systems = tuple(_system(known(row), study, planned, results, now, costs) for row in sweep.to_dict("records"))
     present = {system.name for system in systems}
     said = study.found(study.config.reference.study)
+    glass_figure = table.with_name("glass-transition.svg")
     return Sweep(
         study,
         systems,
@@ -199,5 +201,6 @@ def gather(study: Study, names: Sequence[str], results: Path, table: Path, now: 
         read_reference(said) if said.is_file() else None,
         _table(table.with_name("replicas.csv")),
         _table(table.with_name("glass-transition.csv")),
+        glass_figure if glass_figure.is_file() else None,
         _table(table.with_name("cutoffs.csv")),
     )

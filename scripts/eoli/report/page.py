@@ -213,8 +213,9 @@ def _not_resolved(sweep: Sweep) -> list[Line]:
 def _in_short(sweep: Sweep) -> str:
     """How far the answers are resolved, in a sentence."""
     salted = [system for system in sweep.systems if "eo_li_asked" in system.row]
+    glass = _glass_in_short(sweep.glass)
     if not salted:
-        return "No system has a salt: there is nothing to conduct."
+        return f"No system has a salt: there is nothing to conduct.{glass}"
     parts = []
     for quantity in _FIRST:
         answers = [quantity.best(system)[1] for system in salted]
@@ -222,7 +223,27 @@ def _in_short(sweep: Sweep) -> str:
         bounds = sum(a.value is None and a.bound is not None for a in answers)
         said = f"in {values}" if values else "in none"
         parts.append(f"{quantity.symbol} {said}{f' (an upper bound in {bounds})' if bounds else ''}")
-    return f"Resolved, of {counted(len(salted), 'system')} with salt: {', '.join(parts)}."
+    return f"Resolved, of {counted(len(salted), 'system')} with salt: {', '.join(parts)}.{glass}"
+
+
+def _glass_in_short(glass: pd.DataFrame | None) -> str:
+    """The glass transitions as a sentence that follows another; empty where none was looked for."""
+    if glass is None or glass.empty:
+        return ""
+    said = []
+    for row in map(known, glass.to_dict("records")):
+        found = (
+            f"{row['Tg_K']:.0f} K ({row['Tg_low_K']:.0f} to {row['Tg_high_K']:.0f})"
+            if "Tg_K" in row
+            else "not resolved"
+        )
+        said.append(f"{row['system']} {found}")
+    return f" Tg at the rate of the simulation: {', '.join(said)}."
+
+
+def _inlined(figure: Path | None) -> str | None:
+    """An SVG as an address that holds it."""
+    return None if figure is None else f"data:image/svg+xml;base64,{base64.b64encode(figure.read_bytes()).decode()}"
 
 
 def _missing(sweep: Sweep) -> list[Line]:
@@ -591,6 +612,7 @@ def render(sweep: Sweep) -> str:
         trust=_trust(sweep),
         starts=_starts(sweep),
         glass=_as_it_is(sweep.glass),
+        glass_figure=_inlined(sweep.glass_figure),
         cutoffs=_as_it_is(_pooled(sweep.cutoffs)),
         answer_plots=_present(sweep, plots.ANSWERS),
         groups=[
