@@ -73,14 +73,14 @@ if [ "${GROMACS_GPU:-auto}" != OFF ] && command -v nvcc >/dev/null && nvidia-smi
 fi
 # GROMACS 2022 knows no AMD processor with AVX-512 and would choose the narrower AVX2 for it.
 processor() { grep -m1 "^$1" /proc/cpuinfo 2>/dev/null || true; }
-simd=AUTO
+wanted=AUTO
 if [[ $(processor vendor_id) == *AMD* && $(processor flags) == *avx512f*avx512dq*avx512bw*avx512vl* ]]; then
-    simd=AVX_512
+    wanted=AVX_512
 fi
 configure() {
     # MPI is not used here, but half of one on the machine (programs without headers) would stop cmake
     cmake -S "$work/source" -B "$tree" -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$prefix" -DGMX_GPU="$gpu" \
-        -DGMX_SIMD=$simd -DGMX_MPI=OFF -DBUILD_SHARED_LIBS=OFF -DGMXAPI=OFF -DGMX_INSTALL_NBLIB_API=OFF -DBUILD_TESTING=OFF \
+        -DGMX_SIMD=$wanted -DGMX_MPI=OFF -DBUILD_SHARED_LIBS=OFF -DGMXAPI=OFF -DGMX_INSTALL_NBLIB_API=OFF -DBUILD_TESTING=OFF \
         -DGMX_VERSION_STRING_OF_FORK=native -DCMAKE_DISABLE_FIND_PACKAGE_MPI=ON >"$tree.log" 2>&1
 }
 if [ $gpu = CUDA ] && ! configure; then

@@ -528,6 +528,20 @@ def _differs(series: Mapping[str, Any], molar_mass: float, ratio: float, measure
     )
 
 
+def _laid_beside(
+    ours: Estimate, temperature_K: float, known: Sequence[tuple[float, float]]
+) -> tuple[Estimate, str, float | None]:
+    """The difference in log10, a verdict, and by how many kelvin the measured series had to be extrapolated."""
+    within = log10_difference(ours, temperature_K, known)
+    if within.value is not None:
+        return within, "compared", None
+    beyond = log10_difference_above(ours, temperature_K, known)
+    if beyond.value is None:
+        return UNKNOWN, "outside the measured temperatures", None
+    above = temperature_K - max(t for t, _ in known)
+    return beyond, f"beside a VTF curve that leaves the measured temperatures by {above:.0f} K", above
+
+
 def beside_experiments(
     sweep: pd.DataFrame,
     scalars: Mapping[str, Scalars],
@@ -558,14 +572,7 @@ def beside_experiments(
                     verdict = found.why if found.why.startswith("not resolved") else f"not resolved: {found.why}"
                 elif found.value is not None and found.error is not None:
                     ours = Estimate(_S_CM_PER_S_M * found.value, _S_CM_PER_S_M * found.error)
-                    difference = log10_difference(ours, row["temperature_K"], known)
-                    verdict = "compared"
-                    if difference.value is None:
-                        difference = log10_difference_above(ours, row["temperature_K"], known)
-                        verdict = "outside the measured temperatures"
-                        if difference.value is not None:
-                            above = row["temperature_K"] - max(t for t, _ in known)
-                            verdict = f"beside a VTF curve that leaves the measured temperatures by {above:.0f} K"
+                    difference, verdict, above = _laid_beside(ours, row["temperature_K"], known)
                 rows.append(
                     Beside(
                         system, route, row["temperature_K"], row["eo_li_simulated"], molar_mass, ours.value, ours.error,

@@ -254,6 +254,22 @@ def cluster_nernst_einstein(
     return ClusterTransport(estimate(total, *known), estimate(share, *known))
 
 
+def _log10_over(conductivity: Estimate, measured_log10: float, half_range: float = 0.0) -> Estimate:
+    """log10 of a conductivity above zero over a measured one; `half_range` of the measured log10 goes into the error."""
+    value, error = conductivity.value, conductivity.error
+    if value is None or error is None or value <= 0:
+        return UNKNOWN
+    return Estimate(math.log10(value) - measured_log10, math.hypot(error / (value * math.log(10)), half_range))
+
+
+def _measured(points: Sequence[tuple[float, float]]) -> tuple[Floats, Floats]:
+    """Temperatures, K, ascending, and log10 of the conductivities measured there. Raises DataError for what has none."""
+    if any(t <= 0 or sigma <= 0 for t, sigma in points):
+        raise DataError("measured conductivities and temperatures must be positive")
+    t, sigma = np.array(sorted(points), dtype=np.float64).reshape(-1, 2).T
+    return t, np.log10(sigma)
+
+
 def log10_difference(conductivity: Estimate, temperature_k: float, points: Sequence[tuple[float, float]]) -> Estimate:
     """log10 of a conductivity over the measured one at the same temperature.
 
@@ -262,23 +278,14 @@ def log10_difference(conductivity: Estimate, temperature_k: float, points: Seque
     is. Unknown further away and for a conductivity that is unknown or not above zero. The error is that of the
     simulation. Raises DataError for a measured point that is not positive.
     """
-    if any(t <= 0 or sigma <= 0 for t, sigma in points):
-        raise DataError("measured conductivities and temperatures must be positive")
-    known = sorted(points)
-    value, error = conductivity.value, conductivity.error
-    if not known or value is None or error is None or value <= 0:
+    t, logs = _measured(points)
+    if not len(t) or not t[0] - EXTRAPOLATED_K <= temperature_k <= t[-1] + EXTRAPOLATED_K:
         return UNKNOWN
-    t = np.array([point[0] for point in known])
-    if not t[0] - EXTRAPOLATED_K <= temperature_k <= t[-1] + EXTRAPOLATED_K:
-        return UNKNOWN
-    logs = np.log10([point[1] for point in known])
     if len(t) == 1:
-        measured = float(logs[0])
-    else:
-        k = int(np.clip(np.searchsorted(t, temperature_k), 1, len(t) - 1))
-        part = (1 / temperature_k - 1 / t[k - 1]) / (1 / t[k] - 1 / t[k - 1])
-        measured = float(logs[k - 1] + part * (logs[k] - logs[k - 1]))
-    return Estimate(math.log10(value) - measured, error / (value * math.log(10)))
+        return _log10_over(conductivity, float(logs[0]))
+    k = int(np.clip(np.searchsorted(t, temperature_k), 1, len(t) - 1))
+    part = (1 / temperature_k - 1 / t[k - 1]) / (1 / t[k] - 1 / t[k - 1])
+    return _log10_over(conductivity, float(logs[k - 1] + part * (logs[k] - logs[k - 1])))
 
 
 def log10_difference_above(
@@ -289,17 +296,14 @@ def log10_difference_above(
     `points` as for `log10_difference`, at least three. log10 is linear in 1/(T - T0); T0 runs over
     VOGEL_TEMPERATURES_K, because a few points do not determine it. The value is the middle of what that gives, its half
     range is added to the error of the simulation in quadrature. Unknown below the last point, for fewer points, for a
-    point at or below those T0, and for a conductivity that is unknown or not above zero.
+    point at or below those T0, and for a conductivity that is unknown or not above zero. Raises DataError as
+    `log10_difference`.
     """
-    value, error = conductivity.value, conductivity.error
-    t, sigma = np.array(sorted(points), dtype=np.float64).reshape(-1, 2).T
+    t, logs = _measured(points)
     if len(t) < _LEAST_VTF or t[0] <= VOGEL_TEMPERATURES_K[1] or temperature_k <= t[-1]:
         return UNKNOWN
-    if value is None or error is None or value <= 0:
-        return UNKNOWN
-    ends = [
-        float(np.polynomial.Polynomial.fit(1 / (t - t0), np.log10(sigma), 1)(1 / (temperature_k - t0)))
+    low, high = (
+        float(np.polynomial.Polynomial.fit(1 / (t - t0), logs, 1)(1 / (temperature_k - t0)))
         for t0 in VOGEL_TEMPERATURES_K
-    ]
-    half_range = abs(ends[1] - ends[0]) / 2
-    return Estimate(math.log10(value) - sum(ends) / 2, math.hypot(error / (value * math.log(10)), half_range))
+    )
+    return _log10_over(conductivity, (low + high) / 2, abs(high - low) / 2)
