@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,14 @@ def slots(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> None:
     nor holds it up."""
     base = tmp_path_factory.getbasetemp()
     os.environ[FOLDER] = str((base if worker_id == "master" else base.parent) / "slots")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """What tests start hears Ctrl-C: a shell that runs the tests in the background has them and all their children
+    ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
