@@ -617,8 +617,8 @@ def test_ranks_of_real_mpi_share_the_cores_of_a_run(tiny: Tiny, tmp_path: Path, 
     assert called.startswith(f"$ {MPI_RUN} ") and "-ntmpi" not in called and " -nt " not in called
     (session,) = read_sessions(job.run)
     assert session.processors == 2 and session.ended
-    # both ranks ran, on the two cores of the run
-    assert session.cpu_seconds is not None and session.cpu_seconds > session.wall_seconds
+    # of how many ranks it is the time: test_the_time_of_all_ranks_is_counted (on a busy machine two may get less than one)
+    assert session.cpu_seconds is not None and session.cpu_seconds > 0
     assert_whole(job)
     run_stage(
         tiny.after("minimise", short("compress", length_ns=1.5 * length_ns), tmp_path / "mpi", reproducible=False)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from eoli.gmx import Mdrun
 from eoli.stage.sessions import SessionRecord, close_open, read_sessions
 
 
@@ -48,3 +50,12 @@ def test_what_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "sessions" / "00002.json").write_text("{")
     assert len(read_sessions(tmp_path)) == 1
     close_open(tmp_path / "absent")
+
+
+def test_the_time_of_all_ranks_is_counted(tmp_path: Path) -> None:
+    """Two ranks under a launcher burn 0.3 s of processor time each, however busy the machine is meanwhile."""
+    rank = "import time\nwhile time.process_time() < 0.3: pass"
+    launcher = "import subprocess, sys; [run.wait() for run in [subprocess.Popen(sys.argv[1:]) for _ in range(2)]]"
+    run = Mdrun([sys.executable, "-c", launcher, sys.executable, "-c", rank], tmp_path, tmp_path / "mdrun.log")
+    assert run.wait(0.1, lambda: None) == 0
+    assert 0.6 <= run.cpu_seconds() < 3
