@@ -56,9 +56,10 @@ def volume_curve(edr: Path, mass_g_mol: float, course: Sequence[Plateau]) -> pd.
 
 @dataclass(frozen=True)
 class GlassTransition:
-    """Where the two straight branches of v(T) meet, K, with its 68 % interval; all is None where it is not resolved.
+    """Where the two straight branches of v(T) meet, K, with its 68 % interval.
 
-    `width_K` is that of the bend, expansions are slopes dv/dT of glass and melt, cm3/g/K.
+    `width_K` is that of the bend, expansions are slopes dv/dT of glass and melt, cm3/g/K. Where it is not resolved they
+    and the value are None, and the interval is where a bend would be if there was one, an end None where it is open.
     """
 
     temperature_K: Interval
@@ -80,8 +81,10 @@ class GlassTransition:
         )
 
 
-def _nothing(verdict: str, goodness: Goodness | None = None) -> GlassTransition:
-    return GlassTransition(Interval(None, None, None), None, None, None, goodness, f"not resolved: {verdict}")
+def _nothing(
+    verdict: str, goodness: Goodness | None = None, low: float | None = None, high: float | None = None
+) -> GlassTransition:
+    return GlassTransition(Interval(None, low, high), None, None, None, goodness, f"not resolved: {verdict}")
 
 
 def _without(basis: Floats, values: Floats) -> Floats:
@@ -138,8 +141,8 @@ def fit_glass_transition(temperature_K: npt.ArrayLike, volume: npt.ArrayLike, er
     the third highest, w up to half of the range. The 68 % interval is where chi-squared is less than 1 above its
     minimum, the square of `Goodness.widening` where the fit is poor. Not resolved: fewer than eight temperatures;
     a straight line or a parabola, which is what a melt that expands ever faster shows, is no worse by 4 in Akaike's
-    criterion; an interval that reaches an end of the scan. Raises DataError for arrays of different lengths or errors
-    that are not positive.
+    criterion; an interval that reaches an end of the scan. The interval of a bend that is not resolved holds only if
+    there is one. Raises DataError for arrays of different lengths or errors that are not positive.
     """
     x, y, sigma = (np.asarray(values, dtype=np.float64) for values in (temperature_K, volume, error))
     if not len(x) == len(y) == len(sigma) or not (sigma > 0).all():
@@ -152,16 +155,18 @@ def fit_glass_transition(temperature_K: npt.ArrayLike, volume: npt.ArrayLike, er
     best = int(profile.chi2.argmin())
     least = float(profile.chi2[best])
     goodness = Goodness(least, n - 5, float(chi2_distribution.sf(least, n - 5)))
+    inside = np.flatnonzero(profile.chi2 <= least + goodness.widening**2)
+    low, high = float(profile.scan_K[inside[0]]), float(profile.scan_K[inside[-1]])
+    open_low, open_high = inside[0] == 0, inside[-1] == len(profile.scan_K) - 1
+    bounds = (None if open_low else low, None if open_high else high)
     bent = _aicc(least, n, 5)
     for shape, degree in (("a straight line", 1), ("a parabola", 2)):
         if _aicc(_polynomial_chi2(x - x.mean(), y, weight, degree), n, degree + 1) < bent + _AICC_DECIDES:
-            return _nothing(f"{shape} describes the volumes as well", goodness)
-    inside = np.flatnonzero(profile.chi2 <= least + goodness.widening**2)
-    if inside[0] == 0 or inside[-1] == len(profile.scan_K) - 1:
-        where = "lowest" if inside[0] == 0 else "highest"
-        return _nothing(f"the bend may lie beyond the {where} temperatures", goodness)
+            return _nothing(f"{shape} describes the volumes as well", goodness, *bounds)
+    if open_low or open_high:
+        where = "lowest" if open_low else "highest"
+        return _nothing(f"the bend may lie beyond the {where} temperatures", goodness, *bounds)
     centre, width = float(profile.scan_K[best]), float(profile.width_K[best])
-    low, high = float(profile.scan_K[inside[0]]), float(profile.scan_K[inside[-1]])
     bend = 0.5 * (x - centre + np.sqrt((x - centre) ** 2 + width**2))
     columns = np.stack([np.ones(n), x - centre, bend], axis=1) * weight[:, None]
     (_, glass, more), *_ = np.linalg.lstsq(columns, y * weight, rcond=None)
@@ -201,9 +206,9 @@ def combined(curves: Sequence[pd.DataFrame], own: Sequence[GlassTransition]) -> 
         return own[0], None
     intervals = [found.temperature_K for found in own]
     centres = [x.value for x in intervals if x.value is not None]
-    halves = [0.5 * (x.high - x.low) for x in intervals if x.high is not None and x.low is not None]
     if len(centres) < len(own):
         return fit_curve(pd.concat(curves)), None
+    halves = [0.5 * (x.high - x.low) for x in intervals if x.high is not None and x.low is not None]
     centre, error = float(np.mean(centres)), standard_error(centres)
     between = float(student.ppf((1 + _CONFIDENCE) / 2, len(own) - 1)) * error
     half = max(between, math.sqrt(sum(value**2 for value in halves)) / len(halves))

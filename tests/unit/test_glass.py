@@ -90,6 +90,26 @@ def test_a_transition_at_an_end_is_not_resolved(tg: float) -> None:
     assert found.temperature_K.value is None and found.verdict.startswith("not resolved: ")
 
 
+def test_a_bend_that_is_not_resolved_has_bounds() -> None:
+    """Where it would be if there was one: they hold the truth when there is, as often as an interval does."""
+    held, unresolved = 0, 0
+    for seed in range(150):
+        found = fit_glass_transition(KELVIN, noisy(hyperbola(KELVIN, 300, 60), 3e-3, seed), np.full(21, 3e-3))
+        if found.temperature_K.value is None:
+            unresolved += 1
+            low, high = found.temperature_K.low, found.temperature_K.high
+            held += (low is None or low <= 300) and (high is None or high >= 300)
+    assert unresolved >= 100
+    assert 0.55 < held / unresolved < 0.85
+
+
+@pytest.mark.parametrize(("tg", "bounded"), [(165.0, "high"), (440.0, "low")])
+def test_a_bend_at_an_end_is_bounded_on_one_side(tg: float, bounded: str) -> None:
+    found = fit_glass_transition(KELVIN, noisy(hyperbola(KELVIN, tg), 3e-5, 1), np.full(21, 3e-5)).temperature_K
+    ends = {"low": found.low, "high": found.high}
+    assert [name for name, end in ends.items() if end is not None] == [bounded]
+
+
 def test_errors_that_are_too_small_widen_the_interval() -> None:
     volume = noisy(hyperbola(KELVIN), 1e-3, 4)
     honest = fit_glass_transition(KELVIN, volume, np.full(21, 1e-3)).temperature_K

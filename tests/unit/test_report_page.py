@@ -318,17 +318,23 @@ def test_starts_and_glass_transitions_have_tables_where_there_are_any(tmp_path: 
     )
     glass = {"system": "peo-neat", "Tg_K": 251.25, "Tg_low_K": 240.0, "Tg_high_K": 260.0, "verdict": "resolved"}
     open_ = {"system": "peo-eo12", "verdict": "not resolved", "nothing": None}
-    pd.DataFrame([glass, open_]).to_csv(results / "summary" / "glass-transition.csv", index=False)
+    within = open_ | {"system": "peo-eo10", "Tg_low_K": 271.4, "Tg_high_K": 400.0}
+    above = open_ | {"system": "peo-eo8", "Tg_low_K": 300.0}
+    pd.DataFrame([glass, open_, within, above]).to_csv(results / "summary" / "glass-transition.csv", index=False)
     text = render(read(results, study))
     assert "<img" not in text
     (results / "summary" / "glass-transition.svg").write_text("<svg/>")
     text = render(read(results, study))
     page = parsed(text)
     assert 'src="data:image/svg+xml;base64,PHN2Zy8+"' in text and '<a href="#glass">' in text
-    assert "Tg at the rate of the simulation: peo-neat 251 K (240 to 260), peo-eo12 not resolved." in page.text
+    said = (
+        "Tg at the rate of the simulation: peo-neat 251 K (240 to 260), peo-eo12 not resolved, peo-eo10 not resolved "
+        "(between 271 and 400 K, if the volumes bend at all), peo-eo8 not resolved (above 300 K, if"
+    )
+    assert said in page.text
     rows = page.table("Largest difference of two starts")
     assert [row[3] for row in rows[1:]] == [("3.2", 3.21), ("–", None)] and rows[1][4][0] == "differ"
-    head, row, _ = page.table("Where the branches")
+    head, row, *_ = page.table("Where the branches")
     assert [text for text, _ in head] == ["system", "Tg K", "Tg low K", "Tg high K", "verdict"]
     assert row[1] == ("251.2", 251.25)
 

@@ -29,7 +29,10 @@ def _panel(axes: Axes, entry: Cooled, measured_K: float | None) -> None:
             line = np.linspace(curve["temperature_K"].min(), curve["temperature_K"].max(), 200)
             axes.plot(line, found.at(line, volume_at(found, curve)), color=colour, linewidth=1)
     interval = entry.found.temperature_K
-    title = f"{entry.name}: Tg not resolved"
+    ends = [
+        f"{word} {end:.0f} K" for word, end in (("above", interval.low), ("below", interval.high)) if end is not None
+    ]
+    title = f"{entry.name}: Tg not resolved" + (f", {' and '.join(ends)} if any" if ends else "")
     if interval.value is not None and interval.low is not None and interval.high is not None:
         axes.axvspan(interval.low, interval.high, color=SHADE, zorder=0)
         title = f"{entry.name}: Tg {interval.value:.0f} K ({interval.low:.0f} to {interval.high:.0f})"
@@ -43,7 +46,7 @@ def _panel(axes: Axes, entry: Cooled, measured_K: float | None) -> None:
 
 
 def figure_glass_transition(cooled: Sequence[Cooled], measured_K: Sequence[float | None], out_stem: Path) -> Files:
-    """Volumes of all coolings with their hyperbolas, the 68 % interval of Tg shaded, the measured Tg dotted."""
+    """Volumes of all coolings with their hyperbolas, the 68 % interval of Tg shaded where it is resolved, the measured Tg dotted."""
     n_columns = min(2, len(cooled))
     n_rows = -(-len(cooled) // n_columns)
     with drawing():

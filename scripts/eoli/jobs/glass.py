@@ -72,7 +72,7 @@ def pooled(
 
 def _beside(found: GlassTransition, measured_K: float | None, shift_K: tuple[float, float]) -> str:
     interval = found.temperature_K
-    if interval.low is None or interval.high is None:
+    if interval.value is None or interval.low is None or interval.high is None:
         return found.verdict
     if measured_K is None:
         return "nothing measured to compare with"
@@ -86,7 +86,7 @@ def _beside(found: GlassTransition, measured_K: float | None, shift_K: tuple[flo
 def glass_table(cooled: Sequence[Cooled], measured_celsius: Sequence[Value]) -> pd.DataFrame:
     """A row for each system: Tg of the cooling with its 68 % interval and rate, the measured one, the shift to expect.
 
-    Nothing is corrected: the shift is the range of `eoli.glass.expected_shift_K`, the measured rate taken as 10 K/min.
+    Without a Tg the interval is where a bend would be if there was one. Nothing is corrected: the shift is the range of `eoli.glass.expected_shift_K`, the measured rate taken as 10 K/min.
     """
     measured = {(value.polymer, value.eo_li): value.value + ZERO_CELSIUS_K for value in measured_celsius}
     rows = []

@@ -232,13 +232,20 @@ def _glass_in_short(glass: pd.DataFrame | None) -> str:
         return ""
     said = []
     for row in map(known, glass.to_dict("records")):
-        found = (
-            f"{row['Tg_K']:.0f} K ({row['Tg_low_K']:.0f} to {row['Tg_high_K']:.0f})"
-            if "Tg_K" in row
-            else "not resolved"
-        )
-        said.append(f"{row['system']} {found}")
+        said.append(f"{row['system']} {_glass_found(row)}")
     return f" Tg at the rate of the simulation: {', '.join(said)}."
+
+
+def _glass_found(row: Mapping[str, Any]) -> str:
+    """A glass transition with its interval, or where it would be; a row has no key for what is not known."""
+    low, high = (f"{row[key]:.0f}" if key in row else None for key in ("Tg_low_K", "Tg_high_K"))
+    if "Tg_K" in row:
+        return f"{row['Tg_K']:.0f} K ({low} to {high})"
+    if low and high:
+        return f"not resolved (between {low} and {high} K, if the volumes bend at all)"
+    if low or high:
+        return f"not resolved ({'above' if low else 'below'} {low or high} K, if the volumes bend at all)"
+    return "not resolved"
 
 
 def _inlined(figure: Path | None) -> str | None:
