@@ -29,10 +29,7 @@ def _panel(axes: Axes, entry: Cooled, measured_K: float | None) -> None:
             line = np.linspace(curve["temperature_K"].min(), curve["temperature_K"].max(), 200)
             axes.plot(line, found.at(line, volume_at(found, curve)), color=colour, linewidth=1)
     interval = entry.found.temperature_K
-    ends = [
-        f"{word} {end:.0f} K" for word, end in (("above", interval.low), ("below", interval.high)) if end is not None
-    ]
-    title = f"{entry.name}: Tg not resolved" + (f", {' and '.join(ends)} if any" if ends else "")
+    title = f"{entry.name}: Tg not resolved"
     if interval.value is not None and interval.low is not None and interval.high is not None:
         axes.axvspan(interval.low, interval.high, color=SHADE, zorder=0)
         title = f"{entry.name}: Tg {interval.value:.0f} K ({interval.low:.0f} to {interval.high:.0f})"
