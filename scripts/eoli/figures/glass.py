@@ -43,7 +43,7 @@ def _panel(axes: Axes, entry: Cooled, measured_K: float | None) -> None:
 
 
 def figure_glass_transition(cooled: Sequence[Cooled], measured_K: Sequence[float | None], out_stem: Path) -> Files:
-    """Volumes of all coolings with their hyperbolas, the 68 % interval of Tg shaded where it is resolved, the measured Tg dotted."""
+    """Volumes of all coolings with their hyperbolas, the 68 % interval of a resolved Tg shaded, the measured Tg dotted."""
     n_columns = min(2, len(cooled))
     n_rows = -(-len(cooled) // n_columns)
     with drawing():
