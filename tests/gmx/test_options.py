@@ -55,8 +55,9 @@ def test_minimised_and_moved(
     stages = [
         Stage(name="minimise", ensemble="minimisation", integrator="steep", max_steps=2000, force_tolerance_kJ_mol_nm=500),
         Stage(
-            name="move", ensemble="NVT", integrator="md", time_step_fs=2, length_ns=0.002, generate_velocities=True,
-            thermostat="v-rescale", tau_t_ps=0.1, frame_interval_ps=1, energy_interval_ps=0.2,
+            # long enough for the thermostat to take up what ions release that find each other in a loose box
+            name="move", ensemble="NVT", integrator="md", time_step_fs=2, length_ns=0.006, generate_velocities=True,
+            thermostat="v-rescale", tau_t_ps=0.05, frame_interval_ps=1, energy_interval_ps=0.2,
         ),
     ]  # fmt: skip
     source = box
