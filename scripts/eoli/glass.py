@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.stats import chi2 as chi2_distribution
-from scipy.stats import t as student
 
 from eoli.energies import densities, read_energies
 from eoli.errors import DataError
 from eoli.ramp import Plateau
-from eoli.statistics import equilibrated_mean, standard_error
+from eoli.statistics import equilibrated_mean, mean_of_starts, standard_error
 from eoli.temperature import Goodness, Interval
 
 Floats = npt.NDArray[np.float64]
@@ -26,7 +25,6 @@ CALORIMETER_K_PER_S = 10 / 60
 WLF_C1, WLF_C2_K = 17.44, 51.6
 """Williams, Landel, Ferry, J. Am. Chem. Soc. 77, 3701 (1955): their constants for any polymer."""
 
-_CONFIDENCE = 0.6827
 _LEAST_POINTS = 8
 _LEAST_BESIDE = 3
 _SCAN_K = 0.5
@@ -209,9 +207,7 @@ def combined(curves: Sequence[pd.DataFrame], own: Sequence[GlassTransition]) -> 
     if len(centres) < len(own):
         return fit_curve(pd.concat(curves)), None
     halves = [0.5 * (x.high - x.low) for x in intervals if x.high is not None and x.low is not None]
-    centre, error = float(np.mean(centres)), standard_error(centres)
-    between = float(student.ppf((1 + _CONFIDENCE) / 2, len(own) - 1)) * error
-    half = max(between, math.sqrt(sum(value**2 for value in halves)) / len(halves))
+    centre, half = mean_of_starts(centres, halves)
     width, glass, melt = (float(np.mean([getattr(found, name) for found in own])) for name in _MEANS)
     chi2 = sum(found.goodness.chi2 for found in own if found.goodness is not None)
     freedom = sum(found.goodness.degrees_of_freedom for found in own if found.goodness is not None)
@@ -222,7 +218,7 @@ def combined(curves: Sequence[pd.DataFrame], own: Sequence[GlassTransition]) -> 
         melt,
         Goodness(chi2, freedom, float(chi2_distribution.sf(chi2, freedom))),
         "resolved",
-    ), error
+    ), standard_error(centres)
 
 
 def expected_shift_K(rate_K_per_s: float, reference_K_per_s: float = CALORIMETER_K_PER_S) -> tuple[float, float]:

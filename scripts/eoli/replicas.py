@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
+from eoli.statistics import mean_of_starts
 from eoli.temperature import GROUP
 
 QUANTITIES = {
     "density": ("density_g_cm3", "density_error_g_cm3"),
     "Li_ether_O": ("neighbours_Li_ether_O", "neighbours_Li_ether_O_error"),
+    "Li_carbonyl_O": ("neighbours_Li_carbonyl_O", "neighbours_Li_carbonyl_O_error"),
     "Li_free": ("Li_free", "Li_free_error"),
 }
 """Columns of the sweep table, value and error, in which starts are compared."""
@@ -20,13 +22,13 @@ QUANTITIES = {
 DIFFER_BELOW = 0.01
 _SYSTEM = (*GROUP, "temperature_K")
 _COLUMNS = (
-    "systems", *_SYSTEM, "quantity", "replicates", "mean", "largest_difference", "combined_error",
+    "systems", *_SYSTEM, "quantity", "replicates", "mean", "mean_error", "largest_difference", "combined_error",
     "difference_over_error", "relative_difference", "chi2", "p_value", "verdict",
 )  # fmt: skip
 
 
 def _compared(rows: pd.DataFrame, value: str, error: str) -> dict[str, Any]:
-    """Largest difference of two starts in units of their combined error, and chi-squared of all about their mean."""
+    """Mean of the starts; their largest difference in units of its combined error, and chi-squared of all."""
     numbers = rows[[value, error]].apply(pd.to_numeric, errors="coerce").dropna()
     numbers = numbers[numbers[error] > 0]
     x, sigma = numbers[value].to_numpy(), numbers[error].to_numpy()
@@ -35,11 +37,13 @@ def _compared(rows: pd.DataFrame, value: str, error: str) -> dict[str, Any]:
         return found | {"verdict": f"not resolved: {len(x)} of {len(rows)} starts with a value and an error"}
     low, high = int(x.argmin()), int(x.argmax())
     difference, combined = float(x[high] - x[low]), float(np.hypot(sigma[low], sigma[high]))
-    mean = float(np.average(x, weights=1 / sigma**2))
-    square = float((((x - mean) / sigma) ** 2).sum())
+    weighted = float(np.average(x, weights=1 / sigma**2))
+    square = float((((x - weighted) / sigma) ** 2).sum())
+    mean, mean_error = mean_of_starts(x, sigma)
     p_value = float(chi2.sf(square, len(x) - 1))
     return found | {
         "mean": mean,
+        "mean_error": mean_error,
         "largest_difference": difference,
         "combined_error": combined,
         "difference_over_error": difference / combined,
@@ -53,7 +57,7 @@ def _compared(rows: pd.DataFrame, value: str, error: str) -> dict[str, Any]:
 def replica_table(sweep: pd.DataFrame) -> pd.DataFrame:
     """A row for each system that has several starts and each of QUANTITIES; `sweep` has a row a system.
 
-    The stated errors are those within a run. Starts *differ* where chance gives so large a chi-squared in fewer than one
+    `mean_error` is half of the 68 % interval of `mean_of_starts`. The stated errors are those within a run. Starts *differ* where chance gives so large a chi-squared in fewer than one
     case in a hundred: the errors within a run then miss what the start decides, and the runs have not forgotten it.
     """
     rows = []

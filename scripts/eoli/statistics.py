@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import f as f_distribution
+from scipy.stats import t as student
 
 from eoli.errors import DataError
 
@@ -46,6 +47,7 @@ class BlockTest:
 
 
 UNKNOWN = Estimate(None, None)
+_CONFIDENCE = 0.6827
 BLOCKS = 5
 """Blocks of a run whose means count as independent."""
 
@@ -160,6 +162,17 @@ def standard_error(samples: npt.ArrayLike) -> float:
     """Standard error of the mean of independent samples (replicas, blocks), shape (n,); NaN for fewer than two."""
     values = np.asarray(samples, dtype=np.float64)
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
+
+
+def mean_of_starts(values: npt.ArrayLike, errors: npt.ArrayLike) -> tuple[float, float]:
+    """Plain mean of at least two independent runs, shape (n,), and half of its 68 % interval.
+
+    The larger of Student's t times the standard error over the runs and of what their own errors give. Runs are not
+    weighted: the own error of one that is stuck is small. Raises DataError for fewer than two runs.
+    """
+    x, sigma = _series(values, 2), _series(errors, 2)
+    between = float(student.ppf((1 + _CONFIDENCE) / 2, len(x) - 1)) * standard_error(x)
+    return float(x.mean()), max(between, float(np.sqrt((sigma**2).sum())) / len(x))
 
 
 def block_means(series: npt.ArrayLike) -> Floats:

@@ -31,7 +31,8 @@ def test_starts_that_agree() -> None:
     assert row["combined_error"] == pytest.approx(0.005)
     assert row["difference_over_error"] == pytest.approx(2.0)
     assert row["chi2"] == pytest.approx(4.0) and row["p_value"] == pytest.approx(0.0455, abs=1e-3)
-    assert row["mean"] == pytest.approx((1.20 / 9 + 1.21 / 16) / (1 / 9 + 1 / 16))
+    # not weighted; Student's t of two starts for 68 % is 1.837
+    assert row["mean"] == pytest.approx(1.205) and row["mean_error"] == pytest.approx(1.837 * 0.005, rel=1e-3)
 
 
 def test_starts_that_differ() -> None:

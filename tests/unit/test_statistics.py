@@ -21,6 +21,7 @@ from eoli.statistics import (
     inefficiency,
     jackknife_error,
     linear_drift,
+    mean_of_starts,
     standard_error,
 )
 from eoli.sweep import GRAM_PER_MOL_NM3
@@ -152,3 +153,16 @@ def test_energy_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(energies.pyedr, "edr_to_dict", lambda _: {"Time": np.zeros(1)})
     with pytest.raises(DataError, match="fewer than 2"):
         density_of(NPT_EDR, 1.0)
+
+
+def test_the_interval_of_starts_holds_the_truth_as_often_as_it_says() -> None:
+    """Two starts that scatter by far more than their own errors, as stuck ones do, and two that scatter as they say."""
+    rng = np.random.default_rng(8)
+    for scatter, own, held_from, held_to in ((1.0, 0.01, 0.64, 0.73), (0.1, 0.1, 0.68, 0.9)):
+        held = 0
+        for _ in range(2000):
+            mean, half = mean_of_starts(5 + scatter * rng.normal(size=2), [own, own])
+            held += abs(mean - 5) <= half
+        assert held_from < held / 2000 < held_to
+    with pytest.raises(DataError, match="at least 2"):
+        mean_of_starts([1.0], [0.1])
