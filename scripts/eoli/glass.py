@@ -16,7 +16,7 @@ from eoli.energies import densities, read_energies
 from eoli.errors import DataError
 from eoli.ramp import Plateau
 from eoli.statistics import equilibrated_mean, mean_of_starts, standard_error
-from eoli.temperature import Goodness, Interval
+from eoli.temperature import NO_INTERVAL, Goodness, Interval
 
 Floats = npt.NDArray[np.float64]
 
@@ -79,10 +79,8 @@ class GlassTransition:
         )
 
 
-def _nothing(
-    verdict: str, goodness: Goodness | None = None, low: float | None = None, high: float | None = None
-) -> GlassTransition:
-    return GlassTransition(Interval(None, low, high), None, None, None, goodness, f"not resolved: {verdict}")
+def _nothing(verdict: str, goodness: Goodness | None = None, bounds: Interval = NO_INTERVAL) -> GlassTransition:
+    return GlassTransition(bounds, None, None, None, goodness, f"not resolved: {verdict}")
 
 
 def _without(basis: Floats, values: Floats) -> Floats:
@@ -154,16 +152,16 @@ def fit_glass_transition(temperature_K: npt.ArrayLike, volume: npt.ArrayLike, er
     least = float(profile.chi2[best])
     goodness = Goodness(least, n - 5, float(chi2_distribution.sf(least, n - 5)))
     inside = np.flatnonzero(profile.chi2 <= least + goodness.widening**2)
-    low, high = float(profile.scan_K[inside[0]]), float(profile.scan_K[inside[-1]])
-    open_low, open_high = inside[0] == 0, inside[-1] == len(profile.scan_K) - 1
-    bounds = (None if open_low else low, None if open_high else high)
+    low = float(profile.scan_K[inside[0]]) if inside[0] > 0 else None
+    high = float(profile.scan_K[inside[-1]]) if inside[-1] < len(profile.scan_K) - 1 else None
+    bounds = Interval(None, low, high)
     bent = _aicc(least, n, 5)
     for shape, degree in (("a straight line", 1), ("a parabola", 2)):
         if _aicc(_polynomial_chi2(x - x.mean(), y, weight, degree), n, degree + 1) < bent + _AICC_DECIDES:
-            return _nothing(f"{shape} describes the volumes as well", goodness, *bounds)
-    if open_low or open_high:
-        where = "lowest" if open_low else "highest"
-        return _nothing(f"the bend may lie beyond the {where} temperatures", goodness, *bounds)
+            return _nothing(f"{shape} describes the volumes as well", goodness, bounds)
+    if low is None or high is None:
+        where = "lowest" if low is None else "highest"
+        return _nothing(f"the bend may lie beyond the {where} temperatures", goodness, bounds)
     centre, width = float(profile.scan_K[best]), float(profile.width_K[best])
     bend = 0.5 * (x - centre + np.sqrt((x - centre) ** 2 + width**2))
     columns = np.stack([np.ones(n), x - centre, bend], axis=1) * weight[:, None]

@@ -57,8 +57,9 @@ def _compared(rows: pd.DataFrame, value: str, error: str) -> dict[str, Any]:
 def replica_table(sweep: pd.DataFrame) -> pd.DataFrame:
     """A row for each system that has several starts and each of QUANTITIES; `sweep` has a row a system.
 
-    `mean_error` is half of the 68 % interval of `mean_of_starts`. The stated errors are those within a run. Starts *differ* where chance gives so large a chi-squared in fewer than one
-    case in a hundred: the errors within a run then miss what the start decides, and the runs have not forgotten it.
+    `mean_error` is half of the 68 % interval of `mean_of_starts`. The stated errors are those within a run. Starts
+    *differ* where chance gives so large a chi-squared in fewer than one case in a hundred: the errors within a run then
+    miss what the start decides, and the runs have not forgotten it.
     """
     rows = []
     for key, starts in sweep.groupby(list(_SYSTEM), dropna=False, sort=False):

@@ -47,7 +47,8 @@ class BlockTest:
 
 
 UNKNOWN = Estimate(None, None)
-_CONFIDENCE = 0.6827
+CONFIDENCE = 0.6827
+"""Of every interval: that of one standard deviation."""
 BLOCKS = 5
 """Blocks of a run whose means count as independent."""
 
@@ -164,6 +165,11 @@ def standard_error(samples: npt.ArrayLike) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
 
+def student_factor(degrees_of_freedom: int) -> float:
+    """Student's t: half of the interval of CONFIDENCE in units of an error estimated with so many degrees of freedom."""
+    return float(student.ppf((1 + CONFIDENCE) / 2, degrees_of_freedom))
+
+
 def mean_of_starts(values: npt.ArrayLike, errors: npt.ArrayLike) -> tuple[float, float]:
     """Plain mean of at least two independent runs, shape (n,), and half of its 68 % interval.
 
@@ -171,7 +177,7 @@ def mean_of_starts(values: npt.ArrayLike, errors: npt.ArrayLike) -> tuple[float,
     weighted: the own error of one that is stuck is small. Raises DataError for fewer than two runs.
     """
     x, sigma = _series(values, 2), _series(errors, 2)
-    between = float(student.ppf((1 + _CONFIDENCE) / 2, len(x) - 1)) * standard_error(x)
+    between = student_factor(len(x) - 1) * standard_error(x)
     return float(x.mean()), max(between, float(np.sqrt((sigma**2).sum())) / len(x))
 
 

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import constants
 from scipy.optimize import brentq, minimize_scalar
-from scipy.stats import chi2, t
+from scipy.stats import chi2
 
 from eoli.errors import DataError
-from eoli.statistics import UNKNOWN, Estimate
+from eoli.statistics import UNKNOWN, Estimate, student_factor
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,7 +36,6 @@ QUANTITIES = {
 }
 """Columns of the sweep table, value and error, that are fitted."""
 
-_CONFIDENCE = 0.6827
 _POOR_FIT = 0.05
 _LEAST_ARRHENIUS = 3
 _LEAST_VTF = 4
@@ -83,7 +82,7 @@ class Goodness:
         if not self.poor:
             return 1.0
         n = self.degrees_of_freedom
-        return float(t.ppf((1 + _CONFIDENCE) / 2, n) * math.sqrt(self.chi2 / n))
+        return student_factor(n) * math.sqrt(self.chi2 / n)
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class Interval:
     high: float | None
 
 
-_NO_INTERVAL = Interval(None, None, None)
+NO_INTERVAL = Interval(None, None, None)
 
 
 @dataclass(frozen=True)
@@ -248,9 +247,9 @@ def fit_vtf(points: Points, prefactor_power: float = 0.0) -> Vtf:
     of Ma 2022).
     """
 
-    def undetermined(why: str, goodness: Goodness | None = None, t0: Interval = _NO_INTERVAL) -> Vtf:
+    def undetermined(why: str, goodness: Goodness | None = None, t0: Interval = NO_INTERVAL) -> Vtf:
         verdict = f"not determined: {why}"
-        return Vtf(t0, _NO_INTERVAL, _NO_INTERVAL, None, prefactor_power, goodness, n, points.excluded, verdict)
+        return Vtf(t0, NO_INTERVAL, NO_INTERVAL, None, prefactor_power, goodness, n, points.excluded, verdict)
 
     n = len(points.ln_value)
     if points.temperatures < _LEAST_VTF:

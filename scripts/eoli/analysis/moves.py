@@ -18,7 +18,7 @@ from scipy.stats import chi2
 
 from eoli.analysis.msd import Verdict, longest_lag
 from eoli.analysis.residence import Partners, contacts
-from eoli.statistics import UNKNOWN, Estimate, jackknife_error, standard_error
+from eoli.statistics import CONFIDENCE, UNKNOWN, Estimate, jackknife_error, standard_error
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[Any]
@@ -32,7 +32,6 @@ _BYTES_AT_ONCE = 4e6
 _WINDOW_FACTOR = 3
 _LEAST_POINTS = 4
 _SIGMAS = 3
-_ONE_SIGMA = 0.6827
 
 
 @dataclass(frozen=True)
@@ -273,7 +272,7 @@ def square_displacement_anytime(paths: Floats, window_frames: int) -> float:
 
 def rate(events: int, ion_ns: float) -> Rate:
     """Rate of events over `ion_ns` ions times ns, with the exact central Poisson interval (Garwood 1936)."""
-    tail = (1 - _ONE_SIGMA) / 2
+    tail = (1 - CONFIDENCE) / 2
     high = chi2.ppf(1 - tail, 2 * (events + 1)) / 2 / ion_ns
     if not events:
         return Rate(0, None, None, float(high))
