@@ -24,6 +24,7 @@ rule all:
         "results/summary/study.csv",
         "results/summary/temperature.csv",
         "results/summary/replicas.csv",
+        "results/summary/starts.csv",
         "results/summary/cutoffs.csv",
         "results/summary/cost.csv",
         expand("results/summary/{figure}.svg", figure=SWEEP_FIGURES),

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
     "motion": ("mean-square displacements and diffusion", analyse.add_motion, analyse.motion),
     "ions": ("ion pairs and clusters", analyse.add_ions, analyse.ions),
     "conductivity": ("conductivity and transference", analyse.add_conductivity, analyse.conductivity),
+    "starts": ("diffusion and conductivity of all starts of a system together", analyse.add_starts, analyse.starts),
     "mechanism": ("residence, moves of lithium, segments", analyse.add_mechanism, analyse.mechanism),
     "morphology": ("domains, percolation, S(q)", analyse.add_morphology, analyse.morphology),
     "hydrogen-bonds": ("hydrogen bonds of the amide", analyse.add_hydrogen_bonds, analyse.hydrogen_bonds),

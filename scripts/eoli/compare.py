@@ -18,6 +18,7 @@ from eoli.analysis.conductivity import log10_difference, log10_difference_above
 from eoli.chemistry import NO_SALT
 from eoli.errors import DataError
 from eoli.files import whole, write_json
+from eoli.starts import read_starts
 from eoli.statistics import UNKNOWN, Estimate, standard_error
 from eoli.topology.description import read_description
 from eoli.validation import Strict, validate
@@ -177,12 +178,16 @@ class _Missing:
 
 @dataclass(frozen=True, eq=False)
 class _Condition:
-    """Systems that differ in the replicate alone, with their scalars; the sweep table's row stands as `sweep`."""
+    """Systems that differ in the replicate alone, with their scalars; the sweep table's row stands as `sweep`.
+
+    `together` holds the scalars of all starts at once, where there are any.
+    """
 
     name: str
     axes: Mapping[str, Any]
     in_study: bool
     starts: tuple[Mapping[str, Any], ...]
+    together: Mapping[str, Any]
 
     @property
     def ratio(self) -> float | None:
@@ -214,6 +219,7 @@ def _conditions(sweep: pd.DataFrame, scalars: Mapping[str, Scalars], simulated_a
                 in_study=all(bool(row["simulated_in_study"]) for row in records)
                 and abs(first["temperature_K"] - simulated_at_k) <= _SAME_TEMPERATURE_K,
                 starts=tuple({**scalars.get(str(row["system"]), {}), "sweep": row} for row in records),
+                together=scalars.get(str(name), {}) if len(records) > 1 else {},
             )
         )
     return found
@@ -261,7 +267,12 @@ def _unmet(start: Mapping[str, Any], needs: Sequence[str]) -> str | None:
 
 
 def _read(condition: _Condition, path: str, needs: Sequence[str] = ()) -> _Reading | _Missing:
-    """Mean over the starts of a condition; its error is the larger one of theirs and of their scatter."""
+    """What the starts of a condition say together, else the mean over them with the larger one of their errors and
+    their scatter."""
+    if path.split(".")[0] in condition.together and not _unmet(condition.together, needs):
+        of_all = _read_one(condition.together, path)
+        if isinstance(of_all, Estimate) and of_all.value is not None and of_all.error is not None:
+            return _Reading(of_all.value, of_all.error, f"{len(condition.starts)} starts together")
     known, why = [], ""
     for start in condition.starts:
         unmet = _unmet(start, needs)
@@ -547,16 +558,18 @@ def beside_experiments(
     scalars: Mapping[str, Scalars],
     measured: pd.DataFrame,
     chain_molar_mass_g_mol: Mapping[str, float],
+    together: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Beside]:
     """Our conductivities beside the measured series of the same polymer and salt, by every route of ROUTES.
 
     Of each kind of series the one whose EO:Li holds ours (within a tenth for a series of one ratio) and whose molar
     mass is nearest to that of our chain, given by system, is taken. Between its temperatures log10 sigma is linear in
     1/T, and the error is that of the simulation. More than 5 K above them the series is followed by a VTF curve, whose
-    uncertainty is in the error (`log10_difference_above`); below there is no comparison.
+    uncertainty is in the error (`log10_difference_above`); below there is no comparison. Starts that `together` names
+    have one row, under their common name, instead of one each.
     """
     rows = []
-    for row in sweep.to_dict("records"):
+    for row in _subjects(sweep, together or {}):
         system = str(row["system"])
         if system not in chain_molar_mass_g_mol or pd.isna(row["eo_li_simulated"]):
             continue
@@ -582,6 +595,14 @@ def beside_experiments(
                     )
                 )  # fmt: skip
     return rows
+
+
+def _subjects(sweep: pd.DataFrame, together: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """Rows of a sweep, those of starts that are taken together as one."""
+    first = {names[0]: name for name, names in together.items()}
+    others = {name for names in together.values() for name in names[1:]}
+    rows = [{str(key): value for key, value in row.items()} for row in sweep.to_dict("records")]
+    return [row | {"system": first.get(row["system"], row["system"])} for row in rows if row["system"] not in others]
 
 
 def mean_absolute_error(rows: Sequence[Beside]) -> Estimate:
@@ -645,9 +666,13 @@ def compare_sweep(
     except (OSError, ValueError) as error:
         raise DataError(f"{sweep_csv}: no table: {error}") from error
     systems = sweep["system"].astype(str).tolist()
-    scalars = read_scalars(results, systems)
+    together = read_starts(results, systems)
+    names = {name: record["systems"] for name, record in together.items()}
+    scalars = read_scalars(results, systems) | together
+    masses = chain_molar_masses(results, systems)
+    masses |= {name: masses[of[0]] for name, of in names.items() if of[0] in masses}
     compared = compare(study, sweep, scalars)
-    beside = beside_experiments(sweep, scalars, experiments, chain_molar_masses(results, systems))
+    beside = beside_experiments(sweep, scalars, experiments, masses, names)
     kinds: dict[tuple[str, str, bool], list[Beside]] = {}
     for row in beside:
         kinds.setdefault((row.series, row.route, row.extrapolated_K is not None), []).append(row)

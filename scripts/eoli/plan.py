@@ -15,7 +15,8 @@ from eoli.chemistry import library
 from eoli.config import Study
 from eoli.cost import ASSUMED_SPEED, Cost, cost_of_stage, measured_speed
 from eoli.files import read_record
-from eoli.sweep import System, size_of, systems_of
+from eoli.starts import read_starts
+from eoli.sweep import System, families_of, size_of, systems_of
 
 IONS = {"D_Li": "Li", "D_anion": "anion"}
 COLLECTIVE_AT_BEST = 0.25
@@ -107,19 +108,29 @@ def _of_conductivity(motion: Mapping[str, Any], sigma: Mapping[str, Any], route:
     return _Found(length, None, length, None, str(entry["verdict"]))
 
 
-def _total(found: Sequence[_Found], target: float, collective: bool) -> tuple[float | None, bool, int, float | None]:
-    """(ns over all starts, whether at least, starts, relative error of all starts together)."""
-    have, starts = sum(each.length_ns for each in found), len(found)
+def _total(
+    found: Sequence[_Found], starts: int, target: float, collective: bool
+) -> tuple[float | None, bool, int, float | None]:
+    """(ns over all starts, whether at least, starts, relative error of all starts together).
+
+    `found` has an entry a start, or a single one of all of them together, which has their length in sum.
+    """
+    have = sum(each.length_ns for each in found)
     errors = [each.relative_error for each in found if each.relative_error is not None]
-    if len(errors) == starts:
-        error = math.sqrt(sum(value**2 for value in errors)) / starts
+    if len(errors) == len(found):
+        error = math.sqrt(sum(value**2 for value in errors)) / len(found)
         total = have * (error / target) ** 2
         # a longer run has longer lags, not more collective samples: only more starts have
-        return total, False, max(starts, math.ceil(starts * (error / target) ** 2)) if collective else starts, error
+        return (
+            total,
+            False,
+            max(starts, math.ceil(round(starts * (error / target) ** 2, 6))) if collective else starts,
+            error,
+        )
     least = [each.least_ns for each in found if each.relative_error is None]
     if any(value is None for value in least):
         return None, True, starts, None
-    each_ns = max(value for value in least if value is not None)
+    each_ns = max(value for value in least if value is not None) * len(found) / starts
     runs = max(starts, math.ceil((COLLECTIVE_AT_BEST / target) ** 2)) if collective else starts
     return max(have, runs * each_ns), True, runs, None
 
@@ -128,7 +139,7 @@ def _need(
     members: Sequence[System], quantity: str, found: Sequence[_Found], target: float, cost_per_ns: Cost,
     ns_per_day_core: float,
 ) -> Need:  # fmt: skip
-    total, at_least, runs, error = _total(found, target, quantity == "conductivity_collective")
+    total, at_least, runs, error = _total(found, len(members), target, quantity == "conductivity_collective")
     have = sum(each.length_ns for each in found)
     further = None if total is None else max(0.0, total - have)
     if error is not None:
@@ -148,18 +159,18 @@ def _need(
 def needs(study: Study, results: Path, target: float) -> list[Need]:
     """What each system and temperature needs for a relative error `target` of each quantity.
 
-    Starts that differ in their replicate alone count together. Reads `motion.json` and `conductivity.json` of the
-    systems that have them; others are left out, and so are neat polymers. The speed is the median of what the runs in
+    Starts that differ in their replicate alone count together: by what `eoli starts` found of all of them, where it did,
+    else by each of them. Reads `motion.json` and `conductivity.json` of the systems that have them; others are left
+    out, and so are neat polymers. The speed is the median of what the runs in
     `results` have measured, else the assumed one.
     """
     blocks = library(study.topologies)
     speed = measured_speed(results)[0] or ASSUMED_SPEED
     stage = study.stage(study.config.analysis.stage)
-    families: dict[str, list[System]] = {}
-    for system in systems_of(study).values():
-        families.setdefault(system.family, []).append(system)
+    systems = systems_of(study)
+    together = read_starts(results, list(systems))
     found = []
-    for members in families.values():
+    for family, members in families_of(systems.values()).items():
         tables = [
             (motion, read_record(results / s.name / "analysis" / "conductivity.json").get("sigma_S_m", {}))
             for s in members
@@ -171,6 +182,9 @@ def needs(study: Study, results: Path, target: float) -> list[Need]:
         per_ns = Cost(cost.core_hours / cost.ns, cost.disk_gb / cost.ns, 1.0, cost.core_hours / cost.ns)
         per_day = 24 / per_ns.core_hours
         present = members[: len(tables)]
+        of_all = together.get(family)
+        if of_all is not None and len(of_all["systems"]) == len(present):
+            tables = [(of_all["motion"], of_all["conductivity"].get("sigma_S_m", {}))]
         for quantity, ion in IONS.items():
             found.append(_need(present, quantity, [_of_motion(m, ion) for m, _ in tables], target, per_ns, per_day))
         for route in ("nernst_einstein", "collective"):

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
+from eoli.starts import SYSTEM_AXES
 from eoli.statistics import mean_of_starts
-from eoli.temperature import GROUP
 
 QUANTITIES = {
     "density": ("density_g_cm3", "density_error_g_cm3"),
@@ -20,9 +20,8 @@ QUANTITIES = {
 """Columns of the sweep table, value and error, in which starts are compared."""
 
 DIFFER_BELOW = 0.01
-_SYSTEM = (*GROUP, "temperature_K")
 _COLUMNS = (
-    "systems", *_SYSTEM, "quantity", "replicates", "mean", "mean_error", "largest_difference", "combined_error",
+    "systems", *SYSTEM_AXES, "quantity", "replicates", "mean", "mean_error", "largest_difference", "combined_error",
     "difference_over_error", "relative_difference", "chi2", "p_value", "verdict",
 )  # fmt: skip
 
@@ -62,10 +61,10 @@ def replica_table(sweep: pd.DataFrame) -> pd.DataFrame:
     miss what the start decides, and the runs have not forgotten it.
     """
     rows = []
-    for key, starts in sweep.groupby(list(_SYSTEM), dropna=False, sort=False):
+    for key, starts in sweep.groupby(list(SYSTEM_AXES), dropna=False, sort=False):
         if len(starts) < 2:
             continue
-        names = {"systems": " ".join(map(str, starts["system"])), **dict(zip(_SYSTEM, key, strict=True))}
+        names = {"systems": " ".join(map(str, starts["system"])), **dict(zip(SYSTEM_AXES, key, strict=True))}
         for quantity, (value, error) in QUANTITIES.items():
             if value in starts and starts[value].notna().any():
                 rows.append({**names, "quantity": quantity, **_compared(starts, value, error)})

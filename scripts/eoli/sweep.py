@@ -60,6 +60,14 @@ class System:
         return self.name.removesuffix(f"-r{self.replicate}")
 
 
+def families_of(systems: Iterable[System]) -> dict[str, list[System]]:
+    """The independent starts of each system, by its `family`."""
+    found: dict[str, list[System]] = {}
+    for system in systems:
+        found.setdefault(system.family, []).append(system)
+    return found
+
+
 def side_by_side(systems: Iterable[System]) -> list[System]:
     """Two systems to show beside each other: of two polymers, all else equal, those of the study and with salt first.
 

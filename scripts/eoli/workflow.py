@@ -15,7 +15,7 @@ from eoli.chemistry import NO_SALT, ForceFieldChoice, library
 from eoli.config import Study, make_study
 from eoli.errors import InputError
 from eoli.protocol import OFFLOADED
-from eoli.sweep import NO_COPIES, System, seed_for, series_of, side_by_side, systems_of
+from eoli.sweep import NO_COPIES, System, families_of, seed_for, series_of, side_by_side, systems_of
 from eoli.tuning import Timing, run_timing
 from eoli.yamlfile import read_yaml
 
@@ -53,6 +53,7 @@ _SUMMARY = (
     "compare",
     "temperature",
     "replicas",
+    "starts",
     "cutoffs",
     "glass_transition",
     "report",
@@ -124,6 +125,12 @@ class Plan:
     def boxes(self) -> dict[str, System]:
         """All folders that have a topology: the systems, and what their temperature series share."""
         return self.systems | series_of(self.study, self.systems.values())
+
+    @cached_property
+    def families(self) -> dict[str, list[str]]:
+        """Names of the independent starts of each system that has several, by the name of all of them."""
+        families = families_of(self.systems.values()).items()
+        return {family: [system.name for system in starts] for family, starts in families if len(starts) > 1}
 
     def file(self, system: str, stage: str, name: str) -> str:
         """Path of a published file of a stage of a system, wherever that stage lies."""
@@ -280,6 +287,20 @@ class Plan:
             "snapshots": {"system": system, **_contacts(**distances.model_dump())},
         }
         return flags(criteria[name])
+
+    def starts_flags(self, family: str) -> str:
+        """Criteria of motion and conductivity, for all starts of a system at once."""
+        analysis, systems = self.study.config.analysis, self.families[family]
+        return flags(
+            {
+                "systems": systems,
+                "temperature_K": self.systems[systems[0]].temperature_K,
+                "tolerance": analysis.diffusive_tolerance,
+                "target_error": analysis.target_error,
+                "contact_nm": analysis.contact_nm.anion,
+                "use_interval_ps": analysis.structure_interval_ps,
+            }
+        )
 
     @property
     def interaction_flags(self) -> str:

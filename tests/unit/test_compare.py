@@ -470,6 +470,34 @@ def test_files_of_a_sweep(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_starts_that_resolve_transport_together_count_as_one(tmp_path: Path) -> None:
+    """No start of PEO has a number of its own; Pebax has starts without a common result, whose mean counts."""
+    rows = [row("peo", kelvin=349.0, replicate=n) for n in (1, 2)]
+    rows += [row("pebax", kelvin=349.0, replicate=n) for n in (1, 2)]
+    open_ = diffusion(None, None, "sub-diffusive") | {"conductivity": sigma(None, None)}
+    scalars = {each["system"]: open_ if each["polymer"] == "peo" else diffusion(3e-12, 1e-13) for each in rows}
+    places = folder_of(tmp_path, rows, scalars)
+    together = diffusion(1e-12, 2e-13) | {"conductivity": sigma(100 * measured_at(1000, 349.0), 0.01)}
+    folder = tmp_path / "results" / "summary" / "starts"
+    folder.mkdir(parents=True)
+    names = ["peo-eo12-349K-r1", "peo-eo12-349K-r2"]
+    (folder / "peo-eo12-349K.json").write_text(json.dumps({"systems": names, **together}))
+    compare_sweep(**places)
+    study = pd.read_csv(tmp_path / "study.csv").set_index("id")
+    claim = study.loc["lithium-faster-in-pebax"]
+    assert (claim["verdict"], claim["ours"]) == ("agrees", pytest.approx(2e-12))
+    assert "2 starts together" in claim["reason"] or "mean of 2 of 2 starts" in claim["reason"]
+    experiments = pd.read_csv(tmp_path / "experiments.csv")
+    assert set(experiments["system"]) == {"peo-eo12-349K"}
+    nearest = experiments[(experiments["series"] == "chain length") & (experiments["route"] == "nernst_einstein")]
+    assert nearest["log10_difference"].tolist() == [pytest.approx(0.0, abs=1e-9)]
+    # what is not in the common result is the mean of the starts
+    (folder / "peo-eo12-349K.json").unlink()
+    compare_sweep(**places)
+    study = pd.read_csv(tmp_path / "study.csv").set_index("id")
+    assert study.loc["lithium-faster-in-pebax"]["verdict"] == "not resolved"
+
+
 def test_every_analysis_of_a_path_is_read_from_its_file(study: Reference, tmp_path: Path) -> None:
     from eoli.collect import ANALYSES
 

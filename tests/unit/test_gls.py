@@ -46,17 +46,22 @@ def test_a_straight_line_gives_its_slope_whatever_its_intercept() -> None:
 
 def test_too_few_lags() -> None:
     assert slope_of(5, 60) is None
-    assert gls_diffusion(np.zeros((60, 3, 3)), 1.0) == UNKNOWN
+    assert gls_diffusion([np.zeros((60, 3, 3))], 1.0) == UNKNOWN
     with pytest.raises(DataError):
-        gls_diffusion(np.zeros((60, 3)), 1.0)
+        gls_diffusion([np.zeros((60, 3))], 1.0)
 
 
 def test_the_stated_error_is_right() -> None:
     """Over 400 runs of Brownian particles the truth lies within one stated error as often as for a normal law."""
     rng = np.random.default_rng(2)
     runs = np.cumsum(rng.normal(0, np.sqrt(2 * 2e-3 * 0.5), (400, 400, 8, 3)), axis=1)
-    found = [gls_diffusion(run, 0.5) for run in runs]
+    found = [gls_diffusion([run], 0.5) for run in runs]
     values, errors = np.array([(f.value, f.error) for f in found]).T
     assert values.mean() == pytest.approx(2e-9, rel=0.015)
     assert errors.mean() == pytest.approx(values.std(), rel=0.1)
     assert 0.60 <= (np.abs(values - 2e-9) < errors).mean() <= 0.76
+    # pairs of runs as starts of one system, at longer lags
+    found = [gls_diffusion(list(pair), 0.5) for pair in runs.reshape(200, 2, 400, 8, 3)]
+    values, errors = np.array([(f.value, f.error) for f in found]).T
+    assert values.mean() == pytest.approx(2e-9, rel=0.02)
+    assert 0.58 <= (np.abs(values - 2e-9) < errors).mean() <= 0.78

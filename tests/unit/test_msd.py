@@ -16,6 +16,7 @@ from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
 from eoli.analysis.msd import (
     Diffusion,
+    blocks_of,
     carried_share,
     chain_of_ions,
     diffusion,
@@ -98,7 +99,7 @@ def test_exponent_of_a_power_law(power: float) -> None:
 def test_known_diffusion_coefficient_and_honest_error() -> None:
     """D = 2e-3 nm2/ps is 2e-9 m2/s; over many walks the stated error covers the truth as often as it says."""
     rng = np.random.default_rng(3)
-    found = [diffusion(walk(1500, 40, 2e-3, 1.0, rng), 1.0, TOLERANCE) for _ in range(60)]
+    found = [diffusion([walk(1500, 40, 2e-3, 1.0, rng)], 1.0, TOLERANCE) for _ in range(60)]
     diffusive = [result for result in found if result.verdict == "diffusive"]
     assert len(diffusive) >= 54
     values = np.array([result.value_m2_s for result in diffusive])
@@ -118,7 +119,7 @@ def test_known_diffusion_coefficient_and_honest_error() -> None:
 @pytest.mark.parametrize("particles", [4, 30])
 def test_sub_diffusion_is_never_called_diffusive(hurst: float, particles: int) -> None:
     rng = np.random.default_rng([4, particles, round(100 * hurst)])
-    results = [diffusion(fractional(1000, particles, hurst, 0.5, rng), 1.0, TOLERANCE) for _ in range(25)]
+    results = [diffusion([fractional(1000, particles, hurst, 0.5, rng)], 1.0, TOLERANCE) for _ in range(25)]
     assert all(result.verdict != "diffusive" for result in results)
     assert all(result.value_m2_s is None and result.error_m2_s is None for result in results)
     if particles == 30:
@@ -134,26 +135,26 @@ def test_noise_of_few_particles_does_not_pass_for_diffusion() -> None:
     """An exponent of 0.8, seen by three or ten particles in a short run, 300 times each."""
     rng = np.random.default_rng(12)
     for particles in (3, 10):
-        results = [diffusion(fractional(400, particles, 0.4, 0.5, rng), 1.0, TOLERANCE) for _ in range(300)]
+        results = [diffusion([fractional(400, particles, 0.4, 0.5, rng)], 1.0, TOLERANCE) for _ in range(300)]
         assert all(result.verdict != "diffusive" for result in results)
 
 
 def test_too_short_or_too_small() -> None:
     rng = np.random.default_rng(5)
-    small = diffusion(walk(2000, 50, 1e-5, 1.0, rng), 1.0, TOLERANCE)
+    small = diffusion([walk(2000, 50, 1e-5, 1.0, rng)], 1.0, TOLERANCE)
     assert (small.verdict, small.value_m2_s) == ("too short", None)
     assert small.upper_bound_m2_s == pytest.approx(1e-11, rel=0.3)
-    short = diffusion(walk(20, 50, 1.0, 1.0, rng), 1.0, TOLERANCE)
+    short = diffusion([walk(20, 50, 1.0, 1.0, rng)], 1.0, TOLERANCE)
     assert (short.verdict, short.exponent, short.upper_bound_m2_s) == ("too short", None, None)
-    lonely = diffusion(walk(300, 1, 1.0, 1.0, rng), 1.0, TOLERANCE)
+    lonely = diffusion([walk(300, 1, 1.0, 1.0, rng)], 1.0, TOLERANCE)
     assert (lonely.verdict, lonely.exponent, lonely.upper_bound_m2_s) == ("too short", None, None)
-    frozen = diffusion(np.zeros((300, 4, 3)), 1.0, TOLERANCE)
+    frozen = diffusion([np.zeros((300, 4, 3))], 1.0, TOLERANCE)
     assert (frozen.verdict, frozen.exponent, frozen.upper_bound_m2_s) == ("too short", None, 0.0)
 
 
 def test_drift_is_not_diffusion() -> None:
     paths = walk(1000, 30, 1e-3, 1.0, np.random.default_rng(6)) + 0.05 * np.arange(1000)[:, None, None]
-    found = diffusion(paths, 1.0, TOLERANCE)
+    found = diffusion([paths], 1.0, TOLERANCE)
     assert (found.verdict, found.value_m2_s, found.upper_bound_m2_s) == ("too short", None, None)
 
 
@@ -171,7 +172,7 @@ def caged(n_frames: int, particles: int, rng: np.random.Generator) -> np.ndarray
 @pytest.mark.parametrize("particles", [5, 30])
 def test_caged_motion_is_never_called_diffusive(particles: int) -> None:
     rng = np.random.default_rng([8, particles])
-    results = [diffusion(caged(800, particles, rng), 1.0, TOLERANCE) for _ in range(60)]
+    results = [diffusion([caged(800, particles, rng)], 1.0, TOLERANCE) for _ in range(60)]
     assert all(result.farthest_msd_nm2 > 0.25 for result in results)
     assert all(result.verdict != "diffusive" for result in results)
 
@@ -179,10 +180,73 @@ def test_caged_motion_is_never_called_diffusive(particles: int) -> None:
 def test_the_stated_error_covers_as_a_standard_error_does() -> None:
     """240 runs of Brownian particles: the truth lies within one stated error in 60 to 76 % of them."""
     rng = np.random.default_rng(9)
-    found = [diffusion(walk(800, 30, 4e-3, 1.0, rng), 1.0, TOLERANCE) for _ in range(240)]
+    found = [diffusion([walk(800, 30, 4e-3, 1.0, rng)], 1.0, TOLERANCE) for _ in range(240)]
     diffusive = [result for result in found if result.verdict == "diffusive"]
     assert len(diffusive) > 220
     assert 0.60 <= np.mean([abs(r.value_m2_s - 4e-9) < r.error_m2_s for r in diffusive]) <= 0.76
+
+
+def test_blocks_of_one_run_are_fifths_and_the_longest_lag_a_tenth() -> None:
+    for n in range(100, 3000, 37):
+        found = blocks_of([n])
+        assert (found.longest_lag, found.size, found.counts) == ((n - 1) // 10, n // 5, (5,))
+
+
+@pytest.mark.parametrize(
+    ("lengths", "counts", "part"),
+    [((6001, 6001), (3, 3), 6), ((4001,) * 3, (2, 2, 2), 4), ((4001,) * 4, (2, 2, 2, 2), 4), ((2001,) * 5, (1,) * 5, 2),
+     ((2001,) * 9, (1,) * 9, 2), ((9001, 4001), (4, 1), 8), ((9001, 901), (10, 1), 20)],
+)  # fmt: skip
+def test_blocks_of_several_starts_are_longer(lengths: tuple[int, ...], counts: tuple[int, ...], part: int) -> None:
+    """`part`: the longest run in units of the longest lag."""
+    found = blocks_of(lengths)
+    assert found.counts == counts and found.total == sum(counts) >= 5
+    assert found.longest_lag == (max(lengths) - 1) // part
+    # no block is shared, and each sees the lag from half of its origins
+    assert all(count * found.size <= n for count, n in zip(counts, lengths, strict=True))
+    assert found.size >= 2 * found.longest_lag
+    series = [np.arange(n)[:, None] for n in lengths]
+    parts = found.parts(series)
+    assert [len(each) for each in parts] == [found.size] * found.total
+    firsts = iter(parts)
+    for n, count in zip(lengths, counts, strict=True):
+        seen = np.concatenate([next(firsts) for _ in range(count)])
+        assert (np.diff(seen[:, 0]) == 1).all() and seen[-1, 0] < n
+
+
+def test_starts_without_room_for_blocks_have_no_window() -> None:
+    assert blocks_of([1, 1]).longest_lag == 0
+    assert diffusion([np.zeros((3, 4, 3))] * 2, 1.0, TOLERANCE).verdict == "too short"
+
+
+@pytest.mark.parametrize("lengths", [(700, 700), (900, 500), (400,) * 5], ids=["two", "unequal", "five"])
+def test_several_starts_cover_at_least_as_a_standard_error_does(lengths: tuple[int, ...]) -> None:
+    """200 sets of starts of 15 Brownian particles: the scatter of the starts widens the error, it never narrows it."""
+    rng = np.random.default_rng([13, *lengths])
+    found = [diffusion([walk(n, 15, 4e-3, 1.0, rng) for n in lengths], 1.0, 0.2) for _ in range(200)]
+    diffusive = [result for result in found if result.verdict == "diffusive"]
+    assert len(diffusive) > 180
+    values, errors = np.array([(r.value_m2_s, r.error_m2_s) for r in diffusive]).T
+    assert values.mean() == pytest.approx(4e-9, rel=0.02)
+    assert 0.62 <= (np.abs(values - 4e-9) < errors).mean() <= 0.88
+    assert errors.mean() < 2 * values.std()
+    assert diffusive[0].fit_to_ps == blocks_of(lengths).longest_lag
+
+
+def test_starts_that_differ_have_the_error_of_their_scatter() -> None:
+    rng = np.random.default_rng(14)
+    found = diffusion([walk(1500, 500, d, 1.0, rng) for d in (2e-3, 4e-3)], 1.0, TOLERANCE)
+    assert found.value_m2_s == pytest.approx(3e-9, rel=0.1)
+    # Student's t of two for 68 % is 1.837, the standard error of their mean half of their difference
+    assert found.error_m2_s == pytest.approx(1.837e-9, rel=0.15)
+
+
+@pytest.mark.parametrize("starts", [2, 5])
+def test_sub_diffusion_of_several_starts_is_never_called_diffusive(starts: int) -> None:
+    rng = np.random.default_rng([15, starts])
+    for _ in range(60):
+        result = diffusion([fractional(600, 10, 0.4, 0.5, rng) for _ in range(starts)], 1.0, TOLERANCE)
+        assert result.verdict != "diffusive"
 
 
 def _known(**changes: float | str | None) -> Diffusion:
@@ -204,17 +268,17 @@ def test_how_much_longer() -> None:
     assert (sub.at_least, sub.further_ns, sub.at_this_exponent_ns) == (True, pytest.approx(9 * (3 - 1)), None)
     noisy = extension(_known(**none, verdict="too short", exponent_error=0.2), 9.0, TOLERANCE, 0.2)
     assert (noisy.at_least, noisy.further_ns) == (True, pytest.approx(9 * (9 - 1)))
-    still = extension(diffusion(np.zeros((300, 4, 3)), 1.0, TOLERANCE), 9.0, TOLERANCE, 0.2)
+    still = extension(diffusion([np.zeros((300, 4, 3))], 1.0, TOLERANCE), 9.0, TOLERANCE, 0.2)
     assert still.further_ns is None
 
 
 def test_extension_of_a_short_run_is_borne_out() -> None:
     """Diffusive motion that is too slow for its run: with the length asked for, the MSD is far enough."""
     rng = np.random.default_rng(10)
-    found = diffusion(walk(600, 40, 2e-4, 1.0, rng), 1.0, TOLERANCE)
+    found = diffusion([walk(600, 40, 2e-4, 1.0, rng)], 1.0, TOLERANCE)
     assert found.verdict == "too short"
     asked = extension(found, 0.599, TOLERANCE, 0.2)
-    longer = diffusion(walk(round(1000 * (0.599 + asked.further_ns) * 1.2), 40, 2e-4, 1.0, rng), 1.0, TOLERANCE)
+    longer = diffusion([walk(round(1000 * (0.599 + asked.further_ns) * 1.2), 40, 2e-4, 1.0, rng)], 1.0, TOLERANCE)
     assert longer.farthest_msd_nm2 == pytest.approx(0.25 * 1.2, rel=0.15)
 
 

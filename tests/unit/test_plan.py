@@ -80,6 +80,33 @@ def test_sub_diffusion_has_a_lower_bound_and_says_so(tmp_path: Path) -> None:
     assert not by["D_anion"].at_least
 
 
+def test_what_starts_say_together_comes_before_what_each_says(tmp_path: Path) -> None:
+    open_ = (ion(None, 20.0), ion(0.1), sigma(None, "not resolved"), sigma(None, "not resolved"))
+    for number in (1, 2):
+        write(tmp_path, number, *open_)
+    folder = tmp_path / "summary" / "starts"
+    folder.mkdir(parents=True)
+    names = ["peo-eo12-400K-r1", "peo-eo12-400K-r2"]
+
+    def together(lithium: dict[str, Any], *routes: dict[str, Any]) -> dict[str, Need]:
+        formal = dict(zip(("nernst_einstein", "collective"), routes, strict=True))
+        record = {"systems": names, "motion": {"length_ns": 20.0, "Li": lithium, "anion": ion(0.1)},
+                  "conductivity": {"sigma_S_m": {"formal_charges": formal}}}  # fmt: skip
+        (folder / "peo-eo12-400K.json").write_text(json.dumps(record))
+        return found(tmp_path)
+
+    by = together(ion(0.4), sigma(0.3), sigma(0.4))
+    # 20 ns over both starts now, four times as much for half of the error
+    assert (by["D_Li"].have_ns, by["D_Li"].total_ns) == (20.0, pytest.approx(80.0)) and not by["D_Li"].at_least
+    assert by["conductivity_collective"].runs == 8 and by["conductivity_nernst_einstein"].total_ns == pytest.approx(
+        45.0
+    )
+    by = together(ion(None, 40.0), sigma(None, "no"), sigma(None, "no"))
+    assert by["D_Li"].at_least and (by["D_Li"].total_ns, by["D_Li"].further_ns) == (60.0, 40.0)
+    # 30 ns a start
+    assert (by["conductivity_collective"].runs, by["conductivity_collective"].total_ns) == (2, 60.0)
+
+
 def test_one_start_that_diffuses_is_not_enough_for_an_estimate(tmp_path: Path) -> None:
     write(tmp_path, 1, ion(0.3), ion(0.1), sigma(0.3), sigma(0.5))
     write(tmp_path, 2, ion(None, 20.0), ion(0.1), sigma(None, "no"), sigma(None, "no"))

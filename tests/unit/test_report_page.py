@@ -339,6 +339,30 @@ def test_starts_and_glass_transitions_have_tables_where_there_are_any(tmp_path: 
     assert row[1] == ("251.2", 251.25)
 
 
+def test_what_starts_say_together_leads_the_answers(tmp_path: Path) -> None:
+    study = invented_study(
+        sweep=[{"polymer": "pebax", "eo_li": 8, "replicate": [1, 2]}, {"polymer": "peo", "eo_li": 12}]
+    )
+    results = tmp_path / "results"
+    write_sweep(results, study)
+    first, second, other = systems_of(study)
+    alone = parsed(render(read(results, study)))
+    assert "D(Li⁺) in 1 (an upper bound in 2)" in alone.text and "starts together" not in alone.text
+    record: dict[str, Any] = {"systems": [first, second]}
+    for analysis in ("motion", "conductivity"):
+        record[analysis] = json.loads((results / other / "analysis" / f"{analysis}.json").read_text())
+    folder = results / "summary" / "starts"
+    folder.mkdir()
+    family = first.removesuffix("-r1")
+    (folder / f"{family}.json").write_text(json.dumps(record))
+    page = parsed(render(read(results, study)))
+    assert "Resolved, of 2 systems with salt: D(Li⁺) in 2" in page.text
+    rows = page.table("Mean ± one standard error, or")[1:]
+    assert [row[0][0] for row in rows] == [f"{family}2 starts together", first, second, other]
+    assert rows[0][2][1] == rows[3][2][1] and rows[1][2][0].startswith("below")
+    assert "D(Li⁺), self-diffusion of lithium" not in page.text
+
+
 def test_a_stage_that_systems_share_is_paid_once(tmp_path: Path) -> None:
     study = invented_study(
         sweep=[{"polymer": "peo", "eo_li": 12, "temperature_K": [298.15, 333.15], "temperature_series": True}]
@@ -354,15 +378,15 @@ def test_a_stage_that_systems_share_is_paid_once(tmp_path: Path) -> None:
 
 
 def test_reasons_that_differ_in_their_numbers_are_said_once(results: Path, study: Study) -> None:
-    systems = read(results, study).systems
-    for n, system in enumerate(systems):
+    sweep = read(results, study)
+    for n, system in enumerate(sweep.systems):
         system.scalars["ions"]["verdict"] = f"not resolved: {90 + n}% of the contacts"  # type: ignore[index]
-    found = [entry for entry in unresolved(systems) if entry.what.startswith("free")]
+    found = [entry for entry in unresolved(sweep) if entry.what.startswith("free")]
     assert [(entry.why, len(entry.systems)) for entry in found] == [("90 to 96% of the contacts", 7)]
 
 
 def test_what_is_not_resolved_is_said_with_its_reason(results: Path, study: Study, page: Page) -> None:
-    found = {entry.what: entry for entry in unresolved(read(results, study).systems)}
+    found = {entry.what: entry for entry in unresolved(read(results, study))}
     lithium = found["D(Li⁺), self-diffusion of lithium"]
     assert (lithium.why, lithium.systems) == ("sub-diffusive", ("pebax-eo8-298K-r1",))
     assert found["spacing of domains from S(q)"].why == "box-limited"
@@ -474,5 +498,5 @@ def test_a_system_without_salt_has_no_number_of_ions(tmp_path: Path) -> None:
     page = parsed(render(sweep))
     row = page.table("Mean ± one standard error, or")[1]
     assert [cell[0] for cell in row[1:]] == ["–", "no salt", "no salt", "no salt"]
-    assert not [entry for entry in unresolved(sweep.systems) if entry.what.startswith(("D(", "σ", "t"))]
+    assert not [entry for entry in unresolved(sweep) if entry.what.startswith(("D(", "σ", "t"))]
     assert "Li" not in system_data(sweep.systems[0])["scalars"]["motion"]

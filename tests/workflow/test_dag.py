@@ -166,6 +166,19 @@ def test_a_cooled_melt_gets_a_glass_transition(workflow: Path) -> None:
     )
 
 
+def test_starts_of_a_system_are_analysed_together(workflow: Path) -> None:
+    case = ("config/cases/resolved.yaml",)
+    run = snakemake(workflow, "-n", config=case)
+    assert run.returncode == 0, run.stdout
+    jobs = dict(re.findall(r"^(\w+)\s+(\d+)$", run.stdout, re.MULTILINE))
+    assert (jobs["conductivity"], jobs["starts"], jobs["replicas"]) == ("8", "4", "1")
+    one = snakemake(workflow, "-n", "results/summary/starts/pebax-eo12-600K-q0.75.json", config=case)
+    jobs = dict(re.findall(r"^(\w+)\s+(\d+)$", one.stdout, re.MULTILINE))
+    assert (jobs["starts"], jobs["reduce"]) == ("1", "2") and "conductivity" not in jobs
+    single = snakemake(workflow, "-n")
+    assert not re.search(r"^starts\s", single.stdout, re.MULTILINE)
+
+
 def test_a_new_stage_needs_no_rule(workflow: Path) -> None:
     protocol = (workflow / "tests/config/tiny-protocol.yaml").read_text()
     added = protocol.replace(

@@ -99,6 +99,30 @@ for analysis, files in REDUCED.items():
             " --out results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
+# all independent starts of one system at once
+if PLAN.families:
+
+    rule starts:
+        input:
+            reduced=lambda wildcards: expand(
+                "results/{system}/analysis/reduced.h5", system=PLAN.families[wildcards.family]
+            ),
+            descriptions=lambda wildcards: expand(
+                "results/{system}/topology/system.json", system=PLAN.families[wildcards.family]
+            ),
+        output:
+            "results/summary/starts/{family}.json",
+        log:
+            "results/summary/starts/{family}.log",
+        group:
+            "starts"
+        params:
+            flags=lambda wildcards: PLAN.starts_flags(wildcards.family),
+        shell:
+            "eoli starts --reduced {input.reduced:q} --system-json {input.descriptions:q} {params.flags}"
+            " --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+
+
 rule interactions:
     input:
         trajectory=lambda wildcards: PLAN.file(wildcards.system, ANALYSED, "md.xtc"),

@@ -54,6 +54,7 @@ def shown_figures(folder, figures, level, category, **labels):
 wildcard_constraints:
     system=r"[A-Za-z0-9][\w.-]*",
     stage="|".join(STAGES),
+    family="|".join(map(re.escape, PLAN.families)),
 
 
 localrules:

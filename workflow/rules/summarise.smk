@@ -82,8 +82,12 @@ rule paper_figure:
         " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
+STARTS = [f"results/summary/starts/{family}.json" for family in PLAN.families]
+
+
 rule compare:
     input:
+        STARTS,
         table="results/summary/sweep.csv",
         study=PLAN.study.found(PLAN.study.config.reference.study),
         conductivity=PLAN.study.found(PLAN.study.config.reference.conductivity),
@@ -111,13 +115,16 @@ rule temperature:
 
 rule replicas:
     input:
-        "results/summary/sweep.csv",
+        STARTS,
+        table="results/summary/sweep.csv",
     output:
         shown("results/summary/replicas.csv", "tables/replicas", "Tables", table="replicas"),
+        shown("results/summary/starts.csv", "tables/starts", "Tables", table="starts together"),
     log:
         "results/summary/replicas.log",
     shell:
-        "eoli replicas --table {input:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        "eoli replicas --table {input.table:q} --results results --out results/summary"
+        " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule cutoffs:
@@ -180,6 +187,7 @@ rule report:
             "compare.json",
             "temperature.csv",
             "replicas.csv",
+            "starts.csv",
             "cutoffs.csv",
             "cost.csv",
         ),

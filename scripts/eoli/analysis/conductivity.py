@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import constants
 
 from eoli.analysis.gls import Slope, brownian_covariance, slope_of
-from eoli.analysis.msd import Diffusion, longest_lag, mean_msd
+from eoli.analysis.msd import Diffusion, blocks_of, mean_msd, slopes_of
 from eoli.errors import DataError
 from eoli.statistics import UNKNOWN, Estimate, jackknife_error
 
@@ -24,7 +24,6 @@ VOGEL_TEMPERATURES_K = (170.0, 240.0)
 """Vogel temperatures T0 that salt in PEO may have; unverified: about 50 K below the glass transition of PEO with and
 without salt, as WLF with its constants for any polymer has it (Williams, Landel, Ferry 1955)."""
 _LEAST_VTF = 3
-_BLOCKS = 5
 _SIGMAS = 2
 
 
@@ -40,8 +39,8 @@ class Onsager:
 
     Λ_ij = lim d/dt <ΔS_i · ΔS_j> / 6, S_i the sum of the positions of the particles of kind i, so that the Onsager
     coefficient per volume is Λ_ij / (kB T V); Fong, Self, McCloskey, Persson, Macromolecules 54, 2575 (2021).
-    `blocks` (5, n, n) are those of the blocks of the run. For Brownian motion `variance` is that of a diagonal element
-    over its square, and `gain` the standard error of the whole run over that of the mean of the blocks.
+    `blocks` (blocks, n, n) are those of the blocks of the runs. For Brownian motion `variance` is that of a diagonal
+    element over its square, and `gain` the standard error of the whole over that of the mean of the blocks.
     """
 
     matrix: Floats
@@ -54,8 +53,8 @@ class Onsager:
 
         The error is the larger of two standard errors. One is that of Brownian motion: the elements of Λ have the
         covariance (Λ_ik Λ_jl + Λ_il Λ_jk) v / 2 of a Wishart matrix with the variance v of a diagonal element, and
-        ratios are linearised. The other is by leaving out one of five blocks, times `gain`. Blocks alone would be four degrees of
-        freedom, Brownian motion alone would not see that the motion changes during the run.
+        ratios are linearised. The other is by leaving out one of the blocks, times `gain`. Blocks alone would be few degrees of
+        freedom, Brownian motion alone would not see that the motion changes during a run or from start to start.
         """
 
         def value_of(matrix: Floats) -> float:
@@ -96,22 +95,24 @@ def _slopes(sums: Floats, slope: Slope, interval_ps: float) -> Floats:
     return np.asarray(np.tensordot(slope.weights, pair_msd(sums, slope.lags), 1) / (6 * interval_ps))
 
 
-def onsager(sums: Floats, interval_ps: float) -> Onsager | None:
-    """Collective diffusivities from unwrapped sums of positions (frames, n, 3), nm, one for each kind of particle.
+def onsager(starts: Sequence[Floats], interval_ps: float) -> Onsager | None:
+    """Collective diffusivities of independent starts of one system, often a single one.
 
-    Slopes by generalised least squares between a thirtieth and a tenth of the run (`eoli.analysis.gls.slope_of`); the
-    blocks are five consecutive parts of the run with the same lags. None where the run has too few frames for that.
+    Each of `starts` holds unwrapped sums of positions (frames, n, 3), nm, one for each kind of particle. Slopes by
+    generalised least squares from a third of the longest trustworthy lag to it (`eoli.analysis.gls.slope_of`), their
+    mean over the starts; the blocks are those of `eoli.analysis.msd.blocks_of` with the same lags. None where the
+    starts have too few frames for that.
     """
-    n_frames = len(sums)
-    size = n_frames // _BLOCKS
-    slope = slope_of(longest_lag(n_frames), n_frames)
-    of_block = None if slope is None else slope_of(longest_lag(n_frames), size)
-    if slope is None or of_block is None:
+    lengths = [len(sums) for sums in starts]
+    cut, slopes = blocks_of(lengths), slopes_of(lengths)
+    of_block = slope_of(cut.longest_lag, cut.size) if slopes else None
+    if of_block is None:
         return None
-    parts = [sums[k * size : (k + 1) * size] for k in range(_BLOCKS)]
-    blocks = np.array([_slopes(part, of_block, interval_ps) for part in parts])
-    gain = math.sqrt(slope.variance / (of_block.variance / _BLOCKS))
-    return Onsager(_slopes(sums, slope, interval_ps), blocks, slope.variance / 3, gain)
+    matrices = [_slopes(sums, slope, interval_ps) for sums, slope in zip(starts, slopes, strict=True)]
+    blocks = np.array([_slopes(part, of_block, interval_ps) for part in cut.parts(starts)])
+    variance = sum(slope.variance for slope in slopes) / len(slopes) ** 2
+    gain = math.sqrt(variance / (of_block.variance / cut.total))
+    return Onsager(np.mean(matrices, axis=0), blocks, variance / 3, gain)
 
 
 def polymer_frame(counts: Sequence[int], masses: Sequence[float], polymer_mass: float) -> Floats:
@@ -136,21 +137,23 @@ def transference_form(charges: Sequence[float], kind: int) -> Floats:
     return np.asarray((form + form.T) / 2)
 
 
-def collective_exponent(path: Floats, interval_ps: float) -> Estimate:
-    """Exponent of the MSD of one collective coordinate (frames, 3) at the lags of `onsager`.
+def collective_exponent(starts: Sequence[Floats], interval_ps: float) -> Estimate:
+    """Exponent of the MSD of one collective coordinate at the lags of `onsager`, from `starts` of (frames, 3) each.
 
-    The error is that of Brownian motion: it says how far from 1 a diffusive run of this length may come out. Unknown
+    The error is that of Brownian motion: it says how far from 1 diffusive runs of these lengths may come out. Unknown
     for too few frames or a coordinate that does not move.
     """
-    slope = slope_of(longest_lag(len(path)), len(path))
-    if slope is None:
+    slopes = slopes_of([len(path) for path in starts])
+    if not slopes:
         return UNKNOWN
-    msd = mean_msd(path[:, None], slope.lags)
+    lags = slopes[0].lags
+    msd = np.mean([mean_msd(path[:, None], lags) for path in starts], axis=0)
     if not (msd > 0).all():
         return UNKNOWN
-    x = np.log(slope.lags)
+    x = np.log(lags)
     weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
-    relative = brownian_covariance(slope.lags, len(path)) / np.outer(slope.lags, slope.lags)
+    covariance = sum(brownian_covariance(lags, len(path)) for path in starts) / len(starts) ** 2
+    relative = covariance / np.outer(lags, lags)
     return Estimate(float(weights @ np.log(msd)), math.sqrt(float(weights @ relative @ weights) / 3))
 
 

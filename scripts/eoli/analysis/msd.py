@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,9 +12,9 @@ import numpy.typing as npt
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import ndtr, stdtrit
 
-from eoli.analysis.gls import brownian_covariance, slope_of
+from eoli.analysis.gls import Slope, brownian_covariance, slope_of
 from eoli.errors import DataError
-from eoli.statistics import UNKNOWN, Estimate, jackknife_error, standard_error
+from eoli.statistics import UNKNOWN, Estimate, jackknife_error, standard_error, student_factor
 
 Floats = npt.NDArray[np.float64]
 Lags = npt.NDArray[np.int64]
@@ -23,8 +23,6 @@ Verdict = Literal["diffusive", "sub-diffusive", "too short"]
 M2_S_PER_NM2_PS = 1e-6
 SMALLEST_MSD_NM2 = 0.5**2
 _BLOCKS = 5
-_PS_PER_NS = 1000.0
-_TRUSTED_PART = 0.1
 _WINDOW_FACTOR = 3
 _WINDOW_POINTS = 16
 _LEAST_POINTS = 5
@@ -145,14 +143,50 @@ def local_exponent(lag: npt.ArrayLike, msd: npt.ArrayLike, factor: float = 1.5) 
     return exponent
 
 
+@dataclass(frozen=True)
+class Blocks:
+    """Consecutive blocks of independent starts, all of `size` frames, `counts` of them in each start; they do not overlap.
+
+    `longest_lag`, in frames, is the longest trustworthy lag: a block sees it from half of its origins.
+    """
+
+    longest_lag: int
+    size: int
+    counts: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        """Blocks in all starts."""
+        return sum(self.counts)
+
+    def parts(self, starts: Sequence[Floats]) -> list[Floats]:
+        """The blocks of series (frames, ...) of the starts."""
+        pairs = zip(starts, self.counts, strict=True)
+        return [path[k * self.size : (k + 1) * self.size] for path, count in pairs for k in range(count)]
+
+
+def blocks_of(lengths: Sequence[int]) -> Blocks:
+    """The longest blocks of which starts of these `lengths`, in frames, hold five together, and each start one.
+
+    One run has five blocks and a longest lag of a tenth of it; two starts have three each and a sixth, five or more are
+    a block each, with a longest lag of half of a run.
+    """
+    steps = [n - 1 for n in lengths]
+    candidates = {n // k for n in steps for k in range(1, _BLOCKS + 1)}
+    longest = max((c for c in candidates if 0 < c <= min(steps) and sum(n // c for n in steps) >= _BLOCKS), default=0)
+    if not longest:
+        return Blocks(0, min(lengths), (1,) * len(lengths))
+    counts = tuple(n // longest for n in steps)
+    return Blocks(longest // 2, min(n // k for n, k in zip(lengths, counts, strict=True)), counts)
+
+
 def longest_lag(n_frames: int) -> int:
-    """Longest trustworthy lag in frames, a tenth of the run."""
-    return int(_TRUSTED_PART * (n_frames - 1))
+    """Longest trustworthy lag of a single run in frames, a tenth of it; see `blocks_of`."""
+    return blocks_of([n_frames]).longest_lag
 
 
-def _window(n_frames: int) -> Lags:
+def _window(longest: int) -> Lags:
     """Lags of the fit, in frames: from a third of the longest trustworthy lag to it; empty where too few."""
-    longest = longest_lag(n_frames)
     if longest < 1:
         return np.empty(0, dtype=np.int64)
     spaced = np.geomspace(longest / _WINDOW_FACTOR, longest, _WINDOW_POINTS)
@@ -175,25 +209,29 @@ def _verdict(msd_at_longest: float, exponent: float, error: float, sigmas: float
     return "too short"
 
 
-def _gain(lags: Lags, n_frames: int, block: int) -> float:
-    """Standard error of a least-squares slope over `n_frames` frames, over that of the mean of the blocks' slopes."""
+def _gain(lags: Lags, lengths: Sequence[int], blocks: Blocks) -> float:
+    """Standard error of the mean of the starts' least-squares slopes, over that of the mean of the blocks' slopes."""
     centred = lags - lags.mean()
-    whole, of_block = (float(centred @ brownian_covariance(lags, n) @ centred) for n in (n_frames, block))
-    return math.sqrt(whole / (of_block / _BLOCKS))
+    of_starts = [float(centred @ brownian_covariance(lags, n) @ centred) for n in lengths]
+    of_block = float(centred @ brownian_covariance(lags, blocks.size) @ centred)
+    return math.sqrt(sum(of_starts) / len(of_starts) ** 2 / (of_block / blocks.total))
 
 
-def diffusion(positions: Floats, interval_ps: float, tolerance: float) -> Diffusion:
+def diffusion(starts: Sequence[Floats], interval_ps: float, tolerance: float) -> Diffusion:
     """Self-diffusion coefficient of particles in three dimensions (Einstein), or why there is none.
 
-    `positions` (n_frames, n_particles, 3) are unwrapped, nm, `interval_ps` apart. The longest trustworthy lag is a
-    tenth of the run: each of five consecutive blocks, which do not overlap and so give an independent error, then
-    still sees that lag from half of its origins. The exponent is the slope of ln MSD against ln t from a third of
-    that lag to it, D a sixth of the slope of the MSD there (a constant, left by faster motion at short times, does
-    not enter D). Each error is the larger of two standard errors: over the five blocks, and by leaving out one
-    particle at a time; both must exist, so that a single particle has none. The errors of a straight-line fit are not
-    used: points of an MSD share their origins, and those errors are an order of magnitude too small. A block sees the
-    window from fewer origins than its share of the run; the error of D over the blocks is therefore multiplied by what
-    the whole run is better by for Brownian motion (about 0.83), so that both errors are those of the whole run.
+    `starts` are independent runs of one system, often a single one: unwrapped positions (n_frames, n_particles, 3), nm,
+    `interval_ps` apart. All are cut into consecutive blocks, which do not overlap and so give an independent error, five
+    or more in all (`blocks_of`), and the longest trustworthy lag is one that a block still sees from half of its
+    origins: a tenth of a single run, a sixth of each of two. The exponent is the slope of ln MSD against ln t from a
+    third of that lag to it, D a sixth of the slope of the MSD there (a constant, left by faster motion at short times,
+    does not enter D); the MSD is the mean over all particles of all starts. Each error is the larger of two standard
+    errors: over the blocks, and by leaving out one particle at a time; both must exist, so that a single particle has
+    none. With several starts the error of D is at least what their scatter gives, Student's t for 68 % times its standard
+    error, because the blocks of a start that has not forgotten how it was packed are not independent. The errors of a
+    straight-line fit are not used: points of an MSD share their origins, and those errors are an order of magnitude too
+    small. A block sees the window from fewer origins than its share of the run; the error of D over the blocks is
+    therefore multiplied by what the whole is better by for Brownian motion (about 0.83 for one run).
 
     Verdicts:
     - `diffusive`: the exponent is within `tolerance` of 1, and one that is 2 `tolerance` below 1 is excluded by three
@@ -210,14 +248,16 @@ def diffusion(positions: Floats, interval_ps: float, tolerance: float) -> Diffus
 
     Raises DataError as `particle_msd` does.
     """
-    paths = _checked(positions)
-    lags = _window(len(paths))
+    paths = [_checked(positions) for positions in starts]
+    lengths = [len(path) for path in paths]
+    blocks = blocks_of(lengths)
+    lags = _window(blocks.longest_lag)
     if not len(lags):
         return Diffusion(None, None, None, None, None, None, "too short", None, None)
     time = lags.astype(np.float64) * interval_ps
-    size = len(paths) // _BLOCKS
-    of_particles = particle_msd(paths, lags).T
-    of_blocks = np.array([mean_msd(paths[k * size : (k + 1) * size], lags) for k in range(_BLOCKS)])
+    of_starts = [particle_msd(path, lags).T for path in paths]
+    of_particles = np.concatenate(of_starts)
+    of_blocks = np.array([mean_msd(part, lags) for part in blocks.parts(paths)])
     msd = of_particles.mean(axis=0)
 
     def exponent_of(values: Floats) -> float:
@@ -231,11 +271,14 @@ def diffusion(positions: Floats, interval_ps: float, tolerance: float) -> Diffus
         return float(np.maximum(by_blocks, jackknife_error(estimate, of_particles)))
 
     exponent, exponent_error = exponent_of(msd), error_of(exponent_of)
-    verdict = _verdict(float(msd[-1]), exponent, exponent_error, _sigmas(paths.shape[1]), tolerance)
+    verdict = _verdict(float(msd[-1]), exponent, exponent_error, _sigmas(len(of_particles)), tolerance)
     known = math.isfinite(exponent) and math.isfinite(exponent_error)
     value = error = bound = None
     if verdict == "diffusive":
-        value, error = coefficient_of(msd), error_of(coefficient_of, _gain(lags, len(paths), size))
+        value, error = coefficient_of(msd), error_of(coefficient_of, _gain(lags, lengths, blocks))
+        if len(paths) > 1:
+            apart = standard_error([coefficient_of(of_start.mean(axis=0)) for of_start in of_starts])
+            error = max(error, student_factor(len(paths) - 1) * apart)
     elif not exponent > 1 + tolerance:
         farthest = float(msd[-1]) + 2 * error_of(lambda values: float(values[-1]))
         bound = farthest / (6 * float(time[-1])) * M2_S_PER_NM2_PS if math.isfinite(farthest) else None
@@ -252,20 +295,30 @@ def diffusion(positions: Floats, interval_ps: float, tolerance: float) -> Diffus
     )
 
 
-def gls_diffusion(positions: Floats, interval_ps: float) -> Estimate:
+def slopes_of(lengths: Sequence[int]) -> list[Slope]:
+    """`eoli.analysis.gls.slope_of` for each of several starts, at the longest lag of all; empty where lags are too few."""
+    longest = blocks_of(lengths).longest_lag
+    found = [slope_of(longest, n) for n in lengths]
+    return [slope for slope in found if slope is not None]
+
+
+def gls_diffusion(starts: Sequence[Floats], interval_ps: float) -> Estimate:
     """Self-diffusion coefficient, m2/s, by generalised least squares with the covariance of Brownian motion.
 
-    From lags of a thirtieth to a tenth of the run, with a free intercept; see `eoli.analysis.gls.slope_of`. The error
+    From a third of the longest trustworthy lag to it, with a free intercept; see `eoli.analysis.gls.slope_of`. The error
     is that of independent Brownian particles, the smallest that the data allow; it sees neither sub-diffusion nor
-    particles that move together, so that it means something only where `diffusion` says diffusive, and stands beside
-    its error, which is from blocks and particles. `positions` as there. Unknown where the lags are too few.
+    particles that move together, so that it means something only where `diffusion` says diffusive, and stands
+    beside its error, which is from blocks and particles. `starts` as there. Unknown where the lags are too few.
     """
-    paths = _checked(positions)
-    slope = slope_of(longest_lag(len(paths)), len(paths))
-    if slope is None:
+    paths = [_checked(positions) for positions in starts]
+    slopes = slopes_of([len(path) for path in paths])
+    if not slopes:
         return UNKNOWN
-    value = float(slope.weights @ mean_msd(paths, slope.lags)) / (6 * interval_ps) * M2_S_PER_NM2_PS
-    return Estimate(value, abs(value) * math.sqrt(slope.variance / (3 * paths.shape[1])))
+    pairs = list(zip(slopes, paths, strict=True))
+    squares = [float(slope.weights @ mean_msd(path, slope.lags)) for slope, path in pairs]
+    value = float(np.mean(squares)) / (6 * interval_ps) * M2_S_PER_NM2_PS
+    variance = sum(slope.variance / (3 * path.shape[1]) for slope, path in pairs) / len(pairs) ** 2
+    return Estimate(value, abs(value) * math.sqrt(variance))
 
 
 def _exponent_error_needed(exponent: float, tolerance: float) -> float:
@@ -275,11 +328,11 @@ def _exponent_error_needed(exponent: float, tolerance: float) -> float:
 
 
 def extension(found: Diffusion, length_ns: float, tolerance: float, target: float) -> Extension:
-    """How much longer a run of `length_ns` must be for D, or for a relative error `target` of D.
+    """How much longer runs of `length_ns` in all must be for D, or for a relative error `target` of D.
 
     Diffusive: the error falls with the square root of the length. Otherwise a lower bound, the largest of what is
-    missing, because the longest trustworthy lag is a tenth of the run:
-    - ten times the lag at which the MSD reaches (0.5 nm)^2, if it grew as fast as diffusion from now on. Sub-diffusion
+    missing, because the longest trustworthy lag is a fixed part of the run:
+    - so much longer that the MSD there reaches (0.5 nm)^2, if it grew as fast as diffusion from now on. Sub-diffusion
       takes longer, as long as `at_this_exponent_ns` if its exponent does not rise;
     - three times the run, where its whole window of lags is known not to be diffusive;
     - what the error of the exponent needs to fall to.
@@ -295,10 +348,9 @@ def extension(found: Diffusion, length_ns: float, tolerance: float, target: floa
     needs: list[tuple[float, str]] = []
     at_this_exponent = None
     if missing > 1:
-        total = 10 * found.fit_to_ps / _PS_PER_NS * missing
-        needs.append((total, "the MSD at a tenth of the run must reach 0.25 nm2"))
+        needs.append((length_ns * missing, "the MSD at the longest trustworthy lag must reach 0.25 nm2"))
         if found.exponent is not None and 0 < found.exponent < 1:
-            at_this_exponent = max(0.0, 10 * found.fit_to_ps / _PS_PER_NS * missing ** (1 / found.exponent) - length_ns)
+            at_this_exponent = length_ns * (missing ** (1 / found.exponent) - 1)
     if found.verdict == "sub-diffusive" or (found.exponent is not None and found.exponent > 1 + tolerance):
         needs.append((_WINDOW_FACTOR * length_ns, "the motion must become diffusive, at lags beyond those of this run"))
     elif found.exponent is not None and found.exponent_error is not None:

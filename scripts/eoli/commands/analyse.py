@@ -220,6 +220,36 @@ def conductivity(arguments: argparse.Namespace) -> int:
     return _made(arguments, "conductivity")
 
 
+def add_starts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--systems", nargs="+", required=True, metavar="NAME", help="names of the starts")
+    parser.add_argument("--reduced", type=Path, nargs="+", required=True, metavar="FILE", help="their trajectories")
+    parser.add_argument("--system-json", type=Path, nargs="+", required=True, metavar="FILE", help="their descriptions")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="scalars to write, JSON")
+    _add_tolerance(parser)
+    _add_numbers(
+        parser,
+        temperature_K="temperature of the runs, K",
+        target_error="relative error of D that the runs should reach",
+        contact_nm="distance that binds an anion to lithium",
+        use_interval_ps="spacing of the frames in which ions are clustered",
+    )
+
+
+def starts(arguments: argparse.Namespace) -> int:
+    from eoli.jobs.starts import analyse_starts
+
+    if not len(arguments.systems) == len(arguments.reduced) == len(arguments.system_json):
+        raise InputError(
+            "--systems, --reduced and --system-json name as many starts each; allowed: one of each a start"
+        )
+    analyse_starts(
+        arguments.systems, arguments.reduced, arguments.system_json, arguments.temperature_K, arguments.tolerance,
+        arguments.target_error, arguments.contact_nm, arguments.use_interval_ps, arguments.out,
+    )  # fmt: skip
+    made(arguments.out, [*arguments.reduced, *arguments.system_json])
+    return 0
+
+
 def add_mechanism(parser: argparse.ArgumentParser) -> None:
     _add_reduced(parser)
     _add_distances(parser)

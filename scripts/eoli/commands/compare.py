@@ -31,7 +31,8 @@ def compare(arguments: argparse.Namespace) -> int:
 
 def add_replicas(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table", type=Path, required=True, metavar="FILE", help="sweep.csv")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="table to write")
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the systems")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the tables")
 
 
 def replicas(arguments: argparse.Namespace) -> int:
@@ -39,9 +40,13 @@ def replicas(arguments: argparse.Namespace) -> int:
 
     from eoli.files import write_table
     from eoli.replicas import replica_table
+    from eoli.starts import read_starts, starts_table
 
-    write_table(arguments.out, replica_table(pd.read_csv(arguments.table)))
-    made(arguments.out, [arguments.table])
+    sweep, out = pd.read_csv(arguments.table), arguments.out / "replicas.csv"
+    together = read_starts(arguments.results, sweep["system"].tolist())
+    write_table(out, replica_table(sweep))
+    write_table(out.with_name("starts.csv"), starts_table(sweep, together))
+    made(out, [arguments.table])
     return 0
 
 

@@ -12,12 +12,12 @@ import pandas as pd
 from eoli.files import whole, write_json
 
 
-def _finite(data: Any) -> Any:
+def finite(data: Any) -> Any:
     """The same data with null for numbers that JSON does not have."""
     if isinstance(data, Mapping):
-        return {key: _finite(value) for key, value in data.items()}
+        return {key: finite(value) for key, value in data.items()}
     if isinstance(data, list | tuple):
-        return [_finite(value) for value in data]
+        return [finite(value) for value in data]
     if isinstance(data, float) and not math.isfinite(data):
         return None
     return data
@@ -28,4 +28,4 @@ def write_results(table: pd.DataFrame, scalars: Mapping[str, Any], out_csv: Path
     # Nested, so that a table without its scalars does not stay behind.
     with whole(out_csv) as temporary:
         table.to_csv(temporary, index=False, float_format="%.10g")
-        write_json(out_json, _finite(scalars))
+        write_json(out_json, finite(scalars))

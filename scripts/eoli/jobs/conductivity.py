@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -72,11 +72,12 @@ def _bound(found: Diffusion) -> float | None:
 
 @dataclass(frozen=True)
 class _Ions:
-    """Lithium and anion: sums of their positions (frames, 2, 3), nm, their own motion and how they move together."""
+    """Lithium and anion of one or several starts: sums of their positions (frames, 2, 3), nm, in each of these, their
+    own motion and how they move together."""
 
     counts: list[int]
     charges: list[float]
-    sums: Floats
+    sums: list[Floats]
     interval_ps: float
     motions: dict[str, Diffusion]
     gls: list[Estimate]
@@ -84,20 +85,22 @@ class _Ions:
 
     def exponent(self, weights: Sequence[float]) -> Estimate:
         """Exponent of the MSD of a weighted sum of the two sums of positions."""
-        return collective_exponent(np.einsum("i,fik->fk", np.array(weights), self.sums), self.interval_ps)
+        paths = [np.einsum("i,fik->fk", np.array(weights), sums) for sums in self.sums]
+        return collective_exponent(paths, self.interval_ps)
 
 
-def _ions(motion: Motion, charges: dict[str, int], tolerance: float) -> _Ions:
-    paths = [motion.paths[name] for name in IONS]
-    sums = np.stack([path.sum(axis=1) for path in paths], axis=1)
+def _ions(motions: Sequence[Motion], charges: Mapping[str, int], tolerance: float) -> _Ions:
+    interval_ps = motions[0].interval_ps
+    paths = {name: [motion.paths[name] for motion in motions] for name in IONS}
+    sums = [np.stack([motion.paths[name].sum(axis=1) for name in IONS], axis=1) for motion in motions]
     return _Ions(
-        counts=[path.shape[1] for path in paths],
+        counts=[starts[0].shape[1] for starts in paths.values()],
         charges=[float(charges[name]) for name in IONS],
         sums=sums,
-        interval_ps=motion.interval_ps,
-        motions={n: diffusion(path, motion.interval_ps, tolerance) for n, path in zip(IONS, paths, strict=True)},
-        gls=[_scaled(gls_diffusion(path, motion.interval_ps), 1 / M2_S_PER_NM2_PS) for path in paths],
-        onsager=onsager(sums, motion.interval_ps),
+        interval_ps=interval_ps,
+        motions={name: diffusion(starts, interval_ps, tolerance) for name, starts in paths.items()},
+        gls=[_scaled(gls_diffusion(starts, interval_ps), 1 / M2_S_PER_NM2_PS) for starts in paths.values()],
+        onsager=onsager(sums, interval_ps),
     )
 
 
@@ -186,11 +189,12 @@ def _collective(ions: _Ions, motion: Motion, factor: float) -> tuple[dict[str, A
     return {"collective": _stated(sigma, verdict, at_most)}, shares, beside
 
 
-def _table(ions: _Ions, factor: float) -> pd.DataFrame:
-    lags = log_lags(len(ions.sums))
-    lag_ps = lags * ions.interval_ps
-    pairs = pair_msd(ions.sums, lags)
-    charge = np.tensordot(pairs, charge_form(ions.charges), 2)
+def _table(motion: Motion, charges: Mapping[str, int], factor: float) -> pd.DataFrame:
+    sums = np.stack([motion.paths[name].sum(axis=1) for name in IONS], axis=1)
+    lags = log_lags(len(sums))
+    lag_ps = lags * motion.interval_ps
+    pairs = pair_msd(sums, lags)
+    charge = np.tensordot(pairs, charge_form([charges[name] for name in IONS]), 2)
     return pd.DataFrame(
         {
             "lag_ps": lag_ps,
@@ -212,17 +216,59 @@ def _simulated(sigma: dict[str, Any], scale: float) -> dict[str, Any]:
     }
 
 
+def conductivity_scalars(
+    motions: Sequence[Motion], populations: Floats | None, charges: Mapping[str, int], temperature_k: float,
+    charge_scale: float, tolerance: float, cutoff_nm: float | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Conductivities, Onsager coefficients, ionicity and transference numbers of independent starts of one system.
+
+    `motions` are those of the starts, often a single one, `populations` (blocks, n, m) the ion clusters of all of them,
+    `charges` the formal charges, e. Formal charges, the mean volume of the boxes, the frame of the system's centre of
+    mass unless another is named. With scaled charges the simulated ones are given beside: they multiply a conductivity
+    by the square of the scale and leave all ratios.
+    """
+    volume = float(np.mean([motion.box.prod(axis=1).mean() for motion in motions]))
+    scalars: dict[str, Any] = {
+        "temperature_K": temperature_k,
+        "volume_nm3": volume,
+        "length_ns": sum(motion.length_ns for motion in motions),
+        "frame_of_reference": FRAME,
+        "system_drift_nm": max(motion.farthest_drift_nm for motion in motions),
+        "ion_charge_scale": charge_scale,
+        "ions": {},
+    }
+    if not all(name in motions[0].paths for name in IONS):
+        return scalars
+    factor = siemens_per_metre(volume, temperature_k)
+    ions = _ions(motions, charges, tolerance)
+    sigma, shares = _independent(ions, factor, populations)
+    collective, of_collective, beside = _collective(ions, motions[0], factor)
+    sigma |= collective
+    window = ions.motions["Li"]
+    scalars |= beside | {
+        "ions": {
+            n: {"count": c, "formal_charge_e": z} for n, c, z in zip(IONS, ions.counts, ions.charges, strict=True)
+        },
+        "sigma_S_m": {"formal_charges": sigma},
+        "transference": shares | of_collective,
+        "cluster_cutoff_nm": cutoff_nm,
+        "fit_from_ps": window.fit_from_ps,
+        "fit_to_ps": window.fit_to_ps,
+    }
+    if charge_scale != 1:
+        scalars["sigma_S_m"]["simulated_charges"] = _simulated(sigma, charge_scale)
+    return scalars
+
+
 def analyse_conductivity(
     reduced: Path, description: Path, temperature_k: float, tolerance: float, cutoff_nm: float | None,
     use_interval_ps: float, out_csv: Path, out_json: Path,
 ) -> None:  # fmt: skip
-    """Collective displacements by lag; conductivities, Onsager coefficients, ionicity and transference numbers.
+    """Collective displacements by lag, and the `conductivity_scalars` of one system.
 
-    Formal charges, the mean volume of the box, the frame of the system's centre of mass unless another is named. With
-    scaled charges the simulated ones are given beside: they multiply a conductivity by the square of the scale and
-    leave all ratios. `tolerance` is that of the exponent of diffusive motion; `cutoff_nm` and `use_interval_ps` are
-    those of the ion clusters, without a cut-off there is no cluster route. A system without salt has lag_ps alone.
-    Raises DataError for files that cannot be read or do not belong together.
+    `tolerance` is that of the exponent of diffusive motion; `cutoff_nm` and `use_interval_ps` are those of the ion
+    clusters, without a cut-off there is no cluster route. A system without salt has lag_ps alone. Raises DataError for
+    files that cannot be read or do not belong together.
     """
     system = read_description(description)
     with open_reduced(reduced, system.n_sites) as opened:
@@ -231,35 +277,11 @@ def analyse_conductivity(
         populations = None
         if salted and cutoff_nm is not None:
             populations = block_populations(read_clusters(opened, system, cutoff_nm, use_interval_ps))
-    volume = float(motion.box.prod(axis=1).mean())
-    scalars: dict[str, Any] = {
-        "temperature_K": temperature_k,
-        "volume_nm3": volume,
-        "length_ns": (len(motion.box) - 1) * motion.interval_ps / 1000,
-        "frame_of_reference": FRAME,
-        "system_drift_nm": float(np.linalg.norm(motion.drift, axis=1).max()),
-        "ion_charge_scale": system.choice.ion_charge_scale,
-        "ions": {},
-    }
+    charges = formal_charges(system)
+    scalars = conductivity_scalars(
+        [motion], populations, charges, temperature_k, system.choice.ion_charge_scale, tolerance, cutoff_nm
+    )
     table = pd.DataFrame({"lag_ps": log_lags(len(motion.box)) * motion.interval_ps})
     if salted:
-        factor = siemens_per_metre(volume, temperature_k)
-        ions = _ions(motion, formal_charges(system), tolerance)
-        sigma, shares = _independent(ions, factor, populations)
-        collective, of_collective, beside = _collective(ions, motion, factor)
-        sigma |= collective
-        window = ions.motions["Li"]
-        scalars |= beside | {
-            "ions": {
-                n: {"count": c, "formal_charge_e": z} for n, c, z in zip(IONS, ions.counts, ions.charges, strict=True)
-            },
-            "sigma_S_m": {"formal_charges": sigma},
-            "transference": shares | of_collective,
-            "cluster_cutoff_nm": cutoff_nm,
-            "fit_from_ps": window.fit_from_ps,
-            "fit_to_ps": window.fit_to_ps,
-        }
-        if system.choice.ion_charge_scale != 1:
-            scalars["sigma_S_m"]["simulated_charges"] = _simulated(sigma, system.choice.ion_charge_scale)
-        table = _table(ions, factor)
+        table = _table(motion, charges, siemens_per_metre(scalars["volume_nm3"], temperature_k))
     write_results(table, scalars, out_csv, out_json)

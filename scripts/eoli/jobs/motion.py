@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from eoli.analysis.msd import (
-    Diffusion,
     carried_share,
     chain_of_ions,
     diffusion,
@@ -57,6 +56,16 @@ class Motion:
     drift: Floats
     box: Floats
     interval_ps: float
+
+    @property
+    def length_ns(self) -> float:
+        """From the first to the last frame."""
+        return (len(self.box) - 1) * self.interval_ps / 1000
+
+    @property
+    def farthest_drift_nm(self) -> float:
+        """Farthest distance of the system's centre of mass from where it was."""
+        return float(np.linalg.norm(self.drift, axis=1).max())
 
 
 def _masses(system: SystemDescription, kind: str) -> Floats:
@@ -142,18 +151,29 @@ def merged_by_lag(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return reduce(lambda left, right: left.merge(right, on="lag_ps", how="outer"), rounded).sort_values("lag_ps")
 
 
-def diffusion_scalars(found: Diffusion, gls: Estimate) -> dict[str, Any]:
-    """The scalars of one kind of particle; the D by generalised least squares stands beside a D, never alone."""
-    return {
-        "D_m2_s": {"value": found.value_m2_s, "error": found.error_m2_s},
-        "D_gls_m2_s": asdict(gls if found.verdict == "diffusive" else UNKNOWN),
-        "D_upper_bound_m2_s": found.upper_bound_m2_s,
-        "exponent": {"value": found.exponent, "error": found.exponent_error},
-        "fit_from_ps": found.fit_from_ps,
-        "fit_to_ps": found.fit_to_ps,
-        "msd_at_fit_to_nm2": found.farthest_msd_nm2,
-        "verdict": found.verdict,
-    }
+def diffusion_scalars(motions: Sequence[Motion], tolerance: float, target_error: float) -> dict[str, Any]:
+    """By kind of particle what its motion in independent starts of one system, often a single one, allows to say.
+
+    The D by generalised least squares stands beside a D, never alone.
+    """
+    interval_ps, length_ns = motions[0].interval_ps, sum(motion.length_ns for motion in motions)
+    scalars: dict[str, Any] = {}
+    for name in motions[0].paths:
+        starts = [motion.paths[name] for motion in motions]
+        found = diffusion(starts, interval_ps, tolerance)
+        gls = gls_diffusion(starts, interval_ps) if found.verdict == "diffusive" else UNKNOWN
+        scalars[name] = {
+            "D_m2_s": {"value": found.value_m2_s, "error": found.error_m2_s},
+            "D_gls_m2_s": asdict(gls),
+            "D_upper_bound_m2_s": found.upper_bound_m2_s,
+            "exponent": {"value": found.exponent, "error": found.exponent_error},
+            "fit_from_ps": found.fit_from_ps,
+            "fit_to_ps": found.fit_to_ps,
+            "msd_at_fit_to_nm2": found.farthest_msd_nm2,
+            "verdict": found.verdict,
+            "extension": asdict(extension(found, length_ns, tolerance, target_error)),
+        }
+    return scalars
 
 
 def analyse_motion(
@@ -179,20 +199,16 @@ def analyse_motion(
             for name, (array, _, _) in _SITES.items()
             if opened.has(f"structure/{array}") and opened.n_frames("structure") > 1
         }
-        length_ns = (len(motion.box) - 1) * motion.interval_ps / 1000
         scalars: dict[str, Any] = {
-            "length_ns": length_ns,
+            "length_ns": motion.length_ns,
             "use_interval_ps": motion.interval_ps,
             "sites_interval_ps": sites_ps,
             "frames": len(motion.box),
             "tolerance": tolerance,
             "frame_of_reference": FRAME,
-            "system_drift_nm": float(np.linalg.norm(motion.drift, axis=1).max()),
+            "system_drift_nm": motion.farthest_drift_nm,
         }
-        for name, path in motion.paths.items():
-            found = diffusion(path, motion.interval_ps, tolerance)
-            scalars[name] = diffusion_scalars(found, gls_diffusion(path, motion.interval_ps))
-            scalars[name]["extension"] = asdict(extension(found, length_ns, tolerance, target_error))
+        scalars |= diffusion_scalars([motion], tolerance, target_error)
         if {"Li", "chain"} <= motion.paths.keys() and opened.has("motion/neighbours"):
             scalars["Li_carried_by_chain"] = _carried(opened, system, motion, cutoff_nm)
     cadences = ((lags, motion.interval_ps, msd), (site_lags, sites_ps, msd_of_sites))

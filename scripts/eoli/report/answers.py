@@ -130,17 +130,17 @@ _OPEN = (
 )  # fmt: skip
 
 
-def unresolved(systems: Sequence[SystemResult]) -> list[Unresolved]:
+def unresolved(sweep: Sweep) -> list[Unresolved]:
     """Quantities that an analysis was made for and did not resolve, by reason; the answers first."""
     found: dict[tuple[str, str], list[str]] = {}
-    for system in systems:
+    for system in sweep.answering:
         for quantity in QUANTITIES:
             answer = quantity.best(system)[1]
             if answer.value is None and answer.verdict != "no salt" and not answer.verdict.startswith("missing"):
                 why = answer.verdict.removeprefix("not resolved: ")
                 found.setdefault((f"{quantity.symbol}, {quantity.name}", why), []).append(system.name)
     for what, analysis, keys, sign in _OPEN:
-        for system in systems:
+        for system in sweep.systems:
             verdict = at(system.scalars, (analysis, *keys))
             if isinstance(verdict, str) and verdict.startswith(sign):
                 found.setdefault((what, verdict.removeprefix("not resolved: ")), []).append(system.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from eoli.collect import ANALYSES
 from eoli.compare import Reference, read_reference
 from eoli.config import Study
 from eoli.errors import DataError
+from eoli.starts import read_starts
 from eoli.status import StageStatus, stage_status
 from eoli.sweep import System, systems_of
 
@@ -75,11 +76,20 @@ class SystemResult:
 
 
 @dataclass(frozen=True, eq=False)
+class Together:
+    """Independent starts of one system: what they say together, as a system of their common name, and each of them."""
+
+    all_starts: SystemResult
+    starts: tuple[SystemResult, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Sweep:
     """A sweep as far as it got; tables are None where they were not made."""
 
     study: Study
     systems: tuple[SystemResult, ...]
+    together: tuple[Together, ...]
     not_in_table: tuple[str, ...]
     beside_study: pd.DataFrame | None
     experiments: pd.DataFrame | None
@@ -89,6 +99,13 @@ class Sweep:
     glass: pd.DataFrame | None
     glass_figure: Path | None
     cutoffs: pd.DataFrame | None
+
+    @property
+    def answering(self) -> tuple[SystemResult, ...]:
+        """What transport is read from: the systems, those that are starts of one system together as one."""
+        first = {of.starts[0].name: of.all_starts for of in self.together}
+        others = {start.name for of in self.together for start in of.starts[1:]}
+        return tuple(first.get(system.name, system) for system in self.systems if system.name not in others)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -175,6 +192,17 @@ def _system(
     )  # fmt: skip
 
 
+def _together(systems: Sequence[SystemResult], results: Path) -> tuple[Together, ...]:
+    by_name = {system.name: system for system in systems}
+    found = []
+    for name, record in read_starts(results, list(by_name)).items():
+        starts = tuple(by_name[start] for start in record["systems"])
+        scalars = {analysis: record[analysis] for analysis in ("motion", "conductivity")}
+        whole = replace(starts[0], name=name, scalars=scalars, tables={}, stages=(), made_by={}, scene=None, missing=())
+        found.append(Together(whole, starts))
+    return tuple(found)
+
+
 def gather(study: Study, names: Sequence[str], results: Path, table: Path, now: float) -> Sweep:
     """Read a sweep: every system of the table `table`, the comparisons beside it, and what its stages left.
 
@@ -194,6 +222,7 @@ def gather(study: Study, names: Sequence[str], results: Path, table: Path, now: 
     return Sweep(
         study,
         systems,
+        _together(systems, results),
         tuple(name for name in names if name not in present),
         _table(table.with_name("study.csv")),
         _table(table.with_name("experiments.csv")),

@@ -179,8 +179,17 @@ def _answer_cell(quantity: Quantity, system: SystemResult) -> dict[str, Any]:
 
 
 def _answers(sweep: Sweep) -> dict[str, Any]:
-    """Rows of the table of answers, and of each quantity the note that all its rows share, which its head then has."""
-    rows = [[_answer_cell(quantity, system) for quantity in _FIRST] for system in sweep.systems]
+    """Rows of the table of answers, and of each quantity the note that all its rows share, which its head then has.
+
+    Starts of one system follow what they say together.
+    """
+    of_family = {of.all_starts.name: of.starts for of in sweep.together}
+    entries = [
+        (system, number)
+        for subject in sweep.answering
+        for number, system in enumerate((subject, *of_family.get(subject.name, ())))
+    ]
+    rows = [[_answer_cell(quantity, system) for quantity in _FIRST] for system, _ in entries]
     heads = []
     for number, quantity in enumerate(_FIRST):
         notes = {row[number]["note"] for row in rows}
@@ -189,17 +198,30 @@ def _answers(sweep: Sweep) -> dict[str, Any]:
         if shared:
             for row in rows:
                 row[number]["note"] = ""
-    named = [{"system": system, "cells": cells} for system, cells in zip(sweep.systems, rows, strict=True)]
+    named = [
+        {
+            "system": system,
+            "starts": len(of_family.get(system.name, ())),
+            "is_start": number > 0,
+            "cells": cells,
+        }
+        for (system, number), cells in zip(entries, rows, strict=True)
+    ]
     return {"heads": heads, "rows": named}
 
 
 def _not_resolved(sweep: Sweep) -> list[Line]:
-    total = len(sweep.systems)
+    every = ({system.name for system in sweep.systems}, {system.name for system in sweep.answering})
     lines = []
-    for found in unresolved(sweep.systems):
-        where = "in every system" if len(found.systems) == total > 1 else f"in {listed(list(found.systems), 4)}"
+    for found in unresolved(sweep):
+        where = (
+            "in every system"
+            if set(found.systems) in every and len(found.systems) > 1
+            else f"in {listed(list(found.systems), 4)}"
+        )
         lines.append(Line(found.what, f"{where}: {found.why}"))
-    further = [s.row["further_ns_for_D_Li"] for s in sweep.systems if "further_ns_for_D_Li" in s.row]
+    extensions = [s.scalars.get("motion", {}).get("Li", {}).get("extension", {}) for s in sweep.answering]
+    further = [found["further_ns"] for found in extensions if found.get("further_ns") is not None]
     if further:
         lines.append(
             Line(
@@ -212,7 +234,7 @@ def _not_resolved(sweep: Sweep) -> list[Line]:
 
 def _in_short(sweep: Sweep) -> str:
     """How far the answers are resolved, in a sentence."""
-    salted = [system for system in sweep.systems if "eo_li_asked" in system.row]
+    salted = [system for system in sweep.answering if "eo_li_asked" in system.row]
     glass = _glass_in_short(sweep.glass)
     if not salted:
         return f"No system has a salt: there is nothing to conduct.{glass}"

@@ -1,0 +1,75 @@
+"""Transport of independent starts of one system together: more particles, and longer lags, than any of them has alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eoli.analysis.clusters import block_populations
+from eoli.errors import DataError
+from eoli.files import write_json
+from eoli.jobs.common import finite
+from eoli.jobs.conductivity import IONS, conductivity_scalars
+from eoli.jobs.ions import formal_charges, read_clusters
+from eoli.jobs.motion import FRAME, diffusion_scalars, read_motion
+from eoli.reduce.store import open_reduced
+from eoli.topology.description import read_description
+
+Floats = npt.NDArray[np.float64]
+
+
+def _stacked(populations: Sequence[Floats]) -> Floats:
+    """Blocks of all starts, (blocks, n, m), padded with zero to the largest cluster of any."""
+    most = max(of_start.shape[1] for of_start in populations)
+    return np.concatenate(
+        [np.pad(p, ((0, 0), (0, most - p.shape[1]), (0, most - p.shape[2]))) for p in populations], axis=0
+    )
+
+
+def analyse_starts(
+    systems: Sequence[str], reduced: Sequence[Path], descriptions: Sequence[Path], temperature_k: float,
+    tolerance: float, target_error: float, cutoff_nm: float, use_interval_ps: float, out_json: Path,
+) -> None:  # fmt: skip
+    """Diffusion and conductivity from all starts of one system at once, as `motion` and `conductivity` have them of each.
+
+    `systems` name the starts, `reduced` and `descriptions` are theirs. The further length that a D needs is that of all
+    starts in sum. The other parameters are those of `analyse_motion` and `analyse_conductivity`. Raises DataError for
+    files that cannot be read or do not belong together, and for starts that differ in composition, charges or the
+    spacing of their frames.
+    """
+    described = [read_description(path) for path in descriptions]
+    motions, populations = [], []
+    for path, system in zip(reduced, described, strict=True):
+        with open_reduced(path, system.n_sites) as opened:
+            motions.append(read_motion(opened, system))
+            if set(IONS) <= motions[-1].paths.keys():
+                populations.append(block_populations(read_clusters(opened, system, cutoff_nm, use_interval_ps)))
+    first = motions[0]
+    sizes = {name: of.shape[1] for name, of in first.paths.items()}
+    for path, motion, system in zip(reduced, motions, described, strict=True):
+        if {n: of.shape[1] for n, of in motion.paths.items()} != sizes or system.choice != described[0].choice:
+            raise DataError(f"{path}: another system than {reduced[0]}; starts differ in how they were packed alone")
+        if motion.interval_ps != first.interval_ps:
+            raise DataError(
+                f"{path}: frames {motion.interval_ps:g} ps apart, those of {reduced[0]} {first.interval_ps:g} ps"
+            )
+    lengths_ns = [motion.length_ns for motion in motions]
+    found: dict[str, Any] = {
+        "systems": list(systems),
+        "lengths_ns": lengths_ns,
+        "motion": {
+            "length_ns": sum(lengths_ns),
+            "tolerance": tolerance,
+            "frame_of_reference": FRAME,
+            **diffusion_scalars(motions, tolerance, target_error),
+        },
+        "conductivity": conductivity_scalars(
+            motions, _stacked(populations) if populations else None, formal_charges(described[0]), temperature_k,
+            described[0].choice.ion_charge_scale, tolerance, cutoff_nm,
+        ),
+    }  # fmt: skip
+    write_json(out_json, finite(found))
