@@ -192,7 +192,7 @@ def test_the_cases_are_what_they_say() -> None:
     assert {(s.polymer, s.choice.ion_charge_scale) for s in resolved} == {
         (polymer, scale) for polymer in ("peo", "pebax") for scale in (0.75, 1.0)
     }
-    assert {(s.temperature_K, s.eo_li) for s in resolved} == {(600, 12)}
+    assert {(s.temperature_K, s.eo_li) for s in resolved} == {(700, 12)}
     sweep = by["equilibrated-sweep"]
     assert {s.family for s in sweep.systems.values()} == {s.family for s in plan().systems.values()}
     anneal = sweep.study.stage("anneal")

@@ -172,7 +172,7 @@ def test_starts_of_a_system_are_analysed_together(workflow: Path) -> None:
     assert run.returncode == 0, run.stdout
     jobs = dict(re.findall(r"^(\w+)\s+(\d+)$", run.stdout, re.MULTILINE))
     assert (jobs["conductivity"], jobs["starts"], jobs["replicas"]) == ("8", "4", "1")
-    one = snakemake(workflow, "-n", "results/summary/starts/pebax-eo12-600K-q0.75.json", config=case)
+    one = snakemake(workflow, "-n", "results/summary/starts/pebax-eo12-700K-q0.75.json", config=case)
     jobs = dict(re.findall(r"^(\w+)\s+(\d+)$", one.stdout, re.MULTILINE))
     assert (jobs["starts"], jobs["reduce"]) == ("1", "2") and "conductivity" not in jobs
     single = snakemake(workflow, "-n")
