@@ -156,7 +156,7 @@ EDITS = [
     Edit("a charge of the amide", both(replace("topologies/units/PA6.yaml", "charge: 0.45,", "charge: 0.44,"), replace("topologies/units/PA6.yaml", "charge: -0.45,", "charge: -0.44,")), swept(EVERYTHING, PEBAX)),
     Edit("an angle of the amide", replace("topologies/bonded.yaml", "[CA, N, H], macro: ga_32", "[CA, N, H], macro: ga_31"), swept(EVERYTHING, PEBAX)),
     Edit("a Lennard-Jones number of lithium", replace("topologies/atomtypes.yaml", "2.82836e-5", "2.83e-5"), swept(EVERYTHING)),
-    Edit("a replicate more", overlay("sweep:\n  - {polymer: peo, eo_li: 12, temperature_K: 400, replicate: [1, 2]}\n  - {polymer: pebax, eo_li: 16, temperature_K: 400}"), swept(EVERYTHING, "peo-eo12-400K-r2")),
+    Edit("a replicate more", overlay("sweep:\n  - {polymer: peo, eo_li: 12, temperature_K: 400, replicate: [1, 2]}\n  - {polymer: pebax, eo_li: 16, temperature_K: 400}"), swept(EVERYTHING, "peo-eo12-400K-r2") | {("starts", "")}),
     Edit("a system less", overlay("sweep:\n  - {polymer: peo, eo_li: 12, temperature_K: 400}"), OTHER_SYSTEMS),
     Edit("ion charges", overlay("sweep:\n  - {polymer: peo, eo_li: 12, temperature_K: 400, ion_charge_scale: 0.8}\n  - {polymer: pebax, eo_li: 16, temperature_K: 400}"), swept(EVERYTHING, "peo-eo12-400K-q0.80-r1")),
 ]  # fmt: skip
