@@ -21,6 +21,11 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+def starts_file(results: Path, name: str) -> Path:
+    """Where the scalars of several starts together lie, by the name of all of them."""
+    return results / _FOLDER / f"{name}.json"
+
+
 def read_starts(results: Path, systems: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Scalars of several starts together, by the name of all of them; of those whose starts are all among `systems`.
 

@@ -9,12 +9,14 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from test_conductivity import write
 from test_replicas import sweep
 
 from eoli.analysis.conductivity import siemens_per_metre
 from eoli.commands.analyse import add_starts, starts
+from eoli.commands.compare import add_replicas, replicas
 from eoli.errors import DataError
 from eoli.jobs.conductivity import analyse_conductivity
 from eoli.jobs.starts import analyse_starts
@@ -129,3 +131,17 @@ def test_the_command(tmp_path: Path) -> None:
     assert out.with_name("starts.provenance.json").is_file()
     said = mistake(lambda: starts(parser.parse_args(["--systems", "peo-r1", *words[3:]])))
     assert "as many starts each" in said
+
+
+def test_the_tables_of_a_sweep_are_written_together(tmp_path: Path) -> None:
+    analysed(tmp_path, packed(tmp_path / "a", 1, n_frames=300), packed(tmp_path / "b", 2, n_frames=300))
+    table, out = tmp_path / "sweep.csv", tmp_path / "results" / "summary"
+    sweep([(1.2, 0.01), (1.21, 0.01)]).to_csv(table, index=False)
+    parser = argparse.ArgumentParser()
+    add_replicas(parser)
+    words = ["--table", str(table), "--results", str(tmp_path / "results"), "--out", str(out)]
+    assert replicas(parser.parse_args(words)) == 0
+    assert pd.read_csv(out / "replicas.csv")["verdict"].tolist() == ["agree"]
+    assert set(pd.read_csv(out / "starts.csv")["starts"]) == {"peo"}
+    inputs = json.loads((out / "replicas.provenance.json").read_text())["inputs"]
+    assert any("starts/peo.json" in str(entry) for entry in inputs)

@@ -40,13 +40,13 @@ def replicas(arguments: argparse.Namespace) -> int:
 
     from eoli.files import write_table
     from eoli.replicas import replica_table
-    from eoli.starts import read_starts, starts_table
+    from eoli.starts import read_starts, starts_file, starts_table
 
     sweep, out = pd.read_csv(arguments.table), arguments.out / "replicas.csv"
     together = read_starts(arguments.results, sweep["system"].tolist())
     write_table(out, replica_table(sweep))
     write_table(out.with_name("starts.csv"), starts_table(sweep, together))
-    made(out, [arguments.table])
+    made(out, [arguments.table, *(starts_file(arguments.results, name) for name in together)])
     return 0
 
 
