@@ -114,6 +114,11 @@ BOUNDS = (
         (f"conductivity_{route}_upper_bound_S_m", "conductivity", (*_SIGMA, route, "upper_bound"))
         for route in ("nernst_einstein", "collective")
     ),
+    ("conductivity_nernst_einstein_lower_bound_S_m", "conductivity", (*_SIGMA, "nernst_einstein", "lower_bound")),
+    *(
+        (f"transference_nernst_einstein_{bound}", "conductivity", ("transference", "nernst_einstein", bound))
+        for bound in ("lower_bound", "upper_bound")
+    ),
     *(
         (f"residence_Li_{partner}_at_least_ps", "mechanism", ("residence", partner, "mean_at_least_ps"))
         for partner in ("ether_O", "carbonyl_O", "chain", "anion")

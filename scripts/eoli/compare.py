@@ -475,7 +475,8 @@ def compare(reference: Reference, sweep: pd.DataFrame, scalars: Mapping[str, Sca
 @dataclass(frozen=True)
 class Beside:
     """One of our conductivities beside a measured series; `log10_difference` is log10 of ours over the measured one,
-    which was followed to higher temperatures by `extrapolated_K` where that is given."""
+    which was followed to higher temperatures by `extrapolated_K` where that is given. What is bounded from both sides
+    has `sigma_low` and `sigma_high` instead of a value; the differences there include the uncertainty of the series."""
 
     system: str
     route: str
@@ -493,6 +494,10 @@ class Beside:
     verdict: str
     what_differs: str
     extrapolated_K: float | None = None
+    sigma_low_S_cm: float | None = None
+    sigma_high_S_cm: float | None = None
+    log10_difference_low: float | None = None
+    log10_difference_high: float | None = None
 
 
 def read_measured(path: Path) -> pd.DataFrame:
@@ -565,7 +570,8 @@ def beside_experiments(
     Of each kind of series the one whose EO:Li holds ours (within a tenth for a series of one ratio) and whose molar
     mass is nearest to that of our chain, given by system, is taken. Between its temperatures log10 sigma is linear in
     1/T, and the error is that of the simulation. More than 5 K above them the series is followed by a VTF curve, whose
-    uncertainty is in the error (`log10_difference_above`); below there is no comparison. Starts that `together` names
+    uncertainty is in the error (`log10_difference_above`); below there is no comparison. A conductivity that is bounded
+    from both sides has the bounds of the difference instead of a difference. Starts that `together` names
     have one row, under their common name, instead of one each.
     """
     rows = []
@@ -581,8 +587,12 @@ def beside_experiments(
             for route in ROUTES:
                 found = _read_one(scalars.get(system, {}), f"conductivity.sigma_S_m.formal_charges.{route}")
                 ours, difference, verdict, above = UNKNOWN, UNKNOWN, "", None
+                bounds: _Bounds = (None, None, None, None)
                 if isinstance(found, _Missing):
                     verdict = found.why if found.why.startswith("not resolved") else f"not resolved: {found.why}"
+                    stated, _ = _walk(scalars.get(system, {}), f"conductivity.sigma_S_m.formal_charges.{route}")
+                    if isinstance(stated, Mapping):
+                        bounds, above = _bounds_beside(stated, row["temperature_K"], known)
                 elif found.value is not None and found.error is not None:
                     ours = Estimate(_S_CM_PER_S_M * found.value, _S_CM_PER_S_M * found.error)
                     difference, verdict, above = _laid_beside(ours, row["temperature_K"], known)
@@ -591,10 +601,27 @@ def beside_experiments(
                         system, route, row["temperature_K"], row["eo_li_simulated"], molar_mass, ours.value, ours.error,
                         series["series"], series["molar_mass_g_mol"], measured_ratio, series["source"], difference.value,
                         difference.error, verdict, _differs(series, molar_mass, row["eo_li_simulated"], measured_ratio),
-                        above,
+                        above, *bounds,
                     )
                 )  # fmt: skip
     return rows
+
+
+_Bounds = tuple[float | None, float | None, float | None, float | None]
+
+
+def _bounds_beside(
+    found: Mapping[str, Any], temperature_K: float, known: Sequence[tuple[float, float]]
+) -> tuple[_Bounds, float | None]:
+    """Ends of a conductivity that is bounded from both sides and of its log10 difference; and what was extrapolated."""
+    ends = [found.get("lower_bound"), found.get("upper_bound")]
+    if any(end is None for end in ends):
+        return (None, None, None, None), None
+    low, high = (_S_CM_PER_S_M * float(end) for end in ends if end is not None)
+    (below, _, above), (beyond, _, _) = (_laid_beside(Estimate(end, 0.0), temperature_K, known) for end in (low, high))
+    if below.value is None or below.error is None or beyond.value is None or beyond.error is None:
+        return (low, high, None, None), None
+    return (low, high, below.value - below.error, beyond.value + beyond.error), above
 
 
 def _subjects(sweep: pd.DataFrame, together: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ SYSTEM_AXES = (*GROUP, "temperature_K")
 """Columns of the sweep table in which independent starts of one system are equal."""
 _FOLDER = Path("summary") / "starts"
 _COLUMNS = (
-    "starts", "systems", *SYSTEM_AXES, "length_ns", "quantity", "unit", "value", "error", "upper_bound", "exponent",
+    "starts", "systems", *SYSTEM_AXES, "length_ns", "quantity", "unit", "value", "error", "lower_bound", "upper_bound", "exponent",
     "exponent_error", "fit_from_ps", "fit_to_ps", "verdict",
 )  # fmt: skip
 

@@ -406,6 +406,38 @@ def test_a_hot_box_is_laid_beside_a_curve_and_says_how_far_it_leaves_the_measure
     assert chain.log10_difference_error == pytest.approx(0.15, abs=0.05)
 
 
+def test_a_conductivity_that_is_bounded_has_bounds_of_its_difference() -> None:
+    measured, rows = read_measured(MEASURED), [row("peo", kelvin=349.0), row("peo", kelvin=500.0)]
+    bounds = {
+        "value": None,
+        "error": None,
+        "verdict": "not resolved: motion of Li",
+        "lower_bound": 0.1,
+        "upper_bound": 10.0,
+    }
+    scalars = {
+        each["system"]: {"conductivity": {"sigma_S_m": {"formal_charges": {"nernst_einstein": bounds}}}}
+        for each in rows
+    }
+    masses = {each["system"]: 1073.0 for each in rows}
+    found = [r for r in beside_experiments(pd.DataFrame(rows), scalars, measured, masses)
+             if r.route == "nernst_einstein" and r.series == "chain length"]  # fmt: skip
+    for within, beyond in [found]:
+        assert (within.sigma_low_S_cm, within.sigma_high_S_cm) == (pytest.approx(1e-3), pytest.approx(0.1))
+        # measured at 349 K: -2.785
+        assert within.log10_difference_low == pytest.approx(-3 + 2.785)
+        assert within.log10_difference_high == pytest.approx(-1 + 2.785)
+        assert within.log10_difference is None and within.verdict == "not resolved: motion of Li"
+        # at 500 K the curve may be anywhere between -1.84 and -1.54
+        assert beyond.log10_difference_low == pytest.approx(-3 + 1.54, abs=0.02)
+        assert beyond.log10_difference_high == pytest.approx(-1 + 1.84, abs=0.02)
+        assert beyond.extrapolated_K == pytest.approx(132.0)
+    one_sided = {"value": None, "error": None, "verdict": "not resolved: motion of Li", "upper_bound": 10.0}
+    scalars[rows[0]["system"]]["conductivity"]["sigma_S_m"]["formal_charges"]["nernst_einstein"] = one_sided
+    found = beside_experiments(pd.DataFrame(rows[:1]), scalars, measured, masses)
+    assert all(r.sigma_high_S_cm is None and r.log10_difference_high is None for r in found)
+
+
 def test_the_measured_table_matches_what_it_was_drawn_from() -> None:
     table = read_measured(MEASURED)
     chains = table[table["series"] == "chain length"].pivot_table(

@@ -367,6 +367,29 @@ def test_what_is_not_resolved_has_no_number(tmp_path: Path) -> None:
         assert found["verdict"].startswith("not resolved: motion of")
 
 
+def test_one_ion_that_diffuses_bounds_what_both_do(tmp_path: Path) -> None:
+    """Lithium too slow for its run, anions that diffuse, and the other way round."""
+    factor = siemens_per_metre(64.0, 350.0)
+    for n, d in enumerate(((2e-5, 4e-3), (4e-3, 2e-5))):
+        (folder := tmp_path / str(n)).mkdir()
+        reduced, description, csv, scalars = write(folder, 30, d)
+        analyse_conductivity(reduced, description, 350.0, 0.1, None, 100.0, csv, scalars)
+        data = json.loads(scalars.read_text())
+        sigma, share = data["sigma_S_m"]["formal_charges"]["nernst_einstein"], data["transference"]["nernst_einstein"]
+        assert sigma["value"] is None and share["value"] is None
+        assert (
+            0.5
+            < sigma["lower_bound"] / (factor * 30 * sum(d))
+            < 1
+            < sigma["upper_bound"] / (factor * 30 * sum(d))
+            < 1.5
+        )
+        if n == 0:
+            assert "lower_bound" not in share and d[0] / sum(d) < share["upper_bound"] < 0.05
+        else:
+            assert "upper_bound" not in share and 0.95 < share["lower_bound"] < d[0] / sum(d)
+
+
 def test_too_few_frames_and_no_salt(tmp_path: Path) -> None:
     reduced, description, csv, scalars = write(tmp_path, 5, (1e-3, 1e-3), 20)
     analyse_conductivity(reduced, description, 350.0, 0.1, 0.3, 1.0, csv, scalars)

@@ -361,6 +361,22 @@ def test_what_starts_say_together_leads_the_answers(tmp_path: Path) -> None:
     assert [row[0][0] for row in rows] == [f"{family}2 starts together", first, second, other]
     assert rows[0][2][1] == rows[3][2][1] and rows[1][2][0].startswith("below")
     assert "D(Li⁺), self-diffusion of lithium" not in page.text
+    # what one ion alone leaves open
+    del record["conductivity"]["sigma_S_m"]["formal_charges"]["collective"]
+    record["conductivity"]["sigma_S_m"]["formal_charges"] = {
+        "nernst_einstein": {"value": None, "error": None, "verdict": "not resolved: motion of Li", "lower_bound": 5.1,
+                            "upper_bound": 9.43}
+    }  # fmt: skip
+    (folder / f"{family}.json").write_text(json.dumps(record))
+    table = pd.read_csv(results / "summary" / "experiments.csv").drop(columns=["sigma_S_cm", "log10_difference"])
+    table = table.assign(
+        sigma_low_S_cm=0.051, sigma_high_S_cm=0.094, log10_difference_low=-0.3, log10_difference_high=0.5
+    )
+    table.to_csv(results / "summary" / "experiments.csv", index=False)
+    page = parsed(render(read(results, study)))
+    assert page.table("Mean ± one standard error, or")[1][3][0].startswith("5.1 to 9.4")
+    row = page.table("Ours beside the measured series")[1]
+    assert (row[2][0], row[3][0]) == ("0.051 to 0.094 S/cm", "−0.30 to 0.50")
 
 
 def test_a_stage_that_systems_share_is_paid_once(tmp_path: Path) -> None:

@@ -51,11 +51,14 @@ def _scaled(estimate: Estimate, factor: float) -> Estimate:
     return Estimate(factor * estimate.value, factor * estimate.error)
 
 
-def _stated(estimate: Estimate, verdict: str, bound: float | None = None) -> dict[str, Any]:
-    """Value and error only where resolved, a bound only where not."""
-    resolved = verdict == "resolved"
-    stated = asdict(estimate if resolved else UNKNOWN) | {"verdict": verdict}
-    return stated if resolved or bound is None else stated | {"upper_bound": bound}
+def _stated(
+    estimate: Estimate, verdict: str, at_most: float | None = None, at_least: float | None = None
+) -> dict[str, Any]:
+    """Value and error only where resolved, bounds only where not."""
+    if verdict == "resolved":
+        return asdict(estimate) | {"verdict": verdict}
+    bounds = {"upper_bound": at_most, "lower_bound": at_least}
+    return asdict(UNKNOWN) | {"verdict": verdict} | {key: bound for key, bound in bounds.items() if bound is not None}
 
 
 def _coefficient(found: Diffusion) -> Estimate:
@@ -63,11 +66,19 @@ def _coefficient(found: Diffusion) -> Estimate:
     return _scaled(Estimate(found.value_m2_s, found.error_m2_s), 1 / M2_S_PER_NM2_PS)
 
 
-def _bound(found: Diffusion) -> float | None:
-    """What D is below, nm2/ps."""
+def _bounds(found: Diffusion) -> tuple[float, float | None]:
+    """What D is above and below, nm2/ps: by two errors where it is known, else zero and its bound, if it has one."""
     if found.value_m2_s is not None and found.error_m2_s is not None:
-        return (found.value_m2_s + 2 * found.error_m2_s) / M2_S_PER_NM2_PS
-    return None if found.upper_bound_m2_s is None else found.upper_bound_m2_s / M2_S_PER_NM2_PS
+        low, high = (found.value_m2_s + sign * 2 * found.error_m2_s for sign in (-1, 1))
+        return max(0.0, low) / M2_S_PER_NM2_PS, high / M2_S_PER_NM2_PS
+    return 0.0, None if found.upper_bound_m2_s is None else found.upper_bound_m2_s / M2_S_PER_NM2_PS
+
+
+def _share(plus: float | None, minus: float | None) -> float | None:
+    """Nernst-Einstein transference number of ions of these D; None where one is missing or neither moves."""
+    if plus is None or minus is None or not plus + minus > 0:
+        return None
+    return plus / (plus + minus)
 
 
 @dataclass(frozen=True)
@@ -141,15 +152,20 @@ def _independent(ions: _Ions, factor: float, populations: Floats | None) -> tupl
     """Conductivities, S/m, and transference numbers of ions, and of clusters, that move independently."""
     plus, minus = (_coefficient(ions.motions[name]) for name in IONS)
     verdict = of_ions(ions.motions)
-    bounds = [_bound(ions.motions[name]) for name in IONS]
-    highest = None
-    if None not in bounds:
-        at_most = [Estimate(bound, 0.0) for bound in bounds]
-        highest = _scaled(nernst_einstein(ions.counts, ions.charges, at_most), factor).value
+    (least_plus, most_plus), (least_minus, most_minus) = (_bounds(ions.motions[name]) for name in IONS)
+
+    def sigma_of(*coefficients: float | None) -> float | None:
+        known = [Estimate(d, 0.0) if d is not None else UNKNOWN for d in coefficients]
+        return _scaled(nernst_einstein(ions.counts, ions.charges, known), factor).value
+
+    # the ion that does diffuse carries its part whatever the other one does
+    lowest = sigma_of(least_plus, least_minus) if least_plus or least_minus else None
+    smallest = _share(least_plus, most_minus) if least_plus else None
+    largest = _share(most_plus, least_minus) if least_minus else None
     total = nernst_einstein(ions.counts, ions.charges, [plus, minus])
     share = nernst_einstein_transference(ions.counts, ions.charges, [plus, minus])
-    sigma = {"nernst_einstein": _stated(_scaled(total, factor), verdict, highest)}
-    shares = {"nernst_einstein": _stated(share, verdict)}
+    sigma = {"nernst_einstein": _stated(_scaled(total, factor), verdict, sigma_of(most_plus, most_minus), lowest)}
+    shares = {"nernst_einstein": _stated(share, verdict, largest, smallest)}
     if populations is not None:
         clusters = cluster_nernst_einstein(populations, (ions.charges[0], ions.charges[1]), (plus, minus))
         name, carry = "cluster_nernst_einstein", verdict

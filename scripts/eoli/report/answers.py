@@ -22,12 +22,13 @@ _CURVE_POINTS = 40
 
 @dataclass(frozen=True)
 class Answer:
-    """A number with its error, or an upper bound, or neither; and what the analysis says of it."""
+    """A number with its error, or bounds, or neither; and what the analysis says of it."""
 
     value: float | None
     error: float | None
     bound: float | None
     verdict: str
+    least: float | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Route:
             return Answer(None, None, None, verdict)
         number = found.get("D_m2_s", found)
         bound = found.get("D_upper_bound_m2_s", found.get("upper_bound"))
-        return Answer(number.get("value"), number.get("error"), bound, str(found.get("verdict") or ""))
+        verdict = str(found.get("verdict") or "")
+        return Answer(number.get("value"), number.get("error"), bound, verdict, found.get("lower_bound"))
 
 
 @dataclass(frozen=True)

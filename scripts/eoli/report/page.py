@@ -162,12 +162,18 @@ def _simulated(sweep: Sweep) -> list[Line]:
     return lines
 
 
+def _range(low: float | None, high: float | None, unit: str = "") -> str:
+    """What bounds on both sides leave; a dash without them."""
+    return "–" if low is None or high is None else f"{plain(low, digits=2)} to {plain(high, unit, digits=2)}"
+
+
 def _answer_cell(quantity: Quantity, system: SystemResult) -> dict[str, Any]:
     route, answer = quantity.best(system)
     if answer.value is not None:
         cell = Cell(answer.value, with_error(answer.value, answer.error))
     elif answer.bound is not None:
-        cell = Cell(answer.bound, f"below {plain(answer.bound, digits=2)}")
+        below = f"below {plain(answer.bound, digits=2)}"
+        cell = Cell(answer.bound, below if answer.least is None else _range(answer.least, answer.bound))
     else:
         missing = answer.verdict.startswith(("missing", "no salt"))
         cell = Cell(None, answer.verdict if missing else "not resolved")
@@ -370,14 +376,18 @@ def _experiments(sweep: Sweep) -> dict[str, Any] | None:
     rows = []
     for record in map(known, table.to_dict("records")):
         ours, difference = record.get("sigma_S_cm"), record.get("log10_difference")
+        bounds = _range(record.get("sigma_low_S_cm"), record.get("sigma_high_S_cm"), "S/cm")
+        apart = _range(record.get("log10_difference_low"), record.get("log10_difference_high"))
         rows.append(
             {
                 "system": record["system"],
                 "route": str(record["route"]).replace("_", " "),
-                "ours": Cell(ours, "–" if ours is None else with_error(ours, record.get("sigma_error_S_cm"), "S/cm")),
+                "ours": Cell(
+                    ours, bounds if ours is None else with_error(ours, record.get("sigma_error_S_cm"), "S/cm")
+                ),
                 "difference": Cell(
                     difference,
-                    "–" if difference is None else with_error(difference, record.get("log10_difference_error")),
+                    apart if difference is None else with_error(difference, record.get("log10_difference_error")),
                 ),
                 "series": f"{record['series']}, {record['measured_molar_mass_g_mol']:g} g/mol, EO:Li {record['measured_eo_li']}",
                 "source": record["source"],
