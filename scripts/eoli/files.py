@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eoli.errors import DataError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -45,6 +47,21 @@ def write_table(path: Path, table: pd.DataFrame, digits: int = 10) -> None:
     """Write a table as CSV whole, without its index; numbers with so many significant digits."""
     with whole(path) as temporary:
         table.to_csv(temporary, index=False, float_format=f"%.{digits}g")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Content of a JSON file; empty where there is none. Raises DataError for a file that is no JSON mapping."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{path}: no JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise DataError(f"{path}: no mapping")
+    return data
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from eoli.errors import DataError
+from eoli.files import read_json
 from eoli.temperature import GROUP
 
 SYSTEM_AXES = (*GROUP, "temperature_K")
@@ -35,10 +34,7 @@ def read_starts(results: Path, systems: Sequence[str]) -> dict[str, dict[str, An
     for path in sorted((results / _FOLDER).glob("*.json")):
         if path.name.endswith(".provenance.json"):
             continue
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DataError(f"{path}: no JSON: {error}") from error
+        record = read_json(path)
         if set(record["systems"]) <= set(systems):
             found[path.stem] = record
     return dict(sorted(found.items(), key=lambda item: systems.index(item[1]["systems"][0])))

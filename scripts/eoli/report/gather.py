@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from eoli.collect import ANALYSES
 from eoli.compare import Reference, read_reference
 from eoli.config import Study
 from eoli.errors import DataError
+from eoli.files import read_json
 from eoli.starts import read_starts
 from eoli.status import StageStatus, stage_status
 from eoli.sweep import System, systems_of
@@ -106,21 +106,6 @@ class Sweep:
         first = {of.starts[0].name: of.all_starts for of in self.together}
         others = {start.name for of in self.together for start in of.starts[1:]}
         return tuple(first.get(system.name, system) for system in self.systems if system.name not in others)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Content of a JSON file; empty where there is none. Raises DataError for a file that is no JSON mapping."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{path}: no JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise DataError(f"{path}: no mapping")
-    return data
 
 
 def _table(path: Path) -> pd.DataFrame | None:

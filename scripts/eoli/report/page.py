@@ -21,11 +21,12 @@ from eoli.chemistry import NO_SALT, library
 from eoli.collect import SCALARS
 from eoli.config import Study
 from eoli.cutoffs import POOLED
+from eoli.files import read_json
 from eoli.protocol import Stage
 from eoli.report import plots
 from eoli.report.answers import QUANTITIES, Quantity, unresolved
 from eoli.report.embed import script_json, summary_data, system_data
-from eoli.report.gather import StageResult, Sweep, SystemResult, known, read_json
+from eoli.report.gather import StageResult, Sweep, SystemResult, known
 from eoli.report.numbers import as_given, counted, listed, plain, unit_text, with_error
 from eoli.sweep import side_by_side, systems_of
 
