@@ -67,9 +67,14 @@ if [ ! -e "$work/source/.unpacked" ]; then
 fi
 
 # A toolkit alone is not enough: machines without a GPU have it, too, and a build for CUDA is slower there.
-gpu=OFF tree=$work/tree
+gpu=OFF tree=$work/tree cuda=()
 if [ "${GROMACS_GPU:-auto}" != OFF ] && command -v nvcc >/dev/null && nvidia-smi -L 2>/dev/null | grep -q '^GPU'; then
     gpu=CUDA tree=$work/tree-cuda
+    # cmake hands nvcc the compiler for C, with which newer nvcc links no C++ and which cmake takes for a broken toolkit
+    cuda=("-DCUDA_HOST_COMPILER=$(command -v g++)")
+    # the GPUs that are here: GROMACS 2022 names none newer than 8.0, and compiles for all older ones
+    targets=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | tr -d . | sort -u | paste -sd ';' || true)
+    [[ ! $targets =~ ^[0-9]+(\;[0-9]+)*$ ]] || cuda+=("-DGMX_CUDA_TARGET_SM=$targets")
 fi
 # GROMACS 2022 knows no AMD processor with AVX-512 and would choose the narrower AVX2 for it.
 processor() { grep -m1 "^$1" /proc/cpuinfo 2>/dev/null || true; }
@@ -81,11 +86,11 @@ configure() {
     # MPI is not used here, but half of one on the machine (programs without headers) would stop cmake
     cmake -S "$work/source" -B "$tree" -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$prefix" -DGMX_GPU="$gpu" \
         -DGMX_SIMD=$wanted -DGMX_MPI=OFF -DBUILD_SHARED_LIBS=OFF -DGMXAPI=OFF -DGMX_INSTALL_NBLIB_API=OFF -DBUILD_TESTING=OFF \
-        -DGMX_VERSION_STRING_OF_FORK=native -DCMAKE_DISABLE_FIND_PACKAGE_MPI=ON >"$tree.log" 2>&1
+        -DGMX_VERSION_STRING_OF_FORK=native -DCMAKE_DISABLE_FIND_PACKAGE_MPI=ON ${cuda[@]+"${cuda[@]}"} >"$tree.log" 2>&1
 }
 if [ $gpu = CUDA ] && ! configure; then
     echo "gromacs: this GROMACS cannot be configured for this CUDA ($tree.log); builds for processors alone"
-    gpu=OFF tree=$work/tree
+    gpu=OFF tree=$work/tree cuda=()
 fi
 [ $gpu = CUDA ] || configure || fail "cmake failed: $tree.log"
 simd=$(sed -n 's/^GMX_SIMD_ACTIVE_PREVIOUS_VALUE:INTERNAL=//p' "$tree/CMakeCache.txt")
