@@ -74,6 +74,9 @@ if [ "${GROMACS_GPU:-auto}" != OFF ] && command -v nvcc >/dev/null && nvidia-smi
     cuda=("-DCUDA_HOST_COMPILER=$(command -v g++)")
     # the GPUs that are here: GROMACS 2022 names none newer than 8.0, and compiles for all older ones
     targets=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | tr -d . | sort -u | paste -sd ';' || true)
+    # from 13.0 on nvcc hides the kernels that GROMACS 2022 compiles in one file and launches from another
+    stubs=-static-global-template-stub
+    [[ $(nvcc --help 2>/dev/null) != *"$stubs"* ]] || cuda+=("-DCUDA_NVCC_FLAGS=$stubs=false")
     [[ ! $targets =~ ^[0-9]+(\;[0-9]+)*$ ]] || cuda+=("-DGMX_CUDA_TARGET_SM=$targets")
 fi
 # GROMACS 2022 knows no AMD processor with AVX-512 and would choose the narrower AVX2 for it.
