@@ -165,6 +165,14 @@ def visible_gpus() -> tuple[str, ...]:
     return tuple(run.stdout.split()) if run.returncode == 0 else ()
 
 
+def mps_runs() -> bool:
+    """Whether NVIDIA's multi-process service runs, with which programs compute on a GPU at once instead of in turns.
+
+    Its control daemon listens on a pipe in CUDA_MPS_PIPE_DIRECTORY.
+    """
+    return (Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")) / "control").exists()
+
+
 @contextlib.contextmanager
 def on_processors(processors: Collection[int]) -> Iterator[None]:
     """Start processes on these hardware threads: a child inherits the affinity of who starts it. None: anywhere."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eoli.machine import Machine, loads, on_processors, visible_gpus
+from eoli.machine import Machine, loads, mps_runs, on_processors, visible_gpus
 
 Cores = Sequence[Sequence[int]]
 FOLDER = "EOLI_SLOTS"
@@ -25,6 +25,7 @@ POLL_S = 1.0
 SAY_EVERY_S = 60.0
 LOOK_AT_LOAD_S = 0.1
 MOST_ON_A_GPU = 64
+SHARING_ADVICE = "nvidia-cuda-mps-control -d, before the study starts, lets runs compute on it at once"
 
 
 @dataclass(frozen=True)
@@ -124,12 +125,14 @@ def _take(
     return chosen, descriptors
 
 
-def _take_gpu(folder: Path, gpus: Sequence[str]) -> tuple[str | None, tuple[int, ...]]:
+def _take_gpu(folder: Path, gpus: Sequence[str], say: Callable[[str], None]) -> tuple[str | None, tuple[int, ...]]:
     """The GPU that the fewest runs use, and the descriptor of its lock."""
     for layer in range(MOST_ON_A_GPU):
         for gpu in gpus:
             descriptor = _try_lock(folder / f"gpu-{gpu.replace('/', '_')}-{layer}")
             if descriptor is not None:
+                if layer and not mps_runs():
+                    say(f"shares GPU {gpu} with {layer} more, in turns; {SHARING_ADVICE}")
                 return gpu, (descriptor,)
     return None, ()
 
@@ -172,7 +175,7 @@ def own_cores(
                 said = time.monotonic()
             time.sleep(poll_s)
         processors, descriptors = taken
-        gpu, lock = _take_gpu(folder, visible_gpus()) if wants_gpu else (None, ())
+        gpu, lock = _take_gpu(folder, visible_gpus(), say) if wants_gpu else (None, ())
         descriptors += lock
     finally:
         os.close(queue)

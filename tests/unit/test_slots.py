@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from eoli import slots
 from eoli.machine import Machine
-from eoli.slots import FOLDER, choose, choose_whole, own_cores
+from eoli.slots import FOLDER, SHARING_ADVICE, choose, choose_whole, own_cores
 
 HYPER = ((0, 4), (1, 5), (2, 6), (3, 7))
 PLAIN = ((0,), (1,))
@@ -156,14 +156,21 @@ def test_an_orphan_keeps_its_cores() -> None:
         assert both.processors == (0, 1)
 
 
-def test_runs_share_gpus_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_share_gpus_evenly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
     given_: list[str | None] = []
+    said: list[str] = []
     with own_cores(machine(HYPER), 1, pytest.fail, who="a", wants_gpu=True) as a:  # noqa: SIM117
         with own_cores(machine(HYPER), 1, pytest.fail, who="b", wants_gpu=True) as b:
-            with own_cores(machine(HYPER), 1, pytest.fail, who="c", wants_gpu=True) as c:
+            with own_cores(machine(HYPER), 1, said.append, who="c", wants_gpu=True) as c:
                 given_ = [a.gpu, b.gpu, c.gpu]
-    assert given_ == ["0", "1", "0"]
+            # side by side without NVIDIA's service they are slower than one alone
+            assert said == [f"shares GPU 0 with 1 more, in turns; {SHARING_ADVICE}"]
+            (tmp_path / "control").touch()
+            with own_cores(machine(HYPER), 1, pytest.fail, who="c", wants_gpu=True) as c:
+                given_.append(c.gpu)
+    assert given_ == ["0", "1", "0", "0"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with own_cores(machine(HYPER), 1, pytest.fail, who="d", wants_gpu=True) as none:
         assert none.gpu is None and none.processors == (0,)
