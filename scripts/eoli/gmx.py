@@ -326,14 +326,16 @@ def mdrun_start(gromacs: Gromacs, threads: int) -> list[str]:
     return command if gromacs.is_real_mpi else [*command, "-ntmpi", "1"]
 
 
+def offload_options(offload: Mapping[str, str]) -> list[str]:
+    """Options of mdrun that say where parts of the work run: `nb`, `pme`, `bonded`, `update`, each auto, cpu or gpu."""
+    return [word for key, where in offload.items() for word in (f"-{key}", where)]
+
+
 def mdrun_command(
     gromacs: Gromacs, *, threads: int, checkpoint_minutes: float, max_hours: float | None, reproducible: bool, name: str,
     offload: Mapping[str, str] = types.MappingProxyType({}),
 ) -> list[str]:  # fmt: skip
-    """Command line of mdrun for a run folder; the same for a start and for a continuation.
-
-    `offload` says where parts of the work run: `nb`, `pme`, `bonded`, `update`, each auto, cpu or gpu.
-    """
+    """Command line of mdrun for a run folder; the same for a start and for a continuation."""
     command = [
         *mdrun_start(gromacs, threads),
         "-deffnm",
@@ -343,8 +345,7 @@ def mdrun_command(
         "-cpt",
         f"{checkpoint_minutes:g}",
     ]
-    for key, where in offload.items():
-        command += [f"-{key}", where]
+    command += offload_options(offload)
     if max_hours is not None:
         command += ["-maxh", f"{max_hours:.4f}"]
     if reproducible:

@@ -7,7 +7,8 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+import types
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +51,13 @@ def lay_out(machine: Machine, runs: int, threads: int, processors: int) -> Layou
     return Layout(threads, tuple(places))
 
 
-def throughput(gromacs: gmx.Gromacs, tpr: Path, layout: Layout, seconds: float) -> list[float]:
+def throughput(
+    gromacs: gmx.Gromacs,
+    tpr: Path,
+    layout: Layout,
+    seconds: float,
+    offload: Mapping[str, str] = types.MappingProxyType({}),
+) -> list[float]:
     """ns/day of each mdrun of a layout, all at once for `seconds`; the first half of the time is not counted.
 
     Raises RunError when one of them fails.
@@ -64,6 +71,7 @@ def throughput(gromacs: gmx.Gromacs, tpr: Path, layout: Layout, seconds: float) 
             run.mkdir()
             # as a stage runs it, but for its end: steps without limit, the counters reset half way
             command = [*gmx.mdrun_start(gromacs, layout.threads), "-s", str(tpr.resolve()), "-deffnm", "md"]
+            command += gmx.offload_options(offload)
             command += ["-nsteps", "-1", "-maxh", f"{seconds / 3600:.6f}", "-resethway", "-noconfout", "-cpt", "-1"]
             gpu = gpus[number % len(gpus)] if gpus else None
             with on_processors(place):
@@ -84,8 +92,9 @@ def throughput(gromacs: gmx.Gromacs, tpr: Path, layout: Layout, seconds: float) 
 
 
 def tune(
-    gromacs: gmx.Gromacs, machine: Machine, tpr: Path, box: str, sites: int, seconds: float, say: Callable[[str], None]
-) -> Tuning:
+    gromacs: gmx.Gromacs, machine: Machine, tpr: Path, box: str, sites: int, seconds: float, say: Callable[[str], None],
+    offload: Mapping[str, str] = types.MappingProxyType({}),
+) -> Tuning:  # fmt: skip
     """Time every way to fill this machine with mdruns of a box, in turns, for about `seconds` in all.
 
     Each way is timed several times, the ways in turn, so that a disturbance hits all of them; the median counts. Holds
@@ -101,7 +110,7 @@ def tune(
     with own_cores(machine, machine.usable, say, who="eoli tune"):
         for number in range(rounds):
             for way in ways:
-                total = sum(throughput(gromacs, tpr, lay_out(machine, *way), each))
+                total = sum(throughput(gromacs, tpr, lay_out(machine, *way), each, offload))
                 samples[way].append(total)
                 say(f"round {number + 1}: {Timing(*way, total).text}: {total:.4g} ns/day")
     timings = tuple(Timing(*way, statistics.median(found), tuple(found)) for way, found in samples.items())

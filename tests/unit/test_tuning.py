@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eoli.config import Study, load_study
+from eoli.config import GromacsBuild, Study, load_study
+from eoli.gmx import Gromacs
 from eoli.machine import Machine
-from eoli.throughput import finished_inputs, lay_out
+from eoli.throughput import Layout, finished_inputs, lay_out, throughput
 from eoli.tuning import (
     Timing,
     Tuning,
@@ -134,3 +135,18 @@ def test_the_box_that_is_timed_is_of_the_last_stage(tmp_path: Path) -> None:
         (tmp_path / name / "md.tpr").touch()
     found = finished_inputs(tmp_path, ["a", "b"], ["compress", "npt", "production"])
     assert [str(path.parent.relative_to(tmp_path)) for path in found] == ["b/production", "a/npt", "b/npt"]
+
+
+def test_a_stage_is_timed_as_it_runs_on_a_gpu(tmp_path: Path) -> None:
+    program = tmp_path / "gmx"
+    program.write_text(
+        f"#!/bin/sh\necho \"$@\" >> {tmp_path}/said\necho 'Performance:       43.5        0.552' > md.log\n"
+    )
+    program.chmod(0o755)
+    gromacs = Gromacs(
+        build=GromacsBuild(command="gmx", launcher=""), program=program, version=(2022, 5), version_text="2022.5",
+        mpi="thread_mpi", precision="mixed", simd="AVX2_256", data_prefix=tmp_path,
+    )  # fmt: skip
+    layout = Layout(1, ((), ()))
+    assert throughput(gromacs, tmp_path / "md.tpr", layout, 1.0, {"nb": "gpu", "update": "gpu"}) == [43.5, 43.5]
+    assert [line.count("-nb gpu -update gpu") for line in (tmp_path / "said").read_text().splitlines()] == [1, 1]

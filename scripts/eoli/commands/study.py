@@ -148,8 +148,9 @@ def tune_command(arguments: argparse.Namespace) -> int:
     box = f"{tpr.parent.parent.name} {tpr.parent.name}"
     print(f"times {tpr}, {sites_of(tpr)} sites, with GROMACS {gromacs.version_text}, {gromacs.simd}", flush=True)
     tuning = tune(
-        gromacs, this_machine(), tpr, box, sites_of(tpr), arguments.seconds, lambda text: print(text, flush=True)
-    )
+        gromacs, this_machine(), tpr, box, sites_of(tpr), arguments.seconds, lambda text: print(text, flush=True),
+        study.stage(tpr.parent.name).offload,
+    )  # fmt: skip
     path = tuning_file()
     write_tuning(path, tuning)
     print("\n".join(table(tuning.timings)))
