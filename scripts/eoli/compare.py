@@ -19,7 +19,7 @@ from eoli.chemistry import NO_SALT
 from eoli.errors import DataError
 from eoli.files import whole, write_json
 from eoli.starts import read_starts
-from eoli.statistics import UNKNOWN, Estimate, standard_error
+from eoli.statistics import UNKNOWN, Estimate, mean_of_starts
 from eoli.topology.description import read_description
 from eoli.validation import Strict, validate
 from eoli.yamlfile import read_yaml
@@ -267,8 +267,7 @@ def _unmet(start: Mapping[str, Any], needs: Sequence[str]) -> str | None:
 
 
 def _read(condition: _Condition, path: str, needs: Sequence[str] = ()) -> _Reading | _Missing:
-    """What the starts of a condition say together, else the mean over them with the larger one of their errors and
-    their scatter."""
+    """What the starts of a condition say together, else the mean over them with half of its 68 % interval."""
     if path.split(".")[0] in condition.together and not _unmet(condition.together, needs):
         of_all = _read_one(condition.together, path)
         if isinstance(of_all, Estimate) and of_all.value is not None and of_all.error is not None:
@@ -284,11 +283,9 @@ def _read(condition: _Condition, path: str, needs: Sequence[str] = ()) -> _Readi
     if not known:
         return _Missing(why)
     values, errors = np.array(known, dtype=np.float64).T
-    error = float(np.sqrt((errors**2).sum()) / len(values))
-    if len(values) > 1:
-        error = max(error, standard_error(values))
+    mean, error = mean_of_starts(values, errors) if len(values) > 1 else (float(values[0]), float(errors[0]))
     said = f"mean of {len(values)} of {len(condition.starts)} starts" if len(condition.starts) > 1 else ""
-    return _Reading(float(values.mean()), error, said)
+    return _Reading(mean, error, said)
 
 
 def _joined(*parts: str) -> str:

@@ -200,8 +200,8 @@ def test_starts_count_together(study: Reference) -> None:
     found = one_of(run(study, rows, scalars), "rdf-peak-oxygen", system="peo-eo12-298K")
     assert found.system == "peo-eo12-298K"
     assert found.ours == pytest.approx(0.22)
-    # the scatter of the two, not the thousandth that each claims
-    assert found.ours_error == pytest.approx(0.04 / math.sqrt(2) / math.sqrt(2))
+    # the scatter of the two, not the thousandth that each claims; of two it is itself known poorly (Student's t, 1.84)
+    assert found.ours_error == pytest.approx(1.8373 * 0.04 / math.sqrt(2) / math.sqrt(2), rel=1e-3)
     assert "mean of 2 of 3 starts" in found.reason
 
 
