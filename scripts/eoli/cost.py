@@ -110,14 +110,18 @@ def check_gromacs(study: Study) -> list[str]:
     Raises ToolError when there is none, InputError when it is too old.
     """
     from eoli import gmx
-    from eoli.machine import this_machine
+    from eoli.machine import mps_runs, this_machine, visible_gpus
+    from eoli.slots import SHARING_ADVICE
     from eoli.tuning import tuning_lines
 
     found = gmx.inspect(study.config.gmx)
     gmx.require_for(found, study.stages)
     native = f" (built by make gromacs: {found.program})" if found.program == gmx.native_program() else ""
     gpu = "no GPU support" if found.gpu.lower() in ("", "disabled") else f"GPU: {found.gpu}"
+    gpus = visible_gpus() if found.uses_cuda else ()
+    sharing = [] if not gpus or mps_runs() else [f"runs that share a GPU take turns on it; {SHARING_ADVICE}"]
     return [
         f"GROMACS {found.version_text}, {found.mpi}, {found.precision} precision, {found.simd}, {gpu}{native}",
         *tuning_lines(study, this_machine(), found.version_text, found.simd),
+        *sharing,
     ]

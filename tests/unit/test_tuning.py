@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eoli.config import GromacsBuild, Study, load_study
+from eoli.cost import check_gromacs
 from eoli.gmx import Gromacs
 from eoli.machine import Machine
+from eoli.slots import SHARING_ADVICE
 from eoli.throughput import Layout, finished_inputs, lay_out, throughput
 from eoli.tuning import (
     Timing,
@@ -135,6 +137,24 @@ def test_the_box_that_is_timed_is_of_the_last_stage(tmp_path: Path) -> None:
         (tmp_path / name / "md.tpr").touch()
     found = finished_inputs(tmp_path, ["a", "b"], ["compress", "npt", "production"])
     assert [str(path.parent.relative_to(tmp_path)) for path in found] == ["b/production", "a/npt", "b/npt"]
+
+
+@pytest.mark.parametrize(("build", "service", "said"), [("CUDA", False, 1), ("CUDA", True, 0), ("disabled", False, 0)])
+def test_a_gpu_without_the_service_that_shares_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: str, service: bool, said: int
+) -> None:
+    found = Gromacs(
+        build=GromacsBuild(command="gmx", launcher=""), program=tmp_path / "gmx", version=(2022, 5), version_text="2022.5", mpi="thread_mpi",
+        precision="mixed", simd="AVX2_256", data_prefix=tmp_path, gpu=build,
+    )  # fmt: skip
+    monkeypatch.setattr("eoli.gmx.inspect", lambda build: found)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    if service:
+        (tmp_path / "control").touch()
+    assert (
+        sum(SHARING_ADVICE in line for line in check_gromacs(load_study([ROOT / "config/config.yaml"], ROOT))) == said
+    )
 
 
 def test_a_stage_is_timed_as_it_runs_on_a_gpu(tmp_path: Path) -> None:
