@@ -76,7 +76,7 @@ def traces(page: Page, key: str) -> list[dict[str, Any]]:
     """Names and values of what a plot draws, guides left out."""
     found: list[dict[str, Any]] = page.evaluate(
         """key => document.querySelector(`#plot-${key} .chart`).data.filter((t) => t.hoverinfo !== 'skip')
-        .map((t) => ({name: t.name, x: [...t.x], y: [...t.y], yaxis: t.yaxis ?? 'y'}))""",
+        .map((t) => ({name: t.name, x: [...t.x], y: [...t.y], yaxis: t.yaxis ?? 'y', symbol: t.marker?.symbol}))""",
         key,
     )
     return found
@@ -121,6 +121,36 @@ def test_a_system_is_switched_in_all_plots_together(page: Page) -> None:
     page.click("#select-all")
     draw(page, "msd")
     assert len({t["name"] for t in traces(page, "msd")}) == SYSTEMS
+
+
+def test_starts_of_a_system_are_one_point_in_the_plots(open_page: Open, tmp_path: Path) -> None:
+    study = invented_study(
+        sweep=[{"polymer": "pebax", "eo_li": 8, "replicate": [1, 2]}, {"polymer": "peo", "eo_li": 12}]
+    )
+    results = tmp_path / "results"
+    table = write_sweep(results, study)
+    first, second, other = systems_of(study)
+    record: dict[str, Any] = {"systems": [first, second]}
+    for analysis in ("motion", "conductivity"):
+        record[analysis] = json.loads((results / other / "analysis" / f"{analysis}.json").read_text())
+    (results / "summary" / "starts").mkdir()
+    family = first.removesuffix("-r1")
+    (results / "summary" / "starts" / f"{family}.json").write_text(json.dumps(record))
+    path = results / "summary" / "report.html"
+    path.write_text(render(gather(study, list(systems_of(study)), results, table, now=1e10)))
+    opened = open_page(path).page
+    draw(opened, "D")
+    points = {t["name"]: (t["symbol"], t["y"]) for t in traces(opened, "D")}
+    assert points[f"{family}, 2 starts together"] == (
+        "diamond",
+        pytest.approx([record["motion"]["Li"]["D_m2_s"]["value"]]),
+    )
+    assert points[first][0] == "triangle-down-open"
+    # without its starts it is not there either
+    for number in (0, 1):
+        opened.locator(f"input[data-system='{number}']").uncheck()
+    draw(opened, "D")
+    assert [t["name"] for t in traces(opened, "D")] == [other]
 
 
 def test_a_choice_changes_what_a_plot_shows(page: Page, results: Path) -> None:

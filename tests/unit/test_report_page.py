@@ -361,6 +361,11 @@ def test_what_starts_say_together_leads_the_answers(tmp_path: Path) -> None:
     assert [row[0][0] for row in rows] == [f"{family}2 starts together", first, second, other]
     assert rows[0][2][1] == rows[3][2][1] and rows[1][2][0].startswith("below")
     assert "D(Li⁺), self-diffusion of lithium" not in page.text
+    # the plots have it beside the starts
+    assert json_of(alone, "summary")["together"] == []
+    (whole,) = json_of(page, "summary")["together"]
+    assert (whole["name"], whole["starts"]) == (family, [0, 1])
+    assert whole["answers"]["D_Li"] == json_of(page, "summary")["systems"][2]["answers"]["D_Li"]
     # what one ion alone leaves open
     del record["conductivity"]["sigma_S_m"]["formal_charges"]["collective"]
     record["conductivity"]["sigma_S_m"]["formal_charges"] = {

@@ -77,14 +77,19 @@ def _summary_of(system: SystemResult) -> dict[str, Any]:
 
 
 def summary_data(sweep: Sweep, title: str) -> dict[str, Any]:
-    """What all plots need: answers of all systems, the columns that tables have, fits against temperature."""
+    """What all plots need: answers of all systems and of starts together, the columns that tables have, fits against temperature."""
     columns: dict[str, dict[str, None]] = {}
+    places = {system.name: number for number, system in enumerate(sweep.systems)}
     for system in sweep.systems:
         for name, table in system.tables.items():
             columns.setdefault(name, {}).update(dict.fromkeys(map(str, table.columns)))
     return {
         "title": title,
         "systems": [rounded(_summary_of(system), 10) for system in sweep.systems],
+        "together": [
+            rounded(_summary_of(of.all_starts), 10) | {"starts": [places[start.name] for start in of.starts]}
+            for of in sweep.together
+        ],
         "quantities": [
             {"key": q.key, "symbol": q.symbol, "name": q.name, "unit": q.unit, "log": q.is_log,
              "routes": {r.key: r.label for r in q.routes}}

@@ -17,11 +17,11 @@ class Plot:
 
 ANSWERS = (
     Plot("D", "motion", "Diffusion against EO:Li", "Bars: one standard error. Triangle: an upper bound. Filled: "
-         "simulated in the study, too."),
+         "simulated in the study, too. Diamond: starts of one system together."),
     Plot("conductivity", "conductivity", "Conductivity against EO:Li", "With formal charges. Bars: one standard error. "
-         "Triangle: an upper bound."),
+         "Triangle: an upper bound. Diamond: starts of one system together."),
     Plot("transference", "conductivity", "Transference number against EO:Li", "Share of lithium in the current in a "
-         "uniform electrolyte. Bars: one standard error."),
+         "uniform electrolyte. Bars: one standard error. Diamond: starts of one system together."),
 )  # fmt: skip
 STRUCTURE = (
     Plot("rdf", "structure", "Who surrounds whom: g(r) and n(r)", "Solid: g(r), left axis. Dashed: running number of "

@@ -327,18 +327,19 @@
     t.y[0], t.y[0] + (t.error_y?.array[0] ?? 0)]);
 
   /** Values beside their bounds; a bound is a triangle that points down. */
-  const answerTrace = (i, answer, x, of) => {
+  const answerTrace = (system, ink, answer, x) => {
     const bound = answer.value == null;
     const y = bound ? answer.bound : answer.value;
     const polymers = [...new Set(systems.map((s) => s.group[0]))];
-    const symbol = SYMBOLS[polymers.indexOf(systems[i].group[0]) % SYMBOLS.length];
-    return { type: "scatter", mode: "markers", name: systems[i].name, x: [x], y: [y],
-      marker: { color: colour(i, of), size: 10, line: { width: 2, color: colour(i, of) },
-        symbol: bound ? "triangle-down-open" : systems[i].in_study ? symbol : `${symbol}-open` },
-      error_y: bound || !answer.error ? undefined : { type: "data", array: [answer.error], thickness: 1.5, width: 4,
-        color: colour(i, of) },
+    const symbol = system.starts ? "diamond" : SYMBOLS[polymers.indexOf(system.group[0]) % SYMBOLS.length];
+    const says = system.starts ? `${system.name}, ${system.starts.length} starts together` : system.name;
+    return { type: "scatter", mode: "markers", name: says, x: [x], y: [y],
+      marker: { color: ink, size: system.starts ? 13 : 10, line: { width: 2, color: ink },
+        symbol: bound ? "triangle-down-open" : system.in_study || system.starts ? symbol : `${symbol}-open` },
+      error_y: bound || !answer.error ? undefined : { type: "data", array: [answer.error], thickness: system.starts ? 2.5 : 1.5,
+        width: system.starts ? 7 : 4, color: ink },
       hovertemplate: `EO:Li %{x:.4g}: ${bound ? "below " : ""}%{y:.4g}${!bound && answer.error != null
-        ? ` ± ${answer.error.toPrecision(2)}` : ""}<extra>${systems[i].name}</extra>` };
+        ? ` ± ${answer.error.toPrecision(2)}` : ""}<extra>${says}</extra>` };
   };
 
   const drawAnswers = (choice, of) => {
@@ -346,19 +347,25 @@
     const traces = [], without = new Map(), csv = { columns: ["system", "eo_li_simulated", "value", "error", "upper_bound",
       "verdict"], rows: [] };
     const groups = new Map();
-    for (const i of shownInOrder()) {
-      const answer = systems[i].answers[quantity.key][route];
-      csv.rows.push([systems[i].name, systems[i].eo_li, answer.value, answer.error, answer.bound, answer.verdict]);
-      if (systems[i].eo_li == null) continue;
+    const order = shownInOrder();
+    const whole = summary.together.filter((t) => t.starts.some((i) => order.includes(i)));
+    // starts that together have a number need none of their own
+    const answered = new Set(whole.filter((t) => t.answers[quantity.key][route].value != null).flatMap((t) => t.starts));
+    const drawn = [...order.map((i) => [systems[i], colour(i, of), answered.has(i)]), ...whole.map((t) => [t, of.text, false])];
+    for (const [system, ink, isAnswered] of drawn) {
+      const answer = system.answers[quantity.key][route];
+      csv.rows.push([system.name, system.eo_li, answer.value, answer.error, answer.bound, answer.verdict]);
+      if (system.eo_li == null) continue;
       if (answer.value == null && answer.bound == null) {
+        if (isAnswered) continue;
         const why = answer.verdict.replace(/^not resolved: /, "");
-        without.set(why, [...(without.get(why) ?? []), systems[i].name]);
+        without.set(why, [...(without.get(why) ?? []), system.name]);
         continue;
       }
-      traces.push(answerTrace(i, answer, systems[i].eo_li, of));
-      if (answer.value != null) {
-        const key = JSON.stringify(systems[i].group);
-        groups.set(key, [...(groups.get(key) ?? []), [systems[i].eo_li, answer.value]]);
+      traces.push(answerTrace(system, ink, answer, system.eo_li));
+      if (answer.value != null && !isAnswered) {
+        const key = JSON.stringify(system.group);
+        groups.set(key, [...(groups.get(key) ?? []), [system.eo_li, answer.value]]);
       }
     }
     for (const points of groups.values()) {
@@ -385,7 +392,7 @@
         const answer = systems[i].answers[series.quantity][series.route];
         csv.rows.push([systems[i].name, systems[i].temperature_K, answer.value, answer.error, answer.bound]);
         if (answer.value == null && answer.bound == null) continue;
-        const trace = answerTrace(i, answer, 1000 / systems[i].temperature_K, of);
+        const trace = answerTrace(systems[i], colour(i, of), answer, 1000 / systems[i].temperature_K);
         traces.push({ ...trace, hovertemplate: trace.hovertemplate.replace("EO:Li %{x:.4g}",
           `${systems[i].temperature_K} K`) });
       }
@@ -421,7 +428,7 @@
     if (key === "temperature") return { choices: temperatureChoices(), draw: drawTemperature };
     const keys = key === "D" ? ["D_Li", "D_anion"] : [key];
     const spec = { choices: answerChoices(keys), draw: drawAnswers };
-    const has = (choice, what) => systems.some((s) => s.answers[choice.quantity.key][choice.route][what] != null);
+    const has = (choice, what) => [...summary.together, ...systems].some((s) => s.answers[choice.quantity.key][choice.route][what] != null);
     spec.first = ["value", "bound"].map((what) => spec.choices.findIndex((choice) => has(choice, what))).find((n) => n >= 0);
     return spec;
   };
