@@ -361,6 +361,10 @@ def test_what_starts_say_together_leads_the_answers(tmp_path: Path) -> None:
     assert [row[0][0] for row in rows] == [f"{family}2 starts together", first, second, other]
     assert rows[0][2][1] == rows[3][2][1] and rows[1][2][0].startswith("below")
     assert "D(Li⁺), self-diffusion of lithium" not in page.text
+    # nothing more is asked for where both are known well enough
+    record["motion"]["Li"]["extension"] = {"further_ns": 0.0}
+    (folder / f"{family}.json").write_text(json.dumps(record))
+    assert "more for D(Li⁺)" in alone.text and "more for D(Li⁺)" not in parsed(render(read(results, study))).text
     # the plots have it beside the starts
     assert json_of(alone, "summary")["together"] == []
     (whole,) = json_of(page, "summary")["together"]
@@ -411,7 +415,7 @@ def test_what_is_not_resolved_is_said_with_its_reason(results: Path, study: Stud
     lithium = found["D(Li⁺), self-diffusion of lithium"]
     assert (lithium.why, lithium.systems) == ("sub-diffusive", ("pebax-eo8-298K-r1",))
     assert found["spacing of domains from S(q)"].why == "box-limited"
-    assert "between 40 ns and 40 ns more" in page.text
+    assert "40 ns more for D(Li⁺), by extrapolation" in page.text
     assert "Resolved, of 7 systems with salt: D(Li⁺) in 6 (an upper bound in 1)" in page.text
     assert "This page is partial" not in page.text
 

@@ -228,12 +228,15 @@ def _not_resolved(sweep: Sweep) -> list[Line]:
         )
         lines.append(Line(found.what, f"{where}: {found.why}"))
     extensions = [s.scalars.get("motion", {}).get("Li", {}).get("extension", {}) for s in sweep.answering]
-    further = [found["further_ns"] for found in extensions if found.get("further_ns") is not None]
+    # zero where the error is small enough
+    further = [found["further_ns"] for found in extensions if found.get("further_ns")]
     if further:
+        least, most = _about(min(further)), _about(max(further))
+        ends = least if least == most else f"between {least} and {most}"
         lines.append(
             Line(
                 "what would help",
-                f"between {_about(min(further))} and {_about(max(further))} more for D(Li⁺), by extrapolation",
+                f"{ends} more for D(Li⁺), by extrapolation",
             )
         )
     return lines
