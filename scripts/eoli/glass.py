@@ -137,7 +137,7 @@ def fit_glass_transition(temperature_K: npt.ArrayLike, volume: npt.ArrayLike, er
     the third highest, w up to half of the range. The 68 % interval is where chi-squared is less than 1 above its
     minimum, the square of `Goodness.widening` where the fit is poor. Not resolved: fewer than eight temperatures;
     a straight line or a parabola, which is what a melt that expands ever faster shows, is no worse by 4 in Akaike's
-    criterion; an interval that reaches an end of the scan. The interval of a bend that is not resolved holds only if
+    criterion; an interval that reaches an end of the scan; a width that does. The interval of a bend that is not resolved holds only if
     there is one. Raises DataError for arrays of different lengths or errors that are not positive.
     """
     x, y, sigma = (np.asarray(values, dtype=np.float64) for values in (temperature_K, volume, error))
@@ -163,6 +163,8 @@ def fit_glass_transition(temperature_K: npt.ArrayLike, volume: npt.ArrayLike, er
         where = "lowest" if low is None else "highest"
         return _nothing(f"the bend may lie beyond the {where} temperatures", goodness, bounds)
     centre, width = float(profile.scan_K[best]), float(profile.width_K[best])
+    if width > 0.999 * _WIDEST * np.ptp(x):
+        return _nothing("no bend is found but one as wide as half of the range, as a curved melt has", goodness, bounds)
     bend = 0.5 * (x - centre + np.sqrt((x - centre) ** 2 + width**2))
     columns = np.stack([np.ones(n), x - centre, bend], axis=1) * weight[:, None]
     (_, glass, more), *_ = np.linalg.lstsq(columns, y * weight, rcond=None)

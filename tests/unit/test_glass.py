@@ -84,6 +84,76 @@ def test_without_a_transition_there_is_none(shape, says: str) -> None:  # type: 
     assert sum("not resolved: " in text and says in text for text in verdicts) >= 38
 
 
+def test_a_bend_as_wide_as_the_scan_is_none() -> None:
+    # a cooling of PEO with salt, 1e-3 cm3/g (docs/results, peo-eo12-540K-r2): 446 K otherwise, beside 285 K of another one
+    kelvin = np.arange(540.0, 149, -15)
+    volume = 1e-3 * np.array(
+        [
+            891.3,
+            888.2,
+            872.4,
+            866.1,
+            850.4,
+            843.7,
+            839.7,
+            827.8,
+            821.6,
+            820.5,
+            811.8,
+            808.4,
+            797.3,
+            793.5,
+            790.0,
+            783.7,
+            783.2,
+            780.0,
+            775.8,
+            773.4,
+            770.7,
+            768.2,
+            766.5,
+            762.5,
+            760.6,
+            759.1,
+            757.2,
+        ]
+    )
+    error = 1e-3 * np.array(
+        [
+            1.5,
+            1.2,
+            1.5,
+            2.5,
+            1.6,
+            1.0,
+            1.4,
+            1.7,
+            1.0,
+            1.4,
+            0.8,
+            0.8,
+            2.3,
+            0.6,
+            0.8,
+            1.0,
+            0.7,
+            0.6,
+            0.4,
+            0.5,
+            0.4,
+            0.3,
+            0.3,
+            0.3,
+            0.3,
+            0.3,
+            0.2,
+        ]
+    )
+    found = fit_curve(curve(volume, 1e-3, kelvin).assign(specific_volume_error_cm3_g=error))
+    assert found.verdict.startswith("not resolved: no bend is found but one as wide as half of the range")
+    assert found.temperature_K.value is None and found.width_K is None
+
+
 @pytest.mark.parametrize("tg", [165.0, 440.0])
 def test_a_transition_at_an_end_is_not_resolved(tg: float) -> None:
     found = fit_glass_transition(KELVIN, noisy(hyperbola(KELVIN, tg), 5e-4, 1), np.full(21, 5e-4))
