@@ -15,7 +15,7 @@ from scipy.stats import chi2 as chi2_distribution
 from eoli.energies import densities, read_energies
 from eoli.errors import DataError
 from eoli.ramp import Plateau
-from eoli.statistics import equilibrated_mean, mean_of_starts, standard_error
+from eoli.statistics import equilibrated_mean, mean_of_starts, standard_error, student_factor
 from eoli.temperature import NO_INTERVAL, Goodness, Interval
 
 Floats = npt.NDArray[np.float64]
@@ -102,12 +102,11 @@ def _polynomial_chi2(x: Floats, y: Floats, weight: Floats, degree: int) -> float
 
 @dataclass(frozen=True)
 class _Profile:
-    """Smallest chi-squared over the width of the bend at each temperature, (scan,), with that width and the bend's size."""
+    """Smallest chi-squared over the width of the bend at each temperature, (scan,), with that width."""
 
     scan_K: Floats
     chi2: Floats
     width_K: Floats
-    bend: Floats
 
 
 def _profile(x: Floats, y: Floats, weight: Floats) -> _Profile:
@@ -125,8 +124,7 @@ def _profile(x: Floats, y: Floats, weight: Floats) -> _Profile:
     # a melt expands more than its glass: a bend the other way is none
     chi2 = left @ left - np.where(size > 0, size, 0) ** 2 * squares
     best = chi2.argmin(axis=1)
-    rows = np.arange(len(scan))
-    return _Profile(scan, chi2[rows, best], widths[best], size[rows, best])
+    return _Profile(scan, chi2.min(axis=1), widths[best])
 
 
 def fit_glass_transition(temperature_K: npt.ArrayLike, volume: npt.ArrayLike, error: npt.ArrayLike) -> GlassTransition:
@@ -137,9 +135,16 @@ def fit_glass_transition(temperature_K: npt.ArrayLike, volume: npt.ArrayLike, er
     the third highest, w up to half of the range. The 68 % interval is where chi-squared is less than 1 above its
     minimum, the square of `Goodness.widening` where the fit is poor. Not resolved: fewer than eight temperatures;
     a straight line or a parabola, which is what a melt that expands ever faster shows, is no worse by 4 in Akaike's
-    criterion; an interval that reaches an end of the scan; a width that does. The interval of a bend that is not resolved holds only if
-    there is one. Raises DataError for arrays of different lengths or errors that are not positive.
+    criterion; an interval that reaches an end of the scan or is wider than half of the range; a bend as wide as that.
+    The interval of a bend that is not resolved holds only if there is one. Raises DataError for arrays of different lengths or errors that are not positive.
     """
+    return _fit(temperature_K, volume, error, _SCAN_K)
+
+
+def _fit(
+    temperature_K: npt.ArrayLike, volume: npt.ArrayLike, error: npt.ArrayLike, least_half_K: float
+) -> GlassTransition:
+    """`fit_glass_transition` with an interval that reaches at least so far to both sides."""
     x, y, sigma = (np.asarray(values, dtype=np.float64) for values in (temperature_K, volume, error))
     if not len(x) == len(y) == len(sigma) or not (sigma > 0).all():
         raise DataError("a glass transition needs as many volumes and positive errors as temperatures")
@@ -151,9 +156,11 @@ def fit_glass_transition(temperature_K: npt.ArrayLike, volume: npt.ArrayLike, er
     best = int(profile.chi2.argmin())
     least = float(profile.chi2[best])
     goodness = Goodness(least, n - 5, float(chi2_distribution.sf(least, n - 5)))
-    inside = np.flatnonzero(profile.chi2 <= least + goodness.widening**2)
-    low = float(profile.scan_K[inside[0]]) if inside[0] > 0 else None
-    high = float(profile.scan_K[inside[-1]]) if inside[-1] < len(profile.scan_K) - 1 else None
+    scan, centre, width = profile.scan_K, float(profile.scan_K[best]), float(profile.width_K[best])
+    inside = scan[profile.chi2 <= least + goodness.widening**2]
+    first, last = min(inside[0], centre - least_half_K), max(inside[-1], centre + least_half_K)
+    low = float(first) if first > scan[0] else None
+    high = float(last) if last < scan[-1] else None
     bounds = Interval(None, low, high)
     bent = _aicc(least, n, 5)
     for shape, degree in (("a straight line", 1), ("a parabola", 2)):
@@ -162,15 +169,14 @@ def fit_glass_transition(temperature_K: npt.ArrayLike, volume: npt.ArrayLike, er
     if low is None or high is None:
         where = "lowest" if low is None else "highest"
         return _nothing(f"the bend may lie beyond the {where} temperatures", goodness, bounds)
-    centre, width = float(profile.scan_K[best]), float(profile.width_K[best])
+    if high - low > _WIDEST * np.ptp(x):
+        return _nothing("the bend may lie anywhere in half of the range", goodness, bounds)
     if width > 0.999 * _WIDEST * np.ptp(x):
         return _nothing("no bend is found but one as wide as half of the range, as a curved melt has", goodness, bounds)
     bend = 0.5 * (x - centre + np.sqrt((x - centre) ** 2 + width**2))
     columns = np.stack([np.ones(n), x - centre, bend], axis=1) * weight[:, None]
     (_, glass, more), *_ = np.linalg.lstsq(columns, y * weight, rcond=None)
-    # the scan is what the interval is known to
-    interval = Interval(centre, min(low, centre - _SCAN_K), max(high, centre + _SCAN_K))
-    return GlassTransition(interval, width, float(glass), float(glass + more), goodness, "resolved")
+    return GlassTransition(Interval(centre, low, high), width, float(glass), float(glass + more), goodness, "resolved")
 
 
 def volume_at(found: GlassTransition, curve: pd.DataFrame) -> float:
@@ -183,14 +189,49 @@ _COLUMNS = ("temperature_K", "specific_volume_cm3_g", "specific_volume_error_cm3
 _MEANS = ("width_K", "expansion_glass", "expansion_melt")
 
 
-def fit_curve(curve: pd.DataFrame) -> GlassTransition:
-    """`fit_glass_transition` of a table of `volume_curve`.
+def _errors(curve: pd.DataFrame) -> Floats:
+    """Errors of a curve, none smaller than their median.
 
-    The error of a short plateau is itself uncertain, and one that came out small by chance must not decide the fit: none
-    counts as smaller than the median of the curve.
+    The error of a short plateau is itself uncertain, and one that came out small by chance must not decide the fit.
     """
+    error = curve[_COLUMNS[2]].to_numpy(dtype=np.float64)
+    return np.asarray(np.maximum(error, np.median(error)))
+
+
+def fit_curve(curve: pd.DataFrame) -> GlassTransition:
+    """`fit_glass_transition` of a table of `volume_curve`, with no error smaller than their median."""
+    return fit_glass_transition(curve[_COLUMNS[0]], curve[_COLUMNS[1]], _errors(curve))
+
+
+def _mean_curve(curves: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    kelvin, volume, error = _COLUMNS
+    if any(not np.allclose(curve[kelvin], curves[0][kelvin]) for curve in curves):
+        raise DataError("coolings of one system must have the same temperatures")
+    volumes, errors = ([curve[volume] for curve in curves], [_errors(curve) for curve in curves])
+    mean_error = np.sqrt(np.square(errors).sum(axis=0)) / len(curves)
+    return pd.DataFrame({kelvin: curves[0][kelvin], volume: np.mean(volumes, axis=0), error: mean_error})
+
+
+def _bend_K(curve: pd.DataFrame) -> float:
+    """Where a curve bends if it does, K."""
     kelvin, volume, error = (curve[name].to_numpy(dtype=np.float64) for name in _COLUMNS)
-    return fit_glass_transition(kelvin, volume, np.maximum(error, np.median(error)))
+    profile = _profile(kelvin, volume, 1 / error)
+    return float(profile.scan_K[profile.chi2.argmin()])
+
+
+def fit_mean(curves: Sequence[pd.DataFrame]) -> tuple[GlassTransition, float]:
+    """Hyperbola of the mean volumes of at least two independent coolings, and the standard error of Tg over them, K.
+
+    The mean of coolings bends where they do on average, with an error that is smaller. It does not know how they
+    differ, which the jackknife does, the fits without one of them (Efron, Stein, Ann. Stat. 9, 586 (1981)): half of the
+    interval is at least Student's t for 68 % times that error. Raises DataError for coolings with different temperatures.
+    """
+    n = len(curves)
+    without_one = [_bend_K(_mean_curve([*curves[:left], *curves[left + 1 :]])) for left in range(n)]
+    error = math.sqrt((n - 1) * float(np.var(without_one)))
+    mean = _mean_curve(curves)
+    half = max(_SCAN_K, student_factor(n - 1) * error)
+    return _fit(mean[_COLUMNS[0]], mean[_COLUMNS[1]], mean[_COLUMNS[2]], half), error
 
 
 def combined(curves: Sequence[pd.DataFrame], own: Sequence[GlassTransition]) -> tuple[GlassTransition, float | None]:
@@ -198,14 +239,14 @@ def combined(curves: Sequence[pd.DataFrame], own: Sequence[GlassTransition]) -> 
 
     Volumes below Tg are frozen in, so that the errors within a cooling miss what differs from one to the next. Where
     each cooling resolves its own Tg, the mean counts; its half-interval is the larger of Student's t for 68 % times the
-    standard error over the coolings, and of what their own intervals give. Otherwise all volumes are fitted together.
+    standard error over the coolings, and of what their own intervals give. Otherwise it is `fit_mean`.
     """
     if len(own) == 1:
         return own[0], None
     intervals = [found.temperature_K for found in own]
     centres = [x.value for x in intervals if x.value is not None]
     if len(centres) < len(own):
-        return fit_curve(pd.concat(curves)), None
+        return fit_mean(curves)
     halves = [0.5 * (x.high - x.low) for x in intervals if x.high is not None and x.low is not None]
     centre, half = mean_of_starts(centres, halves)
     width, glass, melt = (float(np.mean([getattr(found, name) for found in own])) for name in _MEANS)

@@ -15,7 +15,15 @@ from eoli import glass
 from eoli.compare import Value
 from eoli.errors import DataError
 from eoli.figures.glass import figure_glass_transition
-from eoli.glass import combined, expected_shift_K, fit_curve, fit_glass_transition, volume_at, volume_curve
+from eoli.glass import (
+    combined,
+    expected_shift_K,
+    fit_curve,
+    fit_glass_transition,
+    fit_mean,
+    volume_at,
+    volume_curve,
+)
 from eoli.jobs.glass import analyse_specific_volume, cooling_rate_K_per_s, glass_table, pooled
 from eoli.ramp import plateaus
 from eoli.sweep import GRAM_PER_MOL_NM3, systems_of
@@ -87,68 +95,14 @@ def test_without_a_transition_there_is_none(shape, says: str) -> None:  # type: 
 def test_a_bend_as_wide_as_the_scan_is_none() -> None:
     # a cooling of PEO with salt, 1e-3 cm3/g (docs/results, peo-eo12-540K-r2): 446 K otherwise, beside 285 K of another one
     kelvin = np.arange(540.0, 149, -15)
-    volume = 1e-3 * np.array(
-        [
-            891.3,
-            888.2,
-            872.4,
-            866.1,
-            850.4,
-            843.7,
-            839.7,
-            827.8,
-            821.6,
-            820.5,
-            811.8,
-            808.4,
-            797.3,
-            793.5,
-            790.0,
-            783.7,
-            783.2,
-            780.0,
-            775.8,
-            773.4,
-            770.7,
-            768.2,
-            766.5,
-            762.5,
-            760.6,
-            759.1,
-            757.2,
-        ]
-    )
-    error = 1e-3 * np.array(
-        [
-            1.5,
-            1.2,
-            1.5,
-            2.5,
-            1.6,
-            1.0,
-            1.4,
-            1.7,
-            1.0,
-            1.4,
-            0.8,
-            0.8,
-            2.3,
-            0.6,
-            0.8,
-            1.0,
-            0.7,
-            0.6,
-            0.4,
-            0.5,
-            0.4,
-            0.3,
-            0.3,
-            0.3,
-            0.3,
-            0.3,
-            0.2,
-        ]
-    )
+    volume = 1e-3 * np.array([
+        891.3, 888.2, 872.4, 866.1, 850.4, 843.7, 839.7, 827.8, 821.6, 820.5, 811.8, 808.4, 797.3, 793.5,
+        790.0, 783.7, 783.2, 780.0, 775.8, 773.4, 770.7, 768.2, 766.5, 762.5, 760.6, 759.1, 757.2,
+    ])  # fmt: skip
+    error = 1e-3 * np.array([
+        1.5, 1.2, 1.5, 2.5, 1.6, 1.0, 1.4, 1.7, 1.0, 1.4, 0.8, 0.8, 2.3, 0.6,
+        0.8, 1.0, 0.7, 0.6, 0.4, 0.5, 0.4, 0.3, 0.3, 0.3, 0.3, 0.3, 0.2,
+    ])  # fmt: skip
     found = fit_curve(curve(volume, 1e-3, kelvin).assign(specific_volume_error_cm3_g=error))
     assert found.verdict.startswith("not resolved: no bend is found but one as wide as half of the range")
     assert found.temperature_K.value is None and found.width_K is None
@@ -211,9 +165,48 @@ def test_coolings_that_differ_widen_the_interval() -> None:
     assert error == pytest.approx(20, abs=4)
     assert found.temperature_K.high - found.temperature_K.low > 60  # type: ignore[operator]
     assert combined(curves[:1], own[:1]) == (own[0], None)
+
+
+def test_a_bend_that_not_every_cooling_has_is_that_of_their_mean() -> None:
+    bent = curve(noisy(hyperbola(KELVIN, 290), 3e-4, 9), 3e-4)
     straight = curve(noisy(0.85 + 7e-4 * (KELVIN - 300), 3e-4, 2), 3e-4)
-    mixed, none = combined([curves[0], straight], [own[0], fit_curve(straight)])
-    assert none is None and mixed == fit_curve(pd.concat([curves[0], straight]))
+    one_each, error = combined([bent, straight], [fit_curve(bent), fit_curve(straight)])
+    assert one_each.verdict == "not resolved: the bend may lie anywhere in half of the range"
+    assert error is not None and error > 30
+    more = [curve(noisy(hyperbola(KELVIN, tg), 3e-4, int(tg)), 3e-4) for tg in (285.0, 290.0, 295.0, 300.0)]
+    all_six, error = combined([*more, bent, straight], [fit_curve(each) for each in (*more, bent, straight)])
+    assert all_six.temperature_K.value == pytest.approx(292, abs=6) and error is not None and error < 10
+    assert all_six.expansion_melt == pytest.approx(7e-4, rel=0.05)
+    with pytest.raises(DataError, match="the same temperatures"):
+        fit_mean([bent, bent.assign(temperature_K=KELVIN + 1)])
+
+
+@pytest.mark.parametrize(("coolings", "scatter_K"), [(2, 10.0), (4, 15.0), (6, 30.0)])
+def test_the_mean_of_coolings_holds_the_truth_as_often_as_it_says(coolings: int, scatter_K: float) -> None:
+    """Each froze at a temperature of its own, and its glass expands as it happened to."""
+    held, resolved = 0, 0
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        curves = [
+            curve(noisy(hyperbola(KELVIN, tg, 40) + slope * np.minimum(KELVIN - tg, 0), 5e-4, seed * 10 + n), 5e-4)
+            for n, (tg, slope) in enumerate(random.normal([300, 0], [scatter_K, 2e-5], size=(coolings, 2)))
+        ]
+        interval = fit_mean(curves)[0].temperature_K
+        if interval.value is not None and interval.low is not None and interval.high is not None:
+            resolved += 1
+            held += interval.low <= 300 <= interval.high
+    assert resolved >= 50
+    assert 0.57 < held / resolved < 0.82
+
+
+def test_the_mean_of_coolings_without_a_bend_has_none() -> None:
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        curves = [
+            curve(noisy(0.85 + a * (KELVIN - 300) + b * (KELVIN - 300) ** 2, 1e-3, seed * 10 + n), 1e-3)
+            for n, (a, b) in enumerate(random.normal([6e-4, 6e-7], [2e-5, 1e-7], size=(6, 2)))
+        ]
+        assert fit_mean(curves)[0].temperature_K.value is None
 
 
 def test_volumes_of_plateaus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

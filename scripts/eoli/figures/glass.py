@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -14,7 +15,7 @@ from eoli.glass import volume_at
 from eoli.jobs.glass import ZERO_CELSIUS_K, Cooled
 
 _COLOURS = (BLUE, VERMILION, GREEN, ORANGE)
-_MARKERS = ("o", "s", "^", "D")
+_MARKERS = ("o", "s", "^", "D", "v")
 
 
 def _panel(axes: Axes, entry: Cooled, measured_K: float | None) -> None:
@@ -29,6 +30,12 @@ def _panel(axes: Axes, entry: Cooled, measured_K: float | None) -> None:
             line = np.linspace(curve["temperature_K"].min(), curve["temperature_K"].max(), 200)
             axes.plot(line, found.at(line, volume_at(found, curve)), color=colour, linewidth=1)
     interval = entry.found.temperature_K
+    if interval.value is not None and any(found.temperature_K.value is None for found in entry.own):
+        together = pd.concat(entry.curves)
+        line = np.linspace(together["temperature_K"].min(), together["temperature_K"].max(), 200)
+        axes.plot(
+            line, entry.found.at(line, volume_at(entry.found, together)), color=GUIDE, linewidth=1, label="their mean"
+        )
     title = f"{entry.name}: Tg not resolved"
     if interval.value is not None and interval.low is not None and interval.high is not None:
         axes.axvspan(interval.low, interval.high, color=SHADE, zorder=0)
@@ -43,7 +50,7 @@ def _panel(axes: Axes, entry: Cooled, measured_K: float | None) -> None:
 
 
 def figure_glass_transition(cooled: Sequence[Cooled], measured_K: Sequence[float | None], out_stem: Path) -> Files:
-    """Volumes of all coolings with their hyperbolas, the 68 % interval of a resolved Tg shaded, the measured Tg dotted."""
+    """Volumes of all coolings with their hyperbolas (of their mean where not each has one), the 68 % interval of a resolved Tg shaded, the measured Tg dotted."""
     n_columns = min(2, len(cooled))
     n_rows = -(-len(cooled) // n_columns)
     with drawing():
