@@ -472,8 +472,8 @@ def compare(reference: Reference, sweep: pd.DataFrame, scalars: Mapping[str, Sca
 @dataclass(frozen=True)
 class Beside:
     """One of our conductivities beside a measured series; `log10_difference` is log10 of ours over the measured one,
-    which was followed to higher temperatures by `extrapolated_K` where that is given. What is bounded from both sides
-    has `sigma_low` and `sigma_high` instead of a value; the differences there include the uncertainty of the series."""
+    which was followed to higher temperatures by `extrapolated_K` where that is given. What is bounded
+    has `sigma_low` and `sigma_high` instead of a value, None where that side is open; the differences there include the uncertainty of the series."""
 
     system: str
     route: str
@@ -567,8 +567,8 @@ def beside_experiments(
     Of each kind of series the one whose EO:Li holds ours (within a tenth for a series of one ratio) and whose molar
     mass is nearest to that of our chain, given by system, is taken. Between its temperatures log10 sigma is linear in
     1/T, and the error is that of the simulation. More than 5 K above them the series is followed by a VTF curve, whose
-    uncertainty is in the error (`log10_difference_above`); below there is no comparison. A conductivity that is bounded
-    from both sides has the bounds of the difference instead of a difference. Starts that `together` names
+    uncertainty is in the error (`log10_difference_above`); below there is no comparison. A conductivity that is bounded,
+    be it from one side, has the bounds of the difference instead of a difference. Starts that `together` names
     have one row, under their common name, instead of one each.
     """
     rows = []
@@ -610,15 +610,24 @@ _Bounds = tuple[float | None, float | None, float | None, float | None]
 def _bounds_beside(
     found: Mapping[str, Any], temperature_K: float, known: Sequence[tuple[float, float]]
 ) -> tuple[_Bounds, float | None]:
-    """Ends of a conductivity that is bounded from both sides and of its log10 difference; and what was extrapolated."""
-    ends = [found.get("lower_bound"), found.get("upper_bound")]
-    if any(end is None for end in ends):
-        return (None, None, None, None), None
-    low, high = (_S_CM_PER_S_M * float(end) for end in ends if end is not None)
-    (below, _, above), (beyond, _, _) = (_laid_beside(Estimate(end, 0.0), temperature_K, known) for end in (low, high))
-    if below.value is None or below.error is None or beyond.value is None or beyond.error is None:
-        return (low, high, None, None), None
-    return (low, high, below.value - below.error, beyond.value + beyond.error), above
+    """Ends of a conductivity that is bounded and of its log10 difference, None where open; and what was extrapolated."""
+    low, below, _ = _end_beside(found.get("lower_bound"), -1, temperature_K, known)
+    high, beyond, above = _end_beside(found.get("upper_bound"), 1, temperature_K, known)
+    return (low, high, below, beyond), above
+
+
+def _end_beside(
+    bound_S_m: float | None, sign: int, temperature_K: float, known: Sequence[tuple[float, float]]
+) -> tuple[float | None, float | None, float | None]:
+    if bound_S_m is None:
+        return None, None, None
+    end = _S_CM_PER_S_M * float(bound_S_m)
+    if end <= 0:
+        return end, None, None
+    difference, _, above = _laid_beside(Estimate(end, 0.0), temperature_K, known)
+    if difference.value is None or difference.error is None:
+        return end, None, None
+    return end, difference.value + sign * difference.error, above
 
 
 def _subjects(sweep: pd.DataFrame, together: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:

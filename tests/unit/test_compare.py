@@ -435,7 +435,17 @@ def test_a_conductivity_that_is_bounded_has_bounds_of_its_difference() -> None:
     one_sided = {"value": None, "error": None, "verdict": "not resolved: motion of Li", "upper_bound": 10.0}
     scalars[rows[0]["system"]]["conductivity"]["sigma_S_m"]["formal_charges"]["nernst_einstein"] = one_sided
     found = beside_experiments(pd.DataFrame(rows[:1]), scalars, measured, masses)
-    assert all(r.sigma_high_S_cm is None and r.log10_difference_high is None for r in found)
+    (open_below,) = [r for r in found if r.route == "nernst_einstein" and r.series == "chain length"]
+    assert (open_below.sigma_low_S_cm, open_below.log10_difference_low) == (None, None)
+    assert open_below.sigma_high_S_cm == pytest.approx(0.1)
+    assert open_below.log10_difference_high == pytest.approx(-1 + 2.785)
+    assert all(r.sigma_high_S_cm is None and r.log10_difference_high is None for r in found if r.route == "collective")
+    # a bound of zero has no logarithm
+    one_sided.update(lower_bound=0.0)
+    (zero,) = [r for r in beside_experiments(pd.DataFrame(rows[:1]), scalars, measured, masses)
+               if r.route == "nernst_einstein" and r.series == "chain length"]  # fmt: skip
+    assert (zero.sigma_low_S_cm, zero.log10_difference_low) == (0.0, None)
+    assert zero.log10_difference_high == pytest.approx(-1 + 2.785)
 
 
 def test_the_measured_table_matches_what_it_was_drawn_from() -> None:

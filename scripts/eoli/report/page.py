@@ -164,8 +164,12 @@ def _simulated(sweep: Sweep) -> list[Line]:
 
 
 def _range(low: float | None, high: float | None, unit: str = "") -> str:
-    """What bounds on both sides leave; a dash without them."""
-    return "–" if low is None or high is None else f"{plain(low, digits=2)} to {plain(high, unit, digits=2)}"
+    """What bounds leave, from both sides or from one; a dash without them."""
+    if low is not None and high is not None:
+        return f"{plain(low, digits=2)} to {plain(high, unit, digits=2)}"
+    if high is not None:
+        return f"below {plain(high, unit, digits=2)}"
+    return "–" if low is None else f"above {plain(low, unit, digits=2)}"
 
 
 def _answer_cell(quantity: Quantity, system: SystemResult) -> dict[str, Any]:
@@ -173,8 +177,7 @@ def _answer_cell(quantity: Quantity, system: SystemResult) -> dict[str, Any]:
     if answer.value is not None:
         cell = Cell(answer.value, with_error(answer.value, answer.error))
     elif answer.bound is not None:
-        below = f"below {plain(answer.bound, digits=2)}"
-        cell = Cell(answer.bound, below if answer.least is None else _range(answer.least, answer.bound))
+        cell = Cell(answer.bound, _range(answer.least, answer.bound))
     else:
         missing = answer.verdict.startswith(("missing", "no salt"))
         cell = Cell(None, answer.verdict if missing else "not resolved")
