@@ -611,9 +611,9 @@ def _bounds_beside(
     found: Mapping[str, Any], temperature_K: float, known: Sequence[tuple[float, float]]
 ) -> tuple[_Bounds, float | None]:
     """Ends of a conductivity that is bounded and of its log10 difference, None where open; and what was extrapolated."""
-    low, below, _ = _end_beside(found.get("lower_bound"), -1, temperature_K, known)
+    low, below, extrapolated = _end_beside(found.get("lower_bound"), -1, temperature_K, known)
     high, beyond, above = _end_beside(found.get("upper_bound"), 1, temperature_K, known)
-    return (low, high, below, beyond), above
+    return (low, high, below, beyond), extrapolated if above is None else above
 
 
 def _end_beside(
