@@ -34,7 +34,13 @@ def _panel(axes: Axes, entry: Cooled, measured_K: float | None) -> None:
         together = pd.concat(entry.curves)
         line = np.linspace(together["temperature_K"].min(), together["temperature_K"].max(), 200)
         axes.plot(
-            line, entry.found.at(line, volume_at(entry.found, together)), color=GUIDE, linewidth=1, label="their mean"
+            line,
+            entry.found.at(line, volume_at(entry.found, together)),
+            color="black",
+            linestyle="--",
+            linewidth=1.2,
+            zorder=5,
+            label="their mean",
         )
     title = f"{entry.name}: Tg not resolved"
     if interval.value is not None and interval.low is not None and interval.high is not None:
@@ -42,15 +48,18 @@ def _panel(axes: Axes, entry: Cooled, measured_K: float | None) -> None:
         title = f"{entry.name}: Tg {interval.value:.0f} K ({interval.low:.0f} to {interval.high:.0f})"
     if measured_K is not None:
         axes.axvline(measured_K, color=GUIDE, linestyle=":", linewidth=1)
-        axes.annotate("measured", (measured_K, 0.02), xycoords=("data", "axes fraction"), fontsize=6.5, color=GUIDE,
-                      rotation=90, ha="right", va="bottom")  # fmt: skip
+        axes.annotate("measured", (measured_K, 0.98), xycoords=("data", "axes fraction"), fontsize=6.5, color=GUIDE,
+                      rotation=90, ha="right", va="top")  # fmt: skip
     axes.set(title=title, xlabel="temperature (K)", ylabel="specific volume (cm³/g)")
     if len(entry.curves) > 1:
-        axes.legend(loc="upper left")
+        axes.legend(loc="lower right")
 
 
 def figure_glass_transition(cooled: Sequence[Cooled], measured_K: Sequence[float | None], out_stem: Path) -> Files:
-    """Volumes of all coolings with their hyperbolas (of their mean where not each has one), the 68 % interval of a resolved Tg shaded, the measured Tg dotted."""
+    """Volumes of all coolings with their hyperbolas, and of their mean where not each has one.
+
+    Shaded: the 68 % interval of a resolved Tg; dotted: the measured Tg.
+    """
     n_columns = min(2, len(cooled))
     n_rows = -(-len(cooled) // n_columns)
     with drawing():
