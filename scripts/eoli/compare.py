@@ -473,7 +473,8 @@ def compare(reference: Reference, sweep: pd.DataFrame, scalars: Mapping[str, Sca
 class Beside:
     """One of our conductivities beside a measured series; `log10_difference` is log10 of ours over the measured one,
     which was followed to higher temperatures by `extrapolated_K` where that is given. What is bounded
-    has `sigma_low` and `sigma_high` instead of a value, None where that side is open; the differences there include the uncertainty of the series."""
+    has `sigma_low` and `sigma_high` instead of a value, None where that side is open; the differences there include the
+    uncertainty of the series."""
 
     system: str
     route: str

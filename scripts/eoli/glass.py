@@ -15,7 +15,7 @@ from scipy.stats import chi2 as chi2_distribution
 from eoli.energies import densities, read_energies
 from eoli.errors import DataError
 from eoli.ramp import Plateau
-from eoli.statistics import equilibrated_mean, mean_of_starts, standard_error, student_factor
+from eoli.statistics import equilibrated_mean, jackknife_error, mean_of_starts, standard_error, student_factor
 from eoli.temperature import NO_INTERVAL, Goodness, Interval
 
 Floats = npt.NDArray[np.float64]
@@ -203,35 +203,25 @@ def fit_curve(curve: pd.DataFrame) -> GlassTransition:
     return fit_glass_transition(curve[_COLUMNS[0]], curve[_COLUMNS[1]], _errors(curve))
 
 
-def _mean_curve(curves: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    kelvin, volume, error = _COLUMNS
-    if any(not np.allclose(curve[kelvin], curves[0][kelvin]) for curve in curves):
-        raise DataError("coolings of one system must have the same temperatures")
-    volumes, errors = ([curve[volume] for curve in curves], [_errors(curve) for curve in curves])
-    mean_error = np.sqrt(np.square(errors).sum(axis=0)) / len(curves)
-    return pd.DataFrame({kelvin: curves[0][kelvin], volume: np.mean(volumes, axis=0), error: mean_error})
-
-
-def _bend_K(curve: pd.DataFrame) -> float:
-    """Where a curve bends if it does, K."""
-    kelvin, volume, error = (curve[name].to_numpy(dtype=np.float64) for name in _COLUMNS)
-    profile = _profile(kelvin, volume, 1 / error)
-    return float(profile.scan_K[profile.chi2.argmin()])
-
-
 def fit_mean(curves: Sequence[pd.DataFrame]) -> tuple[GlassTransition, float]:
     """Hyperbola of the mean volumes of at least two independent coolings, and the standard error of Tg over them, K.
 
     The mean of coolings bends where they do on average, with an error that is smaller. It does not know how they
-    differ, which the jackknife does, the fits without one of them (Efron, Stein, Ann. Stat. 9, 586 (1981)): half of the
-    interval is at least Student's t for 68 % times that error. Raises DataError for coolings with different temperatures.
+    differ, which the jackknife over them does: half of the interval is at least Student's t for 68 % times that error.
+    Raises DataError for coolings with different temperatures.
     """
-    n = len(curves)
-    without_one = [_bend_K(_mean_curve([*curves[:left], *curves[left + 1 :]])) for left in range(n)]
-    error = math.sqrt((n - 1) * float(np.var(without_one)))
-    mean = _mean_curve(curves)
-    half = max(_SCAN_K, student_factor(n - 1) * error)
-    return _fit(mean[_COLUMNS[0]], mean[_COLUMNS[1]], mean[_COLUMNS[2]], half), error
+    kelvin = curves[0][_COLUMNS[0]].to_numpy(dtype=np.float64)
+    if any(not np.allclose(curve[_COLUMNS[0]], kelvin) for curve in curves):
+        raise DataError("coolings of one system must have the same temperatures")
+    n, samples = len(curves), np.array([(curve[_COLUMNS[1]], np.square(_errors(curve))) for curve in curves])
+
+    def bends_at_K(mean: Floats) -> float:
+        profile = _profile(kelvin, mean[0], 1 / np.sqrt(mean[1]))
+        return float(profile.scan_K[profile.chi2.argmin()])
+
+    error = jackknife_error(bends_at_K, samples)
+    volume, squared_error = samples.mean(axis=0)
+    return _fit(kelvin, volume, np.sqrt(squared_error / n), max(_SCAN_K, student_factor(n - 1) * error)), error
 
 
 def combined(curves: Sequence[pd.DataFrame], own: Sequence[GlassTransition]) -> tuple[GlassTransition, float | None]:
