@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+written: list[Path] = []
+"""Files that this process has written whole, for the record of what a command made."""
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A temporary name beside `path` that becomes `path` when the block ends well, and vanishes when it does not."""
@@ -28,6 +32,7 @@ def whole(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o644)
         temporary.replace(path)
+        written.append(path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eoli.files import sha256
+from eoli.records import content
 
 PACKAGES = (
     "eoli",
@@ -59,7 +59,7 @@ def provenance(inputs: Sequence[Path], commands: Sequence[Sequence[str]], **more
         "git": {"commit": _git("rev-parse", "HEAD"), "modified": bool(status) if status is not None else None},
         "host": socket.gethostname(),
         "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "inputs_sha256": {str(path): sha256(path) for path in inputs if path.is_file()},
+        "inputs_sha256": {str(path): content(path) for path in inputs if path.is_file()},
         "commands": [list(command) for command in commands],
         "called_as": sys.argv,
         **more,
