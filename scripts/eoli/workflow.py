@@ -140,6 +140,11 @@ class Plan:
         """`file` of all systems and these stages, each once."""
         return list(dict.fromkeys(self.file(system, stage, name) for system in self.systems for stage in stages))
 
+    def table_files(self) -> list[str]:
+        """What the table of the sweep is made from: scalars of the analyses, verdicts of the stages."""
+        scalars = [f"results/{system}/analysis/{table}.json" for system in self.systems for table in TABLES]
+        return [*scalars, *self.files([stage.name for stage in self.study.stages], "verdict.json")]
+
     def topology_flags(self, system: str) -> str:
         """Composition and force field of a system."""
         s = self.boxes[system]

@@ -5,6 +5,7 @@ import sys
 from functools import partial
 
 from eoli.errors import EoliError
+from eoli.rerun import install
 from eoli.workflow import (
     FIGURES,
     REDUCED,
@@ -23,6 +24,8 @@ try:
 except EoliError as error:
     print(f"eoli: {error}", file=sys.stderr)
     sys.exit(error.exit_code)
+
+install(PLAN, forces=workflow.is_main_process)
 
 BLOCKS = str(PLAN.study.topologies)
 STAGES = [stage.name for stage in PLAN.study.stages]
