@@ -143,7 +143,7 @@ class Stale:
 class Results:
     """The results of a study as they lie in a folder, compared with what it asks for; each record is read once."""
 
-    def __init__(self, plan: Plan, folder: Path = Path()) -> None:
+    def __init__(self, plan: Plan, folder: Path = Path("results")) -> None:
         self._folder = folder
         self._records: dict[str, Record | DataError | None] = {}
         self.products = products_of(plan)
@@ -161,10 +161,13 @@ class Results:
                 used.setdefault(made_from, []).append(product)
         return used
 
+    def _path(self, file: str) -> Path:
+        return self._folder / file.removeprefix("results/")
+
     def _record(self, product: Product) -> Record | None:
         if product.record not in self._records:
             try:
-                self._records[product.record] = read_record_of(self._folder / product.record)
+                self._records[product.record] = read_record_of(self._path(product.record))
             except DataError as error:
                 self._records[product.record] = error
         known = self._records[product.record]
@@ -173,7 +176,7 @@ class Results:
         return known
 
     def _is_there(self, product: Product) -> bool:
-        return (self._folder / product.record).is_file() or (self._folder / product.files[0]).exists()
+        return self._path(product.record).is_file() or self._path(product.files[0]).exists()
 
     def reason(self, product: Product) -> str | None:
         """Why a product is not what the study asks for; None where it is, or where it was never made."""
@@ -182,10 +185,10 @@ class Results:
         except DataError:
             return "its record cannot be read"
         if record is None:
-            if any((self._folder / file).exists() for file in product.files):
+            if any(self._path(file).exists() for file in product.files):
                 return "it has no record of what it was made from"
             return "is missing" if any(map(self._is_there, self._used.get(product.record, ()))) else None
-        lost = [Path(file).name for file in product.files if not (self._folder / file).exists()]
+        lost = [Path(file).name for file in product.files if not self._path(file).exists()]
         if lost:
             return f"{lost[0]} is missing"
         if differs := other_options(options_of(shlex.split(product.flags)), record) if product.flags else []:
@@ -227,9 +230,3 @@ class Results:
                 wanted.add(product.record)
                 pending += product.inputs
         return [product for product in self.products if product.record in wanted]
-
-
-def made_again(plan: Plan, targets: Iterable[str]) -> list[Stale]:
-    """What a call of Snakemake for these targets has to make again although it looks finished."""
-    results = Results(plan)
-    return results.stale(results.behind(targets))
