@@ -16,7 +16,7 @@ from typing import Any
 
 from eoli.errors import DataError
 from eoli.records import ENDING, Record, damaged, options_of, other_options, read_record_of
-from eoli.workflow import PAPER_FORMATS, REDUCED, Plan
+from eoli.workflow import FIGURES, PAPER_FORMATS, REDUCED, Plan
 
 SUMMARY = "results/summary"
 
@@ -84,7 +84,9 @@ def _analyses(plan: Plan, system: str) -> Iterator[Product]:
     used = [
         f"{folder}/{name}.csv" for name in ("structure", "motion", "ions", "conductivity", "mechanism", "morphology")
     ]
-    yield product("figures", ["structure.svg"], used, "")
+    yield product("figures", [f"{figure}.svg" for figure in FIGURES], used, "")
+    page = f"results/{system}/topology/parameters"
+    yield Product("parameters", system, f"{page}.{ENDING}", (f"{page}.html",), (description,))
 
 
 def _summary(plan: Plan) -> Iterator[Product]:
@@ -99,6 +101,12 @@ def _summary(plan: Plan) -> Iterator[Product]:
     sweep = f"{SUMMARY}/sweep.csv"
     tables = plan.table_files()
     yield Product("sweep.csv", "", f"{SUMMARY}/sweep.{ENDING}", (sweep,), tuple(tables))
+    structures = tuple(f"results/{system}/analysis/structure.csv" for system in plan.salted())
+    yield Product("cutoffs.csv", "", f"{SUMMARY}/cutoffs.{ENDING}", (f"{SUMMARY}/cutoffs.csv",), structures)
+    if plan.cooling_stage:
+        volumes = tuple(f"results/{system}/analysis/specific-volume.csv" for system in plan.systems)
+        files = tuple(f"{SUMMARY}/glass-transition.{ending}" for ending in ("csv", "svg", "png"))
+        yield Product("glass-transition.csv", "", f"{SUMMARY}/glass-transition.{ENDING}", files, volumes)
     made = {
         "study": ["study.csv", "experiments.csv", "compare.json"],
         "temperature": ["temperature.csv"],
