@@ -5,6 +5,7 @@ import sys
 from functools import partial
 
 from eoli.errors import EoliError, InputError
+from eoli.reduce import FORMAT
 from eoli.rerun import install
 from eoli.workflow import (
     FIGURES,
