@@ -81,6 +81,10 @@ def test_a_kind_that_repeats_another_is_left_out() -> None:
     plain = molecule("A", "polymer", [site("N", "amide_N"), site("H", "amide_H"), site("O", "amide_O")], [(0, 1)])
     salt = molecule("PF6", "anion", [site("F", "anion_F")], [])
     assert list(donors_of(system_of((plain, 1), (salt, 1))).kinds) == ["carbonyl_O", "any"]
+    chloride = molecule("CL", "anion", [site("CL", "anion_Cl")], [])
+    assert list(donors_of(system_of((plain, 1), (chloride, 1))).kinds) == ["anion", "carbonyl_O", "any"]
+    ended = molecule("B", "polymer", [site("N", "amide_N"), site("H", "amide_H"), site("O", "hydroxyl_O")], [(0, 1)])
+    assert list(donors_of(system_of((ended, 1))).kinds) == ["hydroxyl_O", "any"]
 
 
 def test_a_hydrogen_without_nitrogen_is_refused() -> None:

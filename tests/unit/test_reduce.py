@@ -21,7 +21,7 @@ from eoli.reduce.run import reduce_trajectory
 from eoli.reduce.store import ARRAYS, Reduced, open_reduced, seal
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site, Term
-from eoli.topology.selections import anion_binding_sites, binding_sites, ether_torsions, pair_groups
+from eoli.topology.selections import anion_binding_sites, binding_partners, binding_sites, ether_torsions, pair_groups
 from support import choice
 
 RANGE_NM, BIN_NM, CONTACT_NM, SLOTS = 0.9, 0.02, 0.5, 4
@@ -262,7 +262,10 @@ def test_a_hydroxyl_end_binds_and_is_no_ether_oxygen() -> None:
     chain = molecule("PX", "polymer", ["hydroxyl_O", None, None, "ether_O"])
     system = SystemDescription((MoleculeCount(chain, 2), MoleculeCount(LITHIUM, 1)), choice(), "")
     assert list(binding_sites(system)) == [0, 3, 4, 7]
-    assert list(pair_groups(system)["Li"]) == ["ether_O"]
+    assert list(pair_groups(system)["Li"]) == ["ether_O", "hydroxyl_O"]
+    assert {name: list(sites) for name, sites in binding_partners(system).items()} == {
+        "ether_O": [3, 7], "hydroxyl_O": [0, 4],
+    }  # fmt: skip
     assert ether_torsions(system).shape == (0, 4)
 
 

@@ -143,7 +143,7 @@ rule interactions:
     resources:
         gmx=PLAN.gmx_flags,
     params:
-        flags=PLAN.interaction_flags,
+        flags=lambda wildcards: PLAN.interaction_flags(wildcards.system),
     shell:
         "eoli interactions --trajectory {input.trajectory:q} --topology results/{wildcards.system}/topology"
         " {params.flags} --log {log:q} --out results/{wildcards.system}/analysis {resources.gmx}"

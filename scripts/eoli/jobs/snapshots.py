@@ -26,7 +26,7 @@ from eoli.files import whole
 from eoli.reduce.store import Reduced, open_reduced
 from eoli.report.scene import PATH_COLOURS, Follow, Snapshot, group_labels, scene
 from eoli.topology.description import SystemDescription, read_description
-from eoli.topology.selections import anion_binding_sites
+from eoli.topology.selections import binding_partners
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -87,14 +87,8 @@ def from_site(snapshot: Snapshot, site: int) -> Floats:
 
 def bound_sites(system: SystemDescription, snapshot: Snapshot, site: int, cutoffs_nm: Mapping[str, float]) -> Indices:
     """Sites that bind the lithium `site`: within the cut-off of their kind, by the names of `analyse_structure`."""
-    kinds = {
-        "ether_O": system.with_role("ether_O"),
-        "carbonyl_O": system.with_role("amide_O", "ester_O"),
-        "ester_bridging_O": system.with_role("ester_bridging_O"),
-        "anion": anion_binding_sites(system),
-    }
     reach = np.zeros(system.n_sites)
-    for name, sites in kinds.items():
+    for name, sites in binding_partners(system).items():
         reach[sites] = cutoffs_nm.get(name, 0.0)
     return np.flatnonzero(np.linalg.norm(from_site(snapshot, site), axis=1) < reach)
 
