@@ -6,13 +6,13 @@ Both need its inner classes, of which there is one of each in a call; nothing el
 from __future__ import annotations
 
 import functools
-import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eoli.files import whole
-from eoli.products import Results
+from eoli.files import link_or_copy, whole
+from eoli.products import Results, Stale
 from eoli.workflow import Plan
 
 MOST_LINES = 12
@@ -30,29 +30,46 @@ def install(plan: Plan, forces: bool) -> None:
     @functools.wraps(plain)
     async def init(dag: Any, *arguments: Any, **options: Any) -> None:
         persistence = dag.workflow.persistence
+        persistence.backup_output = functools.partial(keep, persistence)
         persistence.restore_output = functools.partial(restore, persistence)
-        if forces:
-            # of jobs that the targets do not need nothing is made: these are not in the graph
-            dag.forcefiles.update(_stale_files(plan, dag))
+        stale = _stale(plan, dag) if forces else []
+        dag.forcefiles.update(file for found in stale for file in found.product.files)
         await plain(dag, *arguments, **options)
+        _say(stale, dag)
 
     DAG.init = init
 
 
-def _stale_files(plan: Plan, dag: Any) -> list[str]:
+def _stale(plan: Plan, dag: Any) -> list[Stale]:
     results = Results(plan)
     # a target that is a rule may need anything
     targets = [] if dag.targetrules else list(map(str, dag.targetfiles))
-    stale = results.stale(results.behind(targets))
-    for found in stale[:MOST_LINES]:
-        print(f"eoli: made again: {found}", file=sys.stderr)
-    if len(stale) > MOST_LINES:
-        print(f"eoli: made again: {len(stale) - MOST_LINES} more", file=sys.stderr)
-    return [file for found in stale for file in found.product.files]
+    return results.stale(results.behind(targets))
+
+
+def _say(stale: Sequence[Stale], dag: Any) -> None:
+    """Name what this call makes again; what its targets do not need is not in the graph and stays as it is."""
+    made = {str(file) for job in dag.needrun_jobs() for file in job.output}
+    lines = [f"eoli: made again: {found}" for found in stale if made.intersection(found.product.files)]
+    if len(lines) > MOST_LINES:
+        lines[MOST_LINES:] = [f"eoli: made again: {len(lines) - MOST_LINES} more"]
+    for line in lines:
+        print(line, file=sys.stderr)
+
+
+def keep(persistence: Any, path: Path) -> None:
+    """Keep a published file until its update has ended well: as a hard link, which costs no room on a full disk.
+
+    Nothing writes into a published file: each is replaced as a whole.
+    """
+    backup = persistence._get_backup_path(path)
+    backup.parent.mkdir(parents=True, exist_ok=True)
+    backup.unlink(missing_ok=True)
+    link_or_copy(path, backup)
 
 
 def restore(persistence: Any, path: Path) -> bool:
-    """Put back what a file was before its update failed, under a new inode; whether there was something to put back.
+    """Put back what a file was before its update failed; whether there was something to put back.
 
     Snakemake itself copies into the file that is there: a hard link of it, such as the one in a run folder, would change
     with it, and a kill in between would leave half a file.
@@ -61,6 +78,7 @@ def restore(persistence: Any, path: Path) -> bool:
     if not backup.is_file():
         return False
     with whole(path) as temporary:
-        shutil.copyfile(backup, temporary)
+        temporary.unlink()
+        link_or_copy(backup, temporary)
     backup.unlink()
     return True

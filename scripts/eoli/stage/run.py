@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,7 +12,7 @@ from typing import Any
 
 from eoli import gmx
 from eoli.errors import EoliError, RunError
-from eoli.files import read_json, write_json
+from eoli.files import link_or_copy, read_json, write_json
 from eoli.protocol import OFFLOADED
 from eoli.provenance import provenance
 from eoli.records import ENDING, check_inputs, content, damaged, marks, read_record_of
@@ -117,10 +116,7 @@ def publish(job: StageJob) -> None:
     try:
         for name, path in fresh.items():
             path.unlink(missing_ok=True)
-            try:
-                os.link(job.run / name, path)
-            except OSError:  # another file system, or one without hard links
-                shutil.copyfile(job.run / name, path)
+            link_or_copy(job.run / name, path)
         for name, path in fresh.items():
             path.replace(job.folder / name)
     finally:
