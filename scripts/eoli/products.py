@@ -80,7 +80,7 @@ def _analyses(plan: Plan, system: str) -> Iterator[Product]:
     for name, files in REDUCED.items():
         record = "snapshot" if name == "snapshots" else name
         yield product(name, files, [f"{folder}/reduced.h5"], plan.analysis_flags(name, system), record)
-    yield table("interactions", trajectory, plan.interaction_flags)
+    yield table("interactions", trajectory, plan.interaction_flags(system))
     used = [
         f"{folder}/{name}.csv" for name in ("structure", "motion", "ions", "conductivity", "mechanism", "morphology")
     ]
