@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -44,11 +45,32 @@ def test_an_end_that_nobody_saw_is_that_of_the_log(tmp_path: Path) -> None:
     assert read_sessions(tmp_path) == [closed]
 
 
+FOREIGN: list[dict[str, object]] = [
+    {"started": "today"}, {"wall_seconds": float("nan")}, {"wall_seconds": -1}, {"processors": 1.5},
+    {"cpu_seconds": float("inf")}, {"ended": "no"}, {"host": 7},
+]  # fmt: skip
+
+
+def test_a_record_that_was_lost_is_not_written_over(tmp_path: Path) -> None:
+    for number in range(3):
+        SessionRecord(tmp_path, number, "2022.5", "")
+    (tmp_path / "sessions/00001.json").unlink()
+    SessionRecord(tmp_path, 3, "2022.5", "")
+    assert [session.processors for session in read_sessions(tmp_path)] == [1, 2, 3]
+
+
 def test_what_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     assert read_sessions(tmp_path) == []
     SessionRecord(tmp_path, 1, "2022.5", "")
-    (tmp_path / "sessions" / "00002.json").write_text("{")
-    assert len(read_sessions(tmp_path)) == 1
+    good = json.loads((tmp_path / "sessions/00001.json").read_text())
+    foreign = ["{", "[]", "7", "{}", *(json.dumps(good | change) for change in FOREIGN)]
+    for number, text in enumerate(foreign, 2):
+        (tmp_path / f"sessions/{number:05d}.json").write_text(text)
+    (tmp_path / "sessions/x.json").mkdir()
+    (tmp_path / "md.log").touch()
+    close_open(tmp_path)
+    (session,) = read_sessions(tmp_path)
+    assert session.ended
     close_open(tmp_path / "absent")
 
 

@@ -14,8 +14,8 @@ from eoli.files import write_json
 from eoli.protocol import OFFLOADED
 from eoli.provenance import provenance
 from eoli.stage.bind import Binding, bind, extend, reached_step
-from eoli.stage.engine import advice, is_complete, make_run_input, run_mdrun
-from eoli.stage.gate import Verdict, judge
+from eoli.stage.engine import advice, is_complete, make_run_input, mend, run_mdrun
+from eoli.stage.gate import Verdict, judge, require_all_data
 from eoli.stage.job import StageJob
 from eoli.stage.lock import run_lock
 from eoli.stage.progress import last_step
@@ -81,6 +81,7 @@ class _Done:
 
 def _simulate(job: StageJob, lock: int, say: Reporter, done: _Done) -> None:
     """Bring a run to the end that its job has; nothing where it is there."""
+    mend(job, say)
     if not (job.run / "md.tpr").is_file():
         done.commands.append(make_run_input(job))
     if is_complete(job):
@@ -121,6 +122,7 @@ def refresh(job: StageJob) -> None:
 
 
 def _judge(job: StageJob, binding: Binding) -> Verdict:
+    require_all_data(job.stage, job.target_steps, job.run)
     description = read_description(job.topology / "system.json")
     verdict = judge(job.stage, job.temperature_K, job.run, description, job.conditions.cutoff_nm)
     if "mean_volume_nm3" in binding.how:
@@ -187,4 +189,6 @@ def _say_result(say: Reporter, job: StageJob, verdict: Verdict, done: _Done) -> 
         parts.append(f"converged within {values['ns']:g} ns")
     if done.seconds and done.steps:
         parts.append(f"{job.ns(done.steps) / done.seconds * 86400:.3g} ns/day")
-    say(f"done ({verdict.status}): {', '.join(parts + verdict.warnings)}")
+    # the warning about a force says how large it is
+    said = [part for part in parts if not any(warning.startswith(part) for warning in verdict.warnings)]
+    say(f"done ({verdict.status}): {', '.join(said + verdict.warnings)}")
