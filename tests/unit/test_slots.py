@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -185,4 +187,65 @@ def test_without_a_folder_for_locks_a_run_is_left_to_the_kernel(
     said: list[str] = []
     with own_cores(machine(PLAIN), 1, said.append, who="a") as taken:
         assert taken == slots.Slots()
-    assert said == ["no folder for the locks of cores can be made in /tmp; the run is not pinned"]
+    assert said == [f"the run is not pinned: cores cannot be locked: Not a directory: {blocked / 'slots'}"]
+
+
+def _not_pinned() -> str:
+    """Why a run is left to the kernel."""
+    said: list[str] = []
+    with own_cores(machine(PLAIN), 1, said.append, who="a") as taken:
+        assert taken == slots.Slots()
+    assert len(said) == 1
+    return said[0]
+
+
+@pytest.mark.parametrize("kind", ["link", "open to others"])
+def test_a_folder_in_tmp_that_is_not_the_user_s_alone_is_not_used(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(FOLDER)
+    monkeypatch.setattr(slots, "IN_TMP", str(tmp_path / "eoli-slots-"))
+    folder, aim = tmp_path / f"eoli-slots-{os.getuid()}", tmp_path / "aim"
+    aim.mkdir()
+    if kind == "link":
+        folder.symlink_to(aim)
+    else:
+        folder.mkdir()
+        folder.chmod(0o777)
+    assert f"no folder of this user alone: {folder}" in _not_pinned()
+    assert not list(aim.iterdir())
+
+
+def test_a_folder_of_another_user_is_not_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.mkdir()
+    monkeypatch.setattr(slots.os, "getuid", lambda: folder.stat().st_uid + 1)
+    assert f"no folder of this user alone: {folder}" in _not_pinned()
+
+
+def test_a_lock_file_that_is_a_link_is_not_followed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir()
+    (tmp_path / "aim").write_text("precious")
+    (folder / "cpu0").symlink_to(tmp_path / "aim")
+    assert str(folder / "cpu0") in _not_pinned()
+    assert (tmp_path / "aim").read_text() == "precious"
+
+
+def test_a_folder_without_locks_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_descriptor: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(slots.fcntl, "flock", refuse)
+    assert "No locks available" in _not_pinned()
+
+
+def test_locks_that_were_cleaned_away_are_noticed(folder: Path) -> None:
+    with own_cores(machine(PLAIN), 1, pytest.fail, who="a") as taken:
+        os.utime(folder / "cpu0", (0, 0))
+        assert taken.keep()
+        assert (folder / "cpu0").stat().st_mtime > 0
+        shutil.rmtree(folder)
+        assert not taken.keep()
+        with own_cores(machine(PLAIN), 1, pytest.fail, who="b"):
+            assert folder.is_dir()

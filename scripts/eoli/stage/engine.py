@@ -307,7 +307,7 @@ def _watched(job: StageJob, lock: int, say: Reporter, slots: Slots, threads: int
         reproducible=job.reproducible, name="md", offload=job.stage.offload,
     )  # fmt: skip
     pace = Pace(job.target_steps, job.stage.time_step_fs or 0.0)
-    said, checkpoint = time.monotonic(), _date(job.run / "md.cpt")
+    said, checkpoint, kept = time.monotonic(), _date(job.run / "md.cpt"), True
     if ignored := gmx.left_out():
         say(f"GROMACS runs without {', '.join(ignored)} of the environment; the configuration alone says how")
     write_ending(job.run, (*FIXED, *CHECKPOINTS))
@@ -319,8 +319,10 @@ def _watched(job: StageJob, lock: int, say: Reporter, slots: Slots, threads: int
         return None if job.gromacs.binds_itself else mdrun.cpu_seconds()
 
     def look() -> None:
-        nonlocal said, checkpoint
+        nonlocal said, checkpoint, kept
         record.update(used())
+        if kept and not (kept := slots.keep()):
+            say("the folder of the locks of cores was cleaned away; later runs may come onto the same cores")
         if checkpoint != (checkpoint := _date(job.run / "md.cpt")):
             with contextlib.suppress(OSError):
                 write_ending(job.run, (*FIXED, *CHECKPOINTS))
