@@ -161,6 +161,13 @@ def test_a_file_that_changes_meanwhile_is_not_recorded(run: Path, monkeypatch: p
     assert not (run / NAME).exists()
 
 
+def test_an_altered_record_says_nothing(run: Path) -> None:
+    write_ending(run)
+    text = (run / NAME).read_text()
+    (run / NAME).write_text(text.replace('"size": 900', '"size": 901'))
+    assert read_ending(run).files == {}
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"files": 3}', '{"files": {"md.cpt": {"size": "x"}}}', "\0", "NaN"])
 def test_a_foreign_record_says_nothing(run: Path, text: str) -> None:
     (run / NAME).write_text(text)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -20,9 +22,11 @@ from eoli.stage.job import GROWING
 
 NAME = "session-end.json"
 CHECKPOINTS = ("md.cpt", "md_prev.cpt")
-FIXED = ("md.tpr", "start.gro", "start.trr")
+STARTS = ("start.gro", "start.trr")
+FIXED = ("md.tpr", *STARTS)
 _ALL = (*FIXED, *CHECKPOINTS, *GROWING, "md.gro", "state.trr")
 _PIECE = 1 << 22
+_SEAL = "sha256"
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,26 @@ class Ending:
         return {}
 
 
+def sealed(data: dict[str, Any]) -> dict[str, Any]:
+    """A record for JSON with the SHA-256 of the rest of it."""
+    return data | {_SEAL: _sum(data)}
+
+
+def unsealed(data: dict[str, Any]) -> dict[str, Any]:
+    """The record without its sum; one from before there were sums passes.
+
+    Raises ValueError when it is not as it was written.
+    """
+    rest = {key: value for key, value in data.items() if key != _SEAL}
+    if _SEAL in data and data[_SEAL] != _sum(rest):
+        raise ValueError("not as it was written")
+    return rest
+
+
+def _sum(data: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
 def _digests(path: Path, sizes: Iterable[int]) -> dict[int, str]:
     """SHA-256 of the first bytes of a file, for each of the sizes that it has."""
     found, at, digest = {}, 0, hashlib.sha256()
@@ -84,7 +108,7 @@ def _digests(path: Path, sizes: Iterable[int]) -> dict[int, str]:
 def read_ending(run: Path) -> Ending:
     """The record of a run folder; an empty one where there is none that can be read."""
     try:
-        return TypeAdapter(Ending).validate_python(read_record(run / NAME))
+        return TypeAdapter(Ending).validate_python(unsealed(read_record(run / NAME)))
     except ValueError:
         return Ending()
 
@@ -110,7 +134,7 @@ def write_ending(run: Path, names: Iterable[str] = _ALL) -> None:
             for checkpoint, sizes in ends.items()
         },
     )
-    write_json(run / NAME, asdict(record))
+    write_json(run / NAME, sealed(asdict(record)))
 
 
 def forget(run: Path, names: Iterable[str]) -> None:
@@ -118,4 +142,4 @@ def forget(run: Path, names: Iterable[str]) -> None:
     known = read_ending(run)
     if known.files:
         kept = {name: part for name, part in known.files.items() if name not in names}
-        write_json(run / NAME, asdict(Ending(kept, known.continued)))
+        write_json(run / NAME, sealed(asdict(Ending(kept, known.continued))))

@@ -14,6 +14,7 @@ from eoli.files import write_json
 from eoli.protocol import OFFLOADED
 from eoli.provenance import provenance
 from eoli.stage.bind import Binding, bind, extend, reached_step
+from eoli.stage.ending import read_ending, write_ending
 from eoli.stage.engine import advice, is_complete, make_run_input, mend, run_mdrun
 from eoli.stage.gate import Verdict, judge, require_all_data
 from eoli.stage.job import StageJob
@@ -66,6 +67,8 @@ def _run_locked(job: StageJob, lock: int, say: Reporter) -> None:
         binding = extend(_prolonged(job), binding, say)
     if done.commands or not (job.run / "provenance.json").is_file():
         _write_provenance(job, binding, done)
+    if not read_ending(job.run).files:
+        write_ending(job.run)
     publish(job)
     _say_result(say, job, verdict, done)
 
