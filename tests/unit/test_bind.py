@@ -41,6 +41,7 @@ def job(tmp_path: Path) -> StageJob:
     topology = tmp_path / "topology"
     topology.mkdir()
     (topology / "system.top").write_text("[ molecules ]\nPEO 4\n")
+    (topology / "system.json").write_text("{}\n")
     box = tmp_path / "box" / "box.gro"
     box.parent.mkdir()
     box.write_text("a box\n")
@@ -329,7 +330,7 @@ def test_reached_step(tmp_path: Path) -> None:
 
 def test_where_links_fail_whole_copies_are_published(job: StageJob, monkeypatch: pytest.MonkeyPatch) -> None:
     bind(job, pytest.fail)
-    names = [*job.stage.published, "provenance.json"]
+    names = job.stage.published
     for name in names:
         (job.run / name).write_text(f"new {name}\n")
         (job.folder / name).write_text(f"old {name}\n")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
+import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from eoli import gmx
 from eoli.errors import EoliError, RunError
-from eoli.files import write_json
+from eoli.files import link_or_copy, read_json, read_record, write_json
 from eoli.protocol import OFFLOADED
 from eoli.provenance import provenance
+from eoli.records import ENDING, check_inputs, content, damaged, marks, read_record_of
 from eoli.stage.bind import Binding, bind, extend, reached_step
 from eoli.stage.ending import read_ending, write_ending
 from eoli.stage.engine import advice, is_complete, make_run_input, mend, run_mdrun
@@ -21,6 +24,7 @@ from eoli.stage.job import StageJob
 from eoli.stage.lock import run_lock
 from eoli.stage.progress import last_step
 from eoli.stage.report import Reporter
+from eoli.stage.start import source_files
 from eoli.topology.description import SystemDescription, read_description
 
 _LEAST_HOURS = 0.005
@@ -50,10 +54,11 @@ def run_stage(job: StageJob, log: Path | None = None) -> None:
 
 
 def _run_locked(job: StageJob, lock: int, say: Reporter) -> None:
+    check_inputs(_inputs(job))
     binding = bind(job, say)
     if binding.n_steps > job.most_steps:
         say("is complete already, from before its run was extended")
-        refresh(job)
+        _vouch_for_shorter(job)
         return
     done = _Done()
     while True:
@@ -65,8 +70,10 @@ def _run_locked(job: StageJob, lock: int, say: Reporter) -> None:
             break
         say(f"has not converged: {'; '.join(verdict.unsettled)}")
         binding = extend(_prolonged(job), binding, say)
-    if done.commands or not (job.run / "provenance.json").is_file():
-        _write_provenance(job, binding, done)
+    if done.seconds or not read_record(job.run / ENDING):
+        # where the run has lost its own, what was published of it says the same and more
+        known = {} if done.seconds else read_record(job.folder / ENDING)
+        write_json(job.run / ENDING, known or _provenance(job, binding, done))
     if not read_ending(job.run).files:
         write_ending(job.run)
     publish(job)
@@ -106,22 +113,52 @@ def _prolonged(job: StageJob) -> StageJob:
 
 
 def publish(job: StageJob) -> None:
-    """Link the files of a finished run beside the run folder, each whole or not at all."""
-    for name in [*job.stage.published, "provenance.json"]:
-        source, fresh = job.run / name, job.folder / f".{name}.new"
-        fresh.unlink(missing_ok=True)
-        try:
-            os.link(source, fresh)
-        except OSError:  # another file system, or one without hard links
-            shutil.copyfile(source, fresh)
-        fresh.replace(job.folder / name)
-    refresh(job)
+    """Link the files of a finished run beside the run folder, each whole or not at all, and last the record of them.
+
+    Until the record is there the files are not taken for what the study asks for: a kill in between costs one more call.
+    """
+    fresh = {name: job.folder / f".{name}.new" for name in job.stage.published}
+    try:
+        for name, path in fresh.items():
+            path.unlink(missing_ok=True)
+            link_or_copy(job.run / name, path)
+        for name, path in fresh.items():
+            path.replace(job.folder / name)
+    finally:
+        for path in fresh.values():
+            path.unlink(missing_ok=True)
+    _vouch(job, read_json(job.run / ENDING))
 
 
-def refresh(job: StageJob) -> None:
-    """Date the published files: Snakemake compares them with the inputs of the rule, a link has the run's date."""
-    for name in [*job.stage.published, "provenance.json"]:
-        os.utime(job.folder / name)
+def _vouch_for_shorter(job: StageJob) -> None:
+    """Record anew what was published before a run was extended, which a study asks for again."""
+    path = job.folder / ENDING
+    known = read_record_of(path)
+    if known is None or (wrong := damaged(known)):
+        cause = f"{path} is missing" if known is None else "; ".join(wrong)
+        raise RunError(f"{cause}; start afresh: eoli redo {job.system} {job.stage.name}")
+    _vouch(job, known.more)
+
+
+def _vouch(job: StageJob, provenance: Mapping[str, Any]) -> None:
+    """Date the published files and record them, with what this call was asked for and from what."""
+    published = [job.folder / name for name in job.stage.published]
+    for path in published:
+        # Snakemake compares them with the inputs of the rule, and a link has the date of the run
+        os.utime(path)
+    record = {
+        **provenance,
+        "called_as": sys.argv,
+        "inputs_sha256": {str(path): content(path) for path in _inputs(job)},
+        "outputs": marks(job.folder, published),
+    }
+    write_json(job.folder / ENDING, record)
+
+
+def _inputs(job: StageJob) -> list[Path]:
+    """Files of other steps that decide the run: the topology and the start."""
+    topology = [*sorted(job.topology.glob("*.itp")), job.topology / "system.top", job.topology / "system.json"]
+    return [*topology, *source_files(job.stage, job.source)]
 
 
 def _judge(job: StageJob, binding: Binding) -> Verdict:
@@ -153,11 +190,10 @@ def _judge_convergence(job: StageJob, verdict: Verdict, description: SystemDescr
         verdict.warnings.append(f"not converged after {verdict.values['ns']:g} ns: {'; '.join(verdict.unsettled)}")
 
 
-def _write_provenance(job: StageJob, binding: Binding, done: _Done) -> None:
-    inputs = [*sorted(job.topology.glob("*.itp")), job.topology / "system.top", job.run / "start.gro"]
+def _provenance(job: StageJob, binding: Binding, done: _Done) -> Mapping[str, Any]:
     gromacs = job.gromacs
-    record = provenance(
-        [*inputs, job.run / "start.trr"],
+    return provenance(
+        [*_inputs(job), job.run / "start.gro", job.run / "start.trr"],
         done.commands,
         system=job.system,
         simulated_ns=job.ns(done.steps),
@@ -176,7 +212,6 @@ def _write_provenance(job: StageJob, binding: Binding, done: _Done) -> None:
             "program": str(gromacs.program),
         },
     )
-    write_json(job.run / "provenance.json", record)
 
 
 def _say_result(say: Reporter, job: StageJob, verdict: Verdict, done: _Done) -> None:
