@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from eoli.errors import DataError
 from eoli.stage.checkpoint import read_checkpoint
-from eoli.stage.ending import CHECKPOINTS, NAME, forget, read_ending, write_ending
+from eoli.stage.ending import CHECKPOINTS, FIXED, NAME, forget, read_ending, write_ending
 
 CHECKED = 1 << 20
 
@@ -143,6 +143,13 @@ def test_a_record_without_a_second_checkpoint(run: Path) -> None:
     assert known.damaged_checkpoints(run) == {"md.cpt"}
     (run / "md_prev.cpt").write_bytes(newest)
     assert known.damaged_checkpoints(run) == set()
+
+
+def test_a_first_checkpoint_is_younger_than_the_record(run: Path) -> None:
+    (run / "md_prev.cpt").unlink()
+    (run / "start.gro").write_text("a box")
+    write_ending(run, FIXED)
+    assert set(read_ending(run).files) == {"start.gro"} and read_ending(run).damaged_checkpoints(run) == set()
 
 
 def test_files_that_are_changed_on_purpose_are_forgotten(run: Path) -> None:

@@ -57,7 +57,9 @@ class Ending:
 
     def damaged_checkpoints(self, run: Path) -> set[str]:
         """Checkpoints that are not as they were written. mdrun moves both on at once: where one is the recorded one, so
-        is the other; where neither is, they are younger than the record."""
+        is the other; where neither is, or none was there yet, they are younger than the record."""
+        if not self.files.keys() & set(CHECKPOINTS):
+            return set()
         same = {
             name: self.files[name].is_all_of(run / name) if name in self.files else not (run / name).exists()
             for name in CHECKPOINTS
