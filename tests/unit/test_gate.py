@@ -342,7 +342,21 @@ def energies(monkeypatch: pytest.MonkeyPatch) -> dict[str, Floats]:
 def test_a_whole_run_has_all_its_data(tmp_path: Path, energies: dict[str, Floats]) -> None:
     write_run(tmp_path)
     require_all_data(WITH_STATES, STEPS, tmp_path)
-    require_all_data(STEEP, 0, tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(("last", "whole"), [(14733.4306640625, True), (14811.8330078125, False), (math.nan, False)])
+def test_a_minimisation_ends_with_the_energy_of_its_log(
+    last: float, whole: bool, tmp_path: Path, energies: dict[str, Floats]
+) -> None:  # fmt: skip
+    energies["Potential"] = np.array([20000.0, last])
+    (tmp_path / "md.log").write_text(
+        "   Potential Energy\n    1.5e+04\n\nPotential Energy  =  1.4733431e+04\nMaximum force     =  8.4749243e+02 on atom 407\n"
+    )
+    if whole:
+        require_all_data(STEEP, 0, tmp_path)
+    else:
+        with pytest.raises(DataError, match=r"md\.edr: the last potential energy is .*, by the log it was 14733\.431"):
+            require_all_data(STEEP, 0, tmp_path)
 
 
 @pytest.mark.parametrize(
