@@ -127,7 +127,7 @@ def launched_ranks(launcher: str) -> int:
     """MPI ranks that a launcher starts: the number after -n, -np or --ntasks, else SLURM's for srun, else 1."""
     found = re.search(r"(?:^|\s)(?:-np?|--np?|--ntasks)[ =](\d+)(?=\s|$)", launcher)
     if found:
-        return int(found[1])
+        return max(1, int(found[1]))
     words = shlex.split(launcher)
     tasks = os.environ.get("SLURM_NTASKS", "") if words and Path(words[0]).name == "srun" else ""
     return int(tasks) if tasks.isdigit() else 1

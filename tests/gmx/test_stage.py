@@ -34,6 +34,7 @@ from eoli.glass import volume_curve
 from eoli.machine import this_machine
 from eoli.mdp import Conditions
 from eoli.protocol import Protocol, Stage
+from eoli.redo import redo
 from eoli.slots import FOLDER
 from eoli.stage import engine
 from eoli.stage.job import StageJob
@@ -488,6 +489,28 @@ def test_a_run_of_another_start_is_kept(tiny: Tiny, half: StageJob) -> None:
     run_stage(changed)
     assert_whole(changed)
     assert read_states(half.folder / "run.old-1/md.trr")[-1].step == steps
+
+
+def test_physics_that_is_taken_back_takes_its_run_up_again(tiny: Tiny, tmp_path: Path) -> None:
+    job = tiny.after("nvt", short("production", length_ns=0.001), tmp_path / "production")
+    run_stage(job)
+    frames = (job.folder / "md.xtc").read_bytes()
+    run_stage(dataclasses.replace(job, stage=short("production", length_ns=0.001, temperature_K=420.0)))
+    assert was_said(job, "the physics changed (mdp: ref-t 400, now 420); the old run is kept as run.old-1")
+    assert (job.folder / "md.xtc").read_bytes() != frames
+    run_stage(job)
+    assert was_said(job, "run.old-1 has the physics that is asked for and is taken up again")
+    assert (job.folder / "md.xtc").read_bytes() == frames and mdrun_calls(job) == 1
+    assert (job.folder / "run.old-2/md.xtc").is_file()
+
+
+def test_a_run_that_was_thrown_away_is_not_taken_up_again(tiny: Tiny, tmp_path: Path) -> None:
+    job = tiny.after("nvt", short("production", length_ns=0.001), tmp_path / "production")
+    run_stage(job)
+    redo(job.stage, job.folder)
+    assert not (job.folder / "md.xtc").exists() and not (job.folder / "provenance.json").exists()
+    run_stage(job)
+    assert mdrun_calls(job) == 1 and (job.folder / "run.old-1/md.xtc").is_file()
 
 
 PROLONGED: dict[str, Any] = {"length_ns": 0.002, "max_length_ns": 0.005, "converge": ["density", "chain_memory"]}

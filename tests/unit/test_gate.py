@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from MDAnalysis.lib.formats.libmdaxdr import TRRFile, XTCFile
 
+from eoli.errors import DataError
 from eoli.protocol import Stage
 from eoli.stage import gate
-from eoli.stage.gate import Verdict, bond_geometry, judge, largest_force, lincs_warnings, segment_distances
+from eoli.stage.gate import (
+    Verdict,
+    bond_geometry,
+    judge,
+    largest_force,
+    lincs_warnings,
+    require_all_data,
+    segment_distances,
+)
 from eoli.sweep import GRAM_PER_MOL_NM3
 from eoli.topology.description import MoleculeCount, SystemDescription
 from eoli.topology.molecule import Molecule, Site, Term
@@ -302,3 +313,88 @@ def test_a_stage_that_drives_the_box_is_not_judged_for_drift(verdict_of) -> None
     shrinking = series(Volume=8 * np.linspace(1.05, 0.95, 201) * series()["Volume"] / 8)
     driven = NPT.model_copy(update={"equilibrates": False})
     assert verdict_of(shrinking, driven).status == "pass"
+
+
+WITH_STATES = NPT.model_copy(update={"state_interval_ps": 50, "frame_interval_ps": 20, "energy_interval_ps": 6})
+STEPS = 100_000
+
+
+def write_run(folder: Path, frames: int = 11, states: int = 5, end: int = STEPS) -> None:
+    """Files of a run of 200 ps: a frame each 20 ps, a state each 50 ps."""
+    x, box = np.ones((1, 3), dtype=np.float32), np.eye(3, dtype=np.float32)
+    with XTCFile(str(folder / "md.xtc"), "w") as out:
+        for index in range(frames):
+            out.write(x, box, 10_000 * index, 20.0 * index, 1000)
+    for name, steps in (("md.trr", [25_000 * index for index in range(states)]), ("state.trr", [end])):
+        with TRRFile(str(folder / name), "w") as trr:
+            for step in steps:
+                trr.write(x, x, None, box, step, step * 0.002, 0.0, 1)
+
+
+@pytest.fixture
+def energies(monkeypatch: pytest.MonkeyPatch) -> dict[str, Floats]:
+    """Each 6 ps, and at the end of the run, which is none of these times."""
+    terms = {"Time": np.array([*np.arange(0, 200, 6.0), 200.0])}
+    monkeypatch.setattr(gate, "read_energies", lambda path, least: terms)
+    return terms
+
+
+def test_a_whole_run_has_all_its_data(tmp_path: Path, energies: dict[str, Floats]) -> None:
+    write_run(tmp_path)
+    require_all_data(WITH_STATES, STEPS, tmp_path)
+
+
+@pytest.mark.parametrize(("last", "whole"), [(14733.4306640625, True), (14811.8330078125, False), (math.nan, False)])
+def test_a_minimisation_ends_with_the_energy_of_its_log(
+    last: float, whole: bool, tmp_path: Path, energies: dict[str, Floats]
+) -> None:  # fmt: skip
+    energies["Potential"] = np.array([20000.0, last])
+    (tmp_path / "md.log").write_text(
+        "   Potential Energy\n    1.5e+04\n\nPotential Energy  =  1.4733431e+04\nMaximum force     =  8.4749243e+02 on atom 407\n"
+    )
+    if whole:
+        require_all_data(STEEP, 0, tmp_path)
+    else:
+        with pytest.raises(DataError, match=r"md\.edr: the last potential energy is .*, by the log it was 14733\.431"):
+            require_all_data(STEEP, 0, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("cut", "said"),
+    [
+        ({"frames": 10}, r"md\.xtc: 10 frames, the last at 90000 steps; a whole run has 11, the last at 100000 steps"),
+        ({"frames": 0}, r"md\.xtc: no readable trajectory"),
+        ({"frames": 12}, r"md\.xtc: 12 frames"),
+        ({"states": 4}, r"md\.trr: 4 states, the last at 75000 steps; a whole run has 5"),
+        ({"states": 0}, r"md\.trr: cannot be read"),
+        ({"end": 99_000}, r"state\.trr: the state of step 99000, not of 100000"),
+    ],
+)
+def test_a_run_that_lacks_data_gets_no_verdict(
+    cut: dict[str, int], said: str, tmp_path: Path, energies: dict[str, Floats]
+) -> None:  # fmt: skip
+    write_run(tmp_path, **cut)
+    with pytest.raises(DataError, match=said):
+        require_all_data(WITH_STATES, STEPS, tmp_path)
+
+
+def test_energies_that_were_cut_get_no_verdict(tmp_path: Path, energies: dict[str, Floats]) -> None:
+    write_run(tmp_path)
+    energies["Time"] = energies["Time"][:-1]
+    with pytest.raises(
+        DataError, match=r"md\.edr: 34 energies, the last at 198 ps; a whole run has 35, the last at 200 ps"
+    ):
+        require_all_data(WITH_STATES, STEPS, tmp_path)
+    energies["Time"] = np.arange(35) * 5.0
+    with pytest.raises(DataError, match=r"md\.edr: 35 energies, the last at 170 ps"):
+        require_all_data(WITH_STATES, STEPS, tmp_path)
+
+
+def test_a_trajectory_cut_within_a_frame(tmp_path: Path, energies: dict[str, Floats]) -> None:
+    write_run(tmp_path)
+    for name in ("md.xtc", "md.trr", "state.trr"):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[:-7])
+        with pytest.raises(DataError, match=re.escape(name)):
+            require_all_data(WITH_STATES, STEPS, tmp_path)
+        (tmp_path / name).write_bytes(content)

@@ -54,6 +54,13 @@ def test_round_trip(tmp_path: Path) -> None:
         np.testing.assert_array_equal(box, boxes[index])
 
 
+def test_a_step_that_does_not_fit_is_one_line(tmp_path: Path) -> None:
+    write_trr(tmp_path / "md.trr", [8.0])
+    with pytest.raises(DataError, match="steps up to 2147483647, not 3000000000"):
+        copy_frame(tmp_path / "md.trr", 0, tmp_path / "state.trr", step=3_000_000_000)
+    assert not (tmp_path / "state.trr").exists()
+
+
 @pytest.mark.parametrize("index", [0, 2, 4])
 def test_a_copied_frame_is_bit_identical(tmp_path: Path, index: int) -> None:
     x, v, boxes = write_trr(tmp_path / "md.trr", [8.1, 8.2, 8.3, 8.4, 8.5], 0.3)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -16,7 +14,7 @@ from pydantic import TypeAdapter
 from eoli.errors import DataError, RunError
 from eoli.files import read_record, sha256, write_json
 from eoli.mdp import mdp_options
-from eoli.stage.ending import forget
+from eoli.stage.ending import forget, sealed, unsealed
 from eoli.stage.fingerprint import Fingerprint, make_fingerprint, physics
 from eoli.stage.job import GROWING, StageJob
 from eoli.stage.start import Start, prepare_start
@@ -43,18 +41,10 @@ class Binding:
 
 def read_binding(run: Path) -> Binding | None:
     """The record of a run folder; None when it has none, or one that is not as it was written."""
-    data = read_record(run / INPUTS)
-    known = data.pop("sha256", None)
     try:
-        if known is not None and known != _digest(data):
-            return None
-        return TypeAdapter(Binding).validate_python(data)
+        return TypeAdapter(Binding).validate_python(unsealed(read_record(run / INPUTS)))
     except ValueError:
         return None
-
-
-def _digest(data: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 def move_aside(folder: Path) -> Path:
@@ -202,5 +192,4 @@ def extend(job: StageJob, known: Binding, say: Callable[[str], None]) -> Binding
 
 
 def _write(run: Path, binding: Binding) -> None:
-    data = asdict(binding)
-    write_json(run / INPUTS, data | {"sha256": _digest(json.loads(json.dumps(data)))})
+    write_json(run / INPUTS, sealed(asdict(binding)))

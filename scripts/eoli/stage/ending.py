@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -20,9 +22,11 @@ from eoli.stage.job import GROWING
 
 NAME = "session-end.json"
 CHECKPOINTS = ("md.cpt", "md_prev.cpt")
-FIXED = ("md.tpr", "start.gro", "start.trr")
+STARTS = ("start.gro", "start.trr")
+FIXED = ("md.tpr", *STARTS)
 _ALL = (*FIXED, *CHECKPOINTS, *GROWING, "md.gro", "state.trr")
 _PIECE = 1 << 22
+_SEAL = "sha256"
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ class Ending:
 
     def damaged_checkpoints(self, run: Path) -> set[str]:
         """Checkpoints that are not as they were written. mdrun moves both on at once: where one is the recorded one, so
-        is the other; where neither is, they are younger than the record."""
+        is the other; where neither is, or none was there yet, they are younger than the record."""
+        if not self.files.keys() & set(CHECKPOINTS):
+            return set()
         same = {
             name: self.files[name].is_all_of(run / name) if name in self.files else not (run / name).exists()
             for name in CHECKPOINTS
@@ -66,6 +72,26 @@ class Ending:
             if name in self.files and self.files[name].is_all_of(checkpoint):
                 return parts
         return {}
+
+
+def sealed(data: dict[str, Any]) -> dict[str, Any]:
+    """A record for JSON with the SHA-256 of the rest of it."""
+    return data | {_SEAL: _sum(data)}
+
+
+def unsealed(data: dict[str, Any]) -> dict[str, Any]:
+    """The record without its sum; one from before there were sums passes.
+
+    Raises ValueError when it is not as it was written.
+    """
+    rest = {key: value for key, value in data.items() if key != _SEAL}
+    if _SEAL in data and data[_SEAL] != _sum(rest):
+        raise ValueError("not as it was written")
+    return rest
+
+
+def _sum(data: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 def _digests(path: Path, sizes: Iterable[int]) -> dict[int, str]:
@@ -84,7 +110,7 @@ def _digests(path: Path, sizes: Iterable[int]) -> dict[int, str]:
 def read_ending(run: Path) -> Ending:
     """The record of a run folder; an empty one where there is none that can be read."""
     try:
-        return TypeAdapter(Ending).validate_python(read_record(run / NAME))
+        return TypeAdapter(Ending).validate_python(unsealed(read_record(run / NAME)))
     except ValueError:
         return Ending()
 
@@ -110,7 +136,7 @@ def write_ending(run: Path, names: Iterable[str] = _ALL) -> None:
             for checkpoint, sizes in ends.items()
         },
     )
-    write_json(run / NAME, asdict(record))
+    write_json(run / NAME, sealed(asdict(record)))
 
 
 def forget(run: Path, names: Iterable[str]) -> None:
@@ -118,4 +144,4 @@ def forget(run: Path, names: Iterable[str]) -> None:
     known = read_ending(run)
     if known.files:
         kept = {name: part for name, part in known.files.items() if name not in names}
-        write_json(run / NAME, asdict(Ending(kept, known.continued)))
+        write_json(run / NAME, sealed(asdict(Ending(kept, known.continued))))

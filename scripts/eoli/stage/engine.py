@@ -22,7 +22,8 @@ from eoli.mdp import mdp_options, mdp_text
 from eoli.slots import Slots, own_cores
 from eoli.stage.bind import own_files, reached_step
 from eoli.stage.checkpoint import Continued, read_checkpoint
-from eoli.stage.ending import CHECKPOINTS, FIXED, Ending, forget, read_ending, write_ending
+from eoli.stage.ending import CHECKPOINTS, FIXED, STARTS, Ending, forget, read_ending, write_ending
+from eoli.stage.ending import NAME as ENDING
 from eoli.stage.job import GROWING, StageJob
 from eoli.stage.progress import Pace, last_step
 from eoli.stage.report import Reporter
@@ -86,11 +87,16 @@ def _no_copy(job: StageJob, what: str) -> RunError:
 
 
 def mend(job: StageJob, say: Reporter) -> None:
-    """See that the files of a run are those that its last mdrun left, and put right what can be.
+    """See that the files of a run are those that its last mdrun left, and put right what can be. Its start is sound: bind
+    has seen to that.
 
     Raises RunError for a finished run that has lost what cannot be made again.
     """
     known = read_ending(job.run)
+    if not all(known.files[name].is_all_of(job.run / name) for name in STARTS if name in known.files):
+        say("the record of the files of the run is of another run; it is left out")
+        (job.run / ENDING).unlink()
+        return
     for name, part in known.files.items():
         path = job.run / name
         if part.is_all_of(path):
@@ -101,8 +107,8 @@ def mend(job: StageJob, say: Reporter) -> None:
         what = f"{name} is not as the run left it" if path.exists() else f"{name} is lost"
         if name == "md.tpr":
             say(f"{what}; it is made anew")
-        elif name in FIXED or "md.gro" not in known.files:
-            continue  # bind has made the start anew; what a run continues is looked at by settle_checkpoint
+        elif "md.gro" not in known.files:
+            continue  # what a run continues is looked at by settle_checkpoint
         elif name == "state.trr":
             say(f"{what}; it is made anew")
         elif name in job.stage.published:

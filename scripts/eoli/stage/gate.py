@@ -112,12 +112,26 @@ def largest_force(log_text: str) -> float | None:
     return float(found[-1]) if found else None
 
 
+def last_potential(log_text: str) -> float | None:
+    """Potential energy (kJ/mol) at the end of a minimisation, as its log gives it; None where it gives no number."""
+    found = re.findall(r"^Potential Energy\s*=\s*([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)\s*$", log_text, re.MULTILINE)
+    return float(found[-1]) if found else None
+
+
 def require_all_data(stage: Stage, n_steps: int, folder: Path) -> None:
-    """See that a finished run of `n_steps` has all that it should have written, from the start to its last step.
+    """See that a finished run of `n_steps` has all that it should have written, from the start to its last step; a
+    minimisation the energy that it ended with.
 
     Raises DataError with the file, what it holds and what it should.
     """
     if not stage.is_dynamics:
+        found = float(read_energies(folder / "md.edr", least=1)["Potential"][-1])
+        ended = last_potential((folder / "md.log").read_text(encoding="utf-8", errors="replace"))
+        if ended is not None and not abs(found - ended) <= 1e-6 * abs(ended):
+            raise DataError(
+                f"{folder / 'md.edr'}: the last potential energy is {found:.8g} kJ/mol, by the log it was {ended:.8g}: "
+                "the file was cut or damaged"
+            )
         return
     assert stage.frame_interval_ps is not None and stage.energy_interval_ps is not None
     ps = (stage.time_step_fs or 0.0) / 1000

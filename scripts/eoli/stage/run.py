@@ -12,11 +12,12 @@ from typing import Any
 
 from eoli import gmx
 from eoli.errors import EoliError, RunError
-from eoli.files import link_or_copy, read_json, write_json
+from eoli.files import link_or_copy, read_json, read_record, write_json
 from eoli.protocol import OFFLOADED
 from eoli.provenance import provenance
 from eoli.records import ENDING, check_inputs, content, damaged, marks, read_record_of
 from eoli.stage.bind import Binding, bind, extend, reached_step
+from eoli.stage.ending import read_ending, write_ending
 from eoli.stage.engine import advice, is_complete, make_run_input, mend, run_mdrun
 from eoli.stage.gate import Verdict, judge, require_all_data
 from eoli.stage.job import StageJob
@@ -69,8 +70,12 @@ def _run_locked(job: StageJob, lock: int, say: Reporter) -> None:
             break
         say(f"has not converged: {'; '.join(verdict.unsettled)}")
         binding = extend(_prolonged(job), binding, say)
-    if done.commands or not (job.run / ENDING).is_file():
-        write_json(job.run / ENDING, _provenance(job, binding, done))
+    if done.seconds or not read_record(job.run / ENDING):
+        # where the run has lost its own, what was published of it says the same and more
+        known = {} if done.seconds else read_record(job.folder / ENDING)
+        write_json(job.run / ENDING, known or _provenance(job, binding, done))
+    if not read_ending(job.run).files:
+        write_ending(job.run)
     publish(job)
     _say_result(say, job, verdict, done)
 

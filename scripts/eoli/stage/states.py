@@ -73,13 +73,16 @@ def read_positions(path: Path, index: int = -1) -> tuple[npt.NDArray[np.float64]
 def copy_frame(source: Path, index: int, target: Path, step: int = 0) -> None:
     """Write one frame of a TRR as a TRR of its own: the same float32 numbers, at time 0 and the step given.
 
-    Raises DataError when the file has no such frame.
+    Raises DataError when the file has no such frame, or the step does not fit the 32 bits that a TRR has for it.
     """
     with _open(source) as stream, whole(target) as temporary:
         frame = _frame(stream, source, index)
         velocities = frame.v if frame.hasv else None
         with _open(temporary, "w") as out:
-            out.write(frame.x, velocities, None, frame.box, step, 0.0, 0.0, stream.n_atoms)
+            try:
+                out.write(frame.x, velocities, None, frame.box, step, 0.0, 0.0, stream.n_atoms)
+            except OverflowError as error:
+                raise DataError(f"{target}: a TRR file holds steps up to 2147483647, not {step}") from error
 
 
 def nearest_to_mean(volumes_nm3: npt.NDArray[np.float64], first: int, mean_nm3: float) -> int:
