@@ -172,6 +172,14 @@ def parse_yaml(text: str, name: str) -> tuple[Any, dict[KeyPath, int]]:
     return (data if data is not None else {}), reading.lines
 
 
+def parse_value(text: str, name: str) -> Any:
+    """A value as it stands on a command line: a list, a mapping or quoted text in YAML, else a plain scalar.
+
+    Raises InputError as `parse_yaml` does.
+    """
+    return parse_yaml(text, name)[0] if text.lstrip()[:1] in ("[", "{", '"', "'") else scalar(text.strip())
+
+
 def read_yaml(path: Path) -> YamlFile:
     """Read one YAML file: UTF-8, with or without a byte-order mark.
 

@@ -41,7 +41,9 @@ BLOCK = {"polymer": "peo", "eo_li": 12}
 
 
 def config(folder: Path, **keys: Any) -> dict[str, Any]:
-    return {"study": "s", "seed": 1, "sweep": [BLOCK], "protocol": str(folder / "protocol.yaml"), **keys}
+    data = {"study": "s", "seed": 1, "sweep": [BLOCK], "protocol": str(folder / "protocol.yaml"), **keys}
+    # the runs are 10 ps long
+    return data | {"analysis": {"slow_interval_ps": 1, **keys.get("analysis", {})}}
 
 
 def study(folder: Path, *overlays: dict[str, Any], protocol: dict[str, Any] = PROTOCOL, **keys: Any) -> Study:
@@ -121,7 +123,7 @@ BAD_KEYS: list[tuple[dict[str, Any], list[str]]] = [
     ({"run": {"threads": 0}}, ["run.threads:", "0", "greater than 0", "'auto'"]),
     ({"gmx": {"modules": "gromacs"}}, ["gmx.modules:", "'gromacs'", "valid list"]),
     ({"sweep": []}, ["sweep:", "at least 1"]),
-    ({"sweep": [{**BLOCK, "eo_li": -3}]}, ["sweep[0].eo_li:", "-3", "greater than 0"]),
+    ({"sweep": [{**BLOCK, "eo_li": -3}]}, ["sweep[0].eo_li:", "-3", "greater than or equal to 0.1"]),
     ({"sweep": [{**BLOCK, "eo_li": [12, "x"]}]}, ["sweep[0].eo_li[1]:", "'x'", "valid number"]),
     ({"sweep": [{**BLOCK, "temperature_K": float("nan")}]}, ["sweep[0].temperature_K:", "nan", "finite"]),
     ({"sweep": [{**BLOCK, "mixing": "lb"}]}, ["sweep[0].mixing:", "'lb'", "'gromos', 'lorentz-berthelot' or 'lb-ions'"]),
@@ -242,7 +244,7 @@ BAD_STAGES: list[tuple[dict[str, Any], str]] = [
     ({"tau_p_ps": None}, "tau_p_ps or pressure_bar is missing"),
     ({"energy_interval_ps": None}, "energy_interval_ps is missing"),
     ({"max_steps": 10}, "max_steps has no meaning in a NPT stage"),
-    ({"start": "mean-volume-frame"}, "needs an NPT stage with state_interval_ps right before it"),
+    ({"start": "mean-volume-frame"}, "needs an NPT stage right before it that equilibrates, with a state_interval_ps"),
     ({"time_step_fs": 6}, "6 is not allowed: Input should be less than or equal to 5"),
     ({"name": "npt"}, "stage npt stands twice"),
     ({"name": "Production run"}, "'Production run' is not allowed"),
@@ -266,7 +268,11 @@ def test_time_step_without_constraints(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("extra", "expected"),
-    [([], "box.chains: -1 is not allowed"), (["--set", "[1]"], "a JSON object"), (["--set", "{"], "a JSON object")],
+    [
+        ([], "box.chains: -1 is not allowed"),
+        (["--set", "[1]"], "a JSON object"),
+        (["--set", "{"], "not valid YAML"),
+    ],
 )
 def test_the_command_line_prints_one_line(
     extra: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -19,10 +19,11 @@ BASE = os.path.relpath(workflow.basedir)
 
 try:
     CALL = workflow.config_settings
-    PLAN = make_plan(config, workflow.configfiles, CALL.configfiles or [], CALL.config or {}, BASE)
-except EoliError as error:
+    FILES = [] if CALL.replace_workflow_config else workflow.configfiles
+    PLAN = make_plan(FILES, CALL.configfiles or [], CALL.config_args or [], BASE)
+except (EoliError, OSError) as error:
     print(f"eoli: {error}", file=sys.stderr)
-    sys.exit(error.exit_code)
+    sys.exit(getattr(error, "exit_code", 1))
 
 BLOCKS = str(PLAN.study.topologies)
 STAGES = [stage.name for stage in PLAN.study.stages]
@@ -34,6 +35,11 @@ ANALYSED = PLAN.study.config.analysis.stage
 def how(text):
     """A parameter that says where or how, not what: Snakemake reruns nothing for one that is made from resources."""
     return lambda wildcards, resources: text
+
+
+def literal(text):
+    """A parameter or input that is used as it is: in a plain one Snakemake looks for wildcards between braces."""
+    return lambda wildcards: text
 
 
 def of_all(pattern, systems=PLAN.systems, **axes):

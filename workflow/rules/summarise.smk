@@ -29,7 +29,7 @@ rule collect:
         config=PLAN.config_flags,
         base=BASE,
     params:
-        study=PLAN.study.config.study,
+        study=literal(PLAN.study.config.study),
     shell:
         "eoli collect {resources.config} --base {resources.base:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
@@ -89,8 +89,8 @@ rule compare:
     input:
         STARTS,
         table="results/summary/sweep.csv",
-        study=PLAN.study.found(PLAN.study.config.reference.study),
-        conductivity=PLAN.study.found(PLAN.study.config.reference.conductivity),
+        study=literal(PLAN.study.found(PLAN.study.config.reference.study)),
+        conductivity=literal(PLAN.study.found(PLAN.study.config.reference.conductivity)),
     output:
         shown("results/summary/study.csv", "tables/study", "Tables", table="beside the study"),
         shown("results/summary/experiments.csv", "tables/experiments", "Tables", table="beside measurements"),
@@ -152,7 +152,7 @@ if PLAN.cooling_stage:
     rule glass_transition:
         input:
             of_all("results/{system}/analysis/specific-volume.csv"),
-            PLAN.study.found(PLAN.study.config.reference.study),
+            literal(PLAN.study.found(PLAN.study.config.reference.study)),
         output:
             shown(
                 "results/summary/glass-transition.csv",
