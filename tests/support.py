@@ -6,24 +6,46 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+import h5py
 import pytest
 
 from eoli.chemistry import ForceFieldChoice
 from eoli.errors import InputError
+from eoli.reduce.store import CADENCES, create, seal
+from eoli.topology.description import SystemDescription
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = "tests/config/tiny.yaml"
 SYSTEMS = ("peo-eo12-400K-r1", "pebax-eo16-400K-r1")
 STAGES = ("minimise", "compress", "npt", "nvt", "production")
+LIMIT_S = 7200.0 * float(os.environ.get("EOLI_TEST_PATIENCE", "1"))
+"""When a test gives something up as hung, s. The slowest, an undisturbed sweep of the fault test, takes five minutes on
+an idle machine; a busy one must not fail a test, so this is far more and one for all."""
 WORKFLOW = ("Snakefile", "workflow", "config", "topologies", "profiles", "scripts", "tests/config")
 
 
 def choice(mixing: str = "gromos", ion_charge_scale: float = 1.0) -> ForceFieldChoice:
     """The default force field with another mixing rule or charge scale."""
     return ForceFieldChoice("oxy-d", "aqvist", "clandp2004", mixing, ion_charge_scale)
+
+
+@contextmanager
+def reduced_file(
+    path: Path, system: SystemDescription, length_ps: float, intervals_ps: Mapping[str, float]
+) -> Iterator[h5py.File]:
+    """A reduced trajectory for arrays of a test; complete and sealed afterwards."""
+    with create(path, system.n_sites, length_ps, intervals_ps) as file:
+        yield file
+        for cadence in CADENCES:
+            longest = max((len(file[cadence][name]) for name in file[cadence]), default=1)
+            if "frames" not in file[cadence].attrs:
+                file[cadence].attrs["frames"] = longest
+    seal(path, system)
 
 
 def environment() -> dict[str, str]:
@@ -49,14 +71,21 @@ def snakemake_command(*words: str, config: tuple[str, ...] = (TINY,)) -> list[st
     return ["snakemake", *(["--configfile", *config] if config else []), "--cores", "2", *words]
 
 
-def snakemake(
-    folder: Path, *words: str, config: tuple[str, ...] = (TINY,), timeout: float = 300
-) -> subprocess.CompletedProcess[str]:
+def snakemake(folder: Path, *words: str, config: tuple[str, ...] = (TINY,)) -> subprocess.CompletedProcess[str]:
     """Run the workflow in `folder` to its end; standard output and error come together."""
     return subprocess.run(
         snakemake_command(*words, config=config), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, timeout=timeout, stdin=subprocess.DEVNULL, env=environment(), check=False,
+        text=True, timeout=LIMIT_S, stdin=subprocess.DEVNULL, env=environment(), check=False,
     )  # fmt: skip
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait until a condition holds. Fails with `what` was waited for when it does not come about at all."""
+    end = time.monotonic() + LIMIT_S
+    while not condition():
+        if time.monotonic() > end:
+            pytest.fail(f"waited {LIMIT_S:.0f} s in vain: {what}")
+        time.sleep(0.05)
 
 
 def mistake(call: Callable[[], object]) -> str:

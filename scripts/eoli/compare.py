@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -15,6 +14,7 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from eoli.analysis.conductivity import log10_difference, log10_difference_above
+from eoli.axes import alike, axes_of, family_of
 from eoli.chemistry import NO_SALT
 from eoli.errors import DataError
 from eoli.files import whole, write_json
@@ -38,7 +38,6 @@ _SAME_TEMPERATURE_K = 1.0
 _MEASURED_TEMPERATURE_K = 5.0
 _SAME_RATIO = 0.1
 _S_CM_PER_S_M = 0.01
-_AXES = ("polymer", "salt", "eo_li_asked", "temperature_K", "mixing", "ion_charge_scale", "chains")
 
 
 class Comparable(Strict):
@@ -192,7 +191,7 @@ class _Condition:
     @property
     def ratio(self) -> float | None:
         asked = self.axes["eo_li_asked"]
-        return None if pd.isna(asked) else float(asked)
+        return None if asked is None else float(asked)
 
     def is_of(self, of: Of) -> bool:
         return (
@@ -208,14 +207,14 @@ def read_reference(path: Path) -> Reference:
 
 def _conditions(sweep: pd.DataFrame, scalars: Mapping[str, Scalars], simulated_at_k: float) -> list[_Condition]:
     found = []
-    for _, rows in sweep.groupby(list(_AXES), dropna=False, sort=False):
+    for _, rows in alike(sweep):
         records = rows.to_dict("records")
         first = records[0]
-        name = first["system"] if len(records) == 1 else re.sub(r"-r\d+$", "", str(first["system"]))
+        name = first["system"] if len(records) == 1 else family_of(str(first["system"]))
         found.append(
             _Condition(
                 name=str(name),
-                axes={axis: first[axis] for axis in _AXES},
+                axes=axes_of(first),
                 in_study=all(bool(row["simulated_in_study"]) for row in records)
                 and abs(first["temperature_K"] - simulated_at_k) <= _SAME_TEMPERATURE_K,
                 starts=tuple({**scalars.get(str(row["system"]), {}), "sweep": row} for row in records),
@@ -380,7 +379,7 @@ def _pairs(test: Larger, conditions: Sequence[_Condition]) -> list[tuple[_Condit
         for a in conditions
         for b in conditions
         if a is not b and a.is_of(test.of) and b.is_of(test.than) and (ratios_given or a.ratio == b.ratio)
-        and all(a.axes[axis] == b.axes[axis] for axis in _AXES if axis not in ("polymer", "eo_li_asked"))
+        and all(a.axes[axis] == b.axes[axis] for axis in a.axes if axis not in ("polymer", "eo_li_asked"))
     ]  # fmt: skip
 
 

@@ -169,6 +169,7 @@ class ContactDistances(Strict):
     ether_O: float = Field(0.35, gt=0.1, le=0.5, description="ether oxygen, nm")
     carbonyl_O: float = Field(0.32, gt=0.1, le=0.5, description="carbonyl oxygen of amide and ester, nm")
     ester_bridging_O: float = Field(0.32, gt=0.1, le=0.5, description="bridging oxygen of the ester, nm")
+    hydroxyl_O: float = Field(0.35, gt=0.1, le=0.5, description="oxygen of a hydroxyl end, nm")
     anion: float = Field(0.30, gt=0.1, le=0.5, description="oxygen of the anion, or its other binding sites, nm")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -40,9 +41,10 @@ def measured_speed(results: Path) -> tuple[float, int]:
             stage, sites = data["stage"], int((path.parent / "md.gro").read_text().split("\n", 2)[1])
             steps = data.get("simulated_ns", stage["length_ns"]) * 1e6 / stage["time_step_fs"]
             if data["wall_seconds"] > 5:
-                speeds.append(sites * steps / data["wall_seconds"] / data["threads"])
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
+                speeds.append(float(sites * steps / data["wall_seconds"] / data["threads"]))
+        except (OSError, ValueError, KeyError, TypeError, IndexError, ArithmeticError):
             continue
+    speeds = [speed for speed in speeds if 0 < speed < math.inf]
     return (statistics.median(speeds), len(speeds)) if speeds else (0.0, 0)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import functools
 import importlib
@@ -14,9 +13,8 @@ import shlex
 import shutil
 import signal
 import subprocess
-import tempfile
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,27 +65,62 @@ class Gromacs:
         return bool(self.build.launcher) and not _starts_here(self.build.launcher)
 
     @property
+    def words(self) -> list[str]:
+        """The first words of each command line: the program, behind a shell that loads the modules where there are some."""
+        return _words(self.program, self.build.modules)
+
+    @property
     def forcefields(self) -> Path:
-        """Folder of the installed force fields."""
-        own = os.environ.get("GMXDATA")
-        return (Path(own) if own else self.data_prefix / "share/gromacs") / "top"
+        """Folder of the installed force fields: its own, else what GMXDATA says."""
+        own, said = self.data_prefix / "share/gromacs/top", os.environ.get("GMXDATA")
+        return own if own.is_dir() or not said else Path(said) / "top"
 
 
-@functools.lru_cache(maxsize=4)
-def _shim(command: str, modules: tuple[str, ...]) -> Path:
-    """A folder with one program `gmx`, which loads the modules and becomes the command.
+_KEPT = frozenset(
+    {
+        "GMX_ENABLE_DIRECT_GPU_COMM",
+        "GMX_CUDA_GRAPH",
+        "GMX_FORCE_GPU_AWARE_MPI",
+        "GMX_DISABLE_DIRECT_GPU_COMM",
+        "GMX_GPU_ID",
+    }
+)
+"""Variables of GROMACS that say how GPUs of a machine are used; all others can change what is computed, or with what."""
 
-    GromacsWrapper probes every gmx variant that it finds; here it finds exactly the one that was asked for.
+
+def left_out(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Variables of the environment that no GROMACS started here sees: the configuration alone says what runs and how.
+
+    Some change the physics (GMX_NSTLIST, GMX_MAXCONSTRWARN), others the files that are read (GMXLIB).
     """
-    folder = Path(tempfile.mkdtemp(prefix="eoli-gmx-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    script = ["#!/bin/bash -l" if modules else "#!/bin/bash"]
-    script += [f"module load {shlex.quote(module)} >/dev/null || exit 127" for module in modules]
-    script += [f'exec {shlex.quote(command)} "$@"', ""]
-    program = folder / "gmx"
-    program.write_text("\n".join(script))
-    program.chmod(0o755)
-    return folder
+    return sorted(name for name in environment if name.startswith("GMX") and name not in _KEPT)
+
+
+def _environment() -> dict[str, str]:
+    """The environment of every GROMACS that is started."""
+    # -ntomp of the command says how many threads; mdrun refuses to start where OMP_NUM_THREADS says something else
+    dropped = {*left_out(), "OMP_NUM_THREADS"}
+    return {key: value for key, value in os.environ.items() if key not in dropped} | {"GMX_MAXBACKUP": "-1"}
+
+
+@contextlib.contextmanager
+def _as_environment(environment: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _words(program: Path | str, modules: Sequence[str]) -> list[str]:
+    if not modules:
+        return [str(program)]
+    # no script in a file: a temporary folder can be cleaned, or must not be executed from
+    load = "".join(f"module load {shlex.quote(module)} >/dev/null || exit 127; " for module in modules)
+    return ["/bin/bash", "-lc", f'{load}exec "$0" "$@"', str(program)]
 
 
 def launched_ranks(launcher: str) -> int:
@@ -119,12 +152,13 @@ def native_program() -> Path | None:
 
 
 def program_of(build: GromacsBuild) -> Path:
-    """Path of a program that runs this build; the default command is the project's own GROMACS where there is one.
+    """The program of this build, as its modules find it where there are some; the default command is the project's own
+    GROMACS where there is one.
 
     Raises ToolError when the command does not exist.
     """
     if build.modules:
-        return _shim(build.command, tuple(build.modules)) / "gmx"
+        return Path(build.command)
     if build.command == DEFAULT_COMMAND and (native := native_program()) is not None:
         return native
     found = shutil.which(build.command)
@@ -133,7 +167,7 @@ def program_of(build: GromacsBuild) -> Path:
             f"GROMACS: {build.command!r} is not on the PATH; install it (Debian: apt-get install gromacs), "
             "or name another build with gmx.command or gmx.modules in the config"
         )
-    return Path(found)
+    return Path(found).absolute()
 
 
 def _field(text: str, key: str) -> str:
@@ -158,13 +192,9 @@ def _inspect(command: str, modules: tuple[str, ...], launcher: str) -> Gromacs:
     program = program_of(build)
     try:
         run = subprocess.run(
-            [str(program), "--version"],
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=120,
-        )
+            [*_words(program, modules), "--version"], capture_output=True, text=True, errors="replace", check=False,
+            stdin=subprocess.DEVNULL, timeout=120, env=_environment(),
+        )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ToolError(f"GROMACS: {command} --version failed: {error}") from error
     text = run.stdout
@@ -245,27 +275,29 @@ def fatal_message(text: str) -> str:
     return lines[-1] if lines else "no output"
 
 
-@functools.lru_cache(maxsize=4)
-def _wrapper(program: Path) -> types.ModuleType:
-    """GromacsWrapper bound to one program; its import prints notes and probes the PATH, so both are led past."""
-    folder = _shim(str(program), ())
-    os.environ["GMXBIN"] = str(folder)
-    path = os.environ["PATH"]
-    os.environ["PATH"] = f"{folder}{os.pathsep}{path}"
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            return importlib.import_module("gromacs.tools")
-    finally:
-        os.environ["PATH"] = path
+@functools.cache
+def _wrapper() -> types.ModuleType:
+    """GromacsWrapper, imported where it finds no settings of its own, no folder of a user and no GROMACS to probe: what
+    runs is what the configuration says."""
+    nowhere = {"HOME": os.devnull, "PATH": os.devnull}
+    environment = {key: value for key, value in _environment().items() if not key.startswith("GW_")} | nowhere
+    with (
+        _as_environment(environment),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        return importlib.import_module("gromacs.core")
 
 
 def _tool(gromacs: Gromacs, name: str) -> Callable[..., Any]:
-    tools = _wrapper(gromacs.program)
-    registry: Mapping[str, Any] = tools.registry
-    if name not in registry:
-        raise ToolError(f"GROMACS: {gromacs.build.command} has no tool {name}")
+    class Tool(_wrapper().GromacsCommand):  # type: ignore[misc]
+        command_name = name
+
+        def _commandline(self, *arguments: Any, **options: Any) -> list[str]:
+            return [*gromacs.words, name, *self.transform_args(*arguments, **options)]
+
     # its exception would hold the fatal message alone, without the warnings that grompp counts in it
-    return registry[name](failure=None)  # type: ignore[no-any-return]
+    return Tool(failure=None)
 
 
 def run_tool(gromacs: Gromacs, name: str, log: Path, *, answers: Sequence[str] = (), **options: Any) -> list[str]:
@@ -278,16 +310,14 @@ def run_tool(gromacs: Gromacs, name: str, log: Path, *, answers: Sequence[str] =
         flags += [f"-{key}"] if value is True else [f"-no{key}"] if value is False else [f"-{key}", str(value)]
     command = [str(gromacs.build.command), name, *flags]
     plain = {key: str(value) if isinstance(value, Path) else value for key, value in options.items()}
-    folder = _shim(str(gromacs.program), ())
-    path = os.environ["PATH"]
-    os.environ["PATH"] = f"{folder}{os.pathsep}{path}"
-    tool = _tool(gromacs, name.capitalize())
+    if answers:
+        plain["input"] = tuple(answers)
+    tool = _tool(gromacs, name)
     try:
-        if answers:
-            plain["input"] = tuple(answers)
-        code, out, err = tool(stdout=False, stderr=False, **plain)
-    finally:
-        os.environ["PATH"] = path
+        with _as_environment(_environment()):
+            code, out, err = tool(stdout=False, stderr=False, **plain)
+    except OSError as error:
+        raise ToolError(f"gmx {name} could not be started: {error}") from error
     text = f"{out or ''}{err or ''}"
     with log.open("a", encoding="utf-8", errors="replace") as stream:
         stream.write(f"$ {shlex.join(command)}\n{text}\n")
@@ -321,7 +351,7 @@ def grompp(
 def mdrun_start(gromacs: Gromacs, threads: int) -> list[str]:
     """The first words of a command line of mdrun that uses `threads` threads in all; thread-MPI options never reach a
     build with real MPI."""
-    command = [*shlex.split(gromacs.build.launcher), str(gromacs.program), "mdrun"]
+    command = [*shlex.split(gromacs.build.launcher), *gromacs.words, "mdrun"]
     command += ["-ntomp", str(max(1, threads // gromacs.ranks))]
     return command if gromacs.is_real_mpi else [*command, "-ntmpi", "1"]
 
@@ -364,9 +394,7 @@ class Mdrun:
     def __init__(
         self, command: Sequence[str], folder: Path, log: Path, keep_open: Sequence[int] = (), slots: Slots | None = None
     ) -> None:
-        # -ntomp of the command says how many threads; mdrun refuses to start where this one says something else
-        environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
-        environment["GMX_MAXBACKUP"] = "-1"
+        environment = _environment()
         slots = slots or Slots()
         if slots.processors:
             # Open MPI and Intel MPI would move their ranks to the first cores of the machine, whatever cores we are on

@@ -7,30 +7,33 @@ from pathlib import Path
 
 from eoli.errors import InputError, RunError
 from eoli.protocol import Stage
-from eoli.stage.bind import move_aside
+from eoli.stage.bind import DISCARDED, move_aside
 from eoli.stage.job import RUN
-from eoli.status import is_held
+from eoli.stage.lock import runs_anywhere
 
 
 def redo(stage: Stage, folder: Path) -> Path:
-    """Move the run of a stage aside, its published files with it, so that the next `snakemake` starts it afresh.
+    """Move the run of a stage aside for good, its published files and their record with it, so that the next `snakemake`
+    starts it afresh.
 
-    Returns where the run went. Raises InputError when there is no run, RunError while it is running.
+    Returns where they went. Raises InputError when there is nothing, RunError while it is running.
     """
     run = folder / RUN
-    if not run.is_dir():
+    published = [folder / name for name in (*stage.published, "provenance.json", "failure.json", "progress.json")]
+    if not run.is_dir() and not any(path.is_file() for path in published):
         raise InputError(f"{folder}: the stage has no run to redo")
-    if is_held(folder):
+    if runs_anywhere(folder):
         raise RunError(f"{folder}: the stage is running; stop it first")
+    run.mkdir(exist_ok=True)
+    (run / DISCARDED).touch()
     kept = move_aside(run)
-    for name in (*stage.published, "provenance.json", "failure.json", "progress.json"):
-        path = folder / name
+    for path in published:
         if not path.is_file():
             continue
-        if (kept / name).exists():
+        own = kept / path.name
+        if own.exists():
             # a published file that an extension has outgrown is another file than the run's
-            same = path.samefile(kept / name)
-            path.unlink() if same else shutil.move(path, kept / f"published-{name}")
+            path.unlink() if path.samefile(own) else shutil.move(path, kept / f"published-{path.name}")
         else:
-            shutil.move(path, kept / name)
+            shutil.move(path, own)
     return kept

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from eoli.starts import SYSTEM_AXES
+from eoli.axes import SYSTEM_AXES, alike
 from eoli.statistics import mean_of_starts
 
 QUANTITIES = {
@@ -61,10 +61,10 @@ def replica_table(sweep: pd.DataFrame) -> pd.DataFrame:
     miss what the start decides, and the runs have not forgotten it.
     """
     rows = []
-    for key, starts in sweep.groupby(list(SYSTEM_AXES), dropna=False, sort=False):
+    for axes, starts in alike(sweep):
         if len(starts) < 2:
             continue
-        names = {"systems": " ".join(map(str, starts["system"])), **dict(zip(SYSTEM_AXES, key, strict=True))}
+        names = {"systems": " ".join(map(str, starts["system"])), **axes}
         for quantity, (value, error) in QUANTITIES.items():
             if value in starts and starts[value].notna().any():
                 rows.append({**names, "quantity": quantity, **_compared(starts, value, error)})

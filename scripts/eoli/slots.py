@@ -9,8 +9,10 @@ groups, hyper-threads or an affinity that we are under ourselves, while every md
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from eoli.machine import Machine, loads, mps_runs, on_processors, visible_gpus
 Cores = Sequence[Sequence[int]]
 FOLDER = "EOLI_SLOTS"
 """Environment variable that names the folder of the locks; else one in /tmp for each user."""
+IN_TMP = "/tmp/eoli-slots-"
 POLL_S = 1.0
 SAY_EVERY_S = 60.0
 LOOK_AT_LOAD_S = 0.1
@@ -35,6 +38,17 @@ class Slots:
     processors: tuple[int, ...] = ()
     gpu: str | None = None
     descriptors: tuple[int, ...] = ()
+
+    def keep(self) -> bool:
+        """Date the lock files, so that nothing that cleans temporary folders takes them; whether all are still there."""
+        for descriptor in self.descriptors:
+            os.utime(descriptor)
+        return all(os.fstat(descriptor).st_nlink for descriptor in self.descriptors)
+
+    def give_back(self) -> None:
+        """Close the locks. Not unlock them: an mdrun that outlives this process keeps its cores."""
+        for descriptor in self.descriptors:
+            os.close(descriptor)
 
 
 def choose(
@@ -66,25 +80,31 @@ def choose_whole(
     return None if first is None else tuple(sorted(p for core in idle if core[0] in first for p in core))
 
 
-def slots_folder() -> Path | None:
-    """Folder of the lock files of this user on this machine, made where it is missing; None where there can be none."""
+def slots_folder() -> Path:
+    """Folder of the lock files of this user on this machine, made where it is missing.
+
+    Raises OSError where there can be none: what somebody else made in /tmp, or can write to, is not ours to lock in.
+    """
     own = os.environ.get(FOLDER)
-    folder = Path(own) if own else Path(f"/tmp/eoli-slots-{os.getuid()}")
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # a folder in /tmp that somebody else made is not ours to lock in
-        return folder if folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK) else None
-    except OSError:
-        return None
+    folder = Path(own) if own else Path(f"{IN_TMP}{os.getuid()}")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.stat() if own else folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or (not own and found.st_mode & 0o022):
+        raise PermissionError(errno.EPERM, "no folder of this user alone", str(folder))
+    return folder
 
 
 def _try_lock(path: Path) -> int | None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    """A descriptor that holds a lock; None where another process has it. Raises OSError where there are no locks."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         os.close(descriptor)
         return None
+    except OSError as error:
+        os.close(descriptor)
+        raise OSError(error.errno, error.strerror, str(path)) from error
     return descriptor
 
 
@@ -108,7 +128,15 @@ def _take(
     folder: Path, machine: Machine, choose_from: Callable[[Collection[int]], tuple[int, ...] | None], who: str
 ) -> tuple[tuple[int, ...], tuple[int, ...]] | str:
     """(hardware threads, descriptors), or who holds them where too few are free; called by one process at a time."""
-    locks = {processor: _try_lock(folder / f"cpu{processor}") for processor in machine.processors}
+    locks: dict[int, int | None] = {}
+    try:
+        for processor in machine.processors:
+            locks[processor] = _try_lock(folder / f"cpu{processor}")
+    except OSError:
+        for lock in locks.values():
+            if lock is not None:
+                os.close(lock)
+        raise
     free = {processor: lock for processor, lock in locks.items() if lock is not None}
     chosen = choose_from(free)
     if chosen is not None and len(machine.processors) - len(free) + len(chosen) > machine.usable:
@@ -149,16 +177,27 @@ def own_cores(
     threads. Waits, first come first served, while others hold too many, and says who. Where locks are impossible the run
     is left to the kernel. The locks end with the last process that has the descriptors.
     """
+    try:
+        held = _wait_for(machine, threads, say, who, at_once, hyper_threads, wants_gpu, poll_s)
+    except OSError as error:
+        say(f"the run is not pinned: cores cannot be locked: {error.strerror or error}: {error.filename}")
+        held = Slots()
+    try:
+        with on_processors(held.processors):
+            yield held
+    finally:
+        held.give_back()
+
+
+def _wait_for(
+    machine: Machine, threads: int, say: Callable[[str], None], who: str, at_once: int | None, hyper_threads: bool,
+    wants_gpu: bool, poll_s: float,
+) -> Slots:  # fmt: skip
     folder = slots_folder()
-    if folder is None:
-        say("no folder for the locks of cores can be made in /tmp; the run is not pinned")
-        yield Slots()
-        return
     number = min(threads, machine.usable)
     sparse = at_once is not None and at_once <= len(machine.cores)
     per_core = 1 if sparse else machine.threads_per_core
-    descriptors: tuple[int, ...] = ()
-    queue = os.open(folder / "queue", os.O_RDWR | os.O_CREAT, 0o600)
+    queue = os.open(folder / "queue", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         # whoever waits keeps the queue, so that a run of many threads is not overtaken for ever by runs of one
         fcntl.flock(queue, fcntl.LOCK_EX)
@@ -176,13 +215,6 @@ def own_cores(
             time.sleep(poll_s)
         processors, descriptors = taken
         gpu, lock = _take_gpu(folder, visible_gpus(), say) if wants_gpu else (None, ())
-        descriptors += lock
+        return Slots(processors, gpu, descriptors + lock)
     finally:
         os.close(queue)
-    try:
-        with on_processors(processors):
-            yield Slots(processors, gpu, descriptors)
-    finally:
-        for descriptor in descriptors:
-            # closing, not unlocking: an mdrun that outlives this process keeps its cores
-            os.close(descriptor)

@@ -8,11 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from eoli.axes import SYSTEM_AXES
 from eoli.files import read_json
-from eoli.temperature import GROUP
 
-SYSTEM_AXES = (*GROUP, "temperature_K")
-"""Columns of the sweep table in which independent starts of one system are equal."""
 _FOLDER = Path("summary") / "starts"
 _COLUMNS = (
     "starts", "systems", *SYSTEM_AXES, "length_ns", "quantity", "unit", "value", "error", "lower_bound", "upper_bound", "exponent",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
@@ -14,6 +13,7 @@ from typing import Any, Literal
 
 from eoli.config import Study
 from eoli.protocol import Stage
+from eoli.stage.lock import is_held
 from eoli.stage.progress import duration, last_step
 from eoli.sweep import System
 
@@ -42,23 +42,6 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}
-
-
-def is_held(folder: Path) -> bool:
-    """Whether a process holds the lock of a stage folder on this machine (or on a file system that shares locks)."""
-    try:
-        descriptor = os.open(folder / ".lock", os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        # shared, so that two who look do not take each other for a run
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(descriptor)
 
 
 def stage_status(system: str, stage: Stage, folder: Path, now: float) -> StageStatus:

@@ -87,7 +87,8 @@ def side_by_side(systems: Iterable[System]) -> list[System]:
     ordered = sorted(systems, key=lambda s: (not s.in_study, s.salt == NO_SALT, s.replicate))
 
     def conditions(system: System) -> tuple[object, ...]:
-        return system.salt, system.eo_li_asked, system.temperature_K, system.replicate, system.choice
+        box = system.chains, system.supercell
+        return system.salt, system.eo_li_asked, system.temperature_K, system.replicate, system.choice, *box
 
     for first, second in itertools.combinations(ordered, 2):
         if first.polymer != second.polymer and conditions(first) == conditions(second):

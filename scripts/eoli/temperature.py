@@ -14,6 +14,7 @@ from scipy import constants
 from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import chi2
 
+from eoli.axes import SERIES_AXES, alike
 from eoli.errors import DataError
 from eoli.statistics import UNKNOWN, Estimate, student_factor
 
@@ -42,10 +43,6 @@ _LEAST_VTF = 4
 _SCAN = 2000
 _BELOW_LOWEST_K = 1.0
 _AICC_DECIDES = 2.0
-GROUP = (
-    "polymer", "salt", "eo_li_asked", "ether_set", "cation_model", "anion_model", "mixing", "ion_charge_scale", "chains",
-)  # fmt: skip
-"""Columns in which systems that differ in temperature and replicate alone are equal."""
 
 
 @dataclass(frozen=True)
@@ -337,7 +334,7 @@ def fits_of(
     has no fit, a quantity whose column is missing neither.
     """
     found = []
-    for key, systems in sweep.groupby(list(GROUP), dropna=False, sort=False):
+    for common, systems in alike(sweep, SERIES_AXES):
         if systems["temperature_K"].nunique() < 2:
             continue
         for name, (value, error) in quantities.items():
@@ -347,7 +344,6 @@ def fits_of(
             errors = systems[error].where(systems[error] != 0)
             points = usable_points(systems["temperature_K"].tolist(), systems[value].tolist(), errors.tolist())
             line, curve = fit_arrhenius(points), fit_vtf(points, prefactor_power)
-            common = dict(zip(GROUP, key, strict=True))
             found.append(Fits(common, tuple(systems["system"]), name, points, line, curve, preferred(line, curve)))
     return found
 
@@ -384,4 +380,4 @@ def activation_table(
 ) -> pd.DataFrame:
     """`fits_of` as a table with a row for each; for a sweep at one temperature it has the names of its first columns."""
     rows = [_row(fits) for fits in fits_of(sweep, quantities, prefactor_power)]
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*GROUP, "quantity"])
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*SERIES_AXES, "quantity"])

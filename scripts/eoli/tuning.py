@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
 
 from eoli.config import Study
 from eoli.files import write_json
 from eoli.machine import Machine, this_machine
 
 FOLDER = Path(".eoli")
+_Number = Annotated[int, Field(ge=1)]
 MOST_THREADS = 16
 """Untuned, no mdrun gets more: a box of thousands of sites gains nothing from them."""
 
@@ -23,10 +25,10 @@ class Timing:
     """mdruns side by side that fill the machine: how many, threads of each, hardware threads that each holds (more than
     its threads where the second thread of a core stays idle), and their speed together."""
 
-    runs: int
-    threads: int
-    processors: int
-    ns_per_day: float
+    runs: _Number
+    threads: _Number
+    processors: _Number
+    ns_per_day: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     samples: tuple[float, ...] = field(default=())
 
     @property
@@ -47,15 +49,15 @@ class Tuning:
     """What was measured, on which machine, with which GROMACS and box."""
 
     cpu: str
-    cores: int
-    processors: int
+    cores: _Number
+    processors: _Number
     gromacs: str
     simd: str
     gpu: str
     box: str
     sites: int
     made: str
-    timings: tuple[Timing, ...]
+    timings: Annotated[tuple[Timing, ...], Field(min_length=1)]
 
     def fits(self, machine: Machine) -> bool:
         """Whether it was measured on a machine like this one."""
@@ -85,10 +87,8 @@ def write_tuning(path: Path, tuning: Tuning) -> None:
 def read_tuning(path: Path) -> Tuning | None:
     """The tuning of a file; None where there is none that can be read."""
     try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        timings = tuple(Timing(**(entry | {"samples": tuple(entry["samples"])})) for entry in data.pop("timings"))
-        return Tuning(**data, timings=timings) if timings else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return TypeAdapter(Tuning).validate_json(path.read_bytes(), strict=True)
+    except (OSError, ValueError):
         return None
 
 
@@ -118,6 +118,8 @@ def tuning_lines(study: Study, machine: Machine, gromacs: str, simd: str) -> lis
     tuning = read_tuning(path)
     if isinstance(study.config.run.threads, int):
         return [f"{machine.text}: run.threads is {study.config.run.threads}"]
+    if tuning is None and path.exists():
+        return [f"{machine.text}: {path} is no record of eoli tune and is left out; eoli tune measures again"]
     if tuning is None:
         return [f"{machine.text}: run.threads is auto and untuned; eoli tune measures what is best here"]
     if not tuning.fits(machine):

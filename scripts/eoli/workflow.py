@@ -77,10 +77,6 @@ def check_flags(executor: str, settings: Any) -> str:
     return flags(values)
 
 
-def _contacts(**distances_nm: float) -> dict[str, list[str]]:
-    return {"contact_nm": [f"{kind}={nm:g}" for kind, nm in distances_nm.items()]}
-
-
 @cache
 def _digest(topologies: Path, polymer: str, salt: str, choice: ForceFieldChoice) -> str:
     return library(topologies).digest(polymer, salt, choice)
@@ -112,6 +108,11 @@ class Plan:
     def files(self, stages: Sequence[str], name: str) -> list[str]:
         """`file` of all systems and these stages, each once."""
         return list(dict.fromkeys(self.file(system, stage, name) for system in self.systems for stage in stages))
+
+    def table_files(self) -> list[str]:
+        """What the table of the sweep is made from: scalars of the analyses, verdicts of the stages."""
+        scalars = [f"results/{system}/analysis/{table}.json" for system in self.systems for table in TABLES]
+        return [*scalars, *self.files([stage.name for stage in self.study.stages], "verdict.json")]
 
     def topology_flags(self, system: str) -> str:
         """Composition and force field of a system."""
@@ -225,10 +226,19 @@ class Plan:
         """The stage that the density is read from."""
         return self.study.equilibrated_stage
 
-    def traces_flags(self, stage: str) -> str:
-        """Whether a stage has an equilibrated part: a minimisation has none, nor one that drives the box."""
+    def _energies(self, stage: str) -> dict[str, Any]:
+        """Whether a stage has an equilibrated part (a minimisation has none, nor one that drives the box); its length."""
         entry = self.study.stage(stage)
-        return flags({"stage": stage, "equilibrates": entry.is_steady})
+        return {"equilibrates": entry.is_steady, "length_ns": entry.length_ns}
+
+    def traces_flags(self, stage: str) -> str:
+        """What a stage leaves in its energies."""
+        return flags({"stage": stage, **self._energies(stage)})
+
+    @property
+    def density_flags(self) -> str:
+        """What the stage that the density is read from leaves in its energies."""
+        return flags(self._energies(self.density_stage))
 
     @property
     def _frames(self) -> dict[str, Any]:
@@ -239,7 +249,17 @@ class Plan:
         """Frames that the analyses use, and the range of g(r)."""
         keys = ("motion_interval_ps", "structure_interval_ps", "slow_interval_ps", "rdf_range_nm", "rdf_bin_nm")
         analysis = self.study.config.analysis
-        return flags({**self._frames, **{key: getattr(analysis, key) for key in keys}})
+        length = {"length_ns": self.study.stage(analysis.stage).length_ns}
+        return flags({**self._frames, **length, **{key: getattr(analysis, key) for key in keys}})
+
+    def _contacts(self, system: str, *left_out: str) -> dict[str, list[str]]:
+        """Distances of contact by kind; of hydroxyl ends only where the chains have them, which few do."""
+        entry = self.systems[system]
+        chain = library(self.study.topologies).polymer(entry.polymer, entry.choice.ether_set)
+        has_hydroxyl = any(atom.role == "hydroxyl_O" for unit in chain.units for atom in unit.atoms)
+        skipped = {*left_out, *(() if has_hydroxyl else ("hydroxyl_O",))}
+        distances = self.study.config.analysis.contact_nm.model_dump()
+        return {"contact_nm": [f"{kind}={nm:g}" for kind, nm in distances.items() if kind not in skipped]}
 
     def analysis_flags(self, name: str, system: str) -> str:
         """Criteria of one of REDUCED."""
@@ -247,17 +267,21 @@ class Plan:
         distances, mechanism = analysis.contact_nm, analysis.mechanism
         tolerance = {"tolerance": analysis.diffusive_tolerance}
         ions = {"contact_nm": distances.anion, "use_interval_ps": analysis.structure_interval_ps}
-        kinds = {"ether_O": distances.ether_O, "carbonyl_O": distances.carbonyl_O, "anion": distances.anion}
         moves = {"break_ps": mechanism.break_ps, "hold_ps": mechanism.hold_ps, "least_units": mechanism.least_units}
         criteria: dict[str, dict[str, Any]] = {
-            "structure": _contacts(**distances.model_dump()),
+            "structure": self._contacts(system),
             "motion": {**tolerance, "target_error": analysis.target_error, "contact_nm": distances.ether_O},
             "ions": ions,
             "conductivity": {**ions, **tolerance, "temperature_K": self.systems[system].temperature_K},
-            "mechanism": {**_contacts(**kinds), **tolerance, **moves, "unit_edges": mechanism.unit_edges},
+            "mechanism": {
+                **self._contacts(system, "ester_bridging_O"),
+                **tolerance,
+                **moves,
+                "unit_edges": mechanism.unit_edges,
+            },
             "morphology": analysis.morphology.model_dump() | self._copies(system),
             "hydrogen-bonds": analysis.hydrogen_bonds.model_dump(),
-            "snapshots": {"system": system, **_contacts(**distances.model_dump())},
+            "snapshots": {"system": system, **self._contacts(system)},
         }
         return flags(criteria[name])
 
@@ -275,13 +299,14 @@ class Plan:
             }
         )
 
-    @property
-    def interaction_flags(self) -> str:
+    def interaction_flags(self, system: str) -> str:
         """Frames and cut-offs of interaction energies."""
-        study, distances = self.study, self.study.config.analysis.contact_nm
-        reach = {"ether_O": distances.ether_O, "carbonyl_O": distances.carbonyl_O, "anion_O": distances.anion}
+        study = self.study
         run = {"frames": study.config.analysis.interaction_frames, "cutoff_nm": study.protocol.cutoff_nm}
-        return flags({**self._frames, **run, **_contacts(**reach)})
+        reach = [
+            word.replace("anion=", "anion_O=") for word in self._contacts(system, "ester_bridging_O")["contact_nm"]
+        ]
+        return flags({**self._frames, **run, "contact_nm": reach})
 
     @property
     def cooling_stage(self) -> str | None:

@@ -65,6 +65,43 @@ def test_wrapper_prints_nothing_and_leaves_the_environment_alone(tmp_path: Path)
     assert not (tmp_path / ".gromacswrapper.cfg").exists()
 
 
+OTHERS = {
+    "release 4": "[Gromacs]\nrelease = 4.6.5\ntools = grompp mdrun trjconv editconf\ngroups = tools\n",
+    "real MPI": "[Gromacs]\nrelease = 2023.3\nGMXRC = /opt/gromacs/bin/GMXRC\ntools = gmx_mpi\n",
+    "GMXRC": "[Gromacs]\nGMXRC = {home}/GMXRC\n",
+    "no text": "[Gromacs\nrelease",
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_settings_of_a_user_s_wrapper_have_no_say(name: str, tmp_path: Path) -> None:
+    (tmp_path / ".gromacswrapper.cfg").write_text(OTHERS[name].format(home=tmp_path))
+    (tmp_path / "GMXRC").write_text("export GMXBIN=/other GMXDATA=/other PATH=/other\n")
+    _run_in(tmp_path, HOME=str(tmp_path), GMXBIN="/other", GMXDATA="/other", GMXLIB="/other", GW_START_LOGGING="1")
+
+
+@pytest.mark.parametrize("home", ["/nowhere", "/dev/null", "/proc", ""])
+def test_no_home_is_needed_and_no_temporary_folder(home: str, tmp_path: Path) -> None:
+    _run_in(tmp_path, HOME=home, TMPDIR=str(tmp_path / "cleaned"))
+
+
+def _run_in(folder: Path, **environment: str) -> None:
+    """Run a tool in an environment; it works, prints nothing and leaves nothing but its log."""
+    script = (
+        "from pathlib import Path\nfrom eoli import gmx\nfrom eoli.config import GromacsBuild\n"
+        "found = gmx.inspect(GromacsBuild(command='/usr/bin/gmx'))\n"
+        "assert (found.forcefields / 'gromos54a7.ff').is_dir()\n"
+        "gmx.run_tool(found, 'help', Path('log'))\n"
+    ).replace("/usr/bin/gmx", str(shutil.which("gmx")))
+    before = set(folder.iterdir())
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, env=os.environ | environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    assert set(folder.iterdir()) - before == {folder / "log"}
+
+
 def test_modules_are_loaded_before_every_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     profile = tmp_path / ".bash_profile"
     profile.write_text(f'module() {{ echo "$@" >> {tmp_path}/loaded; }}\n')

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from eoli.errors import DataError, RunError
 from eoli.gmx import Gromacs
 from eoli.mdp import Conditions
 from eoli.protocol import Stage
-from eoli.stage.bind import bind, move_aside, reached_step, read_binding
+from eoli.stage.bind import DISCARDED, bind, move_aside, reached_step, read_binding
 from eoli.stage.job import GROWING, StageJob
 from eoli.stage.run import publish
 
@@ -40,6 +41,7 @@ def job(tmp_path: Path) -> StageJob:
     topology = tmp_path / "topology"
     topology.mkdir()
     (topology / "system.top").write_text("[ molecules ]\nPEO 4\n")
+    (topology / "system.json").write_text("{}\n")
     box = tmp_path / "box" / "box.gro"
     box.parent.mkdir()
     box.write_text("a box\n")
@@ -94,7 +96,9 @@ def test_changed_physics_keeps_the_old_runs(job: StageJob) -> None:
     said: list[str] = []
     hot = changed(job, temperature_K=420.0)
     bind(hot, said.append)
-    assert said == ["the physics changed (mdp); the old run is kept as run.old-1"]
+    assert said == [
+        "the physics changed (mdp: gen-temp 400, now 420; ref-t 400, now 420); the old run is kept as run.old-1"
+    ]
     assert (job.folder / "run.old-1/md.xtc").read_text() == "first"
     assert not (job.run / "md.xtc").exists()
     (job.run / "md.xtc").write_text("second")
@@ -111,7 +115,76 @@ def test_a_changed_seed_is_changed_physics(job: StageJob) -> None:
     bind(job, pytest.fail)
     said: list[str] = []
     bind(dataclasses.replace(job, conditions=dataclasses.replace(job.conditions, seed=8)), said.append)
+    assert said == ["the physics changed (mdp: gen-seed 7, now 8; ld-seed 7, now 8); the old run is kept as run.old-1"]
+
+
+def test_physics_taken_back_takes_the_kept_run_up_again(job: StageJob) -> None:
+    first = bind(job, pytest.fail)
+    (job.run / "md.xtc").write_text("first")
+    hot = changed(job, temperature_K=420.0)
+    bind(hot, lambda text: None)
+    (job.run / "md.xtc").write_text("second")
+    said: list[str] = []
+    assert bind(job, said.append) == first
+    assert said == [
+        "the physics changed (mdp: gen-temp 420, now 400; ref-t 420, now 400); the old run is kept as run.old-2",
+        "run.old-1 has the physics that is asked for and is taken up again",
+    ]
+    assert (job.run / "md.xtc").read_text() == "first" and not (job.folder / "run.old-1").exists()
+    assert (job.folder / "run.old-2/md.xtc").read_text() == "second"
+    # killed between the two renames: neither is lost
+    move_aside(job.run)
+    bind(hot, said.append)
+    assert said[2:] == ["run.old-2 has the physics that is asked for and is taken up again"]
+    assert (job.folder / "run.old-1/md.xtc").read_text() == "first"
+
+
+def test_a_longer_or_discarded_run_is_not_taken_up_again(job: StageJob) -> None:
+    bind(changed(job, length_ns=0.02), pytest.fail)
+    move_aside(job.run)
+    bind(job, pytest.fail)
+    (move_aside(job.run) / DISCARDED).touch()
+    bind(job, pytest.fail)
+    assert sorted(path.name for path in job.folder.glob("run*")) == ["run", "run.old-1", "run.old-2"]
+
+
+def test_a_run_of_before_names_no_values(job: StageJob) -> None:
+    """Its record has neither options nor a sum of its own."""
+    binding = bind(job, pytest.fail)
+    data = json.loads((job.run / "inputs.json").read_text())
+    del data["options"], data["sha256"]
+    (job.run / "inputs.json").write_text(json.dumps(data))
+    assert read_binding(job.run) == dataclasses.replace(binding, options={})
+    said: list[str] = []
+    bind(changed(job, temperature_K=420.0), said.append)
     assert said == ["the physics changed (mdp); the old run is kept as run.old-1"]
+
+
+@pytest.mark.parametrize("old", ["5000", '"ref-t": "400"'])
+def test_an_altered_record_is_no_record(job: StageJob, old: str) -> None:
+    bind(job, pytest.fail)
+    path = job.run / "inputs.json"
+    path.write_text(path.read_text().replace(old, old.replace("0", "1", 1), 1))
+    assert read_binding(job.run) is None
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{}", '{"fingerprint": 1}', '{"n_steps": "x"}', "\x00", '{"how": {"a": NaN}}']
+)
+def test_a_foreign_record_is_no_record(job: StageJob, content: str) -> None:
+    bind(job, pytest.fail)
+    (job.run / "inputs.json").write_text(content)
+    assert read_binding(job.run) is None
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_text("x")])
+def test_a_damaged_start_is_made_anew(job: StageJob, damage: Callable[[Path], object]) -> None:
+    bind(job, pytest.fail)
+    damage(job.run / "start.gro")
+    said: list[str] = []
+    bind(job, said.append)
+    assert said == ["start.gro of the run was lost or damaged; it is made anew"]
+    assert (job.run / "start.gro").read_text() == "a box\n"
 
 
 def test_changed_physics_leaves_published_files(job: StageJob) -> None:
@@ -257,7 +330,7 @@ def test_reached_step(tmp_path: Path) -> None:
 
 def test_where_links_fail_whole_copies_are_published(job: StageJob, monkeypatch: pytest.MonkeyPatch) -> None:
     bind(job, pytest.fail)
-    names = [*job.stage.published, "provenance.json"]
+    names = job.stage.published
     for name in names:
         (job.run / name).write_text(f"new {name}\n")
         (job.folder / name).write_text(f"old {name}\n")

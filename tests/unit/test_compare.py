@@ -54,8 +54,9 @@ def row(
     return {
         "system": name, "polymer": polymer, "salt": "none" if ratio is None else "litfsi", "eo_li_asked": ratio,
         "eo_li_simulated": 600 / lithium if lithium else None, "simulated_in_study": ratio == 12.0 and kelvin == 298.15,
-        "temperature_K": kelvin, "replicate": replicate, "mixing": "gromos", "ion_charge_scale": 1.0, "chains": 25,
-        "ether_oxygens": 600, "lithium_ions": lithium,
+        "temperature_K": kelvin, "replicate": replicate, "ether_set": "oxy-d", "cation_model": "aqvist",
+        "anion_model": "clandp2004", "mixing": "gromos", "ion_charge_scale": 1.0, "chains": 25, "ether_oxygens": 600,
+        "lithium_ions": lithium,
     } | other  # fmt: skip
 
 

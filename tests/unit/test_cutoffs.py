@@ -133,7 +133,12 @@ def test_files_of_a_system(tmp_path: Path) -> None:
 
 def test_every_distance_of_the_configuration_is_judged() -> None:
     distances = Analysis.model_validate({"contact_nm": {"anion": 0.31}}).contacts_nm
-    kinds = {"ether_O": 0.35, "carbonyl_O": 0.32, "ester_bridging_O": 0.32, "anion": 0.31, "hydrogen_bond": 0.25}
+    kinds = {
+        "ether_O": 0.35, "carbonyl_O": 0.32, "ester_bridging_O": 0.32, "hydroxyl_O": 0.35, "anion": 0.31,
+        "hydrogen_bond": 0.25,
+    }  # fmt: skip
     assert distances == kinds
-    partners = ("ether_O", "carbonyl_O", "amide_O", "ester_O", "ester_bridging_O", "anion_O", "anion_F", "anion_Cl")
+    partners = (
+        "ether_O", "carbonyl_O", "amide_O", "ester_O", "ester_bridging_O", "hydroxyl_O", "anion_O", "anion_F", "anion_Cl",
+    )  # fmt: skip
     assert {contact_of(name) for name in partners} | {HYDROGEN_BOND} == kinds.keys()

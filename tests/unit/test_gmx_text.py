@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +15,15 @@ from eoli.gmx import (
     fatal_message,
     inspect,
     launched_ranks,
+    left_out,
     mdrun_command,
+    mdrun_start,
     native_program,
     parse_version,
     program_of,
     require,
     require_for,
+    run_tool,
 )
 from eoli.protocol import Stage
 
@@ -286,6 +290,35 @@ def test_a_build_describes_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert found.forcefields == Path("/opt/gmx/share/gromacs/top")
     monkeypatch.setenv("GMXDATA", "/data/gromacs")
     assert found.forcefields == Path("/data/gromacs/top")
+    own = tmp_path / "share/gromacs/top"
+    own.mkdir(parents=True)
+    assert replace(found, data_prefix=tmp_path).forcefields == own
+
+
+def test_only_how_gpus_are_used_is_left_to_the_environment() -> None:
+    names = {"GMX_MAXCONSTRWARN", "GMXLIB", "GMX_NSTLIST", "GMX_ENABLE_DIRECT_GPU_COMM", "HOME", "OMP_NUM_THREADS"}
+    assert left_out(dict.fromkeys(names, "1")) == ["GMXLIB", "GMX_MAXCONSTRWARN", "GMX_NSTLIST"]
+
+
+def test_a_program_sees_no_settings_of_another_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GMX_MAXCONSTRWARN", "GMXLIB", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(name, "7")
+    build = fake_gmx(tmp_path, 'echo "GROMACS version: 2024.2"; env > "$(dirname "$0")/seen"')
+    gromacs = inspect(build)
+    run_tool(gromacs, "dump", tmp_path / "log", s=tmp_path / "md.tpr")
+    seen = (tmp_path / "seen").read_text()
+    assert "GMX_MAXBACKUP=-1" in seen and "MAXCONSTRWARN" not in seen and "GMXLIB" not in seen
+    assert "OMP_NUM_THREADS" not in seen
+    assert os.environ["GMX_MAXCONSTRWARN"] == "7"
+    assert (tmp_path / "log").read_text().startswith(f"$ {build.command} dump -s")
+
+
+def test_modules_are_loaded_without_a_file_of_ours() -> None:
+    build = GromacsBuild(command="gmx_mpi", modules=["gromacs/2024", "it's"], launcher="srun -n 2")
+    gromacs = Gromacs(build, program_of(build), (2024, 2), "2024.2", "MPI", "mixed", "AVX2_256", Path("/opt"))
+    shell = "module load gromacs/2024 >/dev/null || exit 127; module load 'it'\"'\"'s' >/dev/null || exit 127; "
+    assert gromacs.words == ["/bin/bash", "-lc", f'{shell}exec "$0" "$@"', "gmx_mpi"]
+    assert mdrun_start(gromacs, 4) == ["srun", "-n", "2", *gromacs.words, "mdrun", "-ntomp", "2"]
 
 
 def test_a_build_that_does_not_run(tmp_path: Path) -> None:

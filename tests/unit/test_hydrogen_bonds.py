@@ -23,10 +23,9 @@ from eoli.analysis.hydrogen_bonds import (
 )
 from eoli.errors import DataError
 from eoli.jobs.hydrogen_bonds import analyse_hydrogen_bonds
-from eoli.reduce.store import create
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site, Term
-from support import choice
+from support import choice, reduced_file
 
 BOX = np.array([3.0, 3.2, 3.4])
 
@@ -82,6 +81,10 @@ def test_a_kind_that_repeats_another_is_left_out() -> None:
     plain = molecule("A", "polymer", [site("N", "amide_N"), site("H", "amide_H"), site("O", "amide_O")], [(0, 1)])
     salt = molecule("PF6", "anion", [site("F", "anion_F")], [])
     assert list(donors_of(system_of((plain, 1), (salt, 1))).kinds) == ["carbonyl_O", "any"]
+    chloride = molecule("CL", "anion", [site("CL", "anion_Cl")], [])
+    assert list(donors_of(system_of((plain, 1), (chloride, 1))).kinds) == ["anion", "carbonyl_O", "any"]
+    ended = molecule("B", "polymer", [site("N", "amide_N"), site("H", "amide_H"), site("O", "hydroxyl_O")], [(0, 1)])
+    assert list(donors_of(system_of((ended, 1))).kinds) == ["hydroxyl_O", "any"]
 
 
 def test_a_hydrogen_without_nitrogen_is_refused() -> None:
@@ -208,7 +211,7 @@ def test_a_range_of_half_the_box_is_refused() -> None:
 
 def analysed(folder: Path, system: SystemDescription, frames: np.ndarray) -> tuple[dict, pd.DataFrame]:
     (folder / "system.json").write_text(to_json(system))
-    with create(folder / "r.h5", system.n_sites, 1.0, dict.fromkeys(("motion", "structure", "slow"), 10.0)) as file:
+    with reduced_file(folder / "r.h5", system, 1.0, dict.fromkeys(("motion", "structure", "slow"), 10.0)) as file:
         file["slow"].attrs["frames"] = len(frames)
         file["slow/positions"] = frames.astype(np.float32)
         file["slow/box"] = np.tile(BOX, (len(frames), 1)).astype(np.float32)

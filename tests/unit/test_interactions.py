@@ -107,6 +107,16 @@ def test_scaled_pairs_are_those_of_up_to_three_bonds(pebax: SystemDescription) -
     assert dict(zip(map(tuple, pairs.sites.tolist()), pairs.factors.tolist(), strict=True)) == expected
 
 
+def test_pairs_without_an_angle_are_excluded_as_well(blocks: Library, forcefield: Gromos54A7) -> None:
+    """PF6 has no angle across its centre; GROMACS goes by the bonds, and so three more F-F pairs are excluded."""
+    models = blocks.choose("lipf6", "oxy-d", "default", "default", "gromos", 1.0)
+    system = describe("peo", 1, "lipf6", 1, models, blocks, forcefield)
+    anion, pairs = system.molecules_of("anion")[0], scaled_pairs(system)
+    inside = np.isin(pairs.sites, anion).all(axis=1)
+    assert sorted(map(tuple, pairs.sites[inside].tolist())) == list(itertools.combinations(anion.tolist(), 2))
+    assert not pairs.factors[inside].any()
+
+
 def test_groups_are_joined_from_cells() -> None:
     groups = {"a": np.array([0, 1, 2, 7]), "b": np.array([3, 4]), "wide": np.array([0, 1, 3, 9])}
     cells = partition(groups, 10)

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from eoli.errors import DataError
+from eoli.jobs import mechanism
 from eoli.jobs.mechanism import analyse_mechanism
-from eoli.reduce.store import create
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site, Term
-from support import choice
+from support import choice, reduced_file
 
 FRAMES, CHAINS, UNITS = 240, 4, 8
 CUTOFFS = {"ether_O": 0.3, "carbonyl_O": 0.28, "anion": 0.32}
@@ -77,9 +77,7 @@ def write(folder: Path, with_pa: bool = True, salt: int = 3) -> tuple[Path, Path
         lithium[100:, 0, 0] += 0.4
         arrays |= {"motion/lithium": (lithium % 3).astype(np.float32), "motion/neighbours": neighbours}
         arrays["motion/distances"] = distances
-    with create(
-        reduced, described.n_sites, 1.0 * (FRAMES - 1), {"motion": 1.0, "structure": 2.0, "slow": 10.0}
-    ) as file:
+    with reduced_file(reduced, described, 1.0 * (FRAMES - 1), {"motion": 1.0, "structure": 2.0, "slow": 10.0}) as file:
         for cadence, frames in (("motion", FRAMES), ("structure", FRAMES // 2), ("slow", 1)):
             file[cadence].attrs["frames"] = frames
         for name, values in arrays.items():
@@ -183,3 +181,18 @@ def test_an_error_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="sites"):
         analyse(tmp_path, reduced, description)
     assert not (tmp_path / "out").exists()
+
+
+def test_hydroxyl_ends_belong_to_their_chain_and_to_peo() -> None:
+    sites = [site(role, 1, "PEO") for role in ("hydroxyl_O", None, "ether_O")]
+    ended = MoleculeCount(Molecule("P", "polymer", 0, tuple(sites), (), (), (), ()), 2)
+    described = SystemDescription((ended,), choice(), "")
+    partners = mechanism._partners(described, {"ether_O": 0.3, "hydroxyl_O": 0.28})
+    assert {name: of.label.tolist() for name, of in partners.items()} == {
+        "ether_O": [-1, -1, 0, -1, -1, 1], "hydroxyl_O": [0, -1, -1, 1, -1, -1], "chain": [0, -1, 0, 1, -1, 1],
+        "PEO": [0, -1, 0, 0, -1, 0], "block": [0, -1, 0, 0, -1, 0], "ether_chain": [0, -1, 0, 1, -1, 1],
+    }  # fmt: skip
+    assert partners["chain"].cutoff_nm.tolist() == [0.28, 0, 0.3] * 2
+    ends_only = {"ether_O": np.zeros((4, 1), dtype=int), "hydroxyl_O": np.array([[1], [0], [2], [0]])}
+    assert mechanism._partition(ends_only)["without_polymer"]["value"] == 0.5
+    assert mechanism._environments(ends_only)["PEO_only"].tolist() == [[True], [False], [True], [False]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def test_the_run_is_kept_and_nothing_stays_published(folder: Path) -> None:
     run = contents(folder / "run")
     kept = redo(STAGE, folder)
     assert kept == folder / "run.old-1"
-    assert contents(kept) == run | {"progress.json": "progress.json"}
+    assert contents(kept) == run | {"progress.json": "progress.json", "discarded": ""}
     assert sorted(contents(folder)) == [".lock", "history.log", "holder.json"]
     assert not (folder / "run").exists()
 
@@ -52,7 +53,7 @@ def test_a_second_time(folder: Path) -> None:
     (folder / "run" / "md.xtc").write_text("again")
     assert redo(STAGE, folder).name == "run.old-2"
     assert contents(folder / "run.old-1")["md.xtc"] == "md.xtc of the run"
-    assert contents(folder / "run.old-2") == {"md.xtc": "again"}
+    assert contents(folder / "run.old-2") == {"md.xtc": "again", "discarded": ""}
 
 
 def test_published_files_that_are_not_the_run_s_are_kept_too(folder: Path) -> None:
@@ -85,6 +86,20 @@ def test_a_running_stage_is_refused(folder: Path) -> None:
     assert contents(folder / "run")["md.xtc"] == "md.xtc of the run"
     assert contents(folder) == {name: text for name, text in before.items() if name != "holder.json"}
     assert not (folder / "run.old-1").exists()
+
+
+def test_a_stage_that_runs_on_another_machine_is_refused(folder: Path) -> None:
+    (folder / "holder.json").write_text('{"host": "another-node", "pid": 1, "since": "today"}')
+    with pytest.raises(RunError, match="is running; stop it first"):
+        redo(STAGE, folder)
+    assert (folder / "run").is_dir()
+
+
+def test_published_files_alone_are_moved_too(folder: Path) -> None:
+    shutil.rmtree(folder / "run")
+    kept = redo(STAGE, folder)
+    assert contents(kept)["md.xtc"] == "md.xtc of the run"
+    assert not any((folder / name).exists() for name in NAMES)
 
 
 def test_nothing_to_redo_is_refused(tmp_path: Path) -> None:

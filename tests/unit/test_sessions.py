@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import sys
 import time
 from pathlib import Path
@@ -44,11 +46,32 @@ def test_an_end_that_nobody_saw_is_that_of_the_log(tmp_path: Path) -> None:
     assert read_sessions(tmp_path) == [closed]
 
 
+FOREIGN: list[dict[str, object]] = [
+    {"started": "today"}, {"wall_seconds": float("nan")}, {"wall_seconds": -1}, {"processors": 1.5},
+    {"cpu_seconds": float("inf")}, {"ended": "no"}, {"host": 7},
+]  # fmt: skip
+
+
+def test_a_record_that_was_lost_is_not_written_over(tmp_path: Path) -> None:
+    for number in range(3):
+        SessionRecord(tmp_path, number, "2022.5", "")
+    (tmp_path / "sessions/00001.json").unlink()
+    SessionRecord(tmp_path, 3, "2022.5", "")
+    assert [session.processors for session in read_sessions(tmp_path)] == [1, 2, 3]
+
+
 def test_what_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     assert read_sessions(tmp_path) == []
     SessionRecord(tmp_path, 1, "2022.5", "")
-    (tmp_path / "sessions" / "00002.json").write_text("{")
-    assert len(read_sessions(tmp_path)) == 1
+    good = json.loads((tmp_path / "sessions/00001.json").read_text())
+    foreign = ["{", "[]", "7", "{}", *(json.dumps(good | change) for change in FOREIGN)]
+    for number, text in enumerate(foreign, 2):
+        (tmp_path / f"sessions/{number:05d}.json").write_text(text)
+    (tmp_path / "sessions/x.json").mkdir()
+    (tmp_path / "md.log").touch()
+    close_open(tmp_path)
+    (session,) = read_sessions(tmp_path)
+    assert session.ended
     close_open(tmp_path / "absent")
 
 
@@ -56,6 +79,9 @@ def test_the_time_of_all_ranks_is_counted(tmp_path: Path) -> None:
     """Two ranks under a launcher burn 0.3 s of processor time each, however busy the machine is meanwhile."""
     rank = "import time\nwhile time.process_time() < 0.3: pass"
     launcher = "import subprocess, sys; [run.wait() for run in [subprocess.Popen(sys.argv[1:]) for _ in range(2)]]"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     run = Mdrun([sys.executable, "-c", launcher, sys.executable, "-c", rank], tmp_path, tmp_path / "mdrun.log")
     assert run.wait(0.1, lambda: None) == 0
-    assert 0.6 <= run.cpu_seconds() < 3
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    all_of_it = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert 0.6 <= run.cpu_seconds() <= all_of_it + 1e-6

@@ -100,6 +100,19 @@ def _analyse(
     return pd.read_csv(csv), json.loads(scalars.read_text())
 
 
+def test_a_hydroxyl_end_counts_among_the_oxygens(tmp_path: Path) -> None:
+    chain = molecule("PX", "polymer", ["hydroxyl_O", None, "ether_O", None, "ether_O"])
+    system = SystemDescription((MoleculeCount(chain, 6), MoleculeCount(LITHIUM, 4)), choice(), "")
+    table, found = _analyse(tmp_path, system, {"ether_O": 0.4, "hydroxyl_O": 0.45})
+    shells = {name: entry["mean"]["value"] for name, entry in found["shell_statistics"].items() if name != "cutoffs_nm"}
+    assert shells["ether_O"] > 0 and shells["hydroxyl_O"] > 0
+    assert shells["oxygen"] == pytest.approx(shells["ether_O"] + shells["hydroxyl_O"])
+    assert found["Li"]["hydroxyl_O"]["at_cutoff"]["value"] == pytest.approx(shells["hydroxyl_O"], abs=0.02)
+    assert "g_Li_hydroxyl_O" in table
+    with pytest.raises(DataError, match="a cut-off of None nm for hydroxyl_O"):
+        _analyse(tmp_path, system, {"ether_O": 0.4})
+
+
 def test_files_of_a_salted_system(tmp_path: Path) -> None:
     table, found = _analyse(tmp_path, SYSTEM, CUTOFFS)
     partners = ["ether_O", "carbonyl_O", "amide_O", "ester_O", "ester_bridging_O", "anion_N", "anion_O", "Li"]

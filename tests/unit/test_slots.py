@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from hypothesis import strategies as st
 from eoli import slots
 from eoli.machine import Machine
 from eoli.slots import FOLDER, SHARING_ADVICE, choose, choose_whole, own_cores
+from support import LIMIT_S
 
 HYPER = ((0, 4), (1, 5), (2, 6), (3, 7))
 PLAIN = ((0,), (1,))
@@ -75,19 +79,24 @@ def test_without_hyper_threads_a_run_holds_whole_cores() -> None:
     assert choose_whole(HYPER, {0, 1, 2, 3}, 2) is None
 
 
-def hold(which: Machine, threads: int, seconds: float, said: list[str], **options: object) -> threading.Thread:
-    """Hold slots in a thread of their own; returns when they are held."""
-    held = threading.Event()
+@contextlib.contextmanager
+def held(which: Machine, threads: int) -> Iterator[threading.Event]:
+    """Hold slots in a thread of their own, until the event that is given is set."""
+    taken, release = threading.Event(), threading.Event()
 
     def run() -> None:
-        with own_cores(which, threads, said.append, who="another run", **options):  # type: ignore[arg-type]
-            held.set()
-            time.sleep(seconds)
+        with own_cores(which, threads, pytest.fail, who="another run"):
+            taken.set()
+            assert release.wait(LIMIT_S)
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert held.wait(10)
-    return thread
+    assert taken.wait(LIMIT_S)
+    try:
+        yield release
+    finally:
+        release.set()
+        thread.join()
 
 
 def test_runs_side_by_side_get_cores_of_their_own() -> None:
@@ -100,21 +109,29 @@ def test_runs_side_by_side_get_cores_of_their_own() -> None:
 
 def test_a_run_waits_for_cores_and_says_who_has_them() -> None:
     said: list[str] = []
-    thread = hold(machine(PLAIN), 2, 0.5, [])
-    with own_cores(machine(PLAIN), 1, said.append, who="b", poll_s=0.02) as second:
-        assert second.processors == (0,)
-    thread.join()
+    with held(machine(PLAIN), 2) as release:
+
+        def say(text: str) -> None:
+            said.append(text)
+            release.set()
+
+        with own_cores(machine(PLAIN), 1, say, who="b", poll_s=0.02) as second:
+            assert second.processors == (0,)
     assert said == [f"waits for 1 free core; held by another run (process {os.getpid()})"]
 
 
 def test_a_quota_counts_all_runs_together() -> None:
     said: list[str] = []
-    thread = hold(machine(HYPER, limit=2), 1, 0.5, [])
-    with own_cores(machine(HYPER, limit=2), 1, said.append, who="b") as second:
-        assert second.processors == (1,) and said == []
-    with own_cores(machine(HYPER, limit=2), 2, said.append, who="c", poll_s=0.02) as third:
-        assert third.processors == (0, 4)
-    thread.join()
+    with held(machine(HYPER, limit=2), 1) as release:
+
+        def say(text: str) -> None:
+            said.append(text)
+            release.set()
+
+        with own_cores(machine(HYPER, limit=2), 1, pytest.fail, who="b") as second:
+            assert second.processors == (1,)
+        with own_cores(machine(HYPER, limit=2), 2, say, who="c", poll_s=0.02) as third:
+            assert third.processors == (0, 4)
     assert len(said) == 1
 
 
@@ -125,19 +142,22 @@ def test_more_threads_than_there_are_take_all() -> None:
 
 def test_a_run_of_many_threads_is_not_overtaken() -> None:
     order: list[str] = []
-    first = hold(machine(PLAIN), 1, 0.4, [])
+    waits = threading.Event()
 
     def wanted(name: str, threads: int) -> None:
-        with own_cores(machine(PLAIN), threads, lambda text: None, who=name, poll_s=0.02):
+        with own_cores(machine(PLAIN), threads, lambda text: waits.set(), who=name, poll_s=0.02):
             order.append(name)
 
-    wide = threading.Thread(target=wanted, args=("wide", 2))
-    wide.start()
-    time.sleep(0.15)
-    narrow = threading.Thread(target=wanted, args=("narrow", 1))
-    narrow.start()
-    for thread in (first, wide, narrow):
-        thread.join()
+    with held(machine(PLAIN), 1) as release:
+        wide = threading.Thread(target=wanted, args=("wide", 2))
+        wide.start()
+        assert waits.wait(LIMIT_S)
+        narrow = threading.Thread(target=wanted, args=("narrow", 1))
+        narrow.start()
+        narrow.join(0.3)  # it would have its core by now, could it overtake
+        release.set()
+        for thread in (wide, narrow):
+            thread.join()
     assert order == ["wide", "narrow"]
 
 
@@ -185,4 +205,65 @@ def test_without_a_folder_for_locks_a_run_is_left_to_the_kernel(
     said: list[str] = []
     with own_cores(machine(PLAIN), 1, said.append, who="a") as taken:
         assert taken == slots.Slots()
-    assert said == ["no folder for the locks of cores can be made in /tmp; the run is not pinned"]
+    assert said == [f"the run is not pinned: cores cannot be locked: Not a directory: {blocked / 'slots'}"]
+
+
+def _not_pinned() -> str:
+    """Why a run is left to the kernel."""
+    said: list[str] = []
+    with own_cores(machine(PLAIN), 1, said.append, who="a") as taken:
+        assert taken == slots.Slots()
+    assert len(said) == 1
+    return said[0]
+
+
+@pytest.mark.parametrize("kind", ["link", "open to others"])
+def test_a_folder_in_tmp_that_is_not_the_user_s_alone_is_not_used(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(FOLDER)
+    monkeypatch.setattr(slots, "IN_TMP", str(tmp_path / "eoli-slots-"))
+    folder, aim = tmp_path / f"eoli-slots-{os.getuid()}", tmp_path / "aim"
+    aim.mkdir()
+    if kind == "link":
+        folder.symlink_to(aim)
+    else:
+        folder.mkdir()
+        folder.chmod(0o777)
+    assert f"no folder of this user alone: {folder}" in _not_pinned()
+    assert not list(aim.iterdir())
+
+
+def test_a_folder_of_another_user_is_not_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.mkdir()
+    monkeypatch.setattr(slots.os, "getuid", lambda: folder.stat().st_uid + 1)
+    assert f"no folder of this user alone: {folder}" in _not_pinned()
+
+
+def test_a_lock_file_that_is_a_link_is_not_followed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir()
+    (tmp_path / "aim").write_text("precious")
+    (folder / "cpu0").symlink_to(tmp_path / "aim")
+    assert str(folder / "cpu0") in _not_pinned()
+    assert (tmp_path / "aim").read_text() == "precious"
+
+
+def test_a_folder_without_locks_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_descriptor: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(slots.fcntl, "flock", refuse)
+    assert "No locks available" in _not_pinned()
+
+
+def test_locks_that_were_cleaned_away_are_noticed(folder: Path) -> None:
+    with own_cores(machine(PLAIN), 1, pytest.fail, who="a") as taken:
+        os.utime(folder / "cpu0", (0, 0))
+        assert taken.keep()
+        assert (folder / "cpu0").stat().st_mtime > 0
+        shutil.rmtree(folder)
+        assert not taken.keep()
+        with own_cores(machine(PLAIN), 1, pytest.fail, who="b"):
+            assert folder.is_dir()

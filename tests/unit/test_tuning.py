@@ -87,7 +87,20 @@ def test_a_tuning_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_tuning(tmp_path / "tune.json", measured)
     assert read_tuning(tmp_path / "tune.json") == measured
     assert read_tuning(tmp_path / "absent.json") is None
-    for broken in ("", "[]", "{}", json.dumps({"timings": []}), '{"timings": [{"runs": 1}]}'):
+    good = json.loads((tmp_path / "tune.json").read_text())
+    timing = good["timings"][0]
+    altered = [good | {"cores": 0}, good | {"timings": [timing | {"processors": 0}]}, good | {"cpu": None}]
+    altered += [good | {"timings": [timing | change]} for change in ({"runs": 0}, {"threads": "2"}, {"ns_per_day": -1})]
+    for broken in (
+        *map(json.dumps, altered),
+        "\x00",
+        "NaN",
+        "",
+        "[]",
+        "{}",
+        json.dumps({"timings": []}),
+        '{"timings": [{"runs": 1}]}',
+    ):
         (tmp_path / "tune.json").write_text(broken)
         assert read_tuning(tmp_path / "tune.json") is None
 
@@ -104,6 +117,17 @@ def test_threads_without_a_tuning(study: Study) -> None:
     assert tuning_lines(study, PLAIN, "2022.5", "AVX2_256") == [
         "Invented 9000, 2 cores: run.threads is auto and untuned; eoli tune measures what is best here"
     ]
+
+
+def test_a_file_that_is_no_tuning_is_named(study: Study) -> None:
+    tuning_file().parent.mkdir()
+    tuning_file().write_text('{"timings": [{"processors": 0}]}')
+    assert run_timing(study, 7, 2) == untuned(2, 7)
+    (line,) = tuning_lines(study, PLAIN, "2022.5", "AVX2_256")
+    assert (
+        line
+        == f"Invented 9000, 2 cores: {tuning_file()} is no record of eoli tune and is left out; eoli tune measures again"
+    )
 
 
 def test_a_tuning_of_this_machine_is_taken(study: Study) -> None:

@@ -18,8 +18,10 @@ rule density:
         multiext("results/{system}/analysis/density", ".csv", ".json"),
     log:
         "results/{system}/analysis/density.log",
+    params:
+        flags=PLAN.density_flags,
     shell:
-        "eoli density --energies {input.energies:q} --system-json {input.description:q}"
+        "eoli density --energies {input.energies:q} --system-json {input.description:q} {params.flags}"
         " --out results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
@@ -71,6 +73,8 @@ rule reduce:
         "analysis"
     params:
         flags=PLAN.reduce_flags,
+        # one of an earlier format is made again
+        format=FORMAT,
     shell:
         "eoli reduce --trajectory {input.trajectory:q} --system-json {input.description:q} {params.flags}"
         " --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
@@ -139,7 +143,7 @@ rule interactions:
     resources:
         gmx=PLAN.gmx_flags,
     params:
-        flags=PLAN.interaction_flags,
+        flags=lambda wildcards: PLAN.interaction_flags(wildcards.system),
     shell:
         "eoli interactions --trajectory {input.trajectory:q} --topology results/{wildcards.system}/topology"
         " {params.flags} --log {log:q} --out results/{wildcards.system}/analysis {resources.gmx}"

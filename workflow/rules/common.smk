@@ -4,7 +4,9 @@ import os
 import sys
 from functools import partial
 
-from eoli.errors import EoliError
+from eoli.errors import EoliError, InputError
+from eoli.reduce import FORMAT
+from eoli.rerun import install
 from eoli.workflow import (
     FIGURES,
     REDUCED,
@@ -18,12 +20,18 @@ from eoli.workflow import (
 BASE = os.path.relpath(workflow.basedir)
 
 try:
+    if not os.access(".", os.W_OK):
+        raise InputError(
+            f"{os.getcwd()} cannot be written; allowed: snakemake --directory FOLDER, with a folder for the results"
+        )
     CALL = workflow.config_settings
     FILES = [] if CALL.replace_workflow_config else workflow.configfiles
     PLAN = make_plan(FILES, CALL.configfiles or [], CALL.config_args or [], BASE)
 except (EoliError, OSError) as error:
     print(f"eoli: {error}", file=sys.stderr)
     sys.exit(getattr(error, "exit_code", 1))
+
+install(PLAN, forces=workflow.is_main_process)
 
 BLOCKS = str(PLAN.study.topologies)
 STAGES = [stage.name for stage in PLAN.study.stages]

@@ -19,7 +19,7 @@ Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 ACCEPTORS: dict[str, tuple[str, ...]] = {
-    "anion": ("anion_O", "anion_N"),
+    "anion": ("anion_O", "anion_N", "anion_Cl"),
     "anion_O": ("anion_O",),
     "anion_N": ("anion_N",),
     "carbonyl_O": ("amide_O", "ester_O"),
@@ -27,9 +27,10 @@ ACCEPTORS: dict[str, tuple[str, ...]] = {
     "ester_O": ("ester_O",),
     "ether_O": ("ether_O",),
     "ester_bridging_O": ("ester_bridging_O",),
-    "any": ("anion_O", "anion_N", "amide_O", "ester_O", "ether_O", "ester_bridging_O"),
+    "hydroxyl_O": ("hydroxyl_O",),
 }
-"""Kinds of acceptor by the roles of their sites; a kind that repeats an earlier one in a system is left out there."""
+"""Kinds of acceptor by the roles of their sites, `any` of them apart; a kind that repeats an earlier one in a system is
+left out there. Fluorine is none."""
 COUNTS = ("bonds_per_NH", "NH_share", "molecule_share")
 """What is counted of a kind: bonds per NH; share of the NH with a bond; of the molecules with such sites, the share
 that an NH binds."""
@@ -81,9 +82,10 @@ def donors_of(description: SystemDescription) -> Donors:
     of_hydrogen = of_hydrogen[np.argsort(of_hydrogen[:, 0])]
     if not np.array_equal(of_hydrogen[:, 0], hydrogens):
         raise DataError("each amide hydrogen needs a bond to one amide nitrogen")
-    acceptors = description.with_role(*ACCEPTORS["any"])
+    every = tuple(role for roles in ACCEPTORS.values() for role in roles)
+    acceptors = description.with_role(*every)
     kinds: dict[str, Mask] = {}
-    for name, roles in ACCEPTORS.items():
+    for name, roles in (ACCEPTORS | {"any": every}).items():
         mask = np.isin(acceptors, description.with_role(*roles))
         if name == "any" or (mask.any() and not any(np.array_equal(mask, other) for other in kinds.values())):
             kinds[name] = mask

@@ -100,9 +100,9 @@ def scaled_pairs(description: SystemDescription) -> ScaledPairs:
 
 
 def _factors(molecule: Molecule) -> dict[tuple[int, int], float]:
-    near = [(term.sites[0], term.sites[-1]) for term in (*molecule.bonds, *molecule.angles)]
+    # by the bonds, as GROMACS does: a list of angles or torsions need not hold every pair, of PF6 it does not
     kept = {(t.sites[0], t.sites[1]): 1.0 if t.function == 1 else t.parameters[0] for t in molecule.pairs14}
-    return {(min(pair), max(pair)): 0.0 for pair in near} | {(min(p), max(p)): factor for p, factor in kept.items()}
+    return dict.fromkeys(molecule.separations(), 0.0) | {(min(p), max(p)): factor for p, factor in kept.items()}
 
 
 @dataclass(frozen=True)

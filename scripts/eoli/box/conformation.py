@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from eoli.box.geometry import dihedral_deg, far_pairs, improper_deg, label, neighbours
+from eoli.box.geometry import dihedral_deg, far_pairs, improper_deg, label
 from eoli.errors import ForceFieldError, RunError
 from eoli.topology.molecule import Molecule, Term
 
@@ -112,7 +112,7 @@ def _offsets(molecule: Molecule, centre: int, axis: int, around: list[int], angl
 
 def _plan(molecule: Molecule) -> list[_Placement]:
     """Order in which sites are placed after the first; torsion carriers before their siblings."""
-    bonded = neighbours(molecule)
+    bonded = molecule.neighbours()
     angles: Angles = {}
     for term in molecule.angles:
         i, j, k = term.sites

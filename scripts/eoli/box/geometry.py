@@ -23,26 +23,11 @@ CONTACT_NM = 0.2  # sites of a molecule more than three bonds apart keep this di
 KEPT_TOLERANCE = 0.9  # PACKMOL may fall short of its tolerance by a tenth
 
 
-def neighbours(molecule: Molecule) -> list[list[int]]:
-    """Bonded sites of each site."""
-    lists: list[list[int]] = [[] for _ in molecule.sites]
-    for bond in molecule.bonds:
-        i, j = bond.sites
-        lists[i].append(j)
-        lists[j].append(i)
-    return lists
-
-
 def far_pairs(molecule: Molecule) -> npt.NDArray[np.bool_]:
     """Which pairs are more than three bonds apart, shape (n, n)."""
-    bonded = neighbours(molecule)
-    far = np.ones((len(molecule.sites),) * 2, dtype=bool)
-    for start in range(len(molecule.sites)):
-        reached, front = {start}, {start}
-        for _ in range(3):
-            front = {n for site in front for n in bonded[site]} - reached
-            reached |= front
-        far[start, list(reached)] = False
+    far = ~np.eye(len(molecule.sites), dtype=bool)
+    for i, j in molecule.separations():
+        far[i, j] = far[j, i] = False
     return far
 
 

@@ -48,6 +48,7 @@ def topology(arguments: argparse.Namespace) -> int:
         sorted(arguments.blocks.rglob("*.yaml")),
         gromacs=gromacs.version_text,
         forcefield_sha256=forcefield.sha256,
+        blocks_sha256=blocks.digest(arguments.polymer, arguments.salt, choice),
     )
     return 0
 

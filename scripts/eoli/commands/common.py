@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 def made(path: Path, inputs: Sequence[Path], **more: Any) -> None:
     """Write down what a result was made from and with, beside it, and tell the person at the terminal."""
-    from eoli.files import write_json
+    from eoli.files import write_json, written
     from eoli.provenance import provenance
+    from eoli.records import marks, record_beside
 
-    record = provenance(inputs, [["eoli", *sys.argv[1:]]], **more)
-    write_json(path.with_name(f"{path.stem}.provenance.json"), record)
+    record = provenance(inputs, [["eoli", *sys.argv[1:]]], outputs=marks(path.parent, written), **more)
+    write_json(record_beside(path), record)
     print(f"[{time.strftime('%H:%M:%S')}] made {path}", flush=True)
 
 

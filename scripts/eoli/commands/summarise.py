@@ -55,7 +55,8 @@ def collect_table(arguments: argparse.Namespace) -> int:
     )
     analyses = [arguments.results / s.name / "analysis" for s in systems]
     tables = [path for folder in analyses for path in sorted(folder.glob("*.json")) if "provenance" not in path.name]
-    made(arguments.out, tables, config=study.config.model_dump())
+    stages = {arguments.results / s.home(stage.name) / stage.name: None for s in systems for stage in study.stages}
+    made(arguments.out, [*tables, *(folder / "verdict.json" for folder in stages)], config=study.config.model_dump())
     return 0
 
 

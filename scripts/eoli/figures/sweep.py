@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from eoli.axes import SHAPE, SYSTEM_AXES, alike, axes_of, told_apart
 from eoli.collect import SCALARS
 from eoli.config import DEFAULT_CHARGE_SCALE, DEFAULT_MIXING
 from eoli.errors import DataError
@@ -195,17 +196,18 @@ MECHANISM = (
 )
 
 
-def _group_label(row: pd.Series, table: pd.DataFrame) -> str:
-    label = _NAMES.get(str(row["polymer"]), str(row["polymer"]))
-    if len(table["temperature_K"].unique()) > 1:
-        label += f", {row['temperature_K']:g} K"
-    for key in ("salt", "ether_set", "cation_model", "anion_model"):
-        if len(table[key].dropna().unique()) > 1:
-            label += f", {row[key]}"
-    if row["mixing"] != DEFAULT_MIXING:
-        label += f", {row['mixing']}"
-    if row["ion_charge_scale"] != DEFAULT_CHARGE_SCALE:
-        label += f", ion charges × {row['ion_charge_scale']:g}"
+_SAID = {"temperature_K": "{:g} K", "ion_charge_scale": "ion charges × {:g}", "chains": "{:g} chains"}
+_USUAL = {"mixing": DEFAULT_MIXING, "ion_charge_scale": DEFAULT_CHARGE_SCALE}
+
+
+def _label(row: Mapping[Any, Any], differing: Sequence[str]) -> str:
+    """The polymer and what tells a system from the others; a force field that is not the usual one is always said."""
+    axes = axes_of(row)
+    label = _NAMES.get(str(axes["polymer"]), str(axes["polymer"]))
+    for axis in ("temperature_K", "salt", "ether_set", "cation_model", "anion_model", *_USUAL, "chains", SHAPE):
+        value = axes[axis]
+        if value and (value != _USUAL[axis] if axis in _USUAL else axis in differing):
+            label += ", " + _SAID.get(axis, "{}").format(value)
     return label
 
 
@@ -249,10 +251,11 @@ def read_sweep(path: Path) -> Sweep:
     table = read_table(path).copy()
     try:
         salted = table[table["eo_li_simulated"].notna()]
-        labels = salted.apply(lambda row: _group_label(row, salted), axis=1) if len(salted) else pd.Series(dtype=str)
+        differing = told_apart(salted.to_dict("records"))
+        axes = [axis for axis in SYSTEM_AXES if axis != "eo_li_asked"]
         groups = tuple(
-            Group(label, salted[labels == label].sort_values("eo_li_simulated"), number)
-            for number, label in enumerate(dict.fromkeys(labels))
+            Group(_label(rows.iloc[0].to_dict(), differing), rows.sort_values("eo_li_simulated"), number)
+            for number, (_, rows) in enumerate(alike(salted, axes))
         )
         return Sweep(path, groups, tuple(salted["salt"].unique()), len(table) - len(salted))
     except KeyError as error:
@@ -454,10 +457,8 @@ _FITTED = {
 
 
 def _fit_label(fits: Fits, all_fits: Sequence[Fits]) -> str:
-    label = _NAMES.get(str(fits.systems["polymer"]), str(fits.systems["polymer"]))
-    for key in ("salt", "ether_set", "cation_model", "anion_model", "mixing", "ion_charge_scale"):
-        if len({str(other.systems[key]) for other in all_fits}) > 1:
-            label += f", {fits.systems[key]}"
+    named = [other.systems | {"system": other.names[0]} for other in all_fits]
+    label = _label(fits.systems | {"system": fits.names[0]}, told_apart(named))
     energy = fits.arrhenius.activation_energy_kJ_mol
     label += f", EO:Li {fits.systems['eo_li_asked']:g}"
     if energy.value is None or energy.error is None:

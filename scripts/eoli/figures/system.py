@@ -53,6 +53,7 @@ PARTNERS = {
     "ether_O": Curve("O (ether)", BLUE),
     "carbonyl_O": Curve("O (C=O)", VERMILION, DASHED),
     "ester_bridging_O": Curve("O (ester, bridging)", BLACK, DOTTED),
+    "hydroxyl_O": Curve("O (hydroxyl)", SKY, DOTTED),
     "anion_O": Curve("O ({anion})", GREEN, CHAINED),
     "anion_N": Curve("N ({anion})", PURPLE, LONG),
     "anion_F": Curve("F ({anion})", ORANGE, DENSE),
@@ -69,6 +70,7 @@ MOVING = {
 RESIDENT = {
     "ether_O": Curve("O (ether)", BLUE),
     "carbonyl_O": Curve("O (C=O)", VERMILION, DASHED),
+    "hydroxyl_O": Curve("O (hydroxyl)", ORANGE, DOTTED),
     "anion": Curve("{anion}", GREEN, CHAINED),
     "chain": Curve("chain", BLACK, LONG),
     "PEO": Curve("PEO block", SKY, DENSE),

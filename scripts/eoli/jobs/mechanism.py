@@ -26,7 +26,7 @@ from eoli.reduce.store import Reduced, open_reduced
 from eoli.statistics import Estimate
 from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.molecule import Molecule
-from eoli.topology.selections import anion_binding_sites, ether_torsions
+from eoli.topology.selections import ANION, binding_partners, ether_torsions
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[Any]
@@ -37,9 +37,11 @@ _PER_DECADE = 20
 _PS_PER_NS = 1000.0
 _CHUNK_BYTES = 128e6
 _SMALLEST_CONTOUR_MSD = 1.0
-_BLOCKS = ("PEO", "PA")
-_POLYMER_ROLES = {"ether_O": ("ether_O",), "carbonyl_O": ("amide_O", "ester_O")}
-_SITES = (*_POLYMER_ROLES, "anion")
+_OF_BLOCK = {"PEO": ("ether_O", "hydroxyl_O"), "PA": ("carbonyl_O",)}
+"""Kinds of contact by the block that they belong to; lithium touches no bridging oxygen of an ester."""
+_BLOCKS = tuple(_OF_BLOCK)
+_POLYMER = tuple(kind for kinds in _OF_BLOCK.values() for kind in kinds)
+_SITES = (*_POLYMER, ANION)
 _RESIDENT = (*_SITES, "chain", *_BLOCKS)
 
 
@@ -53,28 +55,28 @@ def _numbered(n_sites: int, groups: Sequence[Integers]) -> Integers:
 def _partners(system: SystemDescription, cutoffs_nm: Mapping[str, float]) -> dict[str, rs.Partners]:
     """What lithium can be with; what the system does not have is absent."""
     n = system.n_sites
-    sites = {name: system.with_role(*roles) for name, roles in _POLYMER_ROLES.items()}
-    sites["anion"] = anion_binding_sites(system)
+    sites = {name: found for name, found in binding_partners(system).items() if name in _SITES}
     cutoff = np.zeros(n)
     for name, indices in sites.items():
-        if len(indices) and name not in cutoffs_nm:
+        if name not in cutoffs_nm:
             raise DataError(f"no cut-off for the contacts of lithium with {name}")
-        cutoff[indices] = cutoffs_nm.get(name, 0.0)
-    ether, carbonyl, anion = sites.values()
+        cutoff[indices] = cutoffs_nm[name]
     polymers, anions = (list(system.molecules_of(kind)) for kind in ("polymer", "anion"))
+
+    def of_kinds(kinds: Sequence[str]) -> Integers:
+        return np.concatenate([np.empty(0, dtype=np.int64), *(sites[kind] for kind in kinds if kind in sites)])
 
     def of_molecules(molecules: list[Integers], only: Integers) -> Integers:
         return _numbered(n, [molecule[np.isin(molecule, only)] for molecule in molecules])
 
+    blocks = {name: of_kinds(kinds) for name, kinds in _OF_BLOCK.items()}
     labels = {
-        "ether_O": _numbered(n, list(ether[:, None])),
-        "carbonyl_O": _numbered(n, list(carbonyl[:, None])),
-        "anion": of_molecules(anions, anion),
-        "chain": of_molecules(polymers, np.concatenate([ether, carbonyl])),
-        "PEO": _numbered(n, [ether]),
-        "PA": _numbered(n, [carbonyl]),
-        "block": _numbered(n, [ether, carbonyl]),
-        "ether_chain": of_molecules(polymers, ether),
+        **{name: _numbered(n, list(of_kinds([name])[:, None])) for name in _POLYMER},
+        ANION: of_molecules(anions, of_kinds([ANION])),
+        "chain": of_molecules(polymers, of_kinds(_POLYMER)),
+        **{name: _numbered(n, [of_block]) for name, of_block in blocks.items()},
+        "block": _numbered(n, list(blocks.values())),
+        "ether_chain": of_molecules(polymers, blocks["PEO"]),
     }
     return {name: rs.Partners(label, cutoff) for name, label in labels.items() if (label >= 0).any()}
 
@@ -159,12 +161,13 @@ def _scaled(estimate: Estimate, factor: float) -> dict[str, float | None]:
 
 
 def _environments(numbers: Mapping[str, Integers]) -> dict[str, Booleans]:
-    """Where an ion is, (frames, ions): anywhere, by ether oxygens alone, at a C=O, at an anion; the last two overlap."""
+    """Where an ion is, (frames, ions): anywhere, by oxygens of PEO alone, at a C=O, at an anion; the last two overlap."""
     near = {name: number > 0 for name, number in numbers.items()}
     found = {"all": np.ones_like(next(iter(near.values())))}
-    if "ether_O" in near:
-        others = [of for name, of in near.items() if name != "ether_O"]
-        found["PEO_only"] = near["ether_O"] & ~np.any([np.zeros_like(found["all"]), *others], axis=0)
+    ether = [of for name, of in near.items() if name in _OF_BLOCK["PEO"]]
+    if ether:
+        others = [of for name, of in near.items() if name not in _OF_BLOCK["PEO"]]
+        found["PEO_only"] = np.any(ether, axis=0) & ~np.any([np.zeros_like(found["all"]), *others], axis=0)
     found |= {f"{key}_contact": near[name] for key, name in (("PA", "carbonyl_O"), ("anion", "anion")) if name in near}
     return {name: where for name, where in found.items() if where.any()}
 
@@ -179,7 +182,7 @@ def _partition(numbers: Mapping[str, Integers]) -> dict[str, Any]:
             found["mostly_ether_O"] = mv.fraction(numbers["ether_O"] > numbers["carbonyl_O"])
     if "anion" in numbers:
         found["with_anion"] = mv.fraction(numbers["anion"] > 0)
-    polymer = [numbers[name] == 0 for name in _POLYMER_ROLES if name in numbers]
+    polymer = [numbers[name] == 0 for name in _POLYMER if name in numbers]
     if polymer:
         found["without_polymer"] = mv.fraction(np.all(polymer, axis=0))
     return {name: asdict(estimate) for name, estimate in found.items()}
@@ -469,7 +472,7 @@ def analyse_mechanism(
 ) -> None:  # fmt: skip
     """Residence, moves, partition and mobility of lithium, and relaxation of the ether segments, of one run.
 
-    `cutoffs_nm` bound contacts with `ether_O`, `carbonyl_O` and `anion`. Absences up to `break_ps` do not end a
+    `cutoffs_nm` bound contacts with `ether_O`, `hydroxyl_O`, `carbonyl_O` and `anion`. Absences up to `break_ps` do not end a
     residence; a host, or a place along a chain, counts once held for `hold_ps`, and a move along a chain from
     `least_units` repeat units. `tolerance` is that of exponents about 1. `unit_edges` part the segments by repeat units
     from PA or the chain end. Times are rounded to whole frames. `out_csv` holds the functions of the lag,
@@ -478,7 +481,7 @@ def analyse_mechanism(
     """
     system = read_description(description)
     events = _event_table([], np.empty(0), None, None, 1.0)
-    with open_reduced(reduced, system.n_sites) as opened:
+    with open_reduced(reduced, system) as opened:
         for cadence in ("motion", "structure"):
             if opened.n_frames(cadence) < 2:
                 raise DataError(f"{reduced}: {opened.n_frames(cadence)} frame of {cadence}; at least 2 are needed")

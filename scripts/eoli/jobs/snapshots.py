@@ -26,13 +26,14 @@ from eoli.files import whole
 from eoli.reduce.store import Reduced, open_reduced
 from eoli.report.scene import PATH_COLOURS, Follow, Snapshot, group_labels, scene
 from eoli.topology.description import SystemDescription, read_description
-from eoli.topology.selections import anion_binding_sites
+from eoli.topology.selections import binding_partners
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 MOMENTS = ("start", "middle", "end")
 
+_OF_SLOW = ("positions", "box")
 _PATH_POINTS = 300
 _NEAR_NM = 0.55
 _PIXELS = 720
@@ -53,10 +54,9 @@ def read_snapshots(reduced: Reduced) -> tuple[Snapshot, Snapshot, Snapshot]:
     n_frames, interval_ps = reduced.n_frames("slow"), reduced.interval_ps("slow")
     if n_frames < 3:
         raise DataError(f"{reduced.path}: {n_frames} frames of all sites; start, middle and end need 3")
-    positions, box = reduced.file["slow/positions"], reduced.file["slow/box"]
     start, middle, end = (
-        Snapshot(frame * interval_ps, positions[frame].astype(np.float64), box[frame].astype(np.float64))
-        for frame in (0, (n_frames - 1) // 2, n_frames - 1)
+        Snapshot(number * interval_ps, *(reduced.frame(f"slow/{of}", number).astype(np.float64) for of in _OF_SLOW))
+        for number in (0, (n_frames - 1) // 2, n_frames - 1)
     )
     return start, middle, end
 
@@ -87,14 +87,8 @@ def from_site(snapshot: Snapshot, site: int) -> Floats:
 
 def bound_sites(system: SystemDescription, snapshot: Snapshot, site: int, cutoffs_nm: Mapping[str, float]) -> Indices:
     """Sites that bind the lithium `site`: within the cut-off of their kind, by the names of `analyse_structure`."""
-    kinds = {
-        "ether_O": system.with_role("ether_O"),
-        "carbonyl_O": system.with_role("amide_O", "ester_O"),
-        "ester_bridging_O": system.with_role("ester_bridging_O"),
-        "anion": anion_binding_sites(system),
-    }
     reach = np.zeros(system.n_sites)
-    for name, sites in kinds.items():
+    for name, sites in binding_partners(system).items():
         reach[sites] = cutoffs_nm.get(name, 0.0)
     return np.flatnonzero(np.linalg.norm(from_site(snapshot, site), axis=1) < reach)
 
@@ -253,7 +247,7 @@ def analyse_snapshots(
     frames of all sites.
     """
     described = read_description(description)
-    with open_reduced(reduced, described.n_sites) as opened:
+    with open_reduced(reduced, described) as opened:
         snapshots = read_snapshots(opened)
         follow = read_farthest_lithium(opened, described, snapshots)
     # Not with_suffix: names of systems contain dots (q0.80).

@@ -16,8 +16,7 @@ from eoli.errors import DataError
 from eoli.jobs.common import write_results
 from eoli.reduce.store import Reduced, open_reduced
 from eoli.topology.description import SystemDescription, read_description
-from eoli.topology.selections import anion_binding_sites, contact_of
-from eoli.trajectory import Indices
+from eoli.topology.selections import ANION, binding_partners, contact_of
 
 _BLOCKS = 10
 
@@ -36,21 +35,10 @@ def pair_counts(reduced: Reduced) -> dict[tuple[str, str], PairCounts]:
     }
 
 
-def _binding_partners(system: SystemDescription) -> dict[str, Indices]:
-    anions = anion_binding_sites(system)
-    kinds = {
-        "ether_O": system.with_role("ether_O"),
-        "carbonyl_O": system.with_role("amide_O", "ester_O"),
-        "ester_bridging_O": system.with_role("ester_bridging_O"),
-        "anion": anions,
-    }
-    return {name: sites for name, sites in kinds.items() if len(sites)}
-
-
 def _shells(reduced: Reduced, system: SystemDescription, cutoffs_nm: Mapping[str, float]) -> dict[str, Any]:
     range_nm, slots = reduced.attribute("motion/neighbours", "range_nm"), reduced.file["motion/neighbours"].shape[2]
     partners = {}
-    for name, sites in _binding_partners(system).items():
+    for name, sites in binding_partners(system).items():
         if not 0 < cutoffs_nm.get(name, 0) <= range_nm:
             raise DataError(
                 f"{reduced.path}: a cut-off of {cutoffs_nm.get(name)} nm for {name}; allowed: up to {range_nm:g} nm"
@@ -59,7 +47,7 @@ def _shells(reduced: Reduced, system: SystemDescription, cutoffs_nm: Mapping[str
     longest = max(cutoff for _, cutoff in partners.values())
     kinds = {"anions": system.molecules_of("anion"), "chains": system.molecules_of("polymer")}
     molecules = {name: found for name, found in kinds.items() if len(found)}
-    oxygens = [name for name in partners if name != "anion" or len(system.with_role("anion_O"))]
+    oxygens = [name for name in partners if name != ANION or len(system.with_role("anion_O"))]
     n_frames = reduced.n_frames("motion")
     n_blocks = min(_BLOCKS, n_frames)
     histograms: dict[str, Any] = {}
@@ -94,13 +82,13 @@ def analyse_structure(
 ) -> None:
     """g(r) and n(r) of every kind of pair, first shells, what binds each lithium, and the shape of the chains.
 
-    `cutoffs_nm` says within what distance a site binds lithium, by the names ether_O, carbonyl_O, ester_bridging_O
-    and anion (its binding sites); those that the system has are needed. A neat polymer has r_nm alone and its
+    `cutoffs_nm` says within what distance a site binds lithium, by the kinds of `selections.binding_partners`; those
+    that the system has are needed. A neat polymer has r_nm alone and its
     chains. Raises DataError for files that cannot be read or do not belong together, and for a cut-off that is
     missing or beyond the range of the neighbours in the reduced trajectory.
     """
     system = read_description(description)
-    with open_reduced(reduced, system.n_sites) as opened:
+    with open_reduced(reduced, system) as opened:
         kinds = pair_counts(opened)
         columns = {"r_nm": next(iter(kinds.values())).r_nm} if kinds else {"r_nm": np.empty(0)}
         scalars: dict[str, Any] = {

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from eoli.axes import SERIES_AXES
 from eoli.collect import at
 from eoli.report.gather import Sweep, SystemResult
 from eoli.report.numbers import with_error
-from eoli.temperature import GROUP, Arrhenius, Vtf, fits_of
 from eoli.temperature import QUANTITIES as FITTED
+from eoli.temperature import Arrhenius, Vtf, fits_of
 
 _CURVE_POINTS = 40
 
@@ -177,7 +178,7 @@ def _curve(fit: Arrhenius | Vtf, temperature_k: npt.NDArray[np.float64]) -> list
 
 def temperature_series(sweep: Sweep) -> list[dict[str, Any]]:
     """The fits of `temperature.csv` by quantity and route: names of the systems, curves, and what the fits say."""
-    columns = ["system", "temperature_K", *GROUP, *(column for both in FITTED.values() for column in both)]
+    columns = ["system", "temperature_K", *SERIES_AXES, *(column for both in FITTED.values() for column in both)]
     # rows hold no empty cells
     table = pd.DataFrame([system.row for system in sweep.systems]).reindex(columns=columns)
     fitted = {

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from eoli.axes import axes_of
 from eoli.report.answers import QUANTITIES, temperature_series
 from eoli.report.gather import Sweep, SystemResult
 
@@ -71,7 +72,8 @@ def _summary_of(system: SystemResult) -> dict[str, Any]:
         "eo_li": row.get("eo_li_simulated"),
         "temperature_K": row["temperature_K"],
         "in_study": bool(row["simulated_in_study"]),
-        "group": [row.get(key) for key in ("polymer", "salt", "temperature_K", "mixing", "ion_charge_scale")],
+        # all but what the plots are along, the polymer first
+        "group": [value for axis, value in axes_of(row).items() if axis != "eo_li_asked"],
         "answers": {q.key: {r.key: asdict(r.of(system)) for r in q.routes} for q in QUANTITIES},
     }
 

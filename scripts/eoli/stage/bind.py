@@ -3,44 +3,58 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from eoli.errors import DataError, RunError
-from eoli.files import write_json
+from eoli.files import read_record, sha256, write_json
 from eoli.mdp import mdp_options
-from eoli.stage.fingerprint import Fingerprint, make_fingerprint
+from eoli.stage.ending import forget
+from eoli.stage.fingerprint import Fingerprint, make_fingerprint, physics
 from eoli.stage.job import GROWING, StageJob
 from eoli.stage.start import Start, prepare_start
 from eoli.stage.states import read_states
 
 INPUTS = "inputs.json"
+DISCARDED = "discarded"
+"""Name of a file in a run that was moved aside for good: it is never taken up again."""
+ENDS = ("md.tpr", "md.gro", "state.trr")
+"""What an extension makes anew."""
 
 
 @dataclass(frozen=True)
 class Binding:
-    """What a run folder is bound to."""
+    """What a run folder is bound to; `options` are those that the physics of the run has, to name what changes."""
 
     fingerprint: Fingerprint
     n_steps: int
     how: dict[str, Any]
     gromacs: tuple[str, ...]
     seed: int
+    options: dict[str, str] = field(default_factory=dict)
 
 
 def read_binding(run: Path) -> Binding | None:
-    """The record of a run folder; None when it has none."""
+    """The record of a run folder; None when it has none, or one that is not as it was written."""
+    data = read_record(run / INPUTS)
+    known = data.pop("sha256", None)
     try:
-        data = json.loads((run / INPUTS).read_text(encoding="utf-8"))
-        return Binding(
-            Fingerprint(**data["fingerprint"]), int(data["n_steps"]), data["how"], tuple(data["gromacs"]), data["seed"]
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        if known is not None and known != _digest(data):
+            return None
+        return TypeAdapter(Binding).validate_python(data)
+    except ValueError:
         return None
+
+
+def _digest(data: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 def move_aside(folder: Path) -> Path:
@@ -71,7 +85,8 @@ def reached_step(state: Path) -> int | None:
 
 
 def bind(job: StageJob, say: Callable[[str], None]) -> Binding:
-    """Bind the run folder of a job to its physics, moving a run of other physics aside.
+    """Bind the run folder of a job to its physics, moving a run of other physics aside; one of this physics that was
+    moved aside before is taken up again.
 
     Raises RunError when the run is already longer than what is asked for, for a trajectory is never cut.
     """
@@ -79,41 +94,86 @@ def bind(job: StageJob, say: Callable[[str], None]) -> Binding:
     shutil.rmtree(scratch, ignore_errors=True)
     try:
         start = prepare_start(job.stage, job.source, scratch)
-        fingerprint = make_fingerprint(
-            mdp_options(job.stage, job.conditions), start.files, job.topology, job.gromacs.precision
-        )
-        known = read_binding(job.run)
-        if known is None and job.run.exists():
-            say(f"the run folder has no record of its inputs; it is kept as {move_aside(job.run).name}")
-        elif known is not None and (differs := known.fingerprint.differences(fingerprint)):
-            say(f"the physics changed ({', '.join(differs)}); the old run is kept as {move_aside(job.run).name}")
+        options = mdp_options(job.stage, job.conditions)
+        fingerprint = make_fingerprint(options, start.files, job.topology, job.gromacs.precision)
+        # one that was thrown away, and whoever did it was killed before it was moved
+        known = None if (job.run / DISCARDED).exists() else read_binding(job.run)
+        if known is None or known.fingerprint != fingerprint:
+            kept = _kept_run(job, fingerprint)
+            if job.run.exists():
+                why = "the run folder has no record of its inputs"
+                if known is not None:
+                    why = f"the physics changed ({_changes(known, fingerprint, options)})"
+                say(f"{why}; {'the old run' if known else 'it'} is kept as {move_aside(job.run).name}")
             known = None
+            if kept is not None:
+                say(f"{kept.name} has the physics that is asked for and is taken up again")
+                kept.rename(job.run)
+                known = read_binding(job.run)
         if known is None:
-            return _begin(job, start, fingerprint)
-        return _continue(job, known, say)
+            return _begin(job, start, fingerprint, physics(options))
+        _restore_start(job, start, say)
+        return _continue(job, known, physics(options), say)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _begin(job: StageJob, start: Start, fingerprint: Fingerprint) -> Binding:
+def _changes(known: Binding, fingerprint: Fingerprint, options: dict[str, str]) -> str:
+    """`mdp: ref-t 400, now 420; start`: keys and values of what differs, as far as the run has recorded them."""
+    words = []
+    now = physics(options)
+    for name in known.fingerprint.differences(fingerprint):
+        if name == "mdp" and known.options:
+            keys = sorted({*known.options, *now})
+            differ = [key for key in keys if known.options.get(key) != now.get(key)]
+            pairs = [f"{key} {known.options.get(key, 'not set')}, now {now.get(key, 'not set')}" for key in differ]
+            words.append(f"mdp: {'; '.join(pairs)}")
+        else:
+            words.append(name)
+    return ", ".join(words)
+
+
+def _kept_run(job: StageJob, fingerprint: Fingerprint) -> Path | None:
+    """The newest run moved aside that has a fingerprint and is not longer than the stage may be."""
+    found = {}
+    for path in job.folder.glob(f"{job.run.name}.old-*"):
+        number = path.name.rpartition("-")[2]
+        binding = None if (path / DISCARDED).exists() else read_binding(path)
+        if number.isdecimal() and binding and binding.fingerprint == fingerprint and binding.n_steps <= job.most_steps:
+            found[int(number)] = path
+    return found[max(found)] if found else None
+
+
+def _restore_start(job: StageJob, start: Start, say: Callable[[str], None]) -> None:
+    """See that a run has the start that its fingerprint speaks of."""
+    for path in start.files:
+        own = job.run / path.name
+        if not own.is_file() or sha256(own) != sha256(path):
+            say(f"{own.name} of the run was lost or damaged; it is made anew")
+            path.replace(own)
+
+
+def _begin(job: StageJob, start: Start, fingerprint: Fingerprint, options: dict[str, str]) -> Binding:
     # the folder appears under its name only when it is bound: a kill in between leaves nothing that looks like a run
     fresh = job.folder / ".run.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     for path in start.files:
         path.replace(fresh / path.name)
-    binding = Binding(fingerprint, job.target_steps, start.how, (job.gromacs.version_text,), job.conditions.seed)
+    binding = Binding(
+        fingerprint, job.target_steps, start.how, (job.gromacs.version_text,), job.conditions.seed, options
+    )
     _write(fresh, binding)
     fresh.replace(job.run)
     return binding
 
 
-def _continue(job: StageJob, known: Binding, say: Callable[[str], None]) -> Binding:
+def _continue(job: StageJob, known: Binding, options: dict[str, str], say: Callable[[str], None]) -> Binding:
     versions = known.gromacs
     if job.gromacs.version_text not in versions:
         say(f"continues with GROMACS {job.gromacs.version_text}; it was begun with {versions[-1]}")
         versions = (*versions, job.gromacs.version_text)
-    known_now = dataclasses.replace(known, gromacs=versions)
+    known_now = dataclasses.replace(known, gromacs=versions, options=options)
     if known.n_steps < job.target_steps:
         return extend(job, known_now, say)
     if known.n_steps > job.most_steps:
@@ -133,7 +193,8 @@ def extend(job: StageJob, known: Binding, say: Callable[[str], None]) -> Binding
     """Bind a run to the longer `target_steps` of a job; a kill in between leaves a run that can be extended again."""
     say(f"is extended from {job.ns(known.n_steps):g} to {job.ns(job.target_steps):g} ns")
     own_files(job.run)
-    for name in ("md.tpr", "md.gro", "state.trr"):
+    forget(job.run, ENDS)
+    for name in ENDS:
         (job.run / name).unlink(missing_ok=True)
     binding = dataclasses.replace(known, n_steps=job.target_steps)
     _write(job.run, binding)
@@ -141,4 +202,5 @@ def extend(job: StageJob, known: Binding, say: Callable[[str], None]) -> Binding
 
 
 def _write(run: Path, binding: Binding) -> None:
-    write_json(run / INPUTS, asdict(binding))
+    data = asdict(binding)
+    write_json(run / INPUTS, data | {"sha256": _digest(json.loads(json.dumps(data)))})

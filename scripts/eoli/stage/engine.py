@@ -1,8 +1,14 @@
-"""GROMACS in a run folder: run input, mdrun from the last good checkpoint, the final state."""
+"""GROMACS in a run folder: run input, mdrun from the last good checkpoint, the final state.
+
+Whether a file is damaged is decided by its bytes, never by a program that fails on it: that one may be older, lack
+memory or a library.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import re
+import shutil
 import signal
 import sys
 import time
@@ -10,22 +16,21 @@ from pathlib import Path
 
 from eoli import gmx
 from eoli.errors import DataError, RunError
-from eoli.files import write_text
+from eoli.files import whole, write_text
 from eoli.machine import this_machine
 from eoli.mdp import mdp_options, mdp_text
 from eoli.slots import Slots, own_cores
 from eoli.stage.bind import own_files, reached_step
+from eoli.stage.checkpoint import Continued, read_checkpoint
+from eoli.stage.ending import CHECKPOINTS, FIXED, Ending, forget, read_ending, write_ending
 from eoli.stage.job import GROWING, StageJob
 from eoli.stage.progress import Pace, last_step
 from eoli.stage.report import Reporter
 from eoli.stage.sessions import SessionRecord, close_open
 from eoli.stage.states import copy_frame, read_states
 
-_REFUSES_TO_APPEND = re.compile(
-    r"cannot do appending|appending (?:is )?not possible|will not restart|has been (?:replaced|modified)|checksum"
-    r"|[Cc]annot restart|Failed to lock|Truncation of file .* failed|checkpoint file",
-)
-_FILES_ARE_DAMAGED = re.compile(r"checksum|has been (?:replaced|modified)|Truncation of file .* failed|are not present")
+_STARTED = "starting mdrun"
+_WROTE_CHECKPOINT = b"Writing checkpoint"
 _WARNED = re.compile(r"^.*\bwarning\b.*$", re.IGNORECASE | re.MULTILINE)
 _CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGBUS, signal.SIGILL})
 _ADVICE = {
@@ -57,75 +62,188 @@ def make_run_input(job: StageJob) -> list[str]:
     return command
 
 
-def _write_checkpoint_frame(job: StageJob, checkpoint: Path, frame: Path) -> int:
-    """Write what a checkpoint holds as a TRR; its step. Raises RunError or DataError when it cannot be read."""
-    gmx.run_tool(
-        job.gromacs, "trjconv", job.run / "gmx.log", answers=("System",), f=checkpoint.resolve(),
-        s=(job.run / "md.tpr").resolve(), o=frame.resolve(),
-    )  # fmt: skip
-    return read_states(frame)[-1].step
+def set_aside(path: Path) -> None:
+    """Rename a file to the first free `<name>.unusable`, `<name>.unusable-2` and so on; nothing is overwritten."""
+    number, target = 1, path.with_name(f"{path.name}.unusable")
+    while target.exists():
+        number += 1
+        target = path.with_name(f"{path.name}.unusable-{number}")
+    path.rename(target)
 
 
-def checkpoint_step(job: StageJob, checkpoint: Path) -> int | None:
-    """Step of a checkpoint; None when it cannot be read."""
-    frame = job.run / ".checkpoint.trr"
+def _restore(job: StageJob, name: str, say: Reporter) -> None:
+    """Put a copy of a published file into the run folder; what was there is kept."""
+    path = job.run / name
+    if path.exists():
+        set_aside(path)
+    with whole(path) as temporary:
+        shutil.copyfile(job.folder / name, temporary)
+    say(f"{name} of the run was lost or damaged; it is restored from the published file")
+
+
+def _no_copy(job: StageJob, what: str) -> RunError:
+    return RunError(f"{job.run}: {what}; start the stage afresh: eoli redo {job.system} {job.stage.name}")
+
+
+def mend(job: StageJob, say: Reporter) -> None:
+    """See that the files of a run are those that its last mdrun left, and put right what can be.
+
+    Raises RunError for a finished run that has lost what cannot be made again.
+    """
+    known = read_ending(job.run)
+    for name, part in known.files.items():
+        path = job.run / name
+        if part.is_all_of(path):
+            continue
+        if part.is_all_of(job.folder / name):
+            _restore(job, name, say)
+            continue
+        what = f"{name} is not as the run left it" if path.exists() else f"{name} is lost"
+        if name == "md.tpr":
+            say(f"{what}; it is made anew")
+        elif name in FIXED or "md.gro" not in known.files:
+            continue  # bind has made the start anew; what a run continues is looked at by settle_checkpoint
+        elif name == "state.trr":
+            say(f"{what}; it is made anew")
+        elif name in job.stage.published:
+            raise _no_copy(job, f"{what}, and no whole copy is there")
+        else:
+            say(f"{what}; no result needs it")
+        if path.exists():
+            set_aside(path)
+        if name != "state.trr":
+            forget(job.run, [name])
+        elif not final_state(job):
+            raise _no_copy(job, f"{what}, and no checkpoint of its end is there")
+
+
+def _missing_parts(job: StageJob, checkpoint: Path, known: Ending) -> tuple[list[str], list[str]]:
+    """Files that a checkpoint does not find as it left them: (those whose published copy does, the others).
+
+    Raises DataError when the checkpoint is damaged.
+    """
+    if checkpoint.name in known.damaged_checkpoints(job.run):
+        raise DataError(f"{checkpoint}: is not as it was written")
+    parts = known.continued_by(checkpoint)
+    restorable: list[str] = []
+    lost: list[str] = []
+    for each in read_checkpoint(checkpoint).files:
+
+        def fits(path: Path, each: Continued = each) -> bool:
+            return each.fits(path) and (each.name not in parts or parts[each.name].begins(path))
+
+        if not fits(job.run / each.name):
+            (restorable if fits(job.folder / each.name) else lost).append(each.name)
+    return restorable, lost
+
+
+def settle_checkpoint(job: StageJob, say: Reporter) -> None:
+    """See that md.cpt is a checkpoint that the files fit: the newest, else the one before, else none (a fresh start).
+
+    They are judged by their bytes alone. Raises RunError when none fits and results of the stage are published: they
+    are not thrown away by themselves.
+    """
+    if not job.stage.is_dynamics:
+        return
+    known, problems = read_ending(job.run), []
+    for path in (job.run / name for name in CHECKPOINTS):
+        if not path.is_file():
+            problems.append(f"{path.name} is missing")
+            continue
+        try:
+            restorable, lost = _missing_parts(job, path, known)
+        except DataError:
+            problems.append(f"{path.name} is damaged")
+            continue
+        if lost:
+            problems.append(f"{' and '.join(lost)} {'does' if len(lost) == 1 else 'do'} not fit {path.name}")
+            continue
+        for name in restorable:
+            _restore(job, name, say)
+        if problems:
+            say(f"{problems[0]}; continues from the checkpoint before")
+            if (job.run / "md.cpt").is_file():
+                set_aside(job.run / "md.cpt")
+            path.rename(job.run / "md.cpt")
+        return
+    if not any((job.run / name).is_file() for name in CHECKPOINTS) and not _has_written_checkpoints(job.run):
+        return
+    if (job.folder / "md.gro").is_file():
+        raise _no_copy(job, f"no checkpoint can be continued: {', '.join(problems)}")
+    say(
+        f"no checkpoint can be continued: {', '.join(problems)}; the stage starts from its beginning, the old files are "
+        "kept as *.unusable"
+    )
+    _start_over(job)
+
+
+def _has_written_checkpoints(run: Path) -> bool:
     try:
-        return _write_checkpoint_frame(job, checkpoint, frame)
-    except (RunError, DataError):
-        return None
+        return _WROTE_CHECKPOINT in (run / "md.log").read_bytes()
+    except OSError:
+        return False
+
+
+def _start_over(job: StageJob) -> None:
+    """Put what the run has written aside, so that mdrun begins anew; nothing is deleted."""
+    forget(job.run, (*CHECKPOINTS, *GROWING))
+    for name in (*CHECKPOINTS, *GROWING):
+        if (job.run / name).is_file():
+            set_aside(job.run / name)
+
+
+def _its_writer_cannot_read_it(job: StageJob) -> bool:
+    """Whether the GROMACS that wrote md.cpt fails on it and not on the structure that the run began from: then it is
+    damaged. One that fails on both, or that did not write it, says nothing about it."""
+    checkpoint = job.run / "md.cpt"
+    try:
+        if read_checkpoint(checkpoint).gromacs != job.gromacs.version_text:
+            return False
+        _convert(job, job.run / "start.gro")
+    except (DataError, RunError):
+        return False
+    try:
+        _convert(job, checkpoint)
+    except RunError:
+        return True
+    return False
+
+
+def _convert(job: StageJob, source: Path) -> None:
+    frame = job.run / ".converted.trr"
+    try:
+        _write_frame(job, source, frame)
     finally:
         frame.unlink(missing_ok=True)
 
 
-def use_previous_checkpoint(job: StageJob) -> bool:
-    """Put the checkpoint before the newest in its place; the newest is kept beside it. Whether there was one."""
-    newest, previous = job.run / "md.cpt", job.run / "md_prev.cpt"
-    if not previous.is_file():
-        return False
-    if newest.is_file():
-        newest.replace(job.run / "md.cpt.unusable")
-    previous.replace(newest)
-    return True
-
-
-def start_over(job: StageJob) -> None:
-    """Put what the run has written aside, so that mdrun begins anew; nothing is deleted."""
-    for name in ("md.cpt", *GROWING):
-        path = job.run / name
-        if path.is_file():
-            path.replace(path.with_name(f"{name}.unusable"))
-
-
-def settle_checkpoint(job: StageJob, say: Reporter) -> None:
-    """See that md.cpt is one that mdrun can read: the newest, else the one before, else none (a fresh start)."""
-    newest = job.run / "md.cpt"
-    if not job.stage.is_dynamics:
-        return
-    if not newest.is_file() and (job.run / "md_prev.cpt").is_file():
-        say("the newest checkpoint is missing; continues from the one before")
-        use_previous_checkpoint(job)
-    while newest.is_file() and checkpoint_step(job, newest) is None:
-        if use_previous_checkpoint(job):
-            say("the newest checkpoint is damaged; continues from the one before")
-        else:
-            say("no checkpoint can be read; the stage starts from its beginning, the old files are kept as *.unusable")
-            start_over(job)
+def _write_frame(job: StageJob, source: Path, frame: Path) -> None:
+    """Write what a checkpoint or a structure holds as a TRR. Raises RunError with GROMACS' own cause."""
+    gmx.run_tool(
+        job.gromacs, "trjconv", job.run / "gmx.log", answers=("System",), f=source.resolve(),
+        s=(job.run / "md.tpr").resolve(), o=frame.resolve(),
+    )  # fmt: skip
 
 
 def final_state(job: StageJob) -> bool:
-    """Write state.trr, the last positions and velocities, when the run has reached its end; whether it has."""
+    """Write state.trr, the last positions and velocities, when the run has reached its end; whether it has.
+
+    Raises RunError with GROMACS' own cause when it cannot read its checkpoint.
+    """
     state, last = job.run / "state.trr", job.run / ".last.trr"
     if not (job.run / "md.gro").is_file():
         return False
     if not job.stage.is_dynamics:
         copy_frame(job.run / "md.trr", len(read_states(job.run / "md.trr")) - 1, state)
         return True
-    if not (job.run / "md.cpt").is_file():
+    try:
+        step = read_checkpoint(job.run / "md.cpt").step
+    except DataError:
+        return False
+    if step < job.target_steps:
         return False
     try:
-        step = _write_checkpoint_frame(job, job.run / "md.cpt", last)
-        if step < job.target_steps:
-            return False
+        _write_frame(job, job.run / "md.cpt", last)
         copy_frame(last, 0, state, step=step)
         return True
     finally:
@@ -150,19 +268,18 @@ def run_mdrun(job: StageJob, lock: int, say: Reporter) -> tuple[list[str], float
     started = time.monotonic()
     while True:
         command, code, output = _once(job, lock, say)
-        if final_state(job):
+        try:
+            done = final_state(job)
+        finally:
+            with contextlib.suppress(OSError):
+                write_ending(job.run)
+        if done:
             return command, time.monotonic() - started
-        # what follows the newest checkpoint was lost with the power; the one before may still fit the files
-        refused = code > 0 and _REFUSES_TO_APPEND.search(output)
-        if refused and use_previous_checkpoint(job):
-            say("the files do not fit the newest checkpoint; continues from the one before")
-        elif refused and _FILES_ARE_DAMAGED.search(output) and (job.run / "md.cpt").is_file():
-            say(
-                "the files fit no checkpoint; the stage starts from its beginning, the old files are kept as *.unusable"
-            )
-            start_over(job)
-        else:
+        if code <= 0 or _STARTED in output or not _its_writer_cannot_read_it(job):
             raise RunError(_why_incomplete(job, code, output))
+        say("GROMACS cannot read md.cpt, which it wrote itself; it is kept as unusable")
+        set_aside(job.run / "md.cpt")
+        settle_checkpoint(job, say)
 
 
 def _hours_for_mdrun(job: StageJob) -> float | None:
@@ -190,7 +307,10 @@ def _watched(job: StageJob, lock: int, say: Reporter, slots: Slots, threads: int
         reproducible=job.reproducible, name="md", offload=job.stage.offload,
     )  # fmt: skip
     pace = Pace(job.target_steps, job.stage.time_step_fs or 0.0)
-    said = time.monotonic()
+    said, checkpoint, kept = time.monotonic(), _date(job.run / "md.cpt"), True
+    if ignored := gmx.left_out():
+        say(f"GROMACS runs without {', '.join(ignored)} of the environment; the configuration alone says how")
+    write_ending(job.run, (*FIXED, *CHECKPOINTS))
     mdrun = gmx.Mdrun(command, job.run, job.run / "mdrun.log", [lock], slots)
     close_open(job.run)
     record = SessionRecord(job.run, job.threads, job.gromacs.version_text, job.gromacs.simd)
@@ -199,8 +319,13 @@ def _watched(job: StageJob, lock: int, say: Reporter, slots: Slots, threads: int
         return None if job.gromacs.binds_itself else mdrun.cpu_seconds()
 
     def look() -> None:
-        nonlocal said
+        nonlocal said, checkpoint, kept
         record.update(used())
+        if kept and not (kept := slots.keep()):
+            say("the folder of the locks of cores was cleaned away; later runs may come onto the same cores")
+        if checkpoint != (checkpoint := _date(job.run / "md.cpt")):
+            with contextlib.suppress(OSError):
+                write_ending(job.run, (*FIXED, *CHECKPOINTS))
         step = last_step(job.run / "md.log")
         if step is None or not job.stage.is_dynamics:
             return
@@ -213,6 +338,13 @@ def _watched(job: StageJob, lock: int, say: Reporter, slots: Slots, threads: int
     code = mdrun.wait(LOOK_EVERY_S if not sys.stderr.isatty() else 2.0, look)
     record.update(used(), ended=True)
     return command, code, mdrun.output()
+
+
+def _date(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def advice(cause: str) -> str:

@@ -40,13 +40,16 @@ def _topology_text(folder: Path) -> bytes:
     return "\n".join(parts).encode()
 
 
+def physics(options: Mapping[str, str]) -> dict[str, str]:
+    """The options that decide a trajectory, without its length, sorted."""
+    return {key: options[key] for key in sorted(options) if key not in LENGTH_KEYS | OUTPUT_KEYS | PAIR_LIST_KEYS}
+
+
 def make_fingerprint(options: Mapping[str, str], start: list[Path], topology: Path, precision: str) -> Fingerprint:
     """Fingerprint of a run: normalised options without length, start coordinates, topology folder, precision."""
-    physics = "\n".join(
-        f"{key}={options[key]}" for key in sorted(options) if key not in LENGTH_KEYS | OUTPUT_KEYS | PAIR_LIST_KEYS
-    )
+    text = "\n".join(f"{key}={value}" for key, value in physics(options).items())
     return Fingerprint(
-        mdp=hashlib.sha256(physics.encode()).hexdigest(),
+        mdp=hashlib.sha256(text.encode()).hexdigest(),
         start=hashlib.sha256("".join(sha256(path) for path in start).encode()).hexdigest(),
         topology=hashlib.sha256(_topology_text(topology)).hexdigest(),
         precision=precision,

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from eoli.energies import densities, read_energies
+from eoli.errors import DataError
 from eoli.protocol import Stage
 from eoli.ramp import target_K
-from eoli.stage.states import read_positions
+from eoli.stage.states import read_positions, read_states
 from eoli.statistics import UNKNOWN, equilibrated_mean, linear_drift
 from eoli.topology.description import SystemDescription
 
@@ -109,6 +110,52 @@ def largest_force(log_text: str) -> float | None:
     """Largest force (kJ/mol/nm) at the end of a minimisation, as its log gives it."""
     found = re.findall(r"Maximum force\s*=\s*([+-]?(?:nan|inf|[0-9.]+(?:[eE][+-]?[0-9]+)?))", log_text)
     return float(found[-1]) if found else None
+
+
+def require_all_data(stage: Stage, n_steps: int, folder: Path) -> None:
+    """See that a finished run of `n_steps` has all that it should have written, from the start to its last step.
+
+    Raises DataError with the file, what it holds and what it should.
+    """
+    if not stage.is_dynamics:
+        return
+    assert stage.frame_interval_ps is not None and stage.energy_interval_ps is not None
+    ps = (stage.time_step_fs or 0.0) / 1000
+
+    def refuse_less(name: str, what: str, found: int, last: float, unit: str, every: int, at_end: bool = False) -> None:
+        expected = n_steps // every + 1 + (at_end and n_steps % every > 0)
+        until = n_steps if at_end else n_steps - n_steps % every
+        wanted = until * ps if unit == "ps" else until
+        if found != expected or abs(last - wanted) > 0.5 * every * (ps if unit == "ps" else 1):
+            raise DataError(
+                f"{folder / name}: {found} {what}, the last at {last:g} {unit}; a whole run has {expected}, the last at "
+                f"{wanted:g} {unit}: the file was cut or damaged"
+            )
+
+    frames, step = _xtc_frames(folder / "md.xtc")
+    refuse_less("md.xtc", "frames", frames, step, "steps", stage.steps_in(stage.frame_interval_ps))
+    times = read_energies(folder / "md.edr", least=1)["Time"]
+    energy_steps = stage.steps_in(stage.energy_interval_ps)
+    refuse_less("md.edr", "energies", len(times), float(times[-1]), "ps", energy_steps, at_end=True)
+    if stage.state_interval_ps is not None:
+        states = read_states(folder / "md.trr")
+        refuse_less("md.trr", "states", len(states), states[-1].step, "steps", stage.steps_in(stage.state_interval_ps))
+    reached = read_states(folder / "state.trr")[-1].step
+    if reached != n_steps:
+        raise DataError(f"{folder / 'state.trr'}: the state of step {reached}, not of {n_steps}, the end of the run")
+
+
+def _xtc_frames(path: Path) -> tuple[int, int]:
+    """Frames of an XTC file and the step of the last."""
+    from MDAnalysis.lib.formats.libmdaxdr import XTCFile
+
+    try:
+        with XTCFile(str(path)) as stream:
+            number = len(stream)
+            stream.seek(number - 1)
+            return number, int(stream.read().step)
+    except (OSError, EOFError, StopIteration, IndexError, ValueError) as error:
+        raise DataError(f"{path}: no readable trajectory, or cut: {error}") from error
 
 
 def judge(

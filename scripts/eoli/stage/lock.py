@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
-import json
 import os
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from eoli.files import read_record
+from eoli.files import read_record, write_json
 
 SILENCE_S = 120.0
 """A run on another machine that has written nothing for this long has ended."""
+NOTE = "holder.json"
+_NO_LOCKS = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL})
 _SIGNS = ("progress.json", "run/md.log", "run/md.cpt", "run/md.edr")
 
 
@@ -42,12 +45,12 @@ def _slurm_runs(job: str) -> bool | None:
     return bool(run.stdout.strip())
 
 
-def _writes(folder: Path) -> bool:
+def _writes(folder: Path, signs: Sequence[str] = _SIGNS) -> bool:
     """Whether a run has written lately. The clock is that of the file system: nodes need not agree on the time."""
     lock = folder / ".lock"
-    os.utime(lock)
+    lock.touch()
     now = lock.stat().st_mtime
-    times = [path.stat().st_mtime for name in _SIGNS if (path := folder / name).is_file()]
+    times = [path.stat().st_mtime for name in signs if (path := folder / name).is_file()]
     return any(now - written < SILENCE_S for written in times)
 
 
@@ -62,6 +65,70 @@ def runs_elsewhere(folder: Path, note: dict[str, Any]) -> bool:
     return _writes(folder) if known is None else known
 
 
+def take(descriptor: int, how: int = fcntl.LOCK_EX) -> bool | None:
+    """Take flock(2) on a descriptor at once; whether it was free, None where the file system has no such lock.
+
+    Raises OSError for any other reason.
+    """
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return None
+        raise
+    return True
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process holds the lock of a stage folder on this machine (or on a file system that shares locks); where
+    there are none, whether a note says so that is kept young. Nothing is written."""
+    try:
+        descriptor = os.open(folder / ".lock", os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        # shared, so that two who look do not take each other for a run
+        free = take(descriptor, fcntl.LOCK_SH)
+        return not free and (free is False or time.time() - (folder / NOTE).stat().st_mtime < SILENCE_S)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def runs_anywhere(folder: Path) -> bool:
+    """Whether a run holds a stage folder, on this machine or on another that does not share its locks."""
+    return is_held(folder) or runs_elsewhere(folder, read_record(folder / NOTE))
+
+
+def _runs(folder: Path, note: dict[str, Any], locked: bool | None) -> bool:
+    """Whether the process that left a note runs where its lock is not seen: nowhere else, where this machine has locks."""
+    if locked is None:
+        return bool(note) and _writes(folder, (NOTE, *_SIGNS))
+    return runs_elsewhere(folder, note)
+
+
+@contextlib.contextmanager
+def _alive(note: Path) -> Iterator[None]:
+    """Keep a note young, for those who have nothing else to tell whether its writer lives."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(SILENCE_S / 4):
+            with contextlib.suppress(OSError):
+                os.utime(note)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 @contextlib.contextmanager
 def run_lock(
     folder: Path, say: Callable[[str], None], poll_s: float = 2.0, still: Callable[[], object] = lambda: None
@@ -71,34 +138,38 @@ def run_lock(
     Waits while somebody else holds it, for a resubmitted job must not spend its retries; says who it waits for.
     `still` is called at every look and ends the waiting by raising. The lock is flock(2): it ends with the last process
     that has the descriptor, whatever killed the others. Where the file system does not carry it from one machine to
-    another, the note of the holder does.
+    another, or has none, the note of the holder does: it holds as long as the run writes, and two minutes more.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "holder.json"
-    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    path = folder / NOTE
+    holder = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
+        "since": time.strftime("%Y-%m-%dT%H:%M:%S"),
+    }
+    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     try:
         said = 0.0
         while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if not runs_elsewhere(folder, read_record(path)):
+            locked = take(descriptor)
+            if locked is not False and not _runs(folder, read_record(path), locked):
+                write_json(path, holder)
+                if locked:
                     break
-            except BlockingIOError:
-                pass
+                # of two who found no note the one who wrote the last goes on
+                time.sleep(poll_s)
+                if read_record(path) == holder:
+                    say("the file system has no locks; the note of the holder keeps others from the run")
+                    break
             if time.monotonic() - said > 60 or said == 0.0:
                 say(f"waits: the run is held by {_holder(read_record(path))}")
                 said = time.monotonic()
             still()
             time.sleep(poll_s)
-        holder = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "slurm_job": os.environ.get("SLURM_JOB_ID"),
-            "since": time.strftime("%Y-%m-%dT%H:%M:%S"),
-        }
-        path.write_text(json.dumps(holder) + "\n", encoding="utf-8")
         try:
-            yield descriptor
+            with contextlib.nullcontext() if locked else _alive(path):
+                yield descriptor
         finally:
             path.unlink(missing_ok=True)
     finally:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
+import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from eoli import gmx
 from eoli.errors import EoliError, RunError
-from eoli.files import write_json
+from eoli.files import link_or_copy, read_json, write_json
 from eoli.protocol import OFFLOADED
 from eoli.provenance import provenance
+from eoli.records import ENDING, check_inputs, content, damaged, marks, read_record_of
 from eoli.stage.bind import Binding, bind, extend, reached_step
-from eoli.stage.engine import advice, is_complete, make_run_input, run_mdrun
-from eoli.stage.gate import Verdict, judge
+from eoli.stage.engine import advice, is_complete, make_run_input, mend, run_mdrun
+from eoli.stage.gate import Verdict, judge, require_all_data
 from eoli.stage.job import StageJob
 from eoli.stage.lock import run_lock
 from eoli.stage.progress import last_step
 from eoli.stage.report import Reporter
+from eoli.stage.start import source_files
 from eoli.topology.description import SystemDescription, read_description
 
 _LEAST_HOURS = 0.005
@@ -49,10 +53,11 @@ def run_stage(job: StageJob, log: Path | None = None) -> None:
 
 
 def _run_locked(job: StageJob, lock: int, say: Reporter) -> None:
+    check_inputs(_inputs(job))
     binding = bind(job, say)
     if binding.n_steps > job.most_steps:
         say("is complete already, from before its run was extended")
-        refresh(job)
+        _vouch_for_shorter(job)
         return
     done = _Done()
     while True:
@@ -64,8 +69,8 @@ def _run_locked(job: StageJob, lock: int, say: Reporter) -> None:
             break
         say(f"has not converged: {'; '.join(verdict.unsettled)}")
         binding = extend(_prolonged(job), binding, say)
-    if done.commands or not (job.run / "provenance.json").is_file():
-        _write_provenance(job, binding, done)
+    if done.commands or not (job.run / ENDING).is_file():
+        write_json(job.run / ENDING, _provenance(job, binding, done))
     publish(job)
     _say_result(say, job, verdict, done)
 
@@ -81,6 +86,7 @@ class _Done:
 
 def _simulate(job: StageJob, lock: int, say: Reporter, done: _Done) -> None:
     """Bring a run to the end that its job has; nothing where it is there."""
+    mend(job, say)
     if not (job.run / "md.tpr").is_file():
         done.commands.append(make_run_input(job))
     if is_complete(job):
@@ -102,25 +108,56 @@ def _prolonged(job: StageJob) -> StageJob:
 
 
 def publish(job: StageJob) -> None:
-    """Link the files of a finished run beside the run folder, each whole or not at all."""
-    for name in [*job.stage.published, "provenance.json"]:
-        source, fresh = job.run / name, job.folder / f".{name}.new"
-        fresh.unlink(missing_ok=True)
-        try:
-            os.link(source, fresh)
-        except OSError:  # another file system, or one without hard links
-            shutil.copyfile(source, fresh)
-        fresh.replace(job.folder / name)
-    refresh(job)
+    """Link the files of a finished run beside the run folder, each whole or not at all, and last the record of them.
+
+    Until the record is there the files are not taken for what the study asks for: a kill in between costs one more call.
+    """
+    fresh = {name: job.folder / f".{name}.new" for name in job.stage.published}
+    try:
+        for name, path in fresh.items():
+            path.unlink(missing_ok=True)
+            link_or_copy(job.run / name, path)
+        for name, path in fresh.items():
+            path.replace(job.folder / name)
+    finally:
+        for path in fresh.values():
+            path.unlink(missing_ok=True)
+    _vouch(job, read_json(job.run / ENDING))
 
 
-def refresh(job: StageJob) -> None:
-    """Date the published files: Snakemake compares them with the inputs of the rule, a link has the run's date."""
-    for name in [*job.stage.published, "provenance.json"]:
-        os.utime(job.folder / name)
+def _vouch_for_shorter(job: StageJob) -> None:
+    """Record anew what was published before a run was extended, which a study asks for again."""
+    path = job.folder / ENDING
+    known = read_record_of(path)
+    if known is None or (wrong := damaged(known)):
+        cause = f"{path} is missing" if known is None else "; ".join(wrong)
+        raise RunError(f"{cause}; start afresh: eoli redo {job.system} {job.stage.name}")
+    _vouch(job, known.more)
+
+
+def _vouch(job: StageJob, provenance: Mapping[str, Any]) -> None:
+    """Date the published files and record them, with what this call was asked for and from what."""
+    published = [job.folder / name for name in job.stage.published]
+    for path in published:
+        # Snakemake compares them with the inputs of the rule, and a link has the date of the run
+        os.utime(path)
+    record = {
+        **provenance,
+        "called_as": sys.argv,
+        "inputs_sha256": {str(path): content(path) for path in _inputs(job)},
+        "outputs": marks(job.folder, published),
+    }
+    write_json(job.folder / ENDING, record)
+
+
+def _inputs(job: StageJob) -> list[Path]:
+    """Files of other steps that decide the run: the topology and the start."""
+    topology = [*sorted(job.topology.glob("*.itp")), job.topology / "system.top", job.topology / "system.json"]
+    return [*topology, *source_files(job.stage, job.source)]
 
 
 def _judge(job: StageJob, binding: Binding) -> Verdict:
+    require_all_data(job.stage, job.target_steps, job.run)
     description = read_description(job.topology / "system.json")
     verdict = judge(job.stage, job.temperature_K, job.run, description, job.conditions.cutoff_nm)
     if "mean_volume_nm3" in binding.how:
@@ -148,11 +185,10 @@ def _judge_convergence(job: StageJob, verdict: Verdict, description: SystemDescr
         verdict.warnings.append(f"not converged after {verdict.values['ns']:g} ns: {'; '.join(verdict.unsettled)}")
 
 
-def _write_provenance(job: StageJob, binding: Binding, done: _Done) -> None:
-    inputs = [*sorted(job.topology.glob("*.itp")), job.topology / "system.top", job.run / "start.gro"]
+def _provenance(job: StageJob, binding: Binding, done: _Done) -> Mapping[str, Any]:
     gromacs = job.gromacs
-    record = provenance(
-        [*inputs, job.run / "start.trr"],
+    return provenance(
+        [*_inputs(job), job.run / "start.gro", job.run / "start.trr"],
         done.commands,
         system=job.system,
         simulated_ns=job.ns(done.steps),
@@ -171,7 +207,6 @@ def _write_provenance(job: StageJob, binding: Binding, done: _Done) -> None:
             "program": str(gromacs.program),
         },
     )
-    write_json(job.run / "provenance.json", record)
 
 
 def _say_result(say: Reporter, job: StageJob, verdict: Verdict, done: _Done) -> None:
@@ -187,4 +222,6 @@ def _say_result(say: Reporter, job: StageJob, verdict: Verdict, done: _Done) -> 
         parts.append(f"converged within {values['ns']:g} ns")
     if done.seconds and done.steps:
         parts.append(f"{job.ns(done.steps) / done.seconds * 86400:.3g} ns/day")
-    say(f"done ({verdict.status}): {', '.join(parts + verdict.warnings)}")
+    # the warning about a force says how large it is
+    said = [part for part in parts if not any(warning.startswith(part) for warning in verdict.warnings)]
+    say(f"done ({verdict.status}): {', '.join(said + verdict.warnings)}")

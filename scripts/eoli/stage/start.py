@@ -62,6 +62,19 @@ def choose_mean_volume_frame(energies_edr: Path, states_trr: Path) -> MeanVolume
     )
 
 
+def source_files(stage: Stage, source: Path) -> list[Path]:
+    """Files that the start of a stage is made from: a box, or md.gro of the stage before and what lies beside it."""
+    if not _is_of_a_stage(source):
+        return [source]
+    beside = ("md.edr", "md.trr") if stage.start == "mean-volume-frame" else ("state.trr",)
+    return [source, *(source.parent / name for name in beside)]
+
+
+def _is_of_a_stage(source: Path) -> bool:
+    # by its name, not by what lies beside: a lost file must not make a stage begin from rounded positions at rest
+    return source.name == "md.gro"
+
+
 def prepare_start(stage: Stage, source: Path, folder: Path) -> Start:
     """Put the start of a stage into `folder`. `source` is a box, or md.gro of the stage before with its files beside.
 
@@ -73,9 +86,9 @@ def prepare_start(stage: Stage, source: Path, folder: Path) -> Start:
     if not source.is_file():
         raise DataError(f"{source}: no such start")
     shutil.copyfile(source, gro)
-    before = source.parent
-    if not (before / "verdict.json").is_file():
+    if not _is_of_a_stage(source):
         return Start(gro, None, {"from": "box"})
+    before = source.parent
     if stage.start == "mean-volume-frame":
         chosen = choose_mean_volume_frame(before / "md.edr", before / "md.trr")
         copy_frame(before / "md.trr", chosen.frame, trr)

@@ -10,7 +10,7 @@ from eoli.errors import ForceFieldError
 from eoli.files import write_text
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.gromos import Gromos54A7, PairKey, pair_key
-from eoli.topology.molecule import Molecule, Term, build_chain, build_ion
+from eoli.topology.molecule import NREXCL, Molecule, Term, build_chain, build_ion
 from eoli.topology.pairs import PairTables, make_pair_tables, sigma_epsilon
 
 ATOMIC_NUMBER = {"H": 1, "Li": 3, "B": 5, "C": 6, "N": 7, "O": 8, "F": 9, "Na": 11, "P": 15, "S": 16, "Cl": 17}
@@ -111,7 +111,7 @@ def _term_line(term: Term, combination_rule: int) -> str:
 
 def molecule_text(molecule: Molecule, combination_rule: int) -> str:
     """The .itp of a molecule type."""
-    lines = ["[ moleculetype ]", "; name  nrexcl", f"{molecule.name} 3", "", "[ atoms ]"]
+    lines = ["[ moleculetype ]", "; name  nrexcl", f"{molecule.name} {NREXCL}", "", "[ atoms ]"]
     lines.append("; nr  type  resnr  residue  atom  cgnr  charge  mass")
     lines += [
         f"{n} {s.type} {s.residue_number} {s.residue} {s.name} {n} {_g(s.charge)} {_g(s.mass)} ; {s.source}"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from eoli.chemistry import BondedEntry, BondedTable, Chain, Ion, Library
 from eoli.errors import ForceFieldError
 from eoli.topology.gromos import Gromos54A7
+
+NREXCL = 3
+"""Bonds up to which GROMACS leaves out the interaction of two sites, in every molecule type; those apart by as many
+may be listed as 1-4 pairs, and then interact as such."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,14 @@ class Molecule:
     pairs14: tuple[Term, ...] = field(default=())
     positions_nm: tuple[tuple[float, float, float], ...] = field(default=())
 
+    def neighbours(self) -> list[list[int]]:
+        """Bonded sites of each site, in the order of the bonds."""
+        return _neighbours(len(self.sites), [(term.sites[0], term.sites[1]) for term in self.bonds])
+
+    def separations(self) -> dict[tuple[int, int], int]:
+        """Bonds between the two sites (i < j) of each pair that GROMACS excludes: those up to NREXCL bonds apart."""
+        return _separations(self.neighbours())
+
     @property
     def charge(self) -> float:
         """Sum of the simulated charges, e."""
@@ -68,6 +80,25 @@ class Molecule:
         return sum(site.mass for site in self.sites)
 
 
+def _neighbours(n_sites: int, bonds: Iterable[tuple[int, int]]) -> list[list[int]]:
+    lists: list[list[int]] = [[] for _ in range(n_sites)]
+    for i, j in bonds:
+        lists[i].append(j)
+        lists[j].append(i)
+    return lists
+
+
+def _separations(neighbours: list[list[int]]) -> dict[tuple[int, int], int]:
+    """Bonds on the shortest path of each pair (i < j) that is up to NREXCL of them apart."""
+    found: dict[tuple[int, int], int] = {}
+    for start in range(len(neighbours)):
+        distance, front = {start: 0}, [start]
+        for step in range(1, NREXCL + 1):
+            front = [n for site in front for n in neighbours[site] if distance.setdefault(n, step) == step]
+        found |= {(start, site): steps for site, steps in sorted(distance.items()) if site > start}
+    return found
+
+
 @dataclass(frozen=True)
 class _Graph:
     """Sites and bonds of a molecule, before its terms are looked up."""
@@ -77,11 +108,7 @@ class _Graph:
     bonds: tuple[tuple[int, int], ...]
 
     def neighbours(self) -> list[list[int]]:
-        lists: list[list[int]] = [[] for _ in self.sites]
-        for i, j in self.bonds:
-            lists[i].append(j)
-            lists[j].append(i)
-        return [sorted(entry) for entry in lists]
+        return [sorted(entry) for entry in _neighbours(len(self.sites), self.bonds)]
 
     def classes(self, sites: Sequence[int]) -> tuple[str, ...]:
         return tuple(self.sites[i].bonded_class for i in sites)
@@ -166,18 +193,6 @@ def _improper_terms(
     return tuple(terms)
 
 
-def _pairs14(neighbours: list[list[int]]) -> list[tuple[int, int]]:
-    """Pairs whose shortest path has exactly three bonds."""
-    pairs = []
-    for start in range(len(neighbours)):
-        distance = {start: 0}
-        front = [start]
-        for step in (1, 2, 3):
-            front = [n for site in front for n in neighbours[site] if distance.setdefault(n, step) == step]
-        pairs += [(start, site) for site, d in sorted(distance.items()) if d == 3 and site > start]
-    return pairs
-
-
 def _assemble(
     name: str, kind: str, charge: int, graph: _Graph, table: BondedTable, forcefield: Gromos54A7,
     types: Callable[[str], tuple[float, float]], positions_nm: tuple[tuple[float, float, float], ...] = (),
@@ -191,7 +206,7 @@ def _assemble(
     ]
     one_four, functions = table.one_four, table.functions
     pairs = []
-    for i, j in _pairs14(neighbours):
+    for i, j in (pair for pair, bonds in _separations(neighbours).items() if bonds == 3):
         if one_four.function == 1:
             pairs.append(Term((i, j), 1, (), "pair table", "gromos54a7"))
             continue

@@ -9,22 +9,23 @@ from eoli.topology.description import SystemDescription
 
 Indices = npt.NDArray[np.int64]
 
-_CONTACTS = {
-    "ether_O": "ether_O",
-    "carbonyl_O": "carbonyl_O",
-    "amide_O": "carbonyl_O",
-    "ester_O": "carbonyl_O",
-    "ester_bridging_O": "ester_bridging_O",
-    "anion_O": "anion",
-    "anion_F": "anion",
-    "anion_Cl": "anion",
+POLYMER_PARTNERS: dict[str, tuple[str, ...]] = {
+    "ether_O": ("ether_O",),
+    "carbonyl_O": ("amide_O", "ester_O"),
+    "ester_bridging_O": ("ester_bridging_O",),
+    "hydroxyl_O": ("hydroxyl_O",),
 }
-_POLYMER_BINDING = ("ether_O", "ester_bridging_O", "ester_O", "amide_O", "hydroxyl_O")
+"""What of a chain binds lithium: roles of the sites by kind of contact. All lists of partners follow from it."""
+ANION = "anion"
+"""Kind of contact of the sites by which anions bind."""
+_ANION_SITES = ("anion_O", "anion_F", "anion_Cl")
 
 
 def contact_of(partner: str) -> str | None:
     """Kind of contact (`analysis.contact_nm`) that a partner of lithium in `pair_groups` makes; None for no contact."""
-    return _CONTACTS.get(partner)
+    if partner in _ANION_SITES:
+        return ANION
+    return next((kind for kind, roles in POLYMER_PARTNERS.items() if partner in (kind, *roles)), None)
 
 
 def anion_binding_sites(description: SystemDescription) -> Indices:
@@ -33,9 +34,17 @@ def anion_binding_sites(description: SystemDescription) -> Indices:
     return oxygens if len(oxygens) else _with_prefix(description, "anion_")
 
 
+def binding_partners(description: SystemDescription) -> dict[str, Indices]:
+    """Sites that may bind lithium by kind of contact, none of them twice; a kind that the system lacks is absent."""
+    found = {kind: description.with_role(*roles) for kind, roles in POLYMER_PARTNERS.items()}
+    found[ANION] = anion_binding_sites(description)
+    return {kind: sites for kind, sites in found.items() if len(sites)}
+
+
 def binding_sites(description: SystemDescription) -> Indices:
-    """Sites that may bind lithium: oxygens of the polymer, hydroxyl ends too, and the binding sites of the anions."""
-    return np.union1d(description.with_role(*_POLYMER_BINDING), anion_binding_sites(description))
+    """All sites of `binding_partners`, in increasing order."""
+    partners = binding_partners(description)
+    return np.sort(np.concatenate(list(partners.values()))) if partners else np.empty(0, dtype=np.int64)
 
 
 def _with_prefix(description: SystemDescription, prefix: str) -> Indices:
@@ -45,7 +54,7 @@ def _with_prefix(description: SystemDescription, prefix: str) -> Indices:
 
 def _outer(description: SystemDescription) -> dict[str, Indices]:
     """The outermost sites of the anions by which lithium meets them: O, or else F, or else Cl."""
-    found = {name: description.with_role(name) for name in ("anion_O", "anion_F", "anion_Cl")}
+    found = {name: description.with_role(name) for name in _ANION_SITES}
     name = next((name for name, sites in found.items() if len(sites)), None)
     return {} if name is None else {name: found[name]}
 
@@ -59,15 +68,12 @@ def pair_groups(description: SystemDescription) -> dict[str, dict[str, Indices]]
     """
     amide, ester = description.with_role("amide_O"), description.with_role("ester_O")
     nitrogen = {"anion_N": description.with_role("anion_N")}
-    lithium = {
-        "ether_O": description.with_role("ether_O"),
-        "carbonyl_O": np.union1d(amide, ester),
-        **({"amide_O": amide, "ester_O": ester} if len(amide) and len(ester) else {}),
-        "ester_bridging_O": description.with_role("ester_bridging_O"),
-        **nitrogen,
-        **_outer(description),
-        "Li": description.with_role("Li"),
-    }
+    lithium: dict[str, Indices] = {}
+    for kind, roles in POLYMER_PARTNERS.items():
+        lithium[kind] = description.with_role(*roles)
+        if kind == "carbonyl_O" and len(amide) and len(ester):
+            lithium |= {"amide_O": amide, "ester_O": ester}
+    lithium |= {**nitrogen, **_outer(description), "Li": description.with_role("Li")}
     amide_hydrogen = nitrogen | {"anion_O": description.with_role("anion_O")}
     present = {
         first: {name: sites for name, sites in partners.items() if len(sites) > (name == first)}

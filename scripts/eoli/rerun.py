@@ -1,0 +1,84 @@
+"""Two things that Snakemake does not do by itself: make again what is not what the study asks for, restore without harm.
+
+Both need its inner classes, of which there is one of each in a call; nothing else of EOLI touches them.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from eoli.files import link_or_copy, whole
+from eoli.products import Results, Stale
+from eoli.workflow import Plan
+
+MOST_LINES = 12
+
+
+def install(plan: Plan, forces: bool) -> None:
+    """Prepare Snakemake's graph of jobs for a study; with `forces`, results that do not fit the study are made again.
+
+    That is for the call of a person; the calls with which Snakemake runs single jobs on a cluster do what they are told.
+    """
+    from snakemake.dag import DAG
+
+    plain = DAG.init
+
+    @functools.wraps(plain)
+    async def init(dag: Any, *arguments: Any, **options: Any) -> None:
+        persistence = dag.workflow.persistence
+        persistence.backup_output = functools.partial(keep, persistence)
+        persistence.restore_output = functools.partial(restore, persistence)
+        stale = _stale(plan, dag) if forces else []
+        dag.forcefiles.update(file for found in stale for file in found.product.files)
+        await plain(dag, *arguments, **options)
+        _say(stale, dag)
+
+    DAG.init = init
+
+
+def _stale(plan: Plan, dag: Any) -> list[Stale]:
+    results = Results(plan)
+    # a target that is a rule may need anything
+    targets = [] if dag.targetrules else list(map(str, dag.targetfiles))
+    return results.stale(results.behind(targets))
+
+
+def _say(stale: Sequence[Stale], dag: Any) -> None:
+    """Name what this call makes again; what its targets do not need is not in the graph and stays as it is."""
+    made = {str(file) for job in dag.needrun_jobs() for file in job.output}
+    lines = [f"eoli: made again: {found}" for found in stale if made.intersection(found.product.files)]
+    if len(lines) > MOST_LINES:
+        lines[MOST_LINES:] = [f"eoli: made again: {len(lines) - MOST_LINES} more"]
+    for line in lines:
+        print(line, file=sys.stderr)
+
+
+def keep(persistence: Any, path: Path) -> None:
+    """Keep a published file until its update has ended well: as a hard link, which costs no room on a full disk.
+
+    Nothing writes into a published file: each is replaced as a whole.
+    """
+    backup = persistence._get_backup_path(path)
+    backup.parent.mkdir(parents=True, exist_ok=True)
+    backup.unlink(missing_ok=True)
+    link_or_copy(path, backup)
+
+
+def restore(persistence: Any, path: Path) -> bool:
+    """Put back what a file was before its update failed; whether there was something to put back.
+
+    Snakemake itself copies into the file that is there: a hard link of it, such as the one in a run folder, would change
+    with it, and a kill in between would leave half a file.
+    """
+    backup = persistence._get_backup_path(path)
+    if not backup.is_file():
+        return False
+    with whole(path) as temporary:
+        temporary.unlink()
+        link_or_copy(backup, temporary)
+    backup.unlink()
+    return True

@@ -1,0 +1,121 @@
+"""What the files of a run folder were when an mdrun ended: compared at the next look, so that damage is noticed and named.
+
+While an mdrun runs the record holds what it does not change, and its checkpoints. One that was killed leaves no more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from eoli.errors import DataError
+from eoli.files import read_record, write_json
+from eoli.stage.checkpoint import read_checkpoint
+from eoli.stage.job import GROWING
+
+NAME = "session-end.json"
+CHECKPOINTS = ("md.cpt", "md_prev.cpt")
+FIXED = ("md.tpr", "start.gro", "start.trr")
+_ALL = (*FIXED, *CHECKPOINTS, *GROWING, "md.gro", "state.trr")
+_PIECE = 1 << 22
+
+
+@dataclass(frozen=True)
+class Part:
+    """The first `size` bytes of a file, by their SHA-256."""
+
+    size: int
+    sha256: str
+
+    def begins(self, path: Path) -> bool:
+        """Whether a file begins with them."""
+        try:
+            return _digests(path, [self.size])[self.size] == self.sha256
+        except (OSError, KeyError):
+            return False
+
+    def is_all_of(self, path: Path) -> bool:
+        """Whether a file is that and nothing else."""
+        return path.is_file() and path.stat().st_size == self.size and self.begins(path)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Files of a run by name, and of those that grow what each checkpoint continues."""
+
+    files: Mapping[str, Part] = field(default_factory=dict)
+    continued: Mapping[str, Mapping[str, Part]] = field(default_factory=dict)
+
+    def damaged_checkpoints(self, run: Path) -> set[str]:
+        """Checkpoints that are not as they were written. mdrun moves both on at once: where one is the recorded one, so
+        is the other; where neither is, they are younger than the record."""
+        same = {
+            name: self.files[name].is_all_of(run / name) if name in self.files else not (run / name).exists()
+            for name in CHECKPOINTS
+        }
+        return set() if sum(same.values()) != 1 else {name for name in CHECKPOINTS if not same[name]}
+
+    def continued_by(self, checkpoint: Path) -> Mapping[str, Part]:
+        """What a checkpoint continues, wherever it lies now; empty where it is not known."""
+        for name, parts in self.continued.items():
+            if name in self.files and self.files[name].is_all_of(checkpoint):
+                return parts
+        return {}
+
+
+def _digests(path: Path, sizes: Iterable[int]) -> dict[int, str]:
+    """SHA-256 of the first bytes of a file, for each of the sizes that it has."""
+    found, at, digest = {}, 0, hashlib.sha256()
+    with path.open("rb") as stream:
+        for size in sorted(set(sizes)):
+            while at < size and (piece := stream.read(min(size - at, _PIECE))):
+                digest.update(piece)
+                at += len(piece)
+            if at == size:
+                found[size] = digest.hexdigest()
+    return found
+
+
+def read_ending(run: Path) -> Ending:
+    """The record of a run folder; an empty one where there is none that can be read."""
+    try:
+        return TypeAdapter(Ending).validate_python(read_record(run / NAME))
+    except ValueError:
+        return Ending()
+
+
+def write_ending(run: Path, names: Iterable[str] = _ALL) -> None:
+    """Record the files of a run folder as they are now."""
+    present = {name: (run / name).stat() for name in names if (run / name).is_file()}
+    ends: dict[str, dict[str, int]] = {}
+    for name in CHECKPOINTS:
+        with contextlib.suppress(DataError):
+            files = read_checkpoint(run / name).files if name in present else ()
+            ends[name] = {each.name: each.size for each in files if each.name in present}
+    digests = {
+        name: _digests(run / name, [at.st_size, *(sizes[name] for sizes in ends.values() if name in sizes)])
+        for name, at in present.items()
+    }
+    if any((run / name).stat().st_mtime_ns != at.st_mtime_ns for name, at in present.items()):
+        return  # mdrun has just written the next checkpoint
+    record = Ending(
+        {name: Part(at.st_size, digests[name][at.st_size]) for name, at in present.items()},
+        {
+            checkpoint: {name: Part(size, digests[name][size]) for name, size in sizes.items() if size in digests[name]}
+            for checkpoint, sizes in ends.items()
+        },
+    )
+    write_json(run / NAME, asdict(record))
+
+
+def forget(run: Path, names: Iterable[str]) -> None:
+    """Take files out of the record, before they are changed on purpose."""
+    known = read_ending(run)
+    if known.files:
+        kept = {name: part for name, part in known.files.items() if name not in names}
+        write_json(run / NAME, asdict(Ending(kept, known.continued)))
