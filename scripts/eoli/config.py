@@ -7,7 +7,7 @@ import itertools
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,7 +21,7 @@ from eoli.errors import InputError
 from eoli.names import Line, ModuleName, Part, PathText
 from eoli.protocol import Protocol, Stage
 from eoli.validation import Strict, place, validate
-from eoli.yamlfile import YamlFile, read_yaml
+from eoli.yamlfile import KeyPath, YamlFile, read_yaml
 
 Mixing = Literal["gromos", "lorentz-berthelot", "lb-ions"]
 DEFAULT_COMMAND = "gmx"
@@ -336,7 +336,7 @@ class Study:
         if not found or not found[-1].is_steady or self.temperatures_K(found[-1]) != self.temperatures_K(analysed):
             last = f"the last, {found[-1].name}, is not" if found else "there is none"
             raise InputError(
-                f"{self.config.protocol}: {analysed.name} needs the density of a stage in NPT before it, or its own, that "
+                f"{place(('analysis', 'stage'), self.files)}: {analysed.name} needs the density of a stage in NPT before it, or its own, that "
                 f"equilibrates at its temperature; {last}"
             )
         return found[-1].name
@@ -466,8 +466,12 @@ def _check_cadences(study: Study) -> None:
 def _check_paths(study: Study) -> None:
     """Files that only the end of a workflow reads must be there at its start."""
     for key, name in study.config.reference.model_dump().items():
-        if not study.found(name).is_file():
-            raise InputError(f"{place(('reference', key), study.files)}: {name!r} is no file; allowed: a file")
+        path = study.found(name)
+        # Snakemake takes what stands between braces for a wildcard
+        if not path.is_file() or {"{", "}"} & set(str(path)):
+            raise InputError(
+                f"{place(('reference', key), study.files)}: {str(path)!r} is no file; allowed: a file, no braces in its path"
+            )
     if not study.topologies.is_dir():
         name = study.config.topologies
         raise InputError(
@@ -503,6 +507,14 @@ def make_study(data: Mapping[str, Any], files: Sequence[YamlFile], base: Path) -
     return study
 
 
+def _key_paths(data: Any, keys: KeyPath = ()) -> Iterator[tuple[KeyPath, int]]:
+    """Every key of nested mappings and lists, with 1 for its line."""
+    items = data.items() if isinstance(data, Mapping) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in items:
+        yield (*keys, key), 1
+        yield from _key_paths(value, (*keys, key))
+
+
 def load_study(paths: Sequence[Path], base: Path, overrides: Mapping[str, Any] | None = None) -> Study:
     """Read, merge (later over earlier, `overrides` last) and check configuration files.
 
@@ -514,5 +526,7 @@ def load_study(paths: Sequence[Path], base: Path, overrides: Mapping[str, Any] |
         if not isinstance(file.data, dict):
             raise InputError(f"{file.path}: not a mapping of keys; allowed: the keys of config/README.md")
         data = merge(data, file.data)
-    data = merge(data, overrides or {})
+    if overrides:
+        files.append(YamlFile(Path("command line"), overrides, dict(_key_paths(overrides))))
+        data = merge(data, overrides)
     return make_study(data, files, base)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from eoli.chemistry import NO_SALT, ForceFieldChoice, library
 from eoli.config import Study, load_study, merge
+from eoli.errors import InputError
 from eoli.protocol import OFFLOADED
 from eoli.sweep import NO_COPIES, System, families_of, seed_for, series_of, side_by_side, systems_of
 from eoli.tuning import Timing, run_timing
@@ -100,6 +102,18 @@ class Plan:
         """Names of the independent starts of each system that has several, by the name of all of them."""
         families = families_of(self.systems.values()).items()
         return {family: [system.name for system in starts] for family, starts in families if len(starts) > 1}
+
+    def check_targets(self, targets: Iterable[str]) -> None:
+        """Refuse files of systems that the study does not have, which a rule would take for its own.
+
+        Raises InputError with what is near.
+        """
+        for target in targets:
+            parts = Path(target).parts
+            if len(parts) > 2 and parts[0] == "results" and parts[1] not in (*self.boxes, "summary"):
+                near = difflib.get_close_matches(parts[1], self.boxes, n=1)
+                hint = f"did you mean {near[0]}?" if near else "`eoli check` lists them"
+                raise InputError(f"{target}: {parts[1]!r} is no system of the study; {hint}")
 
     def file(self, system: str, stage: str, name: str) -> str:
         """Path of a published file of a stage of a system, wherever that stage lies."""

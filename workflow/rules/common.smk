@@ -46,7 +46,7 @@ def how(text):
 
 
 def literal(text):
-    """A parameter or input that is used as it is: in a plain one Snakemake looks for wildcards between braces."""
+    """A parameter that is used as it is: in a plain one Snakemake looks for wildcards between braces."""
     return lambda wildcards: text
 
 

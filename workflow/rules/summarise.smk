@@ -89,8 +89,8 @@ rule compare:
     input:
         STARTS,
         table="results/summary/sweep.csv",
-        study=literal(PLAN.study.found(PLAN.study.config.reference.study)),
-        conductivity=literal(PLAN.study.found(PLAN.study.config.reference.conductivity)),
+        study=PLAN.study.found(PLAN.study.config.reference.study),
+        conductivity=PLAN.study.found(PLAN.study.config.reference.conductivity),
     output:
         shown("results/summary/study.csv", "tables/study", "Tables", table="beside the study"),
         shown("results/summary/experiments.csv", "tables/experiments", "Tables", table="beside measurements"),
@@ -152,7 +152,7 @@ if PLAN.cooling_stage:
     rule glass_transition:
         input:
             of_all("results/{system}/analysis/specific-volume.csv"),
-            literal(PLAN.study.found(PLAN.study.config.reference.study)),
+            PLAN.study.found(PLAN.study.config.reference.study),
         output:
             shown(
                 "results/summary/glass-transition.csv",
