@@ -7,8 +7,8 @@ import glob
 import hashlib
 import json
 import os
-import socket
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 written: list[Path] = []
 """Files that this process has written whole, for the record of what a command made."""
+
+
 def _owner(pid: int | None = None) -> str:
     """A process, by this or that number, among all those that may write into a shared folder."""
     try:
-        namespace = os.stat("/proc/self/ns/pid").st_ino
+        namespace = Path("/proc/self/ns/pid").stat().st_ino
     except OSError:
         namespace = 0
     machine = hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:12]

@@ -68,7 +68,7 @@ def _analyses(plan: Plan, system: str) -> Iterator[Product]:
     def table(name: str, inputs: Sequence[str], flags: str) -> Product:
         return product(name, (f"{name}.csv", f"{name}.json"), inputs, flags)
 
-    yield table("density", [plan.file(system, plan.density_stage, "md.edr")], "")
+    yield table("density", [plan.file(system, plan.density_stage, "md.edr")], plan.density_flags)
     for stage in plan.study.stages:
         flags = plan.traces_flags(stage.name)
         yield table(f"traces-{stage.name}", [plan.file(system, stage.name, "md.edr")], flags)
@@ -80,7 +80,7 @@ def _analyses(plan: Plan, system: str) -> Iterator[Product]:
     for name, files in REDUCED.items():
         record = "snapshot" if name == "snapshots" else name
         yield product(name, files, [f"{folder}/reduced.h5"], plan.analysis_flags(name, system), record)
-    yield table("interactions", trajectory, plan.interaction_flags)
+    yield table("interactions", trajectory, plan.interaction_flags(system))
     used = [
         f"{folder}/{name}.csv" for name in ("structure", "motion", "ions", "conductivity", "mechanism", "morphology")
     ]

@@ -352,7 +352,7 @@ def test_a_copy_that_fails_leaves_what_was_published(job: StageJob, monkeypatch:
         (job.run / name).write_text("new\n")
         (job.folder / name).write_text("old\n")
 
-    def full(*_paths: object) -> None:
+    def full(*_paths: object, **_options: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "link", full)
