@@ -65,7 +65,6 @@ from eoli.topology.build import describe, write_topology
 from eoli.topology.description import SystemDescription
 from eoli.topology.gromos import read_gromos54a7
 from eoli.workflow import REDUCED, make_plan
-from eoli.yamlfile import read_yaml
 
 TOPOLOGIES = Path(__file__).resolve().parents[1] / "topologies"
 FORCE_FIELD = ForceFieldChoice("oxy-d", "aqvist", "clandp2004", "gromos", 1.0)
@@ -342,7 +341,7 @@ def study_run(box: Box, n_frames: int) -> tuple[float, float]:
     times = LONG_FRAMES // n_frames
     trajectory, out = box.folder / "long.xtc", box.folder / "long"
     repeat_trajectory(box.trajectory, trajectory, times, box.frame_ps)
-    plan = make_plan(read_yaml(CONFIG).data, [str(CONFIG)], [], {}, str(CONFIG.parents[1]))
+    plan = make_plan([str(CONFIG)], [], [], str(CONFIG.parents[1]))
     name = next(name for name, system in plan.systems.items() if system.polymer == "pebax")
     reduced, description = str(out / "reduced.h5"), str(box.description)
     of_run = ["--trajectory", str(trajectory), "--frame-interval-ps", str(box.frame_ps)]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+import select
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from eoli import __version__
 from eoli.commands import analyse, build, compare, report, stage, study, summarise
@@ -53,10 +56,63 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose mistakes are one line, and whose options have one spelling."""
+
+    def __init__(self, *words: Any, **options: Any) -> None:
+        super().__init__(*words, **{"allow_abbrev": False, **options})
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {_one_line(message)}; help: {self.prog} --help\n")
+
+
+def _one_line(text: str) -> str:
+    """Text without what moves the cursor of a terminal or ends a line."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
+def _nobody_reads() -> bool:
+    """Whether what we print goes into a closed pipe (`| head`); what is left of it is then dropped without a word."""
+    pipe = select.poll()
+    try:
+        pipe.register(sys.stdout.fileno(), 0)
+    except OSError:
+        # no file at all
+        return False
+    closed = any(event & (select.POLLERR | select.POLLHUP) for _, event in pipe.poll(0))
+    if closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return closed
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Run a command; every failure is one line."""
+    try:
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
+        return code
+    except EoliError as error:
+        line, code = str(error), error.exit_code
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            return 1
+        line, code = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1
+    except MemoryError as error:
+        line, code = f"not enough memory{f': {error}' if str(error) else ''}", 1
+    except RecursionError:
+        line, code = "an input is nested too deeply", 2
+    except UnicodeError as error:
+        line, code = f"text that this terminal or file cannot hold: {error}", 1
+    except KeyboardInterrupt:
+        return 130
+    print(f"eoli {arguments.command}: {_one_line(line)}", file=sys.stderr)
+    return code
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the console command; returns its exit code (2 for a user's mistake, 1 for a failed run)."""
     words = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(prog="eoli", description=__doc__)
+    parser = _Parser(prog="eoli", description=__doc__)
     parser.add_argument("--version", action="version", version=f"eoli {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (text, add, run) in COMMANDS.items():
@@ -64,17 +120,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         sub.set_defaults(run=run)
         if name in words[:1]:
             add(sub)
-    arguments = parser.parse_args(words)
     try:
-        return int(arguments.run(arguments))
-    except EoliError as error:
-        print(f"eoli {arguments.command}: {error}", file=sys.stderr)
-        return error.exit_code
-    except OSError as error:
-        print(f"eoli {arguments.command}: {error.strerror or error}: {error.filename or ''}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+        arguments = parser.parse_args(words)
+    except SystemExit:
+        # of --help and --version
+        _nobody_reads()
+        raise
+    return _run(arguments)
 
 
 if __name__ == "__main__":

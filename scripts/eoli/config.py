@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import copy
+import itertools
+import os
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from eoli.chemistry import DEFAULT
 from eoli.errors import InputError
+from eoli.names import Line, ModuleName, Part, PathText
 from eoli.protocol import Protocol, Stage
 from eoli.validation import Strict, place, validate
-from eoli.yamlfile import YamlFile, read_yaml
+from eoli.yamlfile import KeyPath, YamlFile, read_yaml
 
 Mixing = Literal["gromos", "lorentz-berthelot", "lb-ions"]
 DEFAULT_COMMAND = "gmx"
@@ -25,6 +29,10 @@ DEFAULT_SALT = "litfsi"
 DEFAULT_ETHER_SET = "oxy-d"
 DEFAULT_MIXING: Mixing = "gromos"
 DEFAULT_CHARGE_SCALE = 1.0
+LEAST_FRAMES = 10
+"""Frames of motion and of structure: as many as blocks that errors are made of."""
+LEAST_WHOLE_FRAMES = 3
+"""Whole frames: a start, a middle and an end."""
 
 
 class _OneOrMany:
@@ -41,52 +49,79 @@ class _OneOrMany:
 
 
 Many = _OneOrMany()
-Positive = Annotated[float, Field(gt=0)]
+
+
+def _as_named(value: float) -> float:
+    if round(value, 4) != value:
+        raise ValueError("the names of systems show four digits after the point; allowed: so many")
+    return value
+
+
+def _shell_words(text: str) -> str:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; allowed: words as in a shell") from None
+    if text and (not words or not all(words) or not text.isprintable()):
+        raise ValueError("allowed: words as in a shell, or nothing at all")
+    return text
+
+
+def _growing(edges: list[int]) -> list[int]:
+    if sorted(set(edges)) != edges:
+        raise ValueError(f"{edges} do not grow; allowed: each larger than the one before")
+    return edges
+
+
+Ratio = Annotated[float, Field(ge=0.1, le=10_000)]
+SystemKelvin = Annotated[float, Field(ge=150, le=2000)]
+Replicate = Annotated[int, Field(gt=0, le=9999)]
+Scale = Annotated[float, Field(ge=0.5, le=1.0), AfterValidator(_as_named)]
+Interval = Annotated[float, Field(gt=0, le=1e6)]
 
 
 class GromacsBuild(Strict):
     """Which GROMACS runs."""
 
-    command: str = Field(
+    command: PathText = Field(
         DEFAULT_COMMAND,
-        min_length=1,
         description="name or path of the GROMACS program (`gmx`, `gmx_mpi`); plain `gmx` is the one that `make gromacs` "
         "built, where there is one",
     )
-    launcher: str = Field("", description="put in front of mdrun alone, e.g. `srun` or `mpirun -np 4`")
-    modules: list[str] = Field(default_factory=list, description="loaded by `module load` before every call")
+    launcher: Annotated[str, Field(max_length=1000), AfterValidator(_shell_words)] = Field(
+        "", description="put in front of mdrun alone, e.g. `srun` or `mpirun -np 4`"
+    )
+    modules: list[ModuleName] = Field(default_factory=list, description="loaded by `module load` before every call")
 
 
 class SweepBlock(Strict):
     """One block of the sweep; every combination of its axes is a system. A single value may stand without a list."""
 
-    polymer: Annotated[list[str], Many, Field(min_length=1, description="polymers of `topologies/polymers`")]
-    salt: Annotated[list[str], Many] = Field([DEFAULT_SALT], min_length=1, description="salts, or `none`")
-    eo_li: Annotated[list[Positive], Many] = Field(
+    polymer: Annotated[list[Part], Many, Field(min_length=1, description="polymers of `topologies/polymers`")]
+    salt: Annotated[list[Part], Many] = Field([DEFAULT_SALT], min_length=1, description="salts, or `none`")
+    eo_li: Annotated[list[Ratio], Many] = Field(
         default_factory=list, description="ether oxygens for each lithium; left out where the salt is none"
     )
-    temperature_K: Annotated[list[Positive], Many] = Field([298.15], min_length=1, description="temperatures, K")
+    temperature_K: Annotated[list[SystemKelvin], Many] = Field([298.15], min_length=1, description="temperatures, K")
     temperature_series: bool = Field(
         False,
         description="the temperatures share one box and the first stages, up to the first at the system's temperature",
     )
-    replicate: Annotated[list[Annotated[int, Field(gt=0)]], Many] = Field(
-        [1], min_length=1, description="numbers of independent starts"
-    )
-    ether_set: Annotated[list[str], Many] = Field(
+    replicate: Annotated[list[Replicate], Many] = Field([1], min_length=1, description="numbers of independent starts")
+    ether_set: Annotated[list[Part], Many] = Field(
         [DEFAULT_ETHER_SET], min_length=1, description="parameter sets of the ether, the folders in `topologies/units`"
     )
-    cation_model: Annotated[list[str], Many] = Field(
+    cation_model: Annotated[list[Part], Many] = Field(
         [DEFAULT], min_length=1, description="models in `topologies/ions/<cation>`, or the salt's own default"
     )
-    anion_model: Annotated[list[str], Many] = Field(
+    anion_model: Annotated[list[Part], Many] = Field(
         [DEFAULT], min_length=1, description="models in `topologies/ions/<anion>`, or the salt's own default"
     )
     mixing: Annotated[list[Mixing], Many] = Field([DEFAULT_MIXING], min_length=1, description="mixing rules")
-    ion_charge_scale: Annotated[list[Annotated[float, Field(ge=0.5, le=1.0)]], Many] = Field(
+    ion_charge_scale: Annotated[list[Scale], Many] = Field(
         [DEFAULT_CHARGE_SCALE], min_length=1, description="factor on all ion charges, those of 1-4 pairs too"
     )
-    supercell: list[Annotated[int, Field(gt=0)]] = Field(
+    supercell: list[Annotated[int, Field(gt=0, le=100)]] = Field(
         [1, 1, 1],
         min_length=3,
         max_length=3,
@@ -98,10 +133,10 @@ class SweepBlock(Strict):
 class Box(Strict):
     """The start box."""
 
-    chains: int = Field(25, gt=0, description="polymer chains in a box")
-    packing_density_g_cm3: float = Field(0.22, gt=0, le=1.0, description="density of the PACKMOL box")
+    chains: int = Field(25, gt=0, le=100_000, description="polymer chains in a box")
+    packing_density_g_cm3: float = Field(0.22, ge=0.01, le=1.0, description="density of the PACKMOL box")
     tolerance_nm: float = Field(0.20, ge=0.15, le=0.4, description="smallest distance between molecules")
-    attempts: int = Field(5, gt=0, description="PACKMOL runs, each with a new seed and a larger box")
+    attempts: int = Field(5, gt=0, le=100, description="PACKMOL runs, each with a new seed and a larger box")
     supercell_from: str | None = Field(
         None, description="stage whose end a supercell repeats; the last in NPT up to the analysed one, if not said"
     )
@@ -110,7 +145,7 @@ class Box(Strict):
 class Run(Strict):
     """How simulations are run; nothing here changes the physics."""
 
-    threads: Annotated[int, Field(gt=0)] | Literal["auto"] = Field(
+    threads: Annotated[int, Field(gt=0, le=4096)] | Literal["auto"] = Field(
         "auto",
         description="threads of one mdrun; auto takes what `eoli tune` measured on this machine, else shares the cores "
         "among the systems",
@@ -118,9 +153,12 @@ class Run(Strict):
     pin: bool = Field(
         True, description="give each mdrun cores of its own, and a GPU where it uses one; false leaves it to the system"
     )
-    checkpoint_minutes: float = Field(5.0, gt=0, description="spacing of checkpoints")
+    checkpoint_minutes: float = Field(5.0, ge=0.01, le=1440, description="spacing of checkpoints")
     max_hours: float | None = Field(
-        None, gt=0, description="stop each mdrun after this long with a checkpoint; the next run continues"
+        None,
+        ge=1e-4,
+        le=10_000,
+        description="stop each mdrun after this long with a checkpoint; the next run continues",
     )
     reproducible: bool = Field(False, description="mdrun -reprod: the same trajectory bit for bit, a little slower")
 
@@ -138,19 +176,26 @@ class ContactDistances(Strict):
 class Mechanism(Strict):
     """What counts as a residence and as a move of lithium."""
 
-    break_ps: float = Field(2.0, ge=0, description="absences up to this do not end a residence")
-    hold_ps: float = Field(10.0, ge=0, description="a new host chain, or place on it, counts once held this long")
-    least_units: float = Field(1.0, gt=0, description="least shift, in repeat units, that is a move along a chain")
-    unit_edges: list[Annotated[int, Field(gt=0)]] = Field(
-        [4, 12], min_length=1, description="repeat units from the amide block, or the chain end, that part the segments"
+    break_ps: float = Field(2.0, ge=0, le=1e6, description="absences up to this do not end a residence")
+    hold_ps: float = Field(
+        10.0, ge=0, le=1e6, description="a new host chain, or place on it, counts once held this long"
+    )
+    least_units: float = Field(
+        1.0, ge=0.01, le=1000, description="least shift, in repeat units, that is a move along a chain"
+    )
+    unit_edges: Annotated[list[Annotated[int, Field(gt=0, le=100_000)]], AfterValidator(_growing)] = Field(
+        [4, 12],
+        min_length=1,
+        max_length=20,
+        description="repeat units from the amide block, or the chain end, that part the segments",
     )
 
 
 class Morphology(Strict):
     """Domains and S(q)."""
 
-    distance_nm: float = Field(0.6, gt=0.2, description="sites of one block closer than this are connected")
-    q_max_per_nm: float = Field(20.0, gt=0, description="largest wave vector of S(q)")
+    distance_nm: float = Field(0.6, gt=0.2, le=5, description="sites of one block closer than this are connected")
+    q_max_per_nm: float = Field(20.0, ge=0.5, le=200, description="largest wave vector of S(q)")
     weighting: Literal["electrons", "composition"] = Field(
         "electrons", description="contrast of S(q): what X-rays see, or PEO against PA"
     )
@@ -170,15 +215,21 @@ class Analysis(Strict):
     cooling_stage: str | None = Field(
         None, description="stage of a melt that is cooled by steps: the glass transition is read from its volumes"
     )
-    motion_interval_ps: float = Field(1.0, gt=0, description="spacing of the frames for motion and residence")
-    structure_interval_ps: float = Field(
+    motion_interval_ps: Interval = Field(
         1.0,
-        gt=0,
+        description="spacing of the frames for motion and residence; a whole multiple of the stage's frame_interval_ps",
+    )
+    structure_interval_ps: Interval = Field(
+        1.0,
         description="spacing of the frames for g(r), chains, torsions, F and ether O; a whole multiple of motion's",
     )
-    slow_interval_ps: float = Field(10.0, gt=0, description="spacing of whole frames for domains, S(q), hydrogen bonds")
-    rdf_range_nm: float = Field(1.5, gt=0.3, description="largest distance of g(r), cut at half the box")
-    rdf_bin_nm: float = Field(0.004, gt=0, le=0.05, description="bin of g(r)")
+    slow_interval_ps: Interval = Field(
+        10.0,
+        description="spacing of whole frames for domains, S(q), hydrogen bonds; a whole multiple of the stage's "
+        "frame_interval_ps",
+    )
+    rdf_range_nm: float = Field(1.5, gt=0.3, le=100, description="largest distance of g(r), cut at half the box")
+    rdf_bin_nm: float = Field(0.004, ge=1e-4, le=0.05, description="bin of g(r)")
     contact_nm: ContactDistances = Field(
         default_factory=lambda: ContactDistances.model_validate({}), description="distances that bind lithium"
     )
@@ -197,7 +248,7 @@ class Analysis(Strict):
     hydrogen_bonds: HydrogenBonds = Field(
         default_factory=lambda: HydrogenBonds.model_validate({}), description="hydrogen bonds of the amide"
     )
-    interaction_frames: int = Field(100, gt=0, description="frames at most for interaction energies")
+    interaction_frames: int = Field(100, gt=0, le=100_000, description="frames at most for interaction energies")
 
     @property
     def contacts_nm(self) -> dict[str, float]:
@@ -208,22 +259,24 @@ class Analysis(Strict):
 class Reference(Strict):
     """What a sweep is laid beside."""
 
-    study: str = Field("config/reference/ma2022.yaml", description="numbers and claims of a study")
-    conductivity: str = Field("config/reference/peo-litfsi-conductivity.csv", description="measured conductivities")
+    study: PathText = Field("config/reference/ma2022.yaml", description="numbers and claims of a study")
+    conductivity: PathText = Field(
+        "config/reference/peo-litfsi-conductivity.csv", description="measured conductivities"
+    )
 
 
 class Config(Strict):
     """A study."""
 
-    study: str = Field(min_length=1, description="name of the study, shown in the tables")
-    seed: int = Field(ge=0, description="all other seeds are derived from it and the system's name")
+    study: Line = Field(description="name of the study, shown in the tables")
+    seed: int = Field(ge=0, le=2**63 - 1, description="all other seeds are derived from it and the system's name")
     gmx: GromacsBuild = Field(default_factory=lambda: GromacsBuild.model_validate({}), description="the GROMACS build")
-    topologies: str = Field(
+    topologies: PathText = Field(
         "topologies", description="folder of building blocks; looked for here, then beside the Snakefile"
     )
     sweep: list[SweepBlock] = Field(min_length=1, description="the systems")
     box: Box = Field(default_factory=lambda: Box.model_validate({}), description="the start box")
-    protocol: str = Field(description="protocol file; looked for here, then beside the Snakefile")
+    protocol: PathText = Field(description="protocol file; looked for here, then beside the Snakefile")
     stages: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="keys of single stages of the protocol, set here instead"
     )
@@ -238,8 +291,8 @@ class Config(Strict):
 
 
 def _found(name: str, base: Path) -> Path:
-    own = Path(name)
-    return own if own.exists() else base / own
+    # Path.exists raises for a name that is too long
+    return Path(name) if os.path.exists(name) else base / name  # noqa: PTH110
 
 
 @dataclass(frozen=True)
@@ -273,18 +326,28 @@ class Study:
 
     @property
     def equilibrated_stage(self) -> str:
-        """The last stage at constant pressure up to the analysed one, which inherits its box.
+        """The last stage at constant pressure up to the analysed one, which inherits its box and its density.
 
-        Raises InputError where there is none.
+        Raises InputError where there is none, or it is not at equilibrium at the temperature of the analysed one.
         """
         names = [stage.name for stage in self.stages]
-        until = names.index(self.config.analysis.stage) + 1
-        found = [stage.name for stage in self.stages[:until] if stage.ensemble == "NPT"]
-        if not found:
+        analysed = self.stages[names.index(self.config.analysis.stage)]
+        found = [stage for stage in self.stages[: names.index(analysed.name) + 1] if stage.ensemble == "NPT"]
+        if not found or not found[-1].is_steady or self.temperatures_K(found[-1]) != self.temperatures_K(analysed):
+            last = f"the last, {found[-1].name}, is not" if found else "there is none"
             raise InputError(
-                f"{self.config.protocol}: no stage in NPT up to {self.config.analysis.stage}; one is needed"
+                f"{place(('analysis', 'stage'), self.files)}: {analysed.name} needs the density of a stage in NPT before it, or its own, that "
+                f"equilibrates at its temperature; {last}"
             )
-        return found[-1]
+        return found[-1].name
+
+    def temperatures_K(self, stage: Stage) -> set[float]:
+        """Temperatures that a stage ends at, in all systems."""
+        return (
+            {k for block in self.config.sweep for k in block.temperature_K}
+            if stage.temperature_K is None
+            else {stage.temperature_K}
+        )
 
     @property
     def supercell_stage(self) -> str:
@@ -341,6 +404,81 @@ def _overrides_as_protocol(source: YamlFile, names: list[str]) -> YamlFile:
     return YamlFile(source.path, source.data, lines)
 
 
+def _check_analysed_stage(study: Study) -> None:
+    """What is analysed must be at equilibrium and at the temperature that the systems are named after."""
+    name, files = study.config.analysis.stage, study.files
+    where = place(("analysis", "stage"), files)
+    steady = [stage.name for stage in study.stages if stage.is_steady and stage.temperature_K is None]
+    stage = next((stage for stage in study.stages if stage.name == name and stage.is_dynamics), None)
+    if stage is None or not stage.is_steady:
+        why = (
+            "is no stage of dynamics that runs"
+            if stage is None
+            else "changes its temperature"
+            if stage.equilibrates
+            else "drives the box (equilibrates: false)"
+        )
+        raise InputError(f"{where}: {name!r} {why}; allowed: {', '.join(steady) or 'none in this protocol'}")
+    for number, block in enumerate(study.config.sweep):
+        other = [kelvin for kelvin in block.temperature_K if stage.temperature_K not in (None, kelvin)]
+        if other:
+            raise InputError(
+                f"{place(('stages', name, 'temperature_K'), files)}: {name}, which is analysed, runs at "
+                f"{stage.temperature_K:g} K, and systems are named after {other[0]:g} K; allowed: no temperature_K in "
+                f"{name} and sweep[{number}].temperature_K: {stage.temperature_K:g}, or another analysis.stage"
+            )
+    # raises where the density has no stage
+    _ = study.equilibrated_stage
+    for before, stage in itertools.pairwise(study.stages):
+        if stage.start == "mean-volume-frame" and study.temperatures_K(before) != study.temperatures_K(stage):
+            raise InputError(
+                f"{place(('stages', stage.name, 'start'), files)}: {stage.name} starts at the mean volume of {before.name}, "
+                "which has another temperature; allowed: last-frame, or one temperature"
+            )
+
+
+def _is_multiple(interval: float, of: float) -> bool:
+    return round(interval / of) >= 1 and abs(interval / of - round(interval / of)) < 1e-6
+
+
+def _check_cadences(study: Study) -> None:
+    """The frames that analyses use must be frames of the stage, and enough of them."""
+    analysis, stage = study.config.analysis, study.stage(study.config.analysis.stage)
+    frame, length = float(stage.frame_interval_ps or 0), float(stage.length_ns or 0) * 1000
+    motion = analysis.motion_interval_ps
+    for key, of, said, least in (
+        ("motion_interval_ps", frame, f"frame_interval_ps of {stage.name}", LEAST_FRAMES),
+        ("structure_interval_ps", motion, "motion_interval_ps", LEAST_FRAMES),
+        ("slow_interval_ps", frame, f"frame_interval_ps of {stage.name}", LEAST_WHOLE_FRAMES),
+    ):
+        interval = getattr(analysis, key)
+        where = place(("analysis", key), study.files)
+        if not _is_multiple(interval, of):
+            raise InputError(f"{where}: {interval:g} is not allowed; allowed: a whole multiple of {of:g}, the {said}")
+        frames = int(length / interval + 1e-6) + 1
+        if frames < least:
+            raise InputError(
+                f"{where}: {interval:g} leaves {frames} frames of {stage.name}, which is {length:g} ps long; allowed: at "
+                f"least {least}, so at most {length / (least - 1):g}, or a longer stage"
+            )
+
+
+def _check_paths(study: Study) -> None:
+    """Files that only the end of a workflow reads must be there at its start."""
+    for key, name in study.config.reference.model_dump().items():
+        path = study.found(name)
+        # Snakemake takes what stands between braces for a wildcard
+        if not path.is_file() or {"{", "}"} & set(str(path)):
+            raise InputError(
+                f"{place(('reference', key), study.files)}: {str(path)!r} is no file; allowed: a file, no braces in its path"
+            )
+    if not study.topologies.is_dir():
+        name = study.config.topologies
+        raise InputError(
+            f"{place(('topologies',), study.files)}: {name!r} is no folder of building blocks: no such folder"
+        )
+
+
 def make_study(data: Mapping[str, Any], files: Sequence[YamlFile], base: Path) -> Study:
     """Check merged configuration data.
 
@@ -350,11 +488,9 @@ def make_study(data: Mapping[str, Any], files: Sequence[YamlFile], base: Path) -
     config = validate(Config, dict(data), files)
     protocol = _protocol_with_overrides(config, base, files)
     study = Study(config, protocol, base, tuple(files))
-    if config.analysis.stage not in [stage.name for stage in study.stages if stage.is_dynamics]:
-        raise InputError(
-            f"{place(('analysis', 'stage'), files)}: {config.analysis.stage!r} is no stage of dynamics that runs; "
-            f"allowed: {', '.join(stage.name for stage in study.stages if stage.is_dynamics)}"
-        )
+    _check_analysed_stage(study)
+    _check_cadences(study)
+    _check_paths(study)
     cooling = config.analysis.cooling_stage
     cooled = [stage.name for stage in study.stages if stage.ensemble == "NPT" and stage.temperature_from_K is not None]
     if cooling is not None and cooling not in cooled:
@@ -362,12 +498,21 @@ def make_study(data: Mapping[str, Any], files: Sequence[YamlFile], base: Path) -
             f"{place(('analysis', 'cooling_stage'), files)}: {cooling!r} is no stage in NPT whose temperature changes by "
             f"steps; allowed: {', '.join(cooled) or 'none in this protocol'}"
         )
-    if study.config.box.supercell_from not in (None, *(stage.name for stage in study.stages)):
+    dynamics = [stage.name for stage in study.stages if stage.is_dynamics]
+    if config.box.supercell_from not in (None, *dynamics):
         raise InputError(
-            f"{place(('box', 'supercell_from'), files)}: {config.box.supercell_from!r} is no stage that runs; "
-            f"allowed: {', '.join(stage.name for stage in study.stages)}"
+            f"{place(('box', 'supercell_from'), files)}: {config.box.supercell_from!r} is no stage of dynamics that runs; "
+            f"allowed: {', '.join(dynamics)}"
         )
     return study
+
+
+def _key_paths(data: Any, keys: KeyPath = ()) -> Iterator[tuple[KeyPath, int]]:
+    """Every key of nested mappings and lists, with 1 for its line."""
+    items = data.items() if isinstance(data, Mapping) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in items:
+        yield (*keys, key), 1
+        yield from _key_paths(value, (*keys, key))
 
 
 def load_study(paths: Sequence[Path], base: Path, overrides: Mapping[str, Any] | None = None) -> Study:
@@ -381,5 +526,7 @@ def load_study(paths: Sequence[Path], base: Path, overrides: Mapping[str, Any] |
         if not isinstance(file.data, dict):
             raise InputError(f"{file.path}: not a mapping of keys; allowed: the keys of config/README.md")
         data = merge(data, file.data)
-    data = merge(data, overrides or {})
+    if overrides:
+        files.append(YamlFile(Path("command line"), overrides, dict(_key_paths(overrides))))
+        data = merge(data, overrides)
     return make_study(data, files, base)

@@ -6,8 +6,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from eoli.names import Line, StageName
 from eoli.ramp import Plateau, plateaus
-from eoli.validation import Strict
+from eoli.validation import Kelvin, Strict
 
 Ensemble = Literal["minimisation", "NVT", "NPT"]
 Integrator = Literal["steep", "md", "md-vv", "sd"]
@@ -16,6 +17,14 @@ Barostat = Literal["none", "c-rescale", "parrinello-rahman"]
 Criterion = Literal["density", "energy", "end_to_end", "free_ions", "chain_memory", "contact_memory"]
 Where = Literal["auto", "cpu", "gpu"]
 
+MOST_STEPS = 2**31 - 1
+"""Steps of one run: TRR files hold the step in 32 bits."""
+LEAST_ENERGIES = 10
+"""Energies of a stage of dynamics, for a mean with an error."""
+LEAST_STATES = 4
+"""Full-precision frames of a stage whose mean volume is looked for: two of them in its second half."""
+LEAST_STEPS_OF_TAU = {"nose-hoover": 20, "parrinello-rahman": 20, "v-rescale": 5, "none": 5, "c-rescale": 10}
+"""Time steps in a time constant, below which GROMACS integrates the coupling wrongly (grompp says so); none is sd."""
 OLDEST_GROMACS = (2020, 0)
 OLDEST_GROMACS_FOR = {"c-rescale": (2021, 0)}
 OFFLOADED = ("nb", "pme", "bonded", "update")
@@ -28,34 +37,38 @@ class Stage(Strict):
     Only the keys that fit the ensemble may be given; `temperature_K` is the system's unless set here.
     """
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,30}$", description="name of the stage, of its rule and its folder")
+    name: StageName = Field(description="name of the stage, of its rule and its folder")
     enabled: bool = Field(True, description="false leaves the stage out")
     ensemble: Ensemble = Field(description="minimisation, NVT or NPT")
     integrator: Integrator = Field(description="steep for minimisation; md, md-vv or sd for dynamics")
-    max_steps: int | None = Field(None, gt=0, description="minimisation: most steps")
+    max_steps: int | None = Field(None, gt=0, le=MOST_STEPS, description="minimisation: most steps")
     force_tolerance_kJ_mol_nm: float | None = Field(
-        None, gt=0, description="minimisation: largest force at which it is done"
+        None, gt=0, le=1e6, description="minimisation: largest force at which it is done"
     )
-    time_step_fs: float | None = Field(None, gt=0, le=5, description="time step of the dynamics")
-    length_ns: float | None = Field(None, gt=0, description="length of the dynamics")
+    time_step_fs: float | None = Field(None, ge=0.01, le=5, description="time step of the dynamics")
+    length_ns: float | None = Field(None, gt=0, le=1e9, description="length of the dynamics")
     converge: list[Criterion] = Field(
         default_factory=list,
         description="the stage is prolonged, by `length_ns` at a time, until these hold over its second half",
     )
     max_length_ns: float | None = Field(
-        None, gt=0, description="how far it is prolonged; then it ends with a warning that it has not converged"
+        None, gt=0, le=1e9, description="how far it is prolonged; then it ends with a warning that it has not converged"
     )
     thermostat: Thermostat = Field("none", description="temperature coupling; sd brings its own")
-    tau_t_ps: float | None = Field(None, gt=0, description="time constant of the thermostat")
-    temperature_K: float | None = Field(None, gt=0, description="temperature of this stage, if not the system's")
-    temperature_from_K: float | None = Field(
-        None, gt=0, description="the stage begins at this temperature and goes to its own by steps, up or down"
+    tau_t_ps: float | None = Field(None, gt=0, le=1e4, description="time constant of the thermostat")
+    temperature_K: Kelvin | None = Field(None, description="temperature of this stage, if not the system's")
+    temperature_from_K: Kelvin | None = Field(
+        None, description="the stage begins at this temperature and goes to its own by steps, up or down"
     )
-    temperature_step_K: float | None = Field(None, gt=0, description="height of these steps, all of one length")
+    temperature_step_K: float | None = Field(
+        None, ge=0.1, le=1000, description="height of these steps, all of one length"
+    )
     barostat: Barostat = Field("none", description="pressure coupling, isotropic")
-    tau_p_ps: float | None = Field(None, gt=0, description="time constant of the barostat")
-    pressure_bar: float | None = Field(None, description="reference pressure")
-    compressibility_per_bar: float = Field(4.5e-5, gt=0, description="compressibility that the barostat assumes")
+    tau_p_ps: float | None = Field(None, gt=0, le=1e4, description="time constant of the barostat")
+    pressure_bar: float | None = Field(None, ge=-10_000, le=200_000, description="reference pressure")
+    compressibility_per_bar: float = Field(
+        4.5e-5, ge=1e-8, le=0.01, description="compressibility that the barostat assumes"
+    )
     generate_velocities: bool = Field(False, description="draw velocities from the Maxwell distribution")
     equilibrates: bool = Field(
         True,
@@ -65,11 +78,11 @@ class Stage(Strict):
         "last-frame",
         description="frame of the stage before: its last, or the one whose volume is nearest the equilibrated mean",
     )
-    frame_interval_ps: float | None = Field(None, gt=0, description="spacing of the trajectory (XTC)")
+    frame_interval_ps: float | None = Field(None, gt=0, le=1e6, description="spacing of the trajectory (XTC)")
     state_interval_ps: float | None = Field(
-        None, gt=0, description="spacing of full-precision positions and velocities (TRR)"
+        None, gt=0, le=1e6, description="spacing of full-precision positions and velocities (TRR)"
     )
-    energy_interval_ps: float | None = Field(None, gt=0, description="spacing of the energies")
+    energy_interval_ps: float | None = Field(None, gt=0, le=1e6, description="spacing of the energies")
     nb: Where = Field("auto", description="where mdrun computes non-bonded forces; no part of the physics")
     pme: Where = Field("auto", description="where mdrun computes particle mesh Ewald; no part of the physics")
     bonded: Where = Field("auto", description="where mdrun computes bonded forces; no part of the physics")
@@ -200,6 +213,28 @@ class Stage(Strict):
         return self
 
     @model_validator(mode="after")
+    def _steps_fit_the_formats(self) -> Self:
+        if self.is_dynamics and self.most_steps > MOST_STEPS:
+            key = "length_ns" if self.n_steps > MOST_STEPS else "max_length_ns"
+            raise ValueError(
+                f"stage {self.name}: {key} {getattr(self, key):g} is {self.most_steps:.4g} steps, and the files of GROMACS "
+                f"count up to {MOST_STEPS}; allowed: at most {MOST_STEPS * float(self.time_step_fs or 0) / 1e6:.6g}, "
+                "or several stages"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _time_constants_are_resolved(self) -> Self:
+        for key, coupling in (("tau_t_ps", self.thermostat), ("tau_p_ps", self.barostat)):
+            tau, least_fs = getattr(self, key), LEAST_STEPS_OF_TAU[coupling] * float(self.time_step_fs or 0)
+            if tau is not None and tau * 1000 < least_fs * (1 - 1e-9):
+                raise ValueError(
+                    f"stage {self.name}: {key} {tau:g} is too short for steps of {self.time_step_fs} fs; "
+                    f"allowed: at least {least_fs / 1000:g}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _prolongation_is_whole(self) -> Self:
         if (self.max_length_ns is None) != (not self.converge):
             missing = "converge" if self.max_length_ns is not None else "max_length_ns"
@@ -284,15 +319,15 @@ class Stage(Strict):
 class Protocol(Strict):
     """A protocol: what all stages share, and the stages in their order."""
 
-    name: str
-    description: str
-    cutoff_nm: float = Field(gt=0, description="cut-off of Lennard-Jones and of the direct Coulomb sum")
-    fourier_spacing_nm: float = Field(0.12, gt=0, description="grid of particle mesh Ewald")
+    name: Line
+    description: str = Field(max_length=5000)
+    cutoff_nm: float = Field(ge=0.3, le=5, description="cut-off of Lennard-Jones and of the direct Coulomb sum")
+    fourier_spacing_nm: float = Field(0.12, ge=0.01, le=0.5, description="grid of particle mesh Ewald")
     dispersion_correction: bool = Field(True, description="long-range correction of energy and pressure")
     constraints: Literal["none", "h-bonds", "all-bonds"] = Field(
         "all-bonds", description="constrained bonds, the same in every stage of dynamics; minimisation has none"
     )
-    stages: list[Stage] = Field(min_length=1)
+    stages: list[Stage] = Field(min_length=1, max_length=200)
 
     @property
     def active_stages(self) -> tuple[Stage, ...]:
@@ -317,14 +352,31 @@ class Protocol(Strict):
                 before is None
                 or before.ensemble != "NPT"
                 or before.state_interval_ps is None
-                or before.temperature_from_K is not None
+                or not before.is_steady
+                or before.n_steps < LEAST_STATES * before.steps_in(before.state_interval_ps)
             ):
                 raise ValueError(
-                    f"stage {stage.name}: mean-volume-frame needs an NPT stage with state_interval_ps right before "
-                    "it, at one temperature"
+                    f"stage {stage.name}: mean-volume-frame needs an NPT stage right before it that equilibrates, "
+                    f"with a state_interval_ps of at most 1/{LEAST_STATES} of its length"
                 )
             has_velocities = stage.is_dynamics
             before = stage
+        return self
+
+    @model_validator(mode="after")
+    def _stages_leave_data(self) -> Self:
+        for stage in self.active_stages:
+            for key, least in (("state_interval_ps", 1), ("energy_interval_ps", LEAST_ENERGIES)):
+                interval = getattr(stage, key)
+                if (
+                    interval is not None
+                    and stage.length_ns is not None
+                    and stage.n_steps < least * stage.steps_in(interval)
+                ):
+                    raise ValueError(
+                        f"stage {stage.name}: {key} {interval:g} does not fit into length_ns {stage.length_ns:g}; allowed: "
+                        f"at most {stage.length_ns * 1000 / least:g}"
+                    )
         return self
 
     @model_validator(mode="after")

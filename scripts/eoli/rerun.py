@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from eoli.errors import InputError
 from eoli.files import link_or_copy, whole
 from eoli.products import Results, Stale
 from eoli.workflow import Plan
@@ -29,6 +30,11 @@ def install(plan: Plan, forces: bool) -> None:
 
     @functools.wraps(plain)
     async def init(dag: Any, *arguments: Any, **options: Any) -> None:
+        try:
+            plan.check_targets(map(str, dag.targetfiles))
+        except InputError as error:
+            print(f"eoli: {error}", file=sys.stderr)
+            sys.exit(error.exit_code)
         persistence = dag.workflow.persistence
         persistence.backup_output = functools.partial(keep, persistence)
         persistence.restore_output = functools.partial(restore, persistence)

@@ -9,7 +9,19 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from eoli.config import Analysis, Box, Config, GromacsBuild, Run, SweepBlock
+from eoli.config import (
+    Analysis,
+    Box,
+    Config,
+    ContactDistances,
+    GromacsBuild,
+    HydrogenBonds,
+    Mechanism,
+    Morphology,
+    Reference,
+    Run,
+    SweepBlock,
+)
 from eoli.protocol import Protocol, Stage
 
 _TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
@@ -18,6 +30,11 @@ _TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`box`", "box.", Box),
     ("`run`", "run.", Run),
     ("`analysis`", "analysis.", Analysis),
+    ("`analysis.contact_nm`", "contact_nm.", ContactDistances),
+    ("`analysis.mechanism`", "mechanism.", Mechanism),
+    ("`analysis.morphology`", "morphology.", Morphology),
+    ("`analysis.hydrogen_bonds`", "hydrogen_bonds.", HydrogenBonds),
+    ("`reference`", "reference.", Reference),
     ("`gmx`", "gmx.", GromacsBuild),
     ("Protocol files", "", Protocol),
     ("Stages of a protocol file, and of `stages` in a configuration", "stages[].", Stage),
@@ -46,6 +63,28 @@ def _type(annotation: Any) -> str:
     return names.get(annotation, "mapping")
 
 
+def _plain(value: Any) -> str:
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def _limits(schema: Any) -> str:
+    """The numbers that a property may be, of the list's items where it is one; empty where there is no limit."""
+    if not isinstance(schema, dict):
+        return ""
+    low, high = (
+        schema.get("minimum", schema.get("exclusiveMinimum")),
+        schema.get("maximum", schema.get("exclusiveMaximum")),
+    )
+    if low is None and high is None:
+        return next((found for part in (*schema.get("anyOf", ()), schema.get("items")) if (found := _limits(part))), "")
+    if isinstance(low, int) and schema.get("type") == "integer" and "exclusiveMinimum" in schema:
+        first = f"from {low + 1}"
+    else:
+        first = "" if low is None else f"{'above' if 'exclusiveMinimum' in schema else 'from'} {_plain(low)}"
+    last = "" if high is None else f"below {_plain(high)}" if "exclusiveMaximum" in schema else f"to {_plain(high)}"
+    return f", {' '.join(filter(None, (first, last)))}"
+
+
 def _default(field: Any) -> str:
     if field.is_required():
         return "required"
@@ -61,9 +100,10 @@ def markdown() -> str:
     """Tables of all keys with type, default and meaning."""
     parts = []
     for title, prefix, model in _TABLES:
+        properties = model.model_json_schema()["properties"]
         rows = [f"### {title}", "", "| key | type | default | meaning |", "| --- | --- | --- | --- |"]
         for name, field in model.model_fields.items():
-            kind = _type(field.annotation)
+            kind = _type(field.annotation) + _limits(properties[name])
             rows.append(f"| `{prefix}{name}` | {kind} | {_default(field)} | {field.description or ''} |")
         parts.append("\n".join(rows))
     return "\n\n".join(parts) + "\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -13,11 +13,22 @@ from typing import TypeVar
 from eoli.chemistry import DEFAULT, NO_SALT, ForceFieldChoice, Library, library
 from eoli.config import DEFAULT_CHARGE_SCALE, DEFAULT_ETHER_SET, DEFAULT_MIXING, DEFAULT_SALT, Study, SweepBlock
 from eoli.errors import InputError
+from eoli.names import LONGEST_NAME
+from eoli.protocol import LEAST_ENERGIES, Stage
 from eoli.validation import place
 
 Made = TypeVar("Made")
 NO_COPIES = (1, 1, 1)
 
+MOST_SYSTEMS = 10_000
+MOST_SITES = 10_000_000
+"""Sites of a box: a frame of it is 120 MB, and analyses hold some dozens."""
+MOST_BINS = 200_000
+"""Bins of g(r) up to the corners of a box: some 200 MB of pair counts."""
+MOST_WAVES = 10_000_000
+"""Wave vectors of S(q) up to the largest: their indices take 240 MB, and more while they are chosen."""
+MOST_PLATEAUS = 150
+"""Temperatures of a stage: their times must fit into a line of GROMACS of 4096 characters."""
 GRAM_PER_MOL_NM3 = 602.214076  # 1 g/cm3 in g/mol/nm3
 
 
@@ -150,6 +161,8 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
             f"{study.config.protocol} begins its dynamics at the system's temperature, so that there is nothing to share; "
             "allowed: a protocol whose first stages of dynamics have a temperature_K of their own",
         )
+    if block.eo_li and all(salt == NO_SALT for salt in block.salt):
+        raise wrong("eo_li", f"has no meaning with salt: {NO_SALT}; allowed: leave it out, or name a salt")
     x, y, z = block.supercell
     supercell, number_of_copies = (x, y, z), x * y * z
     if number_of_copies > 1 and block.temperature_series:
@@ -250,11 +263,43 @@ def box_length_nm(mass_g_mol: float, density_g_cm3: float) -> float:
 
 
 def _check_box(system: System, number: int, study: Study, blocks: Library) -> None:
-    box, cutoff = size_of(system, blocks).box_nm, study.protocol.cutoff_nm
-    if box < 2 * cutoff:
+    size, cutoff, analysis = size_of(system, blocks), study.protocol.cutoff_nm, study.config.analysis
+    box = size.box_nm
+    if size.sites > MOST_SITES:
+        raise InputError(
+            f"{place(('sweep', number), study.files)}: {system.name}: {system.chains} chains make {size.sites} sites; "
+            f"allowed: at most {MOST_SITES}, which analyses can hold in memory"
+        )
+    bins = math.sqrt(3) / 2 * box / analysis.rdf_bin_nm
+    if bins > MOST_BINS:
+        raise InputError(
+            f"{place(('analysis', 'rdf_bin_nm'), study.files)}: {analysis.rdf_bin_nm:g} makes {bins:.3g} bins in the box of "
+            f"{system.name}; allowed: at least {math.sqrt(3) / 2 * box / MOST_BINS:.2g}"
+        )
+    waves = 4 * (analysis.morphology.q_max_per_nm * box / (2 * math.pi)) ** 3
+    if waves > MOST_WAVES:
+        most = (MOST_WAVES / 4) ** (1 / 3) * 2 * math.pi / box
+        raise InputError(
+            f"{place(('analysis', 'morphology', 'q_max_per_nm'), study.files)}: {analysis.morphology.q_max_per_nm:g} makes "
+            f"{waves:.3g} wave vectors in the box of {system.name}; allowed: at most {most:.3g}"
+        )
+    if system.parent is None and box < 2 * cutoff:
         raise InputError(
             f"{place(('sweep', number), study.files)}: {system.name}: {system.chains} chains make a box of {box:.2f} nm, "
             f"smaller than twice the cut-off of {cutoff:g} nm; allowed: more chains (box.chains)"
+        )
+
+
+def _check_course(stage: Stage, system: System, study: Study) -> None:
+    """The steps of a temperature must be told to GROMACS, and each needs energies of its own."""
+    if stage.temperature_from_K is None or stage.length_ns is None or stage.energy_interval_ps is None:
+        return
+    steps = len(stage.course(system.temperature_K))
+    most = min(MOST_PLATEAUS, int(stage.length_ns * 1000 / stage.energy_interval_ps / LEAST_ENERGIES))
+    if steps > max(1, most):
+        raise InputError(
+            f"{place(('stages', stage.name, 'temperature_step_K'), study.files)}: {stage.name} of {system.name} has {steps} "
+            f"temperatures; allowed: {max(1, most)}, of {LEAST_ENERGIES} energies at least (energy_interval_ps)"
         )
 
 
@@ -265,15 +310,29 @@ def systems_of(study: Study) -> dict[str, System]:
     """
     blocks = library(study.topologies)
     systems: dict[str, System] = {}
+    asked = 0
     for number, block in enumerate(study.config.sweep):
+        axes: tuple[Sized, ...] = (block.polymer, block.salt, block.eo_li or [0], block.temperature_K, block.replicate, block.ether_set,
+                block.cation_model, block.anion_model, block.mixing, block.ion_charge_scale)  # fmt: skip
+        asked += math.prod(map(len, axes))
+        if asked > MOST_SYSTEMS:
+            raise InputError(
+                f"{place(('sweep', number), study.files)}: the sweep has {asked} systems and more; allowed: {MOST_SYSTEMS}"
+            )
         for system in _block_systems(block, number, study, blocks):
+            if len(system.name) > LONGEST_NAME:
+                raise InputError(
+                    f"{place(('sweep', number), study.files)}: {system.name} has {len(system.name)} characters; allowed: "
+                    f"{LONGEST_NAME}, which file systems can hold"
+                )
+            for stage in study.stages:
+                _check_course(stage, system, study)
             if system.name in systems:
                 raise InputError(
                     f"{place(('sweep', number), study.files)}: {system.name} is already in the sweep; "
                     "names are unique (temperatures that round to one kelvin count as one)"
                 )
-            if system.parent is None:
-                _check_box(system, number, study, blocks)
+            _check_box(system, number, study, blocks)
             systems[system.name] = system
     for system in systems.values():
         if system.parent is not None and system.parent not in systems:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic import Strict as StrictType
 
 from eoli.errors import InputError
+from eoli.names import SAID
 from eoli.yamlfile import KeyPath, YamlFile, scalar
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -75,22 +77,28 @@ def _keys_in(data: Any, location: Sequence[str | int]) -> KeyPath:
     return tuple(keys)
 
 
-def _spelling(value: str) -> str:
-    """How to write what YAML or a person may take for a number or a truth value, and we do not."""
+def _spelling(value: str, kind: str) -> str:
+    """How to write what YAML or a person may take for a number or a truth value (`kind`: int, float, bool), and we do not."""
     text = value.strip()
     if ratio := re.fullmatch(r"(\d+(?:\.\d+)?)\s*:\s*1(?:\.0*)?", text):
         return f"; write {ratio[1]} for {text}"
     if re.fullmatch(r"\d+(:\d+)+(\.\d*)?", text):
         return "; write one decimal number, as 1.5 for 1:30"
     if text.lower() in ("yes", "no", "on", "off", "y", "n"):
-        return "; write true or false"
+        return "; write true or false" if kind == "bool" else ""
     plain = text.replace("_", "").lstrip("+")
     plain = re.sub(r"^0+(?=\d)", "", plain) if re.fullmatch(r"[\d.]+", plain) else plain.replace(",", ".")
     if isinstance(scalar(plain), int | float):
         return f"; write {plain}"
-    if unit := re.fullmatch(r"([-+]?\d+(?:\.\d*)?)\s*[^\d\s]+", text):
+    if unit := re.fullmatch(r"([-+]?\d+(?:\.\d*)?)\s*(?:°?[CK]|[fpn]s|h|min|nm|bar|%)", text):
         return f"; write the number alone, as {unit[1]}"
     return ""
+
+
+def _short(value: Any) -> str:
+    """A value as it stands in YAML, cut where it is long."""
+    shown = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
 def _explain(error: Any, keys: KeyPath, model: type[BaseModel]) -> str:
@@ -103,14 +111,16 @@ def _explain(error: Any, keys: KeyPath, model: type[BaseModel]) -> str:
         return f"unknown key{hint}; allowed: {', '.join(known)}"
     if error["type"] == "missing":
         return "is missing; it has no default"
+    if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] in SAID:
+        return f"{_short(value)} is not allowed; allowed: {SAID[error['ctx']['pattern']]}"
     message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if isinstance(value, dict | list | tuple):
         return message
-    hint = (
-        _spelling(value) if isinstance(value, str) and error["type"].split("_")[0] in ("int", "float", "bool") else ""
-    )
-    shown = repr(value)
-    return f"{shown if len(shown) <= 80 else shown[:77] + '...'} is not allowed: {message}{hint}"
+    kind, key = str(error["type"]).split("_")[0], str(next((key for key in reversed(keys) if isinstance(key, str)), ""))
+    hint = _spelling(value, kind) if isinstance(value, str) and kind in ("int", "float", "bool") else ""
+    if kind == "greater" and key.endswith("_K"):
+        hint = f"; in kelvin, {value:g} degrees Celsius are {value + 273.15:g}"
+    return f"{_short(value)} is not allowed: {message}{hint}"
 
 
 def kind_of(model: type[BaseModel], name: str) -> Any:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from eoli.chemistry import NO_SALT, ForceFieldChoice, library
-from eoli.config import Study, make_study
+from eoli.config import Study, load_study, merge
 from eoli.errors import InputError
 from eoli.protocol import OFFLOADED
 from eoli.sweep import NO_COPIES, System, families_of, seed_for, series_of, side_by_side, systems_of
 from eoli.tuning import Timing, run_timing
-from eoli.yamlfile import read_yaml
+from eoli.yamlfile import parse_value
 
 REDUCED = {
     "structure": ("structure.csv", "structure.json"),
@@ -44,34 +45,6 @@ SWEEP_FIGURES = ("sweep", "transport", "structure", "mechanism", "diffusion", "t
 """Figures of the sweep; with salt there is one of g(r), too."""
 PAPER_FORMATS = ("svg", "pdf", "png")
 """Formats of the figure for papers."""
-_SUMMARY = (
-    "figures",
-    "collect",
-    "cost",
-    "sweep_figures",
-    "paper_figure",
-    "compare",
-    "temperature",
-    "replicas",
-    "starts",
-    "cutoffs",
-    "glass_transition",
-    "report",
-)
-_OTHERS = (
-    "all",
-    "topology",
-    "parameters",
-    "box",
-    "supercell",
-    "reduce",
-    "density",
-    "traces",
-    "specific_volume",
-    "interactions",
-    *_SUMMARY,
-)
-RULES = frozenset(_OTHERS) | {name.replace("-", "_") for name in REDUCED}
 
 
 def flags(values: Mapping[str, Any]) -> str:
@@ -84,7 +57,9 @@ def flags(values: Mapping[str, Any]) -> str:
         elif isinstance(value, list):
             words += [flag, *map(str, value)]
         elif value is not None:
-            words += [flag, f"{value:.10g}" if isinstance(value, float) else str(value)]
+            word = f"{value:.10g}" if isinstance(value, float) else str(value)
+            # a word that begins with a dash is no option
+            words += [f"{flag}={word}"] if word.startswith("-") else [flag, word]
     return shlex.join(words)
 
 
@@ -127,6 +102,18 @@ class Plan:
         """Names of the independent starts of each system that has several, by the name of all of them."""
         families = families_of(self.systems.values()).items()
         return {family: [system.name for system in starts] for family, starts in families if len(starts) > 1}
+
+    def check_targets(self, targets: Iterable[str]) -> None:
+        """Refuse files of systems that the study does not have, which a rule would take for its own.
+
+        Raises InputError with what is near.
+        """
+        for target in targets:
+            parts = Path(target).parts
+            if len(parts) > 2 and parts[0] == "results" and parts[1] not in (*self.boxes, "summary"):
+                near = difflib.get_close_matches(parts[1], self.boxes, n=1)
+                hint = f"did you mean {near[0]}?" if near else "`eoli check` lists them"
+                raise InputError(f"{target}: {parts[1]!r} is no system of the study; {hint}")
 
     def file(self, system: str, stage: str, name: str) -> str:
         """Path of a published file of a stage of a system, wherever that stage lies."""
@@ -362,31 +349,20 @@ class Plan:
         return [name for name, system in self.systems.items() if system.salt != NO_SALT]
 
 
-def make_plan(
-    config: Mapping[str, Any],
-    files: Sequence[str],
-    overlays: Sequence[str | Path],
-    overrides: Mapping[str, Any],
-    base: str,
-) -> Plan:
-    """Plan from the configuration that Snakemake merged: its own `files`, then `overlays` and `overrides` of its call.
+def make_plan(files: Sequence[str], overlays: Sequence[str | Path], entries: Sequence[str], base: str) -> Plan:
+    """Plan of a call of Snakemake: its own configuration `files`, then the `overlays` and `KEY=VALUE` entries of the call.
 
-    Raises InputError with one line that names file, key, value and what is allowed.
+    The files are read again here, for Snakemake reads YAML 1.1, in which 12:1 is 721. Raises InputError with one line
+    that names file, key, value and what is allowed.
     """
     last = [os.path.relpath(file) for file in overlays]
     ordered = [path for file in files if (path := os.path.relpath(file)) not in last] + last
-    study = make_study(config, [read_yaml(Path(file)) for file in ordered], Path(base))
-    for stage in study.stages:
-        if stage.name in RULES:
-            raise InputError(
-                f"{study.config.protocol}: stage {stage.name!r} has the name of a rule; allowed: any other name"
-            )
-    until = [stage.name for stage in study.stages].index(study.config.analysis.stage) + 1
-    if not any(stage.ensemble == "NPT" for stage in study.stages[:until]):
-        raise InputError(
-            f"{study.config.protocol}: no stage in NPT runs up to {study.config.analysis.stage}; the density needs one"
-        )
+    overrides: dict[str, Any] = {}
+    for entry in entries:
+        key, _, text = entry.partition("=")
+        overrides = merge(overrides, {key: parse_value(text, f"--config {key}")})
     words = ["--config", *ordered]
     if overrides:
-        words += ["--set", json.dumps(overrides, sort_keys=True)]
+        words += ["--set", json.dumps(overrides, sort_keys=True, ensure_ascii=False)]
+    study = load_study([Path(path) for path in ordered], Path(base), overrides)
     return Plan(study, systems_of(study), shlex.join(words))

@@ -21,6 +21,8 @@ LARGEST_FILE_BYTES = 10_000_000
 MOST_ENTRIES = 200_000
 """Keys and values of a file, aliases counted as often as they stand: what a few lines of aliases can multiply to."""
 DEEPEST = 40
+TEMPLATES = "__use_yte__"
+"""Key by which a file asks Snakemake to evaluate it as a template, with any code in it."""
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _MOST_DIGITS = 400  # more than the largest float has
@@ -172,6 +174,14 @@ def parse_yaml(text: str, name: str) -> tuple[Any, dict[KeyPath, int]]:
     return (data if data is not None else {}), reading.lines
 
 
+def parse_value(text: str, name: str) -> Any:
+    """A value as it stands on a command line: a list, a mapping or quoted text in YAML, else a plain scalar.
+
+    Raises InputError as `parse_yaml` does.
+    """
+    return parse_yaml(text, name)[0] if text.lstrip()[:1] in ("[", "{", '"', "'") else scalar(text.strip())
+
+
 def read_yaml(path: Path) -> YamlFile:
     """Read one YAML file: UTF-8, with or without a byte-order mark.
 
@@ -188,4 +198,7 @@ def read_yaml(path: Path) -> YamlFile:
         raise InputError(f"{name}: cannot be read: {reason}; allowed: a file in UTF-8") from error
     if len(raw) > LARGEST_FILE_BYTES:
         raise InputError(f"{path}: cannot be read: larger than {LARGEST_FILE_BYTES / 1e6:g} MB; allowed: smaller")
-    return YamlFile(path, *parse_yaml(text, str(path)))
+    data, lines = parse_yaml(text, str(path))
+    if isinstance(data, dict) and TEMPLATES in data:
+        raise InputError(f"{path}:{lines[(TEMPLATES,)]}: {TEMPLATES}: would run code of the file; allowed: plain YAML")
+    return YamlFile(path, data, lines)

@@ -41,7 +41,9 @@ BLOCK = {"polymer": "peo", "eo_li": 12}
 
 
 def config(folder: Path, **keys: Any) -> dict[str, Any]:
-    return {"study": "s", "seed": 1, "sweep": [BLOCK], "protocol": str(folder / "protocol.yaml"), **keys}
+    data = {"study": "s", "seed": 1, "sweep": [BLOCK], "protocol": str(folder / "protocol.yaml"), **keys}
+    # the runs are 10 ps long
+    return data | {"analysis": {"slow_interval_ps": 1, **keys.get("analysis", {})}}
 
 
 def study(folder: Path, *overlays: dict[str, Any], protocol: dict[str, Any] = PROTOCOL, **keys: Any) -> Study:
@@ -121,7 +123,7 @@ BAD_KEYS: list[tuple[dict[str, Any], list[str]]] = [
     ({"run": {"threads": 0}}, ["run.threads:", "0", "greater than 0", "'auto'"]),
     ({"gmx": {"modules": "gromacs"}}, ["gmx.modules:", "'gromacs'", "valid list"]),
     ({"sweep": []}, ["sweep:", "at least 1"]),
-    ({"sweep": [{**BLOCK, "eo_li": -3}]}, ["sweep[0].eo_li:", "-3", "greater than 0"]),
+    ({"sweep": [{**BLOCK, "eo_li": -3}]}, ["sweep[0].eo_li:", "-3", "greater than or equal to 0.1"]),
     ({"sweep": [{**BLOCK, "eo_li": [12, "x"]}]}, ["sweep[0].eo_li[1]:", "'x'", "valid number"]),
     ({"sweep": [{**BLOCK, "temperature_K": float("nan")}]}, ["sweep[0].temperature_K:", "nan", "finite"]),
     ({"sweep": [{**BLOCK, "mixing": "lb"}]}, ["sweep[0].mixing:", "'lb'", "'gromos', 'lorentz-berthelot' or 'lb-ions'"]),
@@ -139,6 +141,60 @@ BAD_KEYS: list[tuple[dict[str, Any], list[str]]] = [
     ({"stages": {"npt": {"energy_interval_ps": 0.003}}}, ["stages.npt:", "energy_interval_ps 0.003", "2.0 fs"]),
     ({"stages": {"npt": 3}}, ["stages.npt:", "3", "dictionary"]),
     ({"analysis": {"stage": "minimise"}}, ["analysis.stage:", "'minimise'", "allowed: npt, production"]),
+    # numbers that are none, or mean something else elsewhere
+    ({"box": {"chains": True}}, ["box.chains:", "true", "valid integer"]),
+    ({"run": {"threads": True}}, ["run.threads:", "true", "valid integer", "'auto'"]),
+    ({"run": {"pin": "yes"}}, ["run.pin:", "'yes'", "write true or false"]),
+    ({"seed": 1.5}, ["seed:", "1.5", "valid integer"]),
+    ({"sweep": [{**BLOCK, "eo_li": "12:1"}]}, ["sweep[0].eo_li:", "'12:1'", "write 12 for 12:1"]),
+    ({"sweep": [{**BLOCK, "eo_li": ["8:1", 12]}]}, ["sweep[0].eo_li[0]:", "'8:1'", "write 8 for 8:1"]),
+    ({"sweep": [{**BLOCK, "eo_li": "12,5"}]}, ["sweep[0].eo_li:", "'12,5'", "write 12.5"]),
+    ({"sweep": [{**BLOCK, "eo_li": "012"}]}, ["sweep[0].eo_li:", "'012'", "write 12"]),
+    ({"run": {"max_hours": "1:30"}}, ["run.max_hours:", "'1:30'", "decimal number"]),
+    ({"sweep": [{**BLOCK, "temperature_K": 25}]}, ["sweep[0].temperature_K:", "25", "in kelvin, 25 degrees Celsius are 298.15"]),
+    ({"sweep": [{**BLOCK, "temperature_K": "298 K"}]}, ["sweep[0].temperature_K:", "write the number alone, as 298"]),
+    # what formats, memory and machines hold
+    ({"sweep": [{**BLOCK, "eo_li": 1e-320}]}, ["sweep[0].eo_li:", "greater than or equal to 0.1"]),
+    ({"sweep": [{**BLOCK, "ion_charge_scale": 0.8000000001}]}, ["sweep[0].ion_charge_scale:", "four digits"]),
+    ({"sweep": [{**BLOCK, "replicate": list(range(1, 9999)), "temperature_K": [300, 310]}]}, ["sweep[0]:", "19996 systems"]),
+    ({"sweep": [BLOCK, {**BLOCK, "supercell": [100, 100, 100]}]}, ["sweep[1]:", "100x100x100", "at most 10000000"]),
+    ({"box": {"chains": 10**30}}, ["box.chains:", "less than or equal to 100000"]),
+    ({"box": {"packing_density_g_cm3": 1e-300}}, ["box.packing_density_g_cm3:", "greater than or equal to 0.01"]),
+    ({"stages": {"npt": {"length_ns": 4300}}}, ["stages.npt:", "2.15e+09 steps", "allowed: at most 4294.97"]),
+    ({"stages": {"npt": {"converge": ["density"], "max_length_ns": 5000}}}, ["max_length_ns 5000", "at most 4294.97"]),
+    ({"stages": {"npt": {"length_ns": 1e15}}}, ["stages.npt.length_ns:", "less than or equal to"]),
+    ({"stages": {"npt": {"frame_interval_ps": 1e306}}}, ["stages.npt.frame_interval_ps:", "less than or equal to"]),
+    ({"stages": {"npt": {"tau_t_ps": 0.009}}}, ["tau_t_ps 0.009", "too short", "at least 0.01"]),
+    ({"stages": {"production": {"tau_t_ps": 0.03}}}, ["tau_t_ps 0.03", "too short", "at least 0.04"]),
+    ({"stages": {"npt": {"tau_p_ps": 0.01}}}, ["tau_p_ps 0.01", "too short", "at least 0.02"]),
+    ({"stages": {"npt": {"pressure_bar": 1e300}}}, ["stages.npt.pressure_bar:", "less than or equal to 200000"]),
+    ({"stages": {"npt": {"energy_interval_ps": 2}}}, ["energy_interval_ps 2", "allowed: at most 1"]),
+    ({"stages": {"npt": {"state_interval_ps": 12}}}, ["state_interval_ps 12", "allowed: at most 10"]),
+    ({"analysis": {"rdf_bin_nm": 1e-6}}, ["analysis.rdf_bin_nm:", "greater than or equal to 0.0001"]),
+    ({"analysis": {"morphology": {"q_max_per_nm": 1e6}}}, ["analysis.morphology.q_max_per_nm:", "less than or equal to 200"]),
+    ({"analysis": {"mechanism": {"unit_edges": [4, 4]}}}, ["analysis.mechanism.unit_edges:", "do not grow"]),
+    # what no trajectory will hold
+    ({"analysis": {"motion_interval_ps": 0.5}}, ["analysis.motion_interval_ps:", "multiple of 1", "frame_interval_ps of production"]),
+    ({"analysis": {"structure_interval_ps": 1.5}}, ["analysis.structure_interval_ps:", "multiple of 1, the motion"]),
+    ({"analysis": {"motion_interval_ps": 2, "structure_interval_ps": 2}}, ["motion_interval_ps:", "6 frames", "at least 10"]),
+    ({"analysis": {"slow_interval_ps": 6}}, ["analysis.slow_interval_ps:", "2 frames", "at most 5"]),
+    # what is said twice
+    ({"stages": {"production": {"temperature_K": 400}}}, ["stages.production.temperature_K:", "runs at 400 K", "named after 298.15 K"]),
+    ({"stages": {"production": {"equilibrates": False}}}, ["analysis.stage:", "'production' drives the box", "allowed: npt"]),
+    ({"stages": {"npt": {"temperature_K": 400}, "production": {"barostat": "none", "ensemble": "NVT"}}},
+     ["production needs the density of a stage in NPT", "npt, is not"]),
+    ({"sweep": [{**BLOCK, "salt": "none"}]}, ["sweep[0].eo_li:", "no meaning with salt: none"]),
+    ({"box": {"supercell_from": "minimise"}}, ["box.supercell_from:", "'minimise' is no stage of dynamics"]),
+    # text that others read
+    ({"sweep": [{**BLOCK, "polymer": "PEO (24)"}]}, ["sweep[0].polymer:", "'PEO (24)'", "a letter or digit first"]),
+    ({"study": "a\nb"}, ["study:", "one line of visible text"]),
+    ({"gmx": {"launcher": "'"}}, ["gmx.launcher:", "words as in a shell"]),
+    ({"gmx": {"launcher": "  "}}, ["gmx.launcher:", "words as in a shell"]),
+    ({"gmx": {"command": " "}}, ["gmx.command:", "one line of visible text"]),
+    ({"gmx": {"modules": ["a b"]}}, ["gmx.modules[0]:", "as `module avail` lists it"]),
+    ({"topologies": "README.md"}, ["topologies:", "no folder of building blocks"]),
+    ({"reference": {"study": "nope.yaml"}}, ["reference.study:", "nope.yaml' is no file"]),
+    ({"reference": {"conductivity": "config"}}, ["reference.conductivity:", "is no file"]),
 ]  # fmt: skip
 
 
@@ -149,6 +205,51 @@ def test_a_mistake_is_one_line_with_file_key_value_and_what_is_allowed(
     text = mistake(lambda: study(tmp_path, **keys))
     assert text.startswith(f"{tmp_path / 'config.yaml'}:")
     assert [word for word in words if word not in text] == []
+
+
+def test_the_analysed_stage_may_say_the_temperature_of_its_systems(tmp_path: Path) -> None:
+    made = study(tmp_path, stages={name: {"temperature_K": 400} for name in ("npt", "production")},
+                 sweep=[{**BLOCK, "temperature_K": 400}])  # fmt: skip
+    assert made.equilibrated_stage == "production"
+
+
+def test_a_stage_that_changes_its_temperature_is_not_analysed(tmp_path: Path) -> None:
+    cooled = {"temperature_from_K": 600, "temperature_step_K": 300, "thermostat": "v-rescale", "barostat": "c-rescale"}
+    text = mistake(lambda: study(tmp_path, stages={"production": cooled}))
+    assert "analysis.stage: 'production' changes its temperature; allowed: npt" in text
+
+
+def test_steps_of_temperature_that_no_run_can_hold(tmp_path: Path) -> None:
+    cooled = {"temperature_from_K": 600, "temperature_step_K": 0.1, "thermostat": "v-rescale", "barostat": "c-rescale"}
+    protocol = with_stage("production", name="cool", **cooled)
+    text = mistake(lambda: study(tmp_path, protocol=protocol, analysis={"stage": "npt"}))
+    assert (
+        "stages.cool.temperature_step_K: cool of peo-eo12-298K-r1 has" in text and "allowed: 1, of 10 energies" in text
+    )
+
+
+def test_a_mean_volume_is_that_of_enough_frames_at_one_temperature(tmp_path: Path) -> None:
+    start = {"start": "mean-volume-frame", "ensemble": "NVT", "barostat": "none"}
+    stages = {"npt": {"state_interval_ps": 2.5}, "production": start}
+    assert study(tmp_path, stages=stages).stage("production").start == "mean-volume-frame"
+    for npt in ({"state_interval_ps": 5}, {"state_interval_ps": 1, "equilibrates": False}):
+        assert "mean-volume-frame needs an NPT stage" in mistake(
+            lambda npt=npt: study(tmp_path, stages=stages | {"npt": npt})  # type: ignore[misc]
+        )
+
+
+def test_wave_vectors_and_bins_are_counted_in_the_box(tmp_path: Path) -> None:
+    text = mistake(lambda: study(tmp_path, analysis={"morphology": {"q_max_per_nm": 200}}, box={"chains": 300}))
+    assert "analysis.morphology.q_max_per_nm: 200 makes" in text and "wave vectors in the box of peo-eo12" in text
+    text = mistake(lambda: study(tmp_path, analysis={"rdf_bin_nm": 1e-4}, box={"chains": 30000}))
+    assert "analysis.rdf_bin_nm: 0.0001 makes" in text and "bins in the box of peo-eo12" in text
+
+
+def test_keys_of_the_command_line_are_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "protocol.yaml").write_text(yaml.safe_dump(PROTOCOL))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config(tmp_path)))
+    text = mistake(lambda: load_study([tmp_path / "config.yaml"], ROOT, {"box": {"chains": 0}}))
+    assert text.startswith("command line:1: box.chains: 0 is not allowed")
 
 
 def test_a_mistake_in_an_overlay_names_the_overlay(tmp_path: Path) -> None:
@@ -242,7 +343,7 @@ BAD_STAGES: list[tuple[dict[str, Any], str]] = [
     ({"tau_p_ps": None}, "tau_p_ps or pressure_bar is missing"),
     ({"energy_interval_ps": None}, "energy_interval_ps is missing"),
     ({"max_steps": 10}, "max_steps has no meaning in a NPT stage"),
-    ({"start": "mean-volume-frame"}, "needs an NPT stage with state_interval_ps right before it"),
+    ({"start": "mean-volume-frame"}, "needs an NPT stage right before it that equilibrates, with a state_interval_ps"),
     ({"time_step_fs": 6}, "6 is not allowed: Input should be less than or equal to 5"),
     ({"name": "npt"}, "stage npt stands twice"),
     ({"name": "Production run"}, "'Production run' is not allowed"),
@@ -266,7 +367,11 @@ def test_time_step_without_constraints(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("extra", "expected"),
-    [([], "box.chains: -1 is not allowed"), (["--set", "[1]"], "a JSON object"), (["--set", "{"], "a JSON object")],
+    [
+        ([], "box.chains: -1 is not allowed"),
+        (["--set", "[1]"], "a JSON object"),
+        (["--set", "{"], "not valid YAML"),
+    ],
 )
 def test_the_command_line_prints_one_line(
     extra: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

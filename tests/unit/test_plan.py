@@ -154,8 +154,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert plan(parser.parse_args([*words, "--results", str(tmp_path), "--target", "0.1", "--out", str(out)])) == 0
     assert "peo-eo12-400K" in capsys.readouterr().out
     assert pd.read_csv(out)["target"].unique().tolist() == [0.1]
-    for wrong, says in (
-        (["--target", "1.5"], "--target 1.5 is not allowed"),
-        (["--results", "nowhere"], "no analysed system"),
-    ):
-        assert says in mistake(lambda wrong=wrong: plan(parser.parse_args([*words, *wrong])))  # type: ignore[misc]
+    assert "no analysed system" in mistake(lambda: plan(parser.parse_args([*words, "--results", "nowhere"])))
+    for wrong in ("1.5", "0", "nan", "-inf", "yes"):
+        with pytest.raises(SystemExit):
+            parser.parse_args([*words, "--target", wrong])
+        assert "argument --target: " in capsys.readouterr().err

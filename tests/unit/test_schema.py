@@ -84,4 +84,4 @@ def test_the_table_names_every_key() -> None:
     for key in ("study", "sweep[].polymer", "sweep[].ion_charge_scale", "box.chains", "run.threads", "analysis.stage",
                 "gmx.modules", "cutoff_nm", "stages[].tau_p_ps"):  # fmt: skip
         assert f"| `{key}` |" in table
-    assert "| `sweep[].temperature_K` | list of number | `298.15` |" in table
+    assert "| `sweep[].temperature_K` | list of number, from 150 to 2000 | `298.15` |" in table

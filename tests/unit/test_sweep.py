@@ -90,7 +90,7 @@ def test_a_block_is_the_product_of_its_axes(tmp_path: Path) -> None:
     found = systems(
         tmp_path,
         {"polymer": ["peo", "pebax"], "eo_li": [12, 8], "temperature_K": 363.15, "replicate": [1, 2]},
-        {"polymer": "peo", "salt": "none", "temperature_K": 353, "eo_li": 12},
+        {"polymer": "peo", "salt": "none", "temperature_K": 353},
     )
     assert list(found) == [
         "peo-eo12-363K-r1", "peo-eo12-363K-r2", "peo-eo8-363K-r1", "peo-eo8-363K-r2", "pebax-eo12-363K-r1",
@@ -217,7 +217,7 @@ def test_a_temperature_series_has_one_box_for_each_start(tmp_path: Path) -> None
     ("keys", "says"),
     [
         ({"stages": {"compress": {"temperature_K": None}}}, "begins its dynamics at the system's temperature"),
-        ({"stages": {name: {"temperature_K": 400} for name in ("npt", "nvt", "production")}}, "is the same at all"),
+        ({"stages": {name: {"temperature_K": 400} for name in ("npt", "nvt", "production")}}, "runs at 400 K, and systems are named"),
     ],
 )  # fmt: skip
 def test_series_that_share_nothing_or_all_are_refused(tmp_path: Path, keys: dict[str, Any], says: str) -> None:
@@ -250,4 +250,4 @@ def test_supercells_of_nothing_are_refused(tmp_path: Path, blocks_of_sweep: list
 
 def test_a_supercell_repeats_a_stage_that_runs(tmp_path: Path) -> None:
     text = mistake(lambda: systems(tmp_path, SMALL, box={"supercell_from": "melt"}))
-    assert "box.supercell_from: 'melt' is no stage that runs; allowed: minimise" in text
+    assert "box.supercell_from: 'melt' is no stage of dynamics that runs; allowed: compress" in text

@@ -25,10 +25,11 @@ try:
             f"{os.getcwd()} cannot be written; allowed: snakemake --directory FOLDER, with a folder for the results"
         )
     CALL = workflow.config_settings
-    PLAN = make_plan(config, workflow.configfiles, CALL.configfiles or [], CALL.config or {}, BASE)
-except EoliError as error:
+    FILES = [] if CALL.replace_workflow_config else workflow.configfiles
+    PLAN = make_plan(FILES, CALL.configfiles or [], CALL.config_args or [], BASE)
+except (EoliError, OSError) as error:
     print(f"eoli: {error}", file=sys.stderr)
-    sys.exit(error.exit_code)
+    sys.exit(getattr(error, "exit_code", 1))
 
 install(PLAN, forces=workflow.is_main_process)
 
@@ -42,6 +43,11 @@ ANALYSED = PLAN.study.config.analysis.stage
 def how(text):
     """A parameter that says where or how, not what: Snakemake reruns nothing for one that is made from resources."""
     return lambda wildcards, resources: text
+
+
+def literal(text):
+    """A parameter that is used as it is: in a plain one Snakemake looks for wildcards between braces."""
+    return lambda wildcards: text
 
 
 def of_all(pattern, systems=PLAN.systems, **axes):

@@ -29,7 +29,7 @@ rule collect:
         config=PLAN.config_flags,
         base=BASE,
     params:
-        study=PLAN.study.config.study,
+        study=literal(PLAN.study.config.study),
     shell:
         "eoli collect {resources.config} --base {resources.base:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 

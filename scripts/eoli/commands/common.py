@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -69,11 +68,14 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 def study_of(arguments: argparse.Namespace) -> Study:
     from eoli.config import load_study
+    from eoli.yamlfile import parse_yaml
 
-    try:
-        overrides = json.loads(arguments.set)
-    except ValueError as error:
-        raise InputError(f"--set {arguments.set!r} is not allowed: {error}; allowed: a JSON object") from None
+    overrides = parse_yaml(arguments.set, "--set")[0]
     if not isinstance(overrides, dict):
         raise InputError(f"--set {arguments.set!r} is not allowed; allowed: a JSON object")
+    for option in ("base", "results"):
+        folder = getattr(arguments, option, None)
+        # results need not be there before a first run
+        if folder is not None and not folder.is_dir() and (option == "base" or folder.exists()):
+            raise InputError(f"--{option} {folder} is not allowed; allowed: a folder")
     return load_study(arguments.config, arguments.base, overrides)

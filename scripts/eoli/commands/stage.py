@@ -6,12 +6,15 @@ import argparse
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from eoli.commands.common import add_gmx, gromacs_build
+from eoli.commands.common import add_gmx, gromacs_build, typed
 from eoli.errors import EoliError
 
 
-def _stage_option(annotation: Any) -> dict[str, Any]:
+def _stage_option(name: str, annotation: Any) -> dict[str, Any]:
     """argparse settings for a field of a stage."""
+    from eoli.protocol import Stage
+    from eoli.validation import kind_of
+
     if get_origin(annotation) is list:
         (word,) = get_args(annotation)
         return {"nargs": "+", "choices": get_args(word)}
@@ -19,43 +22,50 @@ def _stage_option(annotation: Any) -> dict[str, Any]:
     plain = options[0] if options else annotation
     if get_origin(plain) is Literal:
         return {"choices": get_args(plain)}
-    return {"action": argparse.BooleanOptionalAction} if plain is bool else {"type": plain}
+    return {"action": argparse.BooleanOptionalAction} if plain is bool else {"type": typed(kind_of(Stage, name))}
 
 
 def add_stage(parser: argparse.ArgumentParser) -> None:
-    from eoli.protocol import Stage
+    from eoli.config import Config, ContactDistances, Run
+    from eoli.protocol import Protocol, Stage
+    from eoli.validation import Count, Kelvin, Positive, kind_of
 
+    run = {name: typed(kind_of(Run, name)) for name in ("checkpoint_minutes", "max_hours")}
+    shared = {name: typed(kind_of(Protocol, name)) for name in ("cutoff_nm", "fourier_spacing_nm")}
     parser.add_argument("--system", required=True, help="name of the system, for messages")
     parser.add_argument("--topology", type=Path, required=True, metavar="DIR", help="folder of the topology")
     parser.add_argument(
         "--start-from", type=Path, required=True, metavar="PATH", help="a box, or md.gro of the stage before"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the stage")
-    parser.add_argument("--system-temperature-K", type=float, required=True)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--cutoff-nm", type=float, required=True)
-    parser.add_argument("--fourier-spacing-nm", type=float, required=True)
+    parser.add_argument("--system-temperature-K", type=typed(Kelvin), required=True)
+    parser.add_argument("--seed", type=typed(kind_of(Config, "seed")), required=True)
+    parser.add_argument("--cutoff-nm", type=shared["cutoff_nm"], required=True)
+    parser.add_argument("--fourier-spacing-nm", type=shared["fourier_spacing_nm"], required=True)
     parser.add_argument("--constraints", required=True, choices=["none", "h-bonds", "all-bonds"])
     parser.add_argument("--dispersion-correction", action=argparse.BooleanOptionalAction, required=True)
     parser.add_argument(
         "--contact-nm",
-        type=float,
+        type=typed(kind_of(ContactDistances, "anion")),
         default=0.30,
         help="distance that binds an anion to lithium, for free_ions and so on",
     )
-    parser.add_argument("--threads", type=int, default=1, help="hardware threads that the run holds")
+    parser.add_argument("--threads", type=typed(Count), default=1, help="hardware threads that the run holds")
     parser.add_argument(
-        "--at-once", type=int, metavar="N", help="threads of all runs together: up to the number of cores, one on each"
+        "--at-once",
+        type=typed(Count),
+        metavar="N",
+        help="threads of all runs together: up to the number of cores, one on each",
     )
     parser.add_argument("--pin", action=argparse.BooleanOptionalAction, default=True, help="cores of its own for mdrun")
     parser.add_argument(
         "--hyper-threads", action=argparse.BooleanOptionalAction, default=True,
         help="mdrun uses all hardware threads that the run holds, or one on each core",
     )  # fmt: skip
-    parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
-    parser.add_argument("--max-hours", type=float, help="stop with a checkpoint after this long")
+    parser.add_argument("--checkpoint-minutes", type=run["checkpoint_minutes"], default=5.0)
+    parser.add_argument("--max-hours", type=run["max_hours"], help="stop with a checkpoint after this long")
     parser.add_argument(
-        "--walltime-minutes", type=float, metavar="MINUTES",
+        "--walltime-minutes", type=typed(Positive), metavar="MINUTES",
         help="time limit of the job: stop with a checkpoint before it; inside SLURM its own end of the job counts",
     )  # fmt: skip
     parser.add_argument("--reproducible", action="store_true", help="the same trajectory bit for bit")
@@ -66,7 +76,7 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
         if name != "enabled":
             flag = f"--{name.replace('_', '-')}"
             group.add_argument(flag, dest=f"stage_{name}", default=None, help=field.description,
-                               **_stage_option(field.annotation))  # fmt: skip
+                               **_stage_option(name, field.annotation))  # fmt: skip
 
 
 def stage_command(arguments: argparse.Namespace) -> int:

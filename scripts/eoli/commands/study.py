@@ -6,19 +6,24 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import Annotated
 
-from eoli.commands.common import add_config, study_of
+from eoli.commands.common import add_config, study_of, typed
 from eoli.errors import EoliError, InputError
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
+    from eoli.validation import Count
+
     add_config(parser)
     parser.add_argument("--gromacs", action="store_true", help="also find GROMACS and compare versions")
     parser.add_argument(
         "--on-nodes", action="store_true", help="jobs run elsewhere: a GROMACS that is missing here is no mistake"
     )
     parser.add_argument("--slurm-status-command", metavar="NAME", help="also ask whether SLURM can be followed with it")
-    parser.add_argument("--slurm-interval-s", type=int, default=40, metavar="SECONDS", help="between its status checks")
+    parser.add_argument(
+        "--slurm-interval-s", type=typed(Count), default=40, metavar="SECONDS", help="between its status checks"
+    )
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -84,10 +89,12 @@ def status(arguments: argparse.Namespace) -> int:
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
+    from eoli.validation import Share
+
     add_config(parser)
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
     parser.add_argument(
-        "--target", type=float, metavar="SHARE", help="relative error to reach (default: analysis.target_error)"
+        "--target", type=typed(Share), metavar="SHARE", help="relative error to reach (default: analysis.target_error)"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="also a table (CSV)")
 
@@ -98,8 +105,6 @@ def plan(arguments: argparse.Namespace) -> int:
 
     study = study_of(arguments)
     target = study.config.analysis.target_error if arguments.target is None else arguments.target
-    if not 0 < target < 1:
-        raise InputError(f"--target {target:g} is not allowed; allowed: above 0 and below 1")
     found = needs(study, arguments.results, target)
     if not found:
         raise InputError(f"{arguments.results}: no analysed system with ions; allowed: results of `snakemake motion`")
@@ -117,10 +122,17 @@ def plan(arguments: argparse.Namespace) -> int:
 
 
 def add_tune(parser: argparse.ArgumentParser) -> None:
+    from pydantic import Field
+
     add_config(parser)
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
     parser.add_argument("--system", metavar="NAME", help="time this system (default: the largest that has been run)")
-    parser.add_argument("--seconds", type=float, default=60.0, help="for all measurements together (default: 60)")
+    parser.add_argument(
+        "--seconds",
+        type=typed(Annotated[float, Field(ge=1, le=86_400)]),
+        default=60.0,
+        help="for all measurements together (default: 60)",
+    )
 
 
 def tune_command(arguments: argparse.Namespace) -> int:

@@ -1,0 +1,58 @@
+"""What names and texts of a configuration may be: the one place for all that reaches a path, a rule, a shell or a page.
+
+Names become parts of the names of systems, and so of folders, of Snakemake's wildcards and rules, of shell words and of
+columns. Free text (the name of the study) reaches shells, pages and figures, each of which quotes it.
+"""
+
+from __future__ import annotations
+
+import keyword
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+RULES = frozenset(
+    {
+        "all", "topology", "parameters", "box", "supercell", "reduce", "density", "traces", "specific_volume", "structure",
+        "motion", "ions", "conductivity", "mechanism", "morphology", "hydrogen_bonds", "interactions", "snapshots",
+        "figures", "collect", "cost", "sweep_figures", "paper_figure", "compare", "temperature", "replicas", "starts",
+        "cutoffs", "glass_transition", "report",
+    }
+)  # fmt: skip
+"""Names of the rules of the workflow beside those of stages."""
+FOLDERS = frozenset({"analysis", "summary"})
+"""Folders of the results that are no stage's."""
+LONGEST_NAME = 180
+"""Characters of a system's name: file names end at 255, and Snakemake and GROMACS put more around it."""
+
+PART = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,38}[A-Za-z0-9_])?$"
+STAGE = r"^[a-z][a-z0-9_]{0,30}$"
+MODULE = r"^[A-Za-z0-9][A-Za-z0-9_.+/@:-]{0,99}$"
+SAID = {
+    PART: "up to 40 letters, digits, '_', '-' and '.', a letter or digit first, no '-' or '.' last",
+    STAGE: "up to 31 lower-case letters, digits and '_', a letter first",
+    MODULE: "a name as `module avail` lists it",
+}
+"""The patterns in words."""
+
+
+def _free_stage(name: str) -> str:
+    if name in RULES | FOLDERS or keyword.iskeyword(name):
+        raise ValueError("has the name of a rule, a folder or a word of Python; allowed: any other name")
+    return name
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable() or not text.strip():
+        raise ValueError("allowed: one line of visible text")
+    return text
+
+
+Part = Annotated[str, Field(pattern=PART)]
+"""A part of a system's name: polymer, salt, ether set, model of an ion."""
+StageName = Annotated[str, Field(pattern=STAGE), AfterValidator(_free_stage)]
+Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
+"""Free text of one line."""
+PathText = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_one_line)]
+"""Path of a file or folder, or of a program."""
+ModuleName = Annotated[str, Field(pattern=MODULE)]
