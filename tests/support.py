@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,9 @@ ROOT = Path(__file__).resolve().parents[1]
 TINY = "tests/config/tiny.yaml"
 SYSTEMS = ("peo-eo12-400K-r1", "pebax-eo16-400K-r1")
 STAGES = ("minimise", "compress", "npt", "nvt", "production")
+LIMIT_S = 7200.0 * float(os.environ.get("EOLI_TEST_PATIENCE", "1"))
+"""When a test gives something up as hung, s. The slowest, an undisturbed sweep of the fault test, takes five minutes on
+an idle machine; a busy one must not fail a test, so this is far more and one for all."""
 WORKFLOW = ("Snakefile", "workflow", "config", "topologies", "profiles", "scripts", "tests/config")
 
 
@@ -50,13 +54,22 @@ def snakemake_command(*words: str, config: tuple[str, ...] = (TINY,)) -> list[st
 
 
 def snakemake(
-    folder: Path, *words: str, config: tuple[str, ...] = (TINY,), timeout: float = 300
+    folder: Path, *words: str, config: tuple[str, ...] = (TINY,)
 ) -> subprocess.CompletedProcess[str]:
     """Run the workflow in `folder` to its end; standard output and error come together."""
     return subprocess.run(
         snakemake_command(*words, config=config), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, timeout=timeout, stdin=subprocess.DEVNULL, env=environment(), check=False,
+        text=True, timeout=LIMIT_S, stdin=subprocess.DEVNULL, env=environment(), check=False,
     )  # fmt: skip
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait until a condition holds. Fails with `what` was waited for when it does not come about at all."""
+    end = time.monotonic() + LIMIT_S
+    while not condition():
+        if time.monotonic() > end:
+            pytest.fail(f"waited {LIMIT_S:.0f} s in vain: {what}")
+        time.sleep(0.05)
 
 
 def mistake(call: Callable[[], object]) -> str:

@@ -7,19 +7,18 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from support import ROOT, TINY, environment
+from support import LIMIT_S, ROOT, TINY, environment, until
 
 pytestmark = [pytest.mark.gmx, pytest.mark.workflow]
 
 SYSTEM = "peo-eo12-400K-r1"
 PROFILE = (
     "--workflow-profile", "profiles/cluster-generic", "--latency-wait", "10",
-    "--set-threads", "minimise=1", "compress=1", "npt=1", "--set-resources", "npt:runtime=1",
+    "--set-threads", "minimise=1", "compress=1", "npt=1", "--set-resources", "npt:runtime=45",
     "--configfile", TINY, "own.yaml",
 )  # fmt: skip
 
@@ -56,13 +55,6 @@ class Cluster:
         return f"{numbers[-1]}.stub"
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 120) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "timed out"
-        time.sleep(0.1)
-
-
 @pytest.fixture
 def cluster(workflow: Path, tmp_path: Path) -> Cluster:
     return Cluster(workflow, tmp_path / "jobs")
@@ -71,33 +63,34 @@ def cluster(workflow: Path, tmp_path: Path) -> Cluster:
 def test_a_job_that_is_lost_is_submitted_again_and_continues(cluster: Cluster) -> None:
     driver = cluster.start()
     run = cluster.folder / "results" / SYSTEM / "npt/run"
-    until(lambda: (run / "md.cpt").exists() or driver.poll() is not None)
+    until(lambda: (run / "md.cpt").exists() or driver.poll() is not None, "npt has a checkpoint")
     subprocess.run(["qdel", cluster.job_of("npt")], env=cluster.environment, check=True)
-    out, _ = driver.communicate(timeout=120)
+    out, _ = driver.communicate(timeout=LIMIT_S)
     assert driver.returncode == 0, out
     assert (cluster.folder / f"results/{SYSTEM}/npt/md.xtc").exists()
     text = (run / "mdrun.log").read_text()
     assert len(re.findall(r"^\$ .* mdrun ", text, re.MULTILINE)) == 2 and "Received the TERM" in text
-    # a minute of walltime, less what is kept back, on both command lines
+    # 45 minutes of walltime, less what is kept back, on both command lines
     hours = [float(found) for found in re.findall(r"^\$ .*-maxh ([\d.]+)", text, re.MULTILINE)]
-    assert len(hours) == 2 and all(0.010 < value <= 44 / 3600 for value in hours)
+    assert len(hours) == 2 and all(0 < value <= 2420 / 3600 for value in hours)
     lines = cluster.submitted()
     rules = [re.search(r"-N eoli-(\w+)", line) for line in lines]
     assert [found[1] for found in rules if found] == ["group", "minimise", "compress", "npt", "npt"]
     assert all("-q short" in line and re.search(r"select=1:ncpus=1:mem=\d+mb", line) for line in lines)
-    assert "walltime=00:01:00" in lines[-1] and "walltime=00:30:00" in lines[1]
+    assert "walltime=00:45:00" in lines[-1] and "walltime=00:30:00" in lines[1]
 
 
 def test_an_interrupted_driver_cancels_its_jobs(cluster: Cluster) -> None:
-    # Snakemake cancels what it is not just asking the scheduler about; with a check a second that may be the job here
-    driver = cluster.start(seconds_between_checks=30)
-    output = cluster.jobs / "1.stub/output"
-    until(lambda: (output.exists() and "Building DAG" in output.read_text()) or driver.poll() is not None)
+    # Snakemake cancels what it is not just asking the scheduler about: interrupted early between two checks
+    (cluster.jobs / "hold").touch()
+    driver = cluster.start(seconds_between_checks=20)
+    until(lambda: (cluster.jobs / "asked").exists() or driver.poll() is not None, "the first job was asked about")
+    time.sleep(5)
     os.killpg(driver.pid, signal.SIGINT)
-    out, _ = driver.communicate(timeout=120)
+    out, _ = driver.communicate(timeout=LIMIT_S)
     assert driver.returncode != 0, out
     assert (cluster.jobs / "deleted").read_text().split() == ["1.stub"]
-    until(lambda: (cluster.jobs / "1.stub/exit").exists(), 20)
+    until(lambda: (cluster.jobs / "1.stub/exit").exists(), "the job has ended")
 
 
 @pytest.mark.parametrize(
@@ -111,6 +104,6 @@ def test_what_became_of_a_job(files: dict[str, str] | None, says: str, cluster: 
             (cluster.jobs / "7.stub" / name).write_text(text)
     command = ["profiles/cluster-generic/status.sh", "7.stub"]
     run = subprocess.run(
-        command, cwd=ROOT, env=cluster.environment, capture_output=True, text=True, check=True, timeout=20
+        command, cwd=ROOT, env=cluster.environment, capture_output=True, text=True, check=True, timeout=LIMIT_S
     )
     assert run.stdout == f"{says}\n"

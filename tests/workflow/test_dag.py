@@ -15,7 +15,7 @@ import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
 from eoli.workflow import FIGURES, PAPER_FORMATS, SWEEP_FIGURES
-from support import STAGES, SYSTEMS, TINY, environment, snakemake
+from support import LIMIT_S, STAGES, SYSTEMS, TINY, environment, snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -271,7 +271,7 @@ def test_the_command_of_a_rule_can_be_copied_into_a_shell(study: Path) -> None:
     shown = snakemake(folder, "-n", "-p", "--quiet", "reason", "-f", f"results/{SYSTEMS[0]}/nvt/md.xtc")
     command = next(row for row in shown.stdout.splitlines() if "eoli stage" in row).partition("Shell command:")[2]
     run = subprocess.run(
-        command, shell=True, cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False
+        command, shell=True, cwd=folder, env=environment(), capture_output=True, text=True, timeout=LIMIT_S, check=False
     )
     assert run.returncode == 0 and "is complete already" in run.stderr, run.stderr
 
