@@ -53,9 +53,7 @@ def snakemake_command(*words: str, config: tuple[str, ...] = (TINY,)) -> list[st
     return ["snakemake", *(["--configfile", *config] if config else []), "--cores", "2", *words]
 
 
-def snakemake(
-    folder: Path, *words: str, config: tuple[str, ...] = (TINY,)
-) -> subprocess.CompletedProcess[str]:
+def snakemake(folder: Path, *words: str, config: tuple[str, ...] = (TINY,)) -> subprocess.CompletedProcess[str]:
     """Run the workflow in `folder` to its end; standard output and error come together."""
     return subprocess.run(
         snakemake_command(*words, config=config), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from patience import LIMIT_MS
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-# a busy machine is slow, which is no failure of the page
-_PATIENCE_MS = 180_000
+expect.set_options(timeout=LIMIT_MS)
 
 
 @dataclass
@@ -40,7 +40,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     program = next((path for name in _NAMES if (path := shutil.which(name))), None)
     if program is None:
         pytest.skip(f"no browser: none of {', '.join(_NAMES)} is installed")
-    found = playwright.chromium.launch(executable_path=program, args=_FLAGS)
+    found = playwright.chromium.launch(executable_path=program, args=_FLAGS, timeout=LIMIT_MS)
     yield found
     found.close()
 
@@ -52,7 +52,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
 
     def opened(path: Path, width: int = 1280, height: int = 800, scheme: str = "light") -> Opened:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, offline=True)
-        context.set_default_timeout(_PATIENCE_MS)
+        context.set_default_timeout(LIMIT_MS)
         contexts.append(context)
         found = Opened(context.new_page())
         found.page.on("console", lambda message: found.console.append(f"{message.type}: {message.text}"))

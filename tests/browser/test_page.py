@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from patience import LIMIT_MS
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -20,6 +21,7 @@ from eoli.report.gather import gather
 from eoli.report.page import render
 from eoli.sweep import systems_of
 from invented import invented_study, write_sweep
+from support import until
 
 pytestmark = pytest.mark.browser
 
@@ -272,8 +274,7 @@ def test_dark_and_light_differ_and_follow_the_system(open_page: Open, path: Path
     page.emulate_media(color_scheme="dark")
     # the policy of the page forbids the polling of playwright's wait_for_function
     colour = "document.querySelector('#plot-rdf .chart').layout.font.color"
-    while page.evaluate(colour) != "#e6edf3":
-        page.wait_for_timeout(50)
+    until(lambda: page.evaluate(colour) == "#e6edf3", "the plot follows the theme")
     dark = pixels(page, "#plot-rdf .chart")
     assert light[2, 2].min() > 250 and dark[2, 2].max() < 40
 
@@ -359,23 +360,27 @@ def test_the_bar_of_systems_stays_with_the_plots_and_covers_no_heading(page: Pag
     bar = page.locator("#selector").bounding_box()
     assert abs(bar["y"]) < 2 and bar["height"] < 200
     page.goto(page.url.split("#")[0] + "#plots")
-    page.wait_for_timeout(200)
-    heading = page.locator("#plots-heading").bounding_box()
-    bar = page.locator("#selector").bounding_box()
-    assert bar["y"] + bar["height"] <= heading["y"] < 400
+
+    def end_of_bar() -> float:
+        bar = page.locator("#selector").bounding_box()
+        return float(bar["y"] + bar["height"])
+
+    until(
+        lambda: end_of_bar() <= page.locator("#plots-heading").bounding_box()["y"] < 400, "the heading is below the bar"
+    )
     page.goto(page.url.split("#")[0] + "#study")
-    page.wait_for_timeout(200)
-    bar = page.locator("#selector").bounding_box()
-    assert bar["y"] + bar["height"] < page.locator("#study-heading").bounding_box()["y"]
+    until(lambda: end_of_bar() < page.locator("#study-heading").bounding_box()["y"], "the bar has left the study")
 
 
 def test_charts_fill_their_cards(page: Page) -> None:
     for key in ("D", "transference", "charge", "msd"):
         draw(page, key)
-        page.wait_for_timeout(200)
-        chart = page.locator(f"#plot-{key} .chart").bounding_box()["height"]
-        drawn = page.locator(f"#plot-{key} .chart svg.main-svg").first.bounding_box()["height"]
-        assert abs(chart - drawn) < 2, key
+        chart, drawn = page.locator(f"#plot-{key} .chart"), page.locator(f"#plot-{key} .chart svg.main-svg").first
+
+        def off(chart: Any = chart, drawn: Any = drawn) -> float:
+            return abs(float(chart.bounding_box()["height"] - drawn.bounding_box()["height"]))
+
+        until(lambda off=off: off() < 2, f"{key} fills its card")
 
 
 def test_axes_within_one_decade_have_ticks(page: Page) -> None:
@@ -395,12 +400,9 @@ def test_structures_are_drawn_when_they_come_into_view(open_page: Open, path: Pa
         page.locator(".structure select").evaluate_all("all => all.map((e) => e.selectedOptions[0].text)") == PEBAX[:2]
     )
     page.locator(".structure canvas").first.scroll_into_view_if_needed()
-    page.wait_for_timeout(500)
     for number in range(2):
-        image = np.array(
-            Image.open(io.BytesIO(page.locator(".structure canvas").nth(number).screenshot())).convert("RGB")
-        )
-        assert (np.ptp(image.astype(int), axis=2) > 60).sum() > 200, "nothing red is drawn"
+        canvas = f".structure canvas >> nth={number}"
+        until(lambda canvas=canvas: (np.ptp(pixels(page, canvas), axis=2) > 60).sum() > 200, "something red is drawn")
     page.locator(".structure select").first.select_option(label=PEBAX[2])
     expect(page.locator(".structure canvas").first).to_have_attribute("aria-label", f"3D view of {PEBAX[2]}")
     page.locator(".structure select").first.select_option(label=PEBAX[0])
@@ -409,6 +411,7 @@ def test_structures_are_drawn_when_they_come_into_view(open_page: Open, path: Pa
 
 def test_without_javascript_the_tables_can_be_read(browser: Any, path: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
+    context.set_default_timeout(LIMIT_MS)
     page = context.new_page()
     page.goto(path.as_uri())
     assert "need JavaScript" in page.inner_text("noscript") or page.locator("noscript").count()

@@ -13,13 +13,14 @@ from typing import Any
 import matplotlib.image as mpl_image
 import numpy as np
 import pytest
+from patience import LIMIT_MS, settle
 
 from eoli.analysis import pictures as pic
 from eoli.jobs.snapshots import scene_of
 from eoli.report.scene import Follow, Snapshot
 from eoli.topology.description import MoleculeCount, SystemDescription
 from eoli.topology.molecule import Molecule, Site, Term
-from support import choice
+from support import choice, until
 
 pytestmark = pytest.mark.browser
 
@@ -42,9 +43,13 @@ class Opened:
     def run(self, script: str) -> Any:
         return self.page.evaluate(script)
 
+    def still(self) -> None:
+        """Wait until nothing more is drawn, which comes about only where it is drawn on demand."""
+        settle(self.page, "viewer.pictures")
+
     def picture(self) -> np.ndarray:
         """The canvas (height, width, 3), fully drawn, in numbers from 0 to 1."""
-        self.page.wait_for_timeout(50)
+        settle(self.page, frames=2)
         with self.page.expect_download() as download:
             self.page.get_by_role("button", name="Save PNG").click()
         return np.asarray(mpl_image.imread(io.BytesIO(Path(download.value.path()).read_bytes())))[..., :3]
@@ -87,8 +92,7 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Open]:
             encoding="utf-8",
         )
         context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **more)
-        # a busy machine is slow, which is no failure of the viewer
-        context.set_default_timeout(180_000)
+        context.set_default_timeout(LIMIT_MS)
         contexts.append(context)
         page = context.new_page()
         found = Opened(page)
@@ -155,7 +159,7 @@ def plain(opened: Opened) -> None:
 
 def test_all_groups_are_drawn_without_network_or_complaint(show: Open) -> None:
     opened = show(electrolyte())
-    opened.page.wait_for_timeout(600)
+    opened.still()
     screen = mpl_image.imread(io.BytesIO(opened.page.locator("canvas").screenshot()))[..., :3]
     assert covered(screen[2:-2, 2:-2])[10:-10, 10:-10].mean() > 0.02
     for name in ("PEO", "PA", "Li"):
@@ -281,17 +285,14 @@ def test_the_path_lies_over_what_is_in_front(show: Open) -> None:
 
 def test_it_draws_on_demand_only_and_turns_by_mouse_keys_and_wheel(show: Open) -> None:
     opened = show(electrolyte())
-    opened.page.wait_for_timeout(1500)
-    drawn = opened.run("viewer.pictures")
-    opened.page.wait_for_timeout(500)
-    assert opened.run("viewer.pictures") == drawn
+    opened.still()
     before = opened.picture()
 
     box = opened.page.locator("canvas").bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     opened.page.mouse.move(x, y)
     opened.page.mouse.wheel(0, -200)
-    opened.page.wait_for_timeout(300)
+    opened.still()
     assert np.abs(opened.picture() - before).max() < 0.02  # it scrolls the page
 
     opened.page.mouse.move(x, y)
@@ -310,7 +311,7 @@ def test_it_draws_on_demand_only_and_turns_by_mouse_keys_and_wheel(show: Open) -
     opened.page.mouse.move(x, y)
     opened.run("viewer.canvas.focus()")
     opened.page.mouse.wheel(0, -300)
-    opened.page.wait_for_timeout(100)
+    opened.still()
     assert covered(opened.picture()).sum() > larger > covered(before).sum()
     for key in ("ArrowLeft", "ArrowUp"):
         opened.page.get_by_role("button", name="Reset").click()
@@ -373,8 +374,7 @@ def test_a_narrow_page_of_either_theme(show: Open, scheme: str) -> None:
     corner = opened.picture()[0, 0]
     assert (corner > 0.95).all() if scheme == "light" else (corner < 0.15).all()
     opened.page.emulate_media(color_scheme="dark" if scheme == "light" else "light")
-    opened.page.wait_for_timeout(100)
-    assert (opened.picture()[0, 0] < 0.15).all() == (scheme == "light")
+    until(lambda: (opened.picture()[0, 0] < 0.15).all() == (scheme == "light"), "the viewer follows the theme")
 
 
 def test_a_neat_polymer_has_no_controls_of_ions(show: Open) -> None:
@@ -397,6 +397,6 @@ def test_another_scene_and_the_end(show: Open) -> None:
     assert share(picture, pic.STYLES["PA"].colour) > 1e-3
     assert share(picture, pic.STYLES["PEO"].colour) == share(picture, pic.STYLES["Li"].colour) == 0
     opened.run("viewer.dispose()")
-    opened.page.wait_for_timeout(400)
+    settle(opened.page)
     assert opened.page.locator("#place").inner_html() == ""
     assert opened.said == []

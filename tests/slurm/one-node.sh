@@ -7,6 +7,9 @@ set -euo pipefail
 action=${1:?install, start or stop}
 system_conf=/etc/slurm/slurm.conf
 
+# how often something is looked at, every fifth of a second, before it counts as hung: ten minutes, for a busy machine
+patience=3000
+
 say() { echo "one-node SLURM: $*" >&2; }
 
 install() {
@@ -115,7 +118,7 @@ CONF
 wait_for() {
     local what=$1
     shift
-    for _ in $(seq 100); do
+    for _ in $(seq "$patience"); do
         "$@" >>"$folder/start.log" 2>&1 && return
         sleep 0.2
     done
@@ -147,14 +150,14 @@ stop() {
         scancel --state=PENDING --user=root 2>/dev/null || true
         scancel --signal=KILL --full --user=root 2>/dev/null || true
         scancel --user=root 2>/dev/null || true
-        for _ in $(seq 75); do [ -z "$(squeue -h -t R,CG 2>/dev/null)" ] && break || sleep 0.2; done
+        for _ in $(seq "$patience"); do [ -z "$(squeue -h -t R,CG 2>/dev/null)" ] && break || sleep 0.2; done
     fi
     for name in slurmd slurmctld slurmdbd mariadbd munged; do
         file=$folder/run/$name.pid
         [ -f "$file" ] || continue
         pid=$(cat "$file")
         kill "$pid" 2>/dev/null || continue
-        for _ in $(seq 75); do kill -0 "$pid" 2>/dev/null || break; sleep 0.2; done
+        for _ in $(seq "$patience"); do kill -0 "$pid" 2>/dev/null || break; sleep 0.2; done
         kill -KILL "$pid" 2>/dev/null || true
     done
     # its own link only

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ import pyedr
 import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
-from support import TINY, copy_workflow, environment
+from support import LIMIT_S, TINY, copy_workflow, environment, until
 
 pytestmark = [pytest.mark.gmx, pytest.mark.workflow, pytest.mark.slurm]
 
@@ -39,14 +40,17 @@ stages:
   production: {{length_ns: {production}}}
 """
 NPT_NS = 0.04
-# of the two minutes of its walltime, this is more than mdrun can get; in one, a busy machine has no new driver in time
-PRODUCTION_S = 110.0
+# s of mdrun at the speed of npt
+PRODUCTION_S = 40.0
+# of production: the start of a job and the margin before its end leave mdrun some of it on a busy machine, too
+WALLTIME_MIN = 3
 PROFILE = (
     "--workflow-profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "7", "--latency-wait", "10",
     # the account exists only with accounting; without, its name keeps the executor from guessing one
-    "--default-resources", "slurm_account=default", "runtime=5", "mem_mb=600", "disk_mb=100", "side_by_side=1",
+    "--default-resources", "slurm_account=default", "runtime=120", "mem_mb=600", "disk_mb=100", "side_by_side=1",
     "--resources", "side_by_side=2", "--set-threads", "minimise=1", "npt=1", "nvt=1", "production=1",
-    "--set-resources", "minimise:runtime=5", "npt:runtime=5", "nvt:runtime=5", "production:runtime=2",
+    "--set-resources", "minimise:runtime=120", "npt:runtime=120", "nvt:runtime=120",
+    f"production:runtime={WALLTIME_MIN}",
 )  # fmt: skip
 
 
@@ -109,13 +113,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert not Path("/etc/slurm/slurm.conf").exists()
 
 
-def until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, f"timed out: {what}"
-        time.sleep(0.2)
-
-
 class Sweep:
     """The study, its driver, and what SLURM knows of its jobs."""
 
@@ -123,7 +120,7 @@ class Sweep:
         self.folder = folder
         self.log = folder / "driver.log"
 
-    def start(self, *targets: str, retries: int = 10, status: str = "squeue") -> subprocess.Popen[bytes]:
+    def start(self, *targets: str, retries: int = 100, status: str = "squeue") -> subprocess.Popen[bytes]:
         words = ["--slurm-status-command", status, "--retries", str(retries)]
         words += ["--configfile", TINY, "own.yaml", "--", *targets]
         command = ["snakemake", *PROFILE, *words]
@@ -133,9 +130,9 @@ class Sweep:
                 start_new_session=True,
             )  # fmt: skip
 
-    def ends_well(self, driver: subprocess.Popen[bytes], timeout_s: float) -> None:
+    def ends_well(self, driver: subprocess.Popen[bytes]) -> None:
         try:
-            assert driver.wait(timeout=timeout_s) == 0, self.log.read_text()
+            assert driver.wait(timeout=LIMIT_S) == 0, self.log.read_text()
         except subprocess.TimeoutExpired:
             os.killpg(driver.pid, signal.SIGKILL)
             pytest.fail(f"the driver does not end:\n{self.log.read_text()[-5000:]}")
@@ -153,6 +150,21 @@ class Sweep:
     def is_computing(self, system: str, stage: str) -> bool:
         """Whether the mdrun of a stage is past its first checkpoint."""
         return (self.of(system, stage) / "run/md.cpt").exists() and (self.of(system, stage) / "holder.json").exists()
+
+    def freeze(self, system: str, stage: str) -> list[int]:
+        """Stop the clock of a stage's mdrun, and let SLURM's job outlast its walltime; the processes that are frozen."""
+        job = self.job_of(system, stage)
+        found = [pid for pid, words in of_folder(self.of(system, stage) / "run").items() if " mdrun " in words]
+        for pid in found:
+            os.kill(pid, signal.SIGSTOP)
+        subprocess.run(["scontrol", "update", f"JobId={job}", "TimeLimit=12:00:00"], check=True)
+        return found
+
+    def waited_for(self, system: str, stage: str) -> set[str]:
+        """SLURM's jobs that other jobs have waited for in a stage."""
+        history = self.of(system, stage) / "history.log"
+        text = history.read_text() if history.exists() else ""
+        return set(re.findall(r"waits: the run is held by host \S+, process \d+, SLURM job (\d+)", text))
 
     def mdruns(self, system: str, stage: str) -> int:
         """How often mdrun was started for a stage."""
@@ -179,37 +191,53 @@ def test_a_sweep_survives_its_walltime_a_cancelled_job_and_a_killed_driver(clust
     # somebody cancels a job; Snakemake submits it again, and it continues
     sweep.set_lengths(0.01)
     driver = sweep.start(*[f"results/{system}/npt/md.xtc" for system in SYSTEMS])
-    until(lambda: sweep.is_computing(first, "npt") or driver.poll() is not None, 150, "npt has a checkpoint")
+    until(lambda: sweep.is_computing(first, "npt") or driver.poll() is not None, "npt has a checkpoint")
     assert driver.poll() is None, sweep.log.read_text()
     cancelled = sweep.job_of(first, "npt")
     subprocess.run(["scancel", cancelled], check=True)
-    sweep.ends_well(driver, 150)
+    sweep.ends_well(driver)
     assert jobs()[cancelled][0] == "CANCELLED"
     assert sweep.mdruns(first, "npt") == 2 and sweep.mdruns(second, "npt") == 1
     lap("a job was cancelled; npt is complete")
 
-    # production needs more than its walltime, as long as this machine is fast; then its driver is killed
+    # production runs into its walltime, however fast this machine is just now: its mdruns stand still from their first
+    # checkpoint on; then its driver is killed
     record = json.loads((sweep.of(second, "npt") / "provenance.json").read_text())
     sweep.set_lengths(round(NPT_NS / record["wall_seconds"] * PRODUCTION_S, 3))
     driver = sweep.start(*[f"results/{system}/production/md.xtc" for system in SYSTEMS])
-    until(
-        lambda: all(sweep.is_computing(system, "production") for system in SYSTEMS) or driver.poll() is not None,
-        150, "production has a checkpoint",
-    )  # fmt: skip
+    frozen: dict[str, list[int]] = {}
+
+    def all_frozen() -> bool:
+        for system in SYSTEMS:
+            if system not in frozen and sweep.is_computing(system, "production"):
+                frozen[system] = sweep.freeze(system, "production")
+        return len(frozen) == len(SYSTEMS) or driver.poll() is not None
+
+    until(all_frozen, "production has a checkpoint")
+    stood_still = time.monotonic()
     assert driver.poll() is None, sweep.log.read_text()
+    assert all(frozen.values())
     driver.kill()
     driver.wait()
     held = {sweep.job_of(system, "production") for system in SYSTEMS}
     assert {jobs()[job][0] for job in held} == {"RUNNING"}
     lap("the driver was killed; its jobs go on")
 
-    # Snakemake wants to be unlocked; its new jobs wait for the old ones, which the walltime ends
+    # Snakemake wants to be unlocked; its new jobs wait for the old ones, which end when the walltime that they know is over
     refused = sweep.start("results/summary/sweep.csv")
-    assert refused.wait(timeout=60) != 0 and "--unlock" in sweep.log.read_text()
+    assert refused.wait(timeout=LIMIT_S) != 0 and "--unlock" in sweep.log.read_text()
     unlock = ["snakemake", "--unlock", "--configfile", TINY, "own.yaml"]
     subprocess.run(unlock, cwd=sweep.folder, env=environment(), check=True, capture_output=True)
     driver = sweep.start(status="sacct" if ACCOUNTING else "squeue")
-    sweep.ends_well(driver, 420)
+    until(
+        lambda: all(sweep.waited_for(system, "production") for system in SYSTEMS) or driver.poll() is not None,
+        "the new jobs wait for the old ones",
+    )
+    until(lambda: time.monotonic() > stood_still + WALLTIME_MIN * 60, "the old walltime is over")
+    for pid in itertools.chain(*frozen.values()):
+        os.kill(pid, signal.SIGCONT)
+    lap("the new jobs wait; the walltime of the old ones is over")
+    sweep.ends_well(driver)
     lap("all is complete")
 
     known = jobs()
@@ -226,16 +254,15 @@ def test_a_sweep_survives_its_walltime_a_cancelled_job_and_a_killed_driver(clust
         assert json.loads((sweep.of(system, "production") / "verdict.json").read_text())["status"] in ("pass", "warn")
         whole(sweep.of(system, "npt"), NPT_NS, frame_ps=0.5)
         whole(sweep.of(system, "production"), production_ns(sweep), frame_ps=0.1)
-    histories = "".join((sweep.of(system, "production") / "history.log").read_text() for system in SYSTEMS)
-    waited = re.findall(r"waits: the run is held by host \S+, process \d+, SLURM job (\d+)", histories)
-    assert waited and set(waited) <= held, histories
+    waited = set.union(*(sweep.waited_for(system, "production") for system in SYSTEMS))
+    assert waited == held
     # short rules have no jobs of their own: two builds (the page of parameters came later), stages, analyses
     names = [re.sub(r"_wildcards.*", "", rule) for _, rule in known.values()]
     assert {name.split("_")[1] for name in names} == {
         "build", "minimise", "npt", "nvt", "production", "analysis", "interactions",
     }  # fmt: skip
     assert names.count("rule_interactions") == 2 and sum(name.startswith("rule_analysis") for name in names) == 2
-    until(lambda: not of_folder(sweep.folder), 30, f"processes of the sweep are left: {of_folder(sweep.folder)}")
+    until(lambda: not of_folder(sweep.folder), "no process of the sweep is left")
 
 
 def production_ns(sweep: Sweep) -> float:
@@ -265,7 +292,7 @@ def test_a_status_command_that_would_hang_is_refused(cluster: Path, tmp_path: Pa
     command = ["snakemake", *PROFILE, "--slurm-status-command", "sacct", "--configfile", TINY, "own.yaml"]
     run = subprocess.run(
         command, cwd=sweep.folder, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, timeout=120, check=False,
+        stderr=subprocess.STDOUT, text=True, timeout=LIMIT_S, check=False,
     )  # fmt: skip
     lines = [line for line in run.stdout.splitlines() if line.startswith("eoli check: ")]
     assert run.returncode != 0 and len(lines) == 1, run.stdout
@@ -280,7 +307,7 @@ def test_a_login_node_needs_no_gromacs(cluster: Path, tmp_path: Path) -> None:
     with (sweep.folder / "own.yaml").open("a") as stream:
         stream.write("gmx: {command: gmx-of-the-nodes}\n")
     driver = sweep.start(f"results/{SYSTEMS[0]}/topology/system.top", retries=0)
-    assert driver.wait(timeout=120) != 0
+    assert driver.wait(timeout=LIMIT_S) != 0
     text = sweep.log.read_text()
     assert "on this machine: GROMACS: 'gmx-of-the-nodes' is not on the PATH" in text
     assert "every job looks for it where it runs" in text and "has been submitted with SLURM jobid" in text

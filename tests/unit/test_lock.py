@@ -90,9 +90,8 @@ def test_the_lock_ends_with_its_taker(tmp_path: Path, start: Start) -> None:
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     assert not is_held(tmp_path)
-    begun = time.monotonic()
+    # it would say that it waits
     with run_lock(tmp_path, pytest.fail):
-        assert time.monotonic() - begun < 1
         assert is_held(tmp_path)
 
 

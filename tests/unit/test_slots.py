@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import threading
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from eoli import slots
 from eoli.machine import Machine
 from eoli.slots import FOLDER, SHARING_ADVICE, choose, choose_whole, own_cores
+from support import LIMIT_S
 
 HYPER = ((0, 4), (1, 5), (2, 6), (3, 7))
 PLAIN = ((0,), (1,))
@@ -75,19 +77,24 @@ def test_without_hyper_threads_a_run_holds_whole_cores() -> None:
     assert choose_whole(HYPER, {0, 1, 2, 3}, 2) is None
 
 
-def hold(which: Machine, threads: int, seconds: float, said: list[str], **options: object) -> threading.Thread:
-    """Hold slots in a thread of their own; returns when they are held."""
-    held = threading.Event()
+@contextlib.contextmanager
+def held(which: Machine, threads: int) -> Iterator[threading.Event]:
+    """Hold slots in a thread of their own, until the event that is given is set."""
+    taken, release = threading.Event(), threading.Event()
 
     def run() -> None:
-        with own_cores(which, threads, said.append, who="another run", **options):  # type: ignore[arg-type]
-            held.set()
-            time.sleep(seconds)
+        with own_cores(which, threads, pytest.fail, who="another run"):
+            taken.set()
+            assert release.wait(LIMIT_S)
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert held.wait(10)
-    return thread
+    assert taken.wait(LIMIT_S)
+    try:
+        yield release
+    finally:
+        release.set()
+        thread.join()
 
 
 def test_runs_side_by_side_get_cores_of_their_own() -> None:
@@ -100,21 +107,29 @@ def test_runs_side_by_side_get_cores_of_their_own() -> None:
 
 def test_a_run_waits_for_cores_and_says_who_has_them() -> None:
     said: list[str] = []
-    thread = hold(machine(PLAIN), 2, 0.5, [])
-    with own_cores(machine(PLAIN), 1, said.append, who="b", poll_s=0.02) as second:
-        assert second.processors == (0,)
-    thread.join()
+    with held(machine(PLAIN), 2) as release:
+
+        def say(text: str) -> None:
+            said.append(text)
+            release.set()
+
+        with own_cores(machine(PLAIN), 1, say, who="b", poll_s=0.02) as second:
+            assert second.processors == (0,)
     assert said == [f"waits for 1 free core; held by another run (process {os.getpid()})"]
 
 
 def test_a_quota_counts_all_runs_together() -> None:
     said: list[str] = []
-    thread = hold(machine(HYPER, limit=2), 1, 0.5, [])
-    with own_cores(machine(HYPER, limit=2), 1, said.append, who="b") as second:
-        assert second.processors == (1,) and said == []
-    with own_cores(machine(HYPER, limit=2), 2, said.append, who="c", poll_s=0.02) as third:
-        assert third.processors == (0, 4)
-    thread.join()
+    with held(machine(HYPER, limit=2), 1) as release:
+
+        def say(text: str) -> None:
+            said.append(text)
+            release.set()
+
+        with own_cores(machine(HYPER, limit=2), 1, pytest.fail, who="b") as second:
+            assert second.processors == (1,)
+        with own_cores(machine(HYPER, limit=2), 2, say, who="c", poll_s=0.02) as third:
+            assert third.processors == (0, 4)
     assert len(said) == 1
 
 
@@ -125,19 +140,22 @@ def test_more_threads_than_there_are_take_all() -> None:
 
 def test_a_run_of_many_threads_is_not_overtaken() -> None:
     order: list[str] = []
-    first = hold(machine(PLAIN), 1, 0.4, [])
+    waits = threading.Event()
 
     def wanted(name: str, threads: int) -> None:
-        with own_cores(machine(PLAIN), threads, lambda text: None, who=name, poll_s=0.02):
+        with own_cores(machine(PLAIN), threads, lambda text: waits.set(), who=name, poll_s=0.02):
             order.append(name)
 
-    wide = threading.Thread(target=wanted, args=("wide", 2))
-    wide.start()
-    time.sleep(0.15)
-    narrow = threading.Thread(target=wanted, args=("narrow", 1))
-    narrow.start()
-    for thread in (first, wide, narrow):
-        thread.join()
+    with held(machine(PLAIN), 1) as release:
+        wide = threading.Thread(target=wanted, args=("wide", 2))
+        wide.start()
+        assert waits.wait(LIMIT_S)
+        narrow = threading.Thread(target=wanted, args=("narrow", 1))
+        narrow.start()
+        narrow.join(0.3)  # it would have its core by now, could it overtake
+        release.set()
+        for thread in (wide, narrow):
+            thread.join()
     assert order == ["wide", "narrow"]
 
 
