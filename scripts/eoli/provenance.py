@@ -30,14 +30,29 @@ PACKAGES = (
 )
 
 
+_SELF = Path(__file__).resolve()
+# scripts/eoli/provenance.py
+_PROJECT = _SELF.parents[2]
+
+
 def _git(*arguments: str) -> str | None:
     try:
-        run = subprocess.run(
-            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=False, timeout=10
-        )
+        run = subprocess.run(["git", *arguments], cwd=_PROJECT, capture_output=True, text=True, check=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return run.stdout.strip() if run.returncode == 0 else None
+
+
+def commit() -> dict[str, str | bool | None]:
+    """Commit of this project and whether tracked files differ from it; None where it is not in a repository of its own.
+
+    A tarball that was unpacked inside another repository, or an installed package, has no commit.
+    """
+    root = _git("rev-parse", "--show-toplevel")
+    if root is None or Path(root).resolve() != _PROJECT or _git("ls-files", "--error-unmatch", str(_SELF)) is None:
+        return {"commit": None, "modified": None}
+    status = _git("status", "--porcelain", "--untracked-files=no")
+    return {"commit": _git("rev-parse", "HEAD"), "modified": None if status is None else bool(status)}
 
 
 def package_versions() -> dict[str, str]:
@@ -53,10 +68,9 @@ def package_versions() -> dict[str, str]:
 
 def provenance(inputs: Sequence[Path], commands: Sequence[Sequence[str]], **more: Any) -> Mapping[str, Any]:
     """A record for JSON: software, host, SHA-256 of the inputs, exact commands, and what the caller adds."""
-    status = _git("status", "--porcelain", "--untracked-files=no")
     return {
         "software": {"python": platform.python_version(), **package_versions()},
-        "git": {"commit": _git("rev-parse", "HEAD"), "modified": bool(status) if status is not None else None},
+        "git": commit(),
         "host": socket.gethostname(),
         "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "inputs_sha256": {str(path): sha256(path) for path in inputs if path.is_file()},

@@ -169,7 +169,7 @@ class Sweep:
     def mdruns(self, system: str, stage: str) -> int:
         """How often mdrun was started for a stage."""
         text = (self.of(system, stage) / "run/mdrun.log").read_text()
-        return len(re.findall(r"^\$ .* mdrun .*-maxh 0\.\d+", text, re.MULTILINE))
+        return len(re.findall(r"^\$ .* mdrun .*-maxh [\d.]+", text, re.MULTILINE))
 
 
 def jobs() -> dict[str, tuple[str, str]]:
