@@ -3,14 +3,22 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
+# results, of `make run`; elsewhere where this folder cannot be written
+DIRECTORY ?= .
+# An environment knows the paths that it was made with: it is made again where project or environment were moved.
+MADE_FOR := $(CURDIR) $(abspath $(VENV))
+STAMP := $(shell $(BIN)/python -c '' 2>/dev/null && cat $(VENV)/.installed 2>/dev/null)
 
-.PHONY: setup gromacs run test bench bench-md bench-dag test-unit test-faults test-slurm validate lint format schema clean-venv
+.PHONY: setup gromacs run test bench bench-md bench-dag test-unit test-faults test-hostile test-slurm validate lint format schema clean-venv
 
 setup: $(VENV)/.installed gromacs-found
 
-$(VENV)/.installed: pyproject.toml scripts/setup-venv.sh
+$(VENV)/.installed: pyproject.toml scripts/setup-venv.sh $(if $(filter-out $(MADE_FOR),$(STAMP))$(filter-out $(STAMP),$(MADE_FOR)),FORCE)
 	bash scripts/setup-venv.sh "$(PYTHON)" "$(VENV)"
-	touch $@
+	echo "$(MADE_FOR)" >$@
+
+.PHONY: FORCE
+FORCE:
 
 .PHONY: gromacs-found
 gromacs-found:
@@ -21,8 +29,10 @@ gromacs:
 	bash scripts/build-gromacs.sh .gromacs
 
 run: setup
-	snakemake --configfile config/demo.yaml
-	@echo 'table and figures of the sweep: results/summary/sweep.csv, sweep.svg, rdf.svg'
+	@mkdir -p "$(DIRECTORY)/results" 2>/dev/null && test -w "$(DIRECTORY)" || \
+		{ echo 'run: $(DIRECTORY) cannot be written; name a folder for the results: make run DIRECTORY=...' >&2; exit 1; }
+	snakemake --directory "$(DIRECTORY)" --configfile config/demo.yaml
+	@echo 'table and figures of the sweep: $(DIRECTORY)/results/summary/sweep.csv, sweep.svg, rdf.svg'
 
 test: setup
 	pytest -n 2 -m "not faults and not slurm"
@@ -33,7 +43,7 @@ bench-dag: setup
 	python benchmarks/bench_dag.py
 
 test-unit: $(VENV)/.installed
-	pytest -n 2 -m "not gmx and not workflow and not browser and not faults"
+	pytest -n 2 -m "not gmx and not workflow and not browser and not faults and not hostile"
 
 # Costs against decoding alone and GROMACS; some minutes, on an idle machine if wall times are to mean anything.
 bench: setup
@@ -67,6 +77,10 @@ schema: $(VENV)/.installed
 # Thirty faults against one sweep; `make test` runs six.
 test-faults: setup
 	EOLI_FAULTS=30 pytest -s tests/faults
+
+# A thousand hostile inputs and damaged files; `make test` runs a hundred.
+test-hostile: setup
+	EOLI_HOSTILE=1000 pytest -n 2 tests/hostile
 
 # A sweep on a real SLURM of one node, which is installed (Debian, as root), started and stopped again.
 test-slurm: setup

@@ -7,6 +7,15 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
     echo "setup: $python is missing or older than 3.11; name another with: make setup PYTHON=python3.12" >&2
     exit 1
 fi
+# its scripts name the folder that it was made in; in another they run another environment's Python, or none
+made=$(sed -n 's/^command = //p' "$venv/pyvenv.cfg" 2>/dev/null || true)
+case $made in
+    "" | *" $(realpath -ms "$venv")") ;;
+    *)
+        echo "setup: $venv was made elsewhere ($made); makes it again"
+        rm -rf "$venv"
+        ;;
+esac
 if [ ! -x "$venv/bin/python" ] && ! "$python" -m venv "$venv" >/dev/null 2>&1; then
     rm -rf "$venv"
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -325,3 +327,28 @@ def test_a_system_of_the_sweep_is_redone_on_request(study: Path) -> None:
     # the same seeds and start, and the reproducible option: the same trajectory
     with XTCFile(str(folder / "md.xtc")) as new, XTCFile(str(folder / "run.old-1/md.xtc")) as old:
         assert all(np.array_equal(a.x, b.x) for a, b in zip(new, old, strict=True))
+
+
+@pytest.fixture
+def read_only(workflow: Path) -> Iterator[Path]:
+    """A copy of the workflow that this user cannot write; root needs a mount for it."""
+    if os.getuid() != 0:
+        workflow.chmod(0o555)
+        yield workflow
+        workflow.chmod(0o755)
+        return
+    for words in (["--bind", str(workflow), str(workflow)], ["-o", "remount,ro,bind", str(workflow)]):
+        if subprocess.run(["mount", *words], capture_output=True, check=False).returncode != 0:
+            pytest.skip("root may not mount here")
+    yield workflow
+    subprocess.run(["umount", "--lazy", str(workflow)], check=True)
+
+
+def test_a_checkout_that_cannot_be_written(read_only: Path, tmp_path: Path) -> None:
+    run = snakemake(read_only, "-n")
+    lines = [line for line in run.stdout.splitlines() if line.startswith("eoli: ")]
+    assert run.returncode == 2 and len(lines) == 1 and "Traceback" not in run.stdout, run.stdout
+    assert "cannot be written; allowed: snakemake --directory FOLDER" in lines[0]
+    made = snakemake(read_only, "--directory", str(tmp_path / "out"), f"results/{SYSTEMS[0]}/topology/system.top")
+    assert made.returncode == 0, made.stdout
+    assert (tmp_path / f"out/results/{SYSTEMS[0]}/topology/system.top").exists()

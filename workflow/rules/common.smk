@@ -4,7 +4,7 @@ import os
 import sys
 from functools import partial
 
-from eoli.errors import EoliError
+from eoli.errors import EoliError, InputError
 from eoli.workflow import (
     FIGURES,
     REDUCED,
@@ -18,6 +18,10 @@ from eoli.workflow import (
 BASE = os.path.relpath(workflow.basedir)
 
 try:
+    if not os.access(".", os.W_OK):
+        raise InputError(
+            f"{os.getcwd()} cannot be written; allowed: snakemake --directory FOLDER, with a folder for the results"
+        )
     CALL = workflow.config_settings
     PLAN = make_plan(config, workflow.configfiles, CALL.configfiles or [], CALL.config or {}, BASE)
 except EoliError as error:

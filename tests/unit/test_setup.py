@@ -1,0 +1,93 @@
+"""When `make` sets up an environment, and what it says where it cannot."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support import ROOT
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="no make")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """What set-up needs of a clone, and an environment that looks made for it."""
+    folder = tmp_path / "project"
+    (folder / "scripts").mkdir(parents=True)
+    for name in ("Makefile", "pyproject.toml", "scripts/setup-venv.sh", "scripts/setup-gromacs.sh"):
+        shutil.copy2(ROOT / name, folder / name)
+    (folder / ".venv/bin").mkdir(parents=True)
+    (folder / ".venv/bin/python").symlink_to(sys.executable)
+    (folder / ".venv/.installed").write_text(f"{folder} {folder}/.venv\n")
+    return folder
+
+
+def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    # not as a part of the make that runs the tests
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(
+        ["make", "VENV=.venv", "PYTHON=python3", *words], cwd=folder, env=environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+
+
+def sets_up(folder: Path) -> bool:
+    return "setup-venv.sh" in make(folder, "-n", ".venv/.installed").stdout
+
+
+def test_a_second_setup_does_nothing(project: Path) -> None:
+    assert not sets_up(project)
+
+
+def test_a_moved_project_is_set_up_again(project: Path) -> None:
+    assert sets_up(project.rename(project.with_name("moved")))
+
+
+def test_an_environment_whose_python_is_gone_is_set_up_again(project: Path) -> None:
+    (project / ".venv/bin/python").unlink()
+    assert sets_up(project)
+
+
+def test_an_unfinished_setup_goes_on(project: Path) -> None:
+    (project / ".venv/.installed").unlink()
+    assert sets_up(project)
+
+
+def test_an_environment_that_was_moved_is_made_again(project: Path) -> None:
+    (project / ".venv/pyvenv.cfg").write_text("command = /usr/bin/python3 -m venv /elsewhere/.venv\n")
+    stand_in = project / "python"
+    # a Python that is new enough and makes nothing
+    stand_in.write_text('#!/bin/sh\n[ "$1" = -c ] || { echo "asked for $*" >&2; exit 1; }\n')
+    stand_in.chmod(0o755)
+    # no package can be installed from here
+    for name in ("bash", "sed", "realpath", "rm", "id"):
+        (project / "bin").mkdir(exist_ok=True)
+        (project / "bin" / name).symlink_to(str(shutil.which(name)))
+    run = subprocess.run(
+        ["bash", "scripts/setup-venv.sh", str(stand_in), ".venv"], cwd=project, capture_output=True, text=True,
+        env={"PATH": str(project / "bin")}, check=False,
+    )  # fmt: skip
+    assert "was made elsewhere" in run.stdout and "cannot make a virtual environment" in run.stderr
+    assert run.returncode == 1 and not (project / ".venv").exists()
+
+
+def test_a_python_that_is_missing_is_named(project: Path) -> None:
+    (project / ".venv/.installed").unlink()
+    run = make(project, "PYTHON=python3.99", ".venv/.installed")
+    assert run.returncode != 0
+    assert run.stderr.splitlines()[0].startswith("setup: python3.99 is missing or older than 3.11; name another")
+    assert not (project / ".venv/.installed").exists()
+
+
+def test_results_that_cannot_be_written_are_one_line(project: Path) -> None:
+    (project / "taken").touch()
+    run = make(project, "run", "DIRECTORY=taken/results")
+    lines = [line for line in run.stderr.splitlines() if line.startswith("run: ")]
+    assert run.returncode != 0 and "Traceback" not in run.stderr
+    assert lines == ["run: taken/results cannot be written; name a folder for the results: make run DIRECTORY=..."]
