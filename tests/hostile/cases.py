@@ -41,6 +41,8 @@ class Case:
     damage: Callable[[Path], None] | None = None
     damaged: Path | None = None
     """A damaged file of a finished study: what is made of it must be what is made of the sound one."""
+    elsewhere: bool = False
+    """Whether it was asked to write somewhere else: new files are its output, wherever they are."""
 
 
 def copy_study(finished: Path, folder: Path) -> Path:
@@ -151,7 +153,7 @@ class Maker:
             argv[chance.randrange(place, max(place + 1, last))] = value
         if option in ("--max-hours", "--seconds"):
             return self.flag(chance)
-        return Case(f"{option} {value[:60]!r}", argv)
+        return Case(f"{option} {value[:60]!r}", argv, elsewhere=option in _OUTPUTS)
 
     def block(self, chance: random.Random) -> Case:
         """A building block with another scalar, or that is no building block."""

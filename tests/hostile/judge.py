@@ -51,7 +51,8 @@ class Judge:
         before = _state(study)
         ended = self._server.run(case.argv, study, said)
         fault = _how(ended, case.argv[0])
-        changed = sorted(str(path) for path, _ in before ^ _state(study))
+        after = _state(study)
+        changed = sorted(str(path) for path, _ in (before - after if case.elsewhere else before ^ after))
         if changed:
             fault = fault or f"changed: {', '.join(changed[:3])}"
         if not fault and case.damaged is not None and ended.code == 0:
