@@ -19,19 +19,16 @@ import psutil
 import pyedr
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
-from eoli.stage.progress import last_step
 from support import LIMIT_S, SYSTEMS, TINY, environment, snakemake_command, until
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A run when a fault came to it: how often mdrun had been started, how far it was, and the step of the checkpoint
-    that it has to go on from."""
+    """A run when a fault came to it: how often mdrun had been started, and the step of the checkpoint to go on from."""
 
     fault: str
     run: Path
     mdruns: int
-    reached: int
     step: int
 
 
@@ -47,7 +44,7 @@ class Disturbed:
     hit: tuple[str, ...]
     process: subprocess.Popen[bytes] | None = None
     marks: list[Mark] = field(default_factory=list)
-    repeated: list[str] = field(default_factory=list)
+    judged: int = 0
 
     def start(self, *config: str) -> None:
         """Start the workflow as a process group of its own, as a shell does."""
@@ -102,8 +99,7 @@ class Disturbed:
         for run in self.unfinished():
             state = read_checkpoint(run / checkpoint)
             if state is not None:
-                reached = last_step(run / "md.log") or 0
-                self.marks.append(Mark(fault, run, len(started_from(run)), reached, state.step))
+                self.marks.append(Mark(fault, run, len(started_from(run)), state.step))
 
     def judge(self) -> None:
         """No run went on from before its mark. Those that nothing had to go on for, or has yet, are not judged."""
@@ -114,7 +110,7 @@ class Disturbed:
             if went_on is not None:
                 history = (mark.run.parent / "history.log").read_text()
                 assert went_on >= mark.step, f"{mark} went on from step {went_on}\n{history}"
-                self.repeated.append(f"{mark.fault} {max(0, mark.reached - went_on)}")
+                self.judged += 1
         self.marks = []
 
     def redo(self) -> None:

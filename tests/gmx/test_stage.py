@@ -54,7 +54,7 @@ STAGES = {stage.name: stage for stage in PROTOCOL.stages}
 K_KJ_MOL_K = 8.31446261815324e-3
 FIVE_SECONDS_NS = 0.024
 CHECKPOINT_MINUTES = 0.01
-SOME_FRAMES_S = 0.35  # before the next checkpoint
+SOME_FRAMES = 5000  # bytes of a trajectory
 
 
 @dataclass(frozen=True)
@@ -359,10 +359,12 @@ def stop_when(job: StageJob, ready: Callable[[], bool], monkeypatch: pytest.Monk
 def stopped(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a run that SIGTERM has stopped some frames after its first checkpoint; not to be changed."""
     job = tiny.after("npt", short("npt", length_ns=FIVE_SECONDS_NS), tmp_path_factory.mktemp("stopped") / "npt")
-    first = job.run / "md.cpt"
+    sizes: list[int] = []
 
     def some_frames_later() -> bool:
-        return first.exists() and time.time() - first.stat().st_mtime > SOME_FRAMES_S
+        if (job.run / "md.cpt").exists():
+            sizes.append((job.run / "md.xtc").stat().st_size)
+        return bool(sizes) and sizes[-1] > sizes[0] + SOME_FRAMES
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         error = stop_when(job, some_frames_later, monkeypatch, signal.SIGTERM)
