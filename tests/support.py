@@ -6,13 +6,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+import h5py
 import pytest
 
 from eoli.chemistry import ForceFieldChoice
 from eoli.errors import InputError
+from eoli.reduce.store import CADENCES, create, seal
+from eoli.topology.description import SystemDescription
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = "tests/config/tiny.yaml"
@@ -24,6 +28,20 @@ WORKFLOW = ("Snakefile", "workflow", "config", "topologies", "profiles", "script
 def choice(mixing: str = "gromos", ion_charge_scale: float = 1.0) -> ForceFieldChoice:
     """The default force field with another mixing rule or charge scale."""
     return ForceFieldChoice("oxy-d", "aqvist", "clandp2004", mixing, ion_charge_scale)
+
+
+@contextmanager
+def reduced_file(
+    path: Path, system: SystemDescription, length_ps: float, intervals_ps: Mapping[str, float]
+) -> Iterator[h5py.File]:
+    """A reduced trajectory for arrays of a test; complete and sealed afterwards."""
+    with create(path, system.n_sites, length_ps, intervals_ps) as file:
+        yield file
+        for cadence in CADENCES:
+            longest = max((len(file[cadence][name]) for name in file[cadence]), default=1)
+            if "frames" not in file[cadence].attrs:
+                file[cadence].attrs["frames"] = longest
+    seal(path, system)
 
 
 def environment() -> dict[str, str]:

@@ -91,7 +91,7 @@ def gromacs_bins(counts: PairCounts) -> np.ndarray:
 def test_g_of_r_and_numbers_of_neighbours(box: Box, first: str, second: str) -> None:
     box.tool("rdf", "-ref", first, "-sel", second, "-bin", str(BIN_NM), "-rmax", str(RANGE_NM), "-o", "g", "-cn", "n")
     g, n = box.table("g.xvg"), box.table("n.xvg")
-    with open_reduced(box.folder / "reduced.h5", box.system.n_sites) as reduced:
+    with open_reduced(box.folder / "reduced.h5", box.system) as reduced:
         counts = pair_counts(reduced)[first, second]
     pairs = gromacs_bins(counts)
     size = min(len(pairs), len(g) - 1)
@@ -113,7 +113,7 @@ def test_g_of_r_and_numbers_of_neighbours(box: Box, first: str, second: str) -> 
 def test_shape_of_chains(box: Box) -> None:
     box.tool("polystat", "-o", "polystat", answer="chains\n")
     table = box.table("polystat.xvg")
-    with open_reduced(box.folder / "reduced.h5", box.system.n_sites) as reduced:
+    with open_reduced(box.folder / "reduced.h5", box.system) as reduced:
         gyration = reduced.array("structure/radius_of_gyration")
         ends = np.linalg.norm(reduced.array("structure/end_to_end"), axis=-1)
     np.testing.assert_allclose(table[:, 1], np.sqrt((ends**2).mean(axis=1)), atol=6e-5)

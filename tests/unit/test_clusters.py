@@ -23,10 +23,9 @@ from eoli.analysis.clusters import (
 )
 from eoli.errors import DataError
 from eoli.jobs.ions import analyse_ions
-from eoli.reduce.store import create
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site
-from support import choice
+from support import choice, reduced_file
 
 
 def molecule(name: str, kind: str, charge: int, roles: list[str | None]) -> Molecule:
@@ -132,7 +131,7 @@ def test_errors_of_shares_cover() -> None:
 
 
 def write_reduced(path: Path, description: SystemDescription, arrays: dict[str, np.ndarray]) -> None:
-    with create(path, description.n_sites, 1.0, {"motion": 1.0, "structure": 1.0, "slow": 1.0}) as file:
+    with reduced_file(path, description, 1.0, {"motion": 1.0, "structure": 1.0, "slow": 1.0}) as file:
         for name, data in arrays.items():
             file[name] = data
         if "motion/neighbours" in arrays:

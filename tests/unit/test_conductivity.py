@@ -31,11 +31,10 @@ from eoli.analysis.conductivity import (
 from eoli.analysis.msd import Diffusion, diffusion
 from eoli.errors import DataError
 from eoli.jobs.conductivity import analyse_conductivity
-from eoli.reduce.store import create
 from eoli.statistics import UNKNOWN, Estimate
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site
-from support import choice
+from support import choice, reduced_file
 
 CHARGES = [1.0, -1.0]
 CHARGE = charge_form(CHARGES)
@@ -305,7 +304,7 @@ def write(
     described = SystemDescription(tuple(entries), choice(ion_charge_scale=scale), "")
     reduced, description = folder / "reduced.h5", folder / "system.json"
     intervals = {"motion": 1.0, "structure": 1.0, "slow": 1.0}
-    with create(reduced, described.n_sites, n_frames - 1.0, intervals) as file:
+    with reduced_file(reduced, described, n_frames - 1.0, intervals) as file:
         file["motion/box"] = np.full((n_frames, 3), 4.0, dtype=np.float32)
         for name, path in walks.items():
             file[f"motion/{name}"] = (path % 4.0).astype(np.float32)

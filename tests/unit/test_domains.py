@@ -26,10 +26,9 @@ from eoli.analysis.domains import (
 )
 from eoli.errors import DataError
 from eoli.jobs.morphology import SCAN, analyse_morphology
-from eoli.reduce.store import create
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site
-from support import choice
+from support import choice, reduced_file
 
 EDGE = 6.0
 BOX = np.full(3, EDGE)
@@ -304,16 +303,16 @@ def test_systems_without_blocks_are_refused() -> None:
         blocks_of(ions)
 
 
-def write_slow(path: Path, positions: np.ndarray, box: np.ndarray) -> None:
+def write_slow(path: Path, system: SystemDescription, positions: np.ndarray, box: np.ndarray) -> None:
     """A reduced trajectory with the slow cadence alone, from positions (frames, sites, 3)."""
-    with create(path, positions.shape[1], 1.0, dict.fromkeys(("motion", "structure", "slow"), 10.0)) as file:
+    with reduced_file(path, system, 1.0, dict.fromkeys(("motion", "structure", "slow"), 10.0)) as file:
         file["slow"].attrs["frames"] = len(positions)
         file["slow/positions"] = positions.astype(np.float32)
         file["slow/box"] = np.tile(box, (len(positions), 1)).astype(np.float32)
 
 
 def analysed(folder: Path, system: SystemDescription, positions: np.ndarray, weighting: str) -> dict:
-    write_slow(folder / "reduced.h5", positions, BOX)
+    write_slow(folder / "reduced.h5", system, positions, BOX)
     (folder / "system.json").write_text(to_json(system))
     analyse_morphology(
         folder / "reduced.h5", folder / "system.json", REACH, 6.0, weighting, folder / "s.csv", folder / "d.csv",

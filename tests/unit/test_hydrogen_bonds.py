@@ -23,10 +23,9 @@ from eoli.analysis.hydrogen_bonds import (
 )
 from eoli.errors import DataError
 from eoli.jobs.hydrogen_bonds import analyse_hydrogen_bonds
-from eoli.reduce.store import create
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site, Term
-from support import choice
+from support import choice, reduced_file
 
 BOX = np.array([3.0, 3.2, 3.4])
 
@@ -208,7 +207,7 @@ def test_a_range_of_half_the_box_is_refused() -> None:
 
 def analysed(folder: Path, system: SystemDescription, frames: np.ndarray) -> tuple[dict, pd.DataFrame]:
     (folder / "system.json").write_text(to_json(system))
-    with create(folder / "r.h5", system.n_sites, 1.0, dict.fromkeys(("motion", "structure", "slow"), 10.0)) as file:
+    with reduced_file(folder / "r.h5", system, 1.0, dict.fromkeys(("motion", "structure", "slow"), 10.0)) as file:
         file["slow"].attrs["frames"] = len(frames)
         file["slow/positions"] = frames.astype(np.float32)
         file["slow/box"] = np.tile(BOX, (len(frames), 1)).astype(np.float32)

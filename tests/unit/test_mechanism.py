@@ -12,10 +12,9 @@ import pytest
 
 from eoli.errors import DataError
 from eoli.jobs.mechanism import analyse_mechanism
-from eoli.reduce.store import create
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site, Term
-from support import choice
+from support import choice, reduced_file
 
 FRAMES, CHAINS, UNITS = 240, 4, 8
 CUTOFFS = {"ether_O": 0.3, "carbonyl_O": 0.28, "anion": 0.32}
@@ -77,9 +76,7 @@ def write(folder: Path, with_pa: bool = True, salt: int = 3) -> tuple[Path, Path
         lithium[100:, 0, 0] += 0.4
         arrays |= {"motion/lithium": (lithium % 3).astype(np.float32), "motion/neighbours": neighbours}
         arrays["motion/distances"] = distances
-    with create(
-        reduced, described.n_sites, 1.0 * (FRAMES - 1), {"motion": 1.0, "structure": 2.0, "slow": 10.0}
-    ) as file:
+    with reduced_file(reduced, described, 1.0 * (FRAMES - 1), {"motion": 1.0, "structure": 2.0, "slow": 10.0}) as file:
         for cadence, frames in (("motion", FRAMES), ("structure", FRAMES // 2), ("slow", 1)):
             file[cadence].attrs["frames"] = frames
         for name, values in arrays.items():

@@ -29,7 +29,8 @@ from eoli.analysis.msd import (
 from eoli.errors import DataError
 from eoli.jobs.motion import analyse_motion
 from eoli.reduce.run import reduce_trajectory
-from eoli.topology.description import MoleculeCount, SystemDescription, to_json
+from eoli.reduce.store import seal
+from eoli.topology.description import MoleculeCount, SystemDescription, read_description, to_json
 from eoli.topology.molecule import Molecule, Site, Term
 from support import choice
 
@@ -409,6 +410,7 @@ def test_neighbours_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             file[f"motion/{name}"] = data
             file[f"motion/{name}"].attrs.update(attributes)
         file["motion/lithium"][:] = file["motion/chains"][:, :1]
+    seal(files.reduced, read_description(files.description))
     chains = files.relative[:, :2]
     origins = np.arange(0, n_frames - 19, 3)
     moved = chains[origins + 19] - chains[origins]
@@ -451,5 +453,6 @@ def test_a_mass_that_does_not_move_is_refused(tmp_path: Path) -> None:
     files = Files(tmp_path, 2, 30)
     with h5py.File(files.reduced, "r+") as file:
         del file["motion/chains"]
-    with pytest.raises(DataError, match="g/mol"):
+    seal(files.reduced, read_description(files.description))
+    with pytest.raises(DataError, match="holds no motion/chains"):
         files.analyse()

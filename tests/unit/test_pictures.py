@@ -17,14 +17,14 @@ from eoli.analysis import pictures as pic
 from eoli.chemistry import Library
 from eoli.errors import DataError
 from eoli.jobs import snapshots
-from eoli.reduce.store import create, open_reduced
+from eoli.reduce.store import open_reduced
 from eoli.report.scene import Snapshot
 from eoli.topology.build import describe
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.gromos import Gromos54A7
 from eoli.topology.molecule import Molecule, Site
 from eoli.trajectory import spanning_tree
-from support import choice
+from support import choice, reduced_file
 
 CUTOFFS = {"ether_O": 0.3, "carbonyl_O": 0.3, "anion": 0.3}
 SLOW, MOTION = 20.0, 4.0
@@ -83,7 +83,7 @@ def write(folder: Path, system: SystemDescription, frames: int = FRAMES) -> tupl
     positions = np.array([first % box for box in slow_box])
     positions[:, lithium] = wrapped[:: round(SLOW / MOTION)]
     intervals = {"motion": MOTION, "structure": SLOW, "slow": SLOW}
-    with create(folder / "reduced.h5", system.n_sites, (frames - 1) * SLOW, intervals) as file:
+    with reduced_file(folder / "reduced.h5", system, (frames - 1) * SLOW, intervals) as file:
         file["motion"].attrs["frames"], file["slow"].attrs["frames"] = n_motion, frames
         arrays = {"motion/box": motion_box, "slow/box": slow_box, "slow/positions": positions}
         if len(lithium):
@@ -124,7 +124,7 @@ def test_files_of_a_system_as_mdanalysis_reads_them(tmp_path: Path, make: Make) 
         assert atoms.chainIDs.tolist() == ["P"] * 3 * 131 + ["C"] * 3 + ["A"] * 3 * 15
         assert len(set(zip(atoms.chainIDs, atoms.resids, strict=True))) == 3 * 32 + 6
         np.testing.assert_allclose(atoms.dimensions, [*(10 * box), 90, 90, 90], atol=1e-3)
-        with open_reduced(tmp_path / "reduced.h5", system.n_sites) as reduced:
+        with open_reduced(tmp_path / "reduced.h5", system) as reduced:
             wrapped = reduced.array("slow/positions")[frame]
         found = atoms.positions / 10
         offsets = (found - wrapped) / box
@@ -177,7 +177,7 @@ def test_a_coordinate_without_room_is_refused(value: float) -> None:
 def test_the_followed_path_is_continuous_across_the_boundary(tmp_path: Path, make: Make) -> None:
     system = make()
     reduced, _, steps = write(tmp_path, system)
-    with open_reduced(reduced, system.n_sites) as opened:
+    with open_reduced(reduced, system) as opened:
         found = snapshots.read_snapshots(opened)
         follow = snapshots.read_farthest_lithium(opened, system, found)
     assert follow is not None
@@ -202,7 +202,7 @@ def test_long_paths_are_thinned_but_keep_the_snapshots(tmp_path: Path, make: Mak
     system = make()
     reduced, _, _ = write(tmp_path, system)
     monkeypatch.setattr(snapshots, "_PATH_POINTS", 5)
-    with open_reduced(reduced, system.n_sites) as opened:
+    with open_reduced(reduced, system) as opened:
         found = snapshots.read_snapshots(opened)
         follow = snapshots.read_farthest_lithium(opened, system, found)
     assert follow is not None
@@ -326,7 +326,7 @@ def test_the_scene_shows_the_lithium_at_the_end_of_its_path_with_what_binds_it(t
         (path.min(axis=0) + path.max(axis=0)) / 2, np.array(data["frames"][0]["box_nm"]) / 2, atol=1e-4
     )
     assert np.abs(np.diff(path, axis=0)).max() < 0.2
-    with open_reduced(tmp_path / "reduced.h5", system.n_sites) as reduced:
+    with open_reduced(tmp_path / "reduced.h5", system) as reduced:
         known = snapshots.read_snapshots(reduced)
     for frame, until, partners, snapshot in zip(
         data["frames"], lithium["until"], lithium["partners"], known, strict=True

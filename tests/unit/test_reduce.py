@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,7 @@ from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 from eoli.errors import DataError
 from eoli.reduce import run
 from eoli.reduce.run import reduce_trajectory
-from eoli.reduce.store import ARRAYS, Reduced, open_reduced
+from eoli.reduce.store import ARRAYS, Reduced, open_reduced, seal
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site, Term
 from eoli.topology.selections import anion_binding_sites, binding_sites, ether_torsions, pair_groups
@@ -109,7 +113,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarra
 
 def test_sites_and_molecules(reference: tuple[Path, np.ndarray, np.ndarray]) -> None:
     path, x, boxes = reference
-    with open_reduced(path, SYSTEM.n_sites) as reduced:
+    with open_reduced(path, SYSTEM) as reduced:
         assert set(reduced.file["motion"]) == {name.split("/")[1] for name in ARRAYS if name.startswith("motion")}
         np.testing.assert_array_equal(reduced.array("motion/box"), boxes.astype(np.float32))
         same_point(reduced.array("motion/lithium"), x[:, SYSTEM.with_role("Li")], boxes)
@@ -133,7 +137,7 @@ def test_neighbours_are_the_nearest_in_range(reference: tuple[Path, np.ndarray, 
     candidates = SYSTEM.with_role("ether_O", "ester_bridging_O", "ester_O", "amide_O", "anion_O")
     lithium = SYSTEM.with_role("Li")
     overflows = 0
-    with open_reduced(path, SYSTEM.n_sites) as reduced:
+    with open_reduced(path, SYSTEM) as reduced:
         assert reduced.attribute("motion/neighbours", "range_nm") == CONTACT_NM
         sites, distances = reduced.array("motion/neighbours"), reduced.array("motion/distances")
     for f in range(len(x)):
@@ -158,7 +162,7 @@ def test_pair_counts(reference: tuple[Path, np.ndarray, np.ndarray]) -> None:
         ("Li", "anion_N"): ["anion_N"], ("Li", "anion_O"): ["anion_O"], ("Li", "Li"): ["Li"],
         ("amide_H", "anion_N"): ["anion_N"], ("amide_H", "anion_O"): ["anion_O"],
     }  # fmt: skip
-    with open_reduced(path, SYSTEM.n_sites) as reduced:
+    with open_reduced(path, SYSTEM) as reduced:
         counts, of = reduced.array("structure/pair_counts"), dict(reduced.file["structure/pair_counts"].attrs)
         frames, volumes = reduced.array("structure/block_frames"), reduced.array("structure/block_inverse_volumes")
     assert counts.shape == (10, len(roles), int(boxes.min() / 2 / BIN_NM))
@@ -188,7 +192,7 @@ def test_shape_and_torsions_of_chains(reference: tuple[Path, np.ndarray, np.ndar
     offsets = paths - np.average(paths, axis=2, weights=masses)[:, :, None]
     gyration = np.sqrt(np.average((offsets**2).sum(axis=-1), axis=2, weights=masses))
     quadruples = sites[:, [[0, 1, 2, 3], [3, 4, 5, 6]]].reshape(-1, 4)
-    with open_reduced(path, SYSTEM.n_sites) as reduced:
+    with open_reduced(path, SYSTEM) as reduced:
         np.testing.assert_allclose(reduced.array("structure/radius_of_gyration"), gyration, rtol=1e-5)
         np.testing.assert_allclose(reduced.array("structure/end_to_end"), paths[:, :, -1], atol=3e-6)
         found = reduced.array("structure/torsions")
@@ -216,7 +220,7 @@ def test_intervals_pick_frames_and_processes_change_no_bit(
     reduce(trajectory, description, one, intervals)
     reduce(trajectory, description, two, intervals, processes=2)
     assert one.read_bytes() == two.read_bytes()
-    with open_reduced(one, SYSTEM.n_sites) as reduced:
+    with open_reduced(one, SYSTEM) as reduced:
         for cadence, interval in zip(("motion", "structure", "slow"), kept, strict=True):
             used = np.arange(0, 30, interval)
             assert (reduced.interval_ps(cadence), reduced.n_frames(cadence)) == (interval, len(used))
@@ -227,7 +231,7 @@ def test_intervals_pick_frames_and_processes_change_no_bit(
 
 def test_a_neat_polymer_has_chains_and_no_ions(tmp_path: Path) -> None:
     trajectory, description = write_system(tmp_path, NEAT)
-    with open_reduced(reduce(trajectory, description, tmp_path / "r.h5", (1.0, 1.0, 5.0)), NEAT.n_sites) as reduced:
+    with open_reduced(reduce(trajectory, description, tmp_path / "r.h5", (1.0, 1.0, 5.0)), NEAT) as reduced:
         assert set(reduced.file["motion"]) == {"box", "chains"}
         assert reduced.has("structure/ether_oxygen")
         assert not reduced.has("structure/fluorine")
@@ -329,8 +333,8 @@ def test_a_box_smaller_than_two_bins_is_refused(tmp_path: Path) -> None:
 def test_another_file_is_no_reduced_trajectory(tmp_path: Path) -> None:
     path = tmp_path / "r.h5"
 
-    def refusal(n_sites: int = 3) -> str:
-        with pytest.raises(DataError) as raised, open_reduced(path, n_sites):
+    def refusal() -> str:
+        with pytest.raises(DataError) as raised, open_reduced(path, SYSTEM):
             pass
         return str(raised.value)
 
@@ -339,14 +343,14 @@ def test_another_file_is_no_reduced_trajectory(tmp_path: Path) -> None:
     assert "no readable HDF5 file" in refusal()
     with h5py.File(path, "w") as file:
         file.attrs["format"] = 1
-    assert "of format 2 (found: 1); make it again" in refusal()
+    assert "of format 3 (found: 1); make it again" in refusal()
     trajectory, description = write_system(tmp_path, NEAT)
     reduce(trajectory, description, path, (1.0, 1.0, 1.0))
-    assert "of 44 sites; the system has 3" in refusal()
+    assert "of 44 sites, made with another description" in refusal()
 
 
 def test_pieces_join_to_the_whole(reference: tuple[Path, np.ndarray, np.ndarray]) -> None:
-    with open_reduced(reference[0], SYSTEM.n_sites) as reduced:
+    with open_reduced(reference[0], SYSTEM) as reduced:
         assert isinstance(reduced, Reduced)
         names = ("motion/lithium", "motion/box")
         pieces = list(reduced.pieces(names, frames=7))
@@ -356,3 +360,124 @@ def test_pieces_join_to_the_whole(reference: tuple[Path, np.ndarray, np.ndarray]
         np.testing.assert_array_equal(
             reduced.array("motion/lithium", slice(1, 3)), reduced.array("motion/lithium")[:, 1:3]
         )
+
+
+def _put(name: str, values: np.ndarray) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        attributes = dict(file[name].attrs)
+        del file[name]
+        file[name] = values
+        file[name].attrs.update(attributes)
+
+    return change
+
+
+def _patched(name: str, value: Any, place: Any = 0) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        file[name][place] = value
+
+    return change
+
+
+def _linked(link: Any) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        del file["motion/lithium"]
+        file["motion/lithium"] = link
+
+    return change
+
+
+def _attribute(group: str, key: str, value: Any) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        file[group].attrs[key] = value
+
+    return change
+
+
+CHANGES: dict[str, tuple[str, Callable[[h5py.File], None]]] = {
+    "a coordinate": ("motion/lithium", _patched("motion/lithium", 0.123)),
+    "no number": ("motion/lithium", _patched("motion/lithium", np.nan)),
+    "no frame": ("motion/lithium", _put("motion/lithium", np.zeros((0, 5, 3), dtype=np.float32))),
+    "a scalar": ("motion/lithium", _put("motion/lithium", np.float32(1))),
+    "text": ("motion/lithium", _put("motion/lithium", np.array([b"x"] * 30))),
+    "frames missing": ("motion/lithium", _put("motion/lithium", np.ones((7, 5, 3), dtype=np.float32))),
+    "ions missing": ("motion/lithium", _put("motion/lithium", np.ones((30, 2, 3), dtype=np.float32))),
+    "whole numbers": ("motion/lithium", _put("motion/lithium", np.ones((30, 5, 3), dtype=np.int32))),
+    "another file": ("motion/lithium", _linked(h5py.ExternalLink("elsewhere.h5", "/x"))),
+    "a loop": ("motion/lithium", _linked(h5py.SoftLink("/motion/lithium"))),
+    "a flat box": ("motion/box", _patched("motion/box", 0.0)),
+    "a site beyond the system": ("motion/neighbours", _patched("motion/neighbours", 10**6)),
+    "a site below the system": ("motion/neighbours", _patched("motion/neighbours", -7)),
+    "a site that binds nothing": ("motion/neighbours", _patched("motion/neighbours", 1)),
+    "a gap among neighbours": ("motion/neighbours", _patched("motion/neighbours", [-1, 0, -1, -1])),
+    "no distance": ("motion/distances", _patched("motion/distances", np.nan)),
+    "distances that fall": ("motion/distances", _patched("motion/distances", [0.4, 0.3, 0.2, 0.1])),
+    "a torsion of 7": ("structure/torsions", _patched("structure/torsions", 7.0)),
+    "fewer pairs than none": ("structure/pair_counts", _patched("structure/pair_counts", -1)),
+    "no block volume": ("structure/block_inverse_volumes", _patched("structure/block_inverse_volumes", np.inf)),
+    "no interval": ("motion/box", _attribute("motion", "interval_ps", 0.0)),
+    "a negative interval": ("motion/box", _attribute("motion", "interval_ps", -1.0)),
+    "an interval that is none": ("motion/box", _attribute("structure", "interval_ps", np.nan)),
+    "many formats": ("motion/box", _attribute("/", "format", np.arange(3))),
+}
+
+
+@pytest.mark.parametrize(
+    ("what", "sealed"),
+    # a coordinate can be any, and a scalar cannot be sealed
+    [
+        (what, sealed)
+        for what in CHANGES
+        for sealed in (False, True)
+        if not (sealed and what in ("a coordinate", "a scalar"))
+    ],
+)
+def test_what_was_changed_is_refused(
+    reference: tuple[Path, np.ndarray, np.ndarray], tmp_path: Path, what: str, sealed: bool
+) -> None:
+    """Whether the checksums tell, or where they were made to fit, the description of the system."""
+    name, change = CHANGES[what]
+    path = Path(shutil.copy(reference[0], tmp_path))
+    with h5py.File(path, "r+") as file:
+        change(file)
+    if sealed:
+        seal(path, SYSTEM)
+    with pytest.raises(DataError) as raised, open_reduced(path, SYSTEM) as reduced:
+        reduced.array(name)
+    assert str(path) in str(raised.value) and "again" in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_bytes_that_changed_are_named(reference: tuple[Path, np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    path = Path(shutil.copy(reference[0], tmp_path))
+    with h5py.File(path) as file:
+        at = file["slow/positions"].id.get_offset() + 11
+    data = bytearray(path.read_bytes())
+    data[at] ^= 4
+    path.write_bytes(data)
+    with open_reduced(path, SYSTEM) as reduced:
+        reduced.array("motion/lithium")
+        with pytest.raises(DataError, match="slow/positions was changed"):
+            next(reduced.slow_frames())
+
+
+def test_every_cut_is_refused(reference: tuple[Path, np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    path, whole = tmp_path / "r.h5", reference[0].read_bytes()
+    for length in np.linspace(0, len(whole) - 1, 60, dtype=int):
+        path.write_bytes(whole[:length])
+        with pytest.raises(DataError, match=r"r\.h5"), open_reduced(path, SYSTEM) as reduced:
+            for name in ARRAYS:
+                reduced.array(name)
+
+
+def test_another_description_is_refused(reference: tuple[Path, np.ndarray, np.ndarray]) -> None:
+    heavier = replace(SYSTEM, molecules=(SYSTEM.molecules[0], MoleculeCount(molecule("LI", "cation", ["Li"], 12.0), 5)))
+    with pytest.raises(DataError, match="another description"), open_reduced(reference[0], heavier):
+        pass
+
+
+def test_it_says_what_it_was_made_from(tmp_path: Path) -> None:
+    trajectory, description = write_system(tmp_path, NEAT)
+    with h5py.File(reduce(trajectory, description, tmp_path / "r.h5", (1.0, 1.0, 1.0))) as file:
+        assert file.attrs["trajectory"] == "md.xtc"
+        assert file.attrs["trajectory_sha256"] == hashlib.sha256(trajectory.read_bytes()).hexdigest()
+        assert file.attrs["description"] == NEAT.digest

@@ -20,7 +20,9 @@ from eoli.commands.compare import add_replicas, replicas
 from eoli.errors import DataError
 from eoli.jobs.conductivity import analyse_conductivity
 from eoli.jobs.starts import analyse_starts
+from eoli.reduce.store import seal
 from eoli.starts import read_starts, starts_table
+from eoli.topology.description import read_description
 from support import mistake
 
 PAIR = ["peo-r1", "peo-r2"]
@@ -86,7 +88,9 @@ def test_other_systems_are_no_starts(tmp_path: Path, changes: dict[str, Any]) ->
 def test_frames_must_be_equally_far_apart(tmp_path: Path) -> None:
     runs = [packed(tmp_path / name, n) for n, name in enumerate(("a", "b"))]
     with h5py.File(runs[1][0], "r+") as file:
-        file["motion"].attrs["interval_ps"] = 2.0
+        for cadence in ("motion", "structure"):
+            file[cadence].attrs["interval_ps"] = 2.0
+    seal(runs[1][0], read_description(runs[1][1]))
     with pytest.raises(DataError, match=r"frames 2 ps apart, those of .* 1 ps"):
         analysed(tmp_path, *runs)
 

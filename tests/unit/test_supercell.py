@@ -20,11 +20,10 @@ from eoli.box.supercell import build_supercell, make_whole, repeat
 from eoli.chemistry import Library
 from eoli.errors import DataError
 from eoli.jobs.morphology import analyse_morphology
-from eoli.reduce.store import create
 from eoli.topology.build import describe
 from eoli.topology.description import SystemDescription, to_json
 from eoli.topology.gromos import Gromos54A7
-from support import choice
+from support import choice, reduced_file
 
 EDGES = np.array([3.0, 3.0, 3.0])
 COPIES = (2, 2, 2)
@@ -170,7 +169,7 @@ def test_one_axis_is_enough_to_repeat() -> None:
 
 
 def analysed(folder: Path, description: SystemDescription, positions: np.ndarray, **more: Any) -> dict[str, Any]:
-    with create(folder / "r.h5", positions.shape[1], 1.0, dict.fromkeys(("motion", "structure", "slow"), 10.0)) as file:
+    with reduced_file(folder / "r.h5", description, 1.0, dict.fromkeys(("motion", "structure", "slow"), 10.0)) as file:
         file["slow"].attrs["frames"] = len(positions)
         file["slow/positions"] = positions.astype(np.float32)
         file["slow/box"] = np.tile(2 * EDGES, (len(positions), 1)).astype(np.float32)

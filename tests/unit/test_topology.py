@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import shutil
 from collections.abc import Callable
@@ -315,6 +316,65 @@ def test_a_description_survives_its_file(blocks: Library, forcefield: Gromos54A7
 def test_what_is_no_description(text: str, tmp_path: Path) -> None:
     path = tmp_path / "system.json"
     path.write_text(text)
+    with pytest.raises(DataError, match="no description of a system"):
+        read_description(path)
+
+
+def _set(*keys: str | int, to: Any) -> Callable[[Any], None]:
+    def change(data: Any) -> None:
+        for key in keys[:-1]:
+            data = data[key]
+        data[keys[-1]] = to
+
+    return change
+
+
+_FIRST = ("molecules", 0, "molecule")
+WRONG = {
+    "a count that is text": _set("molecules", 0, "count", to="2"),
+    "a count that is no whole number": _set("molecules", 0, "count", to=2.5),
+    "no molecule": _set("molecules", 0, "count", to=0),
+    "more than a box holds": _set("molecules", 0, "count", to=10**12),
+    "a mass that is no number": _set(*_FIRST, "sites", 0, "mass", to=float("nan")),
+    "a mass of zero": _set(*_FIRST, "sites", 0, "mass", to=0.0),
+    "a mass that is text": _set(*_FIRST, "sites", 0, "mass", to="x"),
+    "a charge beyond all": _set(*_FIRST, "sites", 0, "charge", to=float("inf")),
+    "a role that is a number": _set(*_FIRST, "sites", 0, "role", to=3),
+    "a kind that there is not": _set(*_FIRST, "kind", to="solvent"),
+    "a bond to a site outside": _set(*_FIRST, "bonds", 0, "sites", to=[0, 10**6]),
+    "a bond of one site": _set(*_FIRST, "bonds", 0, "sites", to=[0, 0]),
+    "a bond without a length": _set(*_FIRST, "bonds", 0, "parameters", to=[]),
+    "a bond of negative length": _set(*_FIRST, "bonds", 0, "parameters", to=[-0.1, 1.0]),
+    "a torsion outside": _set(*_FIRST, "dihedrals", 0, "sites", to=[0, 1, 2, -1]),
+    "positions of some sites": _set(*_FIRST, "positions_nm", to=[[0.0, 0.0, 0.0]]),
+    "no choice": _set("choice", to=None),
+    "a name changed": _set(*_FIRST, "name", to="OTHER"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_no_system_has_is_refused(what: str, blocks: Library, forcefield: Gromos54A7, tmp_path: Path) -> None:
+    data = json.loads(to_json(described(blocks, forcefield)))
+    WRONG[what](data)
+    path = tmp_path / "system.json"
+    path.write_text(json.dumps(data))
+    with pytest.raises(DataError) as raised:
+        read_description(path)
+    assert str(path) in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_a_description_without_its_checksum_is_read(blocks: Library, forcefield: Gromos54A7, tmp_path: Path) -> None:
+    """As earlier versions wrote it: the simulations of a study hang on that file."""
+    description, path = described(blocks, forcefield), tmp_path / "system.json"
+    data = json.loads(to_json(description))
+    assert data.pop("sha256") == description.digest
+    path.write_text(json.dumps(data))
+    assert read_description(path) == description
+
+
+def test_nesting_without_end_is_no_description(tmp_path: Path) -> None:
+    path = tmp_path / "system.json"
+    path.write_text("[" * 100_000)
     with pytest.raises(DataError, match="no description of a system"):
         read_description(path)
 

@@ -71,6 +71,8 @@ rule reduce:
         "analysis"
     params:
         flags=PLAN.reduce_flags,
+        # one of an earlier format is made again
+        format=FORMAT,
     shell:
         "eoli reduce --trajectory {input.trajectory:q} --system-json {input.description:q} {params.flags}"
         " --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"

@@ -287,7 +287,7 @@ def analyse_conductivity(
     files that cannot be read or do not belong together.
     """
     system = read_description(description)
-    with open_reduced(reduced, system.n_sites) as opened:
+    with open_reduced(reduced, system) as opened:
         motion = read_motion(opened, system)
         salted = set(IONS) <= motion.paths.keys()
         populations = None

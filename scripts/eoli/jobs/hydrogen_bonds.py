@@ -39,7 +39,7 @@ def analyse_hydrogen_bonds(
         write_results(none, scalars | {"verdict": "no NH: the system has no donor"}, out_csv, out_json)
         return
     criteria = [(distance_nm + d, angle_deg + a) for d in _DISTANCE_STEPS_NM for a in _ANGLE_STEPS_DEG]
-    with open_reduced(reduced, system.n_sites) as opened:
+    with open_reduced(reduced, system) as opened:
         series = hydrogen_bonds(opened.slow_frames(), donors, criteria)
         scalars |= {"frames": len(series), "interval_ps": opened.interval_ps("slow")}
     mean, error = block_estimate(series)

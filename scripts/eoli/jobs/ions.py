@@ -105,7 +105,7 @@ def analyse_ions(
     charges = formal_charges(system)
     table = pd.DataFrame(columns=_COLUMNS)
     scalars: dict[str, Any] = {"cutoff_nm": cutoff_nm}
-    with open_reduced(reduced, system.n_sites) as opened:
+    with open_reduced(reduced, system) as opened:
         if {"Li", "anion"} <= charges.keys() and cutoff_nm is None:
             scalars["verdict"] = "not resolved: no cut-off, because g(r) of lithium and anion shows no first minimum"
         elif {"Li", "anion"} <= charges.keys() and cutoff_nm is not None:

@@ -478,7 +478,7 @@ def analyse_mechanism(
     """
     system = read_description(description)
     events = _event_table([], np.empty(0), None, None, 1.0)
-    with open_reduced(reduced, system.n_sites) as opened:
+    with open_reduced(reduced, system) as opened:
         for cadence in ("motion", "structure"):
             if opened.n_frames(cadence) < 2:
                 raise DataError(f"{reduced}: {opened.n_frames(cadence)} frame of {cadence}; at least 2 are needed")

@@ -216,7 +216,7 @@ def analyse_morphology(
     system = read_description(description)
     blocks = blocks_of(system)
     distances = [domain_distance_nm * factor for factor in SCAN]
-    with open_reduced(reduced, system.n_sites) as opened:
+    with open_reduced(reduced, system) as opened:
         boxes = opened.array("slow/box").astype(np.float64)
         if not len(boxes):
             raise DataError(f"{reduced}: holds no frame of the slow cadence")

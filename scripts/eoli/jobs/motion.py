@@ -190,7 +190,7 @@ def analyse_motion(
     standard errors over molecules. Raises DataError for files that cannot be read or do not belong together.
     """
     system = read_description(description)
-    with open_reduced(reduced, system.n_sites) as opened:
+    with open_reduced(reduced, system) as opened:
         motion, sites_ps = read_motion(opened, system), opened.interval_ps("structure")
         lags, site_lags = (log_lags(opened.n_frames(cadence)) for cadence in ("motion", "structure"))
         msd = {_COLUMNS[name]: particle_msd(path, lags) for name, path in motion.paths.items()}

@@ -33,6 +33,7 @@ Indices = npt.NDArray[np.int64]
 
 MOMENTS = ("start", "middle", "end")
 
+_OF_SLOW = ("positions", "box")
 _PATH_POINTS = 300
 _NEAR_NM = 0.55
 _PIXELS = 720
@@ -53,10 +54,9 @@ def read_snapshots(reduced: Reduced) -> tuple[Snapshot, Snapshot, Snapshot]:
     n_frames, interval_ps = reduced.n_frames("slow"), reduced.interval_ps("slow")
     if n_frames < 3:
         raise DataError(f"{reduced.path}: {n_frames} frames of all sites; start, middle and end need 3")
-    positions, box = reduced.file["slow/positions"], reduced.file["slow/box"]
     start, middle, end = (
-        Snapshot(frame * interval_ps, positions[frame].astype(np.float64), box[frame].astype(np.float64))
-        for frame in (0, (n_frames - 1) // 2, n_frames - 1)
+        Snapshot(number * interval_ps, *(reduced.frame(f"slow/{of}", number).astype(np.float64) for of in _OF_SLOW))
+        for number in (0, (n_frames - 1) // 2, n_frames - 1)
     )
     return start, middle, end
 
@@ -253,7 +253,7 @@ def analyse_snapshots(
     frames of all sites.
     """
     described = read_description(description)
-    with open_reduced(reduced, described.n_sites) as opened:
+    with open_reduced(reduced, described) as opened:
         snapshots = read_snapshots(opened)
         follow = read_farthest_lithium(opened, described, snapshots)
     # Not with_suffix: names of systems contain dots (q0.80).

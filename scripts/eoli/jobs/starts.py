@@ -44,7 +44,7 @@ def analyse_starts(
     described = [read_description(path) for path in descriptions]
     motions, populations = [], []
     for path, system in zip(reduced, described, strict=True):
-        with open_reduced(path, system.n_sites) as opened:
+        with open_reduced(path, system) as opened:
             motions.append(read_motion(opened, system))
             if set(IONS) <= motions[-1].paths.keys():
                 populations.append(block_populations(read_clusters(opened, system, cutoff_nm, use_interval_ps)))

@@ -100,7 +100,7 @@ def analyse_structure(
     missing or beyond the range of the neighbours in the reduced trajectory.
     """
     system = read_description(description)
-    with open_reduced(reduced, system.n_sites) as opened:
+    with open_reduced(reduced, system) as opened:
         kinds = pair_counts(opened)
         columns = {"r_nm": next(iter(kinds.values())).r_nm} if kinds else {"r_nm": np.empty(0)}
         scalars: dict[str, Any] = {

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from eoli.errors import DataError
-from eoli.files import whole
+from eoli.files import sha256, whole
 from eoli.reduce import kernels
-from eoli.reduce.store import CADENCES, create
+from eoli.reduce.store import CADENCES, create, seal
 from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.selections import binding_sites, ether_torsions, pair_groups
 from eoli.trajectory import (
@@ -207,6 +207,10 @@ def _create(plan: _Plan, out: Path) -> dict[str, _Place]:
     _, positions, edges = next(iter(chunks(trajectory, np.array([0]))))
     intervals = {cadence: stride * trajectory.frame_interval_ps for cadence, stride in plan.strides.items()}
     with create(out, trajectory.n_sites, trajectory.length_ps, intervals) as file:
+        path = trajectory.path
+        file.attrs.update(
+            {"trajectory": path.name, "trajectory_bytes": path.stat().st_size, "trajectory_sha256": sha256(path)}
+        )
         for cadence in CADENCES:
             n_frames = plan.frames_of(cadence)
             file[cadence].attrs["frames"] = n_frames
@@ -315,3 +319,4 @@ def reduce_trajectory(
             with ProcessPoolExecutor(processes) as pool:
                 found = list(pool.map(part, np.array_split(needed, min(_PARTS * processes, len(needed)))))
         _write_structure(plan, temporary, found)
+        seal(temporary, system)

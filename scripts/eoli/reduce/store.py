@@ -1,10 +1,13 @@
-"""The reduced trajectory as an HDF5 file: what it holds, written whole, read in pieces."""
+"""The reduced trajectory as an HDF5 file: what it holds, written whole, read in pieces, believed once it was checked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from eoli.errors import DataError
+from eoli.reduce import FORMAT
+from eoli.topology.description import SystemDescription
+from eoli.topology.selections import binding_sites, ether_torsions, pair_groups
 
 Floats = npt.NDArray[np.float64]
+Check = Callable[[npt.NDArray[Any]], bool]
 
-FORMAT = 2
 _BYTES_AT_ONCE = 64e6
+_FREE = -1
 CADENCES = ("motion", "structure", "slow")
 """The three groups of frames; each has its own interval, a whole multiple of the trajectory's.
 
@@ -50,15 +57,131 @@ ARRAYS = {
 
 
 @dataclass(frozen=True)
+class _Contract:
+    """What an array must be: kind of its numbers, lengths of its axes after the first (below 0: free), its values."""
+
+    kind: str
+    shape: tuple[int, ...]
+    holds: Check
+
+
+def _finite(values: npt.NDArray[Any]) -> bool:
+    return bool(np.isfinite(values).all())
+
+
+def _positive(values: npt.NDArray[Any]) -> bool:
+    return _finite(values) and bool((values > 0).all())
+
+
+def _not_negative(values: npt.NDArray[Any]) -> bool:
+    return bool((values >= 0).all())
+
+
+def _sorted(distances: npt.NDArray[Any]) -> bool:
+    # NaN is neither below nor above anything, infinity pads
+    return _not_negative(distances) and bool((distances[..., 1:] >= distances[..., :-1]).all())
+
+
+def _some_of(sites: npt.NDArray[np.int64], n_sites: int) -> Check:
+    """Whether numbers are -1 at the end of a row, or else one of `sites`."""
+    allowed = np.zeros(n_sites + 1, dtype=np.bool_)
+    allowed[sites] = allowed[-1] = True
+
+    def holds(numbers: npt.NDArray[Any]) -> bool:
+        if not ((numbers >= -1) & (numbers < n_sites)).all() or not allowed[numbers].all():
+            return False
+        return not ((numbers[..., 1:] >= 0) & (numbers[..., :-1] < 0)).any()
+
+    return holds
+
+
+def _contracts(system: SystemDescription) -> dict[str, _Contract]:
+    """What a reduced trajectory of a system holds, by name; what is not here it must not hold."""
+    lithium, binding = len(system.with_role("Li")), binding_sites(system)
+    chains, torsions = len(system.molecules_of("polymer")), len(ether_torsions(system))
+    points = {
+        "motion/lithium": lithium,
+        "motion/anions": len(system.molecules_of("anion")),
+        "motion/chains": chains,
+        "structure/fluorine": len(system.with_role("anion_F")),
+        "structure/ether_oxygen": len(system.with_role("ether_O")),
+        "structure/end_to_end": chains,
+        "slow/positions": system.n_sites,
+    }
+    found = {name: _Contract("f", (number, 3), _finite) for name, number in points.items() if number}
+    found |= {f"{cadence}/box": _Contract("f", (3,), _positive) for cadence in ("motion", "slow")}
+    if lithium and len(binding):
+        found["motion/neighbours"] = _Contract("i", (lithium, _FREE), _some_of(binding, system.n_sites))
+        found["motion/distances"] = _Contract("f", (lithium, _FREE), _sorted)
+    if chains:
+        found["structure/radius_of_gyration"] = _Contract("f", (chains,), lambda x: _finite(x) and _not_negative(x))
+    if torsions:
+        found["structure/torsions"] = _Contract("f", (torsions,), lambda x: bool((np.abs(x) < 3.1416).all()))
+    found["structure/block_frames"] = _Contract("i", (), _not_negative)
+    found["structure/block_inverse_volumes"] = _Contract("f", (), _positive)
+    if pair_groups(system):
+        kinds = sum(len(partners) for partners in pair_groups(system).values())
+        found["structure/pair_counts"] = _Contract("i", (kinds, _FREE), _not_negative)
+    return found
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """DataError for whatever the HDF5 library and numpy make of a file that is not whole, or another one."""
+    try:
+        yield
+    except DataError:
+        raise
+    except (OSError, LookupError, ArithmeticError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: not whole, or changed since it was made; make it again ({error})") from error
+
+
+def _rows(data: h5py.Dataset) -> Iterator[npt.NDArray[Any]]:
+    """An array in consecutive pieces of bounded size."""
+    n = max(1, int(_BYTES_AT_ONCE * len(data) / max(1, data.nbytes)))
+    for start in range(0, len(data), n):
+        yield np.ascontiguousarray(data[start : start + n])
+
+
+def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
+    """All arrays of a file by name; links out of the file, or to nothing, are not followed."""
+    found: dict[str, h5py.Dataset] = {}
+    file.visititems(lambda name, of: found.update({name: of}) if isinstance(of, h5py.Dataset) else None)
+    return found
+
+
+def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: np.asarray(value).tolist() for key, value in attributes.items() if key != "signature"}
+
+
+def _signature(file: h5py.File) -> str:
+    """SHA-256 of all attributes, shapes and types, the checksums of the arrays among them."""
+    parts = {name: [_plain(data.attrs), list(data.shape), data.dtype.str] for name, data in _datasets(file).items()}
+    groups = {name: _plain(file[name].attrs) for name in file}
+    return hashlib.sha256(json.dumps([_plain(file.attrs), groups, parts], sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
 class Reduced:
-    """An open reduced trajectory. Frame `k` of a cadence is at `k * interval_ps(cadence)`."""
+    """An open reduced trajectory. Frame `k` of a cadence is at `k * interval_ps(cadence)`.
+
+    `file` is for shapes and attributes; numbers are read by the methods, which check an array once before they give
+    any of it.
+    """
 
     path: Path
     file: h5py.File
+    _contracts: Mapping[str, _Contract]
+    _checked: set[str] = field(default_factory=set)
 
     def has(self, name: str) -> bool:
-        """Whether the system has the array `name` of `ARRAYS`."""
-        return name in self.file
+        """Whether the system has the array `name` of `ARRAYS`.
+
+        Raises DataError where the file lacks what the system has.
+        """
+        if name in self._contracts and name not in self.file:
+            raise DataError(f"{self.path}: holds no {name} ({ARRAYS[name]}), which the system has; make it again")
+        return name in self._contracts
 
     def interval_ps(self, cadence: str) -> float:
         """Spacing of the frames of a cadence, ps."""
@@ -82,24 +205,61 @@ class Reduced:
         """An attribute of an array, e.g. `range_nm` of motion/neighbours."""
         return self.file[name].attrs[key]
 
+    def _data(self, name: str) -> h5py.Dataset:
+        """An array whose shape, checksum and values are checked, piece by piece, the first time it is asked for."""
+        if not self.has(name):
+            raise DataError(f"{self.path}: holds no {name} ({ARRAYS[name]})")
+        with _readable(self.path):
+            data = self.file[name]
+            if name not in self._checked:
+                self._check(name, data)
+                self._checked.add(name)
+        return data
+
+    def _check(self, name: str, data: h5py.Dataset) -> None:
+        wanted, cadence = self._contracts[name], name.split("/")[0]
+        summed = name.startswith(("structure/block", "structure/pair"))
+        frames = data.shape[0] if summed else self.n_frames(cadence)
+        shape = tuple(found if of < 0 else of for of, found in zip((frames, *wanted.shape), data.shape, strict=True))
+        if data.dtype.kind != wanted.kind or data.shape != shape:
+            raise DataError(
+                f"{self.path}: {name} is {data.dtype} of shape {data.shape}; the system has {shape}; make it again"
+            )
+        checksum, sound = hashlib.sha256(), True
+        for piece in _rows(data):
+            checksum.update(piece.data)
+            sound = sound and wanted.holds(piece)
+        if checksum.hexdigest() != data.attrs["sha256"]:
+            raise DataError(f"{self.path}: {name} was changed since it was made; make it again")
+        if not sound:
+            raise DataError(f"{self.path}: {name} holds numbers that it cannot have ({ARRAYS[name]}); make it again")
+
     def array(self, name: str, particles: slice = slice(None)) -> npt.NDArray[Any]:
         """An array of `ARRAYS`, all frames; of its second axis the part `particles`.
 
-        Raises DataError when the system does not have it.
+        Raises DataError when the system does not have it, or it was changed since it was made.
         """
-        if name not in self.file:
-            raise DataError(f"{self.path}: holds no {name} ({ARRAYS[name]})")
-        data = self.file[name]
+        data = self._data(name)
         return np.asarray(data[:, particles] if data.ndim > 1 else data[:])
 
+    def frame(self, name: str, number: int) -> npt.NDArray[Any]:
+        """One frame of an array; raises DataError as `array` does."""
+        return np.asarray(self._data(name)[number])
+
     def pieces(self, names: tuple[str, ...], frames: int = 2048) -> Iterator[tuple[int, tuple[npt.NDArray[Any], ...]]]:
-        """Arrays of one cadence in consecutive pieces of at most `frames` frames: (first frame, arrays)."""
-        total = len(self.file[names[0]])
-        for first in range(0, total, frames):
-            yield first, tuple(np.asarray(self.file[name][first : first + frames]) for name in names)
+        """Arrays of one cadence in consecutive pieces of at most `frames` frames: (first frame, arrays).
+
+        Raises DataError as `array` does.
+        """
+        arrays = [self._data(name) for name in names]
+        for first in range(0, len(arrays[0]), frames):
+            yield first, tuple(np.asarray(data[first : first + frames]) for data in arrays)
 
     def slow_frames(self, sites: npt.NDArray[np.int64] | None = None) -> Iterator[tuple[Floats, Floats]]:
-        """Positions (sites, 3) and box edges (3,) of each slow frame, nm; of `sites` alone where given."""
+        """Positions (sites, 3) and box edges (3,) of each slow frame, nm; of `sites` alone where given.
+
+        Raises DataError as `array` does.
+        """
         at_once = max(1, int(_BYTES_AT_ONCE / (12 * int(self.file.attrs["sites"]))))
         for _, (positions, boxes) in self.pieces(("slow/positions", "slow/box"), at_once):
             for frame, box in zip(positions, boxes, strict=True):
@@ -107,12 +267,32 @@ class Reduced:
                 yield chosen.astype(np.float64), box.astype(np.float64)
 
 
-@contextmanager
-def open_reduced(path: Path, n_sites: int) -> Iterator[Reduced]:
-    """A reduced trajectory of a system with `n_sites` sites, for reading.
+def _check_file(path: Path, file: h5py.File, system: SystemDescription) -> None:
+    found = file.attrs.get("format")
+    if np.ndim(found) or found != FORMAT:
+        raise DataError(f"{path}: no reduced trajectory of format {FORMAT} (found: {found}); make it again")
+    if file.attrs.get("signature") != _signature(file):
+        raise DataError(f"{path}: not whole, or changed since it was made; make it again")
+    if file.attrs["description"] != system.digest:
+        raise DataError(
+            f"{path}: of {file.attrs['sites']} sites, made with another description of the system than the one given "
+            f"({system.n_sites} sites); make it again"
+        )
+    intervals = {cadence: float(file[cadence].attrs["interval_ps"]) for cadence in CADENCES}
+    frames = [int(file[cadence].attrs["frames"]) for cadence in CADENCES]
+    ratio = intervals["structure"] / intervals["motion"]
+    if not (
+        all(0 < of < math.inf for of in intervals.values()) and min(frames) > 0 and abs(ratio - round(ratio)) < 1e-3
+    ):
+        raise DataError(f"{path}: frames of {intervals} ps and numbers of frames {frames}; make it again")
 
-    Raises DataError, one line that names the file, when it is missing, no reduced trajectory, of another format or
-    of another system.
+
+@contextmanager
+def open_reduced(path: Path, system: SystemDescription) -> Iterator[Reduced]:
+    """A reduced trajectory of a system, for reading.
+
+    Raises DataError, one line that names the file, when it is missing, no reduced trajectory, of another format, not
+    whole, changed since it was made, or made with another description than that of the system.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such reduced trajectory")
@@ -121,18 +301,40 @@ def open_reduced(path: Path, n_sites: int) -> Iterator[Reduced]:
     except OSError as error:
         raise DataError(f"{path}: no readable HDF5 file: {error}") from error
     with file:
-        found = file.attrs.get("format")
-        if found != FORMAT:
-            raise DataError(f"{path}: no reduced trajectory of format {FORMAT} (found: {found}); make it again")
-        if int(file.attrs["sites"]) != n_sites:
-            raise DataError(f"{path}: of {int(file.attrs['sites'])} sites; the system has {n_sites}")
-        yield Reduced(path, file)
+        with _readable(path):
+            _check_file(path, file, system)
+        yield Reduced(path, file, _contracts(system))
 
 
 def create(path: Path, n_sites: int, length_ps: float, intervals_ps: Mapping[str, float]) -> h5py.File:
-    """A new, empty file with its three cadences; the caller adds arrays and each cadence's attribute `frames`."""
+    """A new, empty file with its three cadences; the caller adds arrays, each cadence's attribute `frames`, and `seal`."""
     file = h5py.File(path, "w")
     file.attrs.update({"format": FORMAT, "sites": n_sites, "length_ps": length_ps})
     for cadence in CADENCES:
         file.create_group(cadence).attrs["interval_ps"] = intervals_ps[cadence]
     return file
+
+
+def seal(path: Path, system: SystemDescription) -> None:
+    """Write into a complete file what its readers check: SHA-256 of each array, of the description, of all attributes."""
+    with h5py.File(path, "r+") as file:
+        for data in _datasets(file).values():
+            checksum = hashlib.sha256()
+            for piece in _rows(data):
+                checksum.update(piece.data)
+            data.attrs["sha256"] = checksum.hexdigest()
+        file.attrs["description"] = system.digest
+        file.attrs["signature"] = _signature(file)
+
+
+def reduced_bytes(
+    n_sites: int, particles: int, lithium: int, slots: int, length_ps: float, intervals_ps: Mapping[str, float]
+) -> float:
+    """Size of a reduced trajectory, bytes, from above: single precision, what motion has, what structure has, all sites.
+
+    `particles` are the points that move as such: ions and centres of mass of molecules.
+    """
+    frames = {cadence: length_ps / intervals_ps[cadence] + 1 for cadence in CADENCES}
+    of_motion = 12 * particles + 8 * lithium * slots
+    # fluorine, ether oxygens and torsions: less than half of all sites
+    return frames["motion"] * of_motion + (frames["structure"] * 6 + frames["slow"] * 12) * n_sites

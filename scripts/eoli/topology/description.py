@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,11 @@ import numpy.typing as npt
 from eoli.chemistry import ForceFieldChoice
 from eoli.errors import DataError
 from eoli.topology.molecule import Molecule, Site, Term
+
+KINDS = ("polymer", "cation", "anion")
+LARGEST_SITES = 10**7
+"""Sites of a box at most: more than its coordinates' file and any analysis hold."""
+_ARITY = {"bonds": 2, "angles": 3, "dihedrals": 4, "impropers": 4, "pairs14": 2}
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,11 @@ class SystemDescription:
     molecules: tuple[MoleculeCount, ...]
     choice: ForceFieldChoice
     forcefield_sha256: str
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that the description says."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     @property
     def n_sites(self) -> int:
@@ -105,8 +118,8 @@ class SystemDescription:
 
 
 def to_json(description: SystemDescription) -> str:
-    """The description as JSON text, the same bytes for the same system."""
-    return json.dumps(asdict(description), indent=1, sort_keys=True) + "\n"
+    """The description as JSON text with its checksum, the same bytes for the same system."""
+    return json.dumps(asdict(description) | {"sha256": description.digest}, indent=1, sort_keys=True) + "\n"
 
 
 def _molecule(data: dict[str, Any]) -> Molecule:
@@ -124,14 +137,67 @@ def _molecule(data: dict[str, Any]) -> Molecule:
     )
 
 
+@cache
+def _reader() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(SystemDescription)
+
+
+def _flaw(description: SystemDescription) -> str | None:
+    """What a system cannot have, in words; None where there is nothing."""
+    if not 0 < description.n_sites <= LARGEST_SITES or any(entry.count < 1 for entry in description.molecules):
+        return f"{description.n_sites} sites; allowed: 1 to {LARGEST_SITES}, at least one molecule of each type"
+    if not 0 < description.choice.ion_charge_scale < math.inf:
+        return f"ion_charge_scale {description.choice.ion_charge_scale}; allowed: above 0"
+    for molecule in (entry.molecule for entry in description.molecules):
+        n, where = len(molecule.sites), f"molecule {molecule.name}"
+        if molecule.kind not in KINDS:
+            return f"{where} is of kind {molecule.kind!r}; allowed: {', '.join(KINDS)}"
+        for site in molecule.sites:
+            if not 0 < site.mass < math.inf or not math.isfinite(site.charge):
+                return f"{where}, site {site.name}: mass {site.mass} g/mol, charge {site.charge} e; allowed: finite, a mass above 0"
+        if len(molecule.positions_nm) not in (0, n) or not np.isfinite(np.array(molecule.positions_nm)).all():
+            return (
+                f"{where}: {len(molecule.positions_nm)} positions; allowed: none, or a finite one for each of {n} sites"
+            )
+        for key, arity in _ARITY.items():
+            for term in getattr(molecule, key):
+                if len(set(term.sites)) != arity or len(term.sites) != arity or not all(0 <= k < n for k in term.sites):
+                    return f"{where}: {key} between sites {term.sites}; allowed: {arity} different ones of 0 to {n - 1}"
+                if not all(math.isfinite(number) for number in term.parameters):
+                    return f"{where}: {key} with parameters {term.parameters}; allowed: finite"
+        if not all(term.parameters and term.parameters[0] > 0 for term in molecule.bonds):
+            return f"{where}: a bond without a length; allowed: above 0 nm"
+    return None
+
+
 def read_description(path: Path) -> SystemDescription:
     """Read a description.
 
-    Raises DataError when the file is not one.
+    Raises DataError, one line that names the file, when it is none, holds what no system can have, or is not what was
+    written (files that know their checksum).
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        _reader().validate_json(text, strict=True)
+        data = json.loads(text)
         molecules = tuple(MoleculeCount(_molecule(entry["molecule"]), entry["count"]) for entry in data["molecules"])
-        return SystemDescription(molecules, ForceFieldChoice(**data["choice"]), data["forcefield_sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: no description of a system: {error}") from error
+        found = SystemDescription(molecules, ForceFieldChoice(**data["choice"]), data["forcefield_sha256"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f"{path}: no description of a system: {_cause(error)}") from error
+    flaw = _flaw(found)
+    if flaw is None and data.get("sha256", found.digest) != found.digest:
+        flaw = "changed since it was written; make it again"
+    if flaw is not None:
+        raise DataError(f"{path}: {flaw}")
+    return found
+
+
+def _cause(error: Exception) -> str:
+    """The first mistake that pydantic found, or what else went wrong, on one line."""
+    found = getattr(error, "errors", None)
+    if found is None:
+        return " ".join(str(error).split())
+    first = found(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
