@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from eoli.errors import ForceFieldError, InputError
-from eoli.validation import Model, Strict, place, validate
+from eoli.validation import LENIENT, Model, Strict, place, validate
 from eoli.yamlfile import KeyPath, YamlFile, read_yaml
 
 
@@ -33,7 +33,7 @@ class AtomEntry(Strict):
 class BondedEntry(Strict):
     """A bonded term for a tuple of classes: a macro of the installed force field, own numbers, or none on purpose."""
 
-    classes: tuple[str, ...]
+    classes: Annotated[tuple[str, ...], LENIENT]
     macro: str | None = None
     parameters: list[float] | list[list[float]] = Field(default_factory=list)
     omitted: bool = Field(False, description="these atoms have no such term, on purpose")
@@ -99,7 +99,7 @@ class Unit(Strict):
     tail: str | None = None
     ether_oxygens: int = Field(0, ge=0, description="oxygens that EO:Li counts")
     atoms: list[AtomEntry] = Field(min_length=1)
-    bonds: list[tuple[str, str]]
+    bonds: list[Annotated[tuple[str, str], LENIENT]]
 
 
 class Estimate(Strict):
@@ -136,9 +136,9 @@ class Ion(Strict):
     model: str = Field(description="name of the parameter set")
     charge: int
     atoms: list[AtomEntry] = Field(min_length=1)
-    bonds: list[tuple[str, str]]
+    bonds: list[Annotated[tuple[str, str], LENIENT]]
     bonded: BondedTable | None = None
-    positions_nm: dict[str, tuple[float, float, float]] = Field(
+    positions_nm: dict[str, Annotated[tuple[float, float, float], LENIENT]] = Field(
         default_factory=dict, description="start geometry, where bonds, angles and torsions alone do not lead to it"
     )
 
@@ -180,7 +180,7 @@ class LennardJonesType(Strict):
     c12: float = Field(ge=0)
     like: str | None = None
     sqrt_c12: float | None = None
-    sqrt_c12_like: dict[float | Literal["default"], float | list[str]] = Field(default_factory=dict)
+    sqrt_c12_like: dict[Annotated[float, LENIENT] | Literal["default"], float | list[str]] = Field(default_factory=dict)
     source: str
 
     @model_validator(mode="before")

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Strict as StrictType
 
 from eoli.errors import InputError
-from eoli.yamlfile import KeyPath, YamlFile
+from eoli.yamlfile import KeyPath, YamlFile, scalar
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 class Strict(BaseModel):
-    """Base of all models: unknown keys are errors, instances do not change."""
+    """Base of all models: unknown keys are errors, instances do not change, a number is neither text nor a truth value."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+LENIENT = StrictType(False)
+"""Marks what YAML cannot write as it is: a tuple, or a number as a key."""
+Positive = Annotated[float, Field(gt=0, le=1e12)]
+NotNegative = Annotated[float, Field(ge=0, le=1e12)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(gt=0, le=2**31 - 1)]
+CountOrZero = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Kelvin = Annotated[float, Field(ge=50, le=5000)]
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -63,6 +75,24 @@ def _keys_in(data: Any, location: Sequence[str | int]) -> KeyPath:
     return tuple(keys)
 
 
+def _spelling(value: str) -> str:
+    """How to write what YAML or a person may take for a number or a truth value, and we do not."""
+    text = value.strip()
+    if ratio := re.fullmatch(r"(\d+(?:\.\d+)?)\s*:\s*1(?:\.0*)?", text):
+        return f"; write {ratio[1]} for {text}"
+    if re.fullmatch(r"\d+(:\d+)+(\.\d*)?", text):
+        return "; write one decimal number, as 1.5 for 1:30"
+    if text.lower() in ("yes", "no", "on", "off", "y", "n"):
+        return "; write true or false"
+    plain = text.replace("_", "").lstrip("+")
+    plain = re.sub(r"^0+(?=\d)", "", plain) if re.fullmatch(r"[\d.]+", plain) else plain.replace(",", ".")
+    if isinstance(scalar(plain), int | float):
+        return f"; write {plain}"
+    if unit := re.fullmatch(r"([-+]?\d+(?:\.\d*)?)\s*[^\d\s]+", text):
+        return f"; write the number alone, as {unit[1]}"
+    return ""
+
+
 def _explain(error: Any, keys: KeyPath, model: type[BaseModel]) -> str:
     value = error.get("input")
     if error["type"] == "extra_forbidden":
@@ -76,7 +106,43 @@ def _explain(error: Any, keys: KeyPath, model: type[BaseModel]) -> str:
     message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if isinstance(value, dict | list | tuple):
         return message
-    return f"{value!r} is not allowed: {message}"
+    hint = (
+        _spelling(value) if isinstance(value, str) and error["type"].split("_")[0] in ("int", "float", "bool") else ""
+    )
+    shown = repr(value)
+    return f"{shown if len(shown) <= 80 else shown[:77] + '...'} is not allowed: {message}{hint}"
+
+
+def kind_of(model: type[BaseModel], name: str) -> Any:
+    """The type of one value of a field, with its limits; of a list that of its items, None left out."""
+    field = model.model_fields[name]
+    found: Any = field.annotation
+    if get_origin(found) is list:
+        return get_args(found)[0]
+    if get_origin(found) in (Union, UnionType):
+        found = Union[tuple(kind for kind in get_args(found) if kind is not type(None))]  # noqa: UP007
+    return Annotated[found, *field.metadata] if field.metadata else found
+
+
+def from_text(kind: Any) -> Callable[[str], Any]:
+    """Reader of a value of a type from one word, by the rules of a configuration file.
+
+    It raises InputError with what is wrong and what is allowed.
+    """
+    adapter = TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False))
+
+    def read(text: str) -> Any:
+        value = scalar(text)
+        for candidate in (value, text):
+            try:
+                return adapter.validate_python(candidate)
+            except ValidationError as failure:
+                error = failure.errors()[0]
+                if error["type"] != "string_type":
+                    raise InputError(_explain(error, (), Strict)) from None
+        raise AssertionError("text is text")
+
+    return read
 
 
 def validate(model: type[Model], data: Any, files: Sequence[YamlFile], under: KeyPath = ()) -> Model:

@@ -1,8 +1,13 @@
-"""YAML with line numbers: duplicate keys are refused, and every key knows the line that it came from."""
+"""YAML with line numbers, by the rules of YAML 1.2: one place that decides what a scalar is.
+
+Duplicate keys are refused, and every key knows the line that it came from. Base 60 (`12:1`), octal (`012`), `1_000`,
+dates and `yes` are text: a number that somebody meant otherwise reaches the models as text, which they refuse.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +16,30 @@ import yaml
 from eoli.errors import InputError
 
 KeyPath = tuple[str | int, ...]
+
+LARGEST_FILE_BYTES = 10_000_000
+MOST_ENTRIES = 200_000
+"""Keys and values of a file, aliases counted as often as they stand: what a few lines of aliases can multiply to."""
+DEEPEST = 40
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_MOST_DIGITS = 400  # more than the largest float has
+_WORDS: dict[str, Any] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **{f"{sign}.{word}": float(f"{sign}inf") for sign in ("", "+", "-") for word in ("inf", "Inf", "INF")},
+    **{f".{word}": float("nan") for word in ("nan", "NaN", "NAN")},
+}
+_TAGS: dict[str, type | tuple[type, ...]] = {
+    "tag:yaml.org,2002:int": int,
+    "tag:yaml.org,2002:float": (int, float),
+    "tag:yaml.org,2002:bool": bool,
+    "tag:yaml.org,2002:null": type(None),
+}
+_STRING = "tag:yaml.org,2002:str"
+_MERGE = "tag:yaml.org,2002:merge"
+_NO_TAG = "tag:eoli,2026:none"
 
 
 @dataclass(frozen=True)
@@ -33,45 +62,130 @@ class YamlFile:
         return next((n for n in range(len(keys), 0, -1) if keys[:n] in self.lines), 0)
 
 
-def _index(node: yaml.Node, keys: KeyPath, lines: dict[KeyPath, int], path: Path) -> None:
-    if isinstance(node, yaml.MappingNode):
+def scalar(text: str) -> Any:
+    """What plain text stands for in YAML 1.2: None, a truth value, a number, else the text itself.
+
+    Whole numbers with a zero in front, in another base or with more digits than a number can have are text.
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    if len(text) <= _MOST_DIGITS:
+        if _INT.fullmatch(text):
+            return int(text)
+        if _FLOAT.fullmatch(text):
+            return float(text)
+    return text
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Resolves nothing but merges: `scalar` says what plain text is."""
+
+    yaml_implicit_resolvers = {"<": [(_MERGE, re.compile(r"<<"))]}  # noqa: RUF012
+    DEFAULT_SCALAR_TAG = _NO_TAG
+
+
+@dataclass
+class _Reading:
+    """Makes plain data of nodes, and notes the line of every key on the way."""
+
+    name: str
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+    entries: int = 0
+
+    def wrong(self, node: yaml.Node, keys: KeyPath, message: str) -> InputError:
+        where = f" {'.'.join(map(str, keys))}:" if keys else ""
+        return InputError(f"{self.name}:{node.start_mark.line + 1}:{where} {message}")
+
+    def data(self, node: yaml.Node, keys: KeyPath) -> Any:
+        self.entries += 1
+        if self.entries > MOST_ENTRIES:
+            raise self.wrong(node, keys[:1], f"more than {MOST_ENTRIES} entries, with its aliases; allowed: fewer")
+        if len(keys) > DEEPEST:
+            raise self.wrong(node, keys[:1], f"more than {DEEPEST} levels deep, or an alias of itself; allowed: fewer")
+        if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
+            return self._mapping(node, keys)
+        if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
+            for number, item in enumerate(node.value):
+                self.lines[(*keys, number)] = item.start_mark.line + 1
+            return [self.data(item, (*keys, number)) for number, item in enumerate(node.value)]
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, keys)
+        raise self.wrong(node, keys, f"the tag {node.tag} is not allowed; allowed: plain values, lists and mappings")
+
+    def _scalar(self, node: yaml.ScalarNode, keys: KeyPath) -> Any:
+        text = str(node.value)
+        if node.tag == _NO_TAG:
+            return text if node.style else scalar(text)
+        if node.tag in (_STRING, _MERGE):
+            return text
+        value = scalar(text)
+        kind = _TAGS.get(node.tag)
+        if kind is None or not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+            short = node.tag.removeprefix("tag:yaml.org,2002:")
+            raise self.wrong(node, keys, f"{text[:40]!r} with the tag !!{short} is not allowed; allowed: no tag")
+        return value
+
+    def _mapping(self, node: yaml.MappingNode, keys: KeyPath) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        merged: list[yaml.Node] = []
         seen: set[str] = set()
         for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise self.wrong(key_node, keys, "a list or mapping is no key; allowed: text")
             key = str(key_node.value)
-            line = key_node.start_mark.line + 1
             if key in seen:
-                where = ".".join(map(str, (*keys, key)))
-                raise InputError(f"{path}:{line}: {where}: the key stands twice; allowed: once")
+                raise self.wrong(key_node, (*keys, key), "the key stands twice; allowed: once")
             seen.add(key)
-            lines[(*keys, key)] = line
-            _index(value_node, (*keys, key), lines, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for number, item in enumerate(node.value):
-            lines[(*keys, number)] = item.start_mark.line + 1
-            _index(item, (*keys, number), lines, path)
+            if key_node.tag == _MERGE:
+                merged += value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
+                continue
+            self.lines[(*keys, key)] = key_node.start_mark.line + 1
+            made[key] = self.data(value_node, (*keys, key))
+        for source in merged:
+            if not isinstance(source, yaml.MappingNode):
+                raise self.wrong(source, keys, "<< takes a mapping or a list of mappings")
+            known = dict(self.lines)
+            # what stands here, or in an earlier source, wins
+            made = {**self.data(source, keys), **made}
+            self.lines.update(known)
+        return made
 
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+def parse_yaml(text: str, name: str) -> tuple[Any, dict[KeyPath, int]]:
+    """(data, line of each key path) of YAML text; `name` stands for it in messages. Empty text is an empty mapping.
 
-
-def read_yaml(path: Path) -> YamlFile:
-    """Read one YAML file.
-
-    Raises InputError when it is missing, not YAML, or repeats a key.
+    Raises InputError when it is not YAML, repeats a key, holds a tag, or is larger or deeper than a person writes.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
-    try:
         root = yaml.compose(text, Loader=_Loader)
-        data = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise InputError(f"{path}{line}: not valid YAML: {problem}") from error
-    lines: dict[KeyPath, int] = {}
-    if root is not None:
-        _index(root, (), lines, path)
-    return YamlFile(path, data if data is not None else {}, lines)
+        raise InputError(f"{name}{line}: not valid YAML: {problem}") from error
+    except RecursionError:
+        raise InputError(f"{name}: not valid YAML: more than {DEEPEST} levels deep; allowed: fewer") from None
+    if root is None:
+        return {}, {}
+    reading = _Reading(name)
+    data = reading.data(root, ())
+    return (data if data is not None else {}), reading.lines
+
+
+def read_yaml(path: Path) -> YamlFile:
+    """Read one YAML file: UTF-8, with or without a byte-order mark.
+
+    Raises InputError when it is missing, too large, or not what `parse_yaml` takes.
+    """
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(LARGEST_FILE_BYTES + 1)
+        text = raw.decode("utf-8-sig")
+    # ValueError: a name with a NUL, or text that is not UTF-8
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        name = str(path) if str(path).isprintable() else repr(str(path))
+        raise InputError(f"{name}: cannot be read: {reason}; allowed: a file in UTF-8") from error
+    if len(raw) > LARGEST_FILE_BYTES:
+        raise InputError(f"{path}: cannot be read: larger than {LARGEST_FILE_BYTES / 1e6:g} MB; allowed: smaller")
+    return YamlFile(path, *parse_yaml(text, str(path)))

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,25 @@ def made(path: Path, inputs: Sequence[Path], **more: Any) -> None:
     record = provenance(inputs, [["eoli", *sys.argv[1:]]], **more)
     write_json(path.with_name(f"{path.stem}.provenance.json"), record)
     print(f"[{time.strftime('%H:%M:%S')}] made {path}", flush=True)
+
+
+def typed(kind: Any) -> Callable[[str], Any]:
+    """argparse's `type` for a value with the limits of a pydantic type: `typed(Positive)`, `typed(kind_of(Box, "chains"))`.
+
+    Flags obey the rules of files: no NaN or inf, no `1_000`, no `yes`; the limits are those of the model. The types
+    Positive, NotNegative, Share, Count, CountOrZero and Kelvin, and `kind_of`, are in eoli.validation.
+    """
+    from eoli.validation import from_text
+
+    read = from_text(kind)
+
+    def checked(text: str) -> Any:
+        try:
+            return read(text)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return checked
 
 
 def add_gmx(parser: argparse.ArgumentParser) -> None:
