@@ -4,24 +4,51 @@ from __future__ import annotations
 
 import struct
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyedr
+import pyedr.pyedr
 
 from eoli.errors import DataError
 from eoli.sweep import GRAM_PER_MOL_NM3
 
 Floats = npt.NDArray[np.float64]
 _MASS_TOLERANCE = 5e-3
+_OFF_STEP = 0.5
+_GAP = 1.5
+# a length that is no whole number of steps is rounded
+_OFF_END_PS = 0.005
 _MAGIC = struct.pack(">i", -55555)
 
 
-def read_energies(path: Path, least: int = 2) -> dict[str, Floats]:
+def _frames(path: Path) -> tuple[dict[str, Floats], Floats]:
+    """Terms by name, and how far the time of each frame is off its step, in steps.
+
+    Raises DataError where frames end before the file does: `pyedr.edr_to_dict` takes that for the end.
+    """
+    file = pyedr.pyedr.EDRFile(str(path))
+    rows, off, first, end = [], [], None, file.data.get_position()
+    for frame in file:
+        end = file.data.get_position()
+        if frame.ener:
+            first = first or frame
+            rows.append([frame.t, *(energy.e for energy in frame.ener)])
+            if frame.dt > 0:
+                off.append((frame.t - first.t) / frame.dt - (frame.step - first.step))
+    if end != path.stat().st_size:
+        raise DataError(f"{path}: truncated after {len(rows)} energy frames")
+    names = ["Time", *(name.name for name in file.nms)]
+    return dict(zip(names, np.array(rows).reshape(-1, len(names)).T.copy(), strict=True)), np.array(off)
+
+
+def read_energies(path: Path, least: int = 2, length_ps: float | None = None) -> dict[str, Floats]:
     """All terms of an energy file by name, each of shape (n,), in its own units; `Time` in ps.
 
-    Raises DataError when the file is missing, unreadable or has fewer than `least` frames.
+    `length_ps` is that of the run of dynamics, where it is known. Raises DataError when the file is missing, unreadable,
+    truncated, has fewer than `least` frames, or times that go back; with a length also when it does not reach that, lacks
+    frames, or has times that do not fit their steps.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such energy file")
@@ -32,21 +59,44 @@ def read_energies(path: Path, least: int = 2) -> dict[str, Floats]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            terms: dict[str, Floats] = pyedr.edr_to_dict(str(path))
+            terms, off = _frames(path)
+    except DataError:
+        raise
     except Exception as error:  # the parser has no error type of its own: it fails as its decoders do
         raise DataError(f"{path}: no readable energy file ({type(error).__name__})") from error
-    if len(terms.get("Time", ())) < least:
+    time = terms["Time"]
+    if len(time) < least:
         raise DataError(f"{path}: fewer than {least} energy frames")
+    if not (np.isfinite(time).all() and (np.diff(time) >= 0).all()):
+        raise DataError(f"{path}: times of energy frames that go back or are not finite")
+    if length_ps is not None:
+        _check_run(path, terms, off, length_ps)
     return terms
+
+
+def _check_run(path: Path, terms: Mapping[str, Floats], off: Floats, length_ps: float) -> None:
+    """Raise DataError for what a whole run of dynamics does not leave."""
+    time = terms["Time"]
+    if "Temperature" not in terms:
+        raise DataError(f"{path}: no energies of dynamics")
+    if time[-1] < length_ps - _OFF_END_PS:
+        raise DataError(f"{path}: energies to {time[-1]:g} ps; the run has {length_ps:g} ps")
+    # a stop between two energies adds one: intervals may be shorter than the others, never longer
+    intervals = np.diff(time)
+    if (np.abs(off) > _OFF_STEP).any() or (intervals > _GAP * np.median(intervals)).any():
+        raise DataError(f"{path}: energy frames are missing, or are not at the times of their steps")
 
 
 def densities(terms: dict[str, Floats], mass_g_mol: float) -> Floats:
     """Density of each energy frame, g/cm3, shape (n,).
 
     From the term `Density` (kg/m3), else from the mass and `Volume` (nm3) or the box edges `Box-X/Y/Z` (nm). Raises
-    DataError when no volume is there, or when the density disagrees with mass over volume by more than 0.5 %: the
+    DataError when no volume is there, or one that is none, or when the density disagrees with mass over volume by more than 0.5 %: the
     description is then not that of this run.
     """
+    for name in ("Volume", "Density", "Box-X", "Box-Y", "Box-Z"):
+        if name in terms and not ((terms[name] > 0) & np.isfinite(terms[name])).all():
+            raise DataError(f"{name} is not finite and above 0 in all energy frames")
     if "Volume" in terms:
         volume = terms["Volume"]
     elif all(f"Box-{axis}" in terms for axis in "XYZ"):

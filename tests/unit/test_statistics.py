@@ -11,7 +11,7 @@ import pytest
 
 from eoli import energies
 from eoli.analysis.density import density_of
-from eoli.energies import densities
+from eoli.energies import densities, read_energies
 from eoli.errors import DataError
 from eoli.jobs.density import analyse_density
 from eoli.statistics import (
@@ -150,9 +150,74 @@ def test_energy_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Mo
             density_of(tmp_path / name, 1.0)
     with pytest.raises(DataError, match="no such"):
         density_of(tmp_path / "none.edr", 1.0)
-    monkeypatch.setattr(energies.pyedr, "edr_to_dict", lambda _: {"Time": np.zeros(1)})
+    monkeypatch.setattr(energies, "_frames", lambda _: ({"Time": np.zeros(1)}, np.empty(0)))
     with pytest.raises(DataError, match="fewer than 2"):
         density_of(NPT_EDR, 1.0)
+
+
+def test_energies_cut_anywhere_are_refused(tmp_path: Path) -> None:
+    whole, path = NPT_EDR.read_bytes(), tmp_path / "cut.edr"
+    for length in (*np.linspace(1, len(whole) - 1, 12, dtype=int), len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(DataError, match=r"cut\.edr"):
+            read_energies(path)
+
+
+@pytest.mark.parametrize(
+    ("time", "off", "message"),
+    [
+        ([0.0, 1.0, 2.0, 3.0], [0.0] * 4, "energies to 3 ps; the run has 4 ps"),
+        ([0.0, 1.0, 3.0, 4.0], [0.0] * 4, "missing"),
+        ([0.0, 1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 3.0, 0.0, 0.0], "steps"),
+        ([0.0, 2.0, 1.0, 3.0, 4.0], [0.0] * 5, "go back"),
+        ([0.0, 1.0, np.nan, 3.0, 4.0], [0.0] * 5, "finite"),
+    ],
+)
+def test_energies_of_a_run_of_known_length(
+    monkeypatch: pytest.MonkeyPatch, time: list[float], off: list[float], message: str
+) -> None:
+    monkeypatch.setattr(
+        energies, "_frames", lambda _: ({"Time": np.array(time), "Temperature": np.array(time)}, np.array(off))
+    )
+    with pytest.raises(DataError, match=message):
+        read_energies(NPT_EDR, length_ps=4.0)
+
+
+def test_a_stop_between_two_energies_adds_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = np.array([0.0, 1.0, 1.4, 2.0, 3.0, 4.0])
+    monkeypatch.setattr(energies, "_frames", lambda _: ({"Time": time, "Temperature": time}, 0 * time))
+    assert len(read_energies(NPT_EDR, length_ps=4.0)["Time"]) == 6
+    monkeypatch.setattr(energies, "_frames", lambda _: ({"Time": time, "Potential": time}, 0 * time))
+    with pytest.raises(DataError, match="no energies of dynamics"):
+        read_energies(NPT_EDR, length_ps=4.0)
+
+
+@pytest.mark.parametrize("volume", [0.0, -1.0, np.nan, np.inf])
+def test_a_volume_that_is_none_has_no_density(volume: float) -> None:
+    with pytest.raises(DataError, match="Volume is not finite and above 0"):
+        densities({"Volume": np.array([1.0, volume])}, 602.214076)
+
+
+def analysed(folder: Path, monkeypatch: pytest.MonkeyPatch, volume: np.ndarray, equilibrates: bool = True) -> dict:
+    (folder / "system.json").write_text(to_json(one_site(602.214076)))
+    terms = {"Time": np.arange(len(volume)), "Volume": volume}
+    monkeypatch.setattr(energies, "_frames", lambda _: (terms, np.empty(0)))
+    analyse_density(NPT_EDR, folder / "system.json", folder / "d.csv", folder / "d.json", equilibrates)
+    return json.loads((folder / "d.json").read_text())
+
+
+def test_a_density_that_the_data_do_not_determine_is_withheld(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(3).normal(1, 0.01, 400)
+    assert analysed(tmp_path, monkeypatch, noise)["density_g_cm3"]["value"] == pytest.approx(1, abs=0.01)
+    for volume, equilibrates, why in (
+        (noise, False, "drives the box"),
+        (np.ones(400), True, "that differ"),
+        (np.array([1.0, 1.1, 1.2]), True, "independent samples"),
+    ):
+        found = analysed(tmp_path, monkeypatch, volume, equilibrates)
+        assert why in found.pop("verdict")
+        assert found["density_g_cm3"] == found["density_drift_g_cm3_per_ns"] == {"value": None, "error": None}
+        assert found["equilibrated_from_ps"] is None and found["independent_samples"] is None
 
 
 def test_the_interval_of_starts_holds_the_truth_as_often_as_it_says() -> None:

@@ -62,9 +62,7 @@ def test_every_frame_of_a_short_run_is_kept(tmp_path: Path) -> None:
 
 
 def stage(monkeypatch: pytest.MonkeyPatch, **series: Floats) -> None:
-    monkeypatch.setattr(
-        traces, "read_energies", lambda path, least: {k.replace("_", "-"): v for k, v in series.items()}
-    )
+    monkeypatch.setattr(traces, "read_energies", lambda path, **_: {k.replace("_", "-"): v for k, v in series.items()})
 
 
 def test_a_long_run_is_averaged_to_few_rows_that_keep_its_mean(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,5 +102,5 @@ def test_what_cannot_be_is_refused_with_the_name_of_the_file(tmp_path: Path, mon
         traces_of(NPT_EDR, 1.1 * mass(), True)
     bad = np.array([1.0, np.nan, 1.0])
     stage(monkeypatch, Time=np.arange(3.0), Temperature=bad, Potential=bad)
-    with pytest.raises(DataError, match=r"irregular\.edr: the series has 1 values"):
+    with pytest.raises(DataError, match=r"irregular\.edr: the series has 1 values of potential_kJ_mol"):
         traces_of(NPT_EDR, 1.0, True)

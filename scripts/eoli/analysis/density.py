@@ -12,23 +12,34 @@ from eoli.energies import densities, read_energies
 from eoli.errors import DataError
 from eoli.statistics import UNKNOWN, Estimate, Mean, equilibrated_mean, linear_drift
 
+LEAST_SAMPLES = 2.0
+"""Independent samples below which a mean has no error."""
+
 
 @dataclass(frozen=True)
 class Density:
-    """Density against time (columns time_ps, density_g_cm3), its equilibrated mean, g/cm3, and drift, g/cm3/ns."""
+    """Density against time (columns time_ps, density_g_cm3), its equilibrated mean, g/cm3, and drift, g/cm3/ns.
+
+    `resolved` says whether the mean has a standard error that means something.
+    """
 
     table: pd.DataFrame
     mean: Mean
     equilibrated_from_ps: float
     drift_per_ns: Estimate
 
+    @property
+    def resolved(self) -> bool:
+        """A series that never changes is not that of a fluctuating box, and one sample has no error."""
+        return self.mean.standard_error > 0 and self.mean.n_effective >= LEAST_SAMPLES
 
-def density_of(edr: Path, mass_g_mol: float) -> Density:
-    """Density of a run.
+
+def density_of(edr: Path, mass_g_mol: float, length_ps: float | None = None) -> Density:
+    """Density of a run, of `length_ps` where that is known.
 
     The drift is unknown below four frames. Raises DataError, naming the file, as `read_energies` and `densities` do.
     """
-    terms = read_energies(edr)
+    terms = read_energies(edr, length_ps=length_ps)
     time = np.asarray(terms["Time"], dtype=np.float64)
     try:
         density = densities(terms, mass_g_mol)

@@ -48,14 +48,14 @@ def block_means(values: Floats, size: int) -> Floats:
     return np.add.reduceat(values, starts) / np.diff([*starts, len(values)])
 
 
-def traces_of(edr: Path, mass_g_mol: float, equilibrates: bool) -> Traces:
-    """Traces of a finished stage from its energy file.
+def traces_of(edr: Path, mass_g_mol: float, equilibrates: bool, length_ps: float | None = None) -> Traces:
+    """Traces of a finished stage from its energy file; `length_ps` is that of its dynamics, where it is known.
 
     Density, g/cm3, is there where the volume changes: a stage at constant volume has none. A minimisation, which has
     no temperature, has steps in place of times and no pressure worth a trace. Raises DataError, naming the file, as
     `read_energies` and `densities` do, and for values that are not finite.
     """
-    terms = read_energies(edr, least=1)
+    terms = read_energies(edr, least=1, length_ps=length_ps)
     is_dynamics = "Temperature" in terms
     wanted = TERMS if is_dynamics else {"potential_kJ_mol": TERMS["potential_kJ_mol"]}
     series = {column: np.asarray(terms[term], dtype=np.float64) for column, term in wanted.items() if term in terms}
@@ -63,6 +63,11 @@ def traces_of(edr: Path, mass_g_mol: float, equilibrates: bool) -> Traces:
     try:
         if is_dynamics and ("Volume" in terms or "Density" in terms):
             series["density_g_cm3"] = densities(terms, mass_g_mol)
+        for column, values in series.items():
+            if not np.isfinite(values).all():
+                raise DataError(
+                    f"the series has {np.count_nonzero(~np.isfinite(values))} values of {column} that are not finite"
+                )
         found = {}
         if equilibrates and len(time) > 1:
             for column, values in series.items():
