@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import glob
 import hashlib
 import json
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,17 +20,57 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def _owner(pid: int | None = None) -> str:
+    """A process, by this or that number, among all those that may write into a shared folder."""
+    try:
+        namespace = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        namespace = 0
+    machine = hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:12]
+    return f"{machine}-{os.getpid() if pid is None else pid}"
+
+
+def _remove_left(path: Path) -> None:
+    """Remove what a process of this machine left of `path` when it was killed."""
+    machine = _owner().partition("-")[0]
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.{machine}-*{glob.escape(path.suffix)}"):
+        pid = left.name[len(f".{path.stem}.{machine}-") :].partition(".")[0]
+        try:
+            os.kill(int(pid), 0)
+        except (ProcessLookupError, OverflowError):
+            left.unlink(missing_ok=True)
+        except (OSError, ValueError):
+            continue
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    """The error with the file that was to be written: a full disk names none, and a temporary name says little."""
+    return type(error)(error.errno, error.strerror or str(error), str(path)) if error.errno == errno.ENOSPC else error
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A temporary name beside `path` that becomes `path` when the block ends well, and vanishes when it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-    os.close(handle)
+    _remove_left(path)
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.{_owner()}.", suffix=path.suffix)
+        os.close(handle)
+    except OSError as error:
+        raise _named(error, path) from error
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o644)
+        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+    except OSError as error:
+        raise _named(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -55,12 +55,13 @@ def _check_times(path: Path, indices: Indices, times: Floats, first_time: float,
         )
 
 
-def open_trajectory(path: Path, n_sites: int, frame_interval_ps: float) -> Trajectory:
+def open_trajectory(path: Path, n_sites: int, frame_interval_ps: float, length_ps: float | None = None) -> Trajectory:
     """Check an XTC file: readable from its first frame to its last, `n_sites` sites, frames `frame_interval_ps` apart.
 
-    Raises DataError, one line that names the file, when it is missing, unreadable or truncated, has another number
-    of sites, fewer than two frames, or times that leave the spacing by more than 1 % of the interval (beyond the
-    rounding of the file's single-precision times).
+    `length_ps` is that of the run, where it is known. Raises DataError, one line that names the file, when it is
+    missing, unreadable or truncated, has another number of sites, fewer than two frames, fewer than the length has, or
+    times that leave the spacing by more than 1 % of the interval (beyond the rounding of the file's single-precision
+    times).
     """
     if not path.is_file():
         raise DataError(f"{path}: no such trajectory")
@@ -79,7 +80,11 @@ def open_trajectory(path: Path, n_sites: int, frame_interval_ps: float) -> Traje
     except OSError as error:
         raise DataError(f"{path}: no readable XTC, or truncated: {error}") from error
     _check_times(path, indices, times, times[0], frame_interval_ps)
-    return Trajectory(path, n_sites, frame_interval_ps, offsets)
+    trajectory = Trajectory(path, n_sites, frame_interval_ps, offsets)
+    # the last frame may come before the end of a length that is no multiple of the interval
+    if length_ps is not None and trajectory.length_ps <= length_ps - frame_interval_ps * (1 - _INTERVAL_TOLERANCE):
+        raise DataError(f"{path}: frames to {trajectory.length_ps:g} ps; the run has {length_ps:g} ps")
+    return trajectory
 
 
 def stride_of(frame_interval_ps: float, use_interval_ps: float) -> int:

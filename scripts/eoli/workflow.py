@@ -252,10 +252,19 @@ class Plan:
         """The stage that the density is read from."""
         return self.study.equilibrated_stage
 
-    def traces_flags(self, stage: str) -> str:
-        """Whether a stage has an equilibrated part: a minimisation has none, nor one that drives the box."""
+    def _energies(self, stage: str) -> dict[str, Any]:
+        """Whether a stage has an equilibrated part (a minimisation has none, nor one that drives the box); its length."""
         entry = self.study.stage(stage)
-        return flags({"stage": stage, "equilibrates": entry.is_steady})
+        return {"equilibrates": entry.is_steady, "length_ns": entry.length_ns}
+
+    def traces_flags(self, stage: str) -> str:
+        """What a stage leaves in its energies."""
+        return flags({"stage": stage, **self._energies(stage)})
+
+    @property
+    def density_flags(self) -> str:
+        """What the stage that the density is read from leaves in its energies."""
+        return flags(self._energies(self.density_stage))
 
     @property
     def _frames(self) -> dict[str, Any]:
@@ -266,7 +275,8 @@ class Plan:
         """Frames that the analyses use, and the range of g(r)."""
         keys = ("motion_interval_ps", "structure_interval_ps", "slow_interval_ps", "rdf_range_nm", "rdf_bin_nm")
         analysis = self.study.config.analysis
-        return flags({**self._frames, **{key: getattr(analysis, key) for key in keys}})
+        length = {"length_ns": self.study.stage(analysis.stage).length_ns}
+        return flags({**self._frames, **length, **{key: getattr(analysis, key) for key in keys}})
 
     def analysis_flags(self, name: str, system: str) -> str:
         """Criteria of one of REDUCED."""

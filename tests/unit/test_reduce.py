@@ -324,6 +324,35 @@ def test_a_coordinate_that_is_not_finite_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "r.h5").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: np.zeros_like(x), "bonded sites 1 and 2"),
+        (lambda x: x[:, ::-1], "bonded sites"),
+        (lambda x: x[:, np.random.default_rng(1).permutation(x.shape[1])], "bonded sites"),
+        (lambda x: x + 5000, "edges from the box"),
+        (lambda x: x[[0, 0, 0]], "coordinates of the one before"),
+    ],
+)
+def test_readable_frames_of_no_run_are_refused(
+    tmp_path: Path, change: Callable[[np.ndarray], np.ndarray], message: str
+) -> None:
+    trajectory, description = write_system(tmp_path, SYSTEM)
+    positions, boxes = as_read(trajectory)
+    changed = change(positions)
+    write_xtc(trajectory, changed, boxes[: len(changed)])
+    with pytest.raises(DataError, match=rf"md\.xtc: frame \d+ .*{message}"):
+        reduce(trajectory, description, tmp_path / "r.h5", (1.0, 1.0, 1.0))
+    assert not (tmp_path / "r.h5").exists()
+
+
+def test_a_trajectory_that_ends_before_its_run_is_refused(tmp_path: Path) -> None:
+    trajectory, description = write_system(tmp_path, NEAT)
+    with pytest.raises(DataError, match=r"frames to 29 ps; the run has 30 ps"):
+        reduce(trajectory, description, tmp_path / "r.h5", (1.0, 1.0, 1.0), length_ps=30.0)
+    reduce(trajectory, description, tmp_path / "r.h5", (1.0, 1.0, 1.0), length_ps=29.5)
+
+
 def test_a_box_smaller_than_two_bins_is_refused(tmp_path: Path) -> None:
     trajectory, description = write_system(tmp_path, SYSTEM)
     with pytest.raises(DataError, match="too small"):

@@ -18,8 +18,10 @@ rule density:
         multiext("results/{system}/analysis/density", ".csv", ".json"),
     log:
         "results/{system}/analysis/density.log",
+    params:
+        flags=PLAN.density_flags,
     shell:
-        "eoli density --energies {input.energies:q} --system-json {input.description:q}"
+        "eoli density --energies {input.energies:q} --system-json {input.description:q} {params.flags}"
         " --out results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 

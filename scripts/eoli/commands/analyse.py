@@ -3,17 +3,52 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from eoli.commands.common import add_gmx, gromacs_build, made
+from eoli.commands.common import add_gmx, gromacs_build, made, typed
 from eoli.errors import InputError
 
 
-def _add_numbers(parser: argparse.ArgumentParser, **help_of: str) -> None:
-    """Options that are numbers and must be given, by name, with what they are."""
-    for name, text in help_of.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float, required=True, help=text)
+def _kind(field: str) -> Any:
+    """Type and limits of a field of the configuration or the protocol, by the names of the model and the field."""
+    from eoli import config, protocol
+    from eoli.validation import kind_of
+
+    model, _, name = field.partition(".")
+    return kind_of(getattr(config, model, None) or getattr(protocol, model), name)
+
+
+def _limited(field: str) -> Callable[[str], Any]:
+    return typed(_kind(field))
+
+
+def _count() -> Callable[[str], Any]:
+    from eoli.validation import Count
+
+    return typed(Count)
+
+
+def _add_numbers(parser: argparse.ArgumentParser, required: bool = True, **options: tuple[str, str]) -> None:
+    """Options that are numbers, by name: what they are, and the field (Model.name) whose limits they have."""
+    for name, (text, field) in options.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=_limited(field), required=required, help=text)
+
+
+def _add_stage(parser: argparse.ArgumentParser) -> None:
+    """What is known of the stage that left the energies."""
+    _add_numbers(
+        parser, False, length_ns=("length of the stage: energies that end before it are refused", "Stage.length_ns")
+    )
+    parser.add_argument(
+        "--equilibrates", action=argparse.BooleanOptionalAction, default=True,
+        help="whether the stage has an equilibrated part (default: yes)",
+    )  # fmt: skip
+
+
+def _picoseconds(length_ns: float | None) -> float | None:
+    return None if length_ns is None else length_ns * 1000
 
 
 def add_reduce(parser: argparse.ArgumentParser) -> None:
@@ -21,14 +56,17 @@ def add_reduce(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
     _add_numbers(
         parser,
-        frame_interval_ps="spacing of its frames",
-        motion_interval_ps="spacing of positions and neighbours",
-        structure_interval_ps="spacing of g(r), chains, torsions",
-        slow_interval_ps="spacing of whole frames",
-        rdf_range_nm="largest distance of g(r)",
-        rdf_bin_nm="width of a bin of g(r)",
+        frame_interval_ps=("spacing of its frames", "Stage.frame_interval_ps"),
+        motion_interval_ps=("spacing of positions and neighbours", "Analysis.motion_interval_ps"),
+        structure_interval_ps=("spacing of g(r), chains, torsions", "Analysis.structure_interval_ps"),
+        slow_interval_ps=("spacing of whole frames", "Analysis.slow_interval_ps"),
+        rdf_range_nm=("largest distance of g(r)", "Analysis.rdf_range_nm"),
+        rdf_bin_nm=("width of a bin of g(r)", "Analysis.rdf_bin_nm"),
     )
-    parser.add_argument("--processes", type=int, default=1, help="processes that share the frames")
+    _add_numbers(
+        parser, False, length_ns=("length of the run: a trajectory that ends before it is refused", "Stage.length_ns")
+    )
+    parser.add_argument("--processes", type=_count(), default=1, help="processes that share the frames")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="HDF5 file to write")
 
 
@@ -38,7 +76,7 @@ def reduce(arguments: argparse.Namespace) -> int:
     reduce_trajectory(
         arguments.trajectory, arguments.system_json, arguments.frame_interval_ps, arguments.motion_interval_ps,
         arguments.structure_interval_ps, arguments.slow_interval_ps, arguments.rdf_range_nm, arguments.rdf_bin_nm,
-        arguments.out, processes=arguments.processes,
+        arguments.out, processes=arguments.processes, length_ps=_picoseconds(arguments.length_ns),
     )  # fmt: skip
     made(arguments.out, [arguments.trajectory, arguments.system_json])
     return 0
@@ -47,6 +85,7 @@ def reduce(arguments: argparse.Namespace) -> int:
 def add_density(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--energies", type=Path, required=True, metavar="FILE", help="EDR file of an NPT stage")
     parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
+    _add_stage(parser)
     _add_out(parser)
 
 
@@ -54,7 +93,10 @@ def density(arguments: argparse.Namespace) -> int:
     from eoli.jobs.density import analyse_density
 
     table = _table(arguments, "density")
-    analyse_density(arguments.energies, arguments.system_json, table, _scalars(arguments, "density"))
+    analyse_density(
+        arguments.energies, arguments.system_json, table, _scalars(arguments, "density"), arguments.equilibrates,
+        _picoseconds(arguments.length_ns),
+    )  # fmt: skip
     made(table, [arguments.energies, arguments.system_json])
     return 0
 
@@ -62,11 +104,11 @@ def density(arguments: argparse.Namespace) -> int:
 def add_traces(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--energies", type=Path, required=True, metavar="FILE", help="EDR file of a stage")
     parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
-    parser.add_argument("--stage", required=True, metavar="NAME", help="name of the stage, for the names of the files")
     parser.add_argument(
-        "--equilibrates", action=argparse.BooleanOptionalAction, default=True,
-        help="whether the stage has an equilibrated part (default: yes)",
+        "--stage", type=_limited("Stage.name"), required=True, metavar="NAME",
+        help="name of the stage, for the names of the files",
     )  # fmt: skip
+    _add_stage(parser)
     _add_out(parser)
 
 
@@ -75,7 +117,10 @@ def traces(arguments: argparse.Namespace) -> int:
 
     name = f"traces-{arguments.stage}"
     table, scalars = _table(arguments, name), _scalars(arguments, name)
-    analyse_traces(arguments.energies, arguments.system_json, arguments.equilibrates, table, scalars)
+    analyse_traces(
+        arguments.energies, arguments.system_json, arguments.equilibrates, table, scalars,
+        _picoseconds(arguments.length_ns),
+    )  # fmt: skip
     made(table, [arguments.energies, arguments.system_json])
     return 0
 
@@ -85,10 +130,10 @@ def add_specific_volume(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
     _add_numbers(
         parser,
-        from_K="temperature at which the stage begins",
-        to_K="temperature at which it ends",
-        step_K="height of its steps",
-        length_ns="its length",
+        from_K=("temperature at which the stage begins", "Stage.temperature_from_K"),
+        to_K=("temperature at which it ends", "Stage.temperature_K"),
+        step_K=("height of its steps", "Stage.temperature_step_K"),
+        length_ns=("its length", "Stage.length_ns"),
     )
     _add_out(parser)
 
@@ -136,13 +181,19 @@ def _add_distances(parser: argparse.ArgumentParser) -> None:
 
 def _distances(words: Sequence[str]) -> dict[str, float]:
     """Distances, nm, by kind. Raises InputError for a word that is none."""
-    found = {}
+    from eoli.config import ContactDistances
+    from eoli.validation import from_text
+
+    kinds, found = (*ContactDistances.model_fields, "anion_O"), {}
+    distance = from_text(_kind("ContactDistances.ether_O"))
     for word in words:
         kind, _, value = word.partition("=")
+        if kind not in kinds:
+            raise InputError(f"--contact-nm {word!r} is not allowed; allowed: KIND=NM with KIND of {', '.join(kinds)}")
         try:
-            found[kind] = float(value)
-        except ValueError:
-            raise InputError(f"--contact-nm {word!r} is not allowed; allowed: KIND=NM, e.g. ether_O=0.35") from None
+            found[kind] = distance(value)
+        except InputError as error:
+            raise InputError(f"--contact-nm {word!r}: {error}") from None
     return found
 
 
@@ -162,7 +213,7 @@ def structure(arguments: argparse.Namespace) -> int:
 
 
 def _add_tolerance(parser: argparse.ArgumentParser) -> None:
-    _add_numbers(parser, tolerance="of the exponent of diffusive motion")
+    _add_numbers(parser, tolerance=("of the exponent of diffusive motion", "Analysis.diffusive_tolerance"))
 
 
 def add_motion(parser: argparse.ArgumentParser) -> None:
@@ -170,8 +221,8 @@ def add_motion(parser: argparse.ArgumentParser) -> None:
     _add_tolerance(parser)
     _add_numbers(
         parser,
-        target_error="relative error of D that a run should reach",
-        contact_nm="distance that binds lithium to a chain",
+        target_error=("relative error of D that a run should reach", "Analysis.target_error"),
+        contact_nm=("distance that binds lithium to a chain", "ContactDistances.ether_O"),
     )
 
 
@@ -189,8 +240,8 @@ def add_ions(parser: argparse.ArgumentParser) -> None:
     _add_reduced(parser)
     _add_numbers(
         parser,
-        contact_nm="distance that binds an anion to lithium",
-        use_interval_ps="spacing of the frames to use",
+        contact_nm=("distance that binds an anion to lithium", "ContactDistances.anion"),
+        use_interval_ps=("spacing of the frames to use", "Analysis.structure_interval_ps"),
     )
 
 
@@ -207,7 +258,7 @@ def ions(arguments: argparse.Namespace) -> int:
 def add_conductivity(parser: argparse.ArgumentParser) -> None:
     add_ions(parser)
     _add_tolerance(parser)
-    _add_numbers(parser, temperature_K="temperature of the run, K")
+    _add_numbers(parser, temperature_K=("temperature of the run, K", "Stage.temperature_K"))
 
 
 def conductivity(arguments: argparse.Namespace) -> int:
@@ -228,10 +279,10 @@ def add_starts(parser: argparse.ArgumentParser) -> None:
     _add_tolerance(parser)
     _add_numbers(
         parser,
-        temperature_K="temperature of the runs, K",
-        target_error="relative error of D that the runs should reach",
-        contact_nm="distance that binds an anion to lithium",
-        use_interval_ps="spacing of the frames in which ions are clustered",
+        temperature_K=("temperature of the runs, K", "Stage.temperature_K"),
+        target_error=("relative error of D that the runs should reach", "Analysis.target_error"),
+        contact_nm=("distance that binds an anion to lithium", "ContactDistances.anion"),
+        use_interval_ps=("spacing of the frames in which ions are clustered", "Analysis.structure_interval_ps"),
     )
 
 
@@ -256,11 +307,14 @@ def add_mechanism(parser: argparse.ArgumentParser) -> None:
     _add_tolerance(parser)
     _add_numbers(
         parser,
-        break_ps="absences up to this do not end a residence",
-        hold_ps="a new host counts once held this long",
-        least_units="least shift that is a move along a chain",
+        break_ps=("absences up to this do not end a residence", "Mechanism.break_ps"),
+        hold_ps=("a new host counts once held this long", "Mechanism.hold_ps"),
+        least_units=("least shift that is a move along a chain", "Mechanism.least_units"),
     )
-    parser.add_argument("--unit-edges", type=int, nargs="+", required=True, help="repeat units that part the segments")
+    parser.add_argument(
+        "--unit-edges", type=_limited("Mechanism.unit_edges"), nargs="+", required=True,
+        help="repeat units that part the segments",
+    )  # fmt: skip
 
 
 def mechanism(arguments: argparse.Namespace) -> int:
@@ -278,13 +332,14 @@ def add_morphology(parser: argparse.ArgumentParser) -> None:
     _add_reduced(parser)
     _add_numbers(
         parser,
-        distance_nm="sites of one block this near are connected",
-        q_max_per_nm="largest wave vector of S(q)",
+        distance_nm=("sites of one block this near are connected", "Morphology.distance_nm"),
+        q_max_per_nm=("largest wave vector of S(q)", "Morphology.q_max_per_nm"),
     )
     parser.add_argument("--weighting", choices=["electrons", "composition"], required=True, help="contrast of S(q)")
     parser.add_argument(
-        "--copies", type=int, nargs=3, default=[1, 1, 1], metavar="N", help="of a smaller box that the start repeated"
-    )
+        "--copies", type=_count(), nargs=3, default=[1, 1, 1], metavar="N",
+        help="of a smaller box that the start repeated",
+    )  # fmt: skip
 
 
 def morphology(arguments: argparse.Namespace) -> int:
@@ -300,7 +355,11 @@ def morphology(arguments: argparse.Namespace) -> int:
 
 def add_hydrogen_bonds(parser: argparse.ArgumentParser) -> None:
     _add_reduced(parser)
-    _add_numbers(parser, distance_nm="largest distance H...A", angle_deg="smallest angle N-H...A")
+    _add_numbers(
+        parser,
+        distance_nm=("largest distance H...A", "HydrogenBonds.distance_nm"),
+        angle_deg=("smallest angle N-H...A", "HydrogenBonds.angle_deg"),
+    )
 
 
 def hydrogen_bonds(arguments: argparse.Namespace) -> int:
@@ -333,10 +392,13 @@ def snapshots(arguments: argparse.Namespace) -> int:
 def add_interactions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trajectory", type=Path, required=True, metavar="FILE", help="XTC file")
     parser.add_argument("--topology", type=Path, required=True, metavar="DIR", help="folder of the topology")
-    _add_numbers(parser, frame_interval_ps="spacing of its frames")
-    parser.add_argument("--frames", type=int, required=True, help="frames to use at most, evenly spaced")
-    _add_numbers(parser, cutoff_nm="cut-off of the run")
-    parser.add_argument("--threads", type=int, default=1, help="threads of the rerun")
+    _add_numbers(
+        parser,
+        frame_interval_ps=("spacing of its frames", "Stage.frame_interval_ps"),
+        frames=("frames to use at most, evenly spaced", "Analysis.interaction_frames"),
+        cutoff_nm=("cut-off of the run", "Protocol.cutoff_nm"),
+    )
+    parser.add_argument("--threads", type=_count(), default=1, help="threads of the rerun")
     parser.add_argument("--log", type=Path, required=True, metavar="FILE", help="output of GROMACS")
     _add_distances(parser)
     _add_out(parser)

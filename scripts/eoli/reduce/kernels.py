@@ -72,6 +72,33 @@ def _bond(positions: Singles, start: int, end: int, edges: Vector, per_edge: Vec
 
 
 @_compiled
+def first_flaw(
+    positions: Singles, boxes: Singles, bonds: Integers, least: Singles, most: Singles, reach: np.float32
+) -> tuple[int, int]:
+    """First frame that no run leaves, and the bond (B, 2) whose length is outside `least` to `most` (B,), nm.
+
+    In place of a bond -1 for a coordinate more than `reach` edges from the box, -2 for the coordinates of the frame
+    before. (-1, 0) where all is well.
+    """
+    for f in range(len(positions)):
+        edges, per_edge = _box(boxes[f])
+        moved = f == 0
+        for n in range(positions.shape[1]):
+            for k in range(3):
+                if not abs(positions[f, n, k]) <= reach * edges[k]:
+                    return f, -1
+                if not moved and positions[f, n, k] != positions[f - 1, n, k]:
+                    moved = True
+        if not moved:
+            return f, -2
+        for b in range(len(bonds)):
+            x, y, z = _bond(positions[f], bonds[b, 0], bonds[b, 1], edges, per_edge)
+            if not least[b] <= np.sqrt(x * x + y * y + z * z) <= most[b]:
+                return f, b
+    return -1, 0
+
+
+@_compiled
 def wrapped(positions: Singles, boxes: Singles, sites: Integers) -> Singles:
     """Positions of `sites` inside the box, (frames, len(sites), 3)."""
     found = np.empty((len(positions), len(sites), 3), dtype=np.float32)

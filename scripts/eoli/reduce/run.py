@@ -39,6 +39,9 @@ Counts = npt.NDArray[np.int64]
 
 _BLOCKS = 10
 _CHUNK = 64
+# Bonds of a run leave these lengths by some percent; what moved through a box many times is still nearer than this.
+_BOND_FACTORS = (0.5, 2.0)
+_REACH_EDGES = 1000
 _PARTS = 4
 """Parts that each of several processes takes: one that the machine slows down leaves the rest to the others."""
 
@@ -84,6 +87,8 @@ class _Plan:
     binding: Indices
     groups: dict[str, tuple[Indices, dict[str, Indices]]]
     torsions: Indices
+    bonds: Indices
+    lengths_nm: Singles
     range_nm: float
     bin_nm: float
     contact_range_nm: float
@@ -175,12 +180,31 @@ def _write(file: int, values: npt.NDArray[Any], offset: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def _check_frames(plan: _Plan, indices: Indices, positions: Singles, boxes: Singles) -> None:
+    """Raise DataError for frames that are readable and yet none of this system: bits that changed, other sites."""
+    least, most = (np.float32(factor) * plan.lengths_nm for factor in _BOND_FACTORS)
+    frame, bond = kernels.first_flaw(positions, boxes, plan.bonds, least, most, np.float32(_REACH_EDGES))
+    if frame < 0:
+        return
+    what = {
+        -1: f"has coordinates more than {_REACH_EDGES} edges from the box",
+        -2: "has the coordinates of the one before",
+    }
+    if bond >= 0:
+        i, j = plan.bonds[bond]
+        what[bond] = (
+            f"is not of this system: the bonded sites {i + 1} and {j + 1} are not {plan.lengths_nm[bond]:.3f} nm apart"
+        )
+    raise DataError(f"{plan.trajectory.path}: frame {indices[frame]} {what[bond]}")
+
+
 def _reduce_frames(plan: _Plan, places: Mapping[str, _Place], out: Path, indices: Indices) -> _Found:
     """Reduce some frames: their rows of every array into the file, what is summed over frames returned."""
     found = _Found([], {})
     with out.open("r+b", buffering=0) as file:
         for chunk, positions, exact in chunks(plan.trajectory, indices, _CHUNK):
             boxes = exact.astype(np.float32)
+            _check_frames(plan, chunk, positions, boxes)
             for cadence, stride in plan.strides.items():
                 used = chunk % stride == 0
                 rows = chunk[used] // stride
@@ -288,6 +312,8 @@ def _plan(
         binding_sites(system),
         {first: (system.with_role(first), partners) for first, partners in pair_groups(system).items()},
         ether_torsions(system),
+        system.bonds(),
+        system.bond_lengths_nm().astype(np.float32),
         range_nm, bin_nm, contact_range_nm, slots,
     )  # fmt: skip
 
@@ -295,19 +321,21 @@ def _plan(
 def reduce_trajectory(
     trajectory: Path, description: Path, frame_interval_ps: float, motion_interval_ps: float,
     structure_interval_ps: float, slow_interval_ps: float, rdf_range_nm: float, rdf_bin_nm: float, out: Path,
-    contact_range_nm: float = 0.5, slots: int = 16, processes: int = 1,
+    contact_range_nm: float = 0.5, slots: int = 16, processes: int = 1, length_ps: float | None = None,
 ) -> None:  # fmt: skip
     """Reduce a trajectory to the arrays of `store.ARRAYS`.
 
     The intervals are rounded to whole frames, that of structure to the nearest whole multiple of that of motion (to
     that of motion itself where it is shorter); a frame that none of them needs is not decoded. Memory does not grow
     with the number of frames; the processes share them, and the result is the same to the last bit for any number.
-    The `slots` nearest binding sites within `contact_range_nm` of each lithium are kept. Raises DataError, and leaves
-    no file, as `open_trajectory` and `chunks` do, and where the box is smaller than two bins.
+    The `slots` nearest binding sites within `contact_range_nm` of each lithium are kept. `length_ps` is that of the run,
+    where it is known. Raises DataError, and leaves
+    no file, as `open_trajectory` and `chunks` do, where a frame cannot be one of the system (bonds, coordinates), and
+    where the box is smaller than two bins.
     """
     system = read_description(description)
     intervals = {"motion": motion_interval_ps, "structure": structure_interval_ps, "slow": slow_interval_ps}
-    opened = open_trajectory(trajectory, system.n_sites, frame_interval_ps)
+    opened = open_trajectory(trajectory, system.n_sites, frame_interval_ps, length_ps)
     plan = _plan(opened, system, intervals, rdf_range_nm, rdf_bin_nm, contact_range_nm, slots)
     every = np.arange(opened.n_frames)
     needed = every[np.any([every % stride == 0 for stride in plan.strides.values()], axis=0)]
