@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def _owner(pid: int | None = None) -> str:
     """A process, by this or that number, among all those that may write into a shared folder."""
     try:
-        namespace = os.stat("/proc/self/ns/pid").st_ino
+        namespace = Path("/proc/self/ns/pid").stat().st_ino
     except OSError:
         namespace = 0
     machine = hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:12]

@@ -17,7 +17,7 @@ from eoli.analysis import moves as mv
 from eoli.analysis import residence as rs
 from eoli.analysis import segments as sg
 from eoli.analysis.msd import M2_S_PER_NM2_PS, SMALLEST_MSD_NM2, log_lags
-from eoli.analysis.unwrap import unwrap
+from eoli.analysis.unwrap import may_fold, too_far_apart, unwrap_and_largest_step
 from eoli.errors import DataError
 from eoli.files import whole
 from eoli.jobs.common import write_results
@@ -327,7 +327,12 @@ def _lithium(
     interval_ps, n_frames = reduced.interval_ps("motion"), reduced.n_frames("motion")
     hold = max(1, round(hold_ps / interval_ps))
     found = _contacts(reduced, system, cutoffs_nm, round(break_ps / interval_ps), hold)
-    paths = unwrap(reduced.array("motion/lithium"), reduced.array("motion/box"))
+    wrapped = reduced.array("motion/lithium")
+    paths, largest = unwrap_and_largest_step(wrapped, reduced.array("motion/box"))
+    folded = too_far_apart(largest, interval_ps) if may_fold(largest, wrapped) else None
+    if folded:
+        # all that follows from them is then not known either
+        paths[:] = np.nan
     lags, lag_ps = _lags(reduced, "motion")
     columns: Columns = {"lag_ps": lag_ps}
     moves: list[mv.Move] = []
@@ -351,6 +356,9 @@ def _lithium(
         "mobility": _mobility(paths, found.numbers, lags, interval_ps, tolerance, columns),
         **_contour(found, lags, interval_ps, tolerance, columns),
     }
+    if folded:
+        for entry in scalars["mobility"].values():
+            entry["verdict"] = f"not known: {folded}"
     return scalars, pd.DataFrame(columns), _event_table(moves, carried, found.chain, found.block, interval_ps)
 
 
