@@ -5,7 +5,6 @@ import sys
 from functools import partial
 
 from eoli.errors import EoliError
-from eoli.reduce import FORMAT
 from eoli.workflow import (
     FIGURES,
     REDUCED,

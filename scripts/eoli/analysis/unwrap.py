@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from eoli.compiled import compiled
 from eoli.errors import DataError
 
 Floats = npt.NDArray[np.float64]
@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 _FOLDED_AT_MOST = 0.01
 
 
-@numba.njit(cache=True)
+@compiled()
 def _unwrap(wrapped: npt.NDArray[Any], box: npt.NDArray[Any], paths: Floats) -> float:
     """Fill `paths`; the largest step along an axis, as a share of half of its edge, is returned."""
     frames, particles, _ = wrapped.shape

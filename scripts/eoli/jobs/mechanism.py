@@ -425,22 +425,26 @@ def _torsions(
     rank[oxygens] = np.arange(oxygens.shape[1])
     chain_of = _numbered(system.n_sites, list(oxygens))
     ends = ether_torsions(system)[:, [0, 3]]
-    torsions = reduced.array("structure/torsions")
-    if torsions.shape[1] != len(ends):
-        raise DataError(f"{reduced.path}: {torsions.shape[1]} torsions; the system has {len(ends)}")
     lags, lag_ps = _lags(reduced, "structure")
     chain, segment = chain_of[ends[:, 0]], rank[ends].min(axis=1)
     members = {name: np.isin(segment, of) for name, of in groups.items()}
     members = {name: of for name, of in members.items() if of.any()}
-    found = {}
-    for quantity, series in sg.torsion_series(torsions).items():
-        samples = {
-            name: np.array([sg.fluctuation_samples(series[:, of & (chain == c)], lags) for c in range(len(oxygens))])
-            for name, of in members.items()
-        }
-        counts = {name: int(of.sum()) for name, of in members.items()}
-        found[quantity] = _resolved(lag_ps, samples, counts, quantity, columns, sg.fluctuation_curve)
-    return found
+    samples: dict[str, dict[str, list[Floats]]] = defaultdict(lambda: defaultdict(list))
+    for c in range(len(oxygens)):
+        # the torsions of a chain follow each other: one chain at a time bounds memory
+        mine = np.flatnonzero(chain == c)
+        torsions = reduced.array("structure/torsions", slice(mine[0], mine[-1] + 1))
+        for quantity, series in sg.torsion_series(torsions).items():
+            for name, of in members.items():
+                chosen = mine[of[mine]] - mine[0]
+                samples[quantity][name].append(sg.fluctuation_samples(series[:, chosen], lags))
+    counts = {name: int(of.sum()) for name, of in members.items()}
+    return {
+        quantity: _resolved(
+            lag_ps, {name: np.array(rows) for name, rows in of.items()}, counts, quantity, columns, sg.fluctuation_curve
+        )
+        for quantity, of in samples.items()
+    }
 
 
 def _segments(
