@@ -79,6 +79,17 @@ def snakemake(folder: Path, *words: str, config: tuple[str, ...] = (TINY,)) -> s
     )  # fmt: skip
 
 
+def run_tiny(folder: Path) -> str:
+    """Run the tiny study in a new folder; why that failed, empty when it did not."""
+    # a worker that was killed here has left its part
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        run = snakemake(copy_workflow(folder))
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"{type(error).__name__}: {error}"
+    return "" if run.returncode == 0 else f"exit code {run.returncode}\n{run.stdout}"
+
+
 def until(condition: Callable[[], object], what: str) -> None:
     """Wait until a condition holds. Fails with `what` was waited for when it does not come about at all."""
     end = time.monotonic() + LIMIT_S

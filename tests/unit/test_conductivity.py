@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -387,6 +388,31 @@ def test_one_ion_that_diffuses_bounds_what_both_do(tmp_path: Path) -> None:
             assert "lower_bound" not in share and d[0] / sum(d) < share["upper_bound"] < 0.05
         else:
             assert "upper_bound" not in share and 0.95 < share["lower_bound"] < d[0] / sum(d)
+
+
+def _numbers(data: dict) -> Iterator[tuple[str, float]]:
+    for key, value in data.items():
+        if isinstance(value, dict):
+            yield from _numbers(value)
+        elif isinstance(value, float):
+            yield key, value
+
+
+def test_steps_of_half_the_box_give_no_number_that_follows_from_motion(tmp_path: Path) -> None:
+    """A third of a box between two frames: folded paths diffuse, with a coefficient far from the true one."""
+    *files, csv, scalars = write(tmp_path, 20, (0.3, 0.3))
+    analyse_conductivity(*files, 350.0, 0.15, 0.3, 100.0, csv, scalars)
+    data = json.loads(scalars.read_text())
+    assert "frames 1 ps apart" in data["motion_not_known"] and "at most 0.25 ps apart" in data["motion_not_known"]
+    for part in ("sigma_S_m", "transference"):
+        assert not list(_numbers(data[part]))
+    assert data["sigma_S_m"]["formal_charges"]["collective"]["verdict"].startswith(
+        "not resolved: motion of Li not known"
+    )
+    assert "onsager_S_m" not in data and data["system_drift_nm"] is None
+    assert data["exponent_of_charge_msd"] == {"value": None, "error": None}
+    table = pd.read_csv(csv)
+    assert len(table) and table.drop(columns="lag_ps").isna().all(axis=None)
 
 
 def test_too_few_frames_and_no_salt(tmp_path: Path) -> None:

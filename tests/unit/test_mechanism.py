@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from eoli.errors import DataError
 from eoli.jobs import mechanism
 from eoli.jobs.mechanism import analyse_mechanism
-from eoli.topology.description import MoleculeCount, SystemDescription, to_json
+from eoli.reduce.store import seal
+from eoli.topology.description import MoleculeCount, SystemDescription, read_description, to_json
 from eoli.topology.molecule import Molecule, Site, Term
 from support import choice, reduced_file
 
@@ -196,3 +198,14 @@ def test_hydroxyl_ends_belong_to_their_chain_and_to_peo() -> None:
     ends_only = {"ether_O": np.zeros((4, 1), dtype=int), "hydroxyl_O": np.array([[1], [0], [2], [0]])}
     assert mechanism._partition(ends_only)["without_polymer"]["value"] == 0.5
     assert mechanism._environments(ends_only)["PEO_only"].tolist() == [[True], [False], [True], [False]]
+def test_steps_of_half_the_box_leave_contacts_and_no_motion(tmp_path: Path) -> None:
+    reduced, description = write(tmp_path)
+    with h5py.File(reduced, "r+") as file:
+        file["motion/lithium"][:] = np.random.default_rng(1).uniform(0, 3, file["motion/lithium"].shape)
+    seal(reduced, read_description(description))
+    data, table, moves = analyse(tmp_path, reduced, description)
+    assert "frames at most 0.25 ps apart" in data["mobility"]["all"]["verdict"]
+    assert all(entry["msd_nm2"]["value"] is None for entry in data["mobility"].values())
+    assert table["msd_Li_all_nm2"].isna().all() and (moves["displacement_nm"] == "").all() and len(moves)
+    assert data["moves"]["square_displacement_anytime_nm2"] is None
+    assert data["residence"]["ether_O"]["bound_ns"] > 0

@@ -330,11 +330,11 @@ def _system(salt: int) -> SystemDescription:
 class Files:
     """Rigid rods that walk and turn in a box of 2 nm, reduced; their centres of mass relative to that of all."""
 
-    def __init__(self, folder: Path, salt: int, n_frames: int = 400, turn: float = 0.0) -> None:
+    def __init__(self, folder: Path, salt: int, n_frames: int = 400, turn: float = 0.0, d: float = 5e-3) -> None:
         rng = np.random.default_rng(7)
         sizes = [6] * 3 + [1] * salt + [3] * salt
         masses = [10.0 + np.arange(size) for size in sizes]
-        centres = walk(n_frames, len(sizes), 5e-3, 1.0, rng)
+        centres = walk(n_frames, len(sizes), d, 1.0, rng)
         angle = turn * np.arange(n_frames)
         axis = 0.1 * np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1)
         rods = [
@@ -420,6 +420,16 @@ def test_neighbours_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert data["Li_carried_by_chain"]["share"]["value"] == pytest.approx(along, abs=0.15)
     monkeypatch.setattr("eoli.reduce.store.Reduced.pieces.__defaults__", (7,))
     assert files.analyse()[1]["Li_carried_by_chain"] == data["Li_carried_by_chain"]
+
+
+def test_steps_of_half_the_box_give_no_motion(tmp_path: Path) -> None:
+    table, data = Files(tmp_path, 5, d=0.2).analyse()
+    assert table.drop(columns="lag_ps").isna().all(axis=None)
+    for key in ("Li", "anion", "chain"):
+        assert data[key]["verdict"] == "not known" and "at most 0.25 ps apart" in data[key]["extension"]["reason"]
+        assert {data[key][name]["value"] for name in ("D_m2_s", "D_gls_m2_s", "exponent")} == {None}
+        assert data[key]["D_upper_bound_m2_s"] is None
+    assert data["Li_carried_by_chain"]["share"]["value"] is None and data["system_drift_nm"] is None
 
 
 def test_rotation_moves_atoms_but_not_the_centre_of_mass(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eoli.analysis.unwrap import centre_of_mass, unwrap
+from eoli.analysis.unwrap import centre_of_mass, may_fold, too_far_apart, unwrap, unwrap_and_largest_step
 from eoli.errors import DataError
 
 
@@ -59,3 +59,32 @@ def test_centre_of_mass_weighs_groups_by_mass() -> None:
     heavy[:, 0, 1] = [0, 1, 2]
     found = centre_of_mass({"a": light, "b": heavy}, {"a": np.array([1.0, 1.0]), "b": np.array([6.0])})
     np.testing.assert_allclose(found, [[0, 0, 0], [0.25, 0.75, 0], [0.5, 1.5, 0]])
+
+
+@pytest.mark.parametrize("draw", ["normal", "laplace"])
+def test_steps_that_unwrapping_folds_never_pass(draw: str) -> None:
+    """Walkers with steps of known width, from rattling to steps of half the box: where one was folded it is said."""
+    rng = np.random.default_rng(4)
+    passed, edge = [], 3.0
+    for width in np.geomspace(0.02, 1.5, 60):
+        steps = getattr(rng, draw)(0, width, (300, 5, 3))
+        paths = np.cumsum(steps, axis=0)
+        wrapped = paths % edge
+        found, largest = unwrap_and_largest_step(wrapped, np.full((300, 3), edge))
+        folded = not np.allclose(found - found[0], paths - paths[0], atol=1e-9)
+        assert largest == pytest.approx(min(2 * np.abs(steps[1:]).max() / edge, largest), rel=1e-6)
+        if not may_fold(largest, wrapped):
+            assert not folded
+            passed.append(width)
+    # steps whose largest takes half of the way are still believed
+    assert max(passed) > 0.5 * edge / 2 / {"normal": 4.0, "laplace": 9.0}[draw]
+
+
+def test_what_stands_still_is_not_folded() -> None:
+    still = np.ones((9, 2, 3))
+    paths, largest = unwrap_and_largest_step(still, np.full((9, 3), 2.0))
+    assert largest == 0 and not may_fold(largest, still) and not np.ptp(paths)
+
+
+def test_the_reason_names_frames_that_would_do() -> None:
+    assert "frames 40 ps apart" in too_far_apart(0.9, 40.0) and "at most 10 ps apart" in too_far_apart(0.9, 40.0)

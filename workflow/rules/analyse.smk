@@ -4,6 +4,8 @@ On a cluster the rules of the group `analysis` share one job for each system; th
 Snakemake runs.
 """
 
+from eoli.reduce import FORMAT
+
 
 localrules:
     density,

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from eoli.compiled import compiled
 from eoli.errors import DataError
 from eoli.statistics import Estimate, inefficiency, standard_error
 from eoli.topology.description import SystemDescription
@@ -47,7 +47,7 @@ def anion_of_sites(description: SystemDescription) -> Indices:
     return np.where(binds, description.molecule_numbers("anion"), -1)
 
 
-@numba.njit(cache=True)
+@compiled()
 def _root(parent: Indices, node: int) -> int:
     while parent[node] != node:
         parent[node] = parent[parent[node]]
@@ -55,7 +55,7 @@ def _root(parent: Indices, node: int) -> int:
     return node
 
 
-@numba.njit(cache=True)
+@compiled()
 def _components(
     neighbours: npt.NDArray[Any], distances: npt.NDArray[Any], anion_of: Indices, cutoff: float, n_anions: int,
     sizes: npt.NDArray[np.int32],

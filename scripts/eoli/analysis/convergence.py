@@ -96,7 +96,7 @@ def _ends(positions: Singles, boxes: Singles, description: SystemDescription) ->
     bonds = np.array([term.sites for term in molecule.bonds], dtype=np.int64).reshape(-1, 2)
     parents, children, _ = spanning_tree(len(molecule.sites), bonds)
     masses = np.array([site.mass for site in molecule.sites], dtype=np.float32)
-    return kernels.chain_shapes(positions, boxes, chains, parents, children, masses)[1]
+    return np.asarray(kernels.chain_shapes(positions, boxes, chains, parents, children, masses)[1])
 
 
 def _from_trajectory(

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.ndimage import gaussian_filter
 
+from eoli.compiled import compiled
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
 
@@ -97,7 +97,7 @@ def inside_box(positions: npt.ArrayLike, box: npt.ArrayLike) -> Floats:
     return np.where(points < edges, points, 0.0)
 
 
-@numba.njit(cache=True)
+@compiled()
 def _root(parent: Integers, image: Integers, site: int) -> int:
     """Root of a site; on return the path hangs on it directly, with `image` the box image relative to the root."""
     root = site
@@ -114,7 +114,7 @@ def _root(parent: Integers, image: Integers, site: int) -> int:
     return root
 
 
-@numba.njit(cache=True)
+@compiled()
 def _is_independent(basis: Integers, n: int, v: Integers) -> bool:
     """Whether the vector (3,) is independent of the first `n` rows of the basis (3, 3)."""
     if n == 0:
@@ -129,7 +129,7 @@ def _is_independent(basis: Integers, n: int, v: Integers) -> bool:
     return bool(n == 2 and volume != 0)
 
 
-@numba.njit(cache=True)
+@compiled()
 def _connect(pairs: Pairs, ends: Integers, fractions: Floats, labels: Labels, n_labels: int) -> Floats:
     """`Connections.of`: union-find that carries the box image of each site relative to the root of its cluster."""
     n = len(labels)
@@ -208,7 +208,7 @@ class Connections:
         return np.asarray(_connect(self.pairs, self.ends, self.fractions, flat, n_labels))
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _neighbours(points: Floats, edges: Floats, limits: Floats) -> tuple[Pairs, Integers]:
     """Pairs (P, 2) of points inside the box in the order of `limits` of their squared distance, and the ends of each.
 
@@ -284,7 +284,7 @@ def connections(positions: npt.ArrayLike, box: npt.ArrayLike, distances_nm: Sequ
     return Connections(points / edges, pairs, ends)
 
 
-@numba.njit(cache=True)
+@compiled()
 def _crossings(field: Floats, spacing: Floats, level: float) -> float:
     """`interface_area` on a grid of `spacing` (3,)."""
     n_x, n_y, n_z = field.shape
@@ -310,7 +310,7 @@ def _crossings(field: Floats, spacing: Floats, level: float) -> float:
     return area
 
 
-@numba.njit(cache=True)
+@compiled()
 def _slope(field: Floats, at: tuple[int, int, int], axis: int) -> float:
     """Difference between the two neighbours of a grid point along an axis, through the boundary."""
     x, y, z = at

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from scipy import constants
 
+from eoli.compiled import compiled
 from eoli.errors import DataError
 
 Floats = npt.NDArray[np.float64]
@@ -39,7 +39,7 @@ def balanced_splitting(n_charges: int, box: Floats) -> float:
     return max(balanced, 2 * _WIDTHS / float(box.min()))
 
 
-@numba.njit(cache=True)
+@compiled()
 def _direct(positions: Floats, box: Floats, charges: Floats, groups: Indices, splitting: float, form: Floats) -> None:
     reach_squared = (_WIDTHS / splitting) ** 2
     for i in range(len(charges)):
@@ -54,7 +54,7 @@ def _direct(positions: Floats, box: Floats, charges: Floats, groups: Indices, sp
                 form[groups[i], groups[j]] += charges[i] * charges[j] * math.erfc(splitting * r) / r
 
 
-@numba.njit(cache=True)
+@compiled()
 def _reciprocal(
     cosines: Floats, sines: Floats, box: Floats, charges: Floats, groups: Indices, splitting: float, form: Floats
 ) -> None:

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import chi2
 
 from eoli.analysis.msd import Verdict, longest_lag
 from eoli.analysis.residence import Partners, contacts
+from eoli.compiled import compiled
 from eoli.statistics import CONFIDENCE, UNKNOWN, Estimate, jackknife_error, standard_error
 
 Floats = npt.NDArray[np.float64]
@@ -80,7 +80,7 @@ class Displacement:
     verdict: Verdict
 
 
-@numba.njit(cache=True)
+@compiled()
 def _hosts(
     neighbours: Integers, distances: Integers, label: Integers, cutoff: Floats, n_labels: int, hold_frames: int,
     none_is_a_state: bool,
@@ -169,7 +169,7 @@ def contour_positions(
     return positions
 
 
-@numba.njit(cache=True)
+@compiled()
 def _medians(contour: Floats, begin: int, end: int, hold: int, into: Floats) -> None:
     """Medians over the 2 hold - 1 frames around each frame of a stay; NaN where less than half of them are known."""
     width = 2 * hold - 1
@@ -179,7 +179,7 @@ def _medians(contour: Floats, begin: int, end: int, hold: int, into: Floats) -> 
         into[t] = np.median(known) if 2 * len(known) > width else np.nan
 
 
-@numba.njit(cache=True)
+@compiled()
 def _shifts(contour: Floats, host: Integers, hold: int, least: float) -> list[tuple[int, int, float, float]]:
     found = [(0, 0, 0.0, 0.0) for _ in range(0)]
     n_frames, n_ions = contour.shape

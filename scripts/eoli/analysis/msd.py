@@ -18,7 +18,7 @@ from eoli.statistics import UNKNOWN, Estimate, jackknife_error, standard_error, 
 
 Floats = npt.NDArray[np.float64]
 Lags = npt.NDArray[np.int64]
-Verdict = Literal["diffusive", "sub-diffusive", "too short"]
+Verdict = Literal["diffusive", "sub-diffusive", "too short", "not known"]
 
 M2_S_PER_NM2_PS = 1e-6
 SMALLEST_MSD_NM2 = 0.5**2
@@ -47,6 +47,10 @@ class Diffusion:
     verdict: Verdict
     upper_bound_m2_s: float | None
     farthest_msd_nm2: float | None
+
+
+NOT_KNOWN = Diffusion(None, None, None, None, None, None, "not known", None, None)
+"""Of paths that unwrapping may have folded."""
 
 
 @dataclass(frozen=True)

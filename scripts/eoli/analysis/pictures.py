@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from MDAnalysis.guesser.tables import masses as ELEMENT_MASSES
 from scipy import ndimage
 
+from eoli.compiled import compiled
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
 from eoli.trajectory import spanning_tree
@@ -217,7 +217,7 @@ def rotation(turn_deg: float, tilt_deg: float) -> Floats:
     return np.asarray(about_x @ about_y)
 
 
-@numba.njit(cache=True)
+@compiled()
 def _draw(starts: Floats, ends: Floats, radii: Floats, depth: Singles, normals: Singles, owner: npt.NDArray[np.int32]) -> None:  # fmt: skip
     """Front-most body of each pixel; x and y of the bodies are in pixels to the right and downwards, z to the viewer."""
     height, width = depth.shape

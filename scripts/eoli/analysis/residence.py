@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.stats import chi2, norm
 
+from eoli.compiled import compiled
 from eoli.errors import DataError
 from eoli.statistics import jackknife_error
 
@@ -89,7 +89,7 @@ class Residence:
     verdict: Verdict
 
 
-@numba.njit(cache=True)
+@compiled()
 def _periods(
     neighbours: Integers, distances: Integers, label: Integers, cutoff: Floats, n_partners: int, break_frames: int
 ) -> Integers:

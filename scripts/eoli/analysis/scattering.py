@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Literal
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from MDAnalysis.guesser.tables import masses as ELEMENT_MASSES
 
 from eoli.analysis.domains import site_labels
+from eoli.compiled import compiled
 from eoli.errors import DataError
 from eoli.statistics import UNKNOWN, Estimate, standard_error
 from eoli.topology.build import ATOMIC_NUMBER
@@ -108,7 +108,7 @@ def wave_vectors(box: npt.ArrayLike, q_max_per_nm: float) -> tuple[Integers, Flo
     return hkl[keep], lengths[keep]
 
 
-@numba.njit(cache=True)
+@compiled()
 def _powers(fractions: Floats, most: int, real: Floats, imaginary: Floats) -> None:
     """exp(2 pi i m x) for m = -most .. most into two arrays (2 most + 1, sites), by recurrence."""
     for j in range(len(fractions)):
@@ -120,7 +120,7 @@ def _powers(fractions: Floats, most: int, real: Floats, imaginary: Floats) -> No
             a, b = a * c - b * s, a * s + b * c
 
 
-@numba.njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 def _products(a: Floats, b: Floats, c: Floats, d: Floats) -> tuple[complex, complex]:
     """Sums of (a + i b) (c + i d) and (a + i b) (c - i d), four arrays (sites,): the loop that takes the time."""
     ac = bd = ad = bc = 0.0
@@ -132,7 +132,7 @@ def _products(a: Floats, b: Floats, c: Floats, d: Floats) -> tuple[complex, comp
     return complex(ac - bd, bc + ad), complex(ac + bd, bc - ad)
 
 
-@numba.njit(cache=True)
+@compiled()
 def amplitudes(fractions: Floats, weights: Floats, hkl: Integers) -> Complex:
     """Sum over sites of weight * exp(2 pi i hkl . s), shape (V,), for fractional coordinates s (n, 3); exact.
 

@@ -30,10 +30,10 @@ from eoli.analysis.conductivity import (
     siemens_per_metre,
     transference_form,
 )
-from eoli.analysis.msd import M2_S_PER_NM2_PS, Diffusion, diffusion, gls_diffusion, local_exponent, log_lags
+from eoli.analysis.msd import M2_S_PER_NM2_PS, NOT_KNOWN, Diffusion, diffusion, gls_diffusion, local_exponent, log_lags
 from eoli.jobs.common import write_results
 from eoli.jobs.ions import formal_charges, read_clusters
-from eoli.jobs.motion import FRAME, Motion, read_motion
+from eoli.jobs.motion import FRAME, Motion, folded_of, read_motion
 from eoli.reduce.store import open_reduced
 from eoli.statistics import UNKNOWN, Estimate
 from eoli.topology.description import read_description
@@ -84,7 +84,7 @@ def _share(plus: float | None, minus: float | None) -> float | None:
 @dataclass(frozen=True)
 class _Ions:
     """Lithium and anion of one or several starts: sums of their positions (frames, 2, 3), nm, in each of these, their
-    own motion and how they move together."""
+    own motion and how they move together. Nothing is known of motion where paths are `folded`."""
 
     counts: list[int]
     charges: list[float]
@@ -93,15 +93,18 @@ class _Ions:
     motions: dict[str, Diffusion]
     gls: list[Estimate]
     onsager: Onsager | None
+    folded: bool
 
     def exponent(self, weights: Sequence[float]) -> Estimate:
         """Exponent of the MSD of a weighted sum of the two sums of positions."""
+        if self.folded:
+            return UNKNOWN
         paths = [np.einsum("i,fik->fk", np.array(weights), sums) for sums in self.sums]
         return collective_exponent(paths, self.interval_ps)
 
 
 def _ions(motions: Sequence[Motion], charges: Mapping[str, int], tolerance: float) -> _Ions:
-    interval_ps = motions[0].interval_ps
+    interval_ps, folded = motions[0].interval_ps, folded_of(motions) is not None
     paths = {name: [motion.paths[name] for motion in motions] for name in IONS}
     sums = [np.stack([motion.paths[name].sum(axis=1) for name in IONS], axis=1) for motion in motions]
     return _Ions(
@@ -109,9 +112,12 @@ def _ions(motions: Sequence[Motion], charges: Mapping[str, int], tolerance: floa
         charges=[float(charges[name]) for name in IONS],
         sums=sums,
         interval_ps=interval_ps,
-        motions={name: diffusion(starts, interval_ps, tolerance) for name, starts in paths.items()},
+        motions={
+            name: NOT_KNOWN if folded else diffusion(starts, interval_ps, tolerance) for name, starts in paths.items()
+        },
         gls=[_scaled(gls_diffusion(starts, interval_ps), 1 / M2_S_PER_NM2_PS) for starts in paths.values()],
-        onsager=onsager(sums, interval_ps),
+        onsager=None if folded else onsager(sums, interval_ps),
+        folded=folded,
     )
 
 
@@ -181,7 +187,8 @@ def _collective(ions: _Ions, motion: Motion, factor: float) -> tuple[dict[str, A
     exponent = ions.exponent(ions.charges)
     beside: dict[str, Any] = {"exponent_of_charge_msd": asdict(exponent)}
     if ions.onsager is None:
-        return {"collective": _stated(UNKNOWN, "not resolved: too few frames")}, {}, beside
+        why = of_ions(ions.motions) if ions.folded else "not resolved: too few frames"
+        return {"collective": _stated(UNKNOWN, why)}, {}, beside
     charge = charge_form(ions.charges)
     found = ions.onsager.form(charge)
     verdict = judged(found, ions.motions, exponent)
@@ -209,7 +216,7 @@ def _table(motion: Motion, charges: Mapping[str, int], factor: float) -> pd.Data
     sums = np.stack([motion.paths[name].sum(axis=1) for name in IONS], axis=1)
     lags = log_lags(len(sums))
     lag_ps = lags * motion.interval_ps
-    pairs = pair_msd(sums, lags)
+    pairs = np.full((len(lags), 2, 2), np.nan) if motion.folded else pair_msd(sums, lags)
     charge = np.tensordot(pairs, charge_form([charges[name] for name in IONS]), 2)
     return pd.DataFrame(
         {
@@ -253,6 +260,9 @@ def conductivity_scalars(
         "ion_charge_scale": charge_scale,
         "ions": {},
     }
+    folded = folded_of(motions)
+    if folded:
+        scalars |= {"system_drift_nm": None, "motion_not_known": folded}
     if not all(name in motions[0].paths for name in IONS):
         return scalars
     factor = siemens_per_metre(volume, temperature_k)

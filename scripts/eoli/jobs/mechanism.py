@@ -17,7 +17,7 @@ from eoli.analysis import moves as mv
 from eoli.analysis import residence as rs
 from eoli.analysis import segments as sg
 from eoli.analysis.msd import M2_S_PER_NM2_PS, SMALLEST_MSD_NM2, log_lags
-from eoli.analysis.unwrap import unwrap
+from eoli.analysis.unwrap import may_fold, too_far_apart, unwrap_and_largest_step
 from eoli.errors import DataError
 from eoli.files import whole
 from eoli.jobs.common import write_results
@@ -330,7 +330,12 @@ def _lithium(
     interval_ps, n_frames = reduced.interval_ps("motion"), reduced.n_frames("motion")
     hold = max(1, round(hold_ps / interval_ps))
     found = _contacts(reduced, system, cutoffs_nm, round(break_ps / interval_ps), hold)
-    paths = unwrap(reduced.array("motion/lithium"), reduced.array("motion/box"))
+    wrapped = reduced.array("motion/lithium")
+    paths, largest = unwrap_and_largest_step(wrapped, reduced.array("motion/box"))
+    folded = too_far_apart(largest, interval_ps) if may_fold(largest, wrapped) else None
+    if folded:
+        # all that follows from them is then not known either
+        paths[:] = np.nan
     lags, lag_ps = _lags(reduced, "motion")
     columns: Columns = {"lag_ps": lag_ps}
     moves: list[mv.Move] = []
@@ -354,6 +359,9 @@ def _lithium(
         "mobility": _mobility(paths, found.numbers, lags, interval_ps, tolerance, columns),
         **_contour(found, lags, interval_ps, tolerance, columns),
     }
+    if folded:
+        for entry in scalars["mobility"].values():
+            entry["verdict"] = f"not known: {folded}"
     return scalars, pd.DataFrame(columns), _event_table(moves, carried, found.chain, found.block, interval_ps)
 
 
@@ -420,22 +428,26 @@ def _torsions(
     rank[oxygens] = np.arange(oxygens.shape[1])
     chain_of = _numbered(system.n_sites, list(oxygens))
     ends = ether_torsions(system)[:, [0, 3]]
-    torsions = reduced.array("structure/torsions")
-    if torsions.shape[1] != len(ends):
-        raise DataError(f"{reduced.path}: {torsions.shape[1]} torsions; the system has {len(ends)}")
     lags, lag_ps = _lags(reduced, "structure")
     chain, segment = chain_of[ends[:, 0]], rank[ends].min(axis=1)
     members = {name: np.isin(segment, of) for name, of in groups.items()}
     members = {name: of for name, of in members.items() if of.any()}
-    found = {}
-    for quantity, series in sg.torsion_series(torsions).items():
-        samples = {
-            name: np.array([sg.fluctuation_samples(series[:, of & (chain == c)], lags) for c in range(len(oxygens))])
-            for name, of in members.items()
-        }
-        counts = {name: int(of.sum()) for name, of in members.items()}
-        found[quantity] = _resolved(lag_ps, samples, counts, quantity, columns, sg.fluctuation_curve)
-    return found
+    samples: dict[str, dict[str, list[Floats]]] = defaultdict(lambda: defaultdict(list))
+    for c in range(len(oxygens)):
+        # the torsions of a chain follow each other: one chain at a time bounds memory
+        mine = np.flatnonzero(chain == c)
+        torsions = reduced.array("structure/torsions", slice(mine[0], mine[-1] + 1))
+        for quantity, series in sg.torsion_series(torsions).items():
+            for name, of in members.items():
+                chosen = mine[of[mine]] - mine[0]
+                samples[quantity][name].append(sg.fluctuation_samples(series[:, chosen], lags))
+    counts = {name: int(of.sum()) for name, of in members.items()}
+    return {
+        quantity: _resolved(
+            lag_ps, {name: np.array(rows) for name, rows in of.items()}, counts, quantity, columns, sg.fluctuation_curve
+        )
+        for quantity, of in samples.items()
+    }
 
 
 def _segments(

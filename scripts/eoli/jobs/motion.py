@@ -13,6 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from eoli.analysis.msd import (
+    NOT_KNOWN,
+    Extension,
     carried_share,
     chain_of_ions,
     diffusion,
@@ -23,7 +25,7 @@ from eoli.analysis.msd import (
     longest_lag,
     particle_msd,
 )
-from eoli.analysis.unwrap import centre_of_mass, unwrap
+from eoli.analysis.unwrap import centre_of_mass, may_fold, too_far_apart, unwrap_and_largest_step
 from eoli.errors import DataError
 from eoli.jobs.common import write_results
 from eoli.reduce.store import Reduced, open_reduced
@@ -48,7 +50,7 @@ class Motion:
     """Paths (frames, particles, 3), nm, of Li, anion and chain that the system has, relative to the system's centre.
 
     `drift` (frames, 3) is the path of that centre in the box; `masses` (particles,) are in g/mol, `box` (frames, 3)
-    in nm.
+    in nm. `folded` says why the paths cannot be believed, None where they can.
     """
 
     paths: dict[str, Floats]
@@ -56,6 +58,7 @@ class Motion:
     drift: Floats
     box: Floats
     interval_ps: float
+    folded: str | None = None
 
     @property
     def length_ns(self) -> float:
@@ -64,8 +67,8 @@ class Motion:
 
     @property
     def farthest_drift_nm(self) -> float:
-        """Farthest distance of the system's centre of mass from where it was."""
-        return float(np.linalg.norm(self.drift, axis=1).max())
+        """Farthest distance of the system's centre of mass from where it was; NaN where paths may be folded."""
+        return float("nan") if self.folded else float(np.linalg.norm(self.drift, axis=1).max())
 
 
 def _masses(system: SystemDescription, kind: str) -> Floats:
@@ -86,17 +89,29 @@ def read_motion(reduced: Reduced, system: SystemDescription) -> Motion:
     moved = sum(float(of.sum()) for of in masses.values())
     if abs(moved - system.mass_g_mol) > 1e-6 * system.mass_g_mol:
         raise DataError(f"{reduced.path}: ions and chains are {moved:g} of {system.mass_g_mol:g} g/mol")
-    paths = {name: unwrap(reduced.array(f"motion/{array}"), box) for name, (array, _) in present.items()}
+    paths, interval_ps, folded = {}, reduced.interval_ps("motion"), None
+    for name, (array, _) in present.items():
+        wrapped = reduced.array(f"motion/{array}")
+        paths[name], largest = unwrap_and_largest_step(wrapped, box)
+        if may_fold(largest, wrapped):
+            folded = f"{name}: {too_far_apart(largest, interval_ps)}"
     drift = centre_of_mass(paths, masses)
     for path in paths.values():
         path -= drift[:, None]
-    return Motion(paths, masses, drift, box, reduced.interval_ps("motion"))
+    return Motion(paths, masses, drift, box, interval_ps, folded)
+
+
+def _msd(motion: Motion, name: str, lags: Indices) -> Floats:
+    """MSD of each particle of a kind, (lags, particles); NaN where paths may be folded."""
+    if motion.folded:
+        return np.full((len(lags), motion.paths[name].shape[1]), np.nan)
+    return particle_msd(motion.paths[name], lags)
 
 
 def _site_msd(reduced: Reduced, system: SystemDescription, motion: Motion, name: str, lags: Indices) -> Floats:
     """MSD of sites, averaged over those of each molecule, (lags, molecules), at lags in frames of structure.
 
-    The sites are read in parts to bound memory.
+    NaN where paths may be folded. The sites are read in parts to bound memory.
     """
     array, roles, kind = _SITES[name]
     used = slice(None, None, reduced.motion_per_structure)
@@ -105,9 +120,12 @@ def _site_msd(reduced: Reduced, system: SystemDescription, motion: Motion, name:
     chunk = max(1, int(_CHUNK_BYTES / (24 * len(box))))
     parts = []
     for start in range(0, n_sites, chunk):
-        path = unwrap(reduced.array(f"structure/{array}", slice(start, start + chunk)), box)
+        wrapped = reduced.array(f"structure/{array}", slice(start, start + chunk))
+        path, largest = unwrap_and_largest_step(wrapped, box)
         path -= drift[:, None]
         parts.append(particle_msd(path, lags))
+        if motion.folded or may_fold(largest, wrapped):
+            parts[-1][:] = np.nan
     molecule = system.molecule_numbers(kind)[system.with_role(*roles)]
     msd = np.concatenate(parts, axis=1)
     return np.stack([msd[:, molecule == m].mean(axis=1) for m in np.unique(molecule)], axis=1)
@@ -127,7 +145,7 @@ def _carried(reduced: Reduced, system: SystemDescription, motion: Motion, cutoff
     n_frames = len(motion.box)
     lag, stride = longest_lag(n_frames), max(1, n_frames // _ORIGINS)
     share: Estimate = UNKNOWN
-    if lag:
+    if lag and not motion.folded:
         chain_of = _chain_of_lithium(reduced, system, stride, cutoff_nm)
         origins = np.arange(0, n_frames, stride, dtype=np.int64)
         share = carried_share(motion.paths["Li"], motion.paths["chain"], origins, chain_of, lag)
@@ -151,16 +169,25 @@ def merged_by_lag(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return reduce(lambda left, right: left.merge(right, on="lag_ps", how="outer"), rounded).sort_values("lag_ps")
 
 
+def folded_of(motions: Sequence[Motion]) -> str | None:
+    """Why the paths of some starts cannot be believed; None where they can."""
+    return next((motion.folded for motion in motions if motion.folded), None)
+
+
 def diffusion_scalars(motions: Sequence[Motion], tolerance: float, target_error: float) -> dict[str, Any]:
     """By kind of particle what its motion in independent starts of one system, often a single one, allows to say.
 
     The D by generalised least squares stands beside a D, never alone.
     """
     interval_ps, length_ns = motions[0].interval_ps, sum(motion.length_ns for motion in motions)
+    folded = folded_of(motions)
     scalars: dict[str, Any] = {}
     for name in motions[0].paths:
         starts = [motion.paths[name] for motion in motions]
-        found = diffusion(starts, interval_ps, tolerance)
+        found = NOT_KNOWN if folded else diffusion(starts, interval_ps, tolerance)
+        further = (
+            Extension(None, True, None, folded) if folded else extension(found, length_ns, tolerance, target_error)
+        )
         gls = gls_diffusion(starts, interval_ps) if found.verdict == "diffusive" else UNKNOWN
         scalars[name] = {
             "D_m2_s": {"value": found.value_m2_s, "error": found.error_m2_s},
@@ -171,7 +198,7 @@ def diffusion_scalars(motions: Sequence[Motion], tolerance: float, target_error:
             "fit_to_ps": found.fit_to_ps,
             "msd_at_fit_to_nm2": found.farthest_msd_nm2,
             "verdict": found.verdict,
-            "extension": asdict(extension(found, length_ns, tolerance, target_error)),
+            "extension": asdict(further),
         }
     return scalars
 
@@ -187,13 +214,14 @@ def analyse_motion(
     at lags that these do not have, as the others are where motion does not have them. The MSD of fluorine holds the anion's own rotation: only
     that of its centre of mass gives a D of the anion. `target_error` is the relative error of D for which the further
     length is estimated, `cutoff_nm` the distance within which lithium is bound to a chain. Errors of an MSD are
-    standard errors over molecules. Raises DataError for files that cannot be read or do not belong together.
+    standard errors over molecules. Where frames are so far apart that particles move by nearly half the box between them,
+    the table has no MSD and the scalars have the reason alone (`eoli.analysis.unwrap.may_fold`). Raises DataError for files that cannot be read or do not belong together.
     """
     system = read_description(description)
     with open_reduced(reduced, system) as opened:
         motion, sites_ps = read_motion(opened, system), opened.interval_ps("structure")
         lags, site_lags = (log_lags(opened.n_frames(cadence)) for cadence in ("motion", "structure"))
-        msd = {_COLUMNS[name]: particle_msd(path, lags) for name, path in motion.paths.items()}
+        msd = {_COLUMNS[name]: _msd(motion, name, lags) for name in motion.paths}
         msd_of_sites = {
             name: _site_msd(opened, system, motion, name, site_lags)
             for name, (array, _, _) in _SITES.items()

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from eoli.analysis import pictures as pic
-from eoli.analysis.unwrap import unwrap
+from eoli.analysis.unwrap import may_fold, unwrap_and_largest_step
 from eoli.errors import DataError
 from eoli.files import whole
 from eoli.reduce.store import Reduced, open_reduced
@@ -64,11 +64,16 @@ def read_snapshots(reduced: Reduced) -> tuple[Snapshot, Snapshot, Snapshot]:
 def read_farthest_lithium(reduced: Reduced, system: SystemDescription, snapshots: Sequence[Snapshot]) -> Follow | None:
     """The lithium that is farthest from its start at the last snapshot; None where the system has none.
 
+    None, too, where frames are so far apart that its path across the faces of the box is not known.
+
     Its path holds about `_PATH_POINTS` equidistant frames, and in any case those of the snapshots.
     """
     if not reduced.has("motion/lithium"):
         return None
-    paths = unwrap(reduced.array("motion/lithium"), reduced.array("motion/box"))
+    wrapped = reduced.array("motion/lithium")
+    paths, largest = unwrap_and_largest_step(wrapped, reduced.array("motion/box"))
+    if may_fold(largest, wrapped):
+        return None
     interval_ps = reduced.interval_ps("motion")
     ends = [min(round(snapshot.time_ps / interval_ps), len(paths) - 1) for snapshot in snapshots]
     number = int(np.argmax(np.linalg.norm(paths[ends[-1]] - paths[0], axis=-1)))

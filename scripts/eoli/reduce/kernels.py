@@ -10,15 +10,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from eoli.compiled import compiled
 
 Singles = npt.NDArray[np.float32]
 Integers = npt.NDArray[Any]
 Vector = tuple[np.float32, np.float32, np.float32]
 
-_compiled = numba.njit(cache=True, error_model="numpy", fastmath={"contract"})
+_compiled = compiled(error_model="numpy", fastmath={"contract"})
 
 
 @_compiled
