@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 
 from eoli.chemistry import ForceFieldChoice
@@ -38,9 +39,15 @@ def choice(mixing: str = "gromos", ion_charge_scale: float = 1.0) -> ForceFieldC
 def reduced_file(
     path: Path, system: SystemDescription, length_ps: float, intervals_ps: Mapping[str, float]
 ) -> Iterator[h5py.File]:
-    """A reduced trajectory for arrays of a test; complete and sealed afterwards."""
+    """A reduced trajectory for arrays of a test; complete and sealed afterwards, its lists with a free slot."""
     with create(path, system.n_sites, length_ps, intervals_ps) as file:
         yield file
+        for name, free in (("motion/neighbours", -1), ("motion/distances", np.inf)):
+            if name in file:
+                values, attributes = file[name][:], dict(file[name].attrs)
+                del file[name]
+                file[name] = np.concatenate([values, np.full_like(values[..., :1], free)], axis=-1)
+                file[name].attrs.update(attributes)
         for cadence in CADENCES:
             longest = max((len(file[cadence][name]) for name in file[cadence]), default=1)
             if "frames" not in file[cadence].attrs:

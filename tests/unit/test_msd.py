@@ -404,10 +404,12 @@ def test_neighbours_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with h5py.File(files.reduced, "r+") as file:
         n_frames = len(file["motion/lithium"])
         sites = np.where(np.arange(n_frames) % 2, 1, 6 + 1)[:, None, None] * np.ones((1, 3, 1), dtype=int)
-        for name, data in (("neighbours", sites), ("distances", np.full(sites.shape, 0.2))):
+        free = np.full_like(sites, -1)
+        lists = {"neighbours": (sites, free), "distances": (np.full(sites.shape, 0.2), np.full(sites.shape, np.inf))}
+        for name, data in lists.items():
             attributes = dict(file[f"motion/{name}"].attrs)
             del file[f"motion/{name}"]
-            file[f"motion/{name}"] = data
+            file[f"motion/{name}"] = np.concatenate(data, axis=-1)
             file[f"motion/{name}"].attrs.update(attributes)
         file["motion/lithium"][:] = file["motion/chains"][:, :1]
     seal(files.reduced, read_description(files.description))

@@ -12,7 +12,7 @@ from eoli.analysis.residence import (
     Partners,
     Periods,
     bound_periods,
-    check_neighbours,
+    check_range,
     contact_correlation,
     contacts,
     crossing,
@@ -85,12 +85,9 @@ def test_periods_of_hand_made_contacts() -> None:
 
 
 def test_cut_offs_beyond_the_neighbour_lists() -> None:
-    neighbours, distances = np.zeros((2, 1, 1), dtype=np.int32), np.full((2, 1, 1), 0.29)
-    check_neighbours(neighbours, distances, Partners(np.array([0]), np.array([0.28])), 0.5)
+    check_range(Partners(np.array([0]), np.array([0.28])), 0.28)
     with pytest.raises(DataError, match=r"within 0\.25 nm"):
-        check_neighbours(neighbours, distances, Partners(np.array([0]), np.array([0.3])), 0.25)
-    with pytest.raises(DataError, match="2 neighbour lists are full"):
-        check_neighbours(neighbours, distances, Partners(np.array([0]), np.array([0.3])), 0.5)
+        check_range(Partners(np.array([0]), np.array([0.3])), 0.25)
 
 
 def test_mean_residence_and_its_error() -> None:

@@ -112,7 +112,7 @@ def _from_trajectory(
         boxes = exact.astype(np.float32)
         ends.append(_ends(positions, boxes, description))
         if len(lithium) and len(binding):
-            near.append(kernels.nearest(positions, boxes, lithium, binding, np.float32(contact_nm), _SLOTS))
+            near.append(kernels.all_within(positions, boxes, lithium, binding, contact_nm, _SLOTS))
     vectors = np.concatenate(ends).astype(np.float64)
     if not near:
         return vectors, None, None

@@ -148,7 +148,7 @@ def contact_numbers(neighbours: Integers, distances: Integers, partners: Partner
     """Sites within their cut-offs of each ion, (frames, ions)."""
     ions = range(neighbours.shape[1])
     return np.stack(
-        [contacts(neighbours[:, i], distances[:, i], partners).sum(axis=1, dtype=np.int8) for i in ions], axis=1
+        [contacts(neighbours[:, i], distances[:, i], partners).sum(axis=1, dtype=np.int16) for i in ions], axis=1
     )
 
 

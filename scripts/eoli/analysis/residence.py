@@ -121,14 +121,11 @@ def _periods(
     return table
 
 
-def check_neighbours(neighbours: Integers, distances: Integers, partners: Partners, range_nm: float) -> None:
-    """Raise DataError when the neighbour lists do not reach the cut-offs or are full within them."""
+def check_range(partners: Partners, range_nm: float) -> None:
+    """Raise DataError when the neighbour lists, which reach `range_nm`, do not reach the cut-offs."""
     longest = float(partners.cutoff_nm[partners.label >= 0].max(initial=0.0))
     if longest > range_nm * (1 + 1e-6):
         raise DataError(f"a cut-off of {longest:g} nm; the reduced trajectory holds neighbours within {range_nm:g} nm")
-    full = int(np.count_nonzero((neighbours[..., -1] >= 0) & (distances[..., -1] < longest)))
-    if full:
-        raise DataError(f"{full} neighbour lists are full within {longest:g} nm; reduce with more slots")
 
 
 def bound_periods(neighbours: Integers, distances: Integers, partners: Partners, break_frames: int = 0) -> Periods:

@@ -266,11 +266,12 @@ def _contacts(
 ) -> _Contacts:
     partners, units = _partners(system, cutoffs_nm), _unit_of_site(system)
     range_nm = float(reduced.attribute("motion/neighbours", "range_nm"))
+    for of in partners.values():
+        rs.check_range(of, range_nm)
     periods: dict[str, list[rs.Periods]] = defaultdict(list)
     arrays: dict[str, list[Any]] = defaultdict(list)
     for neighbours, distances in _batches(reduced):
         for name, of in partners.items():
-            rs.check_neighbours(neighbours, distances, of, range_nm)
             if name in _RESIDENT:
                 periods[name].append(rs.bound_periods(neighbours, distances, of, break_frames))
             if name in _SITES:

@@ -44,7 +44,6 @@ def _shells(reduced: Reduced, system: SystemDescription, cutoffs_nm: Mapping[str
                 f"{reduced.path}: a cut-off of {cutoffs_nm.get(name)} nm for {name}; allowed: up to {range_nm:g} nm"
             )
         partners[name] = (sites, cutoffs_nm[name])
-    longest = max(cutoff for _, cutoff in partners.values())
     kinds = {"anions": system.molecules_of("anion"), "chains": system.molecules_of("polymer")}
     molecules = {name: found for name, found in kinds.items() if len(found)}
     oxygens = [name for name in partners if name != ANION or len(system.with_role("anion_O"))]
@@ -52,8 +51,6 @@ def _shells(reduced: Reduced, system: SystemDescription, cutoffs_nm: Mapping[str
     n_blocks = min(_BLOCKS, n_frames)
     histograms: dict[str, Any] = {}
     for start, (neighbours, distances) in reduced.pieces(("motion/neighbours", "motion/distances")):
-        if (distances[..., -1] <= longest).any():
-            raise DataError(f"{reduced.path}: a lithium has {slots} neighbours or more within {longest:g} nm")
         numbers = shell_numbers(neighbours, distances, system.n_sites, partners, molecules)
         if oxygens:
             numbers["oxygen"] = np.sum([numbers[name] for name in oxygens], axis=0)

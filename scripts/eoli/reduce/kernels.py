@@ -182,6 +182,27 @@ def nearest(
     return sites, np.sqrt(distances)
 
 
+def all_within(
+    positions: Singles, boxes: Singles, centres: Integers, candidates: Integers, range_nm: float, slots: int
+) -> tuple[Integers, Singles]:
+    """As `nearest`, with at least `slots` slots, and so many that the last of every list is free: no list is cut."""
+    while True:
+        sites, distances = nearest(positions, boxes, centres, candidates, np.float32(range_nm), slots)
+        if not is_full(distances):
+            return sites, distances
+        slots = more_slots(slots)
+
+
+def is_full(distances: Singles) -> bool:
+    """Whether a list of `nearest` has no free slot: it may then lack a neighbour."""
+    return bool(np.isfinite(distances[..., -1]).any())
+
+
+def more_slots(slots: int) -> int:
+    """Slots to try next where `slots` were too few."""
+    return slots + slots // 2 + 1
+
+
 @_compiled
 def count_pairs(
     positions: Singles, boxes: Singles, first: Integers, second: Integers, starts: Integers, per_nm: np.float32,

@@ -6,7 +6,7 @@ import errno
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ _CHUNK = 64
 # Bonds of a run leave these lengths by some percent; what moved through a box many times is still nearer than this.
 _BOND_FACTORS = (0.5, 2.0)
 _REACH_EDGES = 1000
+SLOTS = 16
+"""Neighbours that the lists have room for at least."""
 _PARTS = 4
 """Parts that each of several processes takes: one that the machine slows down leaves the rest to the others."""
 
@@ -153,10 +155,14 @@ _ARRAYS_OF: dict[str, Callable[[_Plan, Singles, Singles], Arrays]] = {
 
 @dataclass
 class _Found:
-    """What a pass over some frames gathers: boxes (n, 3) of its structure frames, and pair counts by first group."""
+    """What a pass over some frames gathers: boxes (n, 3) of its structure frames, and pair counts by first group.
+
+    `full` is whether a list of neighbours has no free slot.
+    """
 
     boxes: list[Singles]
     pairs: dict[str, Counts]
+    full: bool = False
 
 
 def _count(plan: _Plan, positions: Singles, boxes: Singles, blocks: Indices, pairs: dict[str, Counts]) -> None:
@@ -213,6 +219,7 @@ def _reduce_frames(plan: _Plan, places: Mapping[str, _Place], out: Path, indices
                 x, edges = (positions, boxes) if used.all() else (positions[used], boxes[used])
                 for name, values in _ARRAYS_OF[cadence](plan, x, edges).items():
                     _write(file.fileno(), values, places[name].offset + int(rows[0]) * places[name].row_bytes)
+                    found.full |= name == "motion/distances" and kernels.is_full(values)
                 if cadence == "structure":
                     _count(plan, x, edges, rows * plan.n_blocks // plan.frames_of(cadence), found.pairs)
                     found.boxes.append(edges)
@@ -318,20 +325,41 @@ def _plan(
     )  # fmt: skip
 
 
+def _with_room(plan: _Plan, indices: Indices) -> _Plan:
+    """The plan with slots for all neighbours in some of its frames, so that seldom a pass has to be repeated."""
+    if not len(plan.lithium) or not len(plan.binding):
+        return plan
+    some = np.unique(indices[np.linspace(0, len(indices) - 1, _CHUNK).astype(np.int64)])
+    for _, positions, exact in chunks(plan.trajectory, some, _CHUNK):
+        sites, _ = kernels.all_within(
+            positions, exact.astype(np.float32), plan.lithium, plan.binding, plan.contact_range_nm, plan.slots
+        )
+        plan = replace(plan, slots=sites.shape[2])
+    return plan
+
+
+def _reduce(plan: _Plan, indices: Indices, out: Path, processes: int) -> list[_Found]:
+    """One pass: the arrays over frames into a new file, what is summed over frames returned."""
+    part = partial(_reduce_frames, plan, _create(plan, out), out)
+    if processes == 1:
+        return [part(indices)]
+    with ProcessPoolExecutor(processes) as pool:
+        return list(pool.map(part, np.array_split(indices, min(_PARTS * processes, len(indices)))))
+
+
 def reduce_trajectory(
     trajectory: Path, description: Path, frame_interval_ps: float, motion_interval_ps: float,
     structure_interval_ps: float, slow_interval_ps: float, rdf_range_nm: float, rdf_bin_nm: float, out: Path,
-    contact_range_nm: float = 0.5, slots: int = 16, processes: int = 1, length_ps: float | None = None,
+    contact_range_nm: float = 0.5, slots: int = SLOTS, processes: int = 1, length_ps: float | None = None,
 ) -> None:  # fmt: skip
     """Reduce a trajectory to the arrays of `store.ARRAYS`.
 
     The intervals are rounded to whole frames, that of structure to the nearest whole multiple of that of motion (to
     that of motion itself where it is shorter); a frame that none of them needs is not decoded. Memory does not grow
     with the number of frames; the processes share them, and the result is the same to the last bit for any number.
-    The `slots` nearest binding sites within `contact_range_nm` of each lithium are kept. `length_ps` is that of the run,
-    where it is known. Raises DataError, and leaves
-    no file, as `open_trajectory` and `chunks` do, where a frame cannot be one of the system (bonds, coordinates), and
-    where the box is smaller than two bins.
+    All binding sites within `contact_range_nm` of each lithium are kept, in at least `slots` slots. `length_ps` is the
+    length of the run, where it is known. Raises DataError, and leaves no file, as `open_trajectory` and `chunks` do, where
+    a frame cannot be one of the system (bonds, coordinates), and where the box is smaller than two bins.
     """
     system = read_description(description)
     intervals = {"motion": motion_interval_ps, "structure": structure_interval_ps, "slow": slow_interval_ps}
@@ -340,11 +368,10 @@ def reduce_trajectory(
     every = np.arange(opened.n_frames)
     needed = every[np.any([every % stride == 0 for stride in plan.strides.values()], axis=0)]
     with whole(out) as temporary:
-        part = partial(_reduce_frames, plan, _create(plan, temporary), temporary)
-        if processes == 1:
-            found = [part(needed)]
-        else:
-            with ProcessPoolExecutor(processes) as pool:
-                found = list(pool.map(part, np.array_split(needed, min(_PARTS * processes, len(needed)))))
+        plan = _with_room(plan, needed)
+        found = _reduce(plan, needed, temporary, processes)
+        while any(piece.full for piece in found):
+            plan = replace(plan, slots=kernels.more_slots(plan.slots))
+            found = _reduce(plan, needed, temporary, processes)
         _write_structure(plan, temporary, found)
         seal(temporary, system)

@@ -38,8 +38,8 @@ ARRAYS = {
     "motion/anions": "wrapped centres of mass of anions, nm, (frames, anions, 3)",
     "motion/chains": "wrapped centres of mass of chains, nm, (frames, chains, 3)",
     "motion/neighbours": "per lithium the sites that may bind it, nearest first, padded with -1, "
-    "(frames, lithium ions, slots), within the attribute `range_nm`",
-    "motion/distances": "their distances, nm, padded with infinity, (frames, lithium ions, slots)",
+    "(frames, lithium ions, slots), all within the attribute `range_nm`, the last slot free",
+    "motion/distances": "their distances, nm, padded with infinity, (frames, lithium ions, slots), the last slot free",
     "structure/pair_counts": "pairs by block of frames, kind of pair and bin, (blocks, kinds, bins); attributes by "
     "kind: `first` and `second` name the groups (`kinds` both), `n_first` are the sites of the first, `n_second` the "
     "partners that each has (of the same group one less, and each pair counts twice); `bin_nm` is the width of a bin",
@@ -79,7 +79,9 @@ def _not_negative(values: npt.NDArray[Any]) -> bool:
 
 def _sorted(distances: npt.NDArray[Any]) -> bool:
     # NaN is neither below nor above anything, infinity pads
-    return _not_negative(distances) and bool((distances[..., 1:] >= distances[..., :-1]).all())
+    ordered = _not_negative(distances) and bool((distances[..., 1:] >= distances[..., :-1]).all())
+    # a list without a free slot may lack a neighbour
+    return ordered and bool(np.isinf(distances[..., -1]).all())
 
 
 def _some_of(sites: npt.NDArray[np.int64], n_sites: int) -> Check:
