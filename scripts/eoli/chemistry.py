@@ -10,35 +10,58 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from eoli.errors import ForceFieldError, InputError
 from eoli.validation import LENIENT, Model, Strict, place, validate
 from eoli.yamlfile import KeyPath, YamlFile, read_yaml
+
+Item = TypeVar("Item")
+
+Mixing = Literal["gromos", "lorentz-berthelot", "lb-ions"]
+Word = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_+.*-]*$", max_length=40)]
+"""A name that stands in files of GROMACS: one word, nothing that begins a comment, a section or a directive."""
+Text = Annotated[str, Field(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]+$", max_length=2000)]
+"""What a person reads: no control characters."""
+Role = Literal[
+    "Li", "ether_O", "hydroxyl_O", "amide_O", "amide_N", "amide_H", "ester_O", "ester_bridging_O", "anion_O", "anion_N",
+    "anion_F", "anion_Cl",
+]  # fmt: skip
+Charge = Annotated[float, Field(ge=-10, le=10)]
+
+ELEMENTS = {
+    "H": (1, 1.008), "Li": (3, 6.94), "B": (5, 10.81), "C": (6, 12.011), "N": (7, 14.007), "O": (8, 15.999),
+    "F": (9, 18.998), "Na": (11, 22.99), "P": (15, 30.974), "S": (16, 32.06), "Cl": (17, 35.45),
+}  # fmt: skip
+"""Atomic number and mass, g/mol."""
+_HIDDEN_HYDROGENS = 4.1
+"""Mass by which a united atom may be above its element, g/mol."""
+MOST_SITES = 10_000
+"""Sites of a chain: its pairs are looked at one by one when it is built."""
 
 
 class AtomEntry(Strict):
     """One site of a unit or ion."""
 
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9]{0,3}$", description="atom name, unique in its unit")
-    type: str = Field(description="Lennard-Jones type: of gromos54a7.ff or of atomtypes.yaml")
-    bonded_class: str = Field(alias="class", description="class by which bonded terms are looked up")
-    charge: float = Field(description="partial charge, e")
-    role: str | None = Field(None, pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="name under which analyses find it")
-    source: str
+    type: Word = Field(description="Lennard-Jones type: of gromos54a7.ff or of atomtypes.yaml")
+    bonded_class: Word = Field(alias="class", description="class by which bonded terms are looked up")
+    charge: Charge = Field(description="partial charge, e")
+    role: Role | None = Field(None, description="name under which analyses find it")
+    source: Word
 
 
 class BondedEntry(Strict):
     """A bonded term for a tuple of classes: a macro of the installed force field, own numbers, or none on purpose."""
 
-    classes: Annotated[tuple[str, ...], LENIENT]
-    macro: str | None = None
+    classes: Annotated[tuple[Word, ...], LENIENT]
+    macro: Word | None = None
     parameters: list[float] | list[list[float]] = Field(default_factory=list)
     omitted: bool = Field(False, description="these atoms have no such term, on purpose")
     trans: bool = Field(False, description="built in the trans conformation")
-    source: str
+    source: Word
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -62,17 +85,17 @@ class OneFour(Strict):
     """How 1-4 pairs are written: function 1 reads the pair table, 2 carries its own scaled numbers."""
 
     function: Literal[1, 2] = 1
-    fudge_lj: float = 1.0
-    fudge_qq: float = 1.0
+    fudge_lj: float = Field(1.0, ge=0, le=1)
+    fudge_qq: float = Field(1.0, ge=0, le=1)
 
 
 class Functions(Strict):
     """GROMACS function numbers of the bonded terms."""
 
-    bonds: int
-    angles: int
-    dihedrals: int
-    impropers: int
+    bonds: Literal[1, 2]
+    angles: Literal[1, 2]
+    dihedrals: Literal[1, 5]
+    impropers: Literal[2]
 
 
 class BondedTable(Strict):
@@ -86,18 +109,35 @@ class BondedTable(Strict):
     dihedrals: list[BondedEntry]
     impropers: list[BondedEntry]
 
+    @model_validator(mode="after")
+    def _fit_their_functions(self) -> Self:
+        for section, sites in TERMS.items():
+            function = getattr(self.functions, section)
+            numbers = NUMBERS[sites, function]
+            for entry in getattr(self, section):
+                if len(entry.classes) != sites:
+                    raise ValueError(f"{section}: {len(entry.classes)} classes; allowed: {sites}")
+                if any(len(row) != numbers for row in entry.rows):
+                    raise ValueError(
+                        f"{section} of {' '.join(entry.classes)}: {entry.parameters} is not allowed; "
+                        f"function {function} takes {numbers} numbers"
+                    )
+                if section == "bonds" and any(row[0] <= 0 for row in entry.rows):
+                    raise ValueError(f"bonds of {' '.join(entry.classes)}: a length is above 0 nm")
+        return self
+
 
 class Unit(Strict):
     """A repeat unit, cap or link of a chain; `head` binds to the unit in front, `tail` to the one behind."""
 
     unit: str
-    description: str
+    description: Text
     residue: str = Field(pattern=r"^[A-Z][A-Z0-9]{0,3}$")
     block: str | None = Field(None, description="block of a copolymer that the unit belongs to")
-    charge: float
+    charge: Charge
     head: str | None = None
     tail: str | None = None
-    ether_oxygens: int = Field(0, ge=0, description="oxygens that EO:Li counts")
+    ether_oxygens: int = Field(0, ge=0, description="oxygens that EO:Li counts: the atoms with the role ether_O")
     atoms: list[AtomEntry] = Field(min_length=1)
     bonds: list[Annotated[tuple[str, str], LENIENT]]
 
@@ -105,15 +145,15 @@ class Unit(Strict):
 class Estimate(Strict):
     """A reference value that is used for sizes and for a plausibility column, never as a result."""
 
-    value: float = Field(gt=0)
-    temperature_K: float = Field(gt=0)
-    source: str
+    value: float = Field(gt=0, le=1e4)
+    temperature_K: float = Field(gt=0, le=5000)
+    source: Word
 
 
 class Repeat(Strict):
     """A part of a sequence that stands several times, as the blocks of a multiblock copolymer do."""
 
-    repeat: int = Field(gt=0)
+    repeat: int = Field(gt=0, le=MOST_SITES)
     of: list[str] = Field(min_length=1, description="unit names, `NAME * COUNT` repeats")
 
 
@@ -122,7 +162,7 @@ class Polymer(Strict):
 
     polymer: str
     molecule: str = Field(pattern=r"^[A-Z][A-Z0-9]{0,7}$")
-    description: str
+    description: Text
     sequence: list[str | Repeat] = Field(min_length=1, description="unit names, `NAME * COUNT` repeats, or parts")
     neat_density_g_cm3: Estimate
 
@@ -132,9 +172,9 @@ class Ion(Strict):
 
     ion: str
     molecule: str = Field(pattern=r"^[A-Z][A-Z0-9]{0,7}$")
-    description: str
+    description: Text
     model: str = Field(description="name of the parameter set")
-    charge: int
+    charge: int = Field(ge=-4, le=4)
     atoms: list[AtomEntry] = Field(min_length=1)
     bonds: list[Annotated[tuple[str, str], LENIENT]]
     bonded: BondedTable | None = None
@@ -148,17 +188,17 @@ class IonVariant(Strict):
 
     ion: str
     model: str
-    description: str
+    description: Text
     based_on: str = Field(description="the model that all else is taken from")
-    types: dict[str, str] = Field(min_length=1, description="types of that model and what stands in their place")
-    source: str
+    types: dict[str, Word] = Field(min_length=1, description="types of that model and what stands in their place")
+    source: Word
 
 
 class Salt(Strict):
     """A 1:1 salt; its models are those that are used unless a sweep asks for others."""
 
     salt: str
-    description: str
+    description: Text
     cation: str
     cation_model: str
     anion: str
@@ -176,39 +216,104 @@ class LennardJonesType(Strict):
     mass: float = Field(gt=0)
     sigma_nm: float | None = Field(None, gt=0, le=1)
     epsilon_kJ_mol: float | None = Field(None, gt=0)
-    c6: float = Field(ge=0)
-    c12: float = Field(ge=0)
-    like: str | None = None
-    sqrt_c12: float | None = None
-    sqrt_c12_like: dict[Annotated[float, LENIENT] | Literal["default"], float | list[str]] = Field(default_factory=dict)
-    source: str
+    c6: float = Field(ge=0, le=1)
+    c12: float = Field(ge=0, le=1)
+    like: Word | None = None
+    sqrt_c12: float | None = Field(None, gt=0)
+    sqrt_c12_like: dict[
+        Annotated[float, LENIENT, Field(gt=0)] | Literal["default"], Annotated[float, Field(gt=0)] | list[Word]
+    ] = Field(default_factory=dict)
+    source: Word
 
     @model_validator(mode="before")
     @classmethod
     def _from_sigma_epsilon(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or not {"sigma_nm", "epsilon_kJ_mol"} <= data.keys():
+        own = {"sigma_nm", "epsilon_kJ_mol"}
+        if not isinstance(data, dict) or not own & data.keys():
             return data
         if {"c6", "c12"} & data.keys():
             raise ValueError("give either c6 and c12 or sigma_nm and epsilon_kJ_mol")
-        sigma, epsilon = float(data["sigma_nm"]), float(data["epsilon_kJ_mol"])
+        sigma: Any = data.get("sigma_nm")
+        epsilon: Any = data.get("epsilon_kJ_mol")
+        if not all(isinstance(x, int | float) and 0 < x <= most for x, most in ((sigma, 1), (epsilon, 100))):
+            raise ValueError(
+                f"sigma_nm {sigma!r} and epsilon_kJ_mol {epsilon!r} are not allowed; "
+                "allowed: two numbers above 0, up to 1 nm and 100 kJ/mol"
+            )
         return data | {"c6": 4 * epsilon * sigma**6, "c12": 4 * epsilon * sigma**12}
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if self.element not in ELEMENTS:
+            raise ValueError(f"element {self.element!r} is not allowed; allowed: {', '.join(ELEMENTS)}")
+        least = ELEMENTS[self.element][1]
+        if not least - 0.1 <= self.mass <= least + _HIDDEN_HYDROGENS:
+            raise ValueError(
+                f"mass {self.mass:g} is not allowed for {self.element}; allowed: {least:g}, and more for hydrogens of a "
+                "united atom, g/mol"
+            )
+        if not (self.like is None) == (self.sqrt_c12 is None) == (not self.sqrt_c12_like):
+            raise ValueError("like, sqrt_c12 and sqrt_c12_like go together; give all three or none")
+        for value, partners in self.sqrt_c12_like.items():
+            if (value == "default") == isinstance(partners, list):
+                raise ValueError("sqrt_c12_like: write `default: NUMBER` and `NUMBER: [types]`")
+        if self.like is not None and "default" not in self.sqrt_c12_like:
+            raise ValueError("sqrt_c12_like: default is missing")
+        return self
 
 
 class Source(Strict):
     """Where a number comes from, and whether anybody looked."""
 
-    citation: str
-    doi: str | None = None
+    citation: Text
+    doi: str | None = Field(None, pattern=r"^10\.[0-9]{4,9}/[!-~]+$")
     status: Literal["verified", "assumed", "recalled"]
-    read_in: str | None = None
-    why: str | None = None
+    read_in: Text | None = None
+    why: Text | None = None
+
+
+class When(Strict):
+    """Conditions on a system; those that are given must all hold, of a list one name is enough."""
+
+    mixing: list[Mixing] | None = None
+    ether_set: list[str] | None = None
+    cation_model: list[str] | None = None
+    anion_model: list[str] | None = None
+    molecule: list[str] | None = Field(default=None, description="names of molecule types")
+    ions: bool | None = None
+    polyamide: bool | None = Field(default=None, description="whether a site has the role of an amide nitrogen")
+    scaled_charges: bool | None = Field(
+        default=None, description="whether the system has ions with a charge factor other than 1"
+    )
+
+
+class Limit(Strict):
+    """What is known not to hold, in plain words."""
+
+    limit: Text
+    when: When = When()
+
+
+class Limits(Strict):
+    """The file `limits.yaml`."""
+
+    limits: list[Limit]
+
+
+class _Table(RootModel[dict[Word, Item]], Generic[Item]):
+    """A file of entries by name."""
+
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
 
 
 NO_SALT = "none"
 DEFAULT = "default"
 """Stands for the model that a salt names itself."""
-_TERMS = ("bonds", "angles", "dihedrals", "impropers")
-_REPEAT = re.compile(r"^\s*(?P<unit>[^*\s]+)\s*(?:\*\s*(?P<count>[1-9]\d*)\s*)?$")
+TERMS = {"bonds": 2, "angles": 3, "dihedrals": 4, "impropers": 4}
+"""Sections of bonded terms, and how many sites a term has."""
+NUMBERS = {(2, 1): 2, (2, 2): 2, (3, 1): 2, (3, 2): 2, (4, 1): 3, (4, 2): 2, (4, 5): 4}
+"""How many numbers a term of so many sites and a function of GROMACS takes."""
+_REPEAT = re.compile(r"^\s*(?P<unit>[^*\s]+)\s*(?:\*\s*(?P<count>[1-9][0-9]{0,30})\s*)?$")
 
 
 @dataclass(frozen=True)
@@ -291,64 +396,89 @@ class Library:
         file = self._file("units", name, "unit", ether_set)
         unit = self._cited(Unit, file.data, file)
         _check_atoms(file, unit.atoms, unit.bonds, unit.charge)
+        self._check_roles(file, unit)
         for key in ("head", "tail"):
             atom = getattr(unit, key)
             if atom is not None and atom not in {a.name for a in unit.atoms}:
                 raise InputError(f"{place((key,), [file])}: {atom!r} is no atom of unit {name}")
         return unit
 
-    def _repeated(self, entry: str, ether_set: str) -> list[Unit]:
+    def _check_roles(self, file: YamlFile, unit: Unit) -> None:
+        """An oxygen that no analysis finds would bind lithium and be counted by none."""
+        number = sum(atom.role == "ether_O" for atom in unit.atoms)
+        if number != unit.ether_oxygens:
+            raise InputError(
+                f"{place(('ether_oxygens',), [file])}: {unit.ether_oxygens} is not allowed: {number} of the atoms have the "
+                "role ether_O"
+            )
+        for k, atom in enumerate(unit.atoms):
+            if atom.role is None and abs(self.mass(atom.type) - ELEMENTS["O"][1]) < 0.01:
+                raise InputError(
+                    f"{place(('atoms', k), [file])}: the oxygen {atom.name} has no role, and nothing would count what it "
+                    "binds; allowed: ether_O, hydroxyl_O, amide_O, ester_O, ester_bridging_O"
+                )
+
+    def _part(self, entry: str, ether_set: str) -> tuple[Unit, int]:
         match = _REPEAT.match(entry)
         if match is None:
             raise InputError(f"{entry!r} is not allowed: write NAME or NAME * COUNT")
-        return [self.unit(match["unit"], ether_set)] * int(match["count"] or 1)
+        return self.unit(match["unit"], ether_set), int(match["count"] or 1)
 
     @lru_cache  # noqa: B019  (a process reads one or two libraries)
     def polymer(self, name: str, ether_set: str) -> Chain:
         """A polymer by its name, with all its units in the parameters of an ether set."""
         file = self._file("polymers", name, "polymer")
         polymer = self._cited(Polymer, file.data, file)
-        units: list[Unit] = []
+        parts: list[tuple[list[tuple[Unit, int]], int]] = []
         for number, entry in enumerate(polymer.sequence):
             try:
-                parts = [self._repeated(part, ether_set) for part in ([entry] if isinstance(entry, str) else entry.of)]
+                one = [self._part(part, ether_set) for part in ([entry] if isinstance(entry, str) else entry.of)]
             except InputError as error:
                 raise InputError(f"{place(('sequence', number), [file])}: {error}") from None
-            units += [unit for part in parts for unit in part] * (1 if isinstance(entry, str) else entry.repeat)
+            parts.append((one, 1 if isinstance(entry, str) else entry.repeat))
+        n_sites = sum(times * count * len(unit.atoms) for one, times in parts for unit, count in one)
+        if n_sites > MOST_SITES:
+            raise InputError(
+                f"{place(('sequence',), [file])}: a chain of {n_sites:.6g} sites is not allowed; allowed: up to {MOST_SITES}"
+            )
+        units = [unit for one, times in parts for _ in range(times) for unit, count in one for _ in range(count)]
         for before, after in itertools.pairwise(units):
             if before.tail is None or after.head is None:
                 raise InputError(
                     f"{place(('sequence',), [file])}: unit {before.unit} cannot be followed by {after.unit}"
                 )
+        charge = sum(unit.charge for unit in units)
+        if abs(charge) > 1e-6:
+            of_units = ", ".join(sorted({f"{unit.unit} {unit.charge:+g}" for unit in units}))
+            raise ForceFieldError(
+                f"{place(('sequence',), [file])}: the chain has a charge of {charge:+.4f} e; allowed: 0 (units: {of_units})"
+            )
         return Chain(polymer, ether_set, tuple(units))
 
     @lru_cache  # noqa: B019  (a process reads one or two libraries)
     def ion(self, name: str, model: str) -> Ion:
         """An ion by its name, in the parameters of a model."""
+        variants: list[tuple[IonVariant, YamlFile]] = []
+        seen = {(name, model)}
         file = self._file("ions", name, "ion", model)
-        if isinstance(file.data, dict) and "based_on" in file.data:
-            return self._variant(self._cited(IonVariant, file.data, file), file)
+        while isinstance(file.data, dict) and "based_on" in file.data:
+            variant = self._cited(IonVariant, file.data, file)
+            variants.append((variant, file))
+            base = (variant.ion, variant.based_on)
+            if base in seen:
+                raise InputError(
+                    f"{place(('based_on',), [file])}: {base[1]} is based on this model; allowed: one that is not"
+                )
+            seen.add(base)
+            file = self._file("ions", base[0], "ion", base[1])
         ion = self._cited(Ion, file.data, file)
         _check_atoms(file, ion.atoms, ion.bonds, ion.charge)
         _check_geometry(file, ion)
+        if ion.charge == 0:
+            raise InputError(f"{place(('charge',), [file])}: 0 is not allowed: an ion has a charge")
+        for variant, source in reversed(variants):
+            ion = _changed(ion, variant, source)
         return ion
-
-    def _variant(self, variant: IonVariant, file: YamlFile) -> Ion:
-        base = self.ion(variant.ion, variant.based_on)
-        known = sorted({atom.type for atom in base.atoms})
-        for name in variant.types:
-            if name not in known:
-                raise InputError(
-                    f"{place(('types', name), [file])}: no type of {base.model}; allowed: {', '.join(known)}"
-                )
-        atoms = [
-            atom.model_copy(update={"type": variant.types[atom.type], "source": variant.source})
-            if atom.type in variant.types
-            else atom
-            for atom in base.atoms
-        ]
-        own = {"model": variant.model, "description": variant.description, "atoms": atoms}
-        return base.model_copy(update=own)
 
     @lru_cache  # noqa: B019  (a process reads one or two libraries)
     def salt(self, name: str) -> Salt:
@@ -359,8 +489,14 @@ class Library:
             ions = self._ions(salt, salt.cation_model, salt.anion_model)
         except InputError as error:
             raise InputError(f"{file.path}: {error}") from None
-        if sum(ion.charge for ion in ions) != 0:
-            raise InputError(f"{place(('anion',), [file])}: {salt.cation} and {salt.anion} do not make a neutral pair")
+        cation, anion = ions
+        for key, ion, wanted in (("cation", cation, 1), ("anion", anion, -1)):
+            if ion.charge != wanted:
+                raise InputError(
+                    f"{place((key,), [file])}: {ion.ion!r} has a charge of {ion.charge:+d} e; allowed: {wanted:+d} e, for "
+                    "the salt is a neutral pair"
+                )
+        _check_names(str(file.path), [cation.molecule, anion.molecule])
         return salt
 
     def _ions(self, salt: Salt, cation_model: str, anion_model: str) -> tuple[Ion, Ion]:
@@ -387,6 +523,13 @@ class Library:
             return ()
         return self._ions(self.salt(salt), choice.cation_model, choice.anion_model)
 
+    def composition(self, polymer: str, salt: str, choice: ForceFieldChoice) -> tuple[Chain, tuple[Ion, ...]]:
+        """The chain and the ions of a system. Raises InputError where two of them have one name, and so one file."""
+        chain, ions = self.polymer(polymer, choice.ether_set), self.ions(salt, choice)
+        where = f"{self.root / self.relative_path('polymers', polymer, None)}"
+        _check_names(where, [chain.polymer.molecule, *(ion.molecule for ion in ions)])
+        return chain, ions
+
     @cached_property
     def bonded(self) -> BondedTable:
         """Bonded terms of the polymers."""
@@ -397,12 +540,24 @@ class Library:
     def atom_types(self) -> dict[str, LennardJonesType]:
         """Types that the installed force field lacks."""
         file = read_yaml(self.root / "atomtypes.yaml")
-        return {name: self._cited(LennardJonesType, entry, file, (name,)) for name, entry in file.data.items()}
+        types = self._cited(_Table[LennardJonesType], file.data, file).root
+        for name, entry in types.items():
+            if entry.like in types:
+                raise InputError(
+                    f"{place((name, 'like'), [file])}: {entry.like!r} is of this file; allowed: a type of gromos54a7.ff"
+                )
+        return types
 
     @cached_property
     def _masses(self) -> dict[str, float]:
         file = read_yaml(self.root / "masses.yaml")
-        return {str(name): float(mass) for name, mass in file.data.items()}
+        return validate(_Table[Annotated[float, Field(ge=1, le=300)]], file.data, [file]).root
+
+    @cached_property
+    def limits(self) -> tuple[Limit, ...]:
+        """What is known not to hold."""
+        file = read_yaml(self.root / "limits.yaml")
+        return tuple(validate(Limits, file.data, [file]).limits)
 
     def mass(self, type_name: str) -> float:
         """Mass (g/mol) of a Lennard-Jones type."""
@@ -419,14 +574,14 @@ class Library:
 
         Only the entries that these molecules use count, so that an edit elsewhere makes no other topology stale.
         """
-        chain = self.polymer(polymer, choice.ether_set)
+        chain, ions = self.composition(polymer, salt, choice)
         parts: list[Strict] = [chain.polymer, *{unit.unit: unit for unit in chain.units}.values()]
         if salt != NO_SALT:
-            parts += [self.salt(salt), *self.ions(salt, choice)]
+            parts += [self.salt(salt), *ions]
         atoms = [atom for part in parts if isinstance(part, Unit | Ion) for atom in part.atoms]
         classes = {atom.bonded_class for atom in atoms}
         table = self.bonded
-        used = [e for name in _TERMS for e in getattr(table, name) if classes.issuperset(e.classes)]
+        used = [e for name in TERMS for e in getattr(table, name) if classes.issuperset(e.classes)]
         types = sorted({atom.type for atom in atoms})
         likes = [self.atom_types[name] for name in types if name in self.atom_types]
         masses = [f"{name} {self.mass(name)}" for name in types]
@@ -444,14 +599,18 @@ class Library:
     def sources(self) -> dict[str, Source]:
         """Citations by key."""
         file = read_yaml(self.root / "sources.yaml")
-        return {name: validate(Source, entry, [file], (name,)) for name, entry in file.data.items()}
+        return validate(_Table[Source], file.data, [file]).root
+
+    def check_tables(self) -> None:
+        """Read the files that all entries share. Raises InputError for one that is missing or wrong."""
+        _ = self.sources, self.atom_types, self._masses, self.bonded, self.limits
 
 
 def _sources(data: Any, keys: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     """All `source:` entries, however deep, with their key paths."""
     items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     for key, value in items:
-        if key == "source":
+        if key == "source" and isinstance(value, str):
             yield (*keys, key), value
         else:
             yield from _sources(value, (*keys, key))
@@ -468,9 +627,49 @@ def _check_atoms(file: YamlFile, atoms: list[AtomEntry], bonds: list[tuple[str, 
         for name in bond:
             if name not in names:
                 raise InputError(f"{place(('bonds', number), [file])}: {name!r} is no atom of this file")
+        if bond[0] == bond[1] or set(bond) in [set(other) for other in bonds[:number]]:
+            raise InputError(
+                f"{place(('bonds', number), [file])}: {'-'.join(bond)} is not allowed: two different atoms, each pair once"
+            )
+    apart = set(names) - _bonded_to(names[0], bonds)
+    if apart:
+        raise InputError(f"{place(('bonds',), [file])}: no bonds lead from {names[0]} to {', '.join(sorted(apart))}")
     total = sum(atom.charge for atom in atoms)
     if abs(total - charge) > 1e-6:
         raise InputError(f"{place(('charge',), [file])}: {charge:+g} is not allowed: the atoms sum to {total:+.4f}")
+
+
+def _bonded_to(name: str, bonds: list[tuple[str, str]]) -> set[str]:
+    """Atoms that bonds lead to from one of them, itself among them."""
+    reached, front = {name}, [name]
+    for atom in front:
+        new = {other for bond in bonds if atom in bond for other in bond} - reached
+        reached |= new
+        front += new
+    return reached
+
+
+def _check_names(where: str, molecules: list[str]) -> None:
+    if len(set(molecules)) < len(molecules):
+        raise InputError(
+            f"{where}: molecules named {', '.join(molecules)} would share a file; allowed: a molecule name for each"
+        )
+
+
+def _changed(ion: Ion, variant: IonVariant, file: YamlFile) -> Ion:
+    """An ion with other types."""
+    known = sorted({atom.type for atom in ion.atoms})
+    for name in variant.types:
+        if name not in known:
+            raise InputError(f"{place(('types', name), [file])}: no type of {ion.model}; allowed: {', '.join(known)}")
+    atoms = [
+        atom.model_copy(update={"type": variant.types[atom.type], "source": variant.source})
+        if atom.type in variant.types
+        else atom
+        for atom in ion.atoms
+    ]
+    own = {"model": variant.model, "description": variant.description, "atoms": atoms}
+    return ion.model_copy(update=own)
 
 
 def _check_geometry(file: YamlFile, ion: Ion) -> None:
@@ -489,4 +688,6 @@ def library(root: Path) -> Library:
     """
     if not (root / "bonded.yaml").is_file():
         raise InputError(f"{root}: no folder of building blocks: bonded.yaml is missing")
-    return Library(root)
+    found = Library(root)
+    found.check_tables()
+    return found

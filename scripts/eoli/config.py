@@ -16,14 +16,13 @@ from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaH
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from eoli.chemistry import DEFAULT
+from eoli.chemistry import DEFAULT, Mixing
 from eoli.errors import InputError
 from eoli.names import Line, ModuleName, Part, PathText
 from eoli.protocol import Protocol, Stage
 from eoli.validation import Strict, place, validate
 from eoli.yamlfile import KeyPath, YamlFile, read_yaml
 
-Mixing = Literal["gromos", "lorentz-berthelot", "lb-ions"]
 DEFAULT_COMMAND = "gmx"
 DEFAULT_SALT = "litfsi"
 DEFAULT_ETHER_SET = "oxy-d"

@@ -244,13 +244,13 @@ def size_of(system: System, blocks: Library) -> Size:
     The density mixes the neat polymer and the salt by volume; both hold at their own temperature, so it is an
     estimate for sizes and plausibility, never a result.
     """
-    chain = blocks.polymer(system.polymer, system.choice.ether_set)
+    chain, ions = blocks.composition(system.polymer, system.salt, system.choice)
     chain_mass = sum(blocks.mass(atom.type) for unit in chain.units for atom in unit.atoms)
     sites, mass = system.chains * chain.n_atoms, system.chains * chain_mass
     volume = mass / chain.polymer.neat_density_g_cm3.value
     if system.salt != NO_SALT:
         salt = blocks.salt(system.salt)
-        pair = [atom for ion in blocks.ions(system.salt, system.choice) for atom in ion.atoms]
+        pair = [atom for ion in ions for atom in ion.atoms]
         sites += system.cations * len(pair)
         mass += system.cations * sum(blocks.mass(atom.type) for atom in pair)
         volume += system.cations * salt.molar_volume_cm3_mol.value

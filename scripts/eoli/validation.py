@@ -70,7 +70,7 @@ def _keys_in(data: Any, location: Sequence[str | int]) -> KeyPath:
     """The part of pydantic's location that a person wrote; the rest are its own names of unions and validators."""
     keys: list[str | int] = []
     for key in location:
-        is_key = isinstance(data, Mapping) and not str(key).startswith("function-")
+        is_key = isinstance(data, Mapping) and key != "[key]" and not str(key).startswith("function-")
         if is_key or (isinstance(data, list | tuple) and isinstance(key, int)):
             keys.append(key)
             data = data.get(key) if isinstance(data, Mapping) else data[int(key)]

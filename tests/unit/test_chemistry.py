@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,7 @@ def test_broken_sequences(sequence: list[str], words: list[str], edit_block: Edi
 def test_a_salt_that_is_not_neutral(edit_block: Edit, copied_blocks: Path) -> None:
     path = edit_block("salts/litfsi.yaml", lambda salt: salt.update(anion="LI", anion_model="set-l"))
     text = mistake(lambda: Library(copied_blocks).salt("litfsi"))
-    assert text.startswith(f"{path}:") and "do not make a neutral pair" in text
+    assert text.startswith(f"{path}:") and "'LI' has a charge of +1 e; allowed: -1 e" in text
 
 
 def test_a_type_without_a_mass(blocks: Library) -> None:
@@ -186,3 +187,126 @@ def test_a_type_without_a_mass(blocks: Library) -> None:
 
 def test_a_folder_is_read_once() -> None:
     assert library(ROOT / "topologies") is library(ROOT / "topologies")
+
+
+def lithium(**changes: Any) -> Callable[[Any], None]:
+    """A type of one's own beside the shipped ones, with a mistake."""
+    entry = {"element": "Li", "mass": 6.94, "c6": 1e-5, "c12": 1e-9, "source": "aqvist1990"} | changes
+    return lambda types: types.update({"MINE": {key: value for key, value in entry.items() if value != "absent"}})
+
+
+def first(section: str, **changes: Any) -> Callable[[Any], None]:
+    return lambda table: table[section][0].update(changes)
+
+
+SIGMA = {"c6": "absent", "c12": "absent", "sigma_nm": 0.2, "epsilon_kJ_mol": 0.1}
+TABLES: dict[str, tuple[str, Callable[[Any], None], str]] = {
+    "an element that nobody knows": ("atomtypes", lithium(element="K"), "element 'K' is not allowed; allowed: H, Li"),
+    "a mass of another element": ("atomtypes", lithium(mass=1e-300), "mass 1e-300 is not allowed for Li"),
+    "a mass that is none": ("atomtypes", lithium(mass=float("nan")), "MINE.mass: nan is not allowed"),
+    "a sigma that is none": ("atomtypes", lithium(**SIGMA | {"sigma_nm": None}), "sigma_nm None and epsilon_kJ_mol 0.1"),
+    "a sigma of text": ("atomtypes", lithium(**SIGMA | {"sigma_nm": "abc"}), "sigma_nm 'abc'"),
+    "a list for sigma": ("atomtypes", lithium(**SIGMA | {"sigma_nm": [1]}), r"sigma_nm \[1\]"),
+    "a huge sigma": ("atomtypes", lithium(**SIGMA | {"sigma_nm": 1e200}), "sigma_nm 1e.200"),
+    "half a pair": ("atomtypes", lithium(**SIGMA | {"epsilon_kJ_mol": "absent"}), "epsilon_kJ_mol None"),
+    "both forms": ("atomtypes", lithium(**SIGMA | {"c6": 1e-5}), "give either c6 and c12 or sigma_nm"),
+    "like without its row": ("atomtypes", lithium(like="NA+"), "like, sqrt_c12 and sqrt_c12_like go together"),
+    "a row without default": (
+        "atomtypes", lithium(like="NA+", sqrt_c12=1e-4, sqrt_c12_like={1e-4: ["OA"]}), "default is missing",
+    ),
+    "a default of zero": (
+        "atomtypes", lithium(like="NA+", sqrt_c12=1e-4, sqrt_c12_like={"default": 0}), "greater than 0",
+    ),
+    "like an own type": (
+        "atomtypes", lithium(like="LI+", sqrt_c12=1e-4, sqrt_c12_like={"default": 1e-4}), "a type of gromos54a7.ff",
+    ),
+    "a line break in a source": ("atomtypes", lithium(source='x\n#include "y"'), "MINE.source: .* is not allowed"),
+    "a type of two words": ("atomtypes", lambda types: types.update({"A B": types["LI+"]}), "A B: 'A B' is not allowed"),
+    "a mass of NaN": ("masses", lambda masses: masses.update(QQ=float("nan")), "QQ: nan is not allowed"),
+    "a mass of nothing": ("masses", lambda masses: masses.update(QQ=0), "QQ: 0 is not allowed"),
+    "an empty source": ("sources", lambda sources: sources.update(nothing=None), "nothing: None is not allowed"),
+    "a doi that is none": ("sources", lambda sources: sources["oxyd"].update(doi='x" on'), "oxyd.doi: .* is not allowed"),
+    "no macro": ("bonded", first("bonds", macro=None), "exactly one of macro"),
+    "no classes": ("bonded", first("bonds", classes=[]), "bonds: 0 classes; allowed: 2"),
+    "a number too many": (
+        "bonded", first("dihedrals", macro=None, parameters=[0, 1, 2, 3]), "function 1 takes 3 numbers",
+    ),
+    "a bond without length": ("bonded", first("bonds", macro=None, parameters=[0, 1]), "a length is above 0 nm"),
+    "a function that is not known": ("bonded", lambda table: table["functions"].update(dihedrals=9), "functions.dihedrals"),
+    "a limit of a number": ("limits", lambda limits: limits["limits"].append({"limit": 5}), r"limits\[\d+\].limit: 5"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", TABLES)
+def test_mistakes_in_what_all_entries_share(what: str, edit_block: Edit, copied_blocks: Path) -> None:
+    name, change, words = TABLES[what]
+    path = edit_block(f"{name}.yaml", change)
+    text = mistake(Library(copied_blocks).check_tables)
+    assert text.startswith(f"{path}:") and "\n" not in text
+    assert re.search(words, text), text
+
+
+@pytest.mark.parametrize("name", ["atomtypes", "bonded", "limits", "masses", "sources"])
+@pytest.mark.parametrize("how", ["missing", "a list", "a link to itself"])
+def test_a_table_that_is_none_is_noticed_at_once(name: str, how: str, copied_blocks: Path) -> None:
+    path = copied_blocks / f"{name}.yaml"
+    path.unlink()
+    if how == "a list":
+        path.write_text("- a\n")
+    elif how == "a link to itself":
+        path.symlink_to(path)
+    assert str(copied_blocks) in mistake(lambda: library.__wrapped__(copied_blocks))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("units/EO/oxy-d.yaml", lambda unit: unit["bonds"].append(["C1", "C1"]), "C1-C1 is not allowed"),
+        ("units/EO/oxy-d.yaml", lambda unit: unit["bonds"].append(["C2", "C1"]), "each pair once"),
+        ("units/EO/oxy-d.yaml", lambda unit: unit["bonds"].pop(), "no bonds lead from O1 to C2"),
+        ("units/EO/oxy-d.yaml", lambda unit: unit.update(ether_oxygens=10**12), "1 of the atoms have the role ether_O"),
+        ("units/EO/oxy-d.yaml", lambda unit: unit["atoms"][0].update(role="ether_o"), "'ether_o' is not allowed"),
+        ("units/EO-end/oxy-d.yaml", lambda unit: unit["atoms"][1].update(charge=float("nan")), "charge: nan"),
+        ("polymers/peo.yaml", lambda peo: peo.update(sequence=["methyl", f"EO * {10**20}", "EO-end"]), "3e.20 sites"),
+        ("polymers/peo.yaml", lambda peo: peo.update(sequence=["methyl", "EO * 4"]), r"a charge of \+0.2900 e"),
+        (
+            "polymers/peo.yaml",
+            lambda peo: peo.update(sequence=["methyl", {"repeat": 10**4, "of": ["EO * 9"]}, "EO-end"]),
+            "a chain of 270004 sites",
+        ),
+    ],
+)
+def test_mistakes_in_units_and_chains(
+    name: str, change: Callable[[Any], None], words: str, edit_block: Edit, copied_blocks: Path
+) -> None:
+    path = edit_block(name, change)
+    text = mistake(lambda: Library(copied_blocks).polymer("peo", "oxy-d"))
+    assert str(path) in text and re.search(words, text), text
+
+
+def test_an_oxygen_that_nothing_would_count(edit_block: Edit, copied_blocks: Path) -> None:
+    edit_block("units/EO-OH/oxy-d.yaml", lambda unit: unit["atoms"][3].pop("role"))
+    assert "the oxygen OH has no role" in mistake(lambda: Library(copied_blocks).unit("EO-OH", "oxy-d"))
+
+
+def test_models_that_are_based_on_each_other(copied_blocks: Path) -> None:
+    for model, base in (("a", "b"), ("b", "a")):
+        (copied_blocks / f"ions/LI/{model}.yaml").write_text(
+            f"ion: LI\nmodel: {model}\ndescription: x\nbased_on: {base}\ntypes: {{LI+: LI+}}\nsource: aqvist1990\n"
+        )
+    assert "b.yaml:4: based_on: a is based on this model" in mistake(lambda: Library(copied_blocks).ion("LI", "a"))
+
+
+def test_a_salt_whose_ions_are_swapped(edit_block: Edit, copied_blocks: Path) -> None:
+    swapped = {"cation": "TFSI", "cation_model": "clandp2004", "anion": "LI", "anion_model": "aqvist"}
+    edit_block("salts/litfsi.yaml", lambda salt: salt.update(swapped))
+    assert "cation: 'TFSI' has a charge of -1 e" in mistake(lambda: Library(copied_blocks).salt("litfsi"))
+
+
+@pytest.mark.parametrize(("name", "key"), [("ions/LI/aqvist.yaml", "molecule"), ("polymers/peo.yaml", "molecule")])
+def test_molecules_of_one_name_would_share_a_file(name: str, key: str, edit_block: Edit, copied_blocks: Path) -> None:
+    edit_block(name, lambda entry: entry.update({key: "TFSI"}))
+    blocks = Library(copied_blocks)
+    words = ("litfsi", "oxy-d", "aqvist", "clandp2004", "gromos", 1.0)
+    text = mistake(lambda: blocks.composition("peo", "litfsi", blocks.choose(*words)))
+    assert "TFSI would share a file" in text

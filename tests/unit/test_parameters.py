@@ -18,11 +18,9 @@ from eoli.errors import InputError
 from eoli.topology.build import describe, forcefield_text, molecule_text, tables_for
 from eoli.topology.description import SystemDescription
 from eoli.topology.gromos import Gromos54A7
-from eoli.topology.limits import Limits, limits_of
+from eoli.topology.limits import limits_of
 from eoli.topology.pairs import PairTables
 from eoli.topology.parameters import Parameters, parameter_rows, parameters_page
-from eoli.validation import validate
-from eoli.yamlfile import read_yaml
 
 Edit = Callable[[str, Callable[[Any], None]], Path]
 SYSTEMS = [
@@ -356,10 +354,9 @@ def test_limits_of_ion_models(blocks: Library, forcefield: Gromos54A7) -> None:
 
 
 def test_conditions_of_the_shipped_limits_name_what_exists(blocks: Library) -> None:
-    file = read_yaml(blocks.root / "limits.yaml")
     ions = [blocks.ion(name, model) for name in blocks.names("ions") for model in blocks.variants("ions", name)]
     polymers = {blocks.polymer(name, "oxy-d").polymer.molecule for name in ("peo", "pebax")}
-    for entry in validate(Limits, file.data, [file]).limits:
+    for entry in blocks.limits:
         when = entry.when
         assert set(when.ether_set or ()) <= set(blocks.ether_sets())
         assert set(when.cation_model or ()) <= {ion.model for ion in ions if ion.charge > 0}

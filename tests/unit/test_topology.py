@@ -20,7 +20,7 @@ from eoli.topology.description import SystemDescription, read_description, to_js
 from eoli.topology.gromos import Gromos54A7, pair_key, read_gromos54a7
 from eoli.topology.molecule import Molecule, build_chain, build_ion
 from eoli.topology.pairs import PairTables, make_pair_tables, sigma_epsilon
-from support import choice
+from support import choice, mistake
 
 Edit = Callable[[str, Callable[[Any], None]], Path]
 TYPES = ["CH2", "CH3", "C", "O", "N", "H", "OEP", "LI+", "NBT", "SBT", "OBT", "CBT", "FBT"]
@@ -155,7 +155,7 @@ def test_two_torsions_for_one_bond_are_refused(edit_block: Edit, copied_blocks: 
 def test_a_charged_chain_is_refused(edit_block: Edit, copied_blocks: Path, forcefield: Gromos54A7) -> None:
     edit_block("polymers/peo.yaml", lambda polymer: polymer.update(sequence=["methyl", "EO * 24"]))
     library = Library(copied_blocks)
-    with pytest.raises(ForceFieldError, match=r"peo\.yaml: the chain has a charge of \+0\.2900 e; .*methyl \+0\.29"):
+    with pytest.raises(ForceFieldError, match=r"peo\.yaml:\d+: sequence: the chain has a charge of \+0\.2900 e; .*methyl \+0\.29"):
         build_chain(library.polymer("peo", "oxy-d"), library, forcefield)
 
 
@@ -405,3 +405,26 @@ def test_tables_of_the_force_field(forcefield: Gromos54A7) -> None:
     assert forcefield.macro("gd_34") == (0.0, 6.0, 3.0)
     with pytest.raises(ForceFieldError, match=r"ffbonded\.itp: macro 'gd_99' is not defined"):
         forcefield.macro("gd_99")
+
+
+@pytest.mark.parametrize("title", ['a\n#include "b"', "a ; b", "[ a ]", "a\\", "\x1b[31m"])
+def test_text_that_a_topology_would_read_on(
+    title: str, blocks: Library, forcefield: Gromos54A7, tmp_path: Path
+) -> None:
+    system = describe("peo", 1, "litfsi", 1, choice(), blocks, forcefield)
+    assert "cannot stand in a topology" in mistake(lambda: write_topology(system, title, tmp_path, blocks, forcefield))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_row_that_the_force_field_lacks(edit_block: Edit, copied_blocks: Path, forcefield: Gromos54A7) -> None:
+    edit_block("atomtypes.yaml", lambda types: types["LI+L"].update(like="NOSUCH"))
+    broken = Library(copied_blocks)
+    models = broken.choose("litfsi", "oxy-d", "set-l", "default", "gromos", 1.0)
+    system = describe("peo", 1, "litfsi", 1, models, broken, forcefield)
+    assert "like 'NOSUCH' is not allowed" in mistake(lambda: tables_for(system, broken, forcefield))
+
+
+def test_a_macro_of_another_term(edit_block: Edit, copied_blocks: Path, forcefield: Gromos54A7) -> None:
+    edit_block("bonded.yaml", lambda table: table["bonds"][0].update(macro="gd_34"))
+    text = mistake(lambda: describe("peo", 1, "litfsi", 1, choice(), Library(copied_blocks), forcefield))
+    assert "gd_34 has 3 numbers; function 2 takes 2" in text

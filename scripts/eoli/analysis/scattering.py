@@ -15,9 +15,9 @@ from MDAnalysis.guesser.tables import masses as ELEMENT_MASSES
 
 from eoli.analysis.domains import site_labels
 from eoli.compiled import compiled
+from eoli.chemistry import ELEMENTS
 from eoli.errors import DataError
 from eoli.statistics import UNKNOWN, Estimate, standard_error
-from eoli.topology.build import ATOMIC_NUMBER
 from eoli.topology.description import SystemDescription
 
 Floats = npt.NDArray[np.float64]
@@ -44,8 +44,8 @@ def electrons(description: SystemDescription) -> Floats:
     whatever the charges of the simulation are scaled by. Raises DataError for a mass that is neither.
     """
     # MDAnalysis writes some symbols of two letters in capitals only.
-    masses = {element: ELEMENT_MASSES.get(element, ELEMENT_MASSES.get(element.upper())) for element in ATOMIC_NUMBER}
-    known = {element: (float(masses[element]), number) for element, number in ATOMIC_NUMBER.items()}
+    masses = {element: ELEMENT_MASSES.get(element, ELEMENT_MASSES.get(element.upper())) for element in ELEMENTS}
+    known = {element: (float(masses[element]), number) for element, (number, _) in ELEMENTS.items()}
     (carbon, six), (hydrogen, one) = known["C"], known["H"]
     united = {f"CH{n}": (carbon + n * hydrogen, six + n * one) for n in range(1, 5)}
     table = [*known.values(), *united.values()]

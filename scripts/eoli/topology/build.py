@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from eoli.chemistry import ForceFieldChoice, Library
-from eoli.errors import ForceFieldError
+from eoli.chemistry import ELEMENTS, ForceFieldChoice, Library
+from eoli.errors import ForceFieldError, InputError
 from eoli.files import write_text
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.gromos import Gromos54A7, PairKey, pair_key
 from eoli.topology.molecule import NREXCL, Molecule, Term, build_chain, build_ion
 from eoli.topology.pairs import PairTables, make_pair_tables, sigma_epsilon
-
-ATOMIC_NUMBER = {"H": 1, "Li": 3, "B": 5, "C": 6, "N": 7, "O": 8, "F": 9, "Na": 11, "P": 15, "S": 16, "Cl": 17}
 
 
 def describe(
@@ -24,9 +22,10 @@ def describe(
 
     Raises ForceFieldError where a term is not resolved or the box is not neutral.
     """
-    molecules = [MoleculeCount(build_chain(blocks.polymer(polymer, choice.ether_set), blocks, forcefield), chains)]
+    chain, ions = blocks.composition(polymer, salt, choice)
+    molecules = [MoleculeCount(build_chain(chain, blocks, forcefield), chains)]
     if cations:
-        for ion in blocks.ions(salt, choice):
+        for ion in ions:
             molecules.append(MoleculeCount(build_ion(ion, choice.ion_charge_scale, blocks, forcefield), cations))
     charge = sum(entry.molecule.charge * entry.count for entry in molecules)
     if abs(charge) > 1e-4:
@@ -71,7 +70,7 @@ def forcefield_text(tables: PairTables, mixing: str, blocks: Library, forcefield
     ]
     for name, (v, w) in tables.types.items():
         own = blocks.atom_types.get(name)
-        number = ATOMIC_NUMBER[own.element] if own is not None else forcefield.atomic_numbers[name]
+        number = ELEMENTS[own.element][0] if own is not None else forcefield.atomic_numbers[name]
         source = own.source if own is not None else "gromos54a7"
         lines.append(f"{name} {number} {_g(blocks.mass(name))} 0.0 A {_g(v)} {_g(w)} ; {source}")
     if tables.pairs:
@@ -138,6 +137,29 @@ def top_text(description: SystemDescription, title: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def plain_text(text: str) -> str:
+    """Text that may stand in a file of GROMACS, which has one line for it and reads on after it.
+
+    Raises InputError for what would begin another line, a comment, a section or a directive.
+    """
+    if not text.isprintable() or set(text) & set(';#[]\\"'):
+        raise InputError(
+            f'{text!r} cannot stand in a topology; allowed: one line of printable text without ; # [ ] \\ and "'
+        )
+    return text
+
+
+def _check_texts(description: SystemDescription, title: str) -> None:
+    texts = {title}
+    for molecule in (entry.molecule for entry in description.molecules):
+        texts |= {molecule.name}
+        texts |= {text for s in molecule.sites for text in (s.name, s.type, s.residue, s.source)}
+        terms = (molecule.bonds, molecule.angles, molecule.dihedrals, molecule.impropers, molecule.pairs14)
+        texts |= {text for of_kind in terms for term in of_kind for text in (term.label, term.source)}
+    for text in texts:
+        plain_text(text)
+
+
 def write_topology(
     description: SystemDescription, title: str, folder: Path, blocks: Library, forcefield: Gromos54A7
 ) -> dict[str, str]:
@@ -145,6 +167,7 @@ def write_topology(
 
     Returns the SHA-256 of each file by its name.
     """
+    _check_texts(description, title)
     tables = tables_for(description, blocks, forcefield)
     check_tables(tables)
     texts = {"forcefield.itp": forcefield_text(tables, description.choice.mixing, blocks, forcefield)}

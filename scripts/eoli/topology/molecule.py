@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from eoli.chemistry import BondedEntry, BondedTable, Chain, Ion, Library
+from eoli.chemistry import NUMBERS, BondedEntry, BondedTable, Chain, Ion, Library
 from eoli.errors import ForceFieldError
 from eoli.topology.gromos import Gromos54A7
 
@@ -128,6 +128,11 @@ def _terms(
     if entry.omitted:
         return []
     rows = [forcefield.macro(entry.macro)] if entry.macro is not None else [tuple(row) for row in entry.rows]
+    numbers = NUMBERS[len(sites), function]
+    if any(len(row) != numbers for row in rows):
+        raise ForceFieldError(
+            f"{graph.shown(sites)}: {entry.macro} has {len(rows[0])} numbers; function {function} takes {numbers}"
+        )
     return [Term(sites, function, row, entry.macro or "own", entry.source, entry.trans) for row in rows]
 
 
@@ -277,16 +282,10 @@ def build_chain(chain: Chain, blocks: Library, forcefield: Gromos54A7) -> Molecu
         bonds += [(index[a], index[b]) for a, b in unit.bonds]
         tail = index[unit.tail] if unit.tail is not None else None
     polymer = chain.polymer
-    molecule = _assemble(
+    return _assemble(
         polymer.molecule, "polymer", 0, _Graph(f"polymers/{polymer.polymer}.yaml", tuple(sites), tuple(bonds)),
         blocks.bonded, forcefield, _lj(blocks, forcefield),
     )  # fmt: skip
-    if abs(molecule.charge) > 1e-6:
-        raise ForceFieldError(
-            f"polymers/{polymer.polymer}.yaml: the chain has a charge of {molecule.charge:+.4f} e; allowed: 0 "
-            f"(units: {', '.join(sorted({f'{unit.unit} {unit.charge:+g}' for unit in chain.units}))})"
-        )
-    return molecule
 
 
 def build_ion(ion: Ion, charge_scale: float, blocks: Library, forcefield: Gromos54A7) -> Molecule:

@@ -42,10 +42,9 @@ def _selected_sqrt_c12(like: LennardJonesType, partner: str) -> float:
     for value, partners in like.sqrt_c12_like.items():
         if isinstance(partners, list) and partner in partners:
             return float(value)
-    default = like.sqrt_c12_like.get("default")
-    if not isinstance(default, float | int):
-        raise ForceFieldError(f"atomtypes.yaml: sqrt_c12_like of the type like {like.like} lacks its default")
-    return float(default)
+    default = like.sqrt_c12_like["default"]
+    assert isinstance(default, float)
+    return default
 
 
 class _GromosRule:
@@ -84,10 +83,15 @@ class _GromosRule:
             return self._geometric(a, b), "geometric"
         own, partner = derived[0], b if derived[0] == a else a
         entry = self.blocks.atom_types[own]
-        assert entry.like is not None and entry.sqrt_c12 is not None
-        like = entry.like
-        row = self.type(like) if like == partner else self.forcefield.pairs[pair_key(like, partner)]
-        c6 = row[0] * math.sqrt(entry.c6 / self.type(like)[0])
+        like = str(entry.like)
+        of_like = self.forcefield.types.get(like, (0.0, 0.0))
+        row = of_like if like == partner else self.forcefield.pairs.get(pair_key(like, partner))
+        if not of_like[0] or row is None or entry.sqrt_c12 is None:
+            raise ForceFieldError(
+                f"atomtypes.yaml: {own}: like {like!r} is not allowed; allowed: a type of gromos54a7.ff with a C6 and a row "
+                "of pairs"
+            )
+        c6 = row[0] * math.sqrt(entry.c6 / of_like[0])
         c12 = row[1] / _selected_sqrt_c12(entry, partner) * entry.sqrt_c12
         return (c6, c12), f"54A7 row of {like}"
 
