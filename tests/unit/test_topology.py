@@ -155,7 +155,9 @@ def test_two_torsions_for_one_bond_are_refused(edit_block: Edit, copied_blocks: 
 def test_a_charged_chain_is_refused(edit_block: Edit, copied_blocks: Path, forcefield: Gromos54A7) -> None:
     edit_block("polymers/peo.yaml", lambda polymer: polymer.update(sequence=["methyl", "EO * 24"]))
     library = Library(copied_blocks)
-    with pytest.raises(ForceFieldError, match=r"peo\.yaml:\d+: sequence: the chain has a charge of \+0\.2900 e; .*methyl \+0\.29"):
+    with pytest.raises(
+        ForceFieldError, match=r"peo\.yaml:\d+: sequence: the chain has a charge of \+0\.2900 e; .*methyl \+0\.29"
+    ):
         build_chain(library.polymer("peo", "oxy-d"), library, forcefield)
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from eoli.box.conformation import random_conformation
 from eoli.box.geometry import check_box, check_molecule
-from eoli.errors import RunError, ToolError
+from eoli.errors import InputError, RunError, ToolError
 from eoli.files import write_json, write_text
 from eoli.sweep import box_length_nm, seed_for
 from eoli.topology.description import SystemDescription
@@ -26,6 +26,8 @@ Array = npt.NDArray[np.float64]
 
 NOT_CONVERGED = 173
 GROWTH = 1.04  # edge of the box after an attempt that did not converge
+LONGEST_EDGE_NM = 900.0  # positions of a GRO file have four digits in front of the point, one for the sign
+SECONDS_A_SITE = 10.0  # of one attempt, at least an hour: far more than PACKMOL takes, whose loops end by themselves
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,10 @@ def _input(structures: list[tuple[str, int]], edge_nm: float, tolerance_nm: floa
 
 def _read_xyz(path: Path, n_sites: int) -> Array:
     rows = path.read_text().splitlines()[2:]
-    positions = np.array([[float(word) for word in row.split()[1:4]] for row in rows if row.strip()])
+    try:
+        positions = np.array([[float(word) for word in row.split()[1:4]] for row in rows if row.strip()])
+    except ValueError as error:
+        raise RunError(f"PACKMOL wrote a position that is no number: {error}") from error
     if positions.shape != (n_sites, 3):
         raise RunError(f"PACKMOL wrote {len(positions)} sites; expected {n_sites}")
     return positions / 10
@@ -102,11 +107,16 @@ def pack(
 
     Every polymer chain has its own random conformation; an ion type shares one. A run that does not converge
     (exit 173) is repeated with a new seed and a larger box. Raises RunError after the last attempt or for a packed box
-    with torn or overlapping molecules, ForceFieldError for a molecule whose start geometry contradicts its terms; no GRO
+    with torn or overlapping molecules, InputError for a box too large for a GRO file, ForceFieldError for a molecule whose start geometry contradicts its terms; no GRO
     is written then.
     """
-    program = packmol_program()
     edge = box_length_nm(description.mass_g_mol, density_g_cm3)
+    if edge * GROWTH ** (attempts - 1) > LONGEST_EDGE_NM:
+        raise InputError(
+            f"a box of {edge:.4g} nm ({attempts} attempts at {density_g_cm3:g} g/cm3) is not allowed; allowed: edges up to "
+            f"{LONGEST_EDGE_NM:g} nm"
+        )
+    program = packmol_program()
     done: list[Attempt] = []
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")
@@ -117,8 +127,7 @@ def pack(
             folder = Path(name)
             structures = _write_structures(description, folder, rng)
             (folder / "box.inp").write_text(_input(structures, edge, tolerance_nm, attempt_seed % 10**9))
-            with (folder / "box.inp").open() as stdin:
-                run = subprocess.run([program], stdin=stdin, cwd=folder, capture_output=True, text=True, check=False)
+            run = _run(program, folder, max(3600.0, SECONDS_A_SITE * description.n_sites), log)
             with log.open("a") as stream:
                 stream.write(
                     f"attempt {number + 1}: seed {attempt_seed}, edge {edge:.4f} nm\n{run.stdout}{run.stderr}\n"
@@ -138,6 +147,20 @@ def pack(
         f"PACKMOL did not converge in {attempts} attempts, the last with an edge of {done[-1].edge_nm:.2f} nm; "
         f"lower box.packing_density_g_cm3 ({density_g_cm3:g}); log: {log}"
     )
+
+
+def _run(program: str, folder: Path, limit_s: float, log: Path) -> subprocess.CompletedProcess[str]:
+    """PACKMOL on the input in a folder. Raises ToolError when it cannot be started or does not end."""
+    try:
+        with (folder / "box.inp").open() as stdin:
+            return subprocess.run(
+                [program], stdin=stdin, cwd=folder, capture_output=True, text=True, errors="replace", timeout=limit_s,
+                check=False,
+            )  # fmt: skip
+    except OSError as error:
+        raise ToolError(f"{program}: cannot be started: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise ToolError(f"PACKMOL did not end within {limit_s:g} s; log: {log}") from error
 
 
 def _write_structures(description: SystemDescription, folder: Path, rng: np.random.Generator) -> list[tuple[str, int]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from eoli.chemistry import ELEMENTS, ForceFieldChoice, Library
 from eoli.errors import ForceFieldError, InputError
 from eoli.files import write_text
-from eoli.topology.description import MoleculeCount, SystemDescription, to_json
+from eoli.topology.description import LARGEST_SITES, MoleculeCount, SystemDescription, to_json
 from eoli.topology.gromos import Gromos54A7, PairKey, pair_key
 from eoli.topology.molecule import NREXCL, Molecule, Term, build_chain, build_ion
 from eoli.topology.pairs import PairTables, make_pair_tables, sigma_epsilon
@@ -20,13 +20,21 @@ def describe(
 ) -> SystemDescription:  # fmt: skip
     """The molecules of a system: `chains` of the polymer and `cations` pairs of the salt.
 
-    Raises ForceFieldError where a term is not resolved or the box is not neutral.
+    Raises ForceFieldError where a term is not resolved or the box is not neutral, InputError for a box that no file
+    holds, and for ions without a salt.
     """
     chain, ions = blocks.composition(polymer, salt, choice)
     molecules = [MoleculeCount(build_chain(chain, blocks, forcefield), chains)]
     if cations:
         for ion in ions:
             molecules.append(MoleculeCount(build_ion(ion, choice.ion_charge_scale, blocks, forcefield), cations))
+    if cations and not ions:
+        raise InputError(f"{cations} cations of salt {salt!r}; allowed: 0")
+    n_sites = sum(len(entry.molecule.sites) * entry.count for entry in molecules)
+    if n_sites > LARGEST_SITES:
+        raise InputError(
+            f"{polymer} with {salt}: a box of {n_sites:.6g} sites is not allowed; allowed: up to {LARGEST_SITES}"
+        )
     charge = sum(entry.molecule.charge * entry.count for entry in molecules)
     if abs(charge) > 1e-4:
         raise ForceFieldError(f"{polymer} with {salt}: the box has a charge of {charge:+.4f} e; allowed: 0")
