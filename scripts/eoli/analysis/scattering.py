@@ -14,8 +14,8 @@ import pandas as pd
 from MDAnalysis.guesser.tables import masses as ELEMENT_MASSES
 
 from eoli.analysis.domains import site_labels
-from eoli.compiled import compiled
 from eoli.chemistry import ELEMENTS
+from eoli.compiled import compiled
 from eoli.errors import DataError
 from eoli.statistics import UNKNOWN, Estimate, standard_error
 from eoli.topology.description import SystemDescription
