@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 SERIES_AXES = (
     "polymer", "salt", "eo_li_asked", "ether_set", "cation_model", "anion_model", "mixing", "ion_charge_scale", "chains",
@@ -33,7 +34,8 @@ def family_of(name: str) -> str:
 
 def axes_of(row: Mapping[Any, Any], axes: Sequence[str] = SYSTEM_AXES) -> dict[str, Any]:
     """What a row of the sweep table has on each axis, and its shape; None where it has nothing, so that such are equal."""
-    found = {axis: None if pd.isna(row.get(axis)) else row[axis] for axis in axes}
+    # NaN, which a table has for nothing, is not equal to itself
+    found = {axis: value if (value := row.get(axis)) == value else None for axis in axes}
     return found | {SHAPE: shape_of(str(row["system"]))}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,8 +12,12 @@ import pandas as pd
 from eoli.errors import DataError, InputError
 from eoli.files import write_table
 from eoli.replicas import differing, replica_table
+from eoli.results import read_scalars, read_verdict
 from eoli.sweep import System
+from eoli.topology.description import read_description
 
+NOT_SHOWN = ("unreadable: ", "of another system: ")
+"""How the status of a row without results begins, whose files are not what they should be."""
 ANALYSES = (
     "density", "structure", "motion", "ions", "conductivity", "mechanism", "morphology", "hydrogen-bonds", "interactions",
 )  # fmt: skip
@@ -137,16 +140,6 @@ def at(data: Any, keys: Sequence[str]) -> Any:
     return data
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{path}: no JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise DataError(f"{path}: no mapping of scalars")
-    return data
-
-
 def _composition(system: System, ideal_density: Mapping[str, float]) -> dict[str, Any]:
     return {
         "system": system.name,
@@ -174,25 +167,76 @@ def _results(scalars: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     return row | {column: at(scalars, (analysis, *keys)) for column, analysis, keys in (*BOUNDS, *WORDS)}
 
 
+def _of_another_system(system: System, folder: Path, scalars: Mapping[str, Mapping[str, Any]]) -> str:
+    """What says that the results of a system were made from another one than the study has, in a line; else empty."""
+    path = folder / "topology" / "system.json"
+    numbers = {"lithium ions": system.cations}
+    made: list[tuple[Path, Mapping[str, Any]]] = [
+        (folder / "analysis" / f"{analysis}.json", {"lithium ions": found})
+        for analysis, keys in (
+            ("structure", ("lithium_ions",)), ("interactions", ("lithium_ions",)), ("conductivity", ("ions", "Li", "count")),
+        )
+        if (found := at(scalars, (analysis, *keys))) is not None
+    ]  # fmt: skip
+    if path.is_file():
+        description = read_description(path)
+        choice = asdict(system.choice)
+        numbers |= {"chains": system.chains, "ether oxygens": system.ether_oxygens, **choice}
+        of_box = {kind: len(description.molecules_of(kind)) for kind in ("polymer", "cation")}
+        found = {"chains": of_box["polymer"], "lithium ions": of_box["cation"]}
+        found["ether oxygens"] = len(description.with_role("ether_O"))
+        made.insert(0, (path, {**found, **asdict(description.choice)}))
+    for file, of_file in made:
+        for key, value in of_file.items():
+            if value != numbers[key]:
+                return f"{file}: {key}: {value}, where {system.name} of the study has {numbers[key]}; run it again"
+    lengths = {name: length for name in ("motion", "conductivity") if (length := at(scalars, (name, "length_ns")))}
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{name}.json {length:g} ns" for name, length in lengths.items())
+        return f"{folder / 'analysis'}: analyses of runs of different length: {said}; run them again"
+    return ""
+
+
 def _row(
     system: System, stage_names: Sequence[str], results: Path, ideal_density: Mapping[str, float], allow_missing: bool
 ) -> dict[str, Any]:
-    folder = results / system.name
-    files = {name: folder / "analysis" / f"{name}.json" for name in ANALYSES}
-    files |= {f"{stage} verdict": results / system.home(stage) / stage / "verdict.json" for stage in stage_names}
-    missing = [name for name, path in files.items() if not path.is_file()]
+    try:
+        return _row_of(system, stage_names, results, ideal_density, allow_missing)
+    except DataError as error:
+        if not allow_missing:
+            raise
+        status = {"status": f"{NOT_SHOWN[0]}{error}", "warnings": ""}
+        return {**_composition(system, ideal_density), **_results({}), **status}
+
+
+def _row_of(
+    system: System, stage_names: Sequence[str], results: Path, ideal_density: Mapping[str, float], allow_missing: bool
+) -> dict[str, Any]:
+    analysis = results / system.name / "analysis"
+    folders = {stage: results / system.home(stage) / stage for stage in stage_names}
+    scalars = {name: read_scalars(analysis, name) for name in ANALYSES}
+    verdicts = {stage: read_verdict(folder) for stage, folder in folders.items()}
+    missing = [name for name, found in scalars.items() if found is None]
+    files = [analysis / f"{name}.json" for name in missing]
+    missing += [f"{stage} verdict" for stage, found in verdicts.items() if found is None]
+    files += [folders[stage] / "verdict.json" for stage, found in verdicts.items() if found is None]
     if missing and not allow_missing:
-        raise DataError(f"{files[missing[0]]}: no such file; {system.name} is incomplete ({', '.join(missing)})")
-    read = {name: _read(path) for name, path in files.items() if name not in missing}
+        raise DataError(f"{files[0]}: no such file; {system.name} is incomplete ({', '.join(missing)})")
+    read = {name: found for name, found in scalars.items() if found is not None}
+    other = _of_another_system(system, results / system.name, read)
+    if other and not allow_missing:
+        raise DataError(other)
     warnings, warned = [], False
-    for stage in stage_names:
-        verdict = read.get(f"{stage} verdict", {})
-        warned |= verdict.get("status", "pass") != "pass"
-        warnings += [f"{stage}: {text}" for text in verdict.get("warnings", [])]
+    for stage, verdict in verdicts.items():
+        if verdict is not None:
+            warned |= verdict["status"] != "pass"
+            warnings += [f"{stage}: {text}" for text in verdict["warnings"]]
     status = f"incomplete: {', '.join(missing)}" if missing else "warn" if warned or warnings else "pass"
+    if other:
+        read, status = {}, f"{NOT_SHOWN[1]}{other}"
     return {
         **_composition(system, ideal_density),
-        **_results({name: read[name] for name in ANALYSES if name in read}),
+        **_results(read),
         "status": status,
         "warnings": "; ".join(warnings),
     }
@@ -222,8 +266,9 @@ def collect(
     by system. The status is `pass`, `warn` (a stage warned, or independent starts of the system differ; see the column
     warnings) or, with `allow_missing`, `incomplete: <what is missing>`.
 
-    Raises InputError when `analysis_stage` is no stage of the study, DataError for a file that is no JSON or, without
-    `allow_missing`, is missing; no table is written then.
+    Raises InputError when `analysis_stage` is no stage of the study, DataError for a file that is not what it should be
+    or, without `allow_missing`, is missing or was made from another system than the study has (chains, ions, force field);
+    no table is written then. With it, such a row has no results and its status says why.
     """
     if analysis_stage not in stage_names:
         raise InputError(f"stage {analysis_stage!r} is not among the stages; allowed: {', '.join(stage_names)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -18,6 +17,8 @@ from eoli.axes import alike, axes_of, family_of
 from eoli.chemistry import NO_SALT
 from eoli.errors import DataError
 from eoli.files import whole, write_json
+from eoli.results import KINDS, read_sweep
+from eoli.results import read_scalars as read_analysis
 from eoli.starts import read_starts
 from eoli.statistics import UNKNOWN, Estimate, mean_of_starts
 from eoli.topology.description import read_description
@@ -650,16 +651,14 @@ def mean_absolute_error(rows: Sequence[Beside]) -> Estimate:
 def read_scalars(results: Path, systems: Sequence[str]) -> dict[str, dict[str, Any]]:
     """By system the scalars of every analysis under `results/<system>/analysis`, `hydrogen-bonds` as `hydrogen_bonds`.
 
-    Raises DataError for a file that is no JSON.
+    Raises DataError for a file that is not what it should be.
     """
     found: dict[str, dict[str, Any]] = {}
     for system in systems:
         found[system] = {}
         for path in sorted((results / system / "analysis").glob("*.json")):
-            try:
-                found[system][path.stem.replace("-", "_")] = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise DataError(f"{path}: no JSON: {error}") from error
+            if path.stem in KINDS and (scalars := read_analysis(path.parent, path.stem)) is not None:
+                found[system][path.stem.replace("-", "_")] = scalars
     return found
 
 
@@ -694,11 +693,8 @@ def compare_sweep(
     results that cannot be read.
     """
     study, experiments = read_reference(reference), read_measured(measured)
-    try:
-        sweep = pd.read_csv(sweep_csv)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{sweep_csv}: no table: {error}") from error
-    systems = sweep["system"].astype(str).tolist()
+    sweep = read_sweep(sweep_csv)
+    systems = sweep["system"].tolist()
     together = read_starts(results, systems)
     names = {name: record["systems"] for name, record in together.items()}
     scalars = read_scalars(results, systems) | together

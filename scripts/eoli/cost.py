@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Iterable
@@ -11,7 +10,9 @@ from pathlib import Path
 
 from eoli.chemistry import Library, library
 from eoli.config import Study
+from eoli.files import read_json
 from eoli.protocol import Stage
+from eoli.results import checked
 from eoli.sweep import Size, System, series_of, size_of, systems_of
 
 # Site-steps per second and core: 2,675 sites at 50 ns/day with 2 fs on one core, the Debian build of GROMACS 2022.5
@@ -36,13 +37,14 @@ def measured_speed(results: Path) -> tuple[float, int]:
     """(median site-steps per second and core, how many stages) of the runs in `results`; (0, 0) without any."""
     speeds = []
     for path in results.glob("*/*/provenance.json"):
+        # an estimate: what cannot be read, or is no run of dynamics, does without
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = checked(read_json(path), "provenance", path)
             stage, sites = data["stage"], int((path.parent / "md.gro").read_text().split("\n", 2)[1])
             steps = data.get("simulated_ns", stage["length_ns"]) * 1e6 / stage["time_step_fs"]
-            if data["wall_seconds"] > 5:
+            if data["wall_seconds"] > 5 and steps > 0 and sites > 0:
                 speeds.append(float(sites * steps / data["wall_seconds"] / data["threads"]))
-        except (OSError, ValueError, KeyError, TypeError, IndexError, ArithmeticError):
+        except (OSError, ValueError, TypeError, IndexError, ArithmeticError):
             continue
     speeds = [speed for speed in speeds if 0 < speed < math.inf]
     return (statistics.median(speeds), len(speeds)) if speeds else (0.0, 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import pandas as pd
 
 from eoli.analysis.rdf import first_minimum, first_peak
 from eoli.errors import DataError
+from eoli.results import read_curves, read_scalars
 from eoli.statistics import UNKNOWN, Estimate, jackknife_error
 from eoli.topology.selections import contact_of
 
@@ -70,10 +70,20 @@ class _Curve:
 
 def read_structure(table: Path) -> Structure:
     """Structure of a system from its structure.csv and the structure.json beside it. Raises DataError with one line."""
-    try:
-        return Structure(pd.read_csv(table), json.loads(table.with_suffix(".json").read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{table}: no structure of a system: {error}") from error
+    scalars = read_scalars(table.parent, table.stem)
+    if scalars is None:
+        raise DataError(f"{table.with_suffix('.json')}: no such file")
+    curves = read_curves(table.parent, table.stem)
+    lacking = [
+        f"{kind}_{first}_{second}"
+        for first in ("Li", "amide_H")
+        for second in scalars.get(first, {})
+        for kind in ("g", "n")
+        if f"{kind}_{first}_{second}" not in curves
+    ]
+    if lacking:
+        raise DataError(f"{table}: no column {lacking[0]}, of which {table.stem}.json speaks")
+    return Structure(curves, scalars)
 
 
 def _pairs(structures: Mapping[str, Structure]) -> list[tuple[str, str]]:

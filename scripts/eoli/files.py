@@ -6,6 +6,7 @@ import errno
 import glob
 import hashlib
 import json
+import math
 import os
 import shutil
 import socket
@@ -106,28 +107,37 @@ def write_table(path: Path, table: pd.DataFrame, digits: int = 10) -> None:
         table.to_csv(temporary, index=False, float_format=f"%.{digits}g")
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no finite number")
+    return number
+
+
 def read_json(path: Path) -> dict[str, Any]:
-    """Content of a JSON file; empty where there is none. Raises DataError for a file that is no JSON mapping."""
+    """Content of a JSON file; empty where there is none.
+
+    Raises DataError for a file that cannot be read, is no JSON mapping, or has numbers that JSON does not have.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        data = json.loads(path.read_text(encoding="utf-8"), parse_float=_finite, parse_constant=_finite)
     except FileNotFoundError:
         return {}
-    try:
-        data = json.loads(text)
-    except ValueError as error:
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: no JSON: {error}") from error
     if not isinstance(data, dict):
-        raise DataError(f"{path}: no mapping")
+        raise DataError(f"{path}: no JSON mapping")
     return data
 
 
 def read_record(path: Path) -> dict[str, Any]:
     """A JSON mapping that another process may be writing or may have lost: empty where it cannot be read."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(path)
+    except DataError:
         return {}
-    return data if isinstance(data, dict) else {}
 
 
 def sha256(path: Path) -> str:

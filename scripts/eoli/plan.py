@@ -14,7 +14,7 @@ from typing import Any
 from eoli.chemistry import library
 from eoli.config import Study
 from eoli.cost import ASSUMED_SPEED, Cost, cost_of_stage, measured_speed
-from eoli.files import read_record
+from eoli.results import read_scalars
 from eoli.starts import read_starts
 from eoli.sweep import System, families_of, size_of, systems_of
 
@@ -156,13 +156,18 @@ def _need(
     )  # fmt: skip
 
 
+def _sigma(analysis: Path) -> Mapping[str, Any]:
+    conductivity = read_scalars(analysis, "conductivity")
+    return {} if conductivity is None else conductivity.get("sigma_S_m", {})
+
+
 def needs(study: Study, results: Path, target: float) -> list[Need]:
     """What each system and temperature needs for a relative error `target` of each quantity.
 
     Starts that differ in their replicate alone count together: by what `eoli starts` found of all of them, where it did,
     else by each of them. Reads `motion.json` and `conductivity.json` of the systems that have them; others are left
     out, and so are neat polymers. The speed is the median of what the runs in
-    `results` have measured, else the assumed one.
+    `results` have measured, else the assumed one. Raises DataError for results that are not what they should be.
     """
     blocks = library(study.topologies)
     speed = measured_speed(results)[0] or ASSUMED_SPEED
@@ -172,9 +177,9 @@ def needs(study: Study, results: Path, target: float) -> list[Need]:
     found = []
     for family, members in families_of(systems.values()).items():
         tables = [
-            (motion, read_record(results / s.name / "analysis" / "conductivity.json").get("sigma_S_m", {}))
+            (motion, _sigma(results / s.name / "analysis"))
             for s in members
-            if IONS["D_Li"] in (motion := read_record(results / s.name / "analysis" / "motion.json"))
+            if (motion := read_scalars(results / s.name / "analysis", "motion")) is not None and IONS["D_Li"] in motion
         ]
         if not tables:
             continue

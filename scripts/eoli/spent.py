@@ -16,12 +16,12 @@ One row for each stage that was run (of a stage that several systems share, one)
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from eoli.results import read_verdict
 from eoli.stage.sessions import Session, read_sessions
 
 # of runs from before there were records: `Time:` at the end of each session in the log, Core t and Wall t in s
@@ -58,15 +58,15 @@ def _from_log(log: Path) -> list[Session]:
 
 
 def _ns(folder: Path) -> float | None:
-    try:
-        ns = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))["values"].get("ns")
-        return float(ns) if ns else None
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        return None
+    verdict = read_verdict(folder)
+    return (verdict["values"].get("ns") or None) if verdict is not None else None
 
 
 def cost_of_stage(system: str, stage: str, folder: Path) -> StageCost | None:
-    """What one stage has cost; None where nothing is known of any mdrun."""
+    """What one stage has cost; None where nothing is known of any mdrun.
+
+    Raises DataError for a record or a verdict that is not what it should be.
+    """
     sessions = read_sessions(folder / "run") or _from_log(folder / "run" / "md.log") or _from_log(folder / "md.log")
     wall = sum(session.wall_seconds for session in sessions)
     if not sessions or wall <= 0:

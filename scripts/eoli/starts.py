@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from eoli.axes import SYSTEM_AXES
-from eoli.files import read_json
+from eoli.results import Scalars, read_together
 
 _FOLDER = Path("summary") / "starts"
 _COLUMNS = (
@@ -23,16 +23,16 @@ def starts_file(results: Path, name: str) -> Path:
     return results / _FOLDER / f"{name}.json"
 
 
-def read_starts(results: Path, systems: Sequence[str]) -> dict[str, dict[str, Any]]:
+def read_starts(results: Path, systems: Sequence[str]) -> dict[str, Scalars]:
     """Scalars of several starts together, by the name of all of them; of those whose starts are all among `systems`.
 
-    Raises DataError for a file that is no JSON.
+    Raises DataError for a file that is not what it should be.
     """
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Scalars] = {}
     for path in sorted((results / _FOLDER).glob("*.json")):
         if path.name.endswith(".provenance.json"):
             continue
-        record = read_json(path)
+        record = read_together(path)
         if set(record["systems"]) <= set(systems):
             found[path.stem] = record
     return dict(sorted(found.items(), key=lambda item: systems.index(item[1]["systems"][0])))

@@ -6,18 +6,20 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from eoli.config import Study
+from eoli.errors import DataError
 from eoli.protocol import Stage
+from eoli.results import read_found, read_verdict
 from eoli.stage.lock import is_held
 from eoli.stage.progress import duration, last_step
 from eoli.sweep import System
 
-State = Literal["done", "running", "failed", "stopped", "waiting"]
+State = Literal["done", "running", "failed", "stopped", "waiting", "unreadable"]
 HEARTBEAT_S = 120.0
 
 
@@ -36,23 +38,28 @@ class StageStatus:
     message: str
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
 def stage_status(system: str, stage: Stage, folder: Path, now: float) -> StageStatus:
-    """Status of one stage from what lies in its folder."""
-    asked = stage.length_ns
+    """Status of one stage from what lies in its folder; one of its files that is not what it should be hides no other."""
+    asked, wrong = stage.length_ns, []
+
+    def read(kind: str) -> Mapping[str, Any]:
+        if f"{kind}.json" not in present:
+            return {}
+        try:
+            found = read_verdict(folder) if kind == "verdict" else read_found(folder / f"{kind}.json", kind)
+        except DataError as error:
+            wrong.append(str(error))
+            return {}
+        return found or {}
+
     try:
         present = {entry.name for entry in os.scandir(folder)}
-    except OSError:
+    except FileNotFoundError:
         present = set()
-    verdict = _json(folder / "verdict.json") if "verdict.json" in present else {}
-    progress = _json(folder / "progress.json") if "progress.json" in present else {}
+    except OSError as error:
+        present = set()
+        wrong.append(f"{folder}: cannot be read: {error.strerror}")
+    verdict, progress = read("verdict"), read("progress")
     running = ".lock" in present and is_held(folder)
     # the lock of another node of a cluster may not be seen here; its heartbeat is
     elsewhere = progress.get("host") != socket.gethostname()
@@ -72,13 +79,15 @@ def stage_status(system: str, stage: Stage, folder: Path, now: float) -> StageSt
             asked = float(progress["n_steps"]) * to_ns
         step = last_step(folder / "run" / "md.log") if stage.is_dynamics else None
         return made("running", None if step is None else step * to_ns, progress.get("ns_per_day"), "")
-    failure = _json(folder / "failure.json") if "failure.json" in present else {}
+    failure = read("failure")
+    if wrong:
+        return StageStatus(system, stage.name, "unreadable", None, asked, None, None, None, wrong[0])
     if failure:
         text = str(failure.get("message", ""))
         return made("stopped" if "the next run continues" in text else "failed", done_ns, text=text)
     if finished:
         return made("done", done_ns)
-    if verdict:
+    if verdict and done_ns is not None:
         return made("waiting", done_ns, text=f"complete at {done_ns:g} ns; {asked:g} ns are asked for")
     if "run" in present:
         step = last_step(folder / "run" / "md.log") if stage.is_dynamics else None
@@ -87,7 +96,7 @@ def stage_status(system: str, stage: Stage, folder: Path, now: float) -> StageSt
     return made("waiting", done_ns)
 
 
-def _ended_after(folder: Path, progress: dict[str, Any]) -> bool:
+def _ended_after(folder: Path, progress: Mapping[str, Any]) -> bool:
     """Whether the run that wrote a heartbeat has ended since."""
     ends = [path.stat().st_mtime for name in ("verdict.json", "failure.json") if (path := folder / name).is_file()]
     return any(end >= float(progress.get("time", 0)) - 1 for end in ends)
@@ -140,11 +149,18 @@ def notes(statuses: Sequence[StageStatus]) -> list[str]:
     return [
         f"{status.system} {status.stage}: {status.state}: {status.message}"
         for status in statuses
-        if status.state in ("failed", "stopped")
+        if status.state in ("failed", "stopped", "unreadable")
     ]
 
 
-_STYLE = {"done": "green", "running": "cyan", "failed": "bold red", "stopped": "yellow", "waiting": "dim"}
+_STYLE = {
+    "done": "green",
+    "running": "cyan",
+    "failed": "bold red",
+    "stopped": "yellow",
+    "unreadable": "bold red",
+    "waiting": "dim",
+}
 
 
 def table(statuses: Sequence[StageStatus]) -> Any:
@@ -158,8 +174,8 @@ def table(statuses: Sequence[StageStatus]) -> Any:
     by = {(status.system, status.stage): status for status in statuses}
     shown = Table(header_style="bold")
     for name in ("system", *stages):
-        shown.add_column(name)
+        shown.add_column(Text(name))
     for system in systems:
         cells = [by[system, stage] for stage in stages]
-        shown.add_row(system, *(Text(_cell(status), style=_STYLE[status.state]) for status in cells))
+        shown.add_row(Text(system), *(Text(_cell(status), style=_STYLE[status.state]) for status in cells))
     return Group(shown, *(Text(line) for line in notes(statuses)))

@@ -47,10 +47,13 @@ def results_of(folder: Path, name: str, salted: bool = True, warnings: list[str]
     ions = {"Li": motion, "anion": settled} if salted else {}
     write(base / "analysis" / "motion.json", {"length_ns": 10.0, "chain": motion, **ions})
     conductivity = {"nernst_einstein": {**number(0.02, 0.004), "verdict": "resolved"}}
-    write(base / "analysis" / "conductivity.json", {"sigma_S_m": {"formal_charges": conductivity}} if salted else {})
+    write(
+        base / "analysis" / "conductivity.json",
+        {"ions": {}} | ({"sigma_S_m": {"formal_charges": conductivity}} if salted else {}),
+    )
     for name in ANALYSES:
         if not (path := base / "analysis" / f"{name}.json").exists():
-            write(path, {})
+            write(path, {"frames": 1})
     for stage in STAGES:
         write(base / stage / "verdict.json", {"status": "pass", "warnings": [], "values": {}})
     if warnings:
@@ -113,8 +116,12 @@ def test_a_file_that_is_no_json(tmp_path: Path) -> None:
     results_of(tmp_path, "a")
     (tmp_path / "a" / "analysis" / "density.json").write_text("{")
     with pytest.raises(DataError, match=r"density\.json: no JSON"):
-        collect([system("a")], STAGES, "production", tmp_path, tmp_path / "s.csv", allow_missing=True)
+        collect([system("a")], STAGES, "production", tmp_path, tmp_path / "s.csv")
     assert not (tmp_path / "s.csv").exists()
+    results_of(tmp_path, "b")
+    table = collect([system("a"), system("b")], STAGES, "production", tmp_path, tmp_path / "s.csv", allow_missing=True)
+    assert table["status"][0].startswith("unreadable: ") and "density.json: no JSON" in table["status"][0]
+    assert pd.isna(table["D_anion_m2_s"][0]) and (table["status"][1], table["D_anion_m2_s"][1]) == ("pass", 2e-11)
 
 
 def test_the_analysed_stage_is_one_of_the_stages(tmp_path: Path) -> None:

@@ -547,7 +547,7 @@ def test_every_analysis_of_a_path_is_read_from_its_file(study: Reference, tmp_pa
     folder = tmp_path / PEO / "analysis"
     folder.mkdir(parents=True)
     for name in ANALYSES:
-        (folder / f"{name}.json").write_text("{}")
+        (folder / f"{name}.json").write_text('{"frames": 1}')
     found = read_scalars(tmp_path, [PEO])[PEO]
     paths = [v.scalar for entry in study.numbers for v in entry.systems if v.scalar]
     paths += [path for claim in study.claims for test in claim.tests for path in (*test.scalars, *test.needs)]

@@ -125,7 +125,7 @@ def test_other_bins_are_refused() -> None:
 def test_files_of_a_system(tmp_path: Path) -> None:
     one = structure({"Li-ether_O": shells(0.35)}, {"Li-ether_O": (0.35, 0.01)})
     one.table.to_csv(tmp_path / "structure.csv", index=False)
-    with pytest.raises(DataError, match=r"structure\.csv: no structure of a system"):
+    with pytest.raises(DataError, match=r"structure\.json: no such file"):
         read_structure(tmp_path / "structure.csv")
     (tmp_path / "structure.json").write_text(json.dumps(one.scalars))
     assert len(cutoff_table({"a": read_structure(tmp_path / "structure.csv")}, {"ether_O": 0.35})) == 2

@@ -60,8 +60,11 @@ def results(tmp_path: Path, blocks: Library, forcefield: Gromos54A7) -> Path:
                 motion[f"msd_{of}_nm2"], motion[f"msd_{of}_error_nm2"] = 0.01 * lag, 0.001 * lag
         structure.to_csv(folder / "structure.csv", index=False)
         motion.to_csv(folder / "motion.csv", index=False)
-        rows.append({"system": name, "polymer": polymer, "salt": "litfsi" if salt else "none",
-                     "eo_li_simulated": 12.0 if salt else None})  # fmt: skip
+        ratio = 12.0 if salt else None
+        rows.append({"system": name, "polymer": polymer, "salt": "litfsi" if salt else "none", "eo_li_asked": ratio,
+                     "eo_li_simulated": ratio, "simulated_in_study": True, "temperature_K": 353.15, "replicate": 1,
+                     "ether_set": "oxy-d", "cation_model": "aqvist", "anion_model": "clandp2004", "mixing": "gromos",
+                     "ion_charge_scale": 1.0, "chains": 2})  # fmt: skip
     pd.DataFrame(rows).to_csv(tmp_path / "sweep.csv", index=False)
     return tmp_path
 

@@ -216,7 +216,7 @@ def test_what_an_analysis_could_not_do_is_said(tmp_path: Path) -> None:
     assert "no contrast: one block" in drawn("scattering", folder, tmp_path / "f")
     write(folder, "ions", {"n_Li": [], "n_anion": []}, {"verdict": "not resolved: no cut-off"})
     assert "not resolved: no cut-off" in drawn("ions", folder, tmp_path / "f")
-    write(folder, "mechanism", {"lag_ps": [1.0]}, {})
+    write(folder, "mechanism", {"lag_ps": [1.0]}, {"segments": {}})
     assert "neither lithium nor ether segments" in drawn("mechanism", folder, tmp_path / "f")
 
 

@@ -12,7 +12,7 @@ import pytest
 from test_gate import MASS, chains
 
 from eoli import glass
-from eoli.compare import Value
+from eoli.compare import Value, read_reference
 from eoli.errors import DataError
 from eoli.figures.glass import figure_glass_transition
 from eoli.glass import (
@@ -29,6 +29,7 @@ from eoli.ramp import plateaus
 from eoli.sweep import GRAM_PER_MOL_NM3, systems_of
 from eoli.topology.description import to_json
 from invented import invented_study
+from support import ROOT
 
 KELVIN = np.linspace(450, 150, 21)
 
@@ -256,8 +257,14 @@ def test_the_table_of_a_sweep(tmp_path: Path) -> None:
     curves = {name: curve(noisy(v, 3e-4, n), 3e-4) for n, (name, v) in enumerate(volumes.items())}
     rate = cooling_rate_K_per_s(plateaus(450, 150, 15, 2100))
     cooled = pooled(systems, curves, dict.fromkeys(curves, rate))
+    study = read_reference(ROOT / "config/reference/ma2022.yaml")
+    tg = next(entry for entry in study.numbers if entry.id == "glass-transition")
     measured = [Value(polymer="peo", value=-54.1), Value(polymer="peo", eo_li=12, value=-39.5)]
-    table = glass_table(cooled, measured).set_index("system")
+    reference = study.model_copy(update={"numbers": [tg.model_copy(update={"systems": measured})]})
+    table = glass_table(cooled, reference).set_index("system")
+    # of another salt the same ratio is another liquid
+    others = glass_table(cooled, reference.model_copy(update={"salt": "lifsi"})).set_index("system")
+    assert pd.isna(others.loc["peo-eo12-450K"].measured_Tg_K) and others.loc["peo-neat-450K"].measured_Tg_K > 0
     neat, salty, without = (table.loc[name] for name in ("peo-neat-450K", "peo-eo12-450K", "pebax-eo10-450K"))
     assert (neat.coolings, salty.coolings) == (2, 1)
     assert neat.measured_Tg_K == pytest.approx(219.05)

@@ -19,7 +19,7 @@ def sweep(densities: list[tuple[float, float | None]], **columns: object) -> pd.
     rows = [
         {"system": f"peo-r{n}", "polymer": "peo", "salt": "litfsi", "eo_li_asked": 12, "ether_set": "oxy-d",
          "cation_model": "aqvist", "anion_model": "clandp2004", "mixing": "gromos", "ion_charge_scale": 1.0,
-         "temperature_K": 400, "chains": 25, "density_g_cm3": value, "density_error_g_cm3": error}
+         "temperature_K": 400, "chains": 25, "eo_li_simulated": 12, "simulated_in_study": False, "replicate": n, "density_g_cm3": value, "density_error_g_cm3": error}
         for n, (value, error) in enumerate(densities, 1)
     ]  # fmt: skip
     return pd.DataFrame(rows).assign(**columns)

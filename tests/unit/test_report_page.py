@@ -491,7 +491,7 @@ def test_names_and_words_of_the_results_are_escaped(tmp_path: Path) -> None:
     verdict.write_text(json.dumps(data | {"status": "warn", "warnings": [EVIL]}))
     motion = results / PEO / "analysis" / "motion.json"
     scalars = json.loads(motion.read_text())
-    scalars["Li"]["verdict"] = EVIL
+    scalars["Li"] |= {"verdict": EVIL, "D_m2_s": {"value": None, "error": None}}
     motion.write_text(json.dumps(scalars))
     page = parsed(render(read(results, study)))
     assert f"npt: {EVIL}" in page.text

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from eoli.errors import DataError
 from eoli.gmx import Mdrun
 from eoli.stage.sessions import SessionRecord, close_open, read_sessions
 
@@ -28,9 +29,9 @@ def test_a_record_grows_and_ends(tmp_path: Path) -> None:
 
 
 def test_sessions_follow_each_other(tmp_path: Path) -> None:
-    for number in range(12):
+    for number in range(1, 13):
         SessionRecord(tmp_path, number, "2022.5", "").update(None, ended=True)
-    assert [session.processors for session in read_sessions(tmp_path)] == list(range(12))
+    assert [session.processors for session in read_sessions(tmp_path)] == list(range(1, 13))
 
 
 def test_an_end_that_nobody_saw_is_that_of_the_log(tmp_path: Path) -> None:
@@ -60,18 +61,18 @@ def test_a_record_that_was_lost_is_not_written_over(tmp_path: Path) -> None:
     assert [session.processors for session in read_sessions(tmp_path)] == [1, 2, 3]
 
 
-def test_what_cannot_be_read_is_left_out(tmp_path: Path) -> None:
+def test_a_record_that_cannot_be_read_is_no_run_without_cost(tmp_path: Path) -> None:
     assert read_sessions(tmp_path) == []
     SessionRecord(tmp_path, 1, "2022.5", "")
     good = json.loads((tmp_path / "sessions/00001.json").read_text())
-    foreign = ["{", "[]", "7", "{}", *(json.dumps(good | change) for change in FOREIGN)]
-    for number, text in enumerate(foreign, 2):
-        (tmp_path / f"sessions/{number:05d}.json").write_text(text)
-    (tmp_path / "sessions/x.json").mkdir()
+    record = tmp_path / "sessions" / "00002.json"
     (tmp_path / "md.log").touch()
-    close_open(tmp_path)
-    (session,) = read_sessions(tmp_path)
-    assert session.ended
+    for text in ["{", "[]", "7", "{}", *(json.dumps(good | change) for change in FOREIGN)]:
+        record.write_text(text)
+        with pytest.raises(DataError, match=r"00002\.json: "):
+            read_sessions(tmp_path)
+        # the run itself goes on
+        close_open(tmp_path)
     close_open(tmp_path / "absent")
 
 

@@ -33,7 +33,9 @@ def stage(folder: Path, *sessions: tuple[float, int, float | None], ns: float | 
     for number, (wall, processors, used) in enumerate(sessions):
         record = Session(1000.0 * number, wall, processors, used, True, "vm", "2022.5", "")
         (folder / "run" / FOLDER / f"{number:05d}.json").write_text(json.dumps(asdict(record)))
-    (folder / "verdict.json").write_text(json.dumps({"values": {} if ns is None else {"ns": ns}}))
+    (folder / "verdict.json").write_text(
+        json.dumps({"status": "pass", "warnings": [], "values": {} if ns is None else {"ns": ns}})
+    )
     return folder
 
 

@@ -185,10 +185,12 @@ def test_run_again_after_a_failure(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{ half a rec", "[1]", "null"])
-def test_half_written_files_do_not_stop_it(tmp_path: Path, text: str) -> None:
-    for name in ("verdict.json", "progress.json", "failure.json"):
-        (tmp_path / name).write_text(text)
-    assert status(tmp_path).state == "waiting"
+@pytest.mark.parametrize("name", ["verdict.json", "progress.json", "failure.json"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    found = status(tmp_path)
+    assert (found.state, found.ns) == ("unreadable", None) and f"{name}: no JSON" in found.message
+    assert plain_lines([found])[-1].startswith("peo nvt: unreadable: ")
 
 
 def test_reading_changes_nothing(tmp_path: Path) -> None:

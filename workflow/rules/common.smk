@@ -83,7 +83,7 @@ onstart:
 onerror:
     shell("eoli collect {PLAN.config_flags} --base {BASE:q} --partial --out results/summary/sweep-partial.csv")
     shell(
-        "eoli report {PLAN.config_flags} --base {BASE:q} --table results/summary/sweep-partial.csv"
+        "eoli report {PLAN.config_flags} --base {BASE:q} --partial --table results/summary/sweep-partial.csv"
         " --out results/summary/report-partial.html"
     )
     shell("eoli status {PLAN.config_flags} --base {BASE:q} | cat")

@@ -36,13 +36,12 @@ def add_replicas(parser: argparse.ArgumentParser) -> None:
 
 
 def replicas(arguments: argparse.Namespace) -> int:
-    import pandas as pd
-
     from eoli.files import write_table
     from eoli.replicas import replica_table
+    from eoli.results import read_sweep
     from eoli.starts import read_starts, starts_file, starts_table
 
-    sweep, out = pd.read_csv(arguments.table), arguments.out / "replicas.csv"
+    sweep, out = read_sweep(arguments.table), arguments.out / "replicas.csv"
     together = read_starts(arguments.results, sweep["system"].tolist())
     write_table(out, replica_table(sweep))
     write_table(out.with_name("starts.csv"), starts_table(sweep, together))
@@ -83,9 +82,9 @@ def glass_transition(arguments: argparse.Namespace) -> int:
 
     from eoli.compare import read_reference
     from eoli.figures.glass import figure_glass_transition
-    from eoli.figures.style import read_table
     from eoli.files import write_table
     from eoli.jobs.glass import cooling_rate_K_per_s, glass_table, pooled
+    from eoli.results import read_curves
     from eoli.sweep import systems_of
 
     study = study_of(arguments)
@@ -95,11 +94,9 @@ def glass_transition(arguments: argparse.Namespace) -> int:
     systems = list(systems_of(study).values())
     files = {s.name: arguments.results / s.name / "analysis" / "specific-volume.csv" for s in systems}
     rates = {s.name: cooling_rate_K_per_s(stage.course(s.temperature_K)) for s in systems}
-    cooled = pooled(systems, {name: read_table(path) for name, path in files.items()}, rates)
+    cooled = pooled(systems, {name: read_curves(path.parent, path.stem) for name, path in files.items()}, rates)
     reference = study.found(study.config.reference.study)
-    measured = [value for entry in read_reference(reference).numbers if entry.id == "glass-transition"
-                for value in entry.systems]  # fmt: skip
-    table, out = glass_table(cooled, measured), arguments.out / "glass-transition.csv"
+    table, out = glass_table(cooled, read_reference(reference)), arguments.out / "glass-transition.csv"
     write_table(out, table)
     theirs = [None if pd.isna(kelvin) else float(kelvin) for kelvin in table["measured_Tg_K"]]
     figure_glass_transition(cooled, theirs, arguments.out / "glass-transition")
@@ -113,11 +110,10 @@ def add_temperature(parser: argparse.ArgumentParser) -> None:
 
 
 def temperature(arguments: argparse.Namespace) -> int:
-    import pandas as pd
-
     from eoli.files import write_table
+    from eoli.results import read_sweep
     from eoli.temperature import activation_table
 
-    write_table(arguments.out, activation_table(pd.read_csv(arguments.table)))
+    write_table(arguments.out, activation_table(read_sweep(arguments.table)))
     made(arguments.out, [arguments.table])
     return 0

@@ -14,6 +14,7 @@ def add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--table", type=Path, default=Path("results/summary/sweep.csv"), metavar="FILE", help="sweep.csv"
     )
+    parser.add_argument("--partial", action="store_true", help="name files that cannot be read instead of failing")
     parser.add_argument("--out", type=Path, default=Path("results/summary/report.html"), metavar="FILE")
 
 
@@ -26,7 +27,7 @@ def report(arguments: argparse.Namespace) -> int:
     from eoli.sweep import systems_of
 
     study = study_of(arguments)
-    sweep = gather(study, list(systems_of(study)), arguments.results, arguments.table, time.time())
+    sweep = gather(study, list(systems_of(study)), arguments.results, arguments.table, time.time(), arguments.partial)
     write_text(arguments.out, render(sweep))
     analyses = [arguments.results / system.name / "analysis" for system in sweep.systems]
     inputs = [path for folder in analyses for path in sorted([*folder.glob("*.csv"), *folder.glob("*.json")])]

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from eoli.figures.style import BLUE, GREEN, GUIDE, ORANGE, PAGE, SHADE, VERMILION, Files, drawing, save
+from eoli.figures.style import BLUE, GREEN, GUIDE, ORANGE, PAGE, SHADE, VERMILION, Files, drawing, said, save
 from eoli.glass import volume_at
 from eoli.jobs.glass import ZERO_CELSIUS_K, Cooled
 
@@ -42,10 +42,11 @@ def _panel(axes: Axes, entry: Cooled, measured_K: float | None) -> None:
             zorder=5,
             label="their mean",
         )
-    title = f"{entry.name}: Tg not resolved"
+    name = said(entry.name)
+    title = f"{name}: Tg not resolved"
     if interval.value is not None and interval.low is not None and interval.high is not None:
         axes.axvspan(interval.low, interval.high, color=SHADE, zorder=0)
-        title = f"{entry.name}: Tg {interval.value:.0f} K ({interval.low:.0f} to {interval.high:.0f})"
+        title = f"{name}: Tg {interval.value:.0f} K ({interval.low:.0f} to {interval.high:.0f})"
     if measured_K is not None:
         axes.axvline(measured_K, color=GUIDE, linestyle=":", linewidth=1)
         axes.annotate("measured", (measured_K, 0.98), xycoords=("data", "axes fraction"), fontsize=6.5, color=GUIDE,

@@ -6,7 +6,6 @@ the middle and at the end: two systems beside each other, or one alone.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,11 +37,12 @@ from eoli.figures.style import (
     Files,
     anion_of_salt,
     drawing,
-    read_table,
+    said,
     save,
     say_empty,
 )
-from eoli.report.scene import PATH_COLOURS, Scene, Snapshot, read_scene
+from eoli.report.scene import PATH_COLOURS, Scene, Snapshot, load_scene
+from eoli.results import read_curves, read_sweep
 
 FORMATS = ("svg", "pdf", "png")
 INPUTS = ("snapshot-scene.json", "structure.csv", "motion.csv")
@@ -86,21 +86,17 @@ def read_member(table: Path, analysis: Path) -> Member:
     """
     # results/<system>/analysis
     name = analysis.parent.name
-    sweep = read_table(table)
+    sweep = read_sweep(table)
     rows = sweep[sweep["system"] == name]
     if rows.empty:
         raise DataError(f"{table}: no system {name}")
     row = rows.iloc[0]
-    path = analysis / INPUTS[0]
-    try:
-        scene = read_scene(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path}: no scene: {error}") from error
-    label = _NAMES.get(str(row["polymer"]), str(row["polymer"]))
+    label = said(_NAMES.get(str(row["polymer"]), str(row["polymer"])))
     if pd.notna(row["eo_li_simulated"]):
         label += f", EO:Li {row['eo_li_simulated']:.3g}"
     return Member(
-        label, anion_of_salt(str(row["salt"])), scene, read_table(analysis / INPUTS[1]), read_table(analysis / INPUTS[2]),
+        label, anion_of_salt(str(row["salt"])), load_scene(analysis / INPUTS[0])[1], read_curves(analysis, "structure"),
+        read_curves(analysis, "motion"),
     )  # fmt: skip
 
 

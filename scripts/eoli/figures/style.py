@@ -12,7 +12,6 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -20,8 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from eoli.errors import DataError
 from eoli.files import whole
+from eoli.text import printable
 
 Floats = npt.NDArray[np.float64]
 Dashes = str | tuple[int, tuple[float, ...]]
@@ -94,12 +93,9 @@ def anion_of_salt(salt: str) -> str:
     return _ANIONS.get(salt.lower(), "anion")
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """A CSV file. Raises DataError when it cannot be read."""
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: no table: {error}") from error
+def said(text: str) -> str:
+    """A name as a figure shows it: no mathematics between dollars, nothing that a file of text does not hold."""
+    return printable(text).replace("$", r"\$")
 
 
 def drawing() -> Any:

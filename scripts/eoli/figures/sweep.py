@@ -41,13 +41,15 @@ from eoli.figures.style import (
     number_text,
     plain_log,
     power_of_ten,
-    read_table,
+    said,
     save,
     save_text,
     say_empty,
     ten_to,
 )
 from eoli.figures.system import PARTNERS
+from eoli.results import read_curves
+from eoli.results import read_sweep as read_rows
 from eoli.temperature import Fits, fits_of
 
 GROUP_COLOURS = (BLUE, VERMILION, BLACK, SKY, GREEN, PURPLE, ORANGE)
@@ -203,11 +205,11 @@ _USUAL = {"mixing": DEFAULT_MIXING, "ion_charge_scale": DEFAULT_CHARGE_SCALE}
 def _label(row: Mapping[Any, Any], differing: Sequence[str]) -> str:
     """The polymer and what tells a system from the others; a force field that is not the usual one is always said."""
     axes = axes_of(row)
-    label = _NAMES.get(str(axes["polymer"]), str(axes["polymer"]))
+    label = said(_NAMES.get(str(axes["polymer"]), str(axes["polymer"])))
     for axis in ("temperature_K", "salt", "ether_set", "cation_model", "anion_model", *_USUAL, "chains", SHAPE):
         value = axes[axis]
         if value and (value != _USUAL[axis] if axis in _USUAL else axis in differing):
-            label += ", " + _SAID.get(axis, "{}").format(value)
+            label += ", " + said(_SAID.get(axis, "{}").format(value))
     return label
 
 
@@ -247,8 +249,7 @@ class Sweep:
 
 def read_sweep(path: Path) -> Sweep:
     """The table of a sweep. Raises DataError when it cannot be read or lacks a column."""
-    # in one piece: a table with so many columns is put together from as many by pandas' reader
-    table = read_table(path).copy()
+    table = read_rows(path)
     try:
         salted = table[table["eo_li_simulated"].notna()]
         differing = told_apart(salted.to_dict("records"))
@@ -492,7 +493,7 @@ def figure_temperature(sweep_csv: Path, out_stem: Path) -> Files:
     """Diffusion and conductivity, on a logarithmic axis, against 1000/T, with Arrhenius lines and VTF curves."""
     sweep = read_sweep(sweep_csv)
     try:
-        fits = [each for each in fits_of(read_table(sweep_csv)) if len(each.points.ln_value)]
+        fits = [each for each in fits_of(read_rows(sweep_csv)) if len(each.points.ln_value)]
     except KeyError as error:
         raise DataError(f"{sweep_csv}: no column {error}") from error
     if not fits:
@@ -525,7 +526,7 @@ def figure_rdf_overlay(tables: Sequence[tuple[str, Path]], anion: str, out_stem:
 
     Returns the SVG and the PNG. Raises DataError when a table cannot be read or none holds lithium.
     """
-    read = [(label, read_table(path)) for label, path in tables]
+    read = [(said(label), read_curves(path.parent, path.stem)) for label, path in tables]
     present = [name for name in PARTNERS if any(f"g_Li_{name}" in table for _, table in read)]
     if not present:
         raise DataError("no table holds a g(r) of lithium")

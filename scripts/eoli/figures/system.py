@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,11 +42,12 @@ from eoli.figures.style import (
     label_ends,
     number_text,
     plain_log,
-    read_table,
+    said,
     save,
     save_text,
     say_empty,
 )
+from eoli.results import read_curves, read_scalars
 
 PARTNERS = {
     "ether_O": Curve("O (ether)", BLUE),
@@ -107,24 +107,22 @@ class Subject:
 
     def table(self, name: str) -> pd.DataFrame:
         """The table of an analysis. Raises DataError when it cannot be read."""
-        return read_table(self.analysis / f"{name}.csv")
+        return read_curves(self.analysis, name)
 
     def scalars(self, name: str) -> dict[str, Any]:
         """The scalars of an analysis. Raises DataError when they cannot be read."""
-        path = self.analysis / f"{name}.json"
-        try:
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path}: no scalars: {error}") from error
+        found = read_scalars(self.analysis, name)
+        if found is None:
+            raise DataError(f"{self.analysis / name}.json: no such file")
         return found
 
     def heading(self, what: str) -> str:
         """Title of a figure."""
-        return f"{self.title}: {what}"
+        return f"{said(self.title)}: {what}"
 
     def called(self, text: str) -> str:
         """Text with the anion's name in it."""
-        return text.format(anion=self.anion)
+        return text.format(anion=said(self.anion))
 
     def curve(self, curve: Curve) -> Curve:
         """A curve with the anion's name in its label."""

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from eoli.compare import Value
+from eoli.chemistry import NO_SALT
+from eoli.compare import Reference
 from eoli.glass import GlassTransition, combined, expected_shift_K, fit_curve, volume_curve
 from eoli.jobs.common import write_results
 from eoli.ramp import Plateau, rate_K_per_ns
@@ -83,17 +84,23 @@ def _beside(found: GlassTransition, measured_K: float | None, shift_K: tuple[flo
     return "above the measured one as so fast a cooling should be"
 
 
-def glass_table(cooled: Sequence[Cooled], measured_celsius: Sequence[Value]) -> pd.DataFrame:
+def glass_table(cooled: Sequence[Cooled], reference: Reference) -> pd.DataFrame:
     """A row for each system: Tg of the cooling with its 68 % interval and rate, the measured one, the shift to expect.
 
-    Without a Tg the interval is where a bend would be if there was one. Nothing is corrected: the shift is the range of `eoli.glass.expected_shift_K`, the measured rate taken as 10 K/min.
+    Measured is what the study has of the same polymer and ratio with its salt, in degrees Celsius. Without a Tg the interval is where a bend would be if there was one. Nothing is corrected: the shift is the range of `eoli.glass.expected_shift_K`, the measured rate taken as 10 K/min.
     """
-    measured = {(value.polymer, value.eo_li): value.value + ZERO_CELSIUS_K for value in measured_celsius}
+    measured = {
+        (value.polymer, value.eo_li): value.value + ZERO_CELSIUS_K
+        for entry in reference.numbers
+        if entry.id == "glass-transition"
+        for value in entry.systems
+    }
     rows = []
     for entry in cooled:
         found, system = entry.found, entry.system
         interval, goodness = found.temperature_K, found.goodness
-        theirs = measured.get((system.polymer, system.eo_li_asked))
+        of_study = system.salt in (reference.salt, NO_SALT)
+        theirs = measured.get((system.polymer, system.eo_li_asked)) if of_study else None
         # the start of the cooling must not be warmer than its end
         shift = expected_shift_K(entry.rate_K_per_s) if entry.rate_K_per_s > 0 else (0.0, math.inf)
         rows.append(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
-from eoli.collect import ANALYSES
+from eoli.axes import SYSTEM_AXES
+from eoli.collect import ANALYSES, NOT_SHOWN
 from eoli.compare import Reference, read_reference
 from eoli.config import Study
 from eoli.errors import DataError
-from eoli.files import read_json
+from eoli.report.scene import load_scene
+from eoli.results import read_curves, read_found, read_scalars, read_sweep, read_table, read_verdict
 from eoli.starts import read_starts
 from eoli.status import StageStatus, stage_status
 from eoli.sweep import System, systems_of
@@ -99,6 +101,7 @@ class Sweep:
     glass: pd.DataFrame | None
     glass_figure: Path | None
     cutoffs: pd.DataFrame | None
+    unreadable: tuple[str, ...] = ()
 
     @property
     def answering(self) -> tuple[SystemResult, ...]:
@@ -108,15 +111,46 @@ class Sweep:
         return tuple(first.get(system.name, system) for system in self.systems if system.name not in others)
 
 
-def _table(path: Path) -> pd.DataFrame | None:
-    if not path.is_file():
-        return None
-    try:
-        return pd.read_csv(path)
-    except pd.errors.EmptyDataError:
-        return pd.DataFrame()
-    except ValueError as error:
-        raise DataError(f"{path}: no table: {error}") from error
+_SUMMARIES: Mapping[str, Sequence[str]] = {
+    "study": ("id", "what", "verdict"),
+    "experiments": (
+        "system",
+        "route",
+        "series",
+        "measured_molar_mass_g_mol",
+        "measured_eo_li",
+        "source",
+        "what_differs",
+    ),
+    "replicas": ("systems", "quantity", "verdict"),
+    "glass-transition": ("system",),
+    "cutoffs": ("first", "second", "system"),
+    "cost": ("system", "stage", "core_hours", "wall_hours", "restarts"),
+}
+"""Tables beside that of the sweep, and the columns in which their rows have something."""
+Found = TypeVar("Found")
+
+
+@dataclass
+class _Reading:
+    """Reads files. With `partial` one that is not what it should be counts as none, and is noted."""
+
+    partial: bool
+    unreadable: list[str] = field(default_factory=list)
+
+    def __call__(self, read: Callable[..., Found | None], *arguments: Any) -> Found | None:
+        try:
+            return read(*arguments)
+        except DataError as error:
+            if not self.partial:
+                raise
+            self.unreadable.append(f"readable {error}")
+            return None
+
+    def summary(self, table: Path, name: str) -> pd.DataFrame | None:
+        """The table of that name beside that of the sweep; None where there is none."""
+        path = table.with_name(f"{name}.csv")
+        return self(read_table, path, (), _SUMMARIES[name]) if path.is_file() else None
 
 
 def known(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -124,13 +158,15 @@ def known(row: Mapping[Any, Any]) -> dict[str, Any]:
     return {str(key): value for key, value in row.items() if not (isinstance(value, float) and math.isnan(value))}
 
 
-def _stage(status: StageStatus, folder: Path, cost: Mapping[str, Any]) -> StageResult:
+def _stage(status: StageStatus, folder: Path, cost: Mapping[str, Any], reading: _Reading) -> StageResult:
     history = folder / "history.log"
+    if status.state == "unreadable" and not reading.partial:
+        raise DataError(status.message)
     return StageResult(
         folder.parent.name,
         status,
-        read_json(folder / "verdict.json"),
-        read_json(folder / "provenance.json"),
+        reading(read_verdict, folder) or {},
+        reading(read_found, folder / "provenance.json", "provenance") or {},
         history.read_text(encoding="utf-8", errors="replace") if history.is_file() else "",
         cost,
     )
@@ -140,30 +176,44 @@ Costs = Mapping[tuple[str, str], Mapping[str, Any]]
 """Rows of `cost.csv` by system and stage."""
 
 
-def _costs(path: Path) -> Costs:
-    table = _table(path)
-    if table is None:
-        return {}
-    try:
-        return {(str(row["system"]), str(row["stage"])): known(row) for row in table.to_dict("records")}
-    except KeyError as error:
-        raise DataError(f"{path}: no column {error}") from None
+def _costs(table: pd.DataFrame | None) -> Costs:
+    rows = [] if table is None else table.to_dict("records")
+    return {(str(row["system"]), str(row["stage"])): known(row) for row in rows}
+
+
+def _differs(row: Mapping[str, Any], system: System, table: Path) -> None:
+    """Raises DataError where a row of the table is not that of its system in the study."""
+    axes = asdict(system) | asdict(system.choice)
+    for axis in SYSTEM_AXES:
+        ours, theirs = row.get(axis), axes[axis]
+        alike = math.isclose(ours, theirs, rel_tol=1e-9) if isinstance(ours, int | float) and theirs else ours == theirs
+        # an axis that a neat polymer has not
+        if not alike and (ours or theirs):
+            made = f"{axis} of {system.name} is {ours}, in the study {theirs}"
+            raise DataError(f"{table}: {made}; `eoli collect` makes the table again")
 
 
 def _system(
-    row: Mapping[str, Any], study: Study, planned: Mapping[str, System], results: Path, now: float, costs: Costs
-) -> SystemResult:
-    name = str(row["system"])
+    row: Mapping[str, Any], study: Study, planned: Mapping[str, System], results: Path, now: float, costs: Costs,
+    partial: bool,
+) -> SystemResult:  # fmt: skip
+    name, reading = str(row["system"]), _Reading(partial)
     folder = results / name
     analysis = folder / "analysis"
     traces = [f"{TRACES}{stage.name}" for stage in study.stages]
-    scalars = {key: found for key in (*ANALYSES, *traces) if (found := read_json(analysis / f"{key}.json"))}
-    names = (*TABLES, *traces)
-    tables = {key: table for key in names if (table := _table(analysis / f"{key}.csv")) is not None and len(table)}
+    # the row of a system whose results are not its own has none, and says why
+    of_row = [str(row[key]) for key in ("status",) if str(row.get(key, "")).startswith(NOT_SHOWN)]
+    analyses = () if of_row else (*ANALYSES, *traces)
+    scalars = {key: found for key in analyses if (found := reading(read_scalars, analysis, key)) is not None}
+    names = [key for key in (() if of_row else (*TABLES, *traces)) if (analysis / f"{key}.csv").is_file()]
+    tables = {key: table for key in names if (table := reading(read_curves, analysis, key)) is not None and len(table)}
     homes = {s.name: results / (planned[name].home(s.name) if name in planned else name) for s in study.stages}
     stages = tuple(
         _stage(
-            stage_status(name, stage, home / stage.name, now), home / stage.name, costs.get((home.name, stage.name), {})
+            stage_status(name, stage, home / stage.name, now),
+            home / stage.name,
+            costs.get((home.name, stage.name), {}),
+            reading,
         )
         for stage in study.stages
         for home in [homes[stage.name]]
@@ -171,16 +221,19 @@ def _system(
     scene = analysis / "snapshot-scene.json"
     missing = [key for key in ANALYSES if key not in scalars] + [s.name for s in stages if not s.verdict]
     missing += [f"traces of {s.name}" for s in stages if s.verdict and f"{TRACES}{s.name}" not in tables]
-    made_by = {step: found for step in STEPS if (found := read_json(folder / f"{step}.provenance.json"))}
+    paths = {step: folder / f"{step}.provenance.json" for step in STEPS}
+    made_by = {step: found for step, path in paths.items() if (found := reading(read_found, path, "provenance"))}
+    has_scene = scene.is_file() and reading(load_scene, scene) is not None and not of_row
+    missing += [*of_row, *reading.unreadable]
     return SystemResult(
-        name, row, scalars, tables, stages, made_by, scene if scene.is_file() else None, tuple(missing)
+        name, row, scalars, tables, stages, made_by, scene if has_scene else None, tuple(missing)
     )  # fmt: skip
 
 
-def _together(systems: Sequence[SystemResult], results: Path) -> tuple[Together, ...]:
+def _together(systems: Sequence[SystemResult], results: Path, reading: _Reading) -> tuple[Together, ...]:
     by_name = {system.name: system for system in systems}
     found = []
-    for name, record in read_starts(results, list(by_name)).items():
+    for name, record in (reading(read_starts, results, list(by_name)) or {}).items():
         starts = tuple(by_name[start] for start in record["systems"])
         scalars = {analysis: record[analysis] for analysis in ("motion", "conductivity")}
         whole = replace(starts[0], name=name, scalars=scalars, tables={}, stages=(), made_by={}, scene=None, missing=())
@@ -188,33 +241,38 @@ def _together(systems: Sequence[SystemResult], results: Path) -> tuple[Together,
     return tuple(found)
 
 
-def gather(study: Study, names: Sequence[str], results: Path, table: Path, now: float) -> Sweep:
+def gather(study: Study, names: Sequence[str], results: Path, table: Path, now: float, partial: bool = False) -> Sweep:
     """Read a sweep: every system of the table `table`, the comparisons beside it, and what its stages left.
 
     `names` are the systems of the configuration, `now` the time in s since the epoch, by which a run counts as alive.
     What is not there is left out and named. Raises DataError for the table of the sweep when it is missing or has no
-    systems, and for any file that cannot be read.
+    systems, and for any file that is not what it should be; with `partial` such a file is left out and named, too.
     """
-    sweep = _table(table)
-    if sweep is None or "system" not in sweep:
+    if not table.is_file():
         raise DataError(f"{table}: no table of a sweep; `eoli collect --partial` makes one of what there is")
-    costs = _costs(table.with_name("cost.csv"))
+    reading = _Reading(partial)
+    rows = [known(row) for row in read_sweep(table).to_dict("records")]
+    costs = _costs(reading.summary(table, "cost"))
     planned = systems_of(study)
-    systems = tuple(_system(known(row), study, planned, results, now, costs) for row in sweep.to_dict("records"))
+    for row in rows:
+        if row["system"] in planned:
+            _differs(row, planned[row["system"]], table)
+    systems = tuple(_system(row, study, planned, results, now, costs, partial) for row in rows)
     present = {system.name for system in systems}
     said = study.found(study.config.reference.study)
     glass_figure = table.with_name("glass-transition.svg")
     return Sweep(
         study,
         systems,
-        _together(systems, results),
+        _together(systems, results, reading),
         tuple(name for name in names if name not in present),
-        _table(table.with_name("study.csv")),
-        _table(table.with_name("experiments.csv")),
-        read_json(table.with_name("compare.json")),
+        reading.summary(table, "study"),
+        reading.summary(table, "experiments"),
+        reading(read_found, table.with_name("compare.json"), "compare") or {},
         read_reference(said) if said.is_file() else None,
-        _table(table.with_name("replicas.csv")),
-        _table(table.with_name("glass-transition.csv")),
+        reading.summary(table, "replicas"),
+        reading.summary(table, "glass-transition"),
         glass_figure if glass_figure.is_file() else None,
-        _table(table.with_name("cutoffs.csv")),
+        reading.summary(table, "cutoffs"),
+        tuple(reading.unreadable),
     )

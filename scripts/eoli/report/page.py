@@ -21,13 +21,13 @@ from eoli.chemistry import NO_SALT, library
 from eoli.collect import SCALARS
 from eoli.config import Study
 from eoli.cutoffs import POOLED
-from eoli.files import read_json
 from eoli.protocol import Stage
 from eoli.report import plots
 from eoli.report.answers import QUANTITIES, Quantity, unresolved
 from eoli.report.embed import script_json, summary_data, system_data
 from eoli.report.gather import StageResult, Sweep, SystemResult, known
 from eoli.report.numbers import as_given, counted, listed, plain, unit_text, with_error
+from eoli.report.scene import load_scene
 from eoli.sweep import side_by_side, systems_of
 
 _FIRST = tuple(quantity for quantity in QUANTITIES if quantity.key != "D_anion")
@@ -301,6 +301,7 @@ def _missing(sweep: Sweep) -> list[Line]:
         lines.append(
             Line(listed(list(sweep.not_in_table), 8), "in the configuration, but not in the table of the sweep")
         )
+    lines += [Line(f"no {what}", "beside the table of the sweep") for what in sweep.unreadable]
     if sweep.beside_study is None:
         lines.append(Line("study.csv", "the sweep was not laid beside the study"))
     if sweep.experiments is None:
@@ -642,7 +643,7 @@ def render(sweep: Sweep) -> str:
         scripts=[Markup(script) for script in scripts],
         summary=Markup(script_json(summary)),
         data=[Markup(script_json(system_data(system))) for system in sweep.systems],
-        scenes=[(s.name, Markup(script_json(read_json(s.scene)))) for s in sweep.systems if s.scene is not None],
+        scenes=[(s.name, Markup(script_json(load_scene(s.scene)[0]))) for s in sweep.systems if s.scene is not None],
         scenes_shown=_scenes_shown(sweep),
         systems=sweep.systems,
         facts=_facts(sweep),

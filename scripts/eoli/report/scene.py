@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -13,6 +15,9 @@ import numpy.typing as npt
 from matplotlib.colors import to_hex
 
 from eoli.analysis.pictures import STYLES, groups_of_sites
+from eoli.errors import DataError
+from eoli.files import read_json
+from eoli.text import printable
 from eoli.topology.description import SystemDescription
 
 Floats = npt.NDArray[np.float64]
@@ -22,6 +27,7 @@ PATH_COLOURS = mpl.colormaps["viridis"]
 """Colours of a path by time."""
 
 _STEPS = 2**16
+_MOST_SITES = 10**8
 _PATH_COLOURS = 9
 _LABELS = {"PEO": "PEO", "PA": "PA", "other": "rest of the chains", "Li": "Li"}
 
@@ -76,8 +82,61 @@ class Scene:
     lithium: ScenePath | None
 
 
+def _indices(values: Sequence[int], below: int, what: str) -> Sequence[int]:
+    """Whole numbers from 0 to `below`. Raises ValueError for any other."""
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < below:
+            raise ValueError(f"{what} {value!r} is none of {below}")
+    return values
+
+
+def _check(data: Mapping[str, Any]) -> None:
+    """Whether groups, molecules, frames and the path belong together. Raises ValueError, KeyError or TypeError."""
+    for group in data["groups"]:
+        if not re.fullmatch(r"#[0-9A-Fa-f]{6}", group["colour"]) or not (group["sphere_nm"] > 0 < group["stick_nm"]):
+            raise ValueError(f"group {group['name']!r} has no colour or no size")
+    sites = 0
+    for molecule in data["molecules"]:
+        one = len(_indices(molecule["groups"], len(data["groups"]), "group"))
+        sites += one * _indices([molecule["count"]], _MOST_SITES, "count")[0]
+        for bond in molecule["bonds"]:
+            if len(_indices(bond, one, "bonded site")) != 2:
+                raise ValueError(f"bond {bond!r} has not two ends")
+    for frame in data["frames"]:
+        if len(base64.b64decode(frame["positions"], validate=True)) != 6 * sites:
+            raise ValueError(f"frame {frame['label']!r} has not the positions of {sites} sites")
+        if len(frame["box_nm"]) != 3 or not all(edge > 0 for edge in frame["box_nm"]):
+            raise ValueError(f"frame {frame['label']!r} has no box")
+    if not data["frames"]:
+        raise ValueError("no frame")
+    if path := data.get("lithium"):
+        _indices([path["site"]], sites, "site")
+        for until in _indices(path["until"], len(path["path_nm"]) + 1, "point of the path"):
+            if not until:
+                raise ValueError("a path without points")
+        for partners in path["partners"]:
+            _indices(partners, sites, "partner")
+        numbers = len(path["until"]), len(path["partners"]), len(data["frames"])
+        if len(set(numbers)) > 1 or len(path["times_ps"]) != len(path["path_nm"]):
+            raise ValueError("a path that is not that of its frames")
+
+
+def load_scene(path: Path) -> tuple[dict[str, Any], Scene]:
+    """The JSON data that `scene` made, from its file, and what they say. Raises DataError for a file that is no scene."""
+    data = read_json(path)
+    try:
+        return data, read_scene(data)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        why = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise DataError(f"{path}: no scene: {printable(why)}") from None
+
+
 def read_scene(data: Mapping[str, Any]) -> Scene:
-    """The scene of the JSON data that `scene` made; positions are good to 1/65536 of the edges of the box."""
+    """The scene of the JSON data that `scene` made; positions are good to 1/65536 of the edges of the box.
+
+    Raises ValueError, KeyError or TypeError for other data.
+    """
+    _check(data)
     group: list[int] = []
     bonds: list[tuple[int, int]] = []
     for molecule in data["molecules"]:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field, TypeAdapter
-
+from eoli.errors import DataError
 from eoli.files import write_json
+from eoli.results import read_found
 
 FOLDER = "sessions"
-_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -22,28 +20,29 @@ class Session:
     """One mdrun: when it began (s since 1970), how long it ran, the hardware threads that it held, the processor time
     that it used (None where it cannot be known: a launcher starts it elsewhere), whether its end was seen."""
 
-    started: _Seconds
-    wall_seconds: _Seconds
-    processors: Annotated[int, Field(ge=0)]
-    cpu_seconds: _Seconds | None
+    started: float
+    wall_seconds: float
+    processors: int
+    cpu_seconds: float | None
     ended: bool
     host: str
     gromacs: str
     simd: str
 
 
-def _read(path: Path) -> Session:
-    """One record. Raises ValueError for a file that is none, OSError when it cannot be read."""
-    return TypeAdapter(Session).validate_json(path.read_bytes(), strict=True)
+def _read(path: Path) -> Session | None:
+    """One record; None where it is lost. Raises DataError for a file that is none."""
+    record = read_found(path, "session")
+    return None if record is None else Session(**{field.name: record[field.name] for field in fields(Session)})
 
 
 def read_sessions(run: Path) -> list[Session]:
-    """All sessions of a run folder in their order; records that cannot be read are left out."""
-    sessions = []
-    for path in sorted((run / FOLDER).glob("*.json")):
-        with contextlib.suppress(OSError, ValueError):
-            sessions.append(_read(path))
-    return sorted(sessions, key=lambda session: session.started)
+    """All sessions of a run folder in their order.
+
+    Raises DataError for a record that is not what it should be: without it the run would seem to have cost less.
+    """
+    found = [_read(path) for path in sorted((run / FOLDER).glob("*.json"))]
+    return sorted((session for session in found if session is not None), key=lambda session: session.started)
 
 
 def close_open(run: Path) -> None:
@@ -51,9 +50,9 @@ def close_open(run: Path) -> None:
     with contextlib.suppress(OSError):
         wrote = (run / "md.log").stat().st_mtime
         for path in sorted((run / FOLDER).glob("*.json")):
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, DataError):
                 session = _read(path)
-                if not session.ended:
+                if session is not None and not session.ended:
                     seconds = max(session.wall_seconds, wrote - session.started)
                     write_json(path, asdict(replace(session, wall_seconds=seconds, ended=True)))
 
