@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -15,12 +16,13 @@ from pydantic import Field, model_validator
 from eoli.analysis.conductivity import log10_difference, log10_difference_above
 from eoli.axes import alike, axes_of, family_of
 from eoli.chemistry import NO_SALT
-from eoli.errors import DataError
+from eoli.errors import InputError
 from eoli.files import whole, write_json
 from eoli.results import KINDS, read_sweep
 from eoli.results import read_scalars as read_analysis
 from eoli.starts import read_starts
 from eoli.statistics import UNKNOWN, Estimate, mean_of_starts
+from eoli.text import printable
 from eoli.topology.description import read_description
 from eoli.validation import Strict, validate
 from eoli.yamlfile import read_yaml
@@ -53,10 +55,17 @@ class Value(Strict):
 
     of: str | None = None
     polymer: str
-    eo_li: float | None = None
-    temperature_K: float | None = None
+    eo_li: float | None = Field(None, gt=0)
+    temperature_K: float | None = Field(None, gt=0)
     value: float
     scalar: str | None = None
+
+    @model_validator(mode="after")
+    def _said(self) -> Value:
+        for key in sorted(self.model_fields_set):
+            if getattr(self, key) is None:
+                raise ValueError(f"{key} is empty; allowed: a value, or no such key")
+        return self
 
 
 class _Entry(Strict):
@@ -499,16 +508,60 @@ class Beside:
 
 
 def read_measured(path: Path) -> pd.DataFrame:
-    """Read a table of measured conductivities. Raises DataError when it cannot be read or lacks a column."""
+    """Read a table of measured conductivities, lines that begin with `#` left out.
+
+    Raises InputError when it cannot be read or lacks a column, and for a cell of those that are used which is empty or is
+    no number where one belongs: its row would drop out without a word.
+    """
+    numbers = {
+        "molar_mass_g_mol": (0.0, 1e9), "eo_li_from": (0.0, 1e6), "eo_li_to": (0.0, 1e6), "temperature_K": (0.0, 1e5),
+        "log10_sigma_S_cm": (-30.0, 3.0),
+    }  # fmt: skip
     try:
-        table = pd.read_csv(path, comment="#")
+        lines = [(n, line) for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)]
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: no table: {error}") from error
+        raise InputError(f"{path}: no table: {printable(str(error))}") from error
+    kept = [(n, line) for n, line in lines if line.strip() and not line.lstrip().startswith("#")]
+    rows = list(csv.reader([line for _, line in kept]))
+    head = [name.strip() for name in rows[0]] if rows else []
     needed = [*_SERIES, "temperature_K", "log10_sigma_S_cm"]
-    missing = [column for column in needed if column not in table]
+    missing = [column for column in needed if column not in head]
     if missing:
-        raise DataError(f"{path}: lacks the columns {', '.join(missing)}")
-    return table
+        raise InputError(f"{path}: lacks the columns {', '.join(missing)}")
+    for (line, _), cells in zip(kept[1:], rows[1:], strict=True):
+        if len(cells) != len(head):
+            raise InputError(f"{path}:{line}: {len(cells)} cells; allowed: {len(head)}, one a column")
+        row = dict(zip(head, cells, strict=True))
+        for column in needed:
+            if not row[column].strip():
+                raise InputError(f"{path}:{line}: {column} is empty; allowed: a value in every row")
+            if column in numbers and (allowed := _outside(row[column], *numbers[column])):
+                raise InputError(
+                    f"{path}:{line}: {column}: {printable(row[column])!r} is not allowed; allowed: {allowed}"
+                )
+        if float(row["eo_li_from"]) > float(row["eo_li_to"]):
+            raise InputError(f"{path}:{line}: eo_li_from: {row['eo_li_from']} is above eo_li_to; allowed: at most that")
+    table = pd.DataFrame(rows[1:], columns=head)
+    others = [column for column in head if column not in needed]
+    table[others] = table[others].apply(_numeric)
+    return table.assign(**{column: table[column].astype(float) for column in numbers})
+
+
+def _numeric(column: pd.Series) -> pd.Series:
+    """A column as numbers where all that stands in it are some."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    return numbers if (numbers.notna() | (column.str.strip() == "")).all() else column
+
+
+def _outside(text: str, low: float, high: float) -> str:
+    """What is allowed where a number is none or not between two; else empty."""
+    try:
+        inside = low <= float(text) <= high and float(text) != 0.0 if low == 0.0 else low <= float(text) <= high
+    except ValueError:
+        inside = False
+    return (
+        "" if inside else f"a number above 0, at most {high:g}" if low == 0.0 else f"a number from {low:g} to {high:g}"
+    )
 
 
 _SERIES = ("polymer", "salt", "series", "molar_mass_g_mol", "eo_li_from", "eo_li_to", "source")

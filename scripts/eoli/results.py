@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -37,7 +37,8 @@ RANGES = tuple(
         (r"(^|\.)gauche_fraction(\.value)?$|^(Li_free|Li_aggregated|Li_with_carbonyl_O|NH_to_\w+)$", 0.0, 1.0),
         (r"^share_of_|(^|_)largest_share$|^(survival|percolates)_\w+$|probabilities\.\d+\.value$", 0.0, 1.0),
         (r"transference[._]nernst_einstein(\.value|[._](lower|upper)_bound)?$", 0.0, 1.0),
-        (r"^[gn]_|^msd_|_nm(\.value)?$|(?<!per)_(ps|ns)(\.value)?$|(^|[._])length_ns$", 0.0, 1e15),
+        (r"^n_(Li|anion)$", 0.0, 1e6),
+        (r"^[gn]_|^msd_|_nm(\.value)?$|(?<!per)_(ps|ns)(\.value)?$|(^|\.)ns$", 0.0, 1e15),
     )
 )
 """Pattern of a dotted key or of a column, and the least and the largest number that it can have."""
@@ -53,9 +54,11 @@ def _limits(name: str) -> tuple[float, float]:
 
 def _out_of_range(name: str, value: float) -> str:
     low, high = _limits(name)
-    if low <= value <= high:
-        return ""
-    return f"{name}: {value:.6g} is not allowed: {round(low, 6):g} to {high:.6g}"
+    return "" if low <= value <= high else f"{name}: {value:.6g} is not allowed: {_said(low, high)}"
+
+
+def _said(low: float, high: float) -> str:
+    return f"{round(low, 6) or 0:g} to {high:.6g}"
 
 
 class Scalars(dict[str, Any]):
@@ -87,12 +90,16 @@ class _Part(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
 
+    unknown: ClassVar[tuple[str, ...]] = ()
+    """Parts that can be null, since a run need not know them."""
+
     @model_validator(mode="before")
     @classmethod
     def _no_null(cls, data: Any) -> Any:
         """What an analysis did not find is left out; null stands for numbers alone."""
         for name, field in cls.model_fields.items():
-            if isinstance(data, Mapping) and data.get(name, ...) is None and _is_mapping(field.annotation):
+            null = isinstance(data, Mapping) and data.get(name, ...) is None
+            if null and name not in cls.unknown and _is_mapping(field.annotation):
                 raise ValueError(f"{name} is null")
         return data
 
@@ -313,6 +320,7 @@ class _Git(_Part):
 
 
 class _Provenance(_Part):
+    unknown = ("git", "gromacs")
     called_as: list[Said] = []
     wall_seconds: Least | None = None
     threads: int | None = Field(None, ge=1)
@@ -320,7 +328,7 @@ class _Provenance(_Part):
     simulated_ns: Least | None = None
     stage: dict[str, Any] | str | None = None
     git: _Git | None = None
-    gromacs: dict[str, str | list[str] | None] | None = None
+    gromacs: dict[str, str | list[str] | None] | str | None = None
     software: dict[str, str] | None = None
     host: str | None = None
     made: str | None = None
@@ -379,10 +387,12 @@ def _explained(error: ValidationError) -> str:
     # names of unions and models are pydantic's own
     keys = [str(key) for key in first["loc"] if not re.match(r"function-|_[A-Z]|dict\[|constrained", str(key))]
     message = str(first["msg"]).removeprefix("Value error, ")
+    message = re.sub(r"valid dictionary( or instance of \w+)?", "mapping", message)
     value = first.get("input")
     shown = "" if isinstance(value, Mapping | list) else f"{str(value)[:40]!r}: "
-    place = ".".join(keys) or "the file"
-    return f"{place} is missing" if first["type"] == "missing" else printable(f"{place}: {shown}{message}")
+    place = ".".join(keys)
+    said = f"{place} is missing" if first["type"] == "missing" else f"{place}: {shown}{message}" if place else message
+    return printable(said)
 
 
 def checked(data: Mapping[str, Any], kind: str, path: Path) -> Scalars:
@@ -486,9 +496,10 @@ def read_table(path: Path, needed: Sequence[str] = (), filled: Sequence[str] = (
         raise DataError(f"{path}: no table: {printable(str(error))}") from error
     if not isinstance(table.index, pd.RangeIndex):
         raise DataError(f"{path}: no table: its rows have more cells than its head")
-    lacking = [column for column in (*filled, *needed) if column not in table]
+    lacking = list(dict.fromkeys(column for column in (*filled, *needed) if column not in table))
     if lacking:
-        raise DataError(f"{path}: no column {', '.join(dict.fromkeys(lacking))}")
+        more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+        raise DataError(f"{path}: no column {', '.join(lacking[:3])}{more}")
     if len(table) < least:
         raise DataError(f"{path}: has {len(table)} rows; at least {least} are needed")
     for column in filled:
@@ -516,7 +527,7 @@ def _check_numbers(path: Path, column: pd.Series) -> None:
         wrong, allowed = pd.Series(True, column.index) if column.dtype == bool else numbers.isna() & column.notna(), "is no number"  # fmt: skip
     else:
         low, high = _limits(name)
-        wrong, allowed = (numbers < low) | (numbers > high), f"is not allowed: {round(low, 6):g} to {high:.6g}"
+        wrong, allowed = (numbers < low) | (numbers > high), f"is not allowed: {_said(low, high)}"
     if wrong.any():
         value = printable(str(column[wrong].iloc[0]))
         raise DataError(f"{path}:{_line(wrong)}: {name}: {value[:60]} {allowed}")

@@ -67,6 +67,7 @@ def cost_of_stage(system: str, stage: str, folder: Path) -> StageCost | None:
 
     Raises DataError for a record or a verdict that is not what it should be.
     """
+    ns = _ns(folder)
     sessions = read_sessions(folder / "run") or _from_log(folder / "run" / "md.log") or _from_log(folder / "md.log")
     wall = sum(session.wall_seconds for session in sessions)
     if not sessions or wall <= 0:
@@ -75,7 +76,6 @@ def cost_of_stage(system: str, stage: str, folder: Path) -> StageCost | None:
     used = [session.cpu_seconds for session in sessions if session.cpu_seconds is not None]
     # clock ticks and what ran before the first look make it a little more than all, at times
     idle = max(0.0, 1 - sum(used) / core) if len(used) == len(sessions) else None
-    ns = _ns(folder)
     return StageCost(
         system, stage, ns, core / 3600, ns / wall * 86400 if ns else None, wall / 3600, idle, len(sessions) - 1
     )

@@ -567,14 +567,44 @@ def test_a_broken_file_leaves_no_table(tmp_path: Path) -> None:
     assert not (tmp_path / "study.csv").exists() and not (tmp_path / "experiments.csv").exists()
     short = tmp_path / "measured.csv"
     short.write_text("polymer,salt\npeo,litfsi\n")
-    with pytest.raises(DataError, match="lacks the columns series"):
+    with pytest.raises(InputError, match="lacks the columns series"):
         read_measured(short)
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "message"),
+    [
+        ("source", "", r"measured\.csv:3: source is empty"),
+        ("temperature_K", " ", r"measured\.csv:3: temperature_K is empty"),
+        (
+            "molar_mass_g_mol",
+            "high",
+            r"measured\.csv:3: molar_mass_g_mol: 'high' is not allowed; allowed: a number above 0",
+        ),
+        ("eo_li_from", "-2", r"measured\.csv:3: eo_li_from: '-2' is not allowed"),
+        ("log10_sigma_S_cm", "nan", r"measured\.csv:3: log10_sigma_S_cm: 'nan' is not allowed"),
+        ("log10_sigma_S_cm", "1e400", "1e400"),
+        ("eo_li_to", "4", r"measured\.csv:3: eo_li_from: 12 is above eo_li_to"),
+        ("source", "a,b", r"measured\.csv:3: 11 cells; allowed: 10"),
+    ],
+)
+def test_a_row_of_measured_values_never_drops_out(tmp_path: Path, column: str, cell: str, message: str) -> None:
+    cells = {"polymer": "peo", "salt": "litfsi", "series": "chain length", "molar_mass_g_mol": "1000", "eo_li_from": "12",
+             "eo_li_to": "12", "temperature_K": "333", "log10_sigma_S_cm": "-3.1", "source": "a paper", "note": ""}  # fmt: skip
+    path = tmp_path / "measured.csv"
+    path.write_text(f"# a table\n{','.join(cells)}\n{','.join((cells | {column: cell}).values())}\n")
+    with pytest.raises(InputError, match=message) as failure:
+        read_measured(path)
+    assert "\n" not in str(failure.value)
+    path.write_text(f"# a table\n{','.join(cells)}\n{','.join(cells.values())}\n")
+    assert read_measured(path)["temperature_K"].tolist() == [333.0]
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("scalar: sweep.chains}", "}", "every value needs a scalar"),
+        ("scalar: sweep.chains}", "scalar: }", "scalar is empty"),
         ("kind: present", "kind: absent", "absent"),
         ("status: verified\n", "status: believed\n", "believed"),
         ("cite: Ma 2022", "sight: Ma 2022", "cite"),

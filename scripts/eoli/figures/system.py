@@ -94,6 +94,7 @@ _BLOCKS = {"PEO": (STYLES["PEO"].colour, SOLID), "PA": (STYLES["PA"].colour, LON
 _HIGHEST_N = 8.0
 _SHARE_WITH_NUMBER, _SHARE_WITH_ERROR = 0.12, 0.3
 _MOST_NUMBERED_CELLS = 64
+_MOST_IONS_DRAWN = 2000
 NO_SALT = "a neat polymer: there are no ions"
 
 
@@ -251,6 +252,9 @@ def figure_ions(of: Subject, out_stem: Path) -> Files:
     table, scalars = of.table("ions"), of.scalars("ions")
     if table.empty:
         return save_text(of.heading("ions"), scalars.get("verdict", NO_SALT), out_stem)
+    most = int(table[["n_Li", "n_anion"]].to_numpy().max())
+    if most > _MOST_IONS_DRAWN:
+        return save_text(of.heading("ions"), f"clusters of up to {most} ions of a kind: see the table", out_stem)
     with drawing():
         figure = Figure(figsize=(COLUMN, 4.3), layout="constrained")
         upper, lower = figure.subplots(2, 1, height_ratios=(2.3, 1))

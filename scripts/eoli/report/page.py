@@ -525,11 +525,11 @@ def _versions(sweep: Sweep) -> list[Line]:
     records = [stage.provenance for system in sweep.systems for stage in system.stages if stage.provenance]
     found: dict[str, dict[str, None]] = {}
     for record in records:
-        gromacs = record.get("gromacs", {})
+        gromacs = record.get("gromacs") or {}
         for version in gromacs.get("versions", []):
             said = ", ".join(str(gromacs[key]) for key in ("mpi", "precision", "simd") if gromacs.get(key))
             found.setdefault("GROMACS", {})[f"{version} ({said})"] = None
-        git = record.get("git", {})
+        git = record.get("git") or {}
         if git.get("commit"):
             changed = " with uncommitted changes" if git.get("modified") else ""
             found.setdefault("this project, git", {})[f"{git['commit'][:12]}{changed}"] = None
@@ -559,7 +559,7 @@ def _trust(sweep: Sweep) -> dict[str, Any]:
             for text in said:
                 warnings.setdefault(f"{stage.name}: {text}", []).append(system.name)
     dates = sorted(str(stage.provenance["made"]) for stage in stages if stage.provenance.get("made"))
-    commits = _unique([s.provenance.get("git", {}).get("commit") for s in stages if s.provenance])
+    commits = _unique([(s.provenance.get("git") or {}).get("commit") for s in stages if s.provenance])
     files = [str(file.path) for file in sweep.study.files]
     return {
         "stage_names": [stage.name for stage in sweep.study.stages],
