@@ -55,6 +55,9 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
     "sweep-figures": ("figures of the sweep", summarise.add_sweep_figures, summarise.sweep_figures),
 }
 
+RESULTS = ("energies", "trajectory", "reduced", "system_json", "small_json", "state", "table")
+"""Options of commands that name results."""
+
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose mistakes are one line, and whose options have one spelling."""
@@ -88,6 +91,7 @@ def _nobody_reads() -> bool:
 def _run(arguments: argparse.Namespace) -> int:
     """Run a command; every failure is one line."""
     try:
+        _check_inputs(arguments)
         code = int(arguments.run(arguments))
         sys.stdout.flush()
         return code
@@ -127,6 +131,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         _nobody_reads()
         raise
     return _run(arguments)
+
+
+def _check_inputs(arguments: argparse.Namespace) -> None:
+    """See that what a command reads of the results is what was made, before it computes anything from it."""
+    given = [getattr(arguments, name, None) or [] for name in RESULTS]
+    paths = [path for value in given for path in (value if isinstance(value, list) else [value])]
+    if paths:
+        from eoli.records import check_inputs
+
+        check_inputs(paths)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,14 @@ from eoli.records import ENDING, Record, damaged, options_of, other_options, rea
 from eoli.workflow import FIGURES, PAPER_FORMATS, REDUCED, Plan
 
 SUMMARY = "results/summary"
+_NOTED = {
+    "blocks_sha256": "building blocks",
+    "citations_sha256": "sources",
+    "systems": "systems",
+    "study": "words about the study",
+    "contacts_nm": "contact distances",
+}
+"""Keys of records that are compared with the study although no option has them."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +92,9 @@ def _analyses(plan: Plan, system: str) -> Iterator[Product]:
     used = [
         f"{folder}/{name}.csv" for name in ("structure", "motion", "ions", "conductivity", "mechanism", "morphology")
     ]
-    yield product("figures", [f"{figure}.svg" for figure in FIGURES], used, "")
-    page = f"results/{system}/topology/parameters"
-    yield Product("parameters", system, f"{page}.{ENDING}", (f"{page}.html",), (description,))
+    yield product("figures", [f"{figure}.{ending}" for figure in FIGURES for ending in ("svg", "png")], used, "")
+    page, noted = f"results/{system}/topology/parameters", {"citations_sha256": plan.citations_digest}
+    yield Product("parameters", system, f"{page}.{ENDING}", (f"{page}.html",), (description,), "", noted)
 
 
 def _summary(plan: Plan) -> Iterator[Product]:
@@ -100,9 +108,15 @@ def _summary(plan: Plan) -> Iterator[Product]:
         )
     sweep = f"{SUMMARY}/sweep.csv"
     tables = plan.table_files()
-    yield Product("sweep.csv", "", f"{SUMMARY}/sweep.{ENDING}", (sweep,), tuple(tables))
+    config = plan.study.config
+    noted = {"study": config.study, "systems": list(plan.systems)}
+    yield Product("sweep.csv", "", f"{SUMMARY}/sweep.{ENDING}", (sweep,), tuple(tables), "", noted)
+    verdicts = tuple(plan.files([stage.name for stage in plan.study.stages], "verdict.json"))
+    yield Product("cost.csv", "", f"{SUMMARY}/cost.{ENDING}", (f"{SUMMARY}/cost.csv",), verdicts)
     structures = tuple(f"results/{system}/analysis/structure.csv" for system in plan.salted())
-    yield Product("cutoffs.csv", "", f"{SUMMARY}/cutoffs.{ENDING}", (f"{SUMMARY}/cutoffs.csv",), structures)
+    contacts = {"contacts_nm": config.analysis.contacts_nm}
+    file = f"{SUMMARY}/cutoffs"
+    yield Product("cutoffs.csv", "", f"{file}.{ENDING}", (f"{file}.csv",), structures, "", contacts)
     if plan.cooling_stage:
         volumes = tuple(f"results/{system}/analysis/specific-volume.csv" for system in plan.systems)
         files = tuple(f"{SUMMARY}/glass-transition.{ending}" for ending in ("csv", "svg", "png"))
@@ -201,25 +215,29 @@ class Results:
             return f"{lost[0]} is missing"
         if differs := other_options(options_of(shlex.split(product.flags)), record) if product.flags else []:
             return ", ".join(differs)
-        if any(record.more.get(key) != value for key, value in product.noted.items() if key in record.more):
-            return "its building blocks have changed"
+        for key, value in product.noted.items():
+            if key in record.more and record.more[key] != value:
+                return f"was made with other {_NOTED[key]}"
         if wrong := damaged(record):
             return wrong[0]
-        return next((text for file in product.inputs if (text := self._made_from_another(record, file))), None)
+        producers = {p.record: p for file in product.inputs if (p := self._by_file.get(file)) is not None}
+        return next((text for p in producers.values() if (text := self._made_from_another(product, record, p))), None)
 
-    def _made_from_another(self, record: Record, file: str) -> str | None:
-        producer = self._by_file.get(file)
+    def _made_from_another(self, product: Product, record: Record, producer: Product) -> str | None:
         try:
-            before = self._record(producer) if producer is not None else None
+            before = self._record(producer)
         except DataError:
             return None
         # what earlier versions left has no marks
-        if producer is None or before is None or not before.outputs or not record.outputs:
+        if before is None or not before.outputs or not record.outputs:
             return None
-        known = before.outputs.get(Path(file).name)
-        if known is None or record.inputs.get(file) == known.sha256:
-            return None
-        return f"was made from another {Path(file).name} of {producer.home or 'the sweep'} {producer.name}".rstrip()
+        folder = producer.record.rpartition("/")[0]
+        for name, known in before.outputs.items():
+            file = f"{folder}/{name}"
+            # what a job reads beside the inputs of its rule, such as the molecules of a topology, is in its record alone
+            if (file in product.inputs or file in record.inputs) and record.inputs.get(file) != known.sha256:
+                return f"was made from another {name} of {producer.home or 'the sweep'} {producer.name}"
+        return None
 
     def stale(self, products: Iterable[Product] | None = None) -> list[Stale]:
         """Those of the products (of all, if not said) that are not what the study asks for, in their order."""

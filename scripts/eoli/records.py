@@ -6,6 +6,7 @@ SHA-256 sums, so that a result of another study, a stale one or a damaged one is
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -39,14 +40,24 @@ class Mark:
     modified_ns: int
 
     def fits(self, path: Path) -> bool:
-        """Whether a file still has the content of the mark. It is read only where its date has changed."""
+        """Whether a file still has the content of the mark.
+
+        It is read only where its date has changed, and gets that date back when it fits: once is enough, and what a copy
+        without dates took for newer is in order again.
+        """
         try:
             found = path.stat()
+            if found.st_size != self.size:
+                return False
+            if found.st_mtime_ns == self.modified_ns:
+                return True
+            if content(path) != self.sha256:
+                return False
         except OSError:
             return False
-        if found.st_size != self.size:
-            return False
-        return found.st_mtime_ns == self.modified_ns or content(path) == self.sha256
+        with contextlib.suppress(OSError):
+            os.utime(path, ns=(found.st_atime_ns, self.modified_ns))
+        return True
 
 
 @dataclass(frozen=True)
@@ -121,7 +132,7 @@ def read_record_of(path: Path) -> Record | None:
         outputs = {name: Mark(**entry) for name, entry in data.get("outputs", {}).items()}
         inputs = {str(name): str(digest) for name, digest in data["inputs_sha256"].items()}
         return Record(path, options_of(map(str, data["called_as"])), inputs, outputs, data)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path}: no record of what was made ({type(error).__name__})") from error
 
 
@@ -158,6 +169,8 @@ def check_inputs(paths: Sequence[Path]) -> None:
     for path in paths:
         known = _known(path)
         if known is not None and (known.size != path.stat().st_size or known.sha256 != content(path)):
+            # whoever looks at records reads a file only where its date has changed
+            os.utime(path)
             raise DataError(
                 f"{path}: is not the file that was made here: cut, damaged or replaced since; snakemake makes it again"
             )

@@ -329,7 +329,7 @@ def test_reached_step(tmp_path: Path) -> None:
 
 
 def test_where_links_fail_whole_copies_are_published(job: StageJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    bind(job, pytest.fail)
+    binding = bind(job, pytest.fail)
     names = job.stage.published
     for name in names:
         (job.run / name).write_text(f"new {name}\n")
@@ -339,7 +339,7 @@ def test_where_links_fail_whole_copies_are_published(job: StageJob, monkeypatch:
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", no_links)
-    publish(job)
+    publish(job, binding)
     for name in names:
         assert (job.folder / name).read_text() == f"new {name}\n"
         assert not (job.folder / name).samefile(job.run / name)
@@ -347,7 +347,7 @@ def test_where_links_fail_whole_copies_are_published(job: StageJob, monkeypatch:
 
 
 def test_a_copy_that_fails_leaves_what_was_published(job: StageJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    bind(job, pytest.fail)
+    binding = bind(job, pytest.fail)
     for name in [*job.stage.published, "provenance.json"]:
         (job.run / name).write_text("new\n")
         (job.folder / name).write_text("old\n")
@@ -356,7 +356,7 @@ def test_a_copy_that_fails_leaves_what_was_published(job: StageJob, monkeypatch:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "link", full)
-    monkeypatch.setattr(shutil, "copyfile", full)
+    monkeypatch.setattr(shutil, "copy2", full)
     with pytest.raises(OSError, match="No space left"):
-        publish(job)
+        publish(job, binding)
     assert {(job.folder / name).read_text() for name in job.stage.published} == {"old\n"}

@@ -77,7 +77,7 @@ def parameters(arguments: argparse.Namespace) -> int:
     blocks, description = library(arguments.blocks), read_description(arguments.system_json)
     tables = tables_for(description, blocks, forcefield)
     write_text(arguments.out, parameters_page(description, tables, blocks, arguments.system))
-    made(arguments.out, [arguments.system_json])
+    made(arguments.out, [arguments.system_json], citations_sha256=blocks.citations_digest)
     return 0
 
 

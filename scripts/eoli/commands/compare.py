@@ -67,7 +67,7 @@ def cutoffs(arguments: argparse.Namespace) -> int:
     structures = {name: read_structure(path) for name, path in files.items()}
     table = cutoff_table(structures, study.config.analysis.contacts_nm)
     write_table(arguments.out, table, digits=6)
-    made(arguments.out, list(files.values()))
+    made(arguments.out, list(files.values()), contacts_nm=study.config.analysis.contacts_nm)
     return 0
 
 

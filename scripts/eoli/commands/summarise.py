@@ -56,7 +56,10 @@ def collect_table(arguments: argparse.Namespace) -> int:
     analyses = [arguments.results / s.name / "analysis" for s in systems]
     tables = [path for folder in analyses for path in sorted(folder.glob("*.json")) if "provenance" not in path.name]
     stages = {arguments.results / s.home(stage.name) / stage.name: None for s in systems for stage in study.stages}
-    made(arguments.out, [*tables, *(folder / "verdict.json" for folder in stages)], config=study.config.model_dump())
+    made(
+        arguments.out, [*tables, *(folder / "verdict.json" for folder in stages)], config=study.config.model_dump(),
+        study=study.config.study, systems=[system.name for system in systems],
+    )  # fmt: skip
     return 0
 
 
@@ -74,7 +77,7 @@ def cost(arguments: argparse.Namespace) -> int:
     names = [stage.name for stage in study.stages]
     stages = [(system.home(stage), stage) for system in systems_of(study).values() for stage in names]
     write_cost(stages, arguments.results, arguments.out)
-    made(arguments.out, [])
+    made(arguments.out, [arguments.results / home / stage / "verdict.json" for home, stage in dict.fromkeys(stages)])
     return 0
 
 

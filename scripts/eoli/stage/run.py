@@ -58,7 +58,7 @@ def _run_locked(job: StageJob, lock: int, say: Reporter) -> None:
     binding = bind(job, say)
     if binding.n_steps > job.most_steps:
         say("is complete already, from before its run was extended")
-        _vouch_for_shorter(job)
+        _vouch_for_shorter(job, binding)
         return
     done = _Done()
     while True:
@@ -76,7 +76,7 @@ def _run_locked(job: StageJob, lock: int, say: Reporter) -> None:
         write_json(job.run / ENDING, known or _provenance(job, binding, done))
     if not read_ending(job.run).files:
         write_ending(job.run)
-    publish(job)
+    publish(job, binding)
     _say_result(say, job, verdict, done)
 
 
@@ -112,7 +112,7 @@ def _prolonged(job: StageJob) -> StageJob:
     return dataclasses.replace(job, n_steps=min(job.target_steps + job.stage.n_steps, job.most_steps))
 
 
-def publish(job: StageJob) -> None:
+def publish(job: StageJob, binding: Binding) -> None:
     """Link the files of a finished run beside the run folder, each whole or not at all, and last the record of them.
 
     Until the record is there the files are not taken for what the study asks for: a kill in between costs one more call.
@@ -127,20 +127,22 @@ def publish(job: StageJob) -> None:
     finally:
         for path in fresh.values():
             path.unlink(missing_ok=True)
-    _vouch(job, read_json(job.run / ENDING))
+    _vouch(job, binding, read_json(job.run / ENDING))
 
 
-def _vouch_for_shorter(job: StageJob) -> None:
+def _vouch_for_shorter(job: StageJob, binding: Binding) -> None:
     """Record anew what was published before a run was extended, which a study asks for again."""
     path = job.folder / ENDING
     known = read_record_of(path)
-    if known is None or (wrong := damaged(known)):
-        cause = f"{path} is missing" if known is None else "; ".join(wrong)
-        raise RunError(f"{cause}; start afresh: eoli redo {job.system} {job.stage.name}")
-    _vouch(job, known.more)
+    wrong = [f"{path} is missing"] if known is None else damaged(known)
+    if known is not None and known.more.get("fingerprint") != asdict(binding.fingerprint):
+        wrong.append(f"what {path} speaks of has other physics than the run")
+    if known is None or wrong:
+        raise RunError(f"{'; '.join(wrong)}; start afresh: eoli redo {job.system} {job.stage.name}")
+    _vouch(job, binding, known.more)
 
 
-def _vouch(job: StageJob, provenance: Mapping[str, Any]) -> None:
+def _vouch(job: StageJob, binding: Binding, provenance: Mapping[str, Any]) -> None:
     """Date the published files and record them, with what this call was asked for and from what."""
     published = [job.folder / name for name in job.stage.published]
     for path in published:
@@ -149,6 +151,7 @@ def _vouch(job: StageJob, provenance: Mapping[str, Any]) -> None:
     record = {
         **provenance,
         "called_as": sys.argv,
+        "fingerprint": asdict(binding.fingerprint),
         "inputs_sha256": {str(path): content(path) for path in _inputs(job)},
         "outputs": marks(job.folder, published),
     }
