@@ -16,7 +16,7 @@ from eoli.results import read_scalars, read_verdict
 from eoli.sweep import System
 from eoli.topology.description import read_description
 
-NOT_SHOWN = ("unreadable: ", "of another system: ")
+NOT_SHOWN = ("unreadable: ", "of another system: ", "not what the study asks for: ")
 """How the status of a row without results begins, whose files are not what they should be."""
 ANALYSES = (
     "density", "structure", "motion", "ions", "conductivity", "mechanism", "morphology", "hydrogen-bonds", "interactions",
@@ -210,8 +210,14 @@ def _of_another_system(system: System, folder: Path, scalars: Mapping[str, Mappi
 
 
 def _row(
-    system: System, stage_names: Sequence[str], results: Path, ideal_density: Mapping[str, float], allow_missing: bool
-) -> dict[str, Any]:
+    system: System, stage_names: Sequence[str], results: Path, ideal_density: Mapping[str, float], allow_missing: bool,
+    not_asked_for: str,
+) -> dict[str, Any]:  # fmt: skip
+    if not_asked_for:
+        if not allow_missing:
+            raise DataError(f"{results / system.name}: {NOT_SHOWN[2]}{not_asked_for}; snakemake makes it again")
+        status = {"status": f"{NOT_SHOWN[2]}{not_asked_for}", "warnings": ""}
+        return {**_composition(system, ideal_density), **_results({}), **status}
     try:
         return _row_of(system, stage_names, results, ideal_density, allow_missing)
     except DataError as error:
@@ -270,6 +276,7 @@ def collect(
     out_csv: Path,
     ideal_density: Mapping[str, float] | None = None,
     allow_missing: bool = False,
+    not_asked_for: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Write and return the table of a sweep: one row a system, units in the column names, empty where unknown.
 
@@ -279,12 +286,17 @@ def collect(
     warnings) or, with `allow_missing`, `incomplete: <what is missing>`.
 
     Raises InputError when `analysis_stage` is no stage of the study, DataError for a file that is not what it should be
-    or, without `allow_missing`, is missing or was made from another system than the study has (chains, ions, force field);
-    no table is written then. With it, such a row has no results and its status says why.
+    or, without `allow_missing`, is missing or was made from another system than the study has (chains, ions, force field)
+    or is in `not_asked_for`, reasons by system (`products.not_asked_for`); no table is written then. With it, such a row
+    has no results and its status says why.
     """
     if analysis_stage not in stage_names:
         raise InputError(f"stage {analysis_stage!r} is not among the stages; allowed: {', '.join(stage_names)}")
-    rows = [_row(system, stage_names, results, ideal_density or {}, allow_missing) for system in systems]
+    stale = not_asked_for or {}
+    rows = [
+        _row(system, stage_names, results, ideal_density or {}, allow_missing, stale.get(system.name, ""))
+        for system in systems
+    ]
     table = pd.DataFrame([{**row, "analysed_stage": analysis_stage} for row in rows])
     _warn_of_starts(table)
     write_table(out_csv, table)

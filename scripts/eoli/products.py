@@ -14,11 +14,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from eoli.config import Study
 from eoli.errors import DataError
 from eoli.records import ENDING, Record, damaged, options_of, other_options, read_record_of
+from eoli.sweep import System, systems_of
 from eoli.workflow import FIGURES, PAPER_FORMATS, REDUCED, Plan
 
 SUMMARY = "results/summary"
+NO_RECORD = "it has no record of what it was made from"
+PICTURES = ("figures", "parameters", "snapshots")
+"""Products whose files hold no numbers that tables or pages read."""
 _NOTED = {
     "blocks_sha256": "building blocks",
     "citations_sha256": "sources",
@@ -183,6 +188,17 @@ class Results:
                 used.setdefault(made_from, []).append(product)
         return used
 
+    @cached_property
+    def _by_home(self) -> dict[str, list[Product]]:
+        found: dict[str, list[Product]] = {}
+        for product in self.products:
+            found.setdefault(product.home, []).append(product)
+        return found
+
+    @cached_property
+    def _order(self) -> dict[str, int]:
+        return {product.record: number for number, product in enumerate(self.products)}
+
     def _path(self, file: str) -> Path:
         return self._folder / file.removeprefix("results/")
 
@@ -208,7 +224,7 @@ class Results:
             return "its record cannot be read"
         if record is None:
             if any(self._path(file).exists() for file in product.files):
-                return "it has no record of what it was made from"
+                return NO_RECORD
             return "is missing" if any(map(self._is_there, self._used.get(product.record, ()))) else None
         lost = [Path(file).name for file in product.files if not self._path(file).exists()]
         if lost:
@@ -256,3 +272,29 @@ class Results:
                 wanted.add(product.record)
                 pending += product.inputs
         return [product for product in self.products if product.record in wanted]
+
+    def of_system(self, system: System) -> list[Stale]:
+        """What of a system's results is not what the study asks for, in its order; pictures are left out.
+
+        What has no record is left out as well: nothing says that it is another one, and Snakemake makes it again.
+        """
+        homes = {system.name, *map(system.home, system.common)}
+        chosen = [product for home in homes for product in self._by_home.get(home, ()) if product.name not in PICTURES]
+        found = self.stale(sorted(chosen, key=lambda product: self._order[product.record]))
+        return [one for one in found if one.reason != NO_RECORD]
+
+
+def plan_of(study: Study) -> Plan:
+    """The plan of a study outside of Snakemake."""
+    return Plan(study, systems_of(study), "")
+
+
+def not_asked_for(study: Study, results: Path) -> dict[str, str]:
+    """Systems with results that are not what the study asks for, with the first reason of each."""
+    plan = plan_of(study)
+    found = Results(plan, results)
+    return {
+        name: f"{stale[0].product.name}: {stale[0].reason}"
+        for name, system in plan.systems.items()
+        if (stale := found.of_system(system))
+    }

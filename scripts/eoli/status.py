@@ -13,13 +13,14 @@ from typing import Any, Literal
 
 from eoli.config import Study
 from eoli.errors import DataError
+from eoli.products import Results, plan_of
 from eoli.protocol import Stage
 from eoli.results import read_found, read_verdict
 from eoli.stage.lock import is_held
 from eoli.stage.progress import duration, last_step
 from eoli.sweep import System
 
-State = Literal["done", "running", "failed", "stopped", "waiting", "unreadable"]
+State = Literal["done", "running", "failed", "stopped", "waiting", "stale", "unreadable"]
 HEARTBEAT_S = 120.0
 
 
@@ -38,8 +39,11 @@ class StageStatus:
     message: str
 
 
-def stage_status(system: str, stage: Stage, folder: Path, now: float) -> StageStatus:
-    """Status of one stage from what lies in its folder; one of its files that is not what it should be hides no other."""
+def stage_status(system: str, stage: Stage, folder: Path, now: float, stale: str = "") -> StageStatus:
+    """Status of one stage from what lies in its folder; one of its files that is not what it should be hides no other.
+
+    `stale` says why what it has published is not what the study asks for; empty where it is.
+    """
     asked, wrong = stage.length_ns, []
 
     def read(kind: str) -> Mapping[str, Any]:
@@ -85,6 +89,8 @@ def stage_status(system: str, stage: Stage, folder: Path, now: float) -> StageSt
     if failure:
         text = str(failure.get("message", ""))
         return made("stopped" if "the next run continues" in text else "failed", done_ns, text=text)
+    if verdict and stale:
+        return made("stale", done_ns, text=f"{stale}; the next run makes it again")
     if finished:
         return made("done", done_ns)
     if verdict and done_ns is not None:
@@ -104,12 +110,18 @@ def _ended_after(folder: Path, progress: Mapping[str, Any]) -> bool:
 
 def study_status(study: Study, systems: Iterable[System], results: Path) -> list[StageStatus]:
     """Status of all stages of all systems, in the order of the study."""
-    now = time.time()
-    return [
-        stage_status(system.name, stage, results / system.home(stage.name) / stage.name, now)
-        for system in systems
-        for stage in study.stages
-    ]
+    now, compared = time.time(), Results(plan_of(study), results)
+    found = []
+    for system in systems:
+        reasons = {one.product.name: one.reason for one in compared.of_system(system)}
+        # what follows a step that is made again is made again itself
+        before = next((f"{name} before it: {reasons[name]}" for name in ("topology", "box") if name in reasons), "")
+        for stage in study.stages:
+            folder = results / system.home(stage.name) / stage.name
+            found.append(stage_status(system.name, stage, folder, now, reasons.get(stage.name, before)))
+            if stage.name in reasons:
+                before = f"{stage.name} before it: {reasons[stage.name]}"
+    return found
 
 
 def to_json(statuses: Sequence[StageStatus]) -> str:
@@ -145,11 +157,11 @@ def plain_lines(statuses: Sequence[StageStatus]) -> list[str]:
 
 
 def notes(statuses: Sequence[StageStatus]) -> list[str]:
-    """A line for each stage that failed or stopped, with its reason."""
+    """A line for each stage that failed, stopped or is not what the study asks for, with its reason."""
     return [
         f"{status.system} {status.stage}: {status.state}: {status.message}"
         for status in statuses
-        if status.state in ("failed", "stopped", "unreadable")
+        if status.state in ("failed", "stopped", "stale", "unreadable")
     ]
 
 
@@ -158,6 +170,7 @@ _STYLE = {
     "running": "cyan",
     "failed": "bold red",
     "stopped": "yellow",
+    "stale": "yellow",
     "unreadable": "bold red",
     "waiting": "dim",
 }

@@ -22,12 +22,16 @@ def report(arguments: argparse.Namespace) -> int:
     import time
 
     from eoli.files import write_text
+    from eoli.products import not_asked_for
     from eoli.report.gather import gather
     from eoli.report.page import render
     from eoli.sweep import systems_of
 
     study = study_of(arguments)
-    sweep = gather(study, list(systems_of(study)), arguments.results, arguments.table, time.time(), arguments.partial)
+    stale = not_asked_for(study, arguments.results)
+    sweep = gather(
+        study, list(systems_of(study)), arguments.results, arguments.table, time.time(), arguments.partial, stale
+    )
     write_text(arguments.out, render(sweep))
     analyses = [arguments.results / system.name / "analysis" for system in sweep.systems]
     inputs = [path for folder in analyses for path in sorted([*folder.glob("*.csv"), *folder.glob("*.json")])]

@@ -39,6 +39,7 @@ def add_collect(parser: argparse.ArgumentParser) -> None:
 def collect_table(arguments: argparse.Namespace) -> int:
     from eoli.chemistry import library
     from eoli.collect import collect
+    from eoli.products import not_asked_for
     from eoli.sweep import size_of, systems_of
 
     study = study_of(arguments)
@@ -52,6 +53,7 @@ def collect_table(arguments: argparse.Namespace) -> int:
         arguments.out,
         {system.name: size_of(system, blocks).ideal_density_g_cm3 for system in systems},
         allow_missing=arguments.partial,
+        not_asked_for=not_asked_for(study, arguments.results),
     )
     analyses = [arguments.results / s.name / "analysis" for s in systems]
     tables = [path for folder in analyses for path in sorted(folder.glob("*.json")) if "provenance" not in path.name]

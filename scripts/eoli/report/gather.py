@@ -241,12 +241,16 @@ def _together(systems: Sequence[SystemResult], results: Path, reading: _Reading)
     return tuple(found)
 
 
-def gather(study: Study, names: Sequence[str], results: Path, table: Path, now: float, partial: bool = False) -> Sweep:
+def gather(
+    study: Study, names: Sequence[str], results: Path, table: Path, now: float, partial: bool = False,
+    not_asked_for: Mapping[str, str] | None = None,
+) -> Sweep:  # fmt: skip
     """Read a sweep: every system of the table `table`, the comparisons beside it, and what its stages left.
 
     `names` are the systems of the configuration, `now` the time in s since the epoch, by which a run counts as alive.
     What is not there is left out and named. Raises DataError for the table of the sweep when it is missing or has no
-    systems, and for any file that is not what it should be; with `partial` such a file is left out and named, too.
+    systems, for a row with numbers of a system of `not_asked_for` (`products.not_asked_for`), and for any file that is not
+    what it should be; with `partial` such a file is left out and named, too.
     """
     if not table.is_file():
         raise DataError(f"{table}: no table of a sweep; `eoli collect --partial` makes one of what there is")
@@ -257,6 +261,10 @@ def gather(study: Study, names: Sequence[str], results: Path, table: Path, now: 
     for row in rows:
         if row["system"] in planned:
             _differs(row, planned[row["system"]], table)
+        reason = (not_asked_for or {}).get(row["system"])
+        if reason and not str(row.get("status", "")).startswith(NOT_SHOWN):
+            made = "`eoli collect --partial` makes the table again without it, snakemake the results"
+            raise DataError(f"{table}: {row['system']} is {NOT_SHOWN[2]}{reason}; {made}")
     systems = tuple(_system(row, study, planned, results, now, costs, partial) for row in rows)
     present = {system.name for system in systems}
     said = study.found(study.config.reference.study)
