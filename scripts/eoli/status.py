@@ -108,9 +108,9 @@ def _ended_after(folder: Path, progress: Mapping[str, Any]) -> bool:
     return any(end >= float(progress.get("time", 0)) - 1 for end in ends)
 
 
-def study_status(study: Study, systems: Iterable[System], results: Path) -> list[StageStatus]:
-    """Status of all stages of all systems, in the order of the study."""
-    now, compared = time.time(), Results(plan_of(study), results)
+def study_status(study: Study, systems: Iterable[System], results: Path, now: float | None = None) -> list[StageStatus]:
+    """Status of all stages of all systems, in the order of the study, at a time in s since the epoch (else now)."""
+    now, compared = time.time() if now is None else now, Results(plan_of(study), results)
     found = []
     for system in systems:
         reasons = {one.product.name: one.reason for one in compared.of_system(system)}

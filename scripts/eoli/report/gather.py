@@ -15,10 +15,11 @@ from eoli.collect import ANALYSES, NOT_SHOWN
 from eoli.compare import Reference, read_reference
 from eoli.config import Study
 from eoli.errors import DataError
+from eoli.protocol import Stage
 from eoli.report.scene import load_scene
 from eoli.results import read_curves, read_found, read_scalars, read_sweep, read_table, read_verdict
 from eoli.starts import read_starts
-from eoli.status import StageStatus, stage_status
+from eoli.status import StageStatus, stage_status, study_status
 from eoli.sweep import System, systems_of
 
 TABLES = ("structure", "motion", "ions", "conductivity", "mechanism", "morphology", "domains")
@@ -194,8 +195,8 @@ def _differs(row: Mapping[str, Any], system: System, table: Path) -> None:
 
 
 def _system(
-    row: Mapping[str, Any], study: Study, planned: Mapping[str, System], results: Path, now: float, costs: Costs,
-    partial: bool,
+    row: Mapping[str, Any], study: Study, planned: Mapping[str, System], results: Path,
+    status: Callable[[str, Stage, Path], StageStatus], costs: Costs, partial: bool,
 ) -> SystemResult:  # fmt: skip
     name, reading = str(row["system"]), _Reading(partial)
     folder = results / name
@@ -210,7 +211,7 @@ def _system(
     homes = {s.name: results / (planned[name].home(s.name) if name in planned else name) for s in study.stages}
     stages = tuple(
         _stage(
-            stage_status(name, stage, home / stage.name, now),
+            status(name, stage, home / stage.name),
             home / stage.name,
             costs.get((home.name, stage.name), {}),
             reading,
@@ -265,7 +266,12 @@ def gather(
         if reason and not str(row.get("status", "")).startswith(NOT_SHOWN):
             made = "`eoli collect --partial` makes the table again without it, snakemake the results"
             raise DataError(f"{table}: {row['system']} is {NOT_SHOWN[2]}{reason}; {made}")
-    systems = tuple(_system(row, study, planned, results, now, costs, partial) for row in rows)
+    statuses = {(found.system, found.stage): found for found in study_status(study, planned.values(), results, now)}
+
+    def status(system: str, stage: Stage, folder: Path) -> StageStatus:
+        return statuses.get((system, stage.name)) or stage_status(system, stage, folder, now)
+
+    systems = tuple(_system(row, study, planned, results, status, costs, partial) for row in rows)
     present = {system.name for system in systems}
     said = study.found(study.config.reference.study)
     glass_figure = table.with_name("glass-transition.svg")

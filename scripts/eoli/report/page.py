@@ -413,12 +413,12 @@ def _experiments(sweep: Sweep) -> dict[str, Any] | None:
     return {"rows": rows, "means": means}
 
 
-_STATES = {"running": "open", "failed": "bad", "stopped": "open", "waiting": "quiet"}
+_STATES = {"running": "open", "failed": "bad", "stopped": "open", "waiting": "quiet", "stale": "open"}
 
 
 def _gate(stage: StageResult) -> dict[str, str]:
     status = stage.status
-    if stage.verdict:
+    if stage.verdict and status.state != "stale":
         found = str(stage.verdict.get("status", "pass"))
         text = {"pass": "✓ pass", "warn": "! warned", "broken": "✗ broken"}.get(found, found)
         return {"text": text, "kind": {"pass": "good", "warn": "open"}.get(found, "bad")}
