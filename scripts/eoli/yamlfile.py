@@ -123,8 +123,8 @@ class _Reading:
         value = scalar(text)
         kind = _TAGS.get(node.tag)
         if kind is None or not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-            short = node.tag.removeprefix("tag:yaml.org,2002:")
-            raise self.wrong(node, keys, f"{text[:40]!r} with the tag !!{short} is not allowed; allowed: no tag")
+            short = node.tag.replace("tag:yaml.org,2002:", "!!")
+            raise self.wrong(node, keys, f"{text[:40]!r} with the tag {short} is not allowed; allowed: no tag")
         return value
 
     def _mapping(self, node: yaml.MappingNode, keys: KeyPath) -> dict[str, Any]:

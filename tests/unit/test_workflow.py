@@ -15,7 +15,7 @@ from eoli.cli import COMMANDS
 from eoli.commands.stage import add_stage
 from eoli.errors import InputError
 from eoli.workflow import FIGURES, PAPER_FORMATS, REDUCED, SWEEP_FIGURES, TABLES, Plan, flags, make_plan
-from support import ROOT, TINY
+from support import ROOT, TINY, mistake
 
 BASE_CONFIG = ROOT / "config/config.yaml"
 
@@ -149,6 +149,36 @@ def test_the_last_file_has_the_last_word() -> None:
 def test_keys_of_the_command_line_are_passed_on() -> None:
     changed = plan(overrides=["seed=5"])
     assert shlex.split(changed.config_flags)[-2:] == ["--set", '{"seed": 5}']
+
+
+def test_snakemakes_own_reading_of_the_configuration_decides_nothing(tmp_path: Path) -> None:
+    # Snakemake reads 12:1 as 721, yes as true, and the values of --config as Python does
+    for keys, says in (
+        ("sweep: [{polymer: peo, eo_li: 12:1}]", "own.yaml:1: sweep[0].eo_li: '12:1' is not allowed"),
+        ("seed: 012", "own.yaml:1: seed: '012' is not allowed"),
+    ):
+        assert says in mistake(lambda keys=keys: plan(written(tmp_path, keys)))  # type: ignore[misc]
+    for entry, says in (
+        ("seed=1_0", "command line:1: seed: '1_0' is not allowed"),
+        ("box={chains: 1, chains: 2}", "--config box:1: chains: the key stands twice"),
+        ("sede=1", "command line:1: sede: unknown key"),
+    ):
+        assert says in mistake(lambda entry=entry: plan(overrides=[entry]))  # type: ignore[misc]
+    of_call = plan(overrides=["box={chains: 30, attempts: 7}", "seed=5", "box={chains: 40}"])
+    assert (of_call.study.config.box.chains, of_call.study.config.box.attempts, of_call.study.config.seed) == (40, 7, 5)
+
+
+def test_files_of_unknown_systems_are_no_targets() -> None:
+    shipped = plan()
+    shipped.check_targets(["all", "results/summary/sweep.csv", "results/peo-eo12-298K-r1/npt/md.gro", "/elsewhere/x"])
+    with pytest.raises(
+        InputError, match=r"'peo-eo13-298K-r1' is no system of the study; did you mean peo-eo12-298K-r1\?"
+    ):
+        shipped.check_targets(["results/peo-eo13-298K-r1/npt/md.gro"])
+
+
+def test_a_word_that_begins_with_a_dash_is_no_option() -> None:
+    assert shlex.split(flags({"pressure_bar": -5.0, "gmx": "-x"})) == ["--pressure-bar=-5", "--gmx=-x"]
 
 
 def test_a_stage_is_not_named_like_a_rule(tmp_path: Path) -> None:
