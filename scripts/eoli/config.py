@@ -132,7 +132,7 @@ class SweepBlock(Strict):
 class Box(Strict):
     """The start box."""
 
-    chains: int = Field(25, gt=0, le=100_000, description="polymer chains in a box")
+    chains: int = Field(25, gt=0, le=10_000_000, description="polymer chains in a box")
     packing_density_g_cm3: float = Field(0.22, ge=0.01, le=1.0, description="density of the PACKMOL box")
     tolerance_nm: float = Field(0.20, ge=0.15, le=0.4, description="smallest distance between molecules")
     attempts: int = Field(5, gt=0, le=100, description="PACKMOL runs, each with a new seed and a larger box")
