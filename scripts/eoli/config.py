@@ -335,8 +335,8 @@ class Study:
         if not found or not found[-1].is_steady or self.temperatures_K(found[-1]) != self.temperatures_K(analysed):
             last = f"the last, {found[-1].name}, is not" if found else "there is none"
             raise InputError(
-                f"{place(('analysis', 'stage'), self.files)}: {analysed.name} needs the density of a stage in NPT before it, or its own, that "
-                f"equilibrates at its temperature; {last}"
+                f"{place(('analysis', 'stage'), self.files)}: {analysed.name} needs the density of a stage in NPT before it, "
+                f"or its own, that equilibrates at its temperature; {last}"
             )
         return found[-1].name
 
@@ -473,9 +473,7 @@ def _check_paths(study: Study) -> None:
             )
     if not study.topologies.is_dir():
         name = study.config.topologies
-        raise InputError(
-            f"{place(('topologies',), study.files)}: {name!r} is no folder of building blocks: no such folder"
-        )
+        raise InputError(f"{place(('topologies',), study.files)}: {name!r} is no folder of building blocks")
 
 
 def make_study(data: Mapping[str, Any], files: Sequence[YamlFile], base: Path) -> Study:
@@ -496,6 +494,13 @@ def make_study(data: Mapping[str, Any], files: Sequence[YamlFile], base: Path) -
         raise InputError(
             f"{place(('analysis', 'cooling_stage'), files)}: {cooling!r} is no stage in NPT whose temperature changes by "
             f"steps; allowed: {', '.join(cooled) or 'none in this protocol'}"
+        )
+    before = {stage.name: earlier for earlier, stage in itertools.pairwise(study.stages)}
+    if cooling in before and study.temperatures_K(before[cooling]) != {study.stage(cooling).temperature_from_K}:
+        raise InputError(
+            f"{place(('stages', cooling, 'temperature_from_K'), files)}: {cooling} begins at "
+            f"{study.stage(cooling).temperature_from_K:g} K, and {before[cooling].name} before it does not end there in all "
+            "systems; allowed: one temperature for both"
         )
     dynamics = [stage.name for stage in study.stages if stage.is_dynamics]
     if config.box.supercell_from not in (None, *dynamics):

@@ -237,6 +237,12 @@ def test_the_cases_are_what_they_say() -> None:
     assert len(by["temperature-series"].boxes) == len(by["temperature-series"].systems) + 2
 
 
+def test_a_cooling_stage_begins_where_its_melt_ends() -> None:
+    entry = "sweep=[{polymer: peo, salt: none, temperature_K: 500}]"
+    text = mistake(lambda: plan(ROOT / "config/cases/tg.yaml", overrides=[entry]))
+    assert "stages.cooling.temperature_from_K: cooling begins at 450 K, and melt before it does not end there" in text
+
+
 def test_a_cooling_stage_that_does_not_cool_is_refused() -> None:
     with pytest.raises(
         InputError, match="'melt' is no stage in NPT whose temperature changes by steps; allowed: cooling"
