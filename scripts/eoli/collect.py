@@ -99,6 +99,12 @@ SCALARS = (
 )
 """What the table holds of the analyses, in its order."""
 
+RARE = (
+    Scalar("neighbours_Li_hydroxyl_O", "", "structure", ("Li", "hydroxyl_O", "at_cutoff")),
+    Scalar("residence_Li_hydroxyl_O", "ps", "mechanism", ("residence", "hydroxyl_O", "mean_ps")),
+)
+"""What the table holds only where a system of the sweep has it, in columns at its end."""
+
 WORDS = (
     ("D_Li_verdict", "motion", ("Li", "verdict")),
     ("D_anion_verdict", "motion", ("anion", "verdict")),
@@ -161,7 +167,7 @@ def _composition(system: System, ideal_density: Mapping[str, float]) -> dict[str
 def _results(scalars: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """Columns of the analyses; those of a missing analysis, ion or partner are empty."""
     row: dict[str, Any] = {}
-    for scalar in SCALARS:
+    for scalar in (*SCALARS, *RARE):
         found = at(scalars, (scalar.analysis, *scalar.keys))
         row |= zip(scalar.columns, (at(found, ("value",)), at(found, ("error",))), strict=True)
     return row | {column: at(scalars, (analysis, *keys)) for column, analysis, keys in (*BOUNDS, *WORDS)}
@@ -298,6 +304,9 @@ def collect(
         for system in systems
     ]
     table = pd.DataFrame([{**row, "analysed_stage": analysis_stage} for row in rows])
+    rare = [name for scalar in RARE for name in scalar.columns]
+    found = [name for name in rare if table[name].notna().any()]
+    table = table[[*(name for name in table if name not in rare), *found]]
     _warn_of_starts(table)
     write_table(out_csv, table)
     return table

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from eoli.collect import ANALYSES, SCALARS, collect
+from eoli.collect import ANALYSES, RARE, SCALARS, collect
 from eoli.errors import DataError, InputError
 from eoli.sweep import System
 from support import choice
@@ -92,8 +92,20 @@ def test_a_row_for_each_system(tmp_path: Path) -> None:
     assert written["analysed_length_ns"].tolist() == [10.0, 10.0]
 
 
+def test_a_rare_partner_has_columns_where_a_system_has_it(tmp_path: Path) -> None:
+    results_of(tmp_path, "a")
+    results_of(tmp_path, "b")
+    usual = list(collect([system("a"), system("b")], STAGES, "production", tmp_path, tmp_path / "t.csv"))
+    assert not any("hydroxyl" in column for column in usual)
+    structure = tmp_path / "b" / "analysis" / "structure.json"
+    write(structure, {"Li": {"hydroxyl_O": {"at_cutoff": number(0.4, 0.1)}}})
+    table = collect([system("a"), system("b")], STAGES, "production", tmp_path, tmp_path / "t.csv")
+    assert list(table) == [*usual, "neighbours_Li_hydroxyl_O", "neighbours_Li_hydroxyl_O_error"]
+    assert table["neighbours_Li_hydroxyl_O"].iloc[1] == 0.4 and pd.isna(table["neighbours_Li_hydroxyl_O"].iloc[0])
+
+
 def test_no_two_columns_have_one_name() -> None:
-    columns = [column for scalar in SCALARS for column in scalar.columns]
+    columns = [column for scalar in (*SCALARS, *RARE) for column in scalar.columns]
     assert len(columns) == len(set(columns))
 
 

@@ -430,3 +430,12 @@ def test_a_macro_of_another_term(edit_block: Edit, copied_blocks: Path, forcefie
     edit_block("bonded.yaml", lambda table: table["bonds"][0].update(macro="gd_34"))
     text = mistake(lambda: describe("peo", 1, "litfsi", 1, choice(), Library(copied_blocks), forcefield))
     assert "gd_34 has 3 numbers; function 2 takes 2" in text
+
+
+def test_a_type_of_the_force_field_is_not_taken_over(
+    edit_block: Edit, copied_blocks: Path, forcefield: Gromos54A7
+) -> None:
+    edit_block("atomtypes.yaml", lambda types: types.update(OA=types["OBT"]))
+    broken = Library(copied_blocks)
+    system = describe("peo", 1, "litfsi", 1, choice(), broken, forcefield)
+    assert "OA is a type of gromos54a7.ff" in mistake(lambda: tables_for(system, broken, forcefield))

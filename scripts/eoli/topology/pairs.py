@@ -52,6 +52,9 @@ class _GromosRule:
 
     def __init__(self, blocks: Library, forcefield: Gromos54A7) -> None:
         self.blocks, self.forcefield = blocks, forcefield
+        twice = sorted(blocks.atom_types.keys() & forcefield.types.keys())
+        if twice:
+            raise ForceFieldError(f"atomtypes.yaml: {twice[0]} is a type of gromos54a7.ff; allowed: a name of its own")
 
     def type(self, name: str) -> C6C12:
         own = self.blocks.atom_types.get(name)
