@@ -390,6 +390,17 @@ def test_one_ion_that_diffuses_bounds_what_both_do(tmp_path: Path) -> None:
             assert "upper_bound" not in share and 0.95 < share["lower_bound"] < d[0] / sum(d)
 
 
+def test_paths_that_are_read_when_they_are_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    *files, csv, scalars = write(tmp_path, 20, (2e-3, 4e-3))
+    analyse_conductivity(*files, 350.0, 0.15, 0.3, 100.0, csv, scalars)
+    eager, numbers = pd.read_csv(csv), dict(_numbers(json.loads(scalars.read_text())))
+    monkeypatch.setattr("eoli.jobs.motion._BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr("eoli.analysis.unwrap._BYTES_AT_ONCE", 24 * 2000 * 3)
+    analyse_conductivity(*files, 350.0, 0.15, 0.3, 100.0, csv, scalars)
+    pd.testing.assert_frame_equal(pd.read_csv(csv), eager, rtol=1e-7)
+    assert dict(_numbers(json.loads(scalars.read_text()))) == pytest.approx(numbers, rel=1e-6)
+
+
 def _numbers(data: dict) -> Iterator[tuple[str, float]]:
     for key, value in data.items():
         if isinstance(value, dict):

@@ -397,6 +397,23 @@ def test_sites_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     pd.testing.assert_frame_equal(whole, parts)
 
 
+def test_paths_that_are_read_when_they_are_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = Files(tmp_path, 5)
+    eager = files.analyse()
+    monkeypatch.setattr("eoli.jobs.motion._BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr("eoli.analysis.unwrap._BYTES_AT_ONCE", 24 * 200 * 2)
+    monkeypatch.setattr("eoli.jobs.motion._CHUNK_BYTES", 24 * 200 * 2)
+    table, data = files.analyse()
+    pd.testing.assert_frame_equal(table, eager[0], rtol=1e-8)
+    assert data["Li"]["D_m2_s"] == pytest.approx(eager[1]["Li"]["D_m2_s"], rel=1e-9)
+    assert {key: data[key]["verdict"] for key in ("Li", "anion", "chain")} == {
+        key: eager[1][key]["verdict"] for key in ("Li", "anion", "chain")
+    }
+    assert data["Li_carried_by_chain"]["share"]["value"] == pytest.approx(
+        eager[1]["Li_carried_by_chain"]["share"]["value"], rel=1e-9
+    )
+
+
 def test_neighbours_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lithium that rides on the first or the second chain, by turns; every third frame is an origin."""
     files = Files(tmp_path, 3, 400)

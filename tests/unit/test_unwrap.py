@@ -73,7 +73,7 @@ def test_steps_that_unwrapping_folds_never_pass(draw: str) -> None:
         found, largest = unwrap_and_largest_step(wrapped, np.full((300, 3), edge))
         folded = not np.allclose(found - found[0], paths - paths[0], atol=1e-9)
         assert largest == pytest.approx(min(2 * np.abs(steps[1:]).max() / edge, largest), rel=1e-6)
-        if not may_fold(largest, wrapped):
+        if not may_fold(largest, wrapped.shape):
             assert not folded
             passed.append(width)
     # steps whose largest takes half of the way are still believed
@@ -83,7 +83,7 @@ def test_steps_that_unwrapping_folds_never_pass(draw: str) -> None:
 def test_what_stands_still_is_not_folded() -> None:
     still = np.ones((9, 2, 3))
     paths, largest = unwrap_and_largest_step(still, np.full((9, 3), 2.0))
-    assert largest == 0 and not may_fold(largest, still) and not np.ptp(paths)
+    assert largest == 0 and not may_fold(largest, still.shape) and not np.ptp(paths)
 
 
 def test_the_reason_names_frames_that_would_do() -> None:

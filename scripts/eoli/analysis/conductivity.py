@@ -109,7 +109,7 @@ def onsager(starts: Sequence[Floats], interval_ps: float) -> Onsager | None:
     if of_block is None:
         return None
     matrices = [_slopes(sums, slope, interval_ps) for sums, slope in zip(starts, slopes, strict=True)]
-    blocks = np.array([_slopes(part, of_block, interval_ps) for part in cut.parts(starts)])
+    blocks = np.array([_slopes(np.asarray(part), of_block, interval_ps) for part in cut.parts(starts)])
     variance = sum(slope.variance for slope in slopes) / len(slopes) ** 2
     gain = math.sqrt(variance / (of_block.variance / cut.total))
     return Onsager(np.mean(matrices, axis=0), blocks, variance / 3, gain)

@@ -13,6 +13,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import ndtr, stdtrit
 
 from eoli.analysis.gls import Slope, brownian_covariance, slope_of
+from eoli.analysis.unwrap import Paths, at, some, window
 from eoli.errors import DataError
 from eoli.statistics import UNKNOWN, Estimate, jackknife_error, standard_error, student_factor
 
@@ -84,16 +85,17 @@ def _msd_of_particles(paths: Floats) -> Floats:
     return np.asarray(np.maximum(msd, 0))
 
 
-def _checked(positions: Floats) -> Floats:
-    paths = np.asarray(positions, dtype=np.float64)
-    if paths.ndim != 3 or paths.shape[2] != 3 or len(paths) < 2 or not paths.shape[1]:
+def _checked(positions: Floats | Paths) -> Floats | Paths:
+    paths = positions if isinstance(positions, Paths) else np.asarray(positions, dtype=np.float64)
+    if len(paths.shape) != 3 or paths.shape[2] != 3 or len(paths) < 2 or not paths.shape[1]:
         raise DataError(f"positions of shape {paths.shape}; an MSD needs (frames >= 2, particles >= 1, 3)")
-    if not np.isfinite(paths).all():
+    # those that are made later are checked when they are made
+    if not isinstance(paths, Paths) and not np.isfinite(paths).all():
         raise DataError("an MSD needs finite positions")
     return paths
 
 
-def particle_msd(positions: Floats, lags: Lags | None = None) -> Floats:
+def particle_msd(positions: Floats | Paths, lags: Lags | None = None) -> Floats:
     """Mean squared displacement of each particle over all origins, nm2, shape (n_lags, n_particles).
 
     `positions` (n_frames, n_particles, 3) are unwrapped, nm; `lags` are in frames, all from 0 to n_frames - 1 where
@@ -108,11 +110,11 @@ def particle_msd(positions: Floats, lags: Lags | None = None) -> Floats:
     chunk = max(1, int(_CHUNK_BYTES / (n * 3 * 8 * 6)))
     for start in range(0, particles, chunk):
         part = slice(start, start + chunk)
-        result[:, part] = _msd_of_particles(paths[:, part])[keep]
+        result[:, part] = _msd_of_particles(some(paths, part))[keep]
     return result
 
 
-def mean_msd(positions: Floats, lags: Lags | None = None) -> Floats:
+def mean_msd(positions: Floats | Paths, lags: Lags | None = None) -> Floats:
     """Mean over the particles of `particle_msd`, nm2, shape (n_lags,)."""
     return np.asarray(particle_msd(positions, lags).mean(axis=1))
 
@@ -163,10 +165,10 @@ class Blocks:
         """Blocks in all starts."""
         return sum(self.counts)
 
-    def parts(self, starts: Sequence[Floats]) -> list[Floats]:
+    def parts(self, starts: Sequence[Floats | Paths]) -> list[Floats | Paths]:
         """The blocks of series (frames, ...) of the starts."""
         pairs = zip(starts, self.counts, strict=True)
-        return [path[k * self.size : (k + 1) * self.size] for path, count in pairs for k in range(count)]
+        return [window(path, slice(k * self.size, (k + 1) * self.size)) for path, count in pairs for k in range(count)]
 
 
 def blocks_of(lengths: Sequence[int]) -> Blocks:
@@ -221,7 +223,7 @@ def _gain(lags: Lags, lengths: Sequence[int], blocks: Blocks) -> float:
     return math.sqrt(sum(of_starts) / len(of_starts) ** 2 / (of_block / blocks.total))
 
 
-def diffusion(starts: Sequence[Floats], interval_ps: float, tolerance: float) -> Diffusion:
+def diffusion(starts: Sequence[Floats | Paths], interval_ps: float, tolerance: float) -> Diffusion:
     """Self-diffusion coefficient of particles in three dimensions (Einstein), or why there is none.
 
     `starts` are independent runs of one system, often a single one: unwrapped positions (n_frames, n_particles, 3), nm,
@@ -306,7 +308,7 @@ def slopes_of(lengths: Sequence[int]) -> list[Slope]:
     return [slope for slope in found if slope is not None]
 
 
-def gls_diffusion(starts: Sequence[Floats], interval_ps: float) -> Estimate:
+def gls_diffusion(starts: Sequence[Floats | Paths], interval_ps: float) -> Estimate:
     """Self-diffusion coefficient, m2/s, by generalised least squares with the covariance of Brownian motion.
 
     From a third of the longest trustworthy lag to it, with a free intercept; see `eoli.analysis.gls.slope_of`. The error
@@ -381,7 +383,9 @@ def chain_of_ions(
     return np.asarray(np.take_along_axis(chain, most, axis=-1)[..., 0])
 
 
-def carried_share(ions: Floats, chains: Floats, origins: Lags, chain_of: npt.NDArray[np.int64], lag: int) -> Estimate:
+def carried_share(
+    ions: Floats | Paths, chains: Floats | Paths, origins: Lags, chain_of: npt.NDArray[np.int64], lag: int
+) -> Estimate:
     """Share of the motion of ions that is that of the chains which they are bound to, <d_ion . d_chain> / <d_ion^2>.
 
     Both displacements are over `lag` frames from each of the `origins` (frames, ascending), that of the chain by its
@@ -393,8 +397,8 @@ def carried_share(ions: Floats, chains: Floats, origins: Lags, chain_of: npt.NDA
     inside = origins + lag < len(ions)
     start, chain_of = origins[inside], chain_of[inside]
     bound = chain_of >= 0
-    of_ion = ions[start + lag] - ions[start]
-    of_chain = chains[start + lag] - chains[start]
+    of_ion = at(ions, start + lag) - at(ions, start)
+    of_chain = at(chains, start + lag) - at(chains, start)
     of_chain = np.take_along_axis(of_chain, np.maximum(chain_of, 0)[:, :, None], axis=1)
     products = np.where(bound, (of_ion * of_chain).sum(axis=2), 0).sum(axis=1)
     squares = np.where(bound, (of_ion**2).sum(axis=2), 0).sum(axis=1)

@@ -31,6 +31,7 @@ from eoli.analysis.conductivity import (
     transference_form,
 )
 from eoli.analysis.msd import M2_S_PER_NM2_PS, NOT_KNOWN, Diffusion, diffusion, gls_diffusion, local_exponent, log_lags
+from eoli.analysis.unwrap import total
 from eoli.jobs.common import write_results
 from eoli.jobs.ions import formal_charges, read_clusters
 from eoli.jobs.motion import FRAME, Motion, folded_of, read_motion
@@ -106,7 +107,7 @@ class _Ions:
 def _ions(motions: Sequence[Motion], charges: Mapping[str, int], tolerance: float) -> _Ions:
     interval_ps, folded = motions[0].interval_ps, folded_of(motions) is not None
     paths = {name: [motion.paths[name] for motion in motions] for name in IONS}
-    sums = [np.stack([motion.paths[name].sum(axis=1) for name in IONS], axis=1) for motion in motions]
+    sums = [np.stack([total(motion.paths[name]) for name in IONS], axis=1) for motion in motions]
     return _Ions(
         counts=[starts[0].shape[1] for starts in paths.values()],
         charges=[float(charges[name]) for name in IONS],
@@ -213,7 +214,7 @@ def _collective(ions: _Ions, motion: Motion, factor: float) -> tuple[dict[str, A
 
 
 def _table(motion: Motion, charges: Mapping[str, int], factor: float) -> pd.DataFrame:
-    sums = np.stack([motion.paths[name].sum(axis=1) for name in IONS], axis=1)
+    sums = np.stack([total(motion.paths[name]) for name in IONS], axis=1)
     lags = log_lags(len(sums))
     lag_ps = lags * motion.interval_ps
     pairs = np.full((len(lags), 2, 2), np.nan) if motion.folded else pair_msd(sums, lags)
@@ -303,11 +304,11 @@ def analyse_conductivity(
         populations = None
         if salted and cutoff_nm is not None:
             populations = block_populations(read_clusters(opened, system, cutoff_nm, use_interval_ps))
-    charges = formal_charges(system)
-    scalars = conductivity_scalars(
-        [motion], populations, charges, temperature_k, system.choice.ion_charge_scale, tolerance, cutoff_nm
-    )
-    table = pd.DataFrame({"lag_ps": log_lags(len(motion.box)) * motion.interval_ps})
-    if salted:
-        table = _table(motion, charges, siemens_per_metre(scalars["volume_nm3"], temperature_k))
+        charges = formal_charges(system)
+        scalars = conductivity_scalars(
+            [motion], populations, charges, temperature_k, system.choice.ion_charge_scale, tolerance, cutoff_nm
+        )
+        table = pd.DataFrame({"lag_ps": log_lags(len(motion.box)) * motion.interval_ps})
+        if salted:
+            table = _table(motion, charges, siemens_per_metre(scalars["volume_nm3"], temperature_k))
     write_results(table, scalars, out_csv, out_json)

@@ -331,9 +331,8 @@ def _lithium(
     interval_ps, n_frames = reduced.interval_ps("motion"), reduced.n_frames("motion")
     hold = max(1, round(hold_ps / interval_ps))
     found = _contacts(reduced, system, cutoffs_nm, round(break_ps / interval_ps), hold)
-    wrapped = reduced.array("motion/lithium")
-    paths, largest = unwrap_and_largest_step(wrapped, reduced.array("motion/box"))
-    folded = too_far_apart(largest, interval_ps) if may_fold(largest, wrapped) else None
+    paths, largest = unwrap_and_largest_step(reduced.array("motion/lithium"), reduced.array("motion/box"))
+    folded = too_far_apart(largest, interval_ps) if may_fold(largest, paths.shape) else None
     if folded:
         # all that follows from them is then not known either
         paths[:] = np.nan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from eoli.analysis.msd import (
     longest_lag,
     particle_msd,
 )
-from eoli.analysis.unwrap import centre_of_mass, may_fold, too_far_apart, unwrap_and_largest_step
+from eoli.analysis.unwrap import Paths, centre_of_mass, may_fold, too_far_apart, unwrap, unwrap_and_largest_step
 from eoli.errors import DataError
 from eoli.jobs.common import write_results
 from eoli.reduce.store import Reduced, open_reduced
@@ -43,6 +43,7 @@ _SITES = {"F": ("fluorine", ("anion_F",), "anion"), "ether_O": ("ether_oxygen", 
 _FORMS = ("msd_{}_nm2", "msd_{}_error_nm2", "alpha_{}")
 _ORIGINS = 2000
 _CHUNK_BYTES = 64e6
+_BYTES_IN_MEMORY = 256e6
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,11 @@ class Motion:
     """Paths (frames, particles, 3), nm, of Li, anion and chain that the system has, relative to the system's centre.
 
     `drift` (frames, 3) is the path of that centre in the box; `masses` (particles,) are in g/mol, `box` (frames, 3)
-    in nm. `folded` says why the paths cannot be believed, None where they can.
+    in nm. `folded` says why the paths cannot be believed, None where they can. Paths that do not fit into memory are
+    read again when they are asked for, so that the reduced trajectory stays open.
     """
 
-    paths: dict[str, Floats]
+    paths: dict[str, Floats | Paths]
     masses: dict[str, Floats]
     drift: Floats
     box: Floats
@@ -89,16 +91,35 @@ def read_motion(reduced: Reduced, system: SystemDescription) -> Motion:
     moved = sum(float(of.sum()) for of in masses.values())
     if abs(moved - system.mass_g_mol) > 1e-6 * system.mass_g_mol:
         raise DataError(f"{reduced.path}: ions and chains are {moved:g} of {system.mass_g_mol:g} g/mol")
-    paths, interval_ps, folded = {}, reduced.interval_ps("motion"), None
+    interval_ps, folded = reduced.interval_ps("motion"), None
+    paths: dict[str, Floats | Paths] = {}
     for name, (array, _) in present.items():
-        wrapped = reduced.array(f"motion/{array}")
-        paths[name], largest = unwrap_and_largest_step(wrapped, box)
-        if may_fold(largest, wrapped):
+        paths[name], largest = _unwrapped(reduced, f"motion/{array}", box)
+        if may_fold(largest, paths[name].shape):
             folded = f"{name}: {too_far_apart(largest, interval_ps)}"
     drift = centre_of_mass(paths, masses)
-    for path in paths.values():
-        path -= drift[:, None]
-    return Motion(paths, masses, drift, box, interval_ps, folded)
+    in_frame = {name: _without(drift, path) for name, path in paths.items()}
+    return Motion(in_frame, masses, drift, box, interval_ps, folded)
+
+
+def _unwrapped(reduced: Reduced, name: str, box: Floats) -> tuple[Floats | Paths, float]:
+    """Paths of an array and its largest step; where they are many, made again whenever they are asked for."""
+    n_frames, particles, _ = reduced.shape(name)
+    if 24 * n_frames * particles <= _BYTES_IN_MEMORY:
+        return unwrap_and_largest_step(reduced.array(name), box)
+    size = max(1, int(_CHUNK_BYTES / (24 * n_frames)))
+    parts = (slice(start, start + size) for start in range(0, particles, size))
+    largest = max(unwrap_and_largest_step(reduced.array(name, part), box)[1] for part in parts)
+    return Paths(lambda part: unwrap(reduced.array(name, part), box), n_frames, particles), largest
+
+
+def _without(drift: Floats, paths: Floats | Paths) -> Floats | Paths:
+    """Paths relative to one that all share."""
+    if not isinstance(paths, Paths):
+        paths -= drift[:, None]
+        return paths
+    read = paths.read
+    return replace(paths, read=lambda part: read(part) - drift[:, None])
 
 
 def _msd(motion: Motion, name: str, lags: Indices) -> Floats:
@@ -116,15 +137,14 @@ def _site_msd(reduced: Reduced, system: SystemDescription, motion: Motion, name:
     array, roles, kind = _SITES[name]
     used = slice(None, None, reduced.motion_per_structure)
     box, drift = motion.box[used], motion.drift[used]
-    n_sites = reduced.file[f"structure/{array}"].shape[1]
+    n_sites = reduced.shape(f"structure/{array}")[1]
     chunk = max(1, int(_CHUNK_BYTES / (24 * len(box))))
     parts = []
     for start in range(0, n_sites, chunk):
-        wrapped = reduced.array(f"structure/{array}", slice(start, start + chunk))
-        path, largest = unwrap_and_largest_step(wrapped, box)
+        path, largest = unwrap_and_largest_step(reduced.array(f"structure/{array}", slice(start, start + chunk)), box)
         path -= drift[:, None]
         parts.append(particle_msd(path, lags))
-        if motion.folded or may_fold(largest, wrapped):
+        if motion.folded or may_fold(largest, path.shape):
             parts[-1][:] = np.nan
     molecule = system.molecule_numbers(kind)[system.with_role(*roles)]
     msd = np.concatenate(parts, axis=1)

@@ -70,9 +70,8 @@ def read_farthest_lithium(reduced: Reduced, system: SystemDescription, snapshots
     """
     if not reduced.has("motion/lithium"):
         return None
-    wrapped = reduced.array("motion/lithium")
-    paths, largest = unwrap_and_largest_step(wrapped, reduced.array("motion/box"))
-    if may_fold(largest, wrapped):
+    paths, largest = unwrap_and_largest_step(reduced.array("motion/lithium"), reduced.array("motion/box"))
+    if may_fold(largest, paths.shape):
         return None
     interval_ps = reduced.interval_ps("motion")
     ends = [min(round(snapshot.time_ps / interval_ps), len(paths) - 1) for snapshot in snapshots]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -43,33 +44,36 @@ def analyse_starts(
     """
     described = [read_description(path) for path in descriptions]
     motions, populations = [], []
-    for path, system in zip(reduced, described, strict=True):
-        with open_reduced(path, system) as opened:
+    with ExitStack() as files:
+        for path, system in zip(reduced, described, strict=True):
+            opened = files.enter_context(open_reduced(path, system))
             motions.append(read_motion(opened, system))
             if set(IONS) <= motions[-1].paths.keys():
                 populations.append(block_populations(read_clusters(opened, system, cutoff_nm, use_interval_ps)))
-    first = motions[0]
-    sizes = {name: of.shape[1] for name, of in first.paths.items()}
-    for path, motion, system in zip(reduced, motions, described, strict=True):
-        if {n: of.shape[1] for n, of in motion.paths.items()} != sizes or system.choice != described[0].choice:
-            raise DataError(f"{path}: another system than {reduced[0]}; starts differ in how they were packed alone")
-        if motion.interval_ps != first.interval_ps:
-            raise DataError(
-                f"{path}: frames {motion.interval_ps:g} ps apart, those of {reduced[0]} {first.interval_ps:g} ps"
-            )
-    lengths_ns = [motion.length_ns for motion in motions]
-    found: dict[str, Any] = {
-        "systems": list(systems),
-        "lengths_ns": lengths_ns,
-        "motion": {
-            "length_ns": sum(lengths_ns),
-            "tolerance": tolerance,
-            "frame_of_reference": FRAME,
-            **diffusion_scalars(motions, tolerance, target_error),
-        },
-        "conductivity": conductivity_scalars(
-            motions, _stacked(populations) if populations else None, formal_charges(described[0]), temperature_k,
-            described[0].choice.ion_charge_scale, tolerance, cutoff_nm,
-        ),
-    }  # fmt: skip
+        first = motions[0]
+        sizes = {name: of.shape[1] for name, of in first.paths.items()}
+        for path, motion, system in zip(reduced, motions, described, strict=True):
+            if {n: of.shape[1] for n, of in motion.paths.items()} != sizes or system.choice != described[0].choice:
+                raise DataError(
+                    f"{path}: another system than {reduced[0]}; starts differ in how they were packed alone"
+                )
+            if motion.interval_ps != first.interval_ps:
+                raise DataError(
+                    f"{path}: frames {motion.interval_ps:g} ps apart, those of {reduced[0]} {first.interval_ps:g} ps"
+                )
+        lengths_ns = [motion.length_ns for motion in motions]
+        found: dict[str, Any] = {
+            "systems": list(systems),
+            "lengths_ns": lengths_ns,
+            "motion": {
+                "length_ns": sum(lengths_ns),
+                "tolerance": tolerance,
+                "frame_of_reference": FRAME,
+                **diffusion_scalars(motions, tolerance, target_error),
+            },
+            "conductivity": conductivity_scalars(
+                motions, _stacked(populations) if populations else None, formal_charges(described[0]), temperature_k,
+                described[0].choice.ion_charge_scale, tolerance, cutoff_nm,
+            ),
+        }  # fmt: skip
     write_json(out_json, finite(found))

@@ -203,6 +203,10 @@ class Reduced:
         """Time from the first frame of the trajectory to the last, ps."""
         return float(self.file.attrs["length_ps"])
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of an array; raises DataError as `array` does."""
+        return tuple(self._data(name).shape)
+
     def attribute(self, name: str, key: str) -> Any:
         """An attribute of an array, e.g. `range_nm` of motion/neighbours."""
         return self.file[name].attrs[key]
@@ -249,11 +253,13 @@ class Reduced:
         return np.asarray(self._data(name)[number])
 
     def pieces(self, names: tuple[str, ...], frames: int = 2048) -> Iterator[tuple[int, tuple[npt.NDArray[Any], ...]]]:
-        """Arrays of one cadence in consecutive pieces of at most `frames` frames: (first frame, arrays).
+        """Arrays of one cadence in consecutive pieces of at most `frames` frames and 64 MB each: (first frame, arrays).
 
         Raises DataError as `array` does.
         """
         arrays = [self._data(name) for name in names]
+        largest = max(data.nbytes / max(1, len(data)) for data in arrays)
+        frames = min(frames, max(1, int(_BYTES_AT_ONCE / max(1, largest))))
         for first in range(0, len(arrays[0]), frames):
             yield first, tuple(np.asarray(data[first : first + frames]) for data in arrays)
 
