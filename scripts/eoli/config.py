@@ -349,6 +349,15 @@ class Study:
         )
 
     @property
+    def reduced_frames(self) -> tuple[float, dict[str, float]]:
+        """Length of the analysed stage, ps, at most, and the spacing of its frames by cadence, ps."""
+        analysis = self.config.analysis
+        stage = self.stage(analysis.stage)
+        length_ns = stage.max_length_ns or stage.length_ns or 0.0
+        cadences = ("motion", "structure", "slow")
+        return length_ns * 1000, {cadence: getattr(analysis, f"{cadence}_interval_ps") for cadence in cadences}
+
+    @property
     def supercell_stage(self) -> str:
         """The stage whose end a supercell repeats."""
         return self.config.box.supercell_from or self.equilibrated_stage

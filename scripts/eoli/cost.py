@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eoli.chemistry import Library, library
 from eoli.config import Study
 from eoli.files import read_json
 from eoli.protocol import Stage
+from eoli.reduce import reduced_bytes
 from eoli.results import checked
 from eoli.sweep import Size, System, series_of, size_of, systems_of
 
@@ -97,6 +98,9 @@ def cost_lines(study: Study, results: Path = Path("results"), only: Iterable[str
         size = size_of(system, blocks)
         here = study.common_stages if system.name in series else study.stages
         cost = cost_of(size, [stage for stage in here if stage.name not in system.common], speed)
+        if system.name not in series:
+            reduced = reduced_bytes(size.sites, system.chains, system.cations, *study.reduced_frames)
+            cost = replace(cost, disk_gb=cost.disk_gb + reduced / 1e9)
         hours, gigabytes, most = hours + cost.core_hours, gigabytes + cost.disk_gb, most + cost.most_core_hours
         lines.append(_line(system, size, cost))
     lines.append(

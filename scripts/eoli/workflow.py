@@ -16,7 +16,8 @@ from eoli.chemistry import NO_SALT, ForceFieldChoice, library
 from eoli.config import Study, load_study, merge
 from eoli.errors import InputError
 from eoli.protocol import OFFLOADED
-from eoli.sweep import NO_COPIES, System, families_of, seed_for, series_of, side_by_side, systems_of
+from eoli.reduce import analysis_mb
+from eoli.sweep import NO_COPIES, System, families_of, seed_for, series_of, side_by_side, size_of, systems_of
 from eoli.tuning import Timing, run_timing
 from eoli.yamlfile import parse_value
 
@@ -274,6 +275,11 @@ class Plan:
         skipped = {*left_out, *(() if has_hydroxyl else ("hydroxyl_O",))}
         distances = self.study.config.analysis.contact_nm.model_dump()
         return {"contact_nm": [f"{kind}={nm:g}" for kind, nm in distances.items() if kind not in skipped]}
+
+    def analysis_mb(self, system: str) -> int:
+        """Memory that any analysis of the reduced trajectory of a system needs at most, MB."""
+        size = size_of(self.systems[system], library(self.study.topologies))
+        return analysis_mb(size.sites, self.systems[system].cations, *self.study.reduced_frames)
 
     def analysis_flags(self, name: str, system: str) -> str:
         """Criteria of one of REDUCED."""

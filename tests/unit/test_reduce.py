@@ -16,7 +16,7 @@ from MDAnalysis.lib.distances import calc_dihedrals
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
 from eoli.errors import DataError
-from eoli.reduce import run
+from eoli.reduce import reduced_bytes, run
 from eoli.reduce.run import reduce_trajectory
 from eoli.reduce.store import ARRAYS, Reduced, open_reduced, seal
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
@@ -544,3 +544,16 @@ def test_it_says_what_it_was_made_from(tmp_path: Path) -> None:
         assert file.attrs["trajectory"] == "md.xtc"
         assert file.attrs["trajectory_sha256"] == hashlib.sha256(trajectory.read_bytes()).hexdigest()
         assert file.attrs["description"] == NEAT.digest
+
+
+def test_the_size_that_is_told_before_is_at_least_that_of_the_file(
+    reference: tuple[Path, np.ndarray, np.ndarray],
+) -> None:
+    intervals = {"motion": 1.0, "structure": 2.0, "slow": 7.0}
+    told = reduced_bytes(SYSTEM.n_sites, 4, 5, 29.0, intervals)
+    with h5py.File(reference[0]) as file:
+        arrays = [file[name] for name in ARRAYS if name in file and not name.startswith("structure/pair")]
+        assert sum(data.nbytes for data in arrays) <= told < 4 * sum(data.nbytes for data in arrays)
+    assert reduced_bytes(1000, 10, 50, 1e6, intervals) == pytest.approx(
+        10 * reduced_bytes(1000, 10, 50, 1e5, intervals), rel=1e-3
+    )

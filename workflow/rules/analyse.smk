@@ -73,6 +73,8 @@ rule reduce:
         "results/{system}/analysis/reduce.log",
     group:
         "analysis"
+    resources:
+        mem_mb=lambda wildcards: PLAN.analysis_mb(wildcards.system),
     params:
         flags=PLAN.reduce_flags,
         # one of an earlier format is made again
@@ -97,6 +99,8 @@ for analysis, files in REDUCED.items():
             f"results/{{system}}/analysis/{analysis}.log",
         group:
             "analysis"
+        resources:
+            mem_mb=lambda wildcards: PLAN.analysis_mb(wildcards.system),
         params:
             analysis=analysis,
             flags=partial(lambda name, wildcards: PLAN.analysis_flags(name, wildcards.system), analysis),
@@ -122,6 +126,8 @@ if PLAN.families:
             "results/summary/starts/{family}.log",
         group:
             "starts"
+        resources:
+            mem_mb=lambda wildcards: sum(map(PLAN.analysis_mb, PLAN.families[wildcards.family])),
         params:
             flags=lambda wildcards: PLAN.starts_flags(wildcards.family),
         shell:
@@ -143,6 +149,7 @@ rule interactions:
     log:
         "results/{system}/analysis/interactions.log",
     resources:
+        mem_mb=lambda wildcards: PLAN.analysis_mb(wildcards.system),
         gmx=PLAN.gmx_flags,
     params:
         flags=lambda wildcards: PLAN.interaction_flags(wildcards.system),

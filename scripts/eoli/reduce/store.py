@@ -333,16 +333,3 @@ def seal(path: Path, system: SystemDescription) -> None:
             data.attrs["sha256"] = checksum.hexdigest()
         file.attrs["description"] = system.digest
         file.attrs["signature"] = _signature(file)
-
-
-def reduced_bytes(
-    n_sites: int, particles: int, lithium: int, slots: int, length_ps: float, intervals_ps: Mapping[str, float]
-) -> float:
-    """Size of a reduced trajectory, bytes, from above: single precision, what motion has, what structure has, all sites.
-
-    `particles` are the points that move as such: ions and centres of mass of molecules.
-    """
-    frames = {cadence: length_ps / intervals_ps[cadence] + 1 for cadence in CADENCES}
-    of_motion = 12 * particles + 8 * lithium * slots
-    # fluorine, ether oxygens and torsions: less than half of all sites
-    return frames["motion"] * of_motion + (frames["structure"] * 6 + frames["slow"] * 12) * n_sites
