@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 
 from eoli import __version__
 from eoli.commands import analyse, build, compare, report, stage, study, summarise
-from eoli.errors import EoliError
+from eoli.errors import EoliError, InputError
+from eoli.text import printable
 
 Add = Callable[[argparse.ArgumentParser], None]
 Command = Callable[[argparse.Namespace], int]
@@ -66,12 +67,7 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(*words, **{"allow_abbrev": False, **options})
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {_one_line(message)}; help: {self.prog} --help\n")
-
-
-def _one_line(text: str) -> str:
-    """Text without what moves the cursor of a terminal or ends a line."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+        self.exit(2, f"{self.prog}: {printable(message)}; help: {self.prog} --help\n")
 
 
 def _nobody_reads() -> bool:
@@ -109,7 +105,7 @@ def _run(arguments: argparse.Namespace) -> int:
         line, code = f"text that this terminal or file cannot hold: {error}", 1
     except KeyboardInterrupt:
         return 130
-    print(f"eoli {arguments.command}: {_one_line(line)}", file=sys.stderr)
+    print(f"eoli {arguments.command}: {printable(line)}", file=sys.stderr)
     return code
 
 
@@ -135,6 +131,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _check_inputs(arguments: argparse.Namespace) -> None:
     """See that what a command reads of the results is what was made, before it computes anything from it."""
+    results = getattr(arguments, "results", None)
+    if results is not None and results.exists() and not results.is_dir():
+        raise InputError(f"--results {results} is not allowed; allowed: the folder of the results")
     given = [getattr(arguments, name, None) or [] for name in RESULTS]
     paths = [path for value in given for path in (value if isinstance(value, list) else [value])]
     if paths:

@@ -7,6 +7,7 @@ the column, and what stands there. A number is finite and within `RANGES`; a ver
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -489,13 +490,17 @@ def read_table(path: Path, needed: Sequence[str] = (), filled: Sequence[str] = (
     try:
         names = list(pd.read_csv(path, nrows=0).columns)
         texts = _text_columns(names)
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(texts, str))
+        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
+            # without an index, lest the first cell of rows that have one too many becomes it
+            table = pd.read_csv(
+                path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(texts, str), index_col=False
+            )
     except pd.errors.EmptyDataError:
         raise DataError(f"{path}: no table: the file is empty") from None
+    except pd.errors.ParserWarning:
+        raise DataError(f"{path}: no table: its rows have more cells than its head") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: no table: {printable(str(error))}") from error
-    if not isinstance(table.index, pd.RangeIndex):
-        raise DataError(f"{path}: no table: its rows have more cells than its head")
     lacking = list(dict.fromkeys(column for column in (*filled, *needed) if column not in table))
     if lacking:
         more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
@@ -523,8 +528,9 @@ def _check_numbers(path: Path, column: pd.Series) -> None:
     numbers = pd.to_numeric(column, errors="coerce")
     if name in _TRUTH:
         wrong, allowed = ~column.isin([True, False]), "is not True or False"
-    elif column.dtype == bool or (numbers.isna() & column.notna()).any():
-        wrong, allowed = pd.Series(True, column.index) if column.dtype == bool else numbers.isna() & column.notna(), "is no number"  # fmt: skip
+    elif column.dtype in (bool, object) or pd.api.types.is_string_dtype(column):
+        is_bool = column.map(lambda cell: isinstance(cell, bool)).astype(bool)
+        wrong, allowed = is_bool | (numbers.isna() & column.notna()), "is no number"
     else:
         low, high = _limits(name)
         wrong, allowed = (numbers < low) | (numbers > high), f"is not allowed: {_said(low, high)}"

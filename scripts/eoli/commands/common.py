@@ -20,10 +20,11 @@ def made(path: Path, inputs: Sequence[Path], **more: Any) -> None:
     from eoli.files import write_json, written
     from eoli.provenance import provenance
     from eoli.records import marks, record_beside
+    from eoli.text import printable
 
     record = provenance(inputs, [["eoli", *sys.argv[1:]]], outputs=marks(path.parent, written), **more)
     write_json(record_beside(path), record)
-    print(f"[{time.strftime('%H:%M:%S')}] made {path}", flush=True)
+    print(f"[{time.strftime('%H:%M:%S')}] made {printable(str(path))}", flush=True)
 
 
 def typed(kind: Any) -> Callable[[str], Any]:

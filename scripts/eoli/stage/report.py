@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from eoli.files import write_json
 from eoli.stage.job import StageJob
+from eoli.text import printable
 
 PROGRESS = "progress.json"
 FAILURE = "failure.json"
@@ -31,6 +32,7 @@ class Reporter:
 
     def __call__(self, text: str) -> None:
         """Say one line."""
+        text = printable(text)
         print(f"[{time.strftime('%H:%M:%S')}] {self._prefix}: {text}", file=self._stream, flush=True)
         self._write(text)
 
@@ -62,4 +64,4 @@ class Reporter:
         """Record why the run ended without a result."""
         with contextlib.suppress(OSError):
             write_json(self._job.folder / FAILURE, {"message": message, "time": time.time()})
-        self._write(f"failed: {message}")
+        self._write(f"failed: {printable(message)}")
