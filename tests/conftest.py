@@ -6,7 +6,6 @@ import fcntl
 import os
 import shutil
 import signal
-import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from eoli.slots import FOLDER
-from support import TINY, copy_workflow, snakemake
+from support import TINY, copy_workflow, run_tiny
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,22 +44,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     with (shared / "finished.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists() and not failure.exists():
-            cause = _run_tiny(folder)
+            cause = run_tiny(folder)
             failure.write_text(cause) if cause else done.touch()
     if failure.exists():
         pytest.fail(f"the shared run of {TINY} failed, and with it every test that needs it:\n{failure.read_text()}")
     return folder
-
-
-def _run_tiny(folder: Path) -> str:
-    """Run the tiny study in a new folder; why that failed, empty when it did not."""
-    # a worker that was killed here has left its part
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        run = snakemake(copy_workflow(folder))
-    except (OSError, subprocess.SubprocessError, shutil.Error) as error:
-        return f"{type(error).__name__}: {error}"
-    return "" if run.returncode == 0 else f"exit code {run.returncode}\n{run.stdout}"
 
 
 @pytest.fixture
