@@ -10,7 +10,7 @@ import os
 import random
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,18 @@ OUT = "out"
 CHECK = ("check", "--config", "config/config.yaml", TINY)
 # pictures of the study, which no command reads
 _NOT_READ = {".png", ".svg", ".pdf", ".html", ".log"}
+# `eoli figures` writes beside the tables that it draws
+_OF_FIGURES = "figures.provenance.json"
+# these take seconds, others a fraction of one
+_SLOW = {"figures", "interactions", "paper-figure", "report", "snapshots", "sweep-figures"}
 _OUTPUTS = {"--out", "--gro", "--report", "--log"}
+# says its version and fails at all else: flags of a stage are judged before a simulation starts
+GMX = "config/gmx"
+_GMX = """#!/bin/sh
+[ "$1" = --version ] || { printf 'Fatal error:\\nnot installed\\n\\n' >&2; exit 1; }
+printf 'GROMACS version:    2022.5\\nPrecision:          mixed\\nMPI library:        thread_mpi\\nSIMD instructions:  AVX2_256\\n'
+printf 'Data prefix:  /usr\\n'
+"""
 _BOTH = [f"results/{system}" for system in SYSTEMS]
 
 
@@ -52,10 +63,16 @@ def copy_study(finished: Path, folder: Path) -> Path:
             target = folder / Path(path).relative_to(finished)
             target.mkdir(parents=True)
             for name in names:
-                if Path(name).suffix not in _NOT_READ:
+                if Path(name).suffix not in _NOT_READ and name != _OF_FIGURES:
                     os.link(Path(path) / name, target / name)
     (folder / OUT).mkdir()
     return folder
+
+
+def write_gmx(study: Path) -> None:
+    """Put the stand-in for GROMACS where command lines name it."""
+    (study / GMX).write_text(_GMX)
+    (study / GMX).chmod(0o755)
 
 
 def into_out(argv: list[str]) -> list[str]:
@@ -74,7 +91,9 @@ def recorded_commands(finished: Path) -> dict[str, list[str]]:
         record = json.loads(path.read_text())
         called = record["called_as"][1:]
         for argv in (called, *(command[1:] for command in record["commands"] if command[0] == "eoli")):
-            if argv and argv[0] in COMMANDS and argv[0] != "stage":
+            if argv and argv[0] == "stage":
+                argv[argv.index("--gmx") + 1] = GMX
+            if argv and argv[0] in COMMANDS:
                 found.setdefault(argv[0], into_out(argv))
     config = ["--config", "config/config.yaml", TINY]
     topology = f"{_BOTH[0]}/topology/system.json"
@@ -107,6 +126,10 @@ class Maker:
         (family,) = chance.choices(list(self._families), list(self._families.values()))
         return family(chance)
 
+    def _command(self, chance: random.Random, without: Collection[str] = ()) -> str:
+        names = sorted(set(self.commands) - set(without))
+        return chance.choices(names, [1 if name in _SLOW else 4 for name in names])[0]
+
     def config(self, chance: random.Random) -> Case:
         """A configuration: a key, a word of a shipped file, or a whole file that is not one."""
         kind = chance.randrange(10)
@@ -120,13 +143,12 @@ class Maker:
         else:
             name = chance.choice((TINY, "config/config.yaml", "tests/config/tiny-protocol.yaml"))
             text, what = _swap_scalar((self._finished / name).read_text(), chance)
-
             return Case(f"{name}: {what}", list(CHECK), lambda folder: _replace(folder / name, text.encode()))
         return Case(what, [*CHECK, f"{OUT}/case.yaml"], lambda folder: _replace(folder / OUT / "case.yaml", content))
 
     def flag(self, chance: random.Random) -> Case:
         """A command line with one word that is another's, or nobody's."""
-        name = chance.choice(sorted(self.commands))
+        name = self._command(chance)
         argv = list(self.commands[name])
         actions = [action for action in _actions(name) if action.option_strings and action.nargs != 0]
         if not actions:
@@ -134,7 +156,8 @@ class Maker:
         action = chance.choice(actions)
         option = action.option_strings[0]
         pool: tuple[str, ...] = NAMES
-        if action.type in (int, float):
+        known = argv[argv.index(option) + 1] if option in argv[:-1] else ""
+        if action.type in (int, float) or _is_number(known):
             pool = NUMBERS
         elif action.type is Path:
             pool = (*_places(option), *NAMES)
@@ -153,7 +176,7 @@ class Maker:
             argv[chance.randrange(place, max(place + 1, last))] = value
         if option in ("--max-hours", "--seconds"):
             return self.flag(chance)
-        return Case(f"{option} {value[:60]!r}", argv, elsewhere=option in _OUTPUTS)
+        return Case(f"{option} {value[:60]!r}", argv, elsewhere=option in _OUTPUTS or name == "figures")
 
     def block(self, chance: random.Random) -> Case:
         """A building block with another scalar, or that is no building block."""
@@ -169,17 +192,27 @@ class Maker:
 
     def file(self, chance: random.Random) -> Case:
         """A file of a finished study that is damaged, stale or foreign."""
-        name = chance.choice(sorted(set(self.commands) - {"schema", "check", "topology", "redo"}))
+        name = self._command(chance, {"schema", "check", "topology", "redo", "stage"})
         argv = list(self.commands[name])
         read = sorted(_files_read(self._finished, argv))
-        path = chance.choice(read)
+        # of a whole study, few commands read more than numbers
+        numbers = [path for path in read if path.suffix in (".csv", ".json") and "run" not in path.parts]
+        path = chance.choice(numbers if len(read) > 100 and chance.random() < 0.8 else read)
         damage = chance.choice(_damages(path))
         seed = chance.random()
 
         def do(folder: Path) -> None:
             damage(folder / path, random.Random(seed))
 
-        return Case(f"{path} {damage.__name__.strip('_')}", argv, do, path)
+        return Case(f"{path} {damage.__name__.strip('_')}", argv, do, path, name == "figures")
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _actions(command: str) -> list[argparse.Action]:
@@ -230,7 +263,7 @@ def _files_read(finished: Path, argv: list[str]) -> Iterator[Path]:
         path = finished / top
         for file in [path] if path.is_file() else path.rglob("*"):
             relative = file.relative_to(finished)
-            if file.is_file() and file.suffix not in _NOT_READ and "sessions" not in relative.parts:
+            if file.is_file() and file.suffix not in _NOT_READ and file.name != _OF_FIGURES:
                 yield relative
 
 

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from types import TracebackType
 
-from cases import OUT, Case, Maker, copy_study
+from cases import OUT, Case, Maker, copy_study, write_gmx
 from forkserver import CPU_S, Ended, Server
 
 from support import LIMIT_S
@@ -27,6 +27,7 @@ class Judge:
         self._sound = folder / "sound"
         for top in ("config", "topologies", "tests", "results"):
             shutil.copytree(finished / top, self._sound / top)
+        write_gmx(self._sound)
         self._folder = folder
         self._server = Server(wall_s=LIMIT_S / 4)
         self._expected: dict[tuple[str, ...], dict[str, bytes]] = {}
