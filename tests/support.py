@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import psutil
 import pytest
 
 from eoli.chemistry import ForceFieldChoice
@@ -104,6 +106,16 @@ def until(condition: Callable[[], object], what: str) -> None:
         if time.monotonic() > end:
             pytest.fail(f"waited {LIMIT_S:.0f} s in vain: {what}")
         time.sleep(0.05)
+
+
+def processes_in(folder: Path) -> list[psutil.Process]:
+    """Processes that work in a folder or below it."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(folder):
+                found.append(process)
+    return found
 
 
 def mistake(call: Callable[[], object]) -> str:
