@@ -25,10 +25,11 @@ Word = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_+.*-]*$", max_length=4
 """A name that stands in files of GROMACS: one word, nothing that begins a comment, a section or a directive."""
 Text = Annotated[str, Field(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]+$", max_length=2000)]
 """What a person reads: no control characters."""
-Role = Literal[
-    "Li", "ether_O", "hydroxyl_O", "amide_O", "amide_N", "amide_H", "ester_O", "ester_bridging_O", "anion_O", "anion_N",
-    "anion_F", "anion_Cl",
-]  # fmt: skip
+POLYMER_ROLES = (
+    "ether_O", "hydroxyl_O", "amide_O", "amide_N", "amide_H", "ester_O", "ester_bridging_O",
+)  # fmt: skip
+CATION_ROLES = ("Li",)
+ANION_ROLES = ("anion_O", "anion_N", "anion_F", "anion_Cl")
 Charge = Annotated[float, Field(ge=-10, le=10)]
 
 ELEMENTS = {
@@ -49,7 +50,7 @@ class AtomEntry(Strict):
     type: Word = Field(description="Lennard-Jones type: of gromos54a7.ff or of atomtypes.yaml")
     bonded_class: Word = Field(alias="class", description="class by which bonded terms are looked up")
     charge: Charge = Field(description="partial charge, e")
-    role: Role | None = Field(None, description="name under which analyses find it")
+    role: str | None = Field(None, description="name under which analyses find it")
     source: Word
 
 
@@ -396,26 +397,29 @@ class Library:
         file = self._file("units", name, "unit", ether_set)
         unit = self._cited(Unit, file.data, file)
         _check_atoms(file, unit.atoms, unit.bonds, unit.charge)
-        self._check_roles(file, unit)
+        self._check_roles(file, unit.atoms, POLYMER_ROLES)
+        ether_oxygens = sum(atom.role == "ether_O" for atom in unit.atoms)
+        if ether_oxygens != unit.ether_oxygens:
+            raise InputError(
+                f"{place(('ether_oxygens',), [file])}: {unit.ether_oxygens} is not allowed: {ether_oxygens} of the atoms "
+                "have the role ether_O"
+            )
         for key in ("head", "tail"):
             atom = getattr(unit, key)
             if atom is not None and atom not in {a.name for a in unit.atoms}:
                 raise InputError(f"{place((key,), [file])}: {atom!r} is no atom of unit {name}")
         return unit
 
-    def _check_roles(self, file: YamlFile, unit: Unit) -> None:
-        """An oxygen that no analysis finds would bind lithium and be counted by none."""
-        number = sum(atom.role == "ether_O" for atom in unit.atoms)
-        if number != unit.ether_oxygens:
-            raise InputError(
-                f"{place(('ether_oxygens',), [file])}: {unit.ether_oxygens} is not allowed: {number} of the atoms have the "
-                "role ether_O"
-            )
-        for k, atom in enumerate(unit.atoms):
+    def _check_roles(self, file: YamlFile, atoms: list[AtomEntry], allowed: tuple[str, ...]) -> None:
+        """Roles are known, and no oxygen is without: it would bind lithium and be counted by no analysis."""
+        for number, atom in enumerate(atoms):
+            where = place(("atoms", number, "role"), [file])
+            if atom.role is not None and atom.role not in allowed:
+                raise InputError(f"{where}: {atom.role!r} is not allowed; allowed: {', '.join(allowed)}")
             if atom.role is None and abs(self.mass(atom.type) - ELEMENTS["O"][1]) < 0.01:
                 raise InputError(
-                    f"{place(('atoms', k), [file])}: the oxygen {atom.name} has no role, and nothing would count what it "
-                    "binds; allowed: ether_O, hydroxyl_O, amide_O, ester_O, ester_bridging_O"
+                    f"{where}: the oxygen {atom.name} has none, and nothing would count what it binds; allowed: "
+                    f"{', '.join(allowed)}"
                 )
 
     def _part(self, entry: str, ether_set: str) -> tuple[Unit, int]:
@@ -476,6 +480,13 @@ class Library:
         _check_geometry(file, ion)
         if ion.charge == 0:
             raise InputError(f"{place(('charge',), [file])}: 0 is not allowed: an ion has a charge")
+        allowed = CATION_ROLES if ion.charge > 0 else ANION_ROLES
+        self._check_roles(file, ion.atoms, allowed)
+        if all(atom.role is None for atom in ion.atoms):
+            raise InputError(
+                f"{place(('atoms',), [file])}: no atom has a role, and no analysis would find the ion; allowed: "
+                f"{', '.join(allowed)}"
+            )
         for variant, source in reversed(variants):
             ion = _changed(ion, variant, source)
         return ion

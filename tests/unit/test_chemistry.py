@@ -286,7 +286,23 @@ def test_mistakes_in_units_and_chains(
 
 def test_an_oxygen_that_nothing_would_count(edit_block: Edit, copied_blocks: Path) -> None:
     edit_block("units/EO-OH/oxy-d.yaml", lambda unit: unit["atoms"][3].pop("role"))
-    assert "the oxygen OH has no role" in mistake(lambda: Library(copied_blocks).unit("EO-OH", "oxy-d"))
+    assert "the oxygen OH has none" in mistake(lambda: Library(copied_blocks).unit("EO-OH", "oxy-d"))
+
+
+@pytest.mark.parametrize(
+    ("ion", "change", "words"),
+    [
+        (("LI", "aqvist"), lambda ion: ion["atoms"][0].pop("role"), "no atom has a role, and no analysis would find"),
+        (("LI", "aqvist"), lambda ion: ion["atoms"][0].update(role="anion_O"), "'anion_O' is not allowed; allowed: Li"),
+        (("CLO4", "acevedo2009"), lambda ion: ion["atoms"][1].pop("role"), "has none, and nothing would count"),
+        (("CL", "gromos54a7"), lambda ion: ion.update(charge=0, atoms=[{**ion["atoms"][0], "charge": 0}]), "charge: 0"),
+    ],
+)
+def test_ions_that_no_analysis_would_find(
+    ion: tuple[str, str], change: Callable[[Any], None], words: str, edit_block: Edit, copied_blocks: Path
+) -> None:
+    edit_block(f"ions/{ion[0]}/{ion[1]}.yaml", change)
+    assert words in mistake(lambda: Library(copied_blocks).ion(*ion))
 
 
 def test_models_that_are_based_on_each_other(copied_blocks: Path) -> None:

@@ -439,3 +439,8 @@ def test_a_type_of_the_force_field_is_not_taken_over(
     broken = Library(copied_blocks)
     system = describe("peo", 1, "litfsi", 1, choice(), broken, forcefield)
     assert "OA is a type of gromos54a7.ff" in mistake(lambda: tables_for(system, broken, forcefield))
+
+
+def test_a_mixing_rule_that_is_none(blocks: Library, forcefield: Gromos54A7) -> None:
+    system = describe("peo", 1, "litfsi", 1, choice("geometric"), blocks, forcefield)
+    assert "mixing 'geometric' is not allowed" in mistake(lambda: tables_for(system, blocks, forcefield))

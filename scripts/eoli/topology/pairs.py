@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import get_args
 
-from eoli.chemistry import LennardJonesType, Library
-from eoli.errors import ForceFieldError
+from eoli.chemistry import LennardJonesType, Library, Mixing
+from eoli.errors import ForceFieldError, InputError
 from eoli.topology.gromos import C6C12, Gromos54A7, PairKey, pair_key
 
 
@@ -114,8 +115,10 @@ def make_pair_tables(
     `gromos`: the 54A7 matrix among the types of GROMOS and those that are `like` one, geometric for all others
     (native to CL&P and Aqvist), every pair written out. `lorentz-berthelot`: sigma arithmetic, epsilon geometric for every pair, as the study states.
     `lb-ions`: the 54A7 matrix among polymer types, Lorentz-Berthelot where an ion takes part. 1-4 pairs are those of
-    54A7 under every rule.
+    54A7 under every rule. Raises InputError for another rule.
     """
+    if mixing not in get_args(Mixing):
+        raise InputError(f"mixing {mixing!r} is not allowed; allowed: {', '.join(get_args(Mixing))}")
     rule = _GromosRule(blocks, forcefield)
     names = sorted(set(types))
     keys = [(a, b) for k, a in enumerate(names) for b in names[k + 1 :]]
