@@ -170,6 +170,22 @@ def test_the_same_files_give_the_same_bytes(tmp_path: Path, name: str) -> None:
     assert before == [path.read_bytes() for path in sorted(tmp_path.glob("pebax*"))]
 
 
+def test_names_stand_in_the_figures_as_they_are(tmp_path: Path) -> None:
+    folder, name = analysis_of(tmp_path / "analysis"), "PEO $x_1$ with {Li} <b>&"
+    for figure in ("structure", "ions", "motion", "mechanism"):
+        svg, _ = OF_SYSTEM[figure][0](Subject(folder, name + "\x1b", "$a$"), tmp_path / figure)
+        found = texts(svg)
+        assert f"{name}\\x1b: " in found and ("$a$" in found or figure == "mechanism")
+
+
+def test_clusters_too_large_to_draw_are_said(tmp_path: Path) -> None:
+    folder = analysis_of(tmp_path / "analysis")
+    table = pd.read_csv(folder / "ions.csv").astype({"n_Li": int})
+    table.loc[0, "n_Li"] = 500_000
+    table.to_csv(folder / "ions.csv", index=False)
+    assert "clusters of up to 500000 ions" in drawn("ions", folder, tmp_path / "f")
+
+
 def test_numbers_and_verdicts_stand_in_the_figures(tmp_path: Path) -> None:
     folder = analysis_of(tmp_path / "analysis")
     found = drawn("motion", folder, tmp_path / "f")

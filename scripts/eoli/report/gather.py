@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import pandas as pd
 
 from eoli.axes import SYSTEM_AXES
 from eoli.collect import ANALYSES, NOT_SHOWN
-from eoli.compare import Reference, read_reference
+from eoli.compare import Reference, Verdict, read_reference
 from eoli.config import Study
 from eoli.errors import DataError
 from eoli.protocol import Stage
@@ -21,6 +21,7 @@ from eoli.results import read_curves, read_found, read_scalars, read_sweep, read
 from eoli.starts import read_starts
 from eoli.status import StageStatus, stage_status, study_status
 from eoli.sweep import System, systems_of
+from eoli.text import printable
 
 TABLES = ("structure", "motion", "ions", "conductivity", "mechanism", "morphology", "domains")
 """Tables of a system that are drawn; the other analyses are shown by their scalars."""
@@ -129,6 +130,15 @@ _SUMMARIES: Mapping[str, Sequence[str]] = {
     "cost": ("system", "stage", "core_hours", "wall_hours", "restarts"),
 }
 """Tables beside that of the sweep, and the columns in which their rows have something."""
+_NEEDED: Mapping[str, Sequence[str]] = {
+    "study": ("system", "ours", "ours_error", "theirs", "unit", "reason"),
+    "experiments": ("sigma_S_cm", "sigma_error_S_cm", "log10_difference", "log10_difference_error", "verdict"),
+    "replicas": ("mean", "difference_over_error"),
+    "glass-transition": ("Tg_K", "Tg_low_K", "Tg_high_K"),
+    "cutoffs": ("contact",),
+    "cost": ("ns_per_day",),
+}  # fmt: skip
+"""Columns in which they may have nothing."""
 Found = TypeVar("Found")
 
 
@@ -151,7 +161,14 @@ class _Reading:
     def summary(self, table: Path, name: str) -> pd.DataFrame | None:
         """The table of that name beside that of the sweep; None where there is none."""
         path = table.with_name(f"{name}.csv")
-        return self(read_table, path, (), _SUMMARIES[name]) if path.is_file() else None
+        return self(_summary, path, name) if path.is_file() else None
+
+
+def _summary(path: Path, name: str) -> pd.DataFrame:
+    found = read_table(path, _NEEDED[name], _SUMMARIES[name])
+    if name == "study" and (wrong := ~found["verdict"].isin(get_args(Verdict))).any():
+        raise DataError(f"{path}: verdict: {printable(str(found['verdict'][wrong].iloc[0]))} is none of a comparison")
+    return found
 
 
 def known(row: Mapping[Any, Any]) -> dict[str, Any]:
