@@ -12,7 +12,7 @@ import pandas as pd
 from eoli.errors import DataError, InputError
 from eoli.files import write_table
 from eoli.replicas import differing, replica_table
-from eoli.results import read_scalars, read_verdict
+from eoli.results import check_salted, read_scalars, read_verdict
 from eoli.sweep import System
 from eoli.topology.description import read_description
 
@@ -173,13 +173,6 @@ def _results(scalars: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     return row | {column: at(scalars, (analysis, *keys)) for column, analysis, keys in (*BOUNDS, *WORDS)}
 
 
-_OF_SALT = (
-    ("motion", "Li", "verdict"), ("motion", "anion", "verdict"), ("conductivity", "sigma_S_m", "formal_charges"),
-    ("ions", "verdict"), ("structure", "Li"),
-)  # fmt: skip
-"""What analyses of every system with salt have, resolved or not."""
-
-
 def _of_another_system(system: System, folder: Path, scalars: Mapping[str, Mapping[str, Any]]) -> str:
     """What says that the results of a system were made from another one than the study has, in a line; else empty."""
     path = folder / "topology" / "system.json"
@@ -203,11 +196,6 @@ def _of_another_system(system: System, folder: Path, scalars: Mapping[str, Mappi
         for key, value in of_file.items():
             if value != numbers[key]:
                 return f"{file}: {key}: {value}, where {system.name} of the study has {numbers[key]}; run it again"
-    lacking = [(name, *keys) for name, *keys in _OF_SALT if name in scalars and at(scalars, (name, *keys)) is None]
-    if system.cations and lacking:
-        name, *keys = lacking[0]
-        file = folder / "analysis" / f"{name}.json"
-        return f"{file}: {'.'.join(keys)} is missing, which {system.name} has; run it again"
     lengths = {name: length for name in ("motion", "conductivity") if (length := at(scalars, (name, "length_ns")))}
     if len(set(lengths.values())) > 1:
         said = ", ".join(f"{name}.json {length:g} ns" for name, length in lengths.items())
@@ -247,6 +235,8 @@ def _row_of(
     if missing and not allow_missing:
         raise DataError(f"{files[0]}: no such file; {system.name} is incomplete ({', '.join(missing)})")
     read = {name: found for name, found in scalars.items() if found is not None}
+    if system.cations:
+        check_salted(analysis, read)
     other = _of_another_system(system, results / system.name, read)
     if other and not allow_missing:
         raise DataError(other)

@@ -441,6 +441,23 @@ def read_scalars(analysis: Path, name: str) -> Scalars | None:
     return read_found(analysis / f"{name}.json", "traces" if name.startswith("traces-") else name)
 
 
+_OF_SALT = (
+    ("motion", "Li", "verdict"), ("motion", "anion", "verdict"), ("conductivity", "sigma_S_m", "formal_charges"),
+    ("ions", "verdict"), ("structure", "Li"),
+)  # fmt: skip
+"""What analyses of every system with salt have, resolved or not."""
+
+
+def check_salted(analysis: Path, scalars: Mapping[str, Scalars]) -> None:
+    """Raises DataError where scalars by analysis, from that folder, lack what those of every system with salt have."""
+    for name, *keys in _OF_SALT:
+        found: Any = scalars.get(name, {})
+        for key in keys if name in scalars else ():
+            if key not in found:
+                raise DataError(f"{analysis / name}.json: {'.'.join(keys)} is missing, which a system with salt has")
+            found = found[key]
+
+
 def read_verdict(folder: Path) -> Scalars | None:
     """Verdict of the stage in a folder `<system>/<stage>`; None where there is none.
 

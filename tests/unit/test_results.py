@@ -249,6 +249,19 @@ def test_a_row_is_never_made_of_another_systems_results(
     assert "of another system: " in page
 
 
+def test_a_system_with_salt_lacks_no_verdict(tmp_path: Path, study: Study) -> None:
+    results = tmp_path / "results"
+    table = write_sweep(results, study)
+    (system,) = systems_of(study).values()
+    path = results / system.name / "analysis" / "conductivity.json"
+    path.write_text(json.dumps({key: of for key, of in json.loads(path.read_text()).items() if key != "sigma_S_m"}))
+    with pytest.raises(DataError, match=r"conductivity\.json: sigma_S_m\.formal_charges is missing"):
+        gather(study, [system.name], results, table, 0.0)
+    stages = [stage.name for stage in study.stages]
+    with pytest.raises(DataError, match=r"conductivity\.json: sigma_S_m\.formal_charges is missing"):
+        collect([system], stages, stages[-1], results, table)
+
+
 def test_one_bad_file_hides_nothing_else(tmp_path: Path) -> None:
     study = invented_study(sweep=[{"polymer": "peo", "eo_li": [12, 20]}])
     results = tmp_path / "results"

@@ -17,7 +17,7 @@ from eoli.config import Study
 from eoli.errors import DataError
 from eoli.protocol import Stage
 from eoli.report.scene import load_scene
-from eoli.results import read_curves, read_found, read_scalars, read_sweep, read_table, read_verdict
+from eoli.results import check_salted, read_curves, read_found, read_scalars, read_sweep, read_table, read_verdict
 from eoli.starts import read_starts
 from eoli.status import StageStatus, stage_status, study_status
 from eoli.sweep import System, systems_of
@@ -223,6 +223,8 @@ def _system(
     of_row = [str(row[key]) for key in ("status",) if str(row.get(key, "")).startswith(NOT_SHOWN)]
     analyses = () if of_row else (*ANALYSES, *traces)
     scalars = {key: found for key in analyses if (found := reading(read_scalars, analysis, key)) is not None}
+    if "eo_li_asked" in row:
+        reading(check_salted, analysis, scalars)
     names = [key for key in (() if of_row else (*TABLES, *traces)) if (analysis / f"{key}.csv").is_file()]
     tables = {key: table for key in names if (table := reading(read_curves, analysis, key)) is not None and len(table)}
     homes = {s.name: results / (planned[name].home(s.name) if name in planned else name) for s in study.stages}
