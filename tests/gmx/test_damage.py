@@ -124,6 +124,16 @@ def test_a_damaged_file_of_a_finished_run(cases: Cases, name: str, damage: str, 
             assert found == cases.result
 
 
+@pytest.mark.parametrize("name", ["md.xtc", "md.edr", "md.trr", "md.log"])
+def test_a_run_without_a_record_is_known_by_its_checkpoint(cases: Cases, name: str, tmp_path: Path) -> None:
+    """A stage that an older version has finished."""
+    job = cases.copy(tmp_path / "npt", linked=True)
+    (job.run / "session-end.json").unlink()
+    (job.run / name).unlink()
+    assert outcome(job) == cases.result
+    assert was_said(job, f"{name} of the run was lost or damaged; it is restored from the published file")
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_published_file(cases: Cases, damage: str, tmp_path: Path) -> None:
     for name in cases.job.stage.published:

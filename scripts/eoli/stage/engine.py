@@ -93,6 +93,11 @@ def mend(job: StageJob, say: Reporter) -> None:
     Raises RunError for a finished run that has lost what cannot be made again.
     """
     known = read_ending(job.run)
+    if not known.files and job.stage.is_dynamics and is_complete(job):
+        # finished before there were records: its checkpoint knows what it continues
+        with contextlib.suppress(DataError):
+            for name in _missing_parts(job, job.run / "md.cpt", known)[0]:
+                _restore(job, name, say)
     if not all(known.files[name].is_all_of(job.run / name) for name in STARTS if name in known.files):
         say("the record of the files of the run is of another run; it is left out")
         (job.run / ENDING).unlink()
