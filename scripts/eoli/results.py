@@ -39,7 +39,7 @@ RANGES = tuple(
         (r"^share_of_|(^|_)largest_share$|^(survival|percolates)_\w+$|probabilities\.\d+\.value$", 0.0, 1.0),
         (r"transference[._]nernst_einstein(\.value|[._](lower|upper)_bound)?$", 0.0, 1.0),
         (r"^n_(Li|anion)$", 0.0, 1e6),
-        (r"^[gn]_|^msd_|_nm(\.value)?$|(?<!per)_(ps|ns)(\.value)?$|(^|\.)ns$", 0.0, 1e15),
+        (r"^[gn]_|^msd_|_nm(\.value)?$|(?<!per)(?<!modified)_(ps|ns)(\.value)?$|(^|\.)ns$", 0.0, 1e15),
     )
 )
 """Pattern of a dotted key or of a column, and the least and the largest number that it can have."""
