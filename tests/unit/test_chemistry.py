@@ -224,7 +224,7 @@ TABLES: dict[str, tuple[str, Callable[[Any], None], str]] = {
     "a type of two words": ("atomtypes", lambda types: types.update({"A B": types["LI+"]}), "A B: 'A B' is not allowed"),
     "a mass of NaN": ("masses", lambda masses: masses.update(QQ=float("nan")), "QQ: nan is not allowed"),
     "a mass of nothing": ("masses", lambda masses: masses.update(QQ=0), "QQ: 0 is not allowed"),
-    "an empty source": ("sources", lambda sources: sources.update(nothing=None), "nothing: None is not allowed"),
+    "an empty source": ("sources", lambda sources: sources.update(nothing=None), "nothing: null is not allowed"),
     "a doi that is none": ("sources", lambda sources: sources["oxyd"].update(doi='x" on'), "oxyd.doi: .* is not allowed"),
     "no macro": ("bonded", first("bonds", macro=None), "exactly one of macro"),
     "no classes": ("bonded", first("bonds", classes=[]), "bonds: 0 classes; allowed: 2"),

@@ -159,10 +159,12 @@ def test_a_crowded_frame_between_others_has_room(
 ) -> None:
     """The frames that are looked at first have few neighbours; the pass that meets the crowd is repeated."""
     monkeypatch.setattr(run, "_CHUNK", 2)
-    system = SystemDescription((MoleculeCount(LITHIUM, 1), MoleculeCount(TFSI, 20)), choice(), "")
+    chloride = molecule("CL", "anion", ["anion_Cl"])
+    system = SystemDescription((MoleculeCount(LITHIUM, 1), MoleculeCount(chloride, 40)), choice(), "")
     positions, boxes = np.full((9, system.n_sites, 3), 1.5), np.full((9, 3), 3.0)
     positions[:, 0] = 0.1
     positions[4, 1:] = 0.2
+    positions += 0.01 * np.arange(9)[:, None, None]
     (tmp_path / "system.json").write_text(to_json(system))
     trajectory = write_xtc(tmp_path / "md.xtc", positions, boxes)
     path = reduce(trajectory, tmp_path / "system.json", tmp_path / "r.h5", (1.0, 1.0, 4.0), processes=processes)
