@@ -282,6 +282,9 @@ def test_a_table_of_a_study_that_was_changed_since_is_no_page(tmp_path: Path, st
     rows.assign(chains=rows["chains"] + 2).to_csv(table, index=False)
     with pytest.raises(DataError, match=r"chains of peo-eo12-298K-r1 is \d+, in the study \d+; `eoli collect` makes"):
         gather(study, [], tmp_path / "results", table, 0.0)
+    rows.assign(system="nan").to_csv(table, index=False)
+    with pytest.raises(DataError, match=r"sweep\.csv: nan is no system of the study"):
+        gather(study, [], tmp_path / "results", table, 0.0)
 
 
 def test_results_are_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

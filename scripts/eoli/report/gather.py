@@ -15,11 +15,10 @@ from eoli.collect import ANALYSES, NOT_SHOWN
 from eoli.compare import Reference, Verdict, read_reference
 from eoli.config import Study
 from eoli.errors import DataError
-from eoli.protocol import Stage
 from eoli.report.scene import load_scene
 from eoli.results import check_salted, read_curves, read_found, read_scalars, read_sweep, read_table, read_verdict
 from eoli.starts import read_starts
-from eoli.status import StageStatus, stage_status, study_status
+from eoli.status import StageStatus, study_status
 from eoli.sweep import System, systems_of
 from eoli.text import printable
 
@@ -213,7 +212,7 @@ def _differs(row: Mapping[str, Any], system: System, table: Path) -> None:
 
 def _system(
     row: Mapping[str, Any], study: Study, planned: Mapping[str, System], results: Path,
-    status: Callable[[str, Stage, Path], StageStatus], costs: Costs, partial: bool,
+    statuses: Mapping[tuple[str, str], StageStatus], costs: Costs, partial: bool,
 ) -> SystemResult:  # fmt: skip
     name, reading = str(row["system"]), _Reading(partial)
     folder = results / name
@@ -227,10 +226,10 @@ def _system(
         reading(check_salted, analysis, scalars)
     names = [key for key in (() if of_row else (*TABLES, *traces)) if (analysis / f"{key}.csv").is_file()]
     tables = {key: table for key in names if (table := reading(read_curves, analysis, key)) is not None and len(table)}
-    homes = {s.name: results / (planned[name].home(s.name) if name in planned else name) for s in study.stages}
+    homes = {s.name: results / planned[name].home(s.name) for s in study.stages}
     stages = tuple(
         _stage(
-            status(name, stage, home / stage.name),
+            statuses[name, stage.name],
             home / stage.name,
             costs.get((home.name, stage.name), {}),
             reading,
@@ -279,18 +278,15 @@ def gather(
     costs = _costs(reading.summary(table, "cost"))
     planned = systems_of(study)
     for row in rows:
-        if row["system"] in planned:
-            _differs(row, planned[row["system"]], table)
+        if row["system"] not in planned:
+            raise DataError(f"{table}: {row['system']} is no system of the study; `eoli collect` makes the table again")
+        _differs(row, planned[row["system"]], table)
         reason = (not_asked_for or {}).get(row["system"])
         if reason and not str(row.get("status", "")).startswith(NOT_SHOWN):
             made = "`eoli collect --partial` makes the table again without it, snakemake the results"
             raise DataError(f"{table}: {row['system']} is {NOT_SHOWN[2]}{reason}; {made}")
     statuses = {(found.system, found.stage): found for found in study_status(study, planned.values(), results, now)}
-
-    def status(system: str, stage: Stage, folder: Path) -> StageStatus:
-        return statuses.get((system, stage.name)) or stage_status(system, stage, folder, now)
-
-    systems = tuple(_system(row, study, planned, results, status, costs, partial) for row in rows)
+    systems = tuple(_system(row, study, planned, results, statuses, costs, partial) for row in rows)
     present = {system.name for system in systems}
     said = study.found(study.config.reference.study)
     glass_figure = table.with_name("glass-transition.svg")
