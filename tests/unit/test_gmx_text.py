@@ -314,9 +314,9 @@ def test_a_program_sees_no_settings_of_another_installation(tmp_path: Path, monk
 
 
 def test_modules_are_loaded_without_a_file_of_ours() -> None:
-    build = GromacsBuild(command="gmx_mpi", modules=["gromacs/2024", "it's"], launcher="srun -n 2")
+    build = GromacsBuild(command="gmx_mpi", modules=["gromacs/2024", "cuda/12.4"], launcher="srun -n 2")
     gromacs = Gromacs(build, program_of(build), (2024, 2), "2024.2", "MPI", "mixed", "AVX2_256", Path("/opt"))
-    shell = "module load gromacs/2024 >/dev/null || exit 127; module load 'it'\"'\"'s' >/dev/null || exit 127; "
+    shell = "module load gromacs/2024 >/dev/null || exit 127; module load cuda/12.4 >/dev/null || exit 127; "
     assert gromacs.words == ["/bin/bash", "-lc", f'{shell}exec "$0" "$@"', "gmx_mpi"]
     assert mdrun_start(gromacs, 4) == ["srun", "-n", "2", *gromacs.words, "mdrun", "-ntomp", "2"]
 
