@@ -145,7 +145,8 @@ def products_of(plan: Plan) -> list[Product]:
     homes = {
         home: None for s in plan.systems.values() for home in [s.name, *(s.home(x.name) for x in plan.study.stages)]
     }
-    ordered = sorted(homes, key=lambda home: plan.boxes[home].parent is not None)
+    # what others begin from comes first: series before their systems, parents before supercells
+    ordered = sorted(homes, key=lambda home: (plan.boxes[home].parent is not None, home in plan.systems))
     steps = {(system.home(stage.name), stage.name) for system in plan.systems.values() for stage in plan.study.stages}
     found = []
     for home in ordered:

@@ -1,0 +1,83 @@
+"""Published files while they are updated: kept without a copy, put back without harm to what shares them."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from eoli.rerun import keep, restore
+
+
+class Persistence:
+    """Where Snakemake keeps what it knows."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def _get_backup_path(self, path: Path) -> Path:
+        return self.folder / "backups" / path.name
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """A published file, which is a link to that of its run."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "md.xtc").write_text("old")
+    os.link(tmp_path / "run" / "md.xtc", tmp_path / "md.xtc")
+    os.utime(tmp_path / "md.xtc", (1000, 1000))
+    return tmp_path / "md.xtc"
+
+
+def publish(path: Path, text: str) -> None:
+    fresh = path.with_name(".md.xtc.new")
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
+def test_what_is_kept_takes_no_room_and_comes_back_with_its_date(published: Path, tmp_path: Path) -> None:
+    persistence = Persistence(tmp_path)
+    keep(persistence, published)
+    assert (tmp_path / "backups" / "md.xtc").samefile(published)
+    publish(published, "half of an update")
+    assert restore(persistence, published)
+    assert published.read_text() == "old" and published.stat().st_mtime == 1000
+    assert published.samefile(tmp_path / "run" / "md.xtc")
+    assert not (tmp_path / "backups" / "md.xtc").exists()
+
+
+def test_an_update_that_published_nothing_leaves_everything_as_it_was(published: Path, tmp_path: Path) -> None:
+    persistence = Persistence(tmp_path)
+    keep(persistence, published)
+    assert restore(persistence, published)
+    assert published.read_text() == "old" and not (tmp_path / "backups" / "md.xtc").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "md.xtc", "backups"}
+
+
+def test_what_an_update_that_was_killed_had_kept_is_replaced(published: Path, tmp_path: Path) -> None:
+    persistence = Persistence(tmp_path)
+    keep(persistence, published)
+    publish(published, "new")
+    keep(persistence, published)
+    publish(published, "half of the next")
+    assert restore(persistence, published) and published.read_text() == "new"
+    assert (tmp_path / "run" / "md.xtc").read_text() == "old"
+
+
+def test_without_hard_links_a_copy_is_kept(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(_source: object, _target: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    persistence = Persistence(tmp_path)
+    keep(persistence, published)
+    publish(published, "half of an update")
+    assert restore(persistence, published)
+    assert published.read_text() == "old" and published.stat().st_mtime == 1000
+
+
+def test_nothing_was_kept_of_a_file_that_was_not_there(published: Path, tmp_path: Path) -> None:
+    assert not restore(Persistence(tmp_path), published)
+    assert published.read_text() == "old"
