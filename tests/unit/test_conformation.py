@@ -246,8 +246,10 @@ def test_torsion_energies() -> None:
     assert torsion_energy(periodic, phi) == pytest.approx([0.0, 1.0, 4.0])
     fourier = Term((0, 1, 2, 3), 5, (4.0, 2.0, 1.0, 0.0), "own", "s")
     assert torsion_energy(fourier, phi) == pytest.approx([5.0, 4.5, 0.0])
-    with pytest.raises(ValueError, match="torsion function 9"):
+    with pytest.raises(ValueError, match="a torsion of function 9 with"):
         torsion_energy(Term((0, 1, 2, 3), 9, (), "x", "s"), phi)
+    with pytest.raises(ForceFieldError, match="function 1 with 1 parameters; allowed: 1 with 3"):
+        torsion_energy(Term((0, 1, 2, 3), 1, (1.0,), "t", "test"), np.zeros(1))
 
 
 COORDINATES = st.floats(-2, 2).map(lambda value: round(value, 3))

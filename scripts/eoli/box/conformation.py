@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eoli.box.geometry import dihedral_deg, far_pairs, improper_deg, label
+from eoli.chemistry import NUMBERS
 from eoli.errors import ForceFieldError, RunError
 from eoli.topology.molecule import Molecule, Term
 
@@ -26,22 +27,27 @@ _THIRD = 2 * math.pi / 3
 
 
 def torsion_energy(term: Term, angle: Array) -> Array:
-    """Energy (kJ/mol) of a torsion at angles in radians, trans at pi; GROMACS functions 1 and 5."""
+    """Energy (kJ/mol) of a torsion at angles in radians, trans at pi; GROMACS functions 1 and 5.
+
+    Raises ForceFieldError for another function, or another number of parameters than it takes.
+    """
+    if len(term.parameters) != NUMBERS.get((4, term.function)) or term.function not in (1, 5):
+        raise ForceFieldError(
+            f"a torsion of function {term.function} with {len(term.parameters)} parameters; allowed: 1 with 3, 5 with 4"
+        )
     if term.function == 1:
         phase, k, n = term.parameters
         return np.asarray(k * (1 + np.cos(n * angle - math.radians(phase))))
-    if term.function == 5:
-        f1, f2, f3, f4 = term.parameters
-        return np.asarray(
-            0.5
-            * (
-                f1 * (1 + np.cos(angle))
-                + f2 * (1 - np.cos(2 * angle))
-                + f3 * (1 + np.cos(3 * angle))
-                + f4 * (1 - np.cos(4 * angle))
-            )
+    f1, f2, f3, f4 = term.parameters
+    return np.asarray(
+        0.5
+        * (
+            f1 * (1 + np.cos(angle))
+            + f2 * (1 - np.cos(2 * angle))
+            + f3 * (1 + np.cos(3 * angle))
+            + f4 * (1 - np.cos(4 * angle))
         )
-    raise ValueError(f"torsion function {term.function} is not known")
+    )
 
 
 @dataclass(frozen=True)
