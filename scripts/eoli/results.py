@@ -365,7 +365,7 @@ def _wrong_in(data: Any, name: str = "", withheld: str = "") -> Iterator[str]:
     if isinstance(data, Mapping):
         verdict = data.get("verdict")
         said = verdict if isinstance(verdict, str) else ""
-        withheld = said if said.startswith("withheld") else withheld
+        withheld = said if said.startswith(("withheld", "not known")) else withheld
         for key, value in data.items():
             place = f"{name}.{key}" if name else str(key)
             is_estimate = key in ("value", "error") and {"value", "error"} <= data.keys()

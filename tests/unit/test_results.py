@@ -69,6 +69,7 @@ def written(folder: Path, name: str, data: Any) -> Path:
         (json.dumps({"Li": MOVING | {"D_upper_bound_m2_s": 3e-11}}), "has a D and a bound"),
         (json.dumps({"new": {"value": 1.0, "error": 0.1, "verdict": "not resolved: x"}}), "new.value: a number beside the verdict"),
         (json.dumps({"new": {**NONE, "upper_bound": 3.0, "verdict": "withheld: x"}}), "new.upper_bound: a number beside"),
+        (json.dumps({"new": {**NONE, "mean_at_least_ps": 3.0, "verdict": "not known: x"}}), "new.mean_at_least_ps: a number"),
         (json.dumps({"new": {"inner": {"value": 1.0, "error": None}, "verdict": "withheld: x"}}), "new.inner.value: a number"),
         (json.dumps({"new": {"value": "1", "error": None}}), "new.value: '1' is no number"),
     ],
