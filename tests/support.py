@@ -26,6 +26,10 @@ ROOT = Path(__file__).resolve().parents[1]
 TINY = "tests/config/tiny.yaml"
 SYSTEMS = ("peo-eo12-400K-r1", "pebax-eo16-400K-r1")
 STAGES = ("minimise", "compress", "npt", "nvt", "production")
+EVERY_HALF_PS = """
+analysis: {motion_interval_ps: 0.5, structure_interval_ps: 0.5, slow_interval_ps: 0.5}
+"""
+"""Overlay of the tiny study for a production with frames of 0.5 ps."""
 LIMIT_S = 7200.0 * float(os.environ.get("EOLI_TEST_PATIENCE", "1"))
 """When a test gives something up as hung, s. The slowest, an undisturbed sweep of the fault test, takes five minutes on
 an idle machine; a busy one must not fail a test, so this is far more and one for all."""

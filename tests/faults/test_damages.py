@@ -22,14 +22,14 @@ import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
 from eoli.files import read_json
-from support import STAGES, SYSTEMS, TINY, environment, processes_in, snakemake, snakemake_command, until
+from support import EVERY_HALF_PS, STAGES, SYSTEMS, TINY, environment, processes_in, snakemake, snakemake_command, until
 
 pytestmark = [pytest.mark.gmx, pytest.mark.workflow, pytest.mark.faults]
 
 DAMAGES = int(os.environ.get("EOLI_DAMAGES", "8"))
 TARGETS = [f"results/{system}/production/md.xtc" for system in SYSTEMS]
 LONGER = "stages: {production: {length_ns: 0.006}}\n"
-LONG = "stages: {production: {length_ns: 0.05, frame_interval_ps: 0.5}}\n"
+LONG = "stages: {production: {length_ns: 0.05, frame_interval_ps: 0.5}}" + EVERY_HALF_PS
 STATES = ("finished", "extended", "stopped")
 
 

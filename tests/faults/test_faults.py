@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from disturbed import Disturbed, read_checkpoint, same_trajectory
 
-from support import SYSTEMS, TINY, copy_workflow, snakemake
+from support import EVERY_HALF_PS, SYSTEMS, TINY, copy_workflow, snakemake
 
 pytestmark = [pytest.mark.gmx, pytest.mark.workflow, pytest.mark.faults]
 
@@ -32,7 +32,8 @@ TARGETS = [f"results/{system}/production/md.xtc" for system in SYSTEMS]
 def overlay(n_faults: int) -> str:
     """Long enough that most faults find something to hit before the stages have to be redone."""
     length = round(0.06 + 0.004 * n_faults, 3)
-    return f"stages:\n  npt: {{length_ns: {length}}}\n  production: {{length_ns: {length}, frame_interval_ps: 0.5}}\n"
+    stages = f"stages:\n  npt: {{length_ns: {length}}}\n  production: {{length_ns: {length}, frame_interval_ps: 0.5}}"
+    return stages + EVERY_HALF_PS
 
 
 def kill_mdrun(study: Disturbed) -> None:

@@ -146,7 +146,7 @@ EDITS = [
     Edit("the reduced trajectory lost", remove(f"results/{PEO}/analysis/reduced.h5"), NOTHING),
     Edit("a trajectory lost", remove(f"results/{PEO}/production/md.xtc"), swept(FROM_PRODUCTION, PEO)),
     Edit("production longer", overlay("stages: {production: {length_ns: 0.006}}"), swept(FROM_PRODUCTION)),
-    Edit("production's cadence", overlay("stages: {production: {frame_interval_ps: 0.2}}"), swept(FROM_PRODUCTION)),
+    Edit("production's cadence", overlay("stages: {production: {frame_interval_ps: 0.2}}\nanalysis: {motion_interval_ps: 0.2, structure_interval_ps: 0.2}"), swept(FROM_PRODUCTION)),
     Edit("npt longer", overlay("stages: {npt: {length_ns: 0.008}}"), swept({"npt", "nvt", "density"} | FROM_PRODUCTION)),
     Edit("barostat of npt", replace("tests/config/tiny-protocol.yaml", "tau_p_ps: 2.0", "tau_p_ps: 3.0"), swept({"npt", "nvt", "density"} | FROM_PRODUCTION)),
     Edit("temperature of compress", overlay("stages: {compress: {temperature_K: 450}}"), swept({"compress", "npt", "nvt", "density"} | FROM_PRODUCTION)),

@@ -1,0 +1,134 @@
+"""The border of the command: whatever goes wrong is one line, and nobody's closed pipe is a failure."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eoli import cli
+from eoli.commands.common import typed
+from eoli.config import Analysis, Box, Run, SweepBlock
+from eoli.errors import DataError, InputError
+from eoli.protocol import Stage
+from eoli.validation import Count, CountOrZero, Kelvin, NotNegative, Positive, Share, kind_of
+from support import ROOT
+
+NUMBERS = [Positive, Count, CountOrZero, Kelvin, NotNegative, Share]
+
+
+def run(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    code = "import sys; from eoli.cli import main; sys.exit(main())"
+    return subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, text=True, check=False, **options)
+
+
+@pytest.mark.parametrize("words", [["check"], ["schema"], ["--help"], ["stage", "--help"], ["--version"]])
+def test_a_closed_pipe_is_no_failure_to_tell(words: list[str]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = run(*words, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert done.stderr == "" and done.returncode in (0, 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = run("check", stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (1, "eoli check: No space left on device\n")
+
+
+def raising(error: BaseException) -> Callable[[argparse.Namespace], int]:
+    def command(_: argparse.Namespace) -> int:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (InputError("a.yaml:1: x"), 2, "eoli check: a.yaml:1: x\n"),
+        (DataError("two\nlines \x1b[2J"), 1, "eoli check: two\\nlines \\x1b[2J\n"),
+        (FileNotFoundError(2, "No such file or directory", "a"), 1, "eoli check: No such file or directory: a\n"),
+        (MemoryError(), 1, "eoli check: not enough memory\n"),
+        (RecursionError(), 2, "eoli check: an input is nested too deeply\n"),
+        (UnicodeEncodeError("ascii", "\u00e9", 0, 1, "no"), 1, "eoli check: text that this terminal"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_every_failure_is_one_line(
+    error: BaseException, code: int, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, add, _ = cli.COMMANDS["check"]
+    monkeypatch.setitem(cli.COMMANDS, "check", (text, add, raising(error)))
+    assert cli.main(["check"]) == code
+    printed = capsys.readouterr().err
+    assert printed.startswith(says) and printed.count("\n") == (1 if says else 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["check", "--conf", "x"], "unrecognized arguments: --conf x"),
+        (["nope"], "invalid choice: 'nope'"),
+        ([], "required: COMMAND"),
+        (["check", "--slurm-interval-s", "nan"], "'nan' is not allowed"),
+        (["tune", "--seconds", "-1"], "-1 is not allowed"),
+        (["stage", "--system-temperature-K", "inf"], "'inf' is not allowed"),
+        (["check", "a\nb"], "unrecognized arguments: a\\nb"),
+    ],
+)
+def test_mistakes_of_options_are_one_line(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(words)
+    printed = capsys.readouterr().err
+    assert end.value.code == 2 and says in printed and printed.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["check", "--set", '{"seed": 1, "seed": 2}'], "--set:1: seed: the key stands twice"),
+        (["check", "--set", '{"a":' * 900 + "1" + "}" * 900], "--set:1: "),
+        (["check", "--base", "nowhere"], "--base nowhere is not allowed; allowed: a folder"),
+        (["check", "--base", "README.md"], "--base README.md is not allowed; allowed: a folder"),
+        (["status", "--results", "README.md"], "--results README.md is not allowed; allowed: a folder"),
+        (["redo", "peo-eo12-298K-r1", "nope"], "stage 'nope' is not in the protocol"),
+    ],
+)
+def test_mistakes_of_values_are_one_line(
+    words: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert cli.main(words) == 2
+    printed = capsys.readouterr().err
+    assert says in printed and printed.count("\n") == 1
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+@pytest.mark.parametrize(
+    "word", ["nan", "inf", "-inf", ".nan", ".inf", "1_0", "012", "12:1", "yes", "true", "null", "", "5K", "1e400"]
+)
+def test_no_flag_takes_what_is_no_number(kind: Any, word: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is not allowed: "):
+        typed(kind)(word)
+
+
+def test_flags_have_the_limits_of_files() -> None:
+    assert typed(kind_of(Box, "chains"))("25") == 25
+    assert typed(kind_of(Run, "threads"))("auto") == "auto" and typed(kind_of(Run, "threads"))("4") == 4
+    assert typed(kind_of(SweepBlock, "eo_li"))("12") == 12.0
+    assert typed(kind_of(Stage, "name"))("npt") == "npt" and typed(kind_of(Stage, "temperature_K"))("300") == 300
+    for model, name, word in (
+        (Box, "chains", "0"), (Run, "threads", "0"), (Run, "max_hours", "1:30"), (SweepBlock, "eo_li", "12:1"),
+        (Analysis, "rdf_bin_nm", "1e-9"), (Stage, "temperature_K", "25"), (Stage, "name", "box"), (Box, "attempts", "3.0"),
+    ):  # fmt: skip
+        with pytest.raises(argparse.ArgumentTypeError):
+            typed(kind_of(model, name))(word)
