@@ -55,7 +55,7 @@ def raising(error: BaseException) -> Callable[[argparse.Namespace], int]:
     ("error", "code", "says"),
     [
         (InputError("a.yaml:1: x"), 2, "eoli check: a.yaml:1: x\n"),
-        (DataError("two\nlines \x1b[2J"), 1, "eoli check: two\\nlines \\x1b[2J\n"),
+        (DataError("two\nlines \x1b[2J"), 1, "eoli check: two lines \\x1b[2J\n"),
         (FileNotFoundError(2, "No such file or directory", "a"), 1, "eoli check: No such file or directory: a\n"),
         (MemoryError(), 1, "eoli check: not enough memory\n"),
         (RecursionError(), 2, "eoli check: an input is nested too deeply\n"),
@@ -82,7 +82,7 @@ def test_every_failure_is_one_line(
         (["check", "--slurm-interval-s", "nan"], "'nan' is not allowed"),
         (["tune", "--seconds", "-1"], "-1 is not allowed"),
         (["stage", "--system-temperature-K", "inf"], "'inf' is not allowed"),
-        (["check", "a\nb"], "unrecognized arguments: a\\nb"),
+        (["check", "a\nb"], "unrecognized arguments: a b"),
     ],
 )
 def test_mistakes_of_options_are_one_line(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +99,7 @@ def test_mistakes_of_options_are_one_line(words: list[str], says: str, capsys: p
         (["check", "--set", '{"a":' * 900 + "1" + "}" * 900], "--set:1: "),
         (["check", "--base", "nowhere"], "--base nowhere is not allowed; allowed: a folder"),
         (["check", "--base", "README.md"], "--base README.md is not allowed; allowed: a folder"),
-        (["status", "--results", "README.md"], "--results README.md is not allowed; allowed: a folder"),
+        (["status", "--results", "README.md"], "--results README.md is not allowed; allowed: the folder"),
         (["redo", "peo-eo12-298K-r1", "nope"], "stage 'nope' is not in the protocol"),
     ],
 )

@@ -74,9 +74,6 @@ def study_of(arguments: argparse.Namespace) -> Study:
     overrides = parse_yaml(arguments.set, "--set")[0]
     if not isinstance(overrides, dict):
         raise InputError(f"--set {arguments.set!r} is not allowed; allowed: a JSON object")
-    for option in ("base", "results"):
-        folder = getattr(arguments, option, None)
-        # results need not be there before a first run
-        if folder is not None and not folder.is_dir() and (option == "base" or folder.exists()):
-            raise InputError(f"--{option} {folder} is not allowed; allowed: a folder")
+    if not arguments.base.is_dir():
+        raise InputError(f"--base {arguments.base} is not allowed; allowed: a folder")
     return load_study(arguments.config, arguments.base, overrides)
