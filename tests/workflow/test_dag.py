@@ -55,14 +55,14 @@ def test_finished_run_has_everything(finished: Path) -> None:
     assert table.gauche_fraction.between(0.5, 1).all() and table.energy_Li_PEO_kJ_mol.lt(-100).all()
 
 
-def test_first_mistakes_are_one_line_and_free_text_is_free(study: Path) -> None:
+def test_first_mistakes_are_one_line_and_free_text_is_free(workflow: Path) -> None:
     for keys, words, says in (
         ("study: PEO with {Li} & '$x$'", (), "This was a dry-run"),
         ("sweep: [{polymer: peo, eo_li: 12:1}]", (), "eoli: own.yaml:1: sweep[0].eo_li: '12:1' is not allowed"),
         ("seed: 1", ("results/peo-eo13-400K-r1/npt/md.gro",), "did you mean peo-eo12-400K-r1?"),
     ):
-        (study / "own.yaml").write_text(keys + "\n")
-        run = snakemake(study, "-n", "--configfile", TINY, "own.yaml", "--", *words, config=())
+        (workflow / "own.yaml").write_text(keys + "\n")
+        run = snakemake(workflow, "-n", "--configfile", TINY, "own.yaml", "--", *words, config=())
         assert says in run.stdout and "Traceback" not in run.stdout
         assert run.returncode == (0 if "dry-run" in says else 2)
 
