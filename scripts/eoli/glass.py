@@ -37,9 +37,9 @@ def volume_curve(edr: Path, mass_g_mol: float, course: Sequence[Plateau]) -> pd.
     """Specific volume at each plateau of a cooling: mean of its equilibrated part with the standard error of that.
 
     Columns temperature_K, specific_volume_cm3_g, specific_volume_error_cm3_g, density_g_cm3, independent_samples. Raises
-    DataError for an energy file that cannot be read or has fewer than four frames in a plateau.
+    DataError for an energy file that cannot be read, ends early or has fewer than four frames in a plateau.
     """
-    terms = read_energies(edr)
+    terms = read_energies(edr, length_ps=course[-1].to_ps)
     time, volume = np.asarray(terms["Time"]), 1 / densities(terms, mass_g_mol)
     rows = []
     for plateau in course:

@@ -220,7 +220,7 @@ def test_volumes_of_plateaus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     wobble = 0.002 * np.random.default_rng(3).normal(size=len(time))
     volume = hyperbola(np.where(np.isnan(held), kelvin, held)) + wobble
     terms = {"Time": time, "Volume": volume * MASS / GRAM_PER_MOL_NM3}
-    monkeypatch.setattr(glass, "read_energies", lambda _: terms)
+    monkeypatch.setattr(glass, "read_energies", lambda _, **__: terms)
     found = volume_curve(tmp_path / "md.edr", MASS, course)
     assert found["temperature_K"].tolist() == pytest.approx(KELVIN)
     off = (found["specific_volume_cm3_g"] - hyperbola(KELVIN)) / found["specific_volume_error_cm3_g"]

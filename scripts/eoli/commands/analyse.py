@@ -142,6 +142,8 @@ def specific_volume(arguments: argparse.Namespace) -> int:
     from eoli.jobs.glass import analyse_specific_volume
     from eoli.ramp import plateaus
 
+    if arguments.from_K == arguments.to_K:
+        raise InputError(f"--to-K {arguments.to_K:g} is not allowed; allowed: another temperature than --from-K")
     table = _table(arguments, "specific-volume")
     course = plateaus(arguments.from_K, arguments.to_K, arguments.step_K, arguments.length_ns * 1000)
     scalars = _scalars(arguments, "specific-volume")
