@@ -11,6 +11,7 @@ from types import TracebackType
 from cases import OUT, Case, Maker, copy_study, write_gmx
 from forkserver import CPU_S, Ended, Server
 
+from eoli.files import sha256
 from support import LIMIT_S
 
 SEED = os.environ.get("EOLI_HOSTILE_SEED", "1")
@@ -92,16 +93,11 @@ def _how(ended: Ended, command: str) -> str:
     return ""
 
 
-def _state(study: Path) -> set[tuple[Path, tuple[int, int, int]]]:
-    """Every file and folder of a study but its output, with what a change of it changes."""
-    found = set()
-    for path in study.rglob("*"):
-        if path.relative_to(study).parts[0] != OUT:
-            status = path.stat()
-            # a folder's date changes with its entries, which are listed themselves
-            what = (0, 0, 0) if path.is_dir() else (status.st_ino, status.st_size, status.st_mtime_ns)
-            found.add((path.relative_to(study), what))
-    return found
+def _state(study: Path) -> set[tuple[Path, str]]:
+    """Every file of a study but its output, with its content, and every folder. A date may change: that of a file whose
+    content was looked at."""
+    paths = [path for path in study.rglob("*") if path.relative_to(study).parts[0] != OUT]
+    return {(path.relative_to(study), "" if path.is_dir() else sha256(path)) for path in paths}
 
 
 def _results(study: Path) -> dict[str, bytes]:
