@@ -75,7 +75,8 @@ class Judge:
 
 def _how(ended: Ended, command: str) -> str:
     lines = [line for line in ended.err.splitlines() if not _PROGRESS.match(line)]
-    last = lines[-1][:200] if lines else ""
+    # an exception may have many lines, the first of which is not indented
+    last = next((line for line in reversed(lines) if not line.startswith(" ")), "")[:200]
     if ended.hung:
         return f"hang: {last}"
     if ended.signal is not None:
