@@ -141,9 +141,10 @@ def other_options(asked: Options, record: Record) -> list[str]:
     found = {name: values for name, values in record.options.items() if name not in WHERE_AND_HOW or name in asked}
 
     def text(name: str) -> str:
-        is_now = " ".join(found[name]) or "set" if name in found else "missing"
-        wanted = " ".join(asked[name]) or "it" if name in asked else "none"
-        return f"{name} is {is_now}, asked for {wanted}"
+        if name not in asked:
+            return f"{name} is {' '.join(found[name]) or 'set'}, asked for none"
+        wanted = f", asked for {' '.join(asked[name])}" if asked[name] else ""
+        return f"{name} is {' '.join(found[name]) if name in found else 'not set'}{wanted}"
 
     names = [*asked, *(name for name in found if name not in asked)]
     return [text(name) for name in names if found.get(name) != asked.get(name)]

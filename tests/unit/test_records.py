@@ -38,7 +38,7 @@ def test_options_that_say_where_are_not_compared_and_all_others_are(tmp_path: Pa
     # an option that the study no longer sets is a difference, wherever it stood
     assert other_options(options_of(["--tolerance", "0.1"]), record) == ["contact-nm is 0.35, asked for none"]
     assert other_options(options_of(["--tolerance", "0.1", "--contact-nm", "0.35", "--x", "1"]), record) == [
-        "x is missing, asked for 1"
+        "x is not set, asked for 1"
     ]
 
 
