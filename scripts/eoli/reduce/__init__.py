@@ -32,4 +32,4 @@ def analysis_mb(sites: int, cations: int, length_ps: float, intervals_ps: Mappin
     else is read in pieces.
     """
     frames = _frames(length_ps, intervals_ps)
-    return round(1500 + (80 * cations * frames["motion"] + (4 * frames["structure"] + 10_000) * sites) / 1e6)
+    return round(1500 + (80 * cations * frames["motion"] + (4 * frames["structure"] + 2000) * sites) / 1e6)
