@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pandas as pd
 from eoli.collect import collect
 from eoli.compare import Beside, compare, read_reference, read_scalars
 from eoli.config import Study, load_study
+from eoli.products import plan_of
 from eoli.protocol import Stage
 from eoli.sweep import System, systems_of
 from support import ROOT
@@ -158,7 +160,8 @@ def _write_stages(folder: Path, system: System, study: Study) -> None:
         values = {"ns": stage.length_ns, "temperature_K": 298.2, "temperature_error_K": 0.1, "box_nm": 4.2}
         verdict = {"system": system.name, "stage": stage.name, "status": "warn" if warnings else "pass", "warnings": warnings,
                    "broken": [], "values": values if stage.is_dynamics else {"largest_force_kJ_mol_nm": 400.0}}  # fmt: skip
-        record = {"seed": 7, "threads": 2, "wall_seconds": 1800.0, "called_as": ["/bin/eoli", "stage", "--name", stage.name],
+        record = {"seed": 7, "threads": 2, "wall_seconds": 1800.0, "called_as": ["/bin/eoli", "stage", *shlex.split(plan_of(study).stage_flags(stage.name, system.name))],
+                  "inputs_sha256": {},
                   "made": "2026-01-02T03:04:05+0000", "git": {"commit": "abcdef0123456789", "modified": False},
                   "gromacs": {"versions": ["2022.5"], "mpi": "thread_mpi"}, "software": {"numpy": "2.0.0"}, "host": "here"}  # fmt: skip
         (place / "verdict.json").write_text(json.dumps(verdict))

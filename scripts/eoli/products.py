@@ -22,6 +22,7 @@ from eoli.workflow import FIGURES, PAPER_FORMATS, REDUCED, Plan
 
 SUMMARY = "results/summary"
 NO_RECORD = "it has no record of what it was made from"
+LOST = "is missing"
 PICTURES = ("figures", "parameters", "snapshots")
 """Products whose files hold no numbers that tables or pages read."""
 _NOTED = {
@@ -226,7 +227,7 @@ class Results:
         if record is None:
             if any(self._path(file).exists() for file in product.files):
                 return NO_RECORD
-            return "is missing" if any(map(self._is_there, self._used.get(product.record, ()))) else None
+            return LOST if any(map(self._is_there, self._used.get(product.record, ()))) else None
         lost = [Path(file).name for file in product.files if not self._path(file).exists()]
         if lost:
             return f"{lost[0]} is missing"
@@ -277,12 +278,12 @@ class Results:
     def of_system(self, system: System) -> list[Stale]:
         """What of a system's results is not what the study asks for, in its order; pictures are left out.
 
-        What has no record is left out as well: nothing says that it is another one, and Snakemake makes it again.
+        What has no record is left out as well: nothing says that it is another one. Snakemake makes it again.
         """
         homes = {system.name, *map(system.home, system.common)}
         chosen = [product for home in homes for product in self._by_home.get(home, ()) if product.name not in PICTURES]
         found = self.stale(sorted(chosen, key=lambda product: self._order[product.record]))
-        return [one for one in found if one.reason != NO_RECORD]
+        return [one for one in found if one.reason not in (NO_RECORD, LOST)]
 
 
 def plan_of(study: Study) -> Plan:

@@ -405,13 +405,12 @@ def test_paths_that_are_read_when_they_are_needed(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("eoli.jobs.motion._CHUNK_BYTES", 24 * 200 * 2)
     table, data = files.analyse()
     pd.testing.assert_frame_equal(table, eager[0], rtol=1e-8)
-    assert data["Li"]["D_m2_s"] == pytest.approx(eager[1]["Li"]["D_m2_s"], rel=1e-9)
-    assert {key: data[key]["verdict"] for key in ("Li", "anion", "chain")} == {
-        key: eager[1][key]["verdict"] for key in ("Li", "anion", "chain")
-    }
-    assert data["Li_carried_by_chain"]["share"]["value"] == pytest.approx(
-        eager[1]["Li_carried_by_chain"]["share"]["value"], rel=1e-9
-    )
+    # text and numbers of all particles, also those that are not resolved
+    found, expected = (pd.json_normalize(of).T[0] for of in (data, eager[1]))
+    numbers = expected.map(lambda value: isinstance(value, float))
+    assert numbers.sum() > 10
+    np.testing.assert_allclose(found[numbers].astype(float), expected[numbers].astype(float), rtol=1e-8)
+    assert found[~numbers].astype(str).to_dict() == expected[~numbers].astype(str).to_dict()
 
 
 def test_neighbours_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
