@@ -164,6 +164,8 @@ def _write_stages(folder: Path, system: System, study: Study) -> None:
                   "inputs_sha256": {},
                   "made": "2026-01-02T03:04:05+0000", "git": {"commit": "abcdef0123456789", "modified": False},
                   "gromacs": {"versions": ["2022.5"], "mpi": "thread_mpi"}, "software": {"numpy": "2.0.0"}, "host": "here"}  # fmt: skip
+        for name in stage.published:
+            (place / name).touch()
         (place / "verdict.json").write_text(json.dumps(verdict))
         (place / "provenance.json").write_text(json.dumps(record))
 
