@@ -82,6 +82,8 @@ def test_every_failure_is_one_line(
         (["check", "--slurm-interval-s", "nan"], "'nan' is not allowed"),
         (["tune", "--seconds", "-1"], "-1 is not allowed"),
         (["stage", "--system-temperature-K", "inf"], "'inf' is not allowed"),
+        (["topology", "--gmx-module", "{"], "'{' is not allowed; allowed: a name as `module avail` lists it"),
+        (["topology", "--gmx-launcher", '"'], "No closing quotation"),
         (["check", "a\nb"], "unrecognized arguments: a b"),
     ],
 )

@@ -47,9 +47,15 @@ def typed(kind: Any) -> Callable[[str], Any]:
 
 
 def add_gmx(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--gmx", default="gmx", metavar="PROGRAM", help="GROMACS program (default: gmx)")
-    parser.add_argument("--gmx-launcher", default="", metavar="WORDS", help="put in front of mdrun")
-    parser.add_argument("--gmx-module", action="append", default=[], metavar="NAME", help="module to load first")
+    from eoli.config import GromacsBuild
+    from eoli.validation import kind_of
+
+    command, launcher, module = (typed(kind_of(GromacsBuild, key)) for key in ("command", "launcher", "modules"))
+    parser.add_argument("--gmx", type=command, default="gmx", metavar="PROGRAM", help="GROMACS program (default: gmx)")
+    parser.add_argument("--gmx-launcher", type=launcher, default="", metavar="WORDS", help="put in front of mdrun")
+    parser.add_argument(
+        "--gmx-module", type=module, action="append", default=[], metavar="NAME", help="module to load first"
+    )
 
 
 def gromacs_build(arguments: argparse.Namespace) -> GromacsBuild:
