@@ -74,7 +74,7 @@ KINDS = {
         Kind("physics", "production", ("stage", "production"), "stages: {production: {tau_t_ps: 0.7}}\n", afresh=True),
         Kind("topology", "compress", ("stage", "compress"), blocks=LITHIUM, afresh=True),
         Kind("seed", "compress", ("stage", "compress"), "seed: 8\n", afresh=True),
-        Kind("criteria", "analysis/ions.json", ("ions",), "analysis: {contact_nm: {anion: 0.6}}\n"),
+        Kind("criteria", "analysis/ions.json", ("ions",), "analysis: {contact_nm: {anion: 0.5}}\n"),
     )
 }
 
@@ -254,3 +254,39 @@ def test_a_change_that_failed_once_is_made_by_the_next_call(
     assert again.returncode == 0, f"{said}\n{again.stdout}"
     assert result_of(folder, change).same(expected), f"{said}\n{again.stdout}"
     assert "Nothing to be done" in dry_run(folder, change.target)
+
+
+def everything(folder: Path, *config: str) -> str:
+    """What a dry run of the whole study says."""
+    run = snakemake(folder, "-n", config=(TINY, *config))
+    assert run.returncode == 0, run.stdout
+    return run.stdout
+
+
+@pytest.mark.parametrize("date", [1e9, 4e9], ids=["past", "future"])
+def test_dates_alone_make_nothing_again(date: float, study: Path) -> None:
+    for path in (study / "results").rglob("*"):
+        os.utime(path, (date, date))
+    assert "Nothing to be done" in everything(study)
+
+
+def test_a_copy_without_dates_and_without_what_snakemake_knows(study: Path) -> None:
+    shutil.rmtree(study / ".snakemake")
+    for number, path in enumerate(sorted((study / "results").rglob("*"))):
+        os.utime(path, (1e9 + number, 1e9 + number))
+    for name in ("config", "topologies"):
+        for path in (study / name).rglob("*"):
+            os.utime(path, (1e9, 1e9))
+    assert "Nothing to be done" in everything(study)
+    for kind in KINDS.values():
+        if kind.blocks is None:
+            (study / "own.yaml").write_text(kind.overlay)
+            found = everything(study, "own.yaml")
+            assert f"eoli: made again: {SYSTEM} {Path(kind.product).stem if kind.name != 'seed' else 'box'}: " in found
+
+
+def test_only_what_a_target_needs_is_made_again(study: Path) -> None:
+    (study / HOME / "nvt" / "state.trr").unlink()
+    (study / HOME / "compress" / "md.xtc").write_bytes(b"")
+    look = dry_run(study, str(HOME / "npt" / "md.gro"), config=(TINY,))
+    assert f"made again: {SYSTEM} compress: md.xtc is not the file that was made" in look and "nvt" not in look

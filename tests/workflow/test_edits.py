@@ -143,7 +143,7 @@ EDITS = [
     Edit("angle of a hydrogen bond", overlay("analysis: {hydrogen_bonds: {angle_deg: 140}}"), swept({"hydrogen_bonds"})),
     Edit("reference numbers", append("config/reference/peo-litfsi-conductivity.csv", ""), NOTHING),
     Edit("a table lost", remove(f"results/{PEO}/analysis/structure.csv"), swept({"structure", "figures"}, PEO)),
-    Edit("the reduced trajectory lost", remove(f"results/{PEO}/analysis/reduced.h5"), NOTHING),
+    Edit("the reduced trajectory lost", remove(f"results/{PEO}/analysis/reduced.h5"), swept(FROM_REDUCED, PEO)),
     Edit("a trajectory lost", remove(f"results/{PEO}/production/md.xtc"), swept(FROM_PRODUCTION, PEO)),
     Edit("production longer", overlay("stages: {production: {length_ns: 0.006}}"), swept(FROM_PRODUCTION)),
     Edit("production's cadence", overlay("stages: {production: {frame_interval_ps: 0.2}}\nanalysis: {motion_interval_ps: 0.2, structure_interval_ps: 0.2}"), swept(FROM_PRODUCTION)),
