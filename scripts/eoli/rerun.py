@@ -1,6 +1,7 @@
-"""Two things that Snakemake does not do by itself: make again what is not what the study asks for, restore without harm.
+"""What Snakemake does not do by itself: refuse a misspelt system in one line, make again what is not what the study asks
+for, and keep and restore published files without harm to the run.
 
-Both need its inner classes, of which there is one of each in a call; nothing else of EOLI touches them.
+This needs its inner classes, of which there is one of each in a call; nothing else of EOLI touches them.
 """
 
 from __future__ import annotations
