@@ -168,6 +168,17 @@ def test_a_temperature_series_starts_from_one_box(workflow: Path) -> None:
     assert (jobs["traces"], jobs["nvt"]) == ("10", "2") and not {"box", "minimise", "compress", "npt"} & jobs.keys()
 
 
+def test_a_supercell_is_planned_together_with_its_parent(workflow: Path) -> None:
+    (workflow / "own.yaml").write_text(
+        "sweep:\n  - {polymer: peo, eo_li: 12, temperature_K: 400}\n"
+        "  - {polymer: peo, eo_li: 12, temperature_K: 400, supercell: [2, 1, 1]}\n"
+    )
+    run = snakemake(workflow, "-n", config=(TINY, "own.yaml"))
+    assert run.returncode == 0, run.stdout
+    jobs = dict(re.findall(r"^(\w+)\s+(\d+)$", run.stdout, re.MULTILINE))
+    assert (jobs["box"], jobs["supercell"], jobs["topology"], jobs["npt"]) == ("1", "1", "2", "2")
+
+
 def test_a_cooled_melt_gets_a_glass_transition(workflow: Path) -> None:
     run = snakemake(workflow, "-n", config=("config/cases/tg.yaml",))
     assert run.returncode == 0, run.stdout

@@ -74,8 +74,9 @@ rule supercell:
         "results/{system}/box/supercell.log",
     wildcard_constraints:
         system=r"[A-Za-z0-9][\w.-]*-\d+x\d+x\d+-r\d+",
+    # not that of its parent's topology, which the stages in between come after
     group:
-        "build"
+        "supercell"
     params:
         flags=lambda wildcards: PLAN.supercell_flags(wildcards.system),
     shell:
