@@ -22,7 +22,7 @@ from eoli.mdp import Conditions
 from eoli.protocol import Stage
 from eoli.stage.bind import DISCARDED, bind, move_aside, reached_step, read_binding
 from eoli.stage.job import GROWING, StageJob
-from eoli.stage.run import publish
+from eoli.stage.run import publish, vouch_for_shorter
 
 GROMACS = Gromacs(
     GromacsBuild(), Path("/nowhere/gmx"), (2022, 5), "2022.5", "thread_mpi", "mixed", "AVX2_256", Path("/nowhere")
@@ -360,3 +360,20 @@ def test_a_copy_that_fails_leaves_what_was_published(job: StageJob, monkeypatch:
     with pytest.raises(OSError, match="No space left"):
         publish(job, binding)
     assert {(job.folder / name).read_text() for name in job.stage.published} == {"old\n"}
+
+
+def test_a_shorter_result_is_vouched_for_only_with_the_physics_of_the_run(job: StageJob) -> None:
+    binding = bind(job, pytest.fail)
+    for name in job.stage.published:
+        (job.run / name).write_text(f"{name}\n")
+    publish(job, binding)
+    vouch_for_shorter(job, binding)
+    other = dataclasses.replace(binding, fingerprint=dataclasses.replace(binding.fingerprint, mdp="another"))
+    with pytest.raises(RunError, match=r"has other physics than the run; start afresh: eoli redo"):
+        vouch_for_shorter(job, other)
+    (job.folder / "md.gro").unlink()
+    with pytest.raises(RunError, match=r"md\.gro is missing; start afresh: eoli redo"):
+        vouch_for_shorter(job, binding)
+    (job.folder / "provenance.json").unlink()
+    with pytest.raises(RunError, match=r"provenance\.json is missing; start afresh: eoli redo"):
+        vouch_for_shorter(job, binding)

@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 from eoli.errors import DataError
-from eoli.records import check_inputs, damaged, mark, marks, options_of, other_options, read_record_of, record_beside
+from eoli.records import (
+    _content,
+    check_inputs,
+    damaged,
+    mark,
+    marks,
+    options_of,
+    other_options,
+    read_record_of,
+    record_beside,
+)
 
 CALL = ["/bin/eoli", "motion", "--reduced", "a/reduced.h5", "--tolerance", "0.1", "--contact-nm", "0.35", "--out", "a"]
 
@@ -91,3 +101,17 @@ def test_no_record_and_a_broken_one(tmp_path: Path) -> None:
 def test_marks_go_through_json(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
     assert marks(tmp_path, [tmp_path / "a", tmp_path / "missing"]) == {"a": asdict(mark(tmp_path / "a"))}
+
+
+def test_a_change_that_kept_its_date_is_seen_by_the_next_look_once_a_command_found_it(tmp_path: Path) -> None:
+    path = tmp_path / "motion.csv"
+    path.write_bytes(b"0123456789")
+    record_path = write_record(tmp_path, "motion.csv")
+    before = path.stat()
+    path.write_bytes(b"0123456780")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    _content.cache_clear()  # the command is another process
+    with pytest.raises(DataError, match=r"motion\.csv: is not the file that was made here"):
+        check_inputs([path])
+    record = read_record_of(record_path)
+    assert record is not None and damaged(record) == ["motion.csv is not the file that was made"]

@@ -58,7 +58,7 @@ def _run_locked(job: StageJob, lock: int, say: Reporter) -> None:
     binding = bind(job, say)
     if binding.n_steps > job.most_steps:
         say("is complete already, from before its run was extended")
-        _vouch_for_shorter(job, binding)
+        vouch_for_shorter(job, binding)
         return
     done = _Done()
     while True:
@@ -130,8 +130,11 @@ def publish(job: StageJob, binding: Binding) -> None:
     _vouch(job, binding, read_json(job.run / ENDING))
 
 
-def _vouch_for_shorter(job: StageJob, binding: Binding) -> None:
-    """Record anew what was published before a run was extended, which a study asks for again."""
+def vouch_for_shorter(job: StageJob, binding: Binding) -> None:
+    """Record anew what was published before a run was extended, which a study asks for again.
+
+    Raises RunError when that is lost, damaged, or of another physics than the run.
+    """
     path = job.folder / ENDING
     known = read_record_of(path)
     wrong = [f"{path} is missing"] if known is None else damaged(known)
