@@ -383,7 +383,13 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _protocol_with_overrides(config: Config, base: Path, files: Sequence[YamlFile]) -> Protocol:
-    file = read_yaml(_found(config.protocol, base))
+    path = _found(config.protocol, base)
+    if not path.is_file():
+        raise InputError(
+            f"{place(('protocol',), files)}: {config.protocol!r} is no file; allowed: a protocol such as "
+            "config/protocols/annealed.yaml"
+        )
+    file = read_yaml(path)
     data = copy.deepcopy(file.data)
     plain = validate(Protocol, data, [file])
     names = [stage.name for stage in plain.stages]

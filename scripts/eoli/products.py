@@ -183,9 +183,11 @@ class Results:
 
     @cached_property
     def _used(self) -> dict[str, list[Product]]:
-        """Products that are made from a product, by its record."""
+        """Products of systems that are made from a product, by its record."""
         used: dict[str, list[Product]] = {}
         for product in self.products:
+            if not product.home:
+                continue
             for made_from in {self._by_file[file].record for file in product.inputs if file in self._by_file}:
                 used.setdefault(made_from, []).append(product)
         return used

@@ -55,11 +55,11 @@ def _stale(plan: Plan, dag: Any) -> list[Stale]:
 
 
 def _say(stale: Sequence[Stale], dag: Any) -> None:
-    """Name what this call makes again; what its targets do not need is not in the graph and stays as it is."""
+    """Name what this call brings up to date; what its targets do not need is not in the graph and stays as it is."""
     made = {str(file) for job in dag.needrun_jobs() for file in job.output}
-    lines = [f"eoli: made again: {found}" for found in stale if made.intersection(found.product.files)]
+    lines = [f"eoli: not up to date: {found}" for found in stale if made.intersection(found.product.files)]
     if len(lines) > MOST_LINES:
-        lines[MOST_LINES:] = [f"eoli: made again: {len(lines) - MOST_LINES} more"]
+        lines[MOST_LINES:] = [f"eoli: not up to date: {len(lines) - MOST_LINES} more"]
     for line in lines:
         print(line, file=sys.stderr)
 

@@ -26,7 +26,10 @@ HEARTBEAT_S = 120.0
 
 @dataclass(frozen=True)
 class StageStatus:
-    """One stage of one system; lengths in ns, `left_s` in seconds, None where it has no meaning or is not known."""
+    """One stage of one system; lengths in ns, `left_s` in seconds, None where it has no meaning or is not known.
+
+    `analysis` is true for another step of the system, which is listed only where it is stale.
+    """
 
     system: str
     stage: str
@@ -37,6 +40,7 @@ class StageStatus:
     left_s: float | None
     verdict: str | None
     message: str
+    analysis: bool = False
 
 
 def stage_status(system: str, stage: Stage, folder: Path, now: float, stale: str = "") -> StageStatus:
@@ -90,7 +94,10 @@ def stage_status(system: str, stage: Stage, folder: Path, now: float, stale: str
         text = str(failure.get("message", ""))
         return made("stopped" if "the next run continues" in text else "failed", done_ns, text=text)
     if verdict and stale:
-        return made("stale", done_ns, text=f"{stale}; the next run makes it again")
+        longest = stage.max_length_ns or asked
+        kept = longest is not None and done_ns is not None and done_ns > longest * (1 + 1e-9)
+        to_do = f"a run is not cut: set the length back, or eoli redo {system} {stage.name}"
+        return made("stale", done_ns, text=f"{stale}; {to_do if kept else 'the next run makes it again'}")
     if finished:
         return made("done", done_ns)
     if verdict and done_ns is not None:
@@ -109,7 +116,10 @@ def _ended_after(folder: Path, progress: Mapping[str, Any]) -> bool:
 
 
 def study_status(study: Study, systems: Iterable[System], results: Path, now: float | None = None) -> list[StageStatus]:
-    """Status of all stages of all systems, in the order of the study, at a time in s since the epoch (else now)."""
+    """Status of all stages of all systems, in the order of the study, at a time in s since the epoch (else now).
+
+    Steps that are no stages follow those of their system where they are not what the study asks for.
+    """
     now, compared = time.time() if now is None else now, Results(plan_of(study), results)
     found = []
     for system in systems:
@@ -120,7 +130,10 @@ def study_status(study: Study, systems: Iterable[System], results: Path, now: fl
             folder = results / system.home(stage.name) / stage.name
             found.append(stage_status(system.name, stage, folder, now, reasons.get(stage.name, before)))
             if stage.name in reasons:
-                before = f"{stage.name} before it: {reasons[stage.name]}"
+                before = f"{stage.name} before it: {reasons.pop(stage.name)}"
+        for name, reason in reasons.items():
+            text = f"{reason}; the next run makes it again"
+            found.append(StageStatus(system.name, name, "stale", None, None, None, None, None, text, analysis=True))
     return found
 
 
@@ -144,7 +157,7 @@ def _cell(status: StageStatus) -> str:
 
 def plain_lines(statuses: Sequence[StageStatus]) -> list[str]:
     """A line a system, a column a stage, then a line for each failure."""
-    stages = list(dict.fromkeys(status.stage for status in statuses))
+    stages = list(dict.fromkeys(status.stage for status in statuses if not status.analysis))
     systems = list(dict.fromkeys(status.system for status in statuses))
     cells = {(status.system, status.stage): _cell(status) for status in statuses}
     first = max([len("system"), *map(len, systems)])
@@ -182,7 +195,7 @@ def table(statuses: Sequence[StageStatus]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    stages = list(dict.fromkeys(status.stage for status in statuses))
+    stages = list(dict.fromkeys(status.stage for status in statuses if not status.analysis))
     systems = list(dict.fromkeys(status.system for status in statuses))
     by = {(status.system, status.stage): status for status in statuses}
     shown = Table(header_style="bold")

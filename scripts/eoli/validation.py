@@ -59,7 +59,10 @@ def _model_at(model: type[BaseModel], keys: KeyPath) -> type[BaseModel] | None:
 def place(keys: KeyPath, files: Sequence[YamlFile]) -> str:
     """`file:line: key.path` of the last file that sets the key, as a person would look for it."""
     shown = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
-    best = max(reversed(files), key=lambda file: file.depth_of(keys), default=None)
+    # a list replaces the list of an earlier file as a whole: what is wrong in it is wrong in the last file that has one
+    whole = next((keys[:at] for at, key in enumerate(keys) if isinstance(key, int)), ())
+    owners = [file for file in files if whole and file.depth_of(whole) == len(whole)][-1:]
+    best = max(reversed(owners or files), key=lambda file: file.depth_of(keys), default=None)
     if best is None:
         return shown
     line = best.line_of(keys)
@@ -163,7 +166,8 @@ def validate(model: type[Model], data: Any, files: Sequence[YamlFile], under: Ke
     try:
         return model.model_validate(data)
     except ValidationError as failure:
-        errors = failure.errors()
+        # a key that is unknown explains one that is missing
+        errors = sorted(failure.errors(), key=lambda error: error["type"] != "extra_forbidden")
         keys = _keys_in(data, errors[0]["loc"])
         where = place((*under, *keys), files) if under or keys else str(files[-1].path if files else Path("config"))
         # a value that fits no member of a union has one error for each

@@ -282,11 +282,13 @@ def test_a_copy_without_dates_and_without_what_snakemake_knows(study: Path) -> N
         if kind.blocks is None:
             (study / "own.yaml").write_text(kind.overlay)
             found = everything(study, "own.yaml")
-            assert f"eoli: made again: {SYSTEM} {Path(kind.product).stem if kind.name != 'seed' else 'box'}: " in found
+            assert (
+                f"eoli: not up to date: {SYSTEM} {Path(kind.product).stem if kind.name != 'seed' else 'box'}: " in found
+            )
 
 
 def test_only_what_a_target_needs_is_made_again(study: Path) -> None:
     (study / HOME / "nvt" / "state.trr").unlink()
     (study / HOME / "compress" / "md.xtc").write_bytes(b"")
     look = dry_run(study, str(HOME / "npt" / "md.gro"), config=(TINY,))
-    assert f"made again: {SYSTEM} compress: md.xtc is not the file that was made" in look and "nvt" not in look
+    assert f"not up to date: {SYSTEM} compress: md.xtc is not the file that was made" in look and "nvt" not in look

@@ -268,7 +268,7 @@ def test_missing_keys_and_files(tmp_path: Path) -> None:
     assert "not a mapping" in mistake(lambda: load_study([path], ROOT))
     assert "cannot be read" in mistake(lambda: load_study([tmp_path / "absent.yaml"], ROOT))
     path.write_text(yaml.safe_dump(config(tmp_path, protocol="absent.yaml")))
-    assert "absent.yaml: cannot be read" in mistake(lambda: load_study([path], ROOT))
+    assert ": protocol: 'absent.yaml' is no file; allowed: " in mistake(lambda: load_study([path], ROOT))
     path.write_text(yaml.safe_dump(config(tmp_path, protocol="config/protocols/ma2022.yaml", topologies="absent")))
     assert "no folder of building blocks" in mistake(lambda: systems_of(load_study([path], ROOT)))
 
@@ -403,3 +403,14 @@ def test_what_a_gpu_can_do(tmp_path: Path) -> None:
     made = study(tmp_path, stages={"minimise": {"nb": "gpu"}, "npt": {"nb": "gpu", "pme": "gpu", "update": "gpu"}})
     assert made.stage("npt").offload == {"nb": "gpu", "pme": "gpu", "update": "gpu"}
     assert made.stage("minimise").offload == {"nb": "gpu"}
+
+
+def test_a_mistake_is_said_of_the_file_that_made_it(tmp_path: Path) -> None:
+    """A list of a later file replaces that of an earlier one; an unknown key explains a missing one."""
+    path = tmp_path / "own.yaml"
+    path.write_text("sweep:\n  - {polmer: ptmo, eo_li: 12}\n")
+    said = mistake(lambda: load_study([ROOT / "config/config.yaml", path], ROOT))
+    assert f"{path}:2: sweep[0].polmer: unknown key (did you mean polymer?)" in said
+    path.write_text("sweep:\n  - {eo_li: 12}\n")
+    said = mistake(lambda: load_study([ROOT / "config/config.yaml", path], ROOT))
+    assert f"{path}:2: sweep[0].polymer: is missing" in said

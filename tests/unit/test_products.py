@@ -211,3 +211,13 @@ def test_other_studies_when_finished_have_nothing_stale(sweep: str, tmp_path: Pa
     assert [str(entry) for entry in fresh.stale()] == []
     made = [file for product in fresh.products for file in product.files]
     assert len(made) == len(set(made))
+
+
+def test_what_was_never_made_is_no_loss_of_the_tables(finished: Path) -> None:
+    """The tables of a sweep stand behind every system; one that is new has nothing to lose."""
+    wider = "sweep: [{polymer: peo, eo_li: 12, temperature_K: 400}, {polymer: pebax, eo_li: 16, temperature_K: 400}]"
+    own = finished / "own.yaml"
+    own.write_text(f"{wider}\n")
+    study = load_study([ROOT / "config/config.yaml", ROOT / TINY, own], ROOT, {})
+    found = Results(Plan(study, systems_of(study), ""), finished / "results").stale()
+    assert {one.product.home for one in found} == {""}
