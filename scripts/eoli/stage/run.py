@@ -73,7 +73,9 @@ def _run_locked(job: StageJob, lock: int, say: Reporter) -> None:
     if done.seconds or not read_record(job.run / ENDING):
         # where the run has lost its own, what was published of it says the same and more
         known = {} if done.seconds else read_record(job.folder / ENDING)
-        write_json(job.run / ENDING, known or _provenance(job, binding, done))
+        own = asdict(binding.fingerprint)
+        same = known and known.get("fingerprint", own) == own  # earlier versions noted none
+        write_json(job.run / ENDING, known if same else _provenance(job, binding, done))
     if not read_ending(job.run).files:
         write_ending(job.run)
     publish(job, binding)
