@@ -74,9 +74,9 @@ screenshots: $(VENV)/.installed
 schema: $(VENV)/.installed
 	python scripts/write_schema.py
 
-# Thirty faults against one sweep; `make test` runs six.
+# Thirty faults against one sweep, each way to fail with each kind of change, a hundred damages; `make test` runs few of each.
 test-faults: setup
-	EOLI_FAULTS=30 pytest -s tests/faults
+	EOLI_FAULTS=30 EOLI_DAMAGES=100 pytest -s tests/faults
 
 # A thousand hostile inputs and damaged files; `make test` runs a hundred.
 test-hostile: setup
