@@ -281,3 +281,16 @@ def test_a_neat_polymer_has_no_pairs_and_says_so(blocks: Library, forcefield: Gr
     assert found["verdict"] == "the system has no lithium: there are no pairs"
     assert (found["frames"], found["use_interval_ps"]) == (2, 2.0)
     assert "short_range" not in found
+
+
+def test_frames_of_no_run_are_refused_before_gromacs_is_asked(peo: SystemDescription, tmp_path: Path) -> None:
+    (tmp_path / "system.json").write_text(to_json(peo))
+    with XTCFile(str(tmp_path / "md.xtc"), "w") as file:
+        for k in range(2):
+            file.write(np.ones((peo.n_sites, 3), dtype=np.float32), 2 * np.eye(3, dtype=np.float32), k, float(k), 1000)
+    with pytest.raises(DataError, match=r"md\.xtc: frame 0 is not of this system: the bonded sites \d+ and \d+"):
+        analyse_interactions(
+            tmp_path / "md.xtc", tmp_path, 1.0, 2, 1.2, {}, GromacsBuild(command="no-such-gmx"), 1,
+            tmp_path / "interactions.csv", tmp_path / "interactions.json", tmp_path / "gmx.log",
+        )  # fmt: skip
+    assert not (tmp_path / "interactions.json").exists()

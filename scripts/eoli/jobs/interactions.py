@@ -41,6 +41,7 @@ from eoli.files import write_text
 from eoli.jobs.common import write_results
 from eoli.mdp import Conditions, mdp_options, mdp_text
 from eoli.protocol import Stage
+from eoli.reduce.run import check_frames
 from eoli.statistics import Estimate
 from eoli.topology.description import SystemDescription, read_description
 from eoli.trajectory import frames, open_trajectory
@@ -233,7 +234,8 @@ def analyse_interactions(
     `topology` is the folder of system.top; the cut-off is that of the run; `reach_nm` gives by partner
     of lithium (names of pair_groups) how far a contact reaches, and a partner without a reach has no contacts. The
     table has a row for each method, pair and `per` (box, lithium, contact); a neat polymer has none. Output of GROMACS
-    goes to `log`. Raises DataError for files that cannot be read or do not belong together, RunError when GROMACS fails
+    goes to `log`. Raises DataError for files that cannot be read or do not belong together, and for
+    frames that no run of the system leaves, RunError when GROMACS fails
     or its Coulomb energy is not the Ewald sum of the same frames, to a thousandth of the terms' magnitudes.
     """
     system = read_description(topology / "system.json")
@@ -252,6 +254,9 @@ def analyse_interactions(
         return
     groups, parts, pairs = table_groups(system), whole_groups(system), table_pairs(system)
     used = [(positions, box) for _, positions, box in frames(opened, stride)]
+    positions, boxes = (np.array(of, dtype=np.float32) for of in zip(*used, strict=True))
+    lengths_nm = system.bond_lengths_nm().astype(np.float32)
+    check_frames(trajectory, np.arange(len(used)) * stride, positions, boxes, system.bonds(), lengths_nm)
     options = rerun_options(list(groups), cutoff_nm)
     energies = group_energies(used, topology, system, groups, options, gmx.inspect(build), threads, log)
     cells, kinds = partition(groups | parts, system.n_sites), contact_kinds(system, reach_nm)

@@ -186,10 +186,16 @@ def _write(file: int, values: npt.NDArray[Any], offset: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _check_frames(plan: _Plan, indices: Indices, positions: Singles, boxes: Singles) -> None:
-    """Raise DataError for frames that are readable and yet none of this system: bits that changed, other sites."""
-    least, most = (np.float32(factor) * plan.lengths_nm for factor in _BOND_FACTORS)
-    frame, bond = kernels.first_flaw(positions, boxes, plan.bonds, least, most, np.float32(_REACH_EDGES))
+def check_frames(
+    path: Path, indices: Indices, positions: Singles, boxes: Singles, bonds: Indices, lengths_nm: Singles
+) -> None:
+    """Raise DataError for frames that are readable and yet none of this system: bits that changed, other sites.
+
+    `indices` (F,) number the frames in the file `path`; `positions` (F, sites, 3) and `boxes` (F, 3) in nm; `bonds`
+    (B, 2) are sites, `lengths_nm` (B,) what the force field gives them.
+    """
+    least, most = (np.float32(factor) * lengths_nm for factor in _BOND_FACTORS)
+    frame, bond = kernels.first_flaw(positions, boxes, bonds, least, most, np.float32(_REACH_EDGES))
     if frame < 0:
         return
     what = {
@@ -197,11 +203,11 @@ def _check_frames(plan: _Plan, indices: Indices, positions: Singles, boxes: Sing
         -2: "has the coordinates of the one before",
     }
     if bond >= 0:
-        i, j = plan.bonds[bond]
+        i, j = bonds[bond]
         what[bond] = (
-            f"is not of this system: the bonded sites {i + 1} and {j + 1} are not {plan.lengths_nm[bond]:.3f} nm apart"
+            f"is not of this system: the bonded sites {i + 1} and {j + 1} are not {lengths_nm[bond]:.3f} nm apart"
         )
-    raise DataError(f"{plan.trajectory.path}: frame {indices[frame]} {what[bond]}")
+    raise DataError(f"{path}: frame {indices[frame]} {what[bond]}")
 
 
 def _reduce_frames(plan: _Plan, places: Mapping[str, _Place], out: Path, indices: Indices) -> _Found:
@@ -210,7 +216,7 @@ def _reduce_frames(plan: _Plan, places: Mapping[str, _Place], out: Path, indices
     with out.open("r+b", buffering=0) as file:
         for chunk, positions, exact in chunks(plan.trajectory, indices, _CHUNK):
             boxes = exact.astype(np.float32)
-            _check_frames(plan, chunk, positions, boxes)
+            check_frames(plan.trajectory.path, chunk, positions, boxes, plan.bonds, plan.lengths_nm)
             for cadence, stride in plan.strides.items():
                 used = chunk % stride == 0
                 rows = chunk[used] // stride

@@ -268,7 +268,7 @@ class Reduced:
 
         Raises DataError as `array` does.
         """
-        at_once = max(1, int(_BYTES_AT_ONCE / (12 * int(self.file.attrs["sites"]))))
+        at_once = max(1, int(_BYTES_AT_ONCE / (12 * self.shape("slow/positions")[1])))
         for _, (positions, boxes) in self.pieces(("slow/positions", "slow/box"), at_once):
             for frame, box in zip(positions, boxes, strict=True):
                 chosen = frame if sites is None else frame[sites]
