@@ -251,3 +251,10 @@ def test_files_of_a_system_without_amide(tmp_path: Path) -> None:
     assert "acceptors" not in scalars
     assert len(table) == 0
     assert {"acceptor", "bonds_per_NH", "NH_share_error"} <= set(table)
+
+
+def test_a_system_without_amide_has_no_bonds_of_another(tmp_path: Path) -> None:
+    analysed(tmp_path, random_system(1)[0], np.array([random_system(1)[1]]))
+    (tmp_path / "system.json").write_text(to_json(system_of((ETHER, 3), (ANION, 2))))
+    with pytest.raises(DataError, match=r"r\.h5: of \d+ sites, made with another description"):
+        analyse_hydrogen_bonds(tmp_path / "r.h5", tmp_path / "system.json", 0.25, 130.0, tmp_path / "x", tmp_path / "y")

@@ -186,6 +186,19 @@ def test_a_list_that_may_be_cut_is_refused(tmp_path: Path) -> None:
         reduced.array("motion/distances")
 
 
+def test_an_array_that_is_missing_has_no_attributes_either(tmp_path: Path) -> None:
+    trajectory, description = write_system(tmp_path, SYSTEM)
+    path = reduce(trajectory, description, tmp_path / "r.h5", (1.0, 1.0, 5.0))
+    with h5py.File(path, "r+") as file:
+        del file["motion/neighbours"]
+        file.attrs["sites"] = "many"
+    seal(path, SYSTEM)
+    with open_reduced(path, SYSTEM) as reduced:
+        with pytest.raises(DataError, match=r"r\.h5: holds no motion/neighbours"):
+            reduced.attribute("motion/neighbours", "range_nm")
+        assert len(list(reduced.slow_frames())) == reduced.n_frames("slow")
+
+
 def test_pair_counts(reference: tuple[Path, np.ndarray, np.ndarray]) -> None:
     path, x, boxes = reference
     x, boxes = x[::2], boxes[::2]

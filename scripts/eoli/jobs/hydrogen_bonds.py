@@ -34,12 +34,12 @@ def analyse_hydrogen_bonds(
         "angle_deg": angle_deg,
         "NH": len(donors.hydrogens),
     }
-    if not len(donors.hydrogens):
-        none = pd.DataFrame(columns=list(_COLUMNS))
-        write_results(none, scalars | {"verdict": "no NH: the system has no donor"}, out_csv, out_json)
-        return
     criteria = [(distance_nm + d, angle_deg + a) for d in _DISTANCE_STEPS_NM for a in _ANGLE_STEPS_DEG]
     with open_reduced(reduced, system) as opened:
+        if not len(donors.hydrogens):
+            none = pd.DataFrame(columns=list(_COLUMNS))
+            write_results(none, scalars | {"verdict": "no NH: the system has no donor"}, out_csv, out_json)
+            return
         series = hydrogen_bonds(opened.slow_frames(), donors, criteria)
         scalars |= {"frames": len(series), "interval_ps": opened.interval_ps("slow")}
     mean, error = block_estimate(series)

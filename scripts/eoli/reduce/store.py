@@ -208,8 +208,9 @@ class Reduced:
         return tuple(self._data(name).shape)
 
     def attribute(self, name: str, key: str) -> Any:
-        """An attribute of an array, e.g. `range_nm` of motion/neighbours."""
-        return self.file[name].attrs[key]
+        """An attribute of an array, e.g. `range_nm` of motion/neighbours; raises DataError as `array` does."""
+        with _readable(self.path):
+            return self._data(name).attrs[key]
 
     def _data(self, name: str) -> h5py.Dataset:
         """An array whose shape, checksum and values are checked, piece by piece, the first time it is asked for."""
