@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eoli.errors import DataError
+from eoli.errors import DataError, EoliError
 from eoli.jobs import mechanism
 from eoli.jobs.mechanism import analyse_mechanism
 from eoli.reduce.store import seal
@@ -177,7 +177,7 @@ def test_an_error_leaves_no_file(tmp_path: Path) -> None:
         ({"cutoffs_nm": {**CUTOFFS, "anion": 0.6}}, "within 0.5 nm"),
         ({"unit_edges": (3, 3)}, "edges"),
     ):
-        with pytest.raises(DataError, match=re.escape(message)):
+        with pytest.raises(EoliError, match=re.escape(message)):
             analyse(tmp_path, reduced, description, **changed)
     description.write_text(to_json(system(True, 2)))
     with pytest.raises(DataError, match="sites"):

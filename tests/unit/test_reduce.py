@@ -265,6 +265,8 @@ def test_intervals_pick_frames_and_processes_change_no_bit(
     one, two = tmp_path / "1.h5", tmp_path / "2.h5"
     reduce(trajectory, description, one, intervals)
     reduce(trajectory, description, two, intervals, processes=2)
+    many = reduce(trajectory, description, tmp_path / "many.h5", intervals, processes=100_000)
+    assert many.read_bytes() == two.read_bytes()
     assert one.read_bytes() == two.read_bytes()
     with open_reduced(one, SYSTEM) as reduced:
         for cadence, interval in zip(("motion", "structure", "slow"), kept, strict=True):

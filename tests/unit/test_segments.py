@@ -21,7 +21,7 @@ from eoli.analysis.segments import (
     segment_vectors,
     torsion_series,
 )
-from eoli.errors import DataError
+from eoli.errors import InputError
 from eoli.topology.molecule import Molecule, Site
 
 LAGS = np.unique(np.round(np.geomspace(1, 400, 50)).astype(int))
@@ -174,5 +174,5 @@ def test_bins_of_repeat_units() -> None:
     assert bin_names(()) == ["1_up"]
     assert bin_numbers(np.array([1, 4, 5, 12, 13, 40]), (4, 12)).tolist() == [0, 0, 1, 1, 2, 2]
     for edges in ((4, 4), (0,), (5, 3)):
-        with pytest.raises(DataError, match="edges"):
+        with pytest.raises(InputError, match="edges"):
             bin_numbers(np.array([1]), edges)

@@ -14,7 +14,7 @@ from scipy.optimize import curve_fit
 from scipy.special import gamma
 
 from eoli.analysis.residence import Decay, decay
-from eoli.errors import DataError
+from eoli.errors import InputError
 from eoli.statistics import UNKNOWN, Estimate
 from eoli.topology.molecule import Molecule
 
@@ -66,10 +66,12 @@ def bin_names(edges: Sequence[int]) -> list[str]:
 def bin_numbers(distances: Integers, edges: Sequence[int]) -> Integers:
     """Bin of each distance in repeat units; an edge is the last unit of its bin.
 
-    Raises DataError for edges that do not grow from 1 or more.
+    Raises InputError for edges that do not grow from 1 or more.
     """
     if not all(a < b for a, b in zip((0, *edges), edges, strict=False)):
-        raise DataError(f"edges of bins of repeat units must grow from 1 or more: {list(edges)}")
+        raise InputError(
+            f"edges of bins of repeat units {list(edges)} are not allowed; allowed: 1 or more, each larger than the one before"
+        )
     return np.searchsorted(np.asarray(edges), distances)
 
 

@@ -66,7 +66,9 @@ def add_reduce(parser: argparse.ArgumentParser) -> None:
     _add_numbers(
         parser, False, length_ns=("length of the run: a trajectory that ends before it is refused", "Stage.length_ns")
     )
-    parser.add_argument("--processes", type=_count(), default=1, help="processes that share the frames")
+    parser.add_argument(
+        "--processes", type=_count(), default=1, help="processes that share the frames, at most one for each core"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="HDF5 file to write")
 
 

@@ -347,6 +347,8 @@ def _with_room(plan: _Plan, indices: Indices) -> _Plan:
 def _reduce(plan: _Plan, indices: Indices, out: Path, processes: int) -> list[_Found]:
     """One pass: the arrays over frames into a new file, what is summed over frames returned."""
     part = partial(_reduce_frames, plan, _create(plan, out), out)
+    # all are started at once
+    processes = min(processes, len(indices), os.cpu_count() or 1)
     if processes == 1:
         return [part(indices)]
     with ProcessPoolExecutor(processes) as pool:
@@ -362,8 +364,8 @@ def reduce_trajectory(
 
     The intervals are rounded to whole frames, that of structure to the nearest whole multiple of that of motion (to
     that of motion itself where it is shorter); a frame that none of them needs is not decoded. Memory does not grow
-    with the number of frames; the processes share them, and the result is the same to the last bit for any number.
-    All binding sites within `contact_range_nm` of each lithium are kept, in at least `slots` slots. `length_ps` is the
+    with the number of frames; the processes, at most one for each core of the machine, share them, and the result is
+    the same to the last bit for any number. All binding sites within `contact_range_nm` of each lithium are kept, in at least `slots` slots. `length_ps` is the
     length of the run, where it is known. Raises DataError, and leaves no file, as `open_trajectory` and `chunks` do, where
     a frame cannot be one of the system (bonds, coordinates), and where the box is smaller than two bins.
     """
