@@ -26,8 +26,9 @@ from support import SYSTEMS, TINY
 OUT = "out"
 """Folder of all that a command writes, in the copy of the study."""
 CHECK = ("check", "--config", "config/config.yaml", TINY)
-# pictures of the study, which no command reads
-_NOT_READ = {".png", ".svg", ".pdf", ".html", ".log"}
+# no command reads pictures of the study; what it has said is looked at and not used
+_PICTURES = {".png", ".svg", ".pdf", ".html"}
+_NOT_USED = {*_PICTURES, ".log"}
 # `eoli figures` writes beside the tables that it draws
 _OF_FIGURES = "figures.provenance.json"
 # these take seconds, others a fraction of one
@@ -63,7 +64,7 @@ def copy_study(finished: Path, folder: Path) -> Path:
             target = folder / Path(path).relative_to(finished)
             target.mkdir(parents=True)
             for name in names:
-                if Path(name).suffix not in _NOT_READ and name != _OF_FIGURES:
+                if Path(name).suffix not in _PICTURES and name != _OF_FIGURES:
                     os.link(Path(path) / name, target / name)
     (folder / OUT).mkdir()
     return folder
@@ -91,6 +92,8 @@ def recorded_commands(finished: Path) -> dict[str, list[str]]:
         record = json.loads(path.read_text())
         called = record["called_as"][1:]
         for argv in (called, *(command[1:] for command in record["commands"] if command[0] == "eoli")):
+            if "--config" in argv:
+                argv[argv.index("--config") + 1] = "config/config.yaml"
             if argv and argv[0] == "stage":
                 argv[argv.index("--gmx") + 1] = GMX
             if argv and argv[0] in COMMANDS:
@@ -263,7 +266,7 @@ def _files_read(finished: Path, argv: list[str]) -> Iterator[Path]:
         path = finished / top
         for file in [path] if path.is_file() else path.rglob("*"):
             relative = file.relative_to(finished)
-            if file.is_file() and file.suffix not in _NOT_READ and file.name != _OF_FIGURES:
+            if file.is_file() and file.suffix not in _NOT_USED and file.name != _OF_FIGURES:
                 yield relative
 
 

@@ -60,8 +60,10 @@ def add_gmx(parser: argparse.ArgumentParser) -> None:
 
 def gromacs_build(arguments: argparse.Namespace) -> GromacsBuild:
     from eoli.config import GromacsBuild
+    from eoli.validation import validate
 
-    return GromacsBuild(command=arguments.gmx, launcher=arguments.gmx_launcher, modules=arguments.gmx_module)
+    given = {"command": arguments.gmx, "launcher": arguments.gmx_launcher, "modules": arguments.gmx_module}
+    return validate(GromacsBuild, given, [])
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
