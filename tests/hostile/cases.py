@@ -94,6 +94,9 @@ def recorded_commands(finished: Path) -> dict[str, list[str]]:
         for argv in (called, *(command[1:] for command in record["commands"] if command[0] == "eoli")):
             if "--config" in argv:
                 argv[argv.index("--config") + 1] = "config/config.yaml"
+            if "--base" in argv:
+                # the copy of a case is complete, wherever the study was run from
+                argv[argv.index("--base") + 1] = "."
             if argv and argv[0] == "stage":
                 argv[argv.index("--gmx") + 1] = GMX
             if argv and argv[0] in COMMANDS:
