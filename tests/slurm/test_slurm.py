@@ -50,7 +50,6 @@ PROFILE = (
     "--default-resources", "slurm_account=default", "runtime=120", "mem_mb=600", "disk_mb=100", "side_by_side=1",
     "--resources", "side_by_side=2", "--set-threads", "minimise=1", "npt=1", "nvt=1", "production=1",
     "--set-resources", "minimise:runtime=120", "npt:runtime=120", "nvt:runtime=120",
-    f"production:runtime={WALLTIME_MIN}",
 )  # fmt: skip
 
 
@@ -120,8 +119,10 @@ class Sweep:
         self.folder = folder
         self.log = folder / "driver.log"
 
-    def start(self, *targets: str, retries: int = 100, status: str = "squeue") -> subprocess.Popen[bytes]:
-        words = ["--slurm-status-command", status, "--retries", str(retries)]
+    def start(
+        self, *targets: str, retries: int = 100, status: str = "squeue", walltime_min: int = WALLTIME_MIN
+    ) -> subprocess.Popen[bytes]:
+        words = [f"production:runtime={walltime_min}", "--slurm-status-command", status, "--retries", str(retries)]
         words += ["--configfile", TINY, "own.yaml", "--", *targets]
         command = ["snakemake", *PROFILE, *words]
         with self.log.open("ab") as stream:
@@ -263,6 +264,24 @@ def test_a_sweep_survives_its_walltime_a_cancelled_job_and_a_killed_driver(clust
     }  # fmt: skip
     assert names.count("rule_interactions") == 2 and sum(name.startswith("rule_analysis") for name in names) == 2
     until(lambda: not of_folder(sweep.folder), "no process of the sweep is left")
+
+    # a finished stage is made longer, and the walltime ends its only job: nothing is lost, and it is not forgotten
+    shorter, target = production_ns(sweep), f"results/{first}/production/md.xtc"
+    sweep.set_lengths(round(5 * shorter, 3))
+    driver = sweep.start(target, retries=0, walltime_min=1)
+    assert driver.wait(timeout=LIMIT_S) != 0, sweep.log.read_text()
+    whole(sweep.of(first, "production"), shorter, frame_ps=0.1)
+    study = ["--config", "config/config.yaml", TINY, "own.yaml"]
+    refused_table = subprocess.run(
+        ["eoli", "collect", *study, "--out", "table.csv"], cwd=sweep.folder, env=environment(), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert refused_table.returncode == 1 and "production: length-ns is " in refused_table.stderr
+    lap("the walltime ended an extension; the old result stands and is no longer shown")
+    sweep.ends_well(sweep.start(target))
+    assert f"eoli: not up to date: {first} production: length-ns is " in sweep.log.read_text()
+    whole(sweep.of(first, "production"), production_ns(sweep), frame_ps=0.1)
+    lap("the extension is complete")
 
 
 def production_ns(sweep: Sweep) -> float:
