@@ -76,14 +76,15 @@ def keep(persistence: Any, path: Path) -> None:
 
 
 def restore(persistence: Any, path: Path) -> bool:
-    """Put back what a file was before its update failed; whether there was something to put back.
+    """Put back what a file was before its update failed; whether it is there then, or is deleted as the rest of a failure.
 
+    On a cluster the job has put it back by itself when the driver hears of its end: what is published is whole, and stays.
     Snakemake itself copies into the file that is there: a hard link of it, such as the one in a run folder, would change
     with it, and a kill in between would leave half a file.
     """
     backup = persistence._get_backup_path(path)
     if not backup.is_file():
-        return False
+        return path.is_file()
     with whole(path) as temporary:
         temporary.unlink()
         link_or_copy(backup, temporary)

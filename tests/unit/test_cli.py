@@ -134,36 +134,3 @@ def test_flags_have_the_limits_of_files() -> None:
     ):  # fmt: skip
         with pytest.raises(argparse.ArgumentTypeError):
             typed(kind_of(model, name))(word)
-
-
-@pytest.mark.parametrize(
-    ("flag", "value", "key"),
-    [("--gmx-module", "a\nb", "modules"), ("--gmx-launcher", "'", "launcher"), ("--gmx", "", "command")],
-)
-def test_flags_of_gromacs_have_the_limits_of_the_configuration(
-    flag: str, value: str, key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    argv = [
-        "topology",
-        "--polymer",
-        "peo",
-        "--chains",
-        "1",
-        "--salt",
-        "none",
-        "--cations",
-        "0",
-        "--ion-charge-scale",
-        "1",
-        "--out",
-        str(tmp_path / "top"),
-    ]
-    assert (
-        cli.main(
-            [*argv, "--blocks", str(ROOT / "topologies"), "--ether-set", "oxy-d", "--mixing", "gromos", flag, value]
-        )
-        == 2
-    )
-    error = capsys.readouterr().err
-    assert error.startswith(f"eoli topology: {key}") and error.count("\n") == 1
-    assert not (tmp_path / "top").exists()

@@ -78,6 +78,9 @@ def test_without_hard_links_a_copy_is_kept(published: Path, tmp_path: Path, monk
     assert published.read_text() == "old" and published.stat().st_mtime == 1000
 
 
-def test_nothing_was_kept_of_a_file_that_was_not_there(published: Path, tmp_path: Path) -> None:
-    assert not restore(Persistence(tmp_path), published)
+def test_what_a_job_on_a_cluster_has_put_back_itself_stays(published: Path, tmp_path: Path) -> None:
+    """Its driver finds nothing kept, and would delete what it cannot restore."""
+    assert restore(Persistence(tmp_path), published)
     assert published.read_text() == "old"
+    published.unlink()
+    assert not restore(Persistence(tmp_path), published) and not published.exists()

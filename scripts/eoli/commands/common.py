@@ -60,10 +60,8 @@ def add_gmx(parser: argparse.ArgumentParser) -> None:
 
 def gromacs_build(arguments: argparse.Namespace) -> GromacsBuild:
     from eoli.config import GromacsBuild
-    from eoli.validation import validate
 
-    given = {"command": arguments.gmx, "launcher": arguments.gmx_launcher, "modules": arguments.gmx_module}
-    return validate(GromacsBuild, given, [])
+    return GromacsBuild(command=arguments.gmx, launcher=arguments.gmx_launcher, modules=arguments.gmx_module)
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
