@@ -121,7 +121,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if name in words[:1]:
             add(sub)
     try:
-        arguments = parser.parse_args(words)
+        arguments, unknown = parser.parse_known_args(words)
+        if unknown:
+            # said by the command, whose help lists what it takes
+            commands.choices[arguments.command].error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit:
         # of --help and --version
         _nobody_reads()

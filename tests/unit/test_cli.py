@@ -76,7 +76,7 @@ def test_every_failure_is_one_line(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["check", "--conf", "x"], "unrecognized arguments: --conf x"),
+        (["check", "--conf", "x"], "eoli check: unrecognized arguments: --conf x"),
         (["nope"], "invalid choice: 'nope'"),
         ([], "required: COMMAND"),
         (["check", "--slurm-interval-s", "nan"], "'nan' is not allowed"),
