@@ -243,7 +243,8 @@ def _system(
     paths = {step: folder / f"{step}.provenance.json" for step in STEPS}
     made_by = {step: found for step, path in paths.items() if (found := reading(read_found, path, "provenance"))}
     has_scene = scene.is_file() and reading(load_scene, scene) is not None and not of_row
-    missing += [*of_row, *reading.unreadable]
+    # where nothing of a system is shown, the reason is all that is to be said
+    missing = [*(of_row or missing), *reading.unreadable]
     return SystemResult(
         name, row, scalars, tables, stages, made_by, scene if has_scene else None, tuple(missing)
     )  # fmt: skip

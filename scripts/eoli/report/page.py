@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from eoli.chemistry import NO_SALT, library
-from eoli.collect import SCALARS
+from eoli.collect import NOT_SHOWN, SCALARS
 from eoli.config import Study
 from eoli.cutoffs import POOLED
 from eoli.protocol import Stage
@@ -296,7 +296,10 @@ def _missing(sweep: Sweep) -> list[Line]:
             groups.setdefault(system.missing, []).append(system.name)
     for what, names in groups.items():
         where = "every system" if len(names) == len(sweep.systems) > 1 else listed(names)
-        lines.append(Line(f"no {', no '.join(what)}", f"in {where}"))
+        if what[0].startswith(NOT_SHOWN):
+            lines.append(Line(where, ", no ".join(what)))
+        else:
+            lines.append(Line(f"no {', no '.join(what)}", f"in {where}"))
     if sweep.not_in_table:
         lines.append(
             Line(listed(list(sweep.not_in_table), 8), "in the configuration, but not in the table of the sweep")
