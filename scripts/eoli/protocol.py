@@ -144,6 +144,11 @@ class Stage(Strict):
             names.append("md.trr")
         return tuple(names)
 
+    @property
+    def read_of_start(self) -> tuple[str, ...]:
+        """Names of the files of the stage before that the start is made from; the first names the sites."""
+        return ("md.gro", "md.edr", "md.trr") if self.start == "mean-volume-frame" else ("md.gro", "state.trr")
+
     def steps_in(self, interval_ps: float) -> int:
         """Steps of one output interval."""
         if self.time_step_fs is None:

@@ -230,9 +230,7 @@ class Plan:
         number = names.index(stage)
         if number == 0:
             return [f"results/{system}/box/box.gro"]
-        wanted = ["md.gro", "state.trr"]
-        if self.study.stage(stage).start == "mean-volume-frame":
-            wanted = ["md.gro", "md.edr", "md.trr"]
+        wanted = self.study.stage(stage).read_of_start
         before = names[number - 1]
         return [f"results/{self.boxes[system].home(before)}/{before}/{name}" for name in wanted]
 

@@ -66,8 +66,7 @@ def source_files(stage: Stage, source: Path) -> list[Path]:
     """Files that the start of a stage is made from: a box, or md.gro of the stage before and what lies beside it."""
     if not _is_of_a_stage(source):
         return [source]
-    beside = ("md.edr", "md.trr") if stage.start == "mean-volume-frame" else ("state.trr",)
-    return [source, *(source.parent / name for name in beside)]
+    return [source.parent / name for name in stage.read_of_start]
 
 
 def _is_of_a_stage(source: Path) -> bool:
