@@ -40,31 +40,29 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
-from eoli import gmx
+from eoli import criteria, gmx
+from eoli.analyses import BY_NAME, REDUCED
 from eoli.analysis.msd import mean_msd
 from eoli.analysis.rdf import radial_distribution, running_number
 from eoli.box.conformation import random_conformation
 from eoli.box.packmol import gro_text
 from eoli.chemistry import ForceFieldChoice, library
-from eoli.config import Analysis, GromacsBuild
-from eoli.jobs.conductivity import analyse_conductivity
-from eoli.jobs.hydrogen_bonds import analyse_hydrogen_bonds
-from eoli.jobs.ions import analyse_ions
-from eoli.jobs.mechanism import analyse_mechanism
-from eoli.jobs.morphology import analyse_morphology
-from eoli.jobs.motion import analyse_motion, read_motion
-from eoli.jobs.structure import analyse_structure, pair_counts
+from eoli.config import GromacsBuild
+from eoli.criteria import Analysis, ReduceCriteria
+from eoli.jobs.motion import read_motion
+from eoli.jobs.structure import pair_counts
 from eoli.reduce.run import reduce_trajectory
 from eoli.reduce.store import open_reduced
 from eoli.topology.build import describe, write_topology
 from eoli.topology.description import SystemDescription
 from eoli.topology.gromos import read_gromos54a7
-from eoli.workflow import REDUCED, make_plan
+from eoli.workflow import make_plan
 
 TOPOLOGIES = Path(__file__).resolve().parents[1] / "topologies"
 FORCE_FIELD = ForceFieldChoice("oxy-d", "aqvist", "clandp2004", "gromos", 1.0)
@@ -131,9 +129,18 @@ def decode(trajectory: Path, n_sites: int) -> None:
 def reduce(folder: Path, structure_stride: int) -> None:
     """The core pass of frames 1 ps apart: motion at every frame."""
     reduce_trajectory(
-        folder / "md.xtc", folder / "system.json", 1.0, 1.0, float(structure_stride), float(SLOW_STRIDE), RANGE_NM, BIN_NM,
+        folder / "md.xtc",
+        folder / "system.json",
+        ReduceCriteria(
+            frame_interval_ps=1.0,
+            motion_interval_ps=1.0,
+            structure_interval_ps=float(structure_stride),
+            slow_interval_ps=float(SLOW_STRIDE),
+            rdf_range_nm=RANGE_NM,
+            rdf_bin_nm=BIN_NM,
+        ),
         folder / "reduced.h5",
-    )  # fmt: skip
+    )
 
 
 def same_output(box: Box) -> None:
@@ -148,39 +155,24 @@ def same_output(box: Box) -> None:
 
 def analyse(box: Box) -> dict[str, Callable[[], None]]:
     """The core pass and the analyses of a system with salt at the default settings, by name."""
-    chosen = Analysis.model_validate({})
-    reduced, tolerance, out = box.folder / "all.h5", chosen.diffusive_tolerance, box.folder / "out"
-    contact, every_ps = chosen.contact_nm, chosen.structure_interval_ps
-    moves, morphology, bonds = chosen.mechanism, chosen.morphology, chosen.hydrogen_bonds
-    kinds = {"ether_O": contact.ether_O, "carbonyl_O": contact.carbonyl_O, "anion": contact.anion}
-    of = (reduced, box.description)
+    chosen, reduced, out = Analysis.model_validate({}), box.folder / "all.h5", box.folder / "out"
+    contacts = {kind: getattr(chosen.contact_nm, kind) for kind in ("ether_O", "carbonyl_O", "anion")}
+    facts = {
+        "analysis": chosen.model_dump(),
+        "stage": {"frame_interval_ps": box.frame_ps, "length_ns": None},
+        "system": {"temperature_K": 298.0, "contact_nm": contacts, "copies": None, "name": "bench"},
+    }
 
-    def files(name: str) -> tuple[Path, Path]:
-        return out / f"{name}.csv", out / f"{name}.json"
+    def job(analysis: str, source: Path, *files: Path) -> Callable[[], None]:
+        entry = BY_NAME[analysis]
+        module, _, name = entry.function.partition(":")
+        function, told = getattr(import_module(module), name), getattr(criteria, entry.criteria).of(facts)
+        return lambda: function(source, box.description, told, *files)
 
-    return {
-        "core pass": lambda: reduce_trajectory(
-            box.trajectory, box.description, box.frame_ps, chosen.motion_interval_ps, every_ps, chosen.slow_interval_ps,
-            chosen.rdf_range_nm, chosen.rdf_bin_nm, reduced,
-        ),
-        "structure": lambda: analyse_structure(*of, contact.model_dump(), *files("structure")),
-        "motion": lambda: analyse_motion(*of, tolerance, chosen.target_error, contact.ether_O, *files("motion")),
-        "ions": lambda: analyse_ions(*of, contact.anion, every_ps, *files("ions")),
-        "conductivity": lambda: analyse_conductivity(
-            *of, 298.0, tolerance, contact.anion, every_ps, *files("conductivity")
-        ),
-        "mechanism": lambda: analyse_mechanism(
-            *of, kinds, moves.break_ps, moves.hold_ps, moves.least_units, tolerance, moves.unit_edges,
-            out / "mechanism.csv", out / "moves.csv", out / "mechanism.json",
-        ),
-        "morphology": lambda: analyse_morphology(
-            *of, morphology.distance_nm, morphology.q_max_per_nm, morphology.weighting, out / "morphology.csv",
-            out / "domains.csv", out / "morphology.json",
-        ),
-        "hydrogen bonds": lambda: analyse_hydrogen_bonds(
-            *of, bonds.distance_nm, bonds.angle_deg, *files("hydrogen-bonds")
-        ),
-    }  # fmt: skip
+    timed = ("structure", "motion", "ions", "conductivity", "mechanism", "morphology", "hydrogen-bonds")
+    return {"core pass": job("reduce", box.trajectory, reduced)} | {
+        name.replace("-", " "): job(name, reduced, *(out / file for file in BY_NAME[name].files)) for name in timed
+    }
 
 
 def write_run_input(box: Box) -> None:
@@ -214,9 +206,12 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 import numpy as np
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
+from eoli.criteria import ReduceCriteria
 from eoli.reduce.run import reduce_trajectory
 
 folder, numbers, turns = Path(sys.argv[1]), [float(word) for word in sys.argv[2:-1]], int(sys.argv[-1])
+keys = [key for key in ReduceCriteria.model_fields if key != "length_ns"]
+criteria = ReduceCriteria(**dict(zip(keys, numbers, strict=True)))
 trajectory, description, out = folder / "md.xtc", folder / "system.json", folder / "reduced.h5"
 
 def decode(_):
@@ -230,7 +225,7 @@ def decode_twice():
         list(pool.map(decode, range(2)))
 
 def core(processes):
-    reduce_trajectory(trajectory, description, *numbers, out, processes=processes)
+    reduce_trajectory(trajectory, description, criteria, out, processes=processes)
 
 out.unlink(missing_ok=True)
 core(1)
@@ -349,13 +344,13 @@ def study_run(box: Box, n_frames: int) -> tuple[float, float]:
 
     def commands(motion_ps: float | None) -> dict[str, list[str]]:
         cadence = [] if motion_ps is None else ["--motion-interval-ps", str(motion_ps)]
-        chosen = shlex.split(plan.reduce_flags)
+        chosen = shlex.split(plan.analysis_flags(BY_NAME["reduce"], name))
         words = {"reduce": ["reduce", *reading, *chosen, *of_run, *cadence, "--out", reduced]}
         for analysis in REDUCED:
             # the invented melt is so crowded here and there that more than 16 sites lie within the default distance
             flags = [word.replace("ether_O=0.35", "ether_O=0.3") for word in
                      shlex.split(plan.analysis_flags(analysis, name))]  # fmt: skip
-            words[analysis] = [analysis, "--reduced", reduced, *reading, *flags, "--out", str(out)]
+            words[analysis.name] = [analysis.name, "--reduced", reduced, *reading, *flags, "--out", str(out)]
         return words
 
     decoding, _ = cost(lambda: decode(trajectory, box.system.n_sites))

@@ -6,16 +6,14 @@ import argparse
 import os
 import select
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from eoli import __version__
 from eoli.commands import analyse, build, compare, report, stage, study, summarise
+from eoli.commands.analyse import Add, Command
 from eoli.errors import EoliError, InputError
 from eoli.text import printable
-
-Add = Callable[[argparse.ArgumentParser], None]
-Command = Callable[[argparse.Namespace], int]
 
 COMMANDS: dict[str, tuple[str, Add, Command]] = {
     "check": ("check a configuration and print its systems and cost", study.add_check, study.check),
@@ -29,20 +27,7 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
     "plan": ("how long runs must be, from what short ones found", study.add_plan, study.plan),
     "tune": ("time mdruns side by side on this machine, for run.threads: auto", study.add_tune, study.tune_command),
     "redo": ("move a stage's run aside, so that it starts afresh", study.add_redo, study.redo_stage),
-    "reduce": ("decode a trajectory once, for all analyses", analyse.add_reduce, analyse.reduce),
-    "density": ("density of a stage from its energies", analyse.add_density, analyse.density),
-    "traces": ("energy, temperature, pressure, density of a stage", analyse.add_traces, analyse.traces),
-    "specific-volume": ("specific volume while a melt is cooled", analyse.add_specific_volume, analyse.specific_volume),
-    "structure": ("g(r), first shells, chains, gauche fraction", analyse.add_structure, analyse.structure),
-    "motion": ("mean-square displacements and diffusion", analyse.add_motion, analyse.motion),
-    "ions": ("ion pairs and clusters", analyse.add_ions, analyse.ions),
-    "conductivity": ("conductivity and transference", analyse.add_conductivity, analyse.conductivity),
-    "starts": ("diffusion and conductivity of all starts of a system together", analyse.add_starts, analyse.starts),
-    "mechanism": ("residence, moves of lithium, segments", analyse.add_mechanism, analyse.mechanism),
-    "morphology": ("domains, percolation, S(q)", analyse.add_morphology, analyse.morphology),
-    "hydrogen-bonds": ("hydrogen bonds of the amide", analyse.add_hydrogen_bonds, analyse.hydrogen_bonds),
-    "interactions": ("interaction energies of groups", analyse.add_interactions, analyse.interactions),
-    "snapshots": ("structures and pictures of a run", analyse.add_snapshots, analyse.snapshots),
+    **analyse.COMMANDS,
     "figures": ("figures of one system", summarise.add_figures, summarise.figures),
     "collect": ("the table of the sweep", summarise.add_collect, summarise.collect_table),
     "cost": ("what the runs of a sweep have cost, over all restarts", summarise.add_cost, summarise.cost),

@@ -17,6 +17,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from eoli.chemistry import DEFAULT, Mixing
+from eoli.criteria import Analysis
 from eoli.errors import InputError
 from eoli.names import Line, ModuleName, Part, PathText
 from eoli.protocol import Protocol, Stage
@@ -66,17 +67,10 @@ def _shell_words(text: str) -> str:
     return text
 
 
-def _growing(edges: list[int]) -> list[int]:
-    if sorted(set(edges)) != edges:
-        raise ValueError(f"{edges} do not grow; allowed: each larger than the one before")
-    return edges
-
-
 Ratio = Annotated[float, Field(ge=0.1, le=10_000)]
 SystemKelvin = Annotated[float, Field(ge=150, le=2000)]
 Replicate = Annotated[int, Field(gt=0, le=9999)]
 Scale = Annotated[float, Field(ge=0.5, le=1.0), AfterValidator(_as_named)]
-Interval = Annotated[float, Field(gt=0, le=1e6)]
 
 
 class GromacsBuild(Strict):
@@ -160,99 +154,6 @@ class Run(Strict):
         description="stop each mdrun after this long with a checkpoint; the next run continues",
     )
     reproducible: bool = Field(False, description="mdrun -reprod: the same trajectory bit for bit, a little slower")
-
-
-class ContactDistances(Strict):
-    """Distances within which a site binds lithium, the same for all systems so that they can be compared."""
-
-    ether_O: float = Field(0.35, gt=0.1, le=0.5, description="ether oxygen, nm")
-    carbonyl_O: float = Field(0.32, gt=0.1, le=0.5, description="carbonyl oxygen of amide and ester, nm")
-    ester_bridging_O: float = Field(0.32, gt=0.1, le=0.5, description="bridging oxygen of the ester, nm")
-    hydroxyl_O: float = Field(0.35, gt=0.1, le=0.5, description="oxygen of a hydroxyl end, nm")
-    anion: float = Field(0.30, gt=0.1, le=0.5, description="oxygen of the anion, or its other binding sites, nm")
-
-
-class Mechanism(Strict):
-    """What counts as a residence and as a move of lithium."""
-
-    break_ps: float = Field(2.0, ge=0, le=1e6, description="absences up to this do not end a residence")
-    hold_ps: float = Field(
-        10.0, ge=0, le=1e6, description="a new host chain, or place on it, counts once held this long"
-    )
-    least_units: float = Field(
-        1.0, ge=0.01, le=1000, description="least shift, in repeat units, that is a move along a chain"
-    )
-    unit_edges: Annotated[list[Annotated[int, Field(gt=0, le=100_000)]], AfterValidator(_growing)] = Field(
-        [4, 12],
-        min_length=1,
-        max_length=20,
-        description="repeat units from the amide block, or the chain end, that part the segments",
-    )
-
-
-class Morphology(Strict):
-    """Domains and S(q)."""
-
-    distance_nm: float = Field(0.6, gt=0.2, le=5, description="sites of one block closer than this are connected")
-    q_max_per_nm: float = Field(20.0, ge=0.5, le=200, description="largest wave vector of S(q)")
-    weighting: Literal["electrons", "composition"] = Field(
-        "electrons", description="contrast of S(q): what X-rays see, or PEO against PA"
-    )
-
-
-class HydrogenBonds(Strict):
-    """What counts as a hydrogen bond."""
-
-    distance_nm: float = Field(0.25, gt=0.1, le=0.4, description="largest distance H...A")
-    angle_deg: float = Field(130.0, ge=90, le=180, description="smallest angle N-H...A")
-
-
-class Analysis(Strict):
-    """Frames and criteria of the analyses."""
-
-    stage: str = Field("production", description="stage whose trajectory is analysed")
-    cooling_stage: str | None = Field(
-        None, description="stage of a melt that is cooled by steps: the glass transition is read from its volumes"
-    )
-    motion_interval_ps: Interval = Field(
-        1.0,
-        description="spacing of the frames for motion and residence; a whole multiple of the stage's frame_interval_ps",
-    )
-    structure_interval_ps: Interval = Field(
-        1.0,
-        description="spacing of the frames for g(r), chains, torsions, F and ether O; a whole multiple of motion's",
-    )
-    slow_interval_ps: Interval = Field(
-        10.0,
-        description="spacing of whole frames for domains, S(q), hydrogen bonds; a whole multiple of the stage's "
-        "frame_interval_ps",
-    )
-    rdf_range_nm: float = Field(1.5, gt=0.3, le=100, description="largest distance of g(r), cut at half the box")
-    rdf_bin_nm: float = Field(0.004, ge=1e-4, le=0.05, description="bin of g(r)")
-    contact_nm: ContactDistances = Field(
-        default_factory=lambda: ContactDistances.model_validate({}), description="distances that bind lithium"
-    )
-    diffusive_tolerance: float = Field(
-        0.1, gt=0, lt=0.5, description="motion is diffusive where the local exponent is within this of 1"
-    )
-    target_error: float = Field(
-        0.2, gt=0, lt=1, description="relative error of D for which the run length is estimated"
-    )
-    mechanism: Mechanism = Field(
-        default_factory=lambda: Mechanism.model_validate({}), description="residences and moves of lithium"
-    )
-    morphology: Morphology = Field(
-        default_factory=lambda: Morphology.model_validate({}), description="domains and S(q)"
-    )
-    hydrogen_bonds: HydrogenBonds = Field(
-        default_factory=lambda: HydrogenBonds.model_validate({}), description="hydrogen bonds of the amide"
-    )
-    interaction_frames: int = Field(100, gt=0, le=100_000, description="frames at most for interaction energies")
-
-    @property
-    def contacts_nm(self) -> dict[str, float]:
-        """Distances of contact of lithium by kind, and of hydrogen bonds."""
-        return {**self.contact_nm.model_dump(), "hydrogen_bond": self.hydrogen_bonds.distance_nm}
 
 
 class Reference(Strict):

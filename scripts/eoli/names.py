@@ -11,12 +11,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from eoli.analyses import ANALYSES
+
 RULES = frozenset(
     {
-        "all", "topology", "parameters", "box", "supercell", "reduce", "density", "traces", "specific_volume", "structure",
-        "motion", "ions", "conductivity", "mechanism", "morphology", "hydrogen_bonds", "interactions", "snapshots",
-        "figures", "collect", "cost", "sweep_figures", "paper_figure", "compare", "temperature", "replicas", "starts",
-        "cutoffs", "glass_transition", "report",
+        "all", "topology", "parameters", "box", "supercell", "figures", "collect", "cost", "sweep_figures", "paper_figure",
+        "compare", "temperature", "replicas", "starts", "cutoffs", "glass_transition", "report",
+        *(analysis.rule for analysis in ANALYSES),
     }
 )  # fmt: skip
 """Names of the rules of the workflow beside those of stages."""

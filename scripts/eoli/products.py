@@ -18,12 +18,12 @@ from eoli.config import Study
 from eoli.errors import DataError
 from eoli.records import ENDING, Record, damaged, options_of, other_options, read_record_of
 from eoli.sweep import System, systems_of
-from eoli.workflow import FIGURES, PAPER_FORMATS, REDUCED, Plan
+from eoli.workflow import FIGURES, PAPER_FORMATS, Plan
 
 SUMMARY = "results/summary"
 NO_RECORD = "it has no record of what it was made from"
 LOST = "is missing"
-PICTURES = ("figures", "parameters", "snapshots")
+PICTURES = ("figures", "parameters", "snapshot")
 """Products whose files hold no numbers that tables or pages read."""
 _NOTED = {
     "blocks_sha256": "building blocks",
@@ -75,30 +75,21 @@ def _stage(plan: Plan, home: str, stage: str) -> Product:
 def _analyses(plan: Plan, system: str) -> Iterator[Product]:
     folder, description = f"results/{system}/analysis", f"results/{system}/topology/system.json"
 
-    def product(name: str, files: Sequence[str], inputs: Sequence[str], flags: str, record: str = "") -> Product:
-        paths = tuple(f"{folder}/{file}" for file in files)
-        return Product(name, system, f"{folder}/{record or name}.{ENDING}", paths, (*inputs, description), flags)
+    def product(name: str, files: Sequence[str], inputs: Sequence[str], flags: str, record: str) -> Product:
+        return Product(name, system, f"{folder}/{record}.{ENDING}", tuple(files), (*inputs, description), flags)
 
-    def table(name: str, inputs: Sequence[str], flags: str) -> Product:
-        return product(name, (f"{name}.csv", f"{name}.json"), inputs, flags)
-
-    yield table("density", [plan.file(system, plan.density_stage, "md.edr")], plan.density_flags)
-    for stage in plan.study.stages:
-        flags = plan.traces_flags(stage.name)
-        yield table(f"traces-{stage.name}", [plan.file(system, stage.name, "md.edr")], flags)
-    if plan.cooling_stage:
-        energies = [plan.file(system, plan.cooling_stage, "md.edr")]
-        yield table("specific-volume", energies, plan.cooling_flags(system))
-    trajectory = [plan.file(system, plan.study.config.analysis.stage, "md.xtc")]
-    yield product("reduced", ["reduced.h5"], trajectory, plan.reduce_flags)
-    for name, files in REDUCED.items():
-        record = "snapshot" if name == "snapshots" else name
-        yield product(name, files, [f"{folder}/reduced.h5"], plan.analysis_flags(name, system), record)
-    yield table("interactions", trajectory, plan.interaction_flags(system))
+    for analysis in plan.analyses:
+        for stage in [stage.name for stage in plan.study.stages] if analysis.of == "each" else [""]:
+            record = analysis.known_by(stage).partition(".")[0]
+            yield product(
+                record, plan.outputs(analysis, system, stage), [plan.source(analysis, system, stage)],
+                plan.analysis_flags(analysis, system, stage), record,
+            )  # fmt: skip
     used = [
         f"{folder}/{name}.csv" for name in ("structure", "motion", "ions", "conductivity", "mechanism", "morphology")
     ]
-    yield product("figures", [f"{figure}.{ending}" for figure in FIGURES for ending in ("svg", "png")], used, "")
+    figures = [f"{folder}/{figure}.{ending}" for figure in FIGURES for ending in ("svg", "png")]
+    yield product("figures", figures, used, "", "figures")
     page, noted = f"results/{system}/topology/parameters", {"citations_sha256": plan.citations_digest}
     yield Product("parameters", system, f"{page}.{ENDING}", (f"{page}.html",), (description,), "", noted)
 

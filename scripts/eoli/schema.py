@@ -9,19 +9,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from eoli.config import (
-    Analysis,
-    Box,
-    Config,
-    ContactDistances,
-    GromacsBuild,
-    HydrogenBonds,
-    Mechanism,
-    Morphology,
-    Reference,
-    Run,
-    SweepBlock,
-)
+from eoli.config import Box, Config, GromacsBuild, Reference, Run, SweepBlock
+from eoli.criteria import Analysis
 from eoli.protocol import Protocol, Stage
 
 _TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
@@ -30,10 +19,11 @@ _TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`box`", "box.", Box),
     ("`run`", "run.", Run),
     ("`analysis`", "analysis.", Analysis),
-    ("`analysis.contact_nm`", "contact_nm.", ContactDistances),
-    ("`analysis.mechanism`", "mechanism.", Mechanism),
-    ("`analysis.morphology`", "morphology.", Morphology),
-    ("`analysis.hydrogen_bonds`", "hydrogen_bonds.", HydrogenBonds),
+    *(
+        (f"`analysis.{name}`", f"{name}.", field.annotation)
+        for name, field in Analysis.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    ),
     ("`reference`", "reference.", Reference),
     ("`gmx`", "gmx.", GromacsBuild),
     ("Protocol files", "", Protocol),

@@ -130,10 +130,10 @@ def kind_of(model: type[BaseModel], name: str) -> Any:
     """The type of one value of a field, with its limits; of a list that of its items, None left out."""
     field = model.model_fields[name]
     found: Any = field.annotation
-    if get_origin(found) is list:
-        return get_args(found)[0]
     if get_origin(found) in (Union, UnionType):
         found = Union[tuple(kind for kind in get_args(found) if kind is not type(None))]  # noqa: UP007
+    if get_origin(found) is list:
+        return get_args(found)[0]
     return Annotated[found, *field.metadata] if field.metadata else found
 
 

@@ -12,34 +12,18 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from eoli import criteria
+from eoli.analyses import ANALYSES, TABLES, Analysis
 from eoli.chemistry import NO_SALT, ForceFieldChoice, library
 from eoli.config import Study, load_study, merge
+from eoli.criteria import Criteria
 from eoli.errors import InputError
-from eoli.protocol import OFFLOADED
+from eoli.protocol import OFFLOADED, Stage
 from eoli.reduce import analysis_mb
 from eoli.sweep import NO_COPIES, System, families_of, seed_for, series_of, side_by_side, size_of, systems_of
 from eoli.tuning import Timing, run_timing
 from eoli.yamlfile import parse_value
 
-REDUCED = {
-    "structure": ("structure.csv", "structure.json"),
-    "motion": ("motion.csv", "motion.json"),
-    "ions": ("ions.csv", "ions.json"),
-    "conductivity": ("conductivity.csv", "conductivity.json"),
-    "mechanism": ("mechanism.csv", "moves.csv", "mechanism.json"),
-    "morphology": ("morphology.csv", "domains.csv", "morphology.json"),
-    "hydrogen-bonds": ("hydrogen-bonds.csv", "hydrogen-bonds.json"),
-    "snapshots": (
-        "snapshot-start.pdb",
-        "snapshot-middle.pdb",
-        "snapshot-end.pdb",
-        "snapshot.png",
-        "snapshot-scene.json",
-    ),
-}
-"""Analyses of the reduced trajectory and the files that each writes; the rule of one has its name."""
-TABLES = ("density", *(name for name, files in REDUCED.items() if f"{name}.json" in files), "interactions")
-"""Analyses that leave scalars for the table of the sweep."""
 FIGURES = ("structure", "motion", "ions", "transport", "mechanism", "scattering")
 """Figures of a system."""
 SWEEP_FIGURES = ("sweep", "transport", "structure", "mechanism", "diffusion", "temperature")
@@ -62,6 +46,10 @@ def flags(values: Mapping[str, Any]) -> str:
             # a word that begins with a dash is no option
             words += [f"{flag}={word}"] if word.startswith("-") else [flag, word]
     return shlex.join(words)
+
+
+def _words(distances: Mapping[str, float]) -> list[str]:
+    return [f"{kind}={nm:g}" for kind, nm in distances.items()]
 
 
 def walltime_flags(runtime: Any) -> str:
@@ -235,108 +223,85 @@ class Plan:
         return [f"results/{self.boxes[system].home(before)}/{before}/{name}" for name in wanted]
 
     @property
-    def density_stage(self) -> str:
-        """The stage that the density is read from."""
-        return self.study.equilibrated_stage
-
-    def _energies(self, stage: str) -> dict[str, Any]:
-        """Whether a stage has an equilibrated part (a minimisation has none, nor one that drives the box); its length."""
-        entry = self.study.stage(stage)
-        return {"equilibrates": entry.is_steady, "length_ns": entry.length_ns}
-
-    def traces_flags(self, stage: str) -> str:
-        """What a stage leaves in its energies."""
-        return flags({"stage": stage, **self._energies(stage)})
+    def cooling_stage(self) -> str | None:
+        """The stage that the glass transition is read from."""
+        return self.study.config.analysis.cooling_stage
 
     @property
-    def density_flags(self) -> str:
-        """What the stage that the density is read from leaves in its energies."""
-        return flags(self._energies(self.density_stage))
+    def analyses(self) -> list[Analysis]:
+        """The analyses that the study asks for."""
+        return [analysis for analysis in ANALYSES if analysis.of != "cooling" or self.cooling_stage]
 
-    @property
-    def _frames(self) -> dict[str, Any]:
-        return {"frame_interval_ps": self.study.stage(self.study.config.analysis.stage).frame_interval_ps}
+    def stage_of(self, analysis: Analysis) -> str | None:
+        """The stage that an analysis reads; None for one of each stage, and where the study has no such stage."""
+        study = self.study
+        stages = {
+            "analysed": study.config.analysis.stage,
+            "equilibrated": study.equilibrated_stage,
+            "cooling": self.cooling_stage,
+        }
+        return stages.get(analysis.of)
 
-    @property
-    def reduce_flags(self) -> str:
-        """Frames that the analyses use, and the range of g(r)."""
-        keys = ("motion_interval_ps", "structure_interval_ps", "slow_interval_ps", "rdf_range_nm", "rdf_bin_nm")
-        analysis = self.study.config.analysis
-        length = {"length_ns": self.study.stage(analysis.stage).length_ns}
-        return flags({**self._frames, **length, **{key: getattr(analysis, key) for key in keys}})
+    def source(self, analysis: Analysis, system: str, stage: str | None = None) -> str:
+        """Path of the file that an analysis reads, of one stage where it is made of each."""
+        if analysis.reads == "reduced":
+            return f"results/{system}/analysis/reduced.h5"
+        name = {"energies": "md.edr", "trajectory": "md.xtc"}[analysis.reads]
+        return self.file(system, str(stage or self.stage_of(analysis)), name)
 
-    def _contacts(self, system: str, *left_out: str) -> dict[str, list[str]]:
+    def outputs(self, analysis: Analysis, system: str, stage: str = "") -> list[str]:
+        """Paths of the files that an analysis leaves."""
+        return [f"results/{system}/analysis/{file}" for file in analysis.files_of(stage)]
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "analysis": self.study.config.analysis.model_dump(),
+            "protocol": {"cutoff_nm": self.study.protocol.cutoff_nm},
+        }
+
+    def _contacts(self, system: str) -> dict[str, float]:
         """Distances of contact by kind; of hydroxyl ends only where the chains have them, which few do."""
         entry = self.systems[system]
         chain = library(self.study.topologies).polymer(entry.polymer, entry.choice.ether_set)
         has_hydroxyl = any(atom.role == "hydroxyl_O" for unit in chain.units for atom in unit.atoms)
-        skipped = {*left_out, *(() if has_hydroxyl else ("hydroxyl_O",))}
-        distances = self.study.config.analysis.contact_nm.model_dump()
-        return {"contact_nm": [f"{kind}={nm:g}" for kind, nm in distances.items() if kind not in skipped]}
+        distances: dict[str, float] = self._settings["analysis"]["contact_nm"]
+        return {kind: nm for kind, nm in distances.items() if has_hydroxyl or kind != "hydroxyl_O"}
+
+    def _facts(self, system: str, stage: Stage) -> dict[str, Any]:
+        """What the criteria of analyses are filled from: `criteria.Facts` of a system and a stage."""
+        entry = self.systems[system]
+        # of a stage, what it does: a cooling begins and ends where its plateaus do
+        of_stage = stage.model_dump() | {"equilibrates": stage.is_steady}
+        if stage.temperature_from_K is not None:
+            course = stage.course(entry.temperature_K)
+            of_stage |= {"temperature_from_K": course[0].temperature_K, "temperature_K": course[-1].temperature_K}
+        of_system = {
+            "name": system,
+            "starts": self.families.get(entry.family, [system]),
+            "temperature_K": entry.temperature_K,
+            "contact_nm": self._contacts(system),
+            "copies": None if entry.supercell == NO_COPIES else list(entry.supercell),
+        }
+        return {**self._settings, "stage": of_stage, "system": of_system}
+
+    def _criteria_flags(self, model: type[Criteria], system: str, stage: str) -> str:
+        values = dict(model.of(self._facts(system, self.study.stage(stage))))
+        return flags({key: _words(value) if isinstance(value, Mapping) else value for key, value in values.items()})
+
+    def analysis_flags(self, analysis: Analysis, system: str, stage: str | None = None) -> str:
+        """Criteria of an analysis, of one stage where it is made of each."""
+        return self._criteria_flags(getattr(criteria, analysis.criteria), system, str(stage or self.stage_of(analysis)))
+
+    def starts_flags(self, family: str) -> str:
+        """Criteria of motion and conductivity, for all starts of a system at once."""
+        first = self.families[family][0]
+        return self._criteria_flags(criteria.StartsCriteria, first, self.study.config.analysis.stage)
 
     def analysis_mb(self, system: str) -> int:
         """Memory that any analysis of the reduced trajectory of a system needs at most, MB."""
         size = size_of(self.systems[system], library(self.study.topologies))
         return analysis_mb(size.sites, self.systems[system].cations, *self.study.reduced_frames)
-
-    def analysis_flags(self, name: str, system: str) -> str:
-        """Criteria of one of REDUCED."""
-        analysis = self.study.config.analysis
-        distances, mechanism = analysis.contact_nm, analysis.mechanism
-        tolerance = {"tolerance": analysis.diffusive_tolerance}
-        ions = {"contact_nm": distances.anion, "use_interval_ps": analysis.structure_interval_ps}
-        moves = {"break_ps": mechanism.break_ps, "hold_ps": mechanism.hold_ps, "least_units": mechanism.least_units}
-        criteria: dict[str, dict[str, Any]] = {
-            "structure": self._contacts(system),
-            "motion": {**tolerance, "target_error": analysis.target_error, "contact_nm": distances.ether_O},
-            "ions": ions,
-            "conductivity": {**ions, **tolerance, "temperature_K": self.systems[system].temperature_K},
-            "mechanism": {
-                **self._contacts(system, "ester_bridging_O"),
-                **tolerance,
-                **moves,
-                "unit_edges": mechanism.unit_edges,
-            },
-            "morphology": analysis.morphology.model_dump() | self._copies(system),
-            "hydrogen-bonds": analysis.hydrogen_bonds.model_dump(),
-            "snapshots": {"system": system, **self._contacts(system)},
-        }
-        return flags(criteria[name])
-
-    def starts_flags(self, family: str) -> str:
-        """Criteria of motion and conductivity, for all starts of a system at once."""
-        analysis, systems = self.study.config.analysis, self.families[family]
-        return flags(
-            {
-                "systems": systems,
-                "temperature_K": self.systems[systems[0]].temperature_K,
-                "tolerance": analysis.diffusive_tolerance,
-                "target_error": analysis.target_error,
-                "contact_nm": analysis.contact_nm.anion,
-                "use_interval_ps": analysis.structure_interval_ps,
-            }
-        )
-
-    def interaction_flags(self, system: str) -> str:
-        """Frames and cut-offs of interaction energies."""
-        study = self.study
-        run = {"frames": study.config.analysis.interaction_frames, "cutoff_nm": study.protocol.cutoff_nm}
-        reach = [
-            word.replace("anion=", "anion_O=") for word in self._contacts(system, "ester_bridging_O")["contact_nm"]
-        ]
-        return flags({**self._frames, **run, "contact_nm": reach})
-
-    @property
-    def cooling_stage(self) -> str | None:
-        """The stage that the glass transition is read from."""
-        return self.study.config.analysis.cooling_stage
-
-    def cooling_flags(self, system: str) -> str:
-        """Course of the temperature of the cooling stage."""
-        stage = self.study.stage(str(self.cooling_stage))
-        course = stage.course(self.systems[system].temperature_K)
-        ends = {"from_K": course[0].temperature_K, "to_K": course[-1].temperature_K}
-        return flags({**ends, "step_K": stage.temperature_step_K, "length_ns": stage.length_ns})
 
     @property
     def sweep_figures(self) -> list[str]:

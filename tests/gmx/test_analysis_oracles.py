@@ -16,6 +16,7 @@ from eoli.box.conformation import random_conformation
 from eoli.box.packmol import gro_text
 from eoli.chemistry import library
 from eoli.config import GromacsBuild
+from eoli.criteria import ReduceCriteria
 from eoli.jobs.structure import pair_counts
 from eoli.reduce.run import reduce_trajectory
 from eoli.reduce.store import open_reduced
@@ -74,7 +75,17 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Box:
     )
     # gmx centres its bins on multiples of their width: two of half the width make one of them
     reduce_trajectory(
-        folder / "md.xtc", folder / "system.json", 1.0, 1.0, 1.0, 1.0, RANGE_NM, BIN_NM / 2, folder / "reduced.h5"
+        folder / "md.xtc",
+        folder / "system.json",
+        ReduceCriteria(
+            frame_interval_ps=1.0,
+            motion_interval_ps=1.0,
+            structure_interval_ps=1.0,
+            slow_interval_ps=1.0,
+            rdf_range_nm=RANGE_NM,
+            rdf_bin_nm=BIN_NM / 2,
+        ),
+        folder / "reduced.h5",
     )
     return Box(folder, system, gromacs.program)
 

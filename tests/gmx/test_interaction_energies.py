@@ -20,6 +20,7 @@ from eoli.analysis.interactions import frame_sums, partition, read_lennard_jones
 from eoli.box.packmol import pack
 from eoli.chemistry import library
 from eoli.config import GromacsBuild
+from eoli.criteria import InteractionsCriteria
 from eoli.errors import RunError
 from eoli.jobs.interactions import analyse_interactions, group_energies, rerun_options, short_range
 from eoli.topology.build import describe, write_topology
@@ -158,8 +159,11 @@ def test_energy_groups_equal_a_sum_over_pairs(box: Box, gromacs: gmx.Gromacs) ->
 
 def run_job(box: Box, folder: Path) -> tuple[pd.DataFrame, dict]:
     analyse_interactions(
-        box.trajectory, box.folder, 0.5, FRAMES, CUTOFF_NM, {"ether_O": 0.3, "carbonyl_O": 0.3}, GromacsBuild(), 1,
-        folder / "interactions.csv", folder / "interactions.json", folder / "gmx.log",
+        box.trajectory, box.folder,
+        InteractionsCriteria(
+            frame_interval_ps=0.5, frames=FRAMES, cutoff_nm=CUTOFF_NM, contact_nm={"ether_O": 0.3, "carbonyl_O": 0.3}
+        ),
+        folder / "interactions.csv", folder / "interactions.json", build=GromacsBuild(), threads=1, log=folder / "gmx.log",
     )  # fmt: skip
     return pd.read_csv(folder / "interactions.csv"), json.loads((folder / "interactions.json").read_text())
 

@@ -14,7 +14,8 @@ import pytest
 
 from eoli import cli
 from eoli.commands.common import typed
-from eoli.config import Analysis, Box, Run, SweepBlock
+from eoli.config import Box, Run, SweepBlock
+from eoli.criteria import Analysis
 from eoli.errors import DataError, InputError
 from eoli.protocol import Stage
 from eoli.validation import Count, CountOrZero, Kelvin, NotNegative, Positive, Share, kind_of

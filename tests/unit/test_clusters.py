@@ -21,6 +21,7 @@ from eoli.analysis.clusters import (
     states,
     verdict,
 )
+from eoli.criteria import IonsCriteria
 from eoli.errors import DataError
 from eoli.jobs.ions import analyse_ions
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
@@ -150,7 +151,7 @@ def files(tmp_path: Path) -> tuple[Path, Path, Path, Path]:
 
 def test_files(files: tuple[Path, Path, Path, Path]) -> None:
     reduced, description, csv, scalars = files
-    analyse_ions(reduced, description, 0.3, 1.0, csv, scalars)
+    analyse_ions(reduced, description, IonsCriteria(contact_nm=0.3, use_interval_ps=1.0), csv, scalars)
     table, data = pd.read_csv(csv), json.loads(scalars.read_text())
     rows = {(row.n_Li, row.n_anion): row for row in table.itertuples()}
     assert set(rows) == {(1, 0), (0, 1), (1, 1), (1, 2), (3, 1)}
@@ -169,16 +170,16 @@ def test_files(files: tuple[Path, Path, Path, Path]) -> None:
     assert list(scan) == [0.26, 0.28, 0.3, 0.32, 0.34] and scan[0.3] == {"cutoff_nm": 0.3, **data["Li"]}
     free = [entry["free"]["value"] for entry in scan.values()]
     assert free == sorted(free, reverse=True)
-    analyse_ions(reduced, description, 0.3, 5.0, csv, scalars)
+    analyse_ions(reduced, description, IonsCriteria(contact_nm=0.3, use_interval_ps=5.0), csv, scalars)
     assert json.loads(scalars.read_text())["frames"] == 4
 
 
 def test_without_a_cutoff_or_with_one_too_far(files: tuple[Path, Path, Path, Path]) -> None:
     reduced, description, csv, scalars = files
     with pytest.raises(DataError, match=r"within 0\.5 nm, not within 0\.6"):
-        analyse_ions(reduced, description, 0.6, 1.0, csv, scalars)
+        analyse_ions(reduced, description, IonsCriteria(contact_nm=0.6, use_interval_ps=1.0), csv, scalars)
     assert not csv.exists() and not scalars.exists()
-    analyse_ions(reduced, description, None, 1.0, csv, scalars)
+    analyse_ions(reduced, description, IonsCriteria(contact_nm=None, use_interval_ps=1.0), csv, scalars)
     assert json.loads(scalars.read_text())["verdict"].startswith("not resolved")
     assert pd.read_csv(csv).empty
 
@@ -188,14 +189,16 @@ def test_a_neat_polymer(tmp_path: Path) -> None:
     reduced, description = tmp_path / "reduced.h5", tmp_path / "system.json"
     write_reduced(reduced, described, {"motion/box": np.ones((4, 3))})
     description.write_text(to_json(described))
-    analyse_ions(reduced, description, 0.3, 1.0, tmp_path / "i.csv", tmp_path / "i.json")
+    analyse_ions(
+        reduced, description, IonsCriteria(contact_nm=0.3, use_interval_ps=1.0), tmp_path / "i.csv", tmp_path / "i.json"
+    )
     assert json.loads((tmp_path / "i.json").read_text()) == {"cutoff_nm": 0.3}
 
 
 def test_frames_come_in_pieces(files: tuple[Path, Path, Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     reduced, description, csv, scalars = files
-    analyse_ions(reduced, description, 0.3, 3.0, csv, scalars)
+    analyse_ions(reduced, description, IonsCriteria(contact_nm=0.3, use_interval_ps=3.0), csv, scalars)
     once = csv.read_text()
     monkeypatch.setattr("eoli.reduce.store.Reduced.pieces.__defaults__", (7,))
-    analyse_ions(reduced, description, 0.3, 3.0, csv, scalars)
+    analyse_ions(reduced, description, IonsCriteria(contact_nm=0.3, use_interval_ps=3.0), csv, scalars)
     assert csv.read_text() == once

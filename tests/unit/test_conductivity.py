@@ -30,6 +30,7 @@ from eoli.analysis.conductivity import (
     transference_form,
 )
 from eoli.analysis.msd import Diffusion, diffusion
+from eoli.criteria import ConductivityCriteria
 from eoli.errors import DataError
 from eoli.jobs.conductivity import analyse_conductivity
 from eoli.statistics import UNKNOWN, Estimate
@@ -322,7 +323,13 @@ def write(
 
 def test_files_of_a_conductor(tmp_path: Path) -> None:
     reduced, description, csv, scalars = write(tmp_path, 20, (2e-3, 4e-3), scale=0.8)
-    analyse_conductivity(reduced, description, 350.0, 0.15, 0.3, 100.0, csv, scalars)
+    analyse_conductivity(
+        reduced,
+        description,
+        ConductivityCriteria(temperature_K=350.0, tolerance=0.15, contact_nm=0.3, use_interval_ps=100.0),
+        csv,
+        scalars,
+    )
     table, data = pd.read_csv(csv), json.loads(scalars.read_text())
     factor = siemens_per_metre(64.0, 350.0)
     formal = data["sigma_S_m"]["formal_charges"]
@@ -356,7 +363,13 @@ def test_files_of_a_conductor(tmp_path: Path) -> None:
 
 def test_what_is_not_resolved_has_no_number(tmp_path: Path) -> None:
     reduced, description, csv, scalars = write(tmp_path, 5, (1e-5, 1e-5), 400)
-    analyse_conductivity(reduced, description, 350.0, 0.1, None, 100.0, csv, scalars)
+    analyse_conductivity(
+        reduced,
+        description,
+        ConductivityCriteria(temperature_K=350.0, tolerance=0.1, contact_nm=None, use_interval_ps=100.0),
+        csv,
+        scalars,
+    )
     data = json.loads(scalars.read_text())
     formal = data["sigma_S_m"]["formal_charges"]
     assert set(formal) == {"nernst_einstein", "collective"}
@@ -373,7 +386,13 @@ def test_one_ion_that_diffuses_bounds_what_both_do(tmp_path: Path) -> None:
     for n, d in enumerate(((2e-5, 4e-3), (4e-3, 2e-5))):
         (folder := tmp_path / str(n)).mkdir()
         reduced, description, csv, scalars = write(folder, 30, d)
-        analyse_conductivity(reduced, description, 350.0, 0.1, None, 100.0, csv, scalars)
+        analyse_conductivity(
+            reduced,
+            description,
+            ConductivityCriteria(temperature_K=350.0, tolerance=0.1, contact_nm=None, use_interval_ps=100.0),
+            csv,
+            scalars,
+        )
         data = json.loads(scalars.read_text())
         sigma, share = data["sigma_S_m"]["formal_charges"]["nernst_einstein"], data["transference"]["nernst_einstein"]
         assert sigma["value"] is None and share["value"] is None
@@ -392,11 +411,21 @@ def test_one_ion_that_diffuses_bounds_what_both_do(tmp_path: Path) -> None:
 
 def test_paths_that_are_read_when_they_are_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     *files, csv, scalars = write(tmp_path, 20, (2e-3, 4e-3))
-    analyse_conductivity(*files, 350.0, 0.15, 0.3, 100.0, csv, scalars)
+    analyse_conductivity(
+        *files,
+        ConductivityCriteria(temperature_K=350.0, tolerance=0.15, contact_nm=0.3, use_interval_ps=100.0),
+        csv,
+        scalars,
+    )
     eager, numbers = pd.read_csv(csv), dict(_numbers(json.loads(scalars.read_text())))
     monkeypatch.setattr("eoli.jobs.motion._BYTES_IN_MEMORY", 0)
     monkeypatch.setattr("eoli.analysis.unwrap._BYTES_AT_ONCE", 24 * 2000 * 3)
-    analyse_conductivity(*files, 350.0, 0.15, 0.3, 100.0, csv, scalars)
+    analyse_conductivity(
+        *files,
+        ConductivityCriteria(temperature_K=350.0, tolerance=0.15, contact_nm=0.3, use_interval_ps=100.0),
+        csv,
+        scalars,
+    )
     pd.testing.assert_frame_equal(pd.read_csv(csv), eager, rtol=1e-7)
     assert dict(_numbers(json.loads(scalars.read_text()))) == pytest.approx(numbers, rel=1e-6)
 
@@ -412,7 +441,12 @@ def _numbers(data: dict) -> Iterator[tuple[str, float]]:
 def test_steps_of_half_the_box_give_no_number_that_follows_from_motion(tmp_path: Path) -> None:
     """A third of a box between two frames: folded paths diffuse, with a coefficient far from the true one."""
     *files, csv, scalars = write(tmp_path, 20, (0.3, 0.3))
-    analyse_conductivity(*files, 350.0, 0.15, 0.3, 100.0, csv, scalars)
+    analyse_conductivity(
+        *files,
+        ConductivityCriteria(temperature_K=350.0, tolerance=0.15, contact_nm=0.3, use_interval_ps=100.0),
+        csv,
+        scalars,
+    )
     data = json.loads(scalars.read_text())
     assert "frames 1 ps apart" in data["motion_not_known"] and "at most 0.25 ps apart" in data["motion_not_known"]
     for part in ("sigma_S_m", "transference"):
@@ -428,9 +462,21 @@ def test_steps_of_half_the_box_give_no_number_that_follows_from_motion(tmp_path:
 
 def test_too_few_frames_and_no_salt(tmp_path: Path) -> None:
     reduced, description, csv, scalars = write(tmp_path, 5, (1e-3, 1e-3), 20)
-    analyse_conductivity(reduced, description, 350.0, 0.1, 0.3, 1.0, csv, scalars)
+    analyse_conductivity(
+        reduced,
+        description,
+        ConductivityCriteria(temperature_K=350.0, tolerance=0.1, contact_nm=0.3, use_interval_ps=1.0),
+        csv,
+        scalars,
+    )
     assert json.loads(scalars.read_text())["sigma_S_m"]["formal_charges"]["collective"]["value"] is None
     reduced, description, csv, scalars = write(tmp_path, 0, (0.0, 0.0), 20)
-    analyse_conductivity(reduced, description, 350.0, 0.1, 0.3, 1.0, csv, scalars)
+    analyse_conductivity(
+        reduced,
+        description,
+        ConductivityCriteria(temperature_K=350.0, tolerance=0.1, contact_nm=0.3, use_interval_ps=1.0),
+        csv,
+        scalars,
+    )
     assert json.loads(scalars.read_text())["ions"] == {}
     assert list(pd.read_csv(csv).columns) == ["lag_ps"]

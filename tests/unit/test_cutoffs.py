@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eoli.config import Analysis
+from eoli.criteria import Analysis
 from eoli.cutoffs import FLAT, HYDROGEN_BOND, POOLED, Structure, cutoff_table, read_structure
 from eoli.errors import DataError
 from eoli.topology.selections import contact_of

@@ -24,6 +24,7 @@ from eoli.analysis.domains import (
     segregation,
     site_labels,
 )
+from eoli.criteria import MorphologyCriteria
 from eoli.errors import DataError
 from eoli.jobs.morphology import SCAN, analyse_morphology
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
@@ -315,7 +316,8 @@ def analysed(folder: Path, system: SystemDescription, positions: np.ndarray, wei
     write_slow(folder / "reduced.h5", system, positions, BOX)
     (folder / "system.json").write_text(to_json(system))
     analyse_morphology(
-        folder / "reduced.h5", folder / "system.json", REACH, 6.0, weighting, folder / "s.csv", folder / "d.csv",
+        folder / "reduced.h5", folder / "system.json",
+        MorphologyCriteria(distance_nm=REACH, q_max_per_nm=6.0, weighting=weighting), folder / "s.csv", folder / "d.csv",
         folder / "m.json",
     )  # fmt: skip
     return json.loads((folder / "m.json").read_text())

@@ -13,6 +13,7 @@ from test_gate import MASS, chains
 
 from eoli import glass
 from eoli.compare import Value, read_reference
+from eoli.criteria import SpecificVolumeCriteria
 from eoli.errors import DataError
 from eoli.figures.glass import figure_glass_transition
 from eoli.glass import (
@@ -227,7 +228,8 @@ def test_volumes_of_plateaus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert np.abs(off).max() < 4 and off.std() < 2
     description = tmp_path / "system.json"
     description.write_text(to_json(chains(1)))
-    analyse_specific_volume(tmp_path / "md.edr", description, course, tmp_path / "v.csv", tmp_path / "v.json")
+    criteria = SpecificVolumeCriteria(from_K=450, to_K=150, step_K=15, length_ns=2.1)
+    analyse_specific_volume(tmp_path / "md.edr", description, criteria, tmp_path / "v.csv", tmp_path / "v.json")
     scalars = json.loads((tmp_path / "v.json").read_text())
     assert scalars["cooling_rate_K_per_s"] == pytest.approx(1.5e11)
     assert scalars["glass_transition"]["temperature_K"]["value"] == pytest.approx(270, abs=3)

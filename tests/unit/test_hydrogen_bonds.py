@@ -21,12 +21,14 @@ from eoli.analysis.hydrogen_bonds import (
     donors_of,
     hydrogen_bonds,
 )
+from eoli.criteria import HydrogenBondsCriteria
 from eoli.errors import DataError
 from eoli.jobs.hydrogen_bonds import analyse_hydrogen_bonds
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site, Term
 from support import choice, reduced_file
 
+CRITERIA = HydrogenBondsCriteria(distance_nm=0.25, angle_deg=130.0)
 BOX = np.array([3.0, 3.2, 3.4])
 
 
@@ -215,7 +217,7 @@ def analysed(folder: Path, system: SystemDescription, frames: np.ndarray) -> tup
         file["slow"].attrs["frames"] = len(frames)
         file["slow/positions"] = frames.astype(np.float32)
         file["slow/box"] = np.tile(BOX, (len(frames), 1)).astype(np.float32)
-    analyse_hydrogen_bonds(folder / "r.h5", folder / "system.json", 0.25, 130.0, folder / "h.csv", folder / "h.json")
+    analyse_hydrogen_bonds(folder / "r.h5", folder / "system.json", CRITERIA, folder / "h.csv", folder / "h.json")
     return json.loads((folder / "h.json").read_text()), pd.read_csv(folder / "h.csv")
 
 
@@ -257,4 +259,4 @@ def test_a_system_without_amide_has_no_bonds_of_another(tmp_path: Path) -> None:
     analysed(tmp_path, random_system(1)[0], np.array([random_system(1)[1]]))
     (tmp_path / "system.json").write_text(to_json(system_of((ETHER, 3), (ANION, 2))))
     with pytest.raises(DataError, match=r"r\.h5: of \d+ sites, made with another description"):
-        analyse_hydrogen_bonds(tmp_path / "r.h5", tmp_path / "system.json", 0.25, 130.0, tmp_path / "x", tmp_path / "y")
+        analyse_hydrogen_bonds(tmp_path / "r.h5", tmp_path / "system.json", CRITERIA, tmp_path / "x", tmp_path / "y")

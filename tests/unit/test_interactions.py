@@ -29,6 +29,7 @@ from eoli.analysis.interactions import (
 )
 from eoli.chemistry import Library
 from eoli.config import GromacsBuild
+from eoli.criteria import InteractionsCriteria
 from eoli.errors import DataError
 from eoli.jobs.interactions import analyse_interactions, index_text
 from eoli.topology.build import describe, tables_for, write_topology
@@ -37,6 +38,9 @@ from eoli.topology.gromos import Gromos54A7
 from support import choice
 
 CHAINS, IONS = 2, 3
+
+
+CRITERIA = InteractionsCriteria(frame_interval_ps=1.0, frames=2, cutoff_nm=1.2, contact_nm={})
 
 
 @pytest.fixture
@@ -273,8 +277,8 @@ def test_a_neat_polymer_has_no_pairs_and_says_so(blocks: Library, forcefield: Gr
             file.write(np.ones((neat.n_sites, 3), dtype=np.float32), 2 * np.eye(3, dtype=np.float32), k, float(k), 1000)
     csv, scalars = tmp_path / "interactions.csv", tmp_path / "interactions.json"
     analyse_interactions(
-        tmp_path / "md.xtc", tmp_path, 1.0, 2, 1.2, {}, GromacsBuild(command="no-such-gmx"), 1, csv, scalars,
-        tmp_path / "gmx.log",
+        tmp_path / "md.xtc", tmp_path, CRITERIA, csv, scalars, build=GromacsBuild(command="no-such-gmx"), threads=1,
+        log=tmp_path / "gmx.log",
     )  # fmt: skip
     assert len(pd.read_csv(csv)) == 0
     found = json.loads(scalars.read_text())
@@ -290,7 +294,7 @@ def test_frames_of_no_run_are_refused_before_gromacs_is_asked(peo: SystemDescrip
             file.write(np.ones((peo.n_sites, 3), dtype=np.float32), 2 * np.eye(3, dtype=np.float32), k, float(k), 1000)
     with pytest.raises(DataError, match=r"md\.xtc: frame 0 is not of this system: the bonded sites \d+ and \d+"):
         analyse_interactions(
-            tmp_path / "md.xtc", tmp_path, 1.0, 2, 1.2, {}, GromacsBuild(command="no-such-gmx"), 1,
-            tmp_path / "interactions.csv", tmp_path / "interactions.json", tmp_path / "gmx.log",
+            tmp_path / "md.xtc", tmp_path, CRITERIA, tmp_path / "interactions.csv", tmp_path / "interactions.json",
+            build=GromacsBuild(command="no-such-gmx"), threads=1, log=tmp_path / "gmx.log",
         )  # fmt: skip
     assert not (tmp_path / "interactions.json").exists()

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from eoli.criteria import MechanismCriteria
 from eoli.errors import DataError, EoliError
 from eoli.jobs import mechanism
 from eoli.jobs.mechanism import analyse_mechanism
@@ -93,11 +94,11 @@ def analyse(
     folder: Path, reduced: Path, description: Path, **changed: object
 ) -> tuple[dict, pd.DataFrame, pd.DataFrame]:
     arguments = {
-        "cutoffs_nm": CUTOFFS, "break_ps": 2.0, "hold_ps": 5.0, "least_units": 1.0, "tolerance": 0.1,
-        "unit_edges": (2, 5), **changed,
+        "contact_nm": CUTOFFS, "break_ps": 2.0, "hold_ps": 5.0, "least_units": 1.0, "tolerance": 0.1,
+        "unit_edges": [2, 5], **changed,
     }  # fmt: skip
     csv, events, scalars = (folder / "out" / name for name in ("m.csv", "e.csv", "m.json"))
-    analyse_mechanism(reduced, description, out_csv=csv, out_events_csv=events, out_json=scalars, **arguments)
+    analyse_mechanism(reduced, description, MechanismCriteria.model_validate(arguments), csv, events, scalars)
     return json.loads(scalars.read_text()), pd.read_csv(csv), pd.read_csv(events, keep_default_na=False)
 
 
@@ -149,7 +150,7 @@ def test_files_of_a_salted_block_copolymer(tmp_path: Path) -> None:
 
 
 def test_a_homopolymer_has_no_pa(tmp_path: Path) -> None:
-    data, table, events = analyse(tmp_path, *write(tmp_path, with_pa=False), cutoffs_nm={"ether_O": 0.3, "anion": 0.3})
+    data, table, events = analyse(tmp_path, *write(tmp_path, with_pa=False), contact_nm={"ether_O": 0.3, "anion": 0.3})
     assert set(data["residence"]) == {"ether_O", "chain", "anion", "PEO"}
     assert set(data["partition"]) == {"with_anion", "without_polymer"}
     assert set(data["mobility"]) == {"all", "PEO_only", "anion_contact"}
@@ -173,9 +174,8 @@ def test_a_neat_polymer_has_segments_alone(tmp_path: Path) -> None:
 def test_an_error_leaves_no_file(tmp_path: Path) -> None:
     reduced, description = write(tmp_path)
     for changed, message in (
-        ({"cutoffs_nm": {"ether_O": 0.3, "anion": 0.3}}, "carbonyl_O"),
-        ({"cutoffs_nm": {**CUTOFFS, "anion": 0.6}}, "within 0.5 nm"),
-        ({"unit_edges": (3, 3)}, "edges"),
+        ({"contact_nm": {"ether_O": 0.3, "anion": 0.3}}, "carbonyl_O"),
+        ({"contact_nm": {**CUTOFFS, "anion": 0.6}}, "within 0.5 nm"),
     ):
         with pytest.raises(EoliError, match=re.escape(message)):
             analyse(tmp_path, reduced, description, **changed)

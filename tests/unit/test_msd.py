@@ -26,6 +26,7 @@ from eoli.analysis.msd import (
     mean_msd,
     particle_msd,
 )
+from eoli.criteria import MotionCriteria, ReduceCriteria
 from eoli.errors import DataError
 from eoli.jobs.motion import analyse_motion
 from eoli.reduce.run import reduce_trajectory
@@ -35,6 +36,7 @@ from eoli.topology.molecule import Molecule, Site, Term
 from support import choice
 
 TOLERANCE = 0.1
+CRITERIA = MotionCriteria(tolerance=TOLERANCE, target_error=0.2, contact_nm=0.4)
 
 
 def walk(n_frames: int, particles: int, d_nm2_ps: float, interval_ps: float, rng: np.random.Generator) -> np.ndarray:
@@ -347,14 +349,18 @@ class Files:
                 file.write(frame.astype(np.float32), 2 * np.eye(3, dtype=np.float32), k, 0.5 * k, 100_000)
         self.description.write_text(to_json(_system(salt)))
         self.reduced = folder / "reduced.h5"
-        reduce_trajectory(trajectory, self.description, 0.5, 1.0, 2.0, 50.0, 0.9, 0.01, self.reduced)
+        criteria = ReduceCriteria(
+            frame_interval_ps=0.5, motion_interval_ps=1.0, structure_interval_ps=2.0, slow_interval_ps=50.0,
+            rdf_range_nm=0.9, rdf_bin_nm=0.01,
+        )  # fmt: skip
+        reduce_trajectory(trajectory, self.description, criteria, self.reduced)
         self.csv, self.json = folder / "out" / "m.csv", folder / "out" / "m.json"
         weights = np.array([mass.sum() for mass in masses])
         used = centres[::2]
         self.relative = used - np.average(used, axis=1, weights=weights)[:, None]
 
     def analyse(self) -> tuple[pd.DataFrame, dict[str, Any]]:
-        analyse_motion(self.reduced, self.description, TOLERANCE, 0.2, 0.4, self.csv, self.json)
+        analyse_motion(self.reduced, self.description, CRITERIA, self.csv, self.json)
         return pd.read_csv(self.csv), json.loads(self.json.read_text())
 
 
@@ -473,7 +479,7 @@ def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="sites"):
         files.analyse()
     with pytest.raises(DataError, match="no such"):
-        analyse_motion(tmp_path / "none.h5", files.description, TOLERANCE, 0.2, 0.4, files.csv, files.json)
+        analyse_motion(tmp_path / "none.h5", files.description, CRITERIA, files.csv, files.json)
     assert not files.csv.exists() and not files.json.exists()
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from eoli.analyses import ANALYSES
 from eoli.names import FOLDERS, RULES, Line, ModuleName, Part, PathText, StageName
-from eoli.workflow import REDUCED, make_plan
+from eoli.workflow import make_plan
 from eoli.yamlfile import parse_yaml
 from support import ROOT
 
@@ -57,7 +58,7 @@ def test_the_rules_are_those_of_the_workflow() -> None:
         for path in (ROOT / "workflow/rules").glob("*.smk")
         for name in re.findall(r"^ *rule (\w+):", path.read_text(), re.M)
     }
-    assert rules | {"all"} | {name.replace("-", "_") for name in REDUCED} == RULES
+    assert rules | {"all"} | {analysis.rule for analysis in ANALYSES} == RULES
     assert not RULES & FOLDERS
 
 

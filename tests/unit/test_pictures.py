@@ -15,6 +15,7 @@ import pytest
 
 from eoli.analysis import pictures as pic
 from eoli.chemistry import Library
+from eoli.criteria import SnapshotsCriteria
 from eoli.errors import DataError
 from eoli.jobs import snapshots
 from eoli.reduce.store import open_reduced
@@ -102,15 +103,21 @@ def read_pdb(path: Path) -> mda.Universe:
 
 def analyse(folder: Path, system: SystemDescription) -> list[Path]:
     reduced, description, _ = write(folder, system)
-    return snapshots.analyse_snapshots(reduced, description, "a system q0.80", CUTOFFS, folder / "out" / "s-q0.80")
+    criteria = SnapshotsCriteria(system="a system q0.80", contact_nm=CUTOFFS)
+    files = files_in(folder)
+    snapshots.analyse_snapshots(reduced, description, criteria, *files)
+    return files
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [
+        folder / "out" / f"s-q0.80{end}" for end in ("-start.pdb", "-middle.pdb", "-end.pdb", ".png", "-scene.json")
+    ]
 
 
 def test_files_of_a_system_as_mdanalysis_reads_them(tmp_path: Path, make: Make) -> None:
     system = make()
     files = analyse(tmp_path, system)
-    assert [path.name for path in files] == [
-        "s-q0.80-start.pdb", "s-q0.80-middle.pdb", "s-q0.80-end.pdb", "s-q0.80.png", "s-q0.80-scene.json",
-    ]  # fmt: skip
     assert sorted(files) == sorted((tmp_path / "out").iterdir())
     sites = [site for entry in system.molecules for _ in range(entry.count) for site in entry.molecule.sites]
     bonds = system.bonds()
@@ -362,8 +369,12 @@ def test_nothing_is_left_behind_on_an_error(tmp_path: Path, make: Make, monkeypa
 def test_too_few_frames_or_another_system(tmp_path: Path, make: Make) -> None:
     reduced, description, _ = write(tmp_path, make(), frames=2)
     with pytest.raises(DataError, match=r"reduced\.h5: 2 frames of all sites"):
-        snapshots.analyse_snapshots(reduced, description, "s", CUTOFFS, tmp_path / "out" / "s")
+        snapshots.analyse_snapshots(
+            reduced, description, SnapshotsCriteria(system="s", contact_nm=CUTOFFS), *files_in(tmp_path)
+        )
     description.write_text(to_json(make("peo")))
     with pytest.raises(DataError, match=r"reduced\.h5: of"):
-        snapshots.analyse_snapshots(reduced, description, "s", CUTOFFS, tmp_path / "out" / "s")
+        snapshots.analyse_snapshots(
+            reduced, description, SnapshotsCriteria(system="s", contact_nm=CUTOFFS), *files_in(tmp_path)
+        )
     assert not (tmp_path / "out").exists()

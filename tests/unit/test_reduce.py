@@ -15,6 +15,7 @@ import pytest
 from MDAnalysis.lib.distances import calc_dihedrals
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
+from eoli.criteria import ReduceCriteria
 from eoli.errors import DataError
 from eoli.reduce import reduced_bytes, run
 from eoli.reduce.run import reduce_trajectory
@@ -83,11 +84,19 @@ def write_system(folder: Path, system: SystemDescription, n_frames: int = 30) ->
     return write_xtc(folder / "md.xtc", positions, boxes), description
 
 
-def reduce(trajectory: Path, description: Path, out: Path, intervals: tuple[float, float, float], **more: Any) -> Path:
-    reduce_trajectory(
-        trajectory, description, 1.0, *intervals, RANGE_NM, BIN_NM, out,
-        contact_range_nm=CONTACT_NM, **{"slots": SLOTS, **more},
+def told(
+    motion_ps: float, structure_ps: float, slow_ps: float, range_nm: float, bin_nm: float, **more: Any
+) -> ReduceCriteria:
+    return ReduceCriteria(
+        frame_interval_ps=1.0, motion_interval_ps=motion_ps, structure_interval_ps=structure_ps, slow_interval_ps=slow_ps,
+        rdf_range_nm=range_nm, rdf_bin_nm=bin_nm, **more,
     )  # fmt: skip
+
+
+def reduce(trajectory: Path, description: Path, out: Path, intervals: tuple[float, float, float], **more: Any) -> Path:
+    length_ns = more.pop("length_ps", None)
+    criteria = told(*intervals, RANGE_NM, BIN_NM, length_ns=None if length_ns is None else length_ns / 1000)
+    reduce_trajectory(trajectory, description, criteria, out, contact_range_nm=CONTACT_NM, **{"slots": SLOTS, **more})
     return out
 
 
@@ -407,7 +416,7 @@ def test_a_trajectory_that_ends_before_its_run_is_refused(tmp_path: Path) -> Non
 def test_a_box_smaller_than_two_bins_is_refused(tmp_path: Path) -> None:
     trajectory, description = write_system(tmp_path, SYSTEM)
     with pytest.raises(DataError, match="too small"):
-        reduce_trajectory(trajectory, description, 1.0, 1.0, 1.0, 1.0, 4.0, 2.0, tmp_path / "r.h5")
+        reduce_trajectory(trajectory, description, told(1.0, 1.0, 1.0, 4.0, 2.0), tmp_path / "r.h5")
 
 
 def test_another_file_is_no_reduced_trajectory(tmp_path: Path) -> None:

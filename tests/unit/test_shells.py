@@ -11,6 +11,7 @@ import pytest
 from test_reduce import LITHIUM, NEAT, SYSTEM, TFSI, molecule, reduce, write_system
 
 from eoli.analysis.shells import chain_shape, distribution, gauche_fraction, shell_numbers
+from eoli.criteria import StructureCriteria
 from eoli.errors import DataError
 from eoli.jobs.structure import analyse_structure
 from eoli.topology.description import MoleculeCount, SystemDescription
@@ -96,7 +97,7 @@ def _analyse(
     trajectory, description = write_system(folder, system)
     reduced = reduce(trajectory, description, folder / "r.h5", (1.0, 1.0, 5.0), slots=slots)
     csv, scalars = folder / "out" / "s.csv", folder / "out" / "s.json"
-    analyse_structure(reduced, description, cutoffs, csv, scalars)
+    analyse_structure(reduced, description, StructureCriteria(contact_nm=cutoffs), csv, scalars)
     return pd.read_csv(csv), json.loads(scalars.read_text())
 
 

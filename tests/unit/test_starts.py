@@ -17,6 +17,7 @@ from test_replicas import sweep
 from eoli.analysis.conductivity import siemens_per_metre
 from eoli.commands.analyse import add_starts, starts
 from eoli.commands.compare import add_replicas, replicas
+from eoli.criteria import ConductivityCriteria, StartsCriteria
 from eoli.errors import DataError
 from eoli.jobs.conductivity import analyse_conductivity
 from eoli.jobs.starts import analyse_starts
@@ -30,7 +31,10 @@ PAIR = ["peo-r1", "peo-r2"]
 
 def analysed(folder: Path, *runs: list[Path], names: list[str] = PAIR) -> dict[str, Any]:
     out = folder / "results" / "summary" / "starts" / "peo.json"
-    analyse_starts(names, [r[0] for r in runs], [r[1] for r in runs], 350.0, 0.15, 0.2, 0.3, 100.0, out)
+    criteria = StartsCriteria(
+        systems=names, temperature_K=350.0, tolerance=0.15, target_error=0.2, contact_nm=0.3, use_interval_ps=100.0
+    )
+    analyse_starts([r[0] for r in runs], [r[1] for r in runs], criteria, out)
     return json.loads(out.read_text())
 
 
@@ -60,7 +64,13 @@ def test_known_transport_comes_back(tmp_path: Path) -> None:
 
 def test_a_single_start_is_what_its_own_analysis_says(tmp_path: Path) -> None:
     run = packed(tmp_path / "a", 1, scale=0.8)
-    analyse_conductivity(run[0], run[1], 350.0, 0.15, 0.3, 100.0, run[2], run[3])
+    analyse_conductivity(
+        run[0],
+        run[1],
+        ConductivityCriteria(temperature_K=350.0, tolerance=0.15, contact_nm=0.3, use_interval_ps=100.0),
+        run[2],
+        run[3],
+    )
     together = analysed(tmp_path, run, names=["peo-r1"])
     assert together["conductivity"] == json.loads(run[3].read_text())
 

@@ -11,6 +11,7 @@ import pytest
 
 from eoli import energies
 from eoli.analysis.density import density_of
+from eoli.criteria import DensityCriteria
 from eoli.energies import densities, read_energies
 from eoli.errors import DataError
 from eoli.jobs.density import analyse_density
@@ -116,7 +117,7 @@ def test_density_of_a_real_energy_file(tmp_path: Path) -> None:
     terms = pyedr.edr_to_dict(str(NPT_EDR))
     description, csv, scalars = tmp_path / "system.json", tmp_path / "density.csv", tmp_path / "density.json"
     description.write_text(to_json(one_site(npt_mass())))
-    analyse_density(NPT_EDR, description, csv, scalars)
+    analyse_density(NPT_EDR, description, DensityCriteria(), csv, scalars)
     data = json.loads(scalars.read_text())
     assert data["density_g_cm3"]["value"] == pytest.approx(terms["Density"].mean() / 1000, rel=0.01)
     assert data["density_g_cm3"]["error"] > 0
@@ -128,7 +129,7 @@ def test_density_of_another_system_is_refused_and_leaves_no_file(tmp_path: Path)
     description = tmp_path / "system.json"
     description.write_text(to_json(one_site(1.1 * npt_mass())))
     with pytest.raises(DataError, match="another system"):
-        analyse_density(NPT_EDR, description, tmp_path / "d.csv", tmp_path / "d.json")
+        analyse_density(NPT_EDR, description, DensityCriteria(), tmp_path / "d.csv", tmp_path / "d.json")
     assert list(tmp_path.iterdir()) == [description]
 
 
@@ -202,7 +203,8 @@ def analysed(folder: Path, monkeypatch: pytest.MonkeyPatch, volume: np.ndarray, 
     (folder / "system.json").write_text(to_json(one_site(602.214076)))
     terms = {"Time": np.arange(len(volume)), "Volume": volume}
     monkeypatch.setattr(energies, "_frames", lambda _: (terms, np.empty(0)))
-    analyse_density(NPT_EDR, folder / "system.json", folder / "d.csv", folder / "d.json", equilibrates)
+    criteria = DensityCriteria(equilibrates=equilibrates)
+    analyse_density(NPT_EDR, folder / "system.json", criteria, folder / "d.csv", folder / "d.json")
     return json.loads((folder / "d.json").read_text())
 
 

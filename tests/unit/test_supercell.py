@@ -18,6 +18,7 @@ from MDAnalysis.lib.formats.libmdaxdr import TRRFile
 from eoli.analysis.images import likeness
 from eoli.box.supercell import build_supercell, make_whole, repeat
 from eoli.chemistry import Library
+from eoli.criteria import MorphologyCriteria
 from eoli.errors import DataError
 from eoli.jobs.morphology import analyse_morphology
 from eoli.topology.build import describe
@@ -175,14 +176,15 @@ def analysed(folder: Path, description: SystemDescription, positions: np.ndarray
         file["slow/box"] = np.tile(2 * EDGES, (len(positions), 1)).astype(np.float32)
     (folder / "s.json").write_text(to_json(description))
     out = [folder / name for name in ("s.csv", "d.csv", "m.json")]
-    analyse_morphology(folder / "r.h5", folder / "s.json", 0.5, 6.0, "composition", *out, **more)
+    criteria = MorphologyCriteria(distance_nm=0.5, q_max_per_nm=6.0, weighting="composition", **more)
+    analyse_morphology(folder / "r.h5", folder / "s.json", criteria, *out)
     found: dict[str, Any] = json.loads(out[2].read_text())
     return found | {"rows": [len(pd.read_csv(path)) for path in out[:2]]}
 
 
 def test_what_repeats_is_withheld(small: SystemDescription, large: SystemDescription, tmp_path: Path) -> None:
     still = repeat(small, walks(small, np.random.default_rng(9)), EDGES, COPIES)
-    found = analysed(tmp_path, large, np.array([still] * 6), copies=COPIES)
+    found = analysed(tmp_path, large, np.array([still] * 6), copies=list(COPIES))
     assert found["copies"]["correlation"]["value"] == pytest.approx(1, abs=1e-4)
     assert found["rows"] == [0, 0]
     assert found["scattering"]["verdict"].startswith(
@@ -205,7 +207,7 @@ def test_copies_that_differ_are_shown(large: SystemDescription, tmp_path: Path) 
             for _ in range(entry.count):
                 frame[start : start + size] += rng.integers(0, 2, 3) * 3.0
                 start += size
-    found = analysed(tmp_path, large, positions, copies=COPIES)
+    found = analysed(tmp_path, large, positions, copies=list(COPIES))
     assert found["copies"]["different"] and min(found["rows"]) > 0
     assert "q_min_per_nm" in found["scattering"]
     # the same box without a word about copies

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from eoli.analysis import traces
 from eoli.analysis.traces import ROWS, TERMS, block_means, traces_of
+from eoli.criteria import TracesCriteria
 from eoli.errors import DataError
 from eoli.jobs.traces import analyse_traces
 from eoli.sweep import GRAM_PER_MOL_NM3
@@ -47,7 +48,7 @@ def test_every_frame_of_a_short_run_is_kept(tmp_path: Path) -> None:
     system = SystemDescription((MoleculeCount(Molecule("X", "polymer", 0, (site,), (), (), (), ()), 1),), choice(), "")
     description, csv, scalars = (tmp_path / name for name in ("system.json", "t.csv", "t.json"))
     description.write_text(to_json(system))
-    analyse_traces(NPT_EDR, description, True, csv, scalars)
+    analyse_traces(NPT_EDR, description, TracesCriteria(stage="npt"), csv, scalars)
     table, data, expected = pd.read_csv(csv), json.loads(scalars.read_text()), terms()
     assert data["frames_per_row"] == 1 and len(expected["Time"]) <= ROWS
     np.testing.assert_allclose(table["time_ps"], expected["Time"])

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from eoli.analyses import BY_NAME, REDUCED
 from eoli.cli import COMMANDS
 from eoli.commands.stage import add_stage
 from eoli.errors import InputError
-from eoli.workflow import FIGURES, PAPER_FORMATS, REDUCED, SWEEP_FIGURES, TABLES, Plan, flags, make_plan
+from eoli.workflow import FIGURES, PAPER_FORMATS, SWEEP_FIGURES, Plan, flags, make_plan
 from support import ROOT, TINY, mistake
 
 BASE_CONFIG = ROOT / "config/config.yaml"
@@ -37,23 +38,22 @@ def test_flags_survive_a_shell() -> None:
     assert words == ["--a-b", "1.5", "--text", "two words; $HOME", "--yes", "--no-no"]
 
 
-@pytest.mark.parametrize("analysis", list(REDUCED))
+@pytest.mark.parametrize("analysis", [analysis.name for analysis in REDUCED])
 def test_the_criteria_of_an_analysis_are_what_its_command_takes(analysis: str) -> None:
     parser = argparse.ArgumentParser(exit_on_error=False)
     _, add, _ = COMMANDS[analysis]
     add(parser)
-    flags_of = plan().analysis_flags(analysis, "peo-eo12-298K-r1")
+    flags_of = plan().analysis_flags(BY_NAME[analysis], "peo-eo12-298K-r1")
     words = ["--reduced", "r.h5", "--system-json", "s.json", "--out", "out", *shlex.split(flags_of)]
     parser.parse_args(words)
 
 
 def test_the_rules_name_the_tables_and_figures_that_are_made() -> None:
-    from eoli.collect import ANALYSES
     from eoli.figures.paper import FORMATS
     from eoli.figures.sweep import OF_SWEEP
     from eoli.figures.system import OF_SYSTEM
 
-    assert TABLES == ANALYSES and PAPER_FORMATS == FORMATS
+    assert PAPER_FORMATS == FORMATS
     assert list(FIGURES) == list(OF_SYSTEM) and list(SWEEP_FIGURES) == list(OF_SWEEP)
 
 
@@ -230,8 +230,8 @@ def test_the_cases_are_what_they_say() -> None:
         ("tg", "peo-neat-450K-r1", "450", "2.1"),
         ("tg-salt", "peo-eo12-540K-r1", "540", "6.48"),
     ):
-        assert by[name].cooling_stage == "cooling" and by[name].density_stage == "melt"
-        assert shlex.split(by[name].cooling_flags(system)) == [
+        assert by[name].cooling_stage == "cooling" and by[name].stage_of(BY_NAME["density"]) == "melt"
+        assert shlex.split(by[name].analysis_flags(BY_NAME["specific-volume"], system)) == [
             "--from-K", from_k, "--to-K", "150", "--step-K", "15", "--length-ns", length_ns,
         ]  # fmt: skip
     assert len(by["temperature-series"].boxes) == len(by["temperature-series"].systems) + 2

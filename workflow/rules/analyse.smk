@@ -7,65 +7,71 @@ Snakemake runs.
 from eoli.reduce import FORMAT
 
 
-localrules:
-    density,
-    traces,
+def flags_of(analysis):
+    """Criteria of an analysis for the system, and the stage where there is one, of the wildcards."""
+    return lambda wildcards: PLAN.analysis_flags(analysis, wildcards.system, wildcards.get("stage"))
 
 
-rule density:
-    input:
-        energies=lambda wildcards: PLAN.file(wildcards.system, PLAN.density_stage, "md.edr"),
-        description="results/{system}/topology/system.json",
-    output:
-        multiext("results/{system}/analysis/density", ".csv", ".json"),
-    log:
-        "results/{system}/analysis/density.log",
-    params:
-        flags=PLAN.density_flags,
-    shell:
-        "eoli density --energies {input.energies:q} --system-json {input.description:q} {params.flags}"
-        " --out results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+def source_of(analysis):
+    """The file that it reads."""
+    return lambda wildcards: PLAN.source(analysis, wildcards.system, wildcards.get("stage"))
 
 
-# each stage by itself, so that a sweep that stopped shows the traces of what ran
-rule traces:
-    input:
-        energies=lambda wildcards: PLAN.file(wildcards.system, wildcards.stage, "md.edr"),
-        description="results/{system}/topology/system.json",
-    output:
-        multiext("results/{system}/analysis/traces-{stage}", ".csv", ".json"),
-    log:
-        "results/{system}/analysis/traces-{stage}.log",
-    params:
-        flags=lambda wildcards: PLAN.traces_flags(wildcards.stage),
-    shell:
-        "eoli traces --energies {input.energies:q} --system-json {input.description:q} {params.flags}"
-        " --out results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+def outputs_of(analysis):
+    """The files that it leaves; of one that is made of each stage with the wildcard of the stage in their names."""
+    return PLAN.outputs(analysis, "{system}", "{stage}")
 
 
-if PLAN.cooling_stage:
+# One rule for each analysis, named after it: `snakemake -R conductivity` repeats that one. A stage's energies are read for
+# each stage by itself, so that a sweep that stopped shows the traces of what ran.
+for analysis in PLAN.analyses:
+    if analysis.reads == "energies":
 
-    localrules:
-        specific_volume,
+        rule:
+            name:
+                analysis.rule
+            input:
+                energies=source_of(analysis),
+                description="results/{system}/topology/system.json",
+            output:
+                outputs_of(analysis),
+            log:
+                f"results/{{system}}/analysis/{analysis.log}",
+            localrule: True
+            params:
+                flags=flags_of(analysis),
+            shell:
+                f"eoli {analysis.name}"
+                " --energies {input.energies:q} --system-json {input.description:q} {params.flags}"
+                " --out results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
-    rule specific_volume:
-        input:
-            energies=lambda wildcards: PLAN.file(wildcards.system, PLAN.cooling_stage, "md.edr"),
-            description="results/{system}/topology/system.json",
-        output:
-            multiext("results/{system}/analysis/specific-volume", ".csv", ".json"),
-        log:
-            "results/{system}/analysis/specific-volume.log",
-        params:
-            flags=lambda wildcards: PLAN.cooling_flags(wildcards.system),
-        shell:
-            "eoli specific-volume --energies {input.energies:q} --system-json {input.description:q} {params.flags}"
-            " --out results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+    elif analysis.reads == "reduced":
+
+        rule:
+            name:
+                analysis.rule
+            input:
+                reduced=source_of(analysis),
+                description="results/{system}/topology/system.json",
+            output:
+                outputs_of(analysis),
+            log:
+                f"results/{{system}}/analysis/{analysis.log}",
+            group:
+                "analysis"
+            resources:
+                mem_mb=lambda wildcards: PLAN.analysis_mb(wildcards.system),
+            params:
+                analysis=analysis.name,
+                flags=flags_of(analysis),
+            shell:
+                "eoli {params.analysis} --reduced {input.reduced:q} --system-json {input.description:q} {params.flags}"
+                " --out results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule reduce:
     input:
-        trajectory=lambda wildcards: PLAN.file(wildcards.system, ANALYSED, "md.xtc"),
+        trajectory=source_of(BY_NAME["reduce"]),
         description="results/{system}/topology/system.json",
     output:
         "results/{system}/analysis/reduced.h5",
@@ -76,37 +82,12 @@ rule reduce:
     resources:
         mem_mb=lambda wildcards: PLAN.analysis_mb(wildcards.system),
     params:
-        flags=PLAN.reduce_flags,
+        flags=flags_of(BY_NAME["reduce"]),
         # one of an earlier format is made again
         format=FORMAT,
     shell:
         "eoli reduce --trajectory {input.trajectory:q} --system-json {input.description:q} {params.flags}"
         " --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
-
-
-# One rule for each analysis of the reduced trajectory, named after it: `snakemake -R conductivity` repeats that one.
-for analysis, files in REDUCED.items():
-
-    rule:
-        name:
-            analysis.replace("-", "_")
-        input:
-            reduced="results/{system}/analysis/reduced.h5",
-            description="results/{system}/topology/system.json",
-        output:
-            [f"results/{{system}}/analysis/{file}" for file in files],
-        log:
-            f"results/{{system}}/analysis/{analysis}.log",
-        group:
-            "analysis"
-        resources:
-            mem_mb=lambda wildcards: PLAN.analysis_mb(wildcards.system),
-        params:
-            analysis=analysis,
-            flags=partial(lambda name, wildcards: PLAN.analysis_flags(name, wildcards.system), analysis),
-        shell:
-            "eoli {params.analysis} --reduced {input.reduced:q} --system-json {input.description:q} {params.flags}"
-            " --out results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 # all independent starts of one system at once
@@ -137,7 +118,7 @@ if PLAN.families:
 
 rule interactions:
     input:
-        trajectory=lambda wildcards: PLAN.file(wildcards.system, ANALYSED, "md.xtc"),
+        trajectory=source_of(BY_NAME["interactions"]),
         topology=multiext(
             "results/{system}/topology/",
             "system.top",
@@ -145,14 +126,14 @@ rule interactions:
             "forcefield.itp",
         ),
     output:
-        multiext("results/{system}/analysis/interactions", ".csv", ".json"),
+        outputs_of(BY_NAME["interactions"]),
     log:
         "results/{system}/analysis/interactions.log",
     resources:
         mem_mb=lambda wildcards: PLAN.analysis_mb(wildcards.system),
         gmx=PLAN.gmx_flags,
     params:
-        flags=lambda wildcards: PLAN.interaction_flags(wildcards.system),
+        flags=flags_of(BY_NAME["interactions"]),
     shell:
         "eoli interactions --trajectory {input.trajectory:q} --topology results/{wildcards.system}/topology"
         " {params.flags} --log {log:q} --out results/{wildcards.system}/analysis {resources.gmx}"

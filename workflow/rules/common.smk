@@ -4,14 +4,12 @@ import os
 import sys
 from functools import partial
 
+from eoli.analyses import BY_NAME, TABLES
 from eoli.errors import EoliError, InputError
-from eoli.reduce import FORMAT
 from eoli.rerun import install
 from eoli.workflow import (
     FIGURES,
-    REDUCED,
     SWEEP_FIGURES,
-    TABLES,
     check_flags,
     make_plan,
     walltime_flags,

@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from eoli.errors import InputError
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from eoli.config import GromacsBuild, Study
 
 
@@ -44,6 +46,32 @@ def typed(kind: Any) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return checked
+
+
+def add_option(
+    parser: Any, name: str, model: type[BaseModel], field: str, required: bool = False, default: Any = None,
+    dest: str | None = None,
+) -> None:  # fmt: skip
+    """An option for a field of a model, with its type, its limits and its description."""
+    from eoli.validation import kind_of
+
+    described = model.model_fields[field]
+    kind = kind_of(model, field)
+    bare = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    is_list = any(get_origin(part) is list for part in (described.annotation, *get_args(described.annotation)))
+    options: dict[str, Any] = {"nargs": "+"} if is_list else {}
+    if get_origin(bare) is dict:
+        options = {"nargs": "+", "metavar": "KIND=NM"}
+    elif get_origin(bare) is Literal:
+        options["choices"] = get_args(bare)
+    elif bare is bool:
+        options["action"] = argparse.BooleanOptionalAction
+    else:
+        options["type"] = typed(kind)
+    if not required:
+        options["default"] = default
+    flag = f"--{name.replace('_', '-')}"
+    parser.add_argument(flag, dest=dest or name, required=required, help=described.description, **options)
 
 
 def add_gmx(parser: argparse.ArgumentParser) -> None:

@@ -4,29 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
 
-from eoli.commands.common import add_gmx, gromacs_build, typed
+from eoli.commands.common import add_gmx, add_option, gromacs_build, typed
 from eoli.errors import EoliError
 
 
-def _stage_option(name: str, annotation: Any) -> dict[str, Any]:
-    """argparse settings for a field of a stage."""
-    from eoli.protocol import Stage
-    from eoli.validation import kind_of
-
-    if get_origin(annotation) is list:
-        (word,) = get_args(annotation)
-        return {"nargs": "+", "choices": get_args(word)}
-    options = [a for a in get_args(annotation) if a is not type(None)] if get_origin(annotation) is not Literal else []
-    plain = options[0] if options else annotation
-    if get_origin(plain) is Literal:
-        return {"choices": get_args(plain)}
-    return {"action": argparse.BooleanOptionalAction} if plain is bool else {"type": typed(kind_of(Stage, name))}
-
-
 def add_stage(parser: argparse.ArgumentParser) -> None:
-    from eoli.config import Config, ContactDistances, Run
+    from eoli.config import Config, Run
+    from eoli.criteria import ContactDistances
     from eoli.protocol import Protocol, Stage
     from eoli.validation import Count, Kelvin, Positive, kind_of
 
@@ -72,11 +57,9 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", type=Path, metavar="FILE", help="lines about the run")
     add_gmx(parser)
     group = parser.add_argument_group("the stage, as in a protocol file")
-    for name, field in Stage.model_fields.items():
+    for name in Stage.model_fields:
         if name != "enabled":
-            flag = f"--{name.replace('_', '-')}"
-            group.add_argument(flag, dest=f"stage_{name}", default=None, help=field.description,
-                               **_stage_option(name, field.annotation))  # fmt: skip
+            add_option(group, name, Stage, name, dest=f"stage_{name}")
 
 
 def stage_command(arguments: argparse.Namespace) -> int:

@@ -32,6 +32,7 @@ from eoli.analysis.conductivity import (
 )
 from eoli.analysis.msd import M2_S_PER_NM2_PS, NOT_KNOWN, Diffusion, diffusion, gls_diffusion, local_exponent, log_lags
 from eoli.analysis.unwrap import total
+from eoli.criteria import ConductivityCriteria, StartsCriteria
 from eoli.jobs.common import write_results
 from eoli.jobs.ions import formal_charges, read_clusters
 from eoli.jobs.motion import FRAME, Motion, folded_of, read_motion
@@ -241,8 +242,8 @@ def _simulated(sigma: dict[str, Any], scale: float) -> dict[str, Any]:
 
 
 def conductivity_scalars(
-    motions: Sequence[Motion], populations: Floats | None, charges: Mapping[str, int], temperature_k: float,
-    charge_scale: float, tolerance: float, cutoff_nm: float | None,
+    motions: Sequence[Motion], populations: Floats | None, charges: Mapping[str, int], charge_scale: float,
+    criteria: ConductivityCriteria | StartsCriteria,
 ) -> dict[str, Any]:  # fmt: skip
     """Conductivities, Onsager coefficients, ionicity and transference numbers of independent starts of one system.
 
@@ -253,7 +254,7 @@ def conductivity_scalars(
     """
     volume = float(np.mean([motion.box.prod(axis=1).mean() for motion in motions]))
     scalars: dict[str, Any] = {
-        "temperature_K": temperature_k,
+        "temperature_K": criteria.temperature_K,
         "volume_nm3": volume,
         "length_ns": sum(motion.length_ns for motion in motions),
         "frame_of_reference": FRAME,
@@ -266,8 +267,8 @@ def conductivity_scalars(
         scalars |= {"system_drift_nm": None, "motion_not_known": folded}
     if not all(name in motions[0].paths for name in IONS):
         return scalars
-    factor = siemens_per_metre(volume, temperature_k)
-    ions = _ions(motions, charges, tolerance)
+    factor = siemens_per_metre(volume, criteria.temperature_K)
+    ions = _ions(motions, charges, criteria.tolerance)
     sigma, shares = _independent(ions, factor, populations)
     collective, of_collective, beside = _collective(ions, motions[0], factor)
     sigma |= collective
@@ -278,7 +279,7 @@ def conductivity_scalars(
         },
         "sigma_S_m": {"formal_charges": sigma},
         "transference": shares | of_collective,
-        "cluster_cutoff_nm": cutoff_nm,
+        "cluster_cutoff_nm": criteria.contact_nm,
         "fit_from_ps": window.fit_from_ps,
         "fit_to_ps": window.fit_to_ps,
     }
@@ -288,13 +289,11 @@ def conductivity_scalars(
 
 
 def analyse_conductivity(
-    reduced: Path, description: Path, temperature_k: float, tolerance: float, cutoff_nm: float | None,
-    use_interval_ps: float, out_csv: Path, out_json: Path,
-) -> None:  # fmt: skip
+    reduced: Path, description: Path, criteria: ConductivityCriteria, out_csv: Path, out_json: Path
+) -> None:
     """Collective displacements by lag, and the `conductivity_scalars` of one system.
 
-    `tolerance` is that of the exponent of diffusive motion; `cutoff_nm` and `use_interval_ps` are those of the ion
-    clusters, without a cut-off there is no cluster route. A system without salt has lag_ps alone. Raises DataError for
+    Without a distance of contact there is no cluster route. A system without salt has lag_ps alone. Raises DataError for
     files that cannot be read or do not belong together.
     """
     system = read_description(description)
@@ -302,13 +301,12 @@ def analyse_conductivity(
         motion = read_motion(opened, system)
         salted = set(IONS) <= motion.paths.keys()
         populations = None
-        if salted and cutoff_nm is not None:
-            populations = block_populations(read_clusters(opened, system, cutoff_nm, use_interval_ps))
+        if salted and criteria.contact_nm is not None:
+            clusters = read_clusters(opened, system, criteria.contact_nm, criteria.use_interval_ps)
+            populations = block_populations(clusters)
         charges = formal_charges(system)
-        scalars = conductivity_scalars(
-            [motion], populations, charges, temperature_k, system.choice.ion_charge_scale, tolerance, cutoff_nm
-        )
+        scalars = conductivity_scalars([motion], populations, charges, system.choice.ion_charge_scale, criteria)
         table = pd.DataFrame({"lag_ps": log_lags(len(motion.box)) * motion.interval_ps})
         if salted:
-            table = _table(motion, charges, siemens_per_metre(scalars["volume_nm3"], temperature_k))
+            table = _table(motion, charges, siemens_per_metre(scalars["volume_nm3"], criteria.temperature_K))
     write_results(table, scalars, out_csv, out_json)

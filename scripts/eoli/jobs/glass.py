@@ -11,6 +11,7 @@ import pandas as pd
 
 from eoli.chemistry import NO_SALT
 from eoli.compare import Reference
+from eoli.criteria import SpecificVolumeCriteria
 from eoli.glass import GlassTransition, combined, expected_shift_K, fit_curve, volume_curve
 from eoli.jobs.common import write_results
 from eoli.ramp import Plateau, rate_K_per_ns
@@ -43,12 +44,13 @@ def cooling_rate_K_per_s(course: Sequence[Plateau]) -> float:
 
 
 def analyse_specific_volume(
-    edr: Path, description: Path, course: Sequence[Plateau], out_csv: Path, out_json: Path
+    edr: Path, description: Path, criteria: SpecificVolumeCriteria, out_csv: Path, out_json: Path
 ) -> None:
     """Specific volume at each plateau of a cooling, and the glass transition of this cooling alone.
 
     Raises DataError for files that cannot be read or do not belong together.
     """
+    course = criteria.course
     curve = volume_curve(edr, read_description(description).mass_g_mol, course)
     found = fit_curve(curve)
     scalars = {"cooling_rate_K_per_s": cooling_rate_K_per_s(course), "glass_transition": asdict(found)}

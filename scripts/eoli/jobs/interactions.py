@@ -35,6 +35,7 @@ from eoli.analysis.interactions import (
 )
 from eoli.box.packmol import gro_text
 from eoli.config import GromacsBuild
+from eoli.criteria import InteractionsCriteria
 from eoli.energies import read_energies
 from eoli.errors import DataError, RunError
 from eoli.files import write_text
@@ -226,28 +227,27 @@ def _nested(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def analyse_interactions(
-    trajectory: Path, topology: Path, frame_interval_ps: float, n_frames: int, cutoff_nm: float,
-    reach_nm: Mapping[str, float], build: GromacsBuild, threads: int, out_csv: Path, out_json: Path, log: Path,
+    trajectory: Path, topology: Path, criteria: InteractionsCriteria, out_csv: Path, out_json: Path, *,
+    build: GromacsBuild, threads: int, log: Path,
 ) -> None:  # fmt: skip
-    """Interaction energies of at most `n_frames` evenly spaced frames of a run; see DEFINITIONS.
+    """Interaction energies of a number of evenly spaced frames of a run; see DEFINITIONS.
 
-    `topology` is the folder of system.top; the cut-off is that of the run; `reach_nm` gives by partner
-    of lithium (names of pair_groups) how far a contact reaches, and a partner without a reach has no contacts. The
-    table has a row for each method, pair and `per` (box, lithium, contact); a neat polymer has none. Output of GROMACS
+    `topology` is the folder of system.top. Distances of contact are by partner of lithium (names of pair_groups); one
+    without a distance has no contacts. The table has a row for each method, pair and `per` (box, lithium, contact); a neat polymer has none. Output of GROMACS
     goes to `log`. Raises DataError for files that cannot be read or do not belong together, and for
     frames that no run of the system leaves, RunError when GROMACS fails
     or its Coulomb energy is not the Ewald sum of the same frames, to a thousandth of the terms' magnitudes.
     """
     system = read_description(topology / "system.json")
-    opened = open_trajectory(trajectory, system.n_sites, frame_interval_ps)
-    stride = math.ceil(opened.n_frames / n_frames)
+    opened = open_trajectory(trajectory, system.n_sites, criteria.frame_interval_ps)
+    stride = math.ceil(opened.n_frames / criteria.frames)
     n_lithium = len(system.with_role("Li"))
     scalars: dict[str, Any] = {
         "definitions": DEFINITIONS,
         "lithium_ions": n_lithium,
         "frames": len(range(0, opened.n_frames, stride)),
-        "use_interval_ps": stride * frame_interval_ps,
-        "cutoff_nm": cutoff_nm,
+        "use_interval_ps": stride * criteria.frame_interval_ps,
+        "cutoff_nm": criteria.cutoff_nm,
     }
     if not n_lithium:
         write_results(_table([]), scalars | {"verdict": NO_IONS}, out_csv, out_json)
@@ -257,9 +257,9 @@ def analyse_interactions(
     positions, boxes = (np.array(of, dtype=np.float32) for of in zip(*used, strict=True))
     lengths_nm = system.bond_lengths_nm().astype(np.float32)
     check_frames(trajectory, np.arange(len(used)) * stride, positions, boxes, system.bonds(), lengths_nm)
-    options = rerun_options(list(groups), cutoff_nm)
+    options = rerun_options(list(groups), criteria.cutoff_nm)
     energies = group_energies(used, topology, system, groups, options, gmx.inspect(build), threads, log)
-    cells, kinds = partition(groups | parts, system.n_sites), contact_kinds(system, reach_nm)
+    cells, kinds = partition(groups | parts, system.n_sites), contact_kinds(system, criteria.contact_nm)
     sums = frame_sums(used, system, cells, kinds, read_lennard_jones(topology / "forcefield.itp"))
     of_gromacs = np.sum([energies[name] for name in ("Coulomb (SR)", "Coul. recip.", "Coulomb-14")], axis=0)
     totals = {"ewald": float(sums.forms.sum(axis=(1, 2)).mean()), "gromacs": float(of_gromacs.mean())}

@@ -20,6 +20,7 @@ from eoli.analysis.clusters import (
     states,
     verdict,
 )
+from eoli.criteria import IonsCriteria
 from eoli.errors import DataError
 from eoli.jobs.common import write_results
 from eoli.reduce.store import Reduced, open_reduced
@@ -91,18 +92,16 @@ def _by_charge(charges: dict[str, int], mean: Floats, blocks: Floats) -> dict[st
     }
 
 
-def analyse_ions(
-    reduced: Path, description: Path, cutoff_nm: float | None, use_interval_ps: float, out_csv: Path, out_json: Path
-) -> None:
+def analyse_ions(reduced: Path, description: Path, criteria: IonsCriteria, out_csv: Path, out_json: Path) -> None:
     """Population of clusters by numbers of lithium ions and anions; shares of free, paired, aggregated ions.
 
     A lithium and an anion are in contact where a binding site of the anion (its oxygens, or all its sites with a role
-    where it has none) is within `cutoff_nm`: None says that g(r) shows no first minimum, and then there is nothing to
+    where it has none) is within the distance of contact: None says that g(r) shows no first minimum, and then there is nothing to
     count. A system without salt has an empty table. Raises DataError for files that cannot be read, do not belong
     together, or a cut-off beyond the neighbours that the reduced trajectory holds.
     """
     system = read_description(description)
-    charges = formal_charges(system)
+    charges, cutoff_nm, use_interval_ps = formal_charges(system), criteria.contact_nm, criteria.use_interval_ps
     table = pd.DataFrame(columns=_COLUMNS)
     scalars: dict[str, Any] = {"cutoff_nm": cutoff_nm}
     with open_reduced(reduced, system) as opened:

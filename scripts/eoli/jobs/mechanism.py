@@ -18,6 +18,7 @@ from eoli.analysis import residence as rs
 from eoli.analysis import segments as sg
 from eoli.analysis.msd import M2_S_PER_NM2_PS, SMALLEST_MSD_NM2, log_lags
 from eoli.analysis.unwrap import may_fold, too_far_apart, unwrap_and_largest_step
+from eoli.criteria import MechanismCriteria
 from eoli.errors import DataError
 from eoli.files import whole
 from eoli.jobs.common import write_results
@@ -324,13 +325,12 @@ def _mobility(
 
 
 def _lithium(
-    reduced: Reduced, system: SystemDescription, cutoffs_nm: Mapping[str, float], break_ps: float, hold_ps: float,
-    least_units: float, tolerance: float,
+    reduced: Reduced, system: SystemDescription, criteria: MechanismCriteria
 ) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """Scalars, table over lags and table of moves."""
     interval_ps, n_frames = reduced.interval_ps("motion"), reduced.n_frames("motion")
-    hold = max(1, round(hold_ps / interval_ps))
-    found = _contacts(reduced, system, cutoffs_nm, round(break_ps / interval_ps), hold)
+    hold, tolerance = max(1, round(criteria.hold_ps / interval_ps)), criteria.tolerance
+    found = _contacts(reduced, system, criteria.contact_nm, round(criteria.break_ps / interval_ps), hold)
     paths, largest = unwrap_and_largest_step(reduced.array("motion/lithium"), reduced.array("motion/box"))
     folded = too_far_apart(largest, interval_ps) if may_fold(largest, paths.shape) else None
     if folded:
@@ -344,7 +344,7 @@ def _lithium(
         moves += mv.moves_between_hosts(found.chain, "between_chains")
         kinds += ["between_chains", "with_anion"]
         if found.contour is not None:
-            moves += mv.moves_along_chains(found.contour, found.chain, hold, least_units)
+            moves += mv.moves_along_chains(found.contour, found.chain, hold, criteria.least_units)
             kinds.append("along_chain")
     if found.block is not None:
         moves += mv.moves_between_hosts(found.block, "between_blocks")
@@ -478,16 +478,11 @@ def _segments(
 
 
 def analyse_mechanism(
-    reduced: Path, description: Path, cutoffs_nm: Mapping[str, float], break_ps: float, hold_ps: float,
-    least_units: float, tolerance: float, unit_edges: Sequence[int], out_csv: Path, out_events_csv: Path,
-    out_json: Path,
-) -> None:  # fmt: skip
+    reduced: Path, description: Path, criteria: MechanismCriteria, out_csv: Path, out_events_csv: Path, out_json: Path
+) -> None:
     """Residence, moves, partition and mobility of lithium, and relaxation of the ether segments, of one run.
 
-    `cutoffs_nm` bound contacts with `ether_O`, `hydroxyl_O`, `carbonyl_O` and `anion`. Absences up to `break_ps` do not end a
-    residence; a host, or a place along a chain, counts once held for `hold_ps`, and a move along a chain from
-    `least_units` repeat units. `tolerance` is that of exponents about 1. `unit_edges` part the segments by repeat units
-    from PA or the chain end. Times are rounded to whole frames. `out_csv` holds the functions of the lag,
+    Contacts are those with `ether_O`, `hydroxyl_O`, `carbonyl_O` and `anion`. Times are rounded to whole frames. `out_csv` holds the functions of the lag,
     `out_events_csv` the moves (the head alone without lithium). Raises DataError for files that cannot be read or do
     not belong together, and for cut-offs beyond the neighbour lists.
     """
@@ -501,15 +496,12 @@ def analyse_mechanism(
             "length_ns": opened.length_ps / _PS_PER_NS,
             "motion_interval_ps": opened.interval_ps("motion"),
             "structure_interval_ps": opened.interval_ps("structure"),
-            "criteria": {
-                "cutoffs_nm": dict(cutoffs_nm), "break_ps": break_ps, "hold_ps": hold_ps, "least_units": least_units,
-                "tolerance": tolerance, "unit_edges": list(unit_edges),
-            },
-        }  # fmt: skip
-        scalars["segments"], table = _segments(opened, system, unit_edges)
+            "criteria": {"cutoffs_nm": criteria.contact_nm, **criteria.model_dump(exclude={"contact_nm"})},
+        }
+        scalars["segments"], table = _segments(opened, system, criteria.unit_edges)
         tables = [table]
         if opened.has("motion/neighbours"):
-            found, table, events = _lithium(opened, system, cutoffs_nm, break_ps, hold_ps, least_units, tolerance)
+            found, table, events = _lithium(opened, system, criteria)
             scalars |= found
             tables.insert(0, table)
     with whole(out_events_csv) as temporary:

@@ -35,12 +35,12 @@ from eoli.analysis.scattering import (
     structure_factors,
     weights_of,
 )
+from eoli.criteria import MorphologyCriteria
 from eoli.errors import DataError
 from eoli.files import whole
 from eoli.jobs.common import write_results
 from eoli.reduce.store import Reduced, open_reduced
 from eoli.statistics import block_estimate
-from eoli.sweep import NO_COPIES
 from eoli.topology.description import SystemDescription, read_description
 
 Floats = npt.NDArray[np.float64]
@@ -201,31 +201,30 @@ def _withheld(
 
 
 def analyse_morphology(
-    reduced: Path, description: Path, domain_distance_nm: float, q_max_per_nm: float, weighting: Weighting,
-    out_csv: Path, out_domains_csv: Path, out_json: Path, copies: tuple[int, int, int] = NO_COPIES,
-) -> None:  # fmt: skip
+    reduced: Path, description: Path, criteria: MorphologyCriteria, out_csv: Path, out_domains_csv: Path, out_json: Path
+) -> None:
     """S(q) (`out_csv`), domains by distance criterion (`out_domains_csv`), and their scalars at the criterion.
 
     See `eoli.analysis.domains` and `eoli.analysis.scattering`. The table of domains has a row for each block and each
-    multiple SCAN of `domain_distance_nm`. Polymers of one block have no segregation and no random arrangements. Of a box
-    that began as `copies` of a smaller one, S(q) and domains are withheld until `eoli.analysis.images` shows that the
+    multiple SCAN of the distance of the criteria. Polymers of one block have no segregation and no random arrangements. Of a box
+    that began as copies of a smaller one, S(q) and domains are withheld until `eoli.analysis.images` shows that the
     copies have become different; what is local, as segregation, is not.
     Raises DataError for files that cannot be read or do not belong together, a system without polymer, or a box too
-    small for the distance or for `q_max_per_nm`.
+    small for the distance or for the largest wave vector.
     """
     system = read_description(description)
     blocks = blocks_of(system)
-    distances = [domain_distance_nm * factor for factor in SCAN]
+    distances = [criteria.distance_nm * factor for factor in SCAN]
     with open_reduced(reduced, system) as opened:
         boxes = opened.array("slow/box").astype(np.float64)
         if not len(boxes):
             raise DataError(f"{reduced}: holds no frame of the slow cadence")
         found = morphology(opened.slow_frames(blocks.sites.reshape(-1)), len(boxes), blocks, distances)
-        table, scattering = _scattering(opened, system, boxes, q_max_per_nm, weighting)
+        table, scattering = _scattering(opened, system, boxes, criteria.q_max_per_nm, criteria.weighting)
         scalars: dict[str, Any] = {
             "frames": len(boxes),
             "interval_ps": opened.interval_ps("slow"),
-            "domain_distance_nm": domain_distance_nm,
+            "domain_distance_nm": criteria.distance_nm,
             "blocks": _block_scalars(found, blocks.names, np.bincount(blocks.labels.reshape(-1)).tolist()),
             "scattering": scattering,
         }
@@ -233,7 +232,8 @@ def analyse_morphology(
         if found.null_connectivity:
             scalars["random"] = {"labellings": LABELLINGS, "frames": len(found.null_frames)}
         domains = _domain_table(found, blocks.names, distances)
-        if max(copies) > 1:
+        if criteria.copies is not None and max(criteria.copies) > 1:
+            copies = (criteria.copies[0], criteria.copies[1], criteria.copies[2])
             alike = _likeness(opened, system, len(boxes), copies)
             scalars["copies"] = {"number": list(copies), **asdict(alike)}
             if not alike.different:

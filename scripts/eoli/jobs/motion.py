@@ -26,6 +26,7 @@ from eoli.analysis.msd import (
     particle_msd,
 )
 from eoli.analysis.unwrap import Paths, centre_of_mass, may_fold, too_far_apart, unwrap, unwrap_and_largest_step
+from eoli.criteria import MotionCriteria
 from eoli.errors import DataError
 from eoli.jobs.common import write_results
 from eoli.reduce.store import Reduced, open_reduced
@@ -223,17 +224,13 @@ def diffusion_scalars(motions: Sequence[Motion], tolerance: float, target_error:
     return scalars
 
 
-def analyse_motion(
-    reduced: Path, description: Path, tolerance: float, target_error: float, cutoff_nm: float,
-    out_csv: Path, out_json: Path,
-) -> None:  # fmt: skip
+def analyse_motion(reduced: Path, description: Path, criteria: MotionCriteria, out_csv: Path, out_json: Path) -> None:
     """MSD and local exponent of all that moves; D, its verdict and the length that it needs; what chains carry.
 
     Lithium, centres of mass of anions and chains, fluorine and ether oxygen, each in the frame of the system's centre
     of mass, at logarithmic lags up to half the run. Fluorine and ether oxygen are from the frames of structure: blank
     at lags that these do not have, as the others are where motion does not have them. The MSD of fluorine holds the anion's own rotation: only
-    that of its centre of mass gives a D of the anion. `target_error` is the relative error of D for which the further
-    length is estimated, `cutoff_nm` the distance within which lithium is bound to a chain. Errors of an MSD are
+    that of its centre of mass gives a D of the anion. Errors of an MSD are
     standard errors over molecules. Where frames are so far apart that particles move by nearly half the box between them,
     the table has no MSD and the scalars have the reason alone (`eoli.analysis.unwrap.may_fold`). Raises DataError for files that cannot be read or do not belong together.
     """
@@ -252,13 +249,13 @@ def analyse_motion(
             "use_interval_ps": motion.interval_ps,
             "sites_interval_ps": sites_ps,
             "frames": len(motion.box),
-            "tolerance": tolerance,
+            "tolerance": criteria.tolerance,
             "frame_of_reference": FRAME,
             "system_drift_nm": motion.farthest_drift_nm,
         }
-        scalars |= diffusion_scalars([motion], tolerance, target_error)
+        scalars |= diffusion_scalars([motion], criteria.tolerance, criteria.target_error)
         if {"Li", "chain"} <= motion.paths.keys() and opened.has("motion/neighbours"):
-            scalars["Li_carried_by_chain"] = _carried(opened, system, motion, cutoff_nm)
+            scalars["Li_carried_by_chain"] = _carried(opened, system, motion, criteria.contact_nm)
     cadences = ((lags, motion.interval_ps, msd), (site_lags, sites_ps, msd_of_sites))
     table = merged_by_lag([_table(at, interval_ps, of) for at, interval_ps, of in cadences if of])
     columns = [form.format(name) for form in _FORMS for name in (*msd, *msd_of_sites)]

@@ -21,6 +21,7 @@ from matplotlib.lines import Line2D
 
 from eoli.analysis import pictures as pic
 from eoli.analysis.unwrap import may_fold, unwrap_and_largest_step
+from eoli.criteria import SnapshotsCriteria
 from eoli.errors import DataError
 from eoli.files import whole
 from eoli.reduce.store import Reduced, open_reduced
@@ -239,34 +240,28 @@ def scene_of(
     return scene(system, dict(zip(labels, snapshots, strict=True)), follow, partners)
 
 
-def analyse_snapshots(
-    reduced: Path, description: Path, system: str, cutoffs_nm: Mapping[str, float], out_stem: Path
-) -> list[Path]:
-    """Write `<out_stem>-start.pdb`, `-middle.pdb`, `-end.pdb`, `<out_stem>.png` and `-scene.json`, all or none.
+def analyse_snapshots(reduced: Path, description: Path, criteria: SnapshotsCriteria, *files: Path) -> None:
+    """Write structures of start, middle and end (PDB), a picture (PNG) and a scene (JSON), `files` in this order, all or none.
 
     The moments are those of the slow cadence. In the structure files the molecules are whole, with their centres of
-    mass in the box; the scene is what the report page draws in three dimensions. `system` is a name for titles;
-    `cutoffs_nm` are those of `analyse_structure` (a kind without one binds nothing). Returns the paths of the files.
-    Raises DataError for files that cannot be read or do not belong together, and for a run with fewer than three
+    mass in the box; the scene is what the report page draws in three dimensions. A kind of site without a distance of
+    contact binds nothing. Raises DataError for files that cannot be read or do not belong together, and for a run with fewer than three
     frames of all sites.
     """
-    described = read_description(description)
+    described, cutoffs_nm = read_description(description), criteria.contact_nm
     with open_reduced(reduced, described) as opened:
         snapshots = read_snapshots(opened)
         follow = read_farthest_lithium(opened, described, snapshots)
-    # Not with_suffix: names of systems contain dots (q0.80).
-    structures = [out_stem.with_name(f"{out_stem.name}-{moment}.pdb") for moment in MOMENTS]
-    picture, scene_json = (out_stem.with_name(f"{out_stem.name}{end}") for end in (".png", "-scene.json"))
+    *structures, picture, scene_json = files
     with ExitStack() as stack:
         temporary = {path: stack.enter_context(whole(path)) for path in (*structures, picture, scene_json)}
         for path, snapshot in zip(structures, snapshots, strict=True):
             placed = pic.whole_molecules(described, snapshot.positions, snapshot.box)
-            title = f"{system}, {time_label(snapshot.time_ps, snapshots[-1].time_ps)}"
+            title = f"{criteria.system}, {time_label(snapshot.time_ps, snapshots[-1].time_ps)}"
             temporary[path].write_text(pic.pdb_text(described, placed, snapshot.box, title), encoding="ascii")
         with mpl.rc_context(_STYLE):
-            figure = draw(described, system, snapshots, follow, cutoffs_nm)
+            figure = draw(described, criteria.system, snapshots, follow, cutoffs_nm)
             figure.savefig(temporary[picture], dpi=_DPI, metadata={"Software": None})
         # on one line: with a line for each number it would be several times as large
         data = json.dumps(scene_of(described, snapshots, follow, cutoffs_nm), separators=(",", ":"), sort_keys=True)
         temporary[scene_json].write_text(data + "\n", encoding="ascii")
-    return [*structures, picture, scene_json]

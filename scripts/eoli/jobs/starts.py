@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eoli.analysis.clusters import block_populations
+from eoli.criteria import StartsCriteria
 from eoli.errors import DataError
 from eoli.files import write_json
 from eoli.jobs.common import finite
@@ -32,13 +33,12 @@ def _stacked(populations: Sequence[Floats]) -> Floats:
 
 
 def analyse_starts(
-    systems: Sequence[str], reduced: Sequence[Path], descriptions: Sequence[Path], temperature_k: float,
-    tolerance: float, target_error: float, cutoff_nm: float, use_interval_ps: float, out_json: Path,
-) -> None:  # fmt: skip
+    reduced: Sequence[Path], descriptions: Sequence[Path], criteria: StartsCriteria, out_json: Path
+) -> None:
     """Diffusion and conductivity from all starts of one system at once, as `motion` and `conductivity` have them of each.
 
-    `systems` name the starts, `reduced` and `descriptions` are theirs. The further length that a D needs is that of all
-    starts in sum. The other parameters are those of `analyse_motion` and `analyse_conductivity`. Raises DataError for
+    `reduced` and `descriptions` are those of the starts that the criteria name. The further length that a D needs is that
+    of all starts in sum. Raises DataError for
     files that cannot be read or do not belong together, and for starts that differ in composition, charges or the
     spacing of their frames.
     """
@@ -49,7 +49,9 @@ def analyse_starts(
             opened = files.enter_context(open_reduced(path, system))
             motions.append(read_motion(opened, system))
             if set(IONS) <= motions[-1].paths.keys():
-                populations.append(block_populations(read_clusters(opened, system, cutoff_nm, use_interval_ps)))
+                populations.append(
+                    block_populations(read_clusters(opened, system, criteria.contact_nm, criteria.use_interval_ps))
+                )
         first = motions[0]
         sizes = {name: of.shape[1] for name, of in first.paths.items()}
         for path, motion, system in zip(reduced, motions, described, strict=True):
@@ -63,17 +65,17 @@ def analyse_starts(
                 )
         lengths_ns = [motion.length_ns for motion in motions]
         found: dict[str, Any] = {
-            "systems": list(systems),
+            "systems": list(criteria.systems),
             "lengths_ns": lengths_ns,
             "motion": {
                 "length_ns": sum(lengths_ns),
-                "tolerance": tolerance,
+                "tolerance": criteria.tolerance,
                 "frame_of_reference": FRAME,
-                **diffusion_scalars(motions, tolerance, target_error),
+                **diffusion_scalars(motions, criteria.tolerance, criteria.target_error),
             },
             "conductivity": conductivity_scalars(
-                motions, _stacked(populations) if populations else None, formal_charges(described[0]), temperature_k,
-                described[0].choice.ion_charge_scale, tolerance, cutoff_nm,
+                motions, _stacked(populations) if populations else None, formal_charges(described[0]),
+                described[0].choice.ion_charge_scale, criteria,
             ),
         }  # fmt: skip
     write_json(out_json, finite(found))

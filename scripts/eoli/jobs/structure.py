@@ -12,6 +12,7 @@ import pandas as pd
 
 from eoli.analysis.rdf import PairCounts, coordination_number, first_shell, radial_distribution, running_number
 from eoli.analysis.shells import chain_shape, distribution, gauche_fraction, shell_numbers
+from eoli.criteria import StructureCriteria
 from eoli.errors import DataError
 from eoli.jobs.common import write_results
 from eoli.reduce.store import Reduced, open_reduced
@@ -75,16 +76,15 @@ def _chains(reduced: Reduced, system: SystemDescription) -> dict[str, Any]:
 
 
 def analyse_structure(
-    reduced: Path, description: Path, cutoffs_nm: Mapping[str, float], out_csv: Path, out_json: Path
+    reduced: Path, description: Path, criteria: StructureCriteria, out_csv: Path, out_json: Path
 ) -> None:
     """g(r) and n(r) of every kind of pair, first shells, what binds each lithium, and the shape of the chains.
 
-    `cutoffs_nm` says within what distance a site binds lithium, by the kinds of `selections.binding_partners`; those
-    that the system has are needed. A neat polymer has r_nm alone and its
-    chains. Raises DataError for files that cannot be read or do not belong together, and for a cut-off that is
+    Distances of contact are needed of those kinds of `selections.binding_partners` that the system has. A neat polymer
+    has r_nm alone and its chains. Raises DataError for files that cannot be read or do not belong together, and for a cut-off that is
     missing or beyond the range of the neighbours in the reduced trajectory.
     """
-    system = read_description(description)
+    system, cutoffs_nm = read_description(description), criteria.contact_nm
     with open_reduced(reduced, system) as opened:
         kinds = pair_counts(opened)
         columns = {"r_nm": next(iter(kinds.values())).r_nm} if kinds else {"r_nm": np.empty(0)}

@@ -5,20 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from eoli.analysis.traces import traces_of
+from eoli.criteria import TracesCriteria
 from eoli.jobs.common import write_results
 from eoli.topology.description import read_description
 
 
-def analyse_traces(
-    edr: Path, description: Path, equilibrates: bool, out_csv: Path, out_json: Path, length_ps: float | None = None
-) -> None:
+def analyse_traces(edr: Path, description: Path, criteria: TracesCriteria, out_csv: Path, out_json: Path) -> None:
     """Potential energy, temperature, pressure and density of a stage: a table short enough to be drawn, and by column
     the mean of the equilibrated part and where that begins.
 
-    `length_ps` is that of the dynamics, where it is known. Raises DataError for files that cannot be read, do not belong
-    together, or end before the run does.
+    Raises DataError for files that cannot be read, do not belong together, or end before the run does.
     """
-    traces = traces_of(edr, read_description(description).mass_g_mol, equilibrates, length_ps)
+    traces = traces_of(edr, read_description(description).mass_g_mol, criteria.equilibrates, criteria.length_ps)
     means = {
         column: {
             "value": trace.mean.value,

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from eoli.criteria import ReduceCriteria
 from eoli.errors import DataError
 from eoli.files import sha256, whole
 from eoli.reduce import kernels
@@ -356,23 +357,24 @@ def _reduce(plan: _Plan, indices: Indices, out: Path, processes: int) -> list[_F
 
 
 def reduce_trajectory(
-    trajectory: Path, description: Path, frame_interval_ps: float, motion_interval_ps: float,
-    structure_interval_ps: float, slow_interval_ps: float, rdf_range_nm: float, rdf_bin_nm: float, out: Path,
-    contact_range_nm: float = 0.5, slots: int = SLOTS, processes: int = 1, length_ps: float | None = None,
+    trajectory: Path, description: Path, criteria: ReduceCriteria, out: Path, contact_range_nm: float = 0.5,
+    slots: int = SLOTS, processes: int = 1,
 ) -> None:  # fmt: skip
     """Reduce a trajectory to the arrays of `store.ARRAYS`.
 
     The intervals are rounded to whole frames, that of structure to the nearest whole multiple of that of motion (to
     that of motion itself where it is shorter); a frame that none of them needs is not decoded. Memory does not grow
     with the number of frames; the processes, at most one for each core of the machine, share them, and the result is
-    the same to the last bit for any number. All binding sites within `contact_range_nm` of each lithium are kept, in at least `slots` slots. `length_ps` is the
-    length of the run, where it is known. Raises DataError, and leaves no file, as `open_trajectory` and `chunks` do, where
+    the same to the last bit for any number. All binding sites within `contact_range_nm` of each lithium are kept, in at least `slots` slots. Raises DataError, and leaves no file, as `open_trajectory` and `chunks` do, where
     a frame cannot be one of the system (bonds, coordinates), and where the box is smaller than two bins.
     """
     system = read_description(description)
-    intervals = {"motion": motion_interval_ps, "structure": structure_interval_ps, "slow": slow_interval_ps}
-    opened = open_trajectory(trajectory, system.n_sites, frame_interval_ps, length_ps)
-    plan = _plan(opened, system, intervals, rdf_range_nm, rdf_bin_nm, contact_range_nm, slots)
+    intervals = {
+        "motion": criteria.motion_interval_ps, "structure": criteria.structure_interval_ps,
+        "slow": criteria.slow_interval_ps,
+    }  # fmt: skip
+    opened = open_trajectory(trajectory, system.n_sites, criteria.frame_interval_ps, criteria.length_ps)
+    plan = _plan(opened, system, intervals, criteria.rdf_range_nm, criteria.rdf_bin_nm, contact_range_nm, slots)
     every = np.arange(opened.n_frames)
     needed = every[np.any([every % stride == 0 for stride in plan.strides.values()], axis=0)]
     with whole(out) as temporary:
