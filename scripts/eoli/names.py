@@ -6,23 +6,10 @@ columns. Free text (the name of the study) reaches shells, pages and figures, ea
 
 from __future__ import annotations
 
-import keyword
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from eoli.analyses import ANALYSES
-
-RULES = frozenset(
-    {
-        "all", "topology", "parameters", "box", "supercell", "figures", "collect", "cost", "sweep_figures", "paper_figure",
-        "compare", "temperature", "replicas", "starts", "cutoffs", "glass_transition", "report",
-        *(analysis.rule for analysis in ANALYSES),
-    }
-)  # fmt: skip
-"""Names of the rules of the workflow beside those of stages."""
-FOLDERS = frozenset({"analysis", "summary"})
-"""Folders of the results that are no stage's."""
 LONGEST_NAME = 180
 """Characters of a system's name: file names end at 255, and Snakemake and GROMACS put more around it."""
 
@@ -37,12 +24,6 @@ SAID = {
 """The patterns in words."""
 
 
-def _free_stage(name: str) -> str:
-    if name in RULES | FOLDERS or keyword.iskeyword(name):
-        raise ValueError("has the name of a rule, a folder or a word of Python; allowed: any other name")
-    return name
-
-
 def _one_line(text: str) -> str:
     if not text.isprintable() or not text.strip():
         raise ValueError("allowed: one line of visible text")
@@ -51,7 +32,6 @@ def _one_line(text: str) -> str:
 
 Part = Annotated[str, Field(pattern=PART)]
 """A part of a system's name: polymer, salt, ether set, model of an ion."""
-StageName = Annotated[str, Field(pattern=STAGE), AfterValidator(_free_stage)]
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 """Free text of one line."""
 PathText = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_one_line)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+import keyword
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from eoli.names import Line, StageName
+from eoli.analyses import ANALYSES
+from eoli.names import STAGE, Line
 from eoli.ramp import Plateau, plateaus
 from eoli.validation import Kelvin, Strict
 
@@ -29,6 +31,27 @@ OLDEST_GROMACS = (2020, 0)
 OLDEST_GROMACS_FOR = {"c-rescale": (2021, 0)}
 OFFLOADED = ("nb", "pme", "bonded", "update")
 """Keys of a stage that say where mdrun computes what. They are how it is run, not what: they make no result stale."""
+
+
+RULES = frozenset(
+    {
+        "all", "topology", "parameters", "box", "supercell", "figures", "collect", "cost", "sweep_figures", "paper_figure",
+        "compare", "temperature", "replicas", "starts", "cutoffs", "glass_transition", "report",
+        *(analysis.rule for analysis in ANALYSES),
+    }
+)  # fmt: skip
+"""Names of the rules of the workflow beside those of stages."""
+FOLDERS = frozenset({"analysis", "summary"})
+"""Folders of the results that are no stage's."""
+
+
+def _free_stage(name: str) -> str:
+    if name in RULES | FOLDERS or keyword.iskeyword(name):
+        raise ValueError("has the name of a rule, a folder or a word of Python; allowed: any other name")
+    return name
+
+
+StageName = Annotated[str, Field(pattern=STAGE), AfterValidator(_free_stage)]
 
 
 class Stage(Strict):

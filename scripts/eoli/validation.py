@@ -6,7 +6,6 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
@@ -169,9 +168,10 @@ def validate(model: type[Model], data: Any, files: Sequence[YamlFile], under: Ke
         # a key that is unknown explains one that is missing
         errors = sorted(failure.errors(), key=lambda error: error["type"] != "extra_forbidden")
         keys = _keys_in(data, errors[0]["loc"])
-        where = place((*under, *keys), files) if under or keys else str(files[-1].path if files else Path("config"))
+        where = place((*under, *keys), files) if under or keys else str(files[-1].path) if files else ""
         # a value that fits no member of a union has one error for each
         here = [error for error in errors if _keys_in(data, error["loc"]) == keys]
         tail = "".join(f", or {error['msg']}" for error in here[1:])
         more = f" (and {len(errors) - len(here)} more)" if len(errors) > len(here) else ""
-        raise InputError(f"{where}: {_explain(errors[0], keys, model)}{tail}{more}") from None
+        said = f"{_explain(errors[0], keys, model)}{tail}{more}"
+        raise InputError(f"{where}: {said}" if where else said) from None

@@ -11,7 +11,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from eoli.analyses import ANALYSES
-from eoli.names import FOLDERS, RULES, Line, ModuleName, Part, PathText, StageName
+from eoli.names import Line, ModuleName, Part, PathText
+from eoli.protocol import FOLDERS, RULES, StageName
 from eoli.workflow import make_plan
 from eoli.yamlfile import parse_yaml
 from support import ROOT
