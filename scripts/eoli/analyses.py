@@ -14,14 +14,28 @@ Stage = Literal["analysed", "equilibrated", "cooling", "each"]
 
 
 @dataclass(frozen=True)
+class Curves:
+    """How the page draws the table of an analysis: each column against the first, with `<column>_error` around it.
+
+    `group` is the part of the page, `caption` says how to read it.
+    """
+
+    group: Literal["structure", "motion"]
+    heading: str
+    caption: str
+    x_title: str
+    x_log: bool = False
+
+
+@dataclass(frozen=True)
 class Analysis:
     """An analysis of one system.
 
     `name` is that of its command and, with underscores, of its rule. It reads one file of the kind `reads` of a stage (of
     `each` stage by itself: then its files bear the name of that stage). `criteria` is a model in `eoli.criteria`. `function`
     is called with the paths of that file and of the description of the system, the criteria, and the paths of `files`; the
-    record of what it made bears the name of `record`, or its own. `in_sweep` says whether the table of the sweep needs its
-    scalars, `group` whether it shares a cluster job with the other analyses of a system or runs where Snakemake runs.
+    record of what it made bears the name of `record`, or that of the first of them. `in_sweep` says whether the table of the
+    sweep needs its scalars. Tables without `curves` are drawn by code of their own, or not at all.
     """
 
     name: str
@@ -33,6 +47,7 @@ class Analysis:
     of: Stage = "analysed"
     record: str = ""
     in_sweep: bool = True
+    curves: Curves | None = None
 
     @property
     def rule(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from eoli.analyses import TABLES
 from eoli.errors import DataError, InputError
 from eoli.files import write_table
 from eoli.replicas import differing, replica_table
@@ -18,9 +19,6 @@ from eoli.topology.description import read_description
 
 NOT_SHOWN = ("unreadable: ", "of another system: ", "not what the study asks for: ")
 """How the status of a row without results begins, whose files are not what they should be."""
-ANALYSES = (
-    "density", "structure", "motion", "ions", "conductivity", "mechanism", "morphology", "hydrogen-bonds", "interactions",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -226,7 +224,7 @@ def _row_of(
 ) -> dict[str, Any]:
     analysis = results / system.name / "analysis"
     folders = {stage: results / system.home(stage) / stage for stage in stage_names}
-    scalars = {name: read_scalars(analysis, name) for name in ANALYSES}
+    scalars = {name: read_scalars(analysis, name) for name in TABLES}
     verdicts = {stage: read_verdict(folder) for stage, folder in folders.items()}
     missing = [name for name, found in scalars.items() if found is None]
     files = [analysis / f"{name}.json" for name in missing]
@@ -276,7 +274,7 @@ def collect(
 ) -> pd.DataFrame:
     """Write and return the table of a sweep: one row a system, units in the column names, empty where unknown.
 
-    Reads `results/<system>/analysis/<analysis>.json` of ANALYSES, of the stage `analysis_stage`, and
+    Reads `results/<system>/analysis/<analysis>.json` of TABLES, of the stage `analysis_stage`, and
     `results/<system>/<stage>/verdict.json` of every stage. `ideal_density` holds the ideal-mixing estimates, g/cm3,
     by system. The status is `pass`, `warn` (a stage warned, or independent starts of the system differ; see the column
     warnings) or, with `allow_missing`, `incomplete: <what is missing>`.

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from eoli.collect import ANALYSES, RARE, SCALARS, collect
+from eoli.analyses import TABLES
+from eoli.collect import RARE, SCALARS, collect
 from eoli.errors import DataError, InputError
 from eoli.sweep import System
 from support import choice
@@ -51,7 +52,7 @@ def results_of(folder: Path, name: str, salted: bool = True, warnings: list[str]
         base / "analysis" / "conductivity.json",
         {"ions": {}} | ({"sigma_S_m": {"formal_charges": conductivity}} if salted else {}),
     )
-    for name in ANALYSES:
+    for name in TABLES:
         if not (path := base / "analysis" / f"{name}.json").exists():
             write(path, {"frames": 1, "verdict": "not resolved: invented"})
     for stage in STAGES:

@@ -542,11 +542,11 @@ def test_starts_that_resolve_transport_together_count_as_one(tmp_path: Path) -> 
 
 
 def test_every_analysis_of_a_path_is_read_from_its_file(study: Reference, tmp_path: Path) -> None:
-    from eoli.collect import ANALYSES
+    from eoli.analyses import TABLES
 
     folder = tmp_path / PEO / "analysis"
     folder.mkdir(parents=True)
-    for name in ANALYSES:
+    for name in TABLES:
         (folder / f"{name}.json").write_text('{"frames": 1}')
     found = read_scalars(tmp_path, [PEO])[PEO]
     paths = [v.scalar for entry in study.numbers for v in entry.systems if v.scalar]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from eoli.analyses import ANALYSES
 from eoli.axes import axes_of
 from eoli.report.answers import QUANTITIES, temperature_series
 from eoli.report.gather import Sweep, SystemResult
@@ -97,6 +98,11 @@ def summary_data(sweep: Sweep, title: str) -> dict[str, Any]:
              "routes": {r.key: r.label for r in q.routes}}
             for q in QUANTITIES
         ],
+        "curves": {
+            analysis.name: {"xTitle": analysis.curves.x_title, "xLog": analysis.curves.x_log}
+            for analysis in ANALYSES
+            if analysis.curves is not None
+        },
         "columns": {name: list(found) for name, found in columns.items()},
         "temperature": rounded(temperature_series(sweep)),
     }  # fmt: skip

@@ -10,8 +10,10 @@ from typing import Any, TypeVar, get_args
 
 import pandas as pd
 
+from eoli.analyses import ANALYSES
+from eoli.analyses import TABLES as SCALARS
 from eoli.axes import SYSTEM_AXES
-from eoli.collect import ANALYSES, NOT_SHOWN
+from eoli.collect import NOT_SHOWN
 from eoli.compare import Reference, Verdict, read_reference
 from eoli.config import Study
 from eoli.errors import DataError
@@ -22,7 +24,10 @@ from eoli.status import StageStatus, study_status
 from eoli.sweep import System, systems_of
 from eoli.text import printable
 
-TABLES = ("structure", "motion", "ions", "conductivity", "mechanism", "morphology", "domains")
+TABLES = (
+    "structure", "motion", "ions", "conductivity", "mechanism", "morphology", "domains",
+    *(analysis.name for analysis in ANALYSES if analysis.curves is not None),
+)  # fmt: skip
 """Tables of a system that are drawn; the other analyses are shown by their scalars."""
 TRACES = "traces-"
 """Before the name of a stage: its traces."""
@@ -220,7 +225,7 @@ def _system(
     traces = [f"{TRACES}{stage.name}" for stage in study.stages]
     # the row of a system whose results are not its own has none, and says why
     of_row = [str(row[key]) for key in ("status",) if str(row.get(key, "")).startswith(NOT_SHOWN)]
-    analyses = () if of_row else (*ANALYSES, *traces)
+    analyses = () if of_row else (*SCALARS, *traces)
     scalars = {key: found for key in analyses if (found := reading(read_scalars, analysis, key)) is not None}
     if "eo_li_asked" in row:
         reading(check_salted, analysis, scalars)
@@ -238,7 +243,7 @@ def _system(
         for home in [homes[stage.name]]
     )
     scene = analysis / "snapshot-scene.json"
-    missing = [key for key in ANALYSES if key not in scalars] + [s.name for s in stages if not s.verdict]
+    missing = [key for key in SCALARS if key not in scalars] + [s.name for s in stages if not s.verdict]
     missing += [f"traces of {s.name}" for s in stages if s.verdict and f"{TRACES}{s.name}" not in tables]
     paths = {step: folder / f"{step}.provenance.json" for step in STEPS}
     made_by = {step: found for step, path in paths.items() if (found := reading(read_found, path, "provenance"))}

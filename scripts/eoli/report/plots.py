@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from eoli.analyses import ANALYSES
 
 
 @dataclass(frozen=True)
@@ -13,6 +16,13 @@ class Plot:
     needs: str
     heading: str
     caption: str
+
+
+def _declared(group: str) -> Iterator[Plot]:
+    """Plots of the tables whose analyses say how they are drawn."""
+    for analysis in ANALYSES:
+        if analysis.curves is not None and analysis.curves.group == group:
+            yield Plot(analysis.name, analysis.name, analysis.curves.heading, analysis.curves.caption)
 
 
 ANSWERS = (
@@ -36,6 +46,7 @@ STRUCTURE = (
          "their smallest q = 2π/L (paler where only some can). A domain spacing in there is out of reach."),
     Plot("domains", "domains", "Domains by distance of contact", "Solid: this system. Dotted: random arrangements of "
          "its chains; a difference from them is what counts."),
+    *_declared("structure"),
 )  # fmt: skip
 MOTION = (
     Plot("msd", "motion", "Mean-square displacement", "Log axes. Below: the local exponent d ln MSD / d ln t, which is "
@@ -50,6 +61,7 @@ MOTION = (
          "at the start of the lag where the name says."),
     Plot("moves", "mechanism", "Moves of lithium", "Events for each ion and ns, with a 68 % interval; without events "
          "the upper end stands alone, as a triangle."),
+    *_declared("motion"),
 )  # fmt: skip
 _EQUILIBRATION = (
     "Faint: before the series counts as equilibrated. Solid: the part that its mean is taken from; the dotted line marks "

@@ -102,6 +102,13 @@
       first: (found) => found.findLastIndex((choice) => choice.y === "potential_kJ_mol") },
   };
 
+  // analyses that declare how their table is drawn: each column against the first
+  for (const [table, titles] of Object.entries(summary.curves)) {
+    const [x, ...columns] = summary.columns[table] ?? [];
+    CURVES[table] = { ...titles, table, x, choices: () => columns.filter((y) => !y.endsWith("_error")).map((y) => (
+      { label: said(y), y, error: `${y}_error`, yTitle: said(y) })) };
+  }
+
   const stated = (found) => (found && found.value != null ? found : null);
   const entries = (found, name = said) => Object.entries(found ?? {})
     .filter(([, entry]) => stated(entry)).map(([key, entry]) => [name(key), entry]);
