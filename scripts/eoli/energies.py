@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pyedr.pyedr
 
+from eoli.core.units import GRAM_PER_MOL_NM3
 from eoli.errors import DataError
-from eoli.sweep import GRAM_PER_MOL_NM3
 
 Floats = npt.NDArray[np.float64]
 _MASS_TOLERANCE = 5e-3

@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import chi2 as chi2_distribution
 
+from eoli.core.fitting import NO_INTERVAL, Goodness, Interval, goodness_of
 from eoli.energies import densities, read_energies
 from eoli.errors import DataError
 from eoli.ramp import Plateau
 from eoli.statistics import equilibrated_mean, jackknife_error, mean_of_starts, standard_error, student_factor
-from eoli.temperature import NO_INTERVAL, Goodness, Interval
 
 Floats = npt.NDArray[np.float64]
 
@@ -155,7 +154,7 @@ def _fit(
     profile = _profile(x, y, weight)
     best = int(profile.chi2.argmin())
     least = float(profile.chi2[best])
-    goodness = Goodness(least, n - 5, float(chi2_distribution.sf(least, n - 5)))
+    goodness = goodness_of(least, n - 5)
     scan, centre, width = profile.scan_K, float(profile.scan_K[best]), float(profile.width_K[best])
     inside = scan[profile.chi2 <= least + goodness.widening**2]
     first, last = min(inside[0], centre - least_half_K), max(inside[-1], centre + least_half_K)
@@ -247,7 +246,7 @@ def combined(curves: Sequence[pd.DataFrame], own: Sequence[GlassTransition]) -> 
         width,
         glass,
         melt,
-        Goodness(chi2, freedom, float(chi2_distribution.sf(chi2, freedom))),
+        goodness_of(chi2, freedom),
         "resolved",
     ), standard_error(centres)
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from eoli.chemistry import DEFAULT, NO_SALT, ForceFieldChoice, Library, library
 from eoli.config import DEFAULT_CHARGE_SCALE, DEFAULT_ETHER_SET, DEFAULT_MIXING, DEFAULT_SALT, Study, SweepBlock
+from eoli.core.units import GRAM_PER_MOL_NM3
 from eoli.errors import InputError
 from eoli.names import LONGEST_NAME
 from eoli.protocol import LEAST_ENERGIES, Stage
@@ -29,7 +30,6 @@ MOST_WAVES = 10_000_000
 """Wave vectors of S(q) up to the largest: their indices take 240 MB, and more while they are chosen."""
 MOST_PLATEAUS = 150
 """Temperatures of a stage: their times must fit into a line of GROMACS of 4096 characters."""
-GRAM_PER_MOL_NM3 = 602.214076  # 1 g/cm3 in g/mol/nm3
 
 
 @dataclass(frozen=True)

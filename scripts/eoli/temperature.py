@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import constants
 from scipy.optimize import brentq, minimize_scalar
-from scipy.stats import chi2
 
 from eoli.axes import SERIES_AXES, alike
+from eoli.core.fitting import NO_INTERVAL, Goodness, Interval, aicc, goodness_of
 from eoli.errors import DataError
-from eoli.statistics import UNKNOWN, Estimate, student_factor
+from eoli.statistics import UNKNOWN, Estimate
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,7 +37,6 @@ QUANTITIES = {
 }
 """Columns of the sweep table, value and error, that are fitted."""
 
-_POOR_FIT = 0.05
 _LEAST_ARRHENIUS = 3
 _LEAST_VTF = 4
 _SCAN = 2000
@@ -58,40 +57,6 @@ class Points:
     def temperatures(self) -> int:
         """Different temperatures."""
         return len(np.unique(self.temperature_K))
-
-
-@dataclass(frozen=True)
-class Goodness:
-    """Chi-squared of a fit and how often chance alone gives a larger one; no probability without degrees of freedom."""
-
-    chi2: float
-    degrees_of_freedom: int
-    p_value: float | None
-
-    @property
-    def poor(self) -> bool:
-        """Chance alone gives so bad a fit in fewer than one case in twenty."""
-        return self.p_value is not None and self.p_value < _POOR_FIT
-
-    @property
-    def widening(self) -> float:
-        """Factor on the errors: 1, or for a poor fit Student's t for 68 % times the scatter over the stated errors."""
-        if not self.poor:
-            return 1.0
-        n = self.degrees_of_freedom
-        return student_factor(n) * math.sqrt(self.chi2 / n)
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value with the ends of its 68 % interval; an end is None where it is not bounded, all are where unknown."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-
-
-NO_INTERVAL = Interval(None, None, None)
 
 
 @dataclass(frozen=True)
@@ -195,10 +160,6 @@ def _line(x: Floats, y: Floats, errors: Floats) -> _Line:
     return _Line(intercept, slope, squares**-0.5, (weights * residuals**2).sum(axis=-1))
 
 
-def _goodness(value: float, degrees: int) -> Goodness:
-    return Goodness(value, degrees, float(chi2.sf(value, degrees)) if degrees > 0 else None)
-
-
 def _said(goodness: Goodness, shape: str) -> str:
     numbers = f"chi2 {goodness.chi2:.2g} with {goodness.degrees_of_freedom} degrees of freedom"
     if goodness.poor:
@@ -218,7 +179,7 @@ def fit_arrhenius(points: Points) -> Arrhenius:
         verdict = f"not resolved: {different} temperature with a value; at least {_LEAST_ARRHENIUS} are needed"
         return Arrhenius(UNKNOWN, UNKNOWN, None, None, n, points.excluded, verdict)
     line = _line(1 / points.temperature_K, points.ln_value, points.ln_error)
-    goodness = _goodness(float(line.chi2), n - 2)
+    goodness = goodness_of(float(line.chi2), n - 2)
     energy = -R_KJ_MOL_K * float(line.slope)
     error = R_KJ_MOL_K * float(line.slope_error) * goodness.widening
     tested = different >= _LEAST_ARRHENIUS
@@ -261,7 +222,7 @@ def fit_vtf(points: Points, prefactor_power: float = 0.0) -> Vtf:
     around = (scan[max(0, top - 1)], scan[min(_SCAN - 1, top + 1)])
     best = float(minimize_scalar(lambda t0: float(lines(t0).chi2), bounds=around, method="bounded").x)
     found = lines(best)
-    goodness = _goodness(float(found.chi2), n - 3)
+    goodness = goodness_of(float(found.chi2), n - 3)
     if found.slope >= 0:
         return undetermined("the values do not rise with temperature", goodness)
     limit = float(found.chi2) + goodness.widening**2
@@ -285,19 +246,12 @@ def fit_vtf(points: Points, prefactor_power: float = 0.0) -> Vtf:
     )  # fmt: skip
 
 
-def _aicc(goodness: Goodness | None, parameters: int) -> float | None:
-    n = 0 if goodness is None else goodness.degrees_of_freedom + parameters
-    if goodness is None or n - parameters - 1 <= 0:
-        return None
-    return goodness.chi2 + 2 * parameters + 2 * parameters * (parameters + 1) / (n - parameters - 1)
-
-
 def preferred(arrhenius: Arrhenius, vtf: Vtf) -> Preference:
     """Which of two fits to the same points is to be preferred, by AICc (Hurvich, Tsai, Biometrika 76, 297 (1989)).
 
     The errors of the points count as known. A difference of 2 decides; VTF needs five points to have a criterion.
     """
-    of_line, of_curve = _aicc(arrhenius.goodness, 2), _aicc(vtf.goodness, 3)
+    of_line, of_curve = aicc(arrhenius.goodness, 2), aicc(vtf.goodness, 3)
     if of_line is None or of_curve is None or arrhenius.goodness is None or vtf.goodness is None:
         verdict = "not resolved: too few points"
     elif arrhenius.goodness.poor and vtf.goodness.poor:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from MDAnalysis.lib.formats.libmdaxdr import TRRFile, XTCFile
 
+from eoli.core.units import GRAM_PER_MOL_NM3
 from eoli.errors import DataError
 from eoli.protocol import Stage
 from eoli.stage import gate
@@ -23,7 +24,6 @@ from eoli.stage.gate import (
     require_all_data,
     segment_distances,
 )
-from eoli.sweep import GRAM_PER_MOL_NM3
 from eoli.topology.description import MoleculeCount, SystemDescription
 from eoli.topology.molecule import Molecule, Site, Term
 from support import choice

@@ -13,6 +13,7 @@ from test_gate import MASS, chains
 
 from eoli import glass
 from eoli.compare import Value, read_reference
+from eoli.core.units import GRAM_PER_MOL_NM3
 from eoli.criteria import SpecificVolumeCriteria
 from eoli.errors import DataError
 from eoli.figures.glass import figure_glass_transition
@@ -27,7 +28,7 @@ from eoli.glass import (
 )
 from eoli.jobs.glass import analyse_specific_volume, cooling_rate_K_per_s, glass_table, pooled
 from eoli.ramp import plateaus
-from eoli.sweep import GRAM_PER_MOL_NM3, systems_of
+from eoli.sweep import systems_of
 from eoli.topology.description import to_json
 from invented import invented_study
 from support import ROOT

@@ -11,6 +11,7 @@ import pytest
 
 from eoli import energies
 from eoli.analysis.density import density_of
+from eoli.core.units import GRAM_PER_MOL_NM3
 from eoli.criteria import DensityCriteria
 from eoli.energies import densities, read_energies
 from eoli.errors import DataError
@@ -25,7 +26,6 @@ from eoli.statistics import (
     mean_of_starts,
     standard_error,
 )
-from eoli.sweep import GRAM_PER_MOL_NM3
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site
 from support import choice
