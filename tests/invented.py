@@ -15,10 +15,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from eoli.collect import collect
-from eoli.compare import Beside, compare, read_reference, read_scalars
 from eoli.config import Study, load_study
 from eoli.products import plan_of
 from eoli.protocol import Stage
+from eoli.reference.claims import compare
+from eoli.reference.experiments import Beside
+from eoli.reference.model import read_reference
+from eoli.reference.readings import read_scalars
 from eoli.sweep import System, systems_of
 from support import ROOT
 
@@ -212,8 +215,12 @@ def write_summary(results: Path, study: Study) -> Path:
     rows = compare(read_reference(ROOT / "config/reference/ma2022.yaml"), sweep, read_scalars(results, list(systems)))
     pd.DataFrame([asdict(row) for row in rows]).to_csv(table.with_name("study.csv"), index=False, float_format="%.10g")
     first = next(iter(systems.values()))
-    beside = Beside(first.name, "collective", first.temperature_K, 12.0, 1073.3, 1e-5, 2e-6, "concentration", 4e6, "12",
-                    "a paper", -0.7, 0.1, "compared", "chains of 4e6 against 1073 g/mol")  # fmt: skip
+    beside = Beside(
+        system=first.name, route="collective", temperature_K=first.temperature_K, eo_li=12.0,
+        chain_molar_mass_g_mol=1073.3, sigma_S_cm=1e-5, sigma_error_S_cm=2e-6, series="concentration",
+        measured_molar_mass_g_mol=4e6, measured_eo_li="12", source="a paper", log10_difference=-0.7,
+        log10_difference_error=0.1, verdict="compared", what_differs="chains of 4e6 against 1073 g/mol",
+    )  # fmt: skip
     pd.DataFrame([asdict(beside)]).to_csv(table.with_name("experiments.csv"), index=False, float_format="%.10g")
     table.with_name("compare.json").write_text(json.dumps({"cite": "Ma 2022", "mean_absolute_log10_difference": []}))
     return table

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MOVE_SHARE = 0.1
 """Share of a plateau, at its start, in which the temperature goes over from the one before."""
+_NS_PER_S = 1e9
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,9 @@ def target_K(course: Sequence[Plateau], time_ps: npt.ArrayLike) -> npt.NDArray[n
     return np.asarray(np.interp(np.asarray(time_ps, dtype=np.float64), times, kelvin))
 
 
-def rate_K_per_ns(course: Sequence[Plateau]) -> float:
-    """Mean rate of the change, K/ns, negative for cooling: from plateau to plateau. 0 for a single plateau."""
+def cooling_rate_K_per_s(course: Sequence[Plateau]) -> float:
+    """Mean rate of a cooling, K/s, from plateau to plateau: above zero, below it where it heats. 0 for a single plateau."""
     if len(course) < 2:
         return 0.0
-    step = course[1].temperature_K - course[0].temperature_K
-    return step / (course[1].to_ps - course[0].to_ps) * 1000
+    fall_K = course[0].temperature_K - course[1].temperature_K
+    return fall_K / (course[1].to_ps - course[0].to_ps) * 1000 * _NS_PER_S

@@ -10,8 +10,9 @@ import pytest
 
 from eoli.axes import SERIES_AXES, SHAPE, SYSTEM_AXES, alike, axes_of, told_apart
 from eoli.collect import BOUNDS, SCALARS
-from eoli.compare import Reference, compare
 from eoli.figures.sweep import read_sweep
+from eoli.reference.claims import compare
+from eoli.reference.model import Reference
 from eoli.replicas import replica_table
 from eoli.temperature import fits_of
 

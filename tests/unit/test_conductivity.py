@@ -18,8 +18,6 @@ from eoli.analysis.conductivity import (
     cluster_nernst_einstein,
     collective_exponent,
     judged,
-    log10_difference,
-    log10_difference_above,
     nernst_einstein,
     nernst_einstein_transference,
     onsager,
@@ -31,7 +29,6 @@ from eoli.analysis.conductivity import (
 )
 from eoli.analysis.msd import Diffusion, diffusion
 from eoli.criteria import ConductivityCriteria
-from eoli.errors import DataError
 from eoli.jobs.conductivity import analyse_conductivity
 from eoli.statistics import UNKNOWN, Estimate
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
@@ -244,45 +241,6 @@ def test_clusters_as_carriers() -> None:
     by_blocks = free.charge_diffusivity.value * 0.1 * math.sqrt(2.5 / 5)
     assert found.error == pytest.approx(math.hypot(independent.error, by_blocks))
     assert cluster_nernst_einstein(changing, (1.0, -1.0), (UNKNOWN, minus)).transference == UNKNOWN
-
-
-def test_beside_measured_conductivities() -> None:
-    def arrhenius(t: float) -> float:
-        return 1e3 * math.exp(-6000 / t)
-
-    points = [(t, arrhenius(t)) for t in (370.0, 330.0, 350.0)]
-    for t in (330.0, 337.0, 369.0, 374.9, 325.1):
-        found = log10_difference(Estimate(10 * arrhenius(t), arrhenius(t)), t, points)
-        assert found.value == pytest.approx(1.0)
-        assert found.error == pytest.approx(0.1 / math.log(10))
-    sigma = Estimate(1.0, 0.1)
-    assert log10_difference(sigma, 375.1, points) == UNKNOWN
-    assert log10_difference(sigma, 324.9, points) == UNKNOWN
-    assert log10_difference(sigma, 352.0, [(350.0, 0.1)]).value == pytest.approx(1.0)
-    assert log10_difference(sigma, 350.0, []) == UNKNOWN
-    assert log10_difference(UNKNOWN, 350.0, points) == UNKNOWN
-    with pytest.raises(DataError):
-        log10_difference(sigma, 350.0, [(350.0, 0.0)])
-
-
-def test_above_the_measured_temperatures_a_vtf_curve_is_followed() -> None:
-    def vtf(t: float) -> float:
-        return 3.0 * math.exp(-700 / (t - 205))
-
-    points = [(t, vtf(t)) for t in (368.0, 330.0, 349.0)]
-    found = log10_difference_above(Estimate(10 * vtf(450.0), 0.0), 450.0, points)
-    assert found.value is not None and found.error is not None
-    assert abs(found.value - 1) < found.error < 0.2
-    farther = log10_difference_above(Estimate(10 * vtf(520.0), 0.0), 520.0, points)
-    assert farther.error is not None and farther.error > found.error
-    noisy = log10_difference_above(Estimate(vtf(450.0), 0.5 * vtf(450.0)), 450.0, points)
-    assert noisy.error == pytest.approx(math.hypot(0.5 / math.log(10), found.error))
-    sigma = Estimate(1.0, 0.1)
-    assert log10_difference_above(sigma, 300.0, points) == UNKNOWN
-    assert log10_difference_above(sigma, 450.0, points[:2]) == UNKNOWN
-    assert log10_difference_above(sigma, 450.0, [*points, (235.0, 1e-12)]) == UNKNOWN
-    assert log10_difference_above(sigma, 450.0, []) == UNKNOWN
-    assert log10_difference_above(UNKNOWN, 450.0, points) == UNKNOWN
 
 
 def _molecule(name: str, kind: str, charge: int, role: str, mass: float) -> Molecule:

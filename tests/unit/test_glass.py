@@ -12,10 +12,10 @@ import pytest
 from test_gate import MASS, chains
 
 from eoli import glass
-from eoli.compare import Value, read_reference
+from eoli.config import load_study
 from eoli.core.units import GRAM_PER_MOL_NM3
 from eoli.criteria import SpecificVolumeCriteria
-from eoli.errors import DataError
+from eoli.errors import DataError, InputError
 from eoli.figures.glass import figure_glass_transition
 from eoli.glass import (
     combined,
@@ -26,8 +26,11 @@ from eoli.glass import (
     volume_at,
     volume_curve,
 )
-from eoli.jobs.glass import analyse_specific_volume, cooling_rate_K_per_s, glass_table, pooled
+from eoli.jobs.glass import analyse_specific_volume
 from eoli.ramp import plateaus
+from eoli.reference.experiments import measured_Tg_K
+from eoli.reference.model import Value, read_reference
+from eoli.summary.glass_transition import glass_table, read_coolings, volumes_file
 from eoli.sweep import systems_of
 from eoli.topology.description import to_json
 from invented import invented_study
@@ -253,21 +256,25 @@ def test_the_table_of_a_sweep(tmp_path: Path) -> None:
     sweep = [{"polymer": "peo", "salt": "none", "temperature_K": 450, "replicate": [1, 2]},
              {"polymer": "peo", "eo_li": 12, "temperature_K": 450},
              {"polymer": "pebax", "eo_li": 10, "temperature_K": 450}]  # fmt: skip
-    systems = list(systems_of(invented_study(sweep=sweep)).values())
+    cooling = load_study([ROOT / "config/config.yaml", ROOT / "config/cases/tg.yaml"], ROOT, {"sweep": sweep})
     straight = 0.85 + 7e-4 * (KELVIN - 300)
-    volumes = dict(zip([s.name for s in systems], [hyperbola(KELVIN), hyperbola(KELVIN), hyperbola(KELVIN, 350), straight],
-                       strict=True))  # fmt: skip
-    curves = {name: curve(noisy(v, 3e-4, n), 3e-4) for n, (name, v) in enumerate(volumes.items())}
-    rate = cooling_rate_K_per_s(plateaus(450, 150, 15, 2100))
-    cooled = pooled(systems, curves, dict.fromkeys(curves, rate))
+    volumes = [hyperbola(KELVIN), hyperbola(KELVIN), hyperbola(KELVIN, 350), straight]
+    for n, (name, volume) in enumerate(zip(systems_of(cooling), volumes, strict=True)):
+        path = volumes_file(tmp_path, name)
+        path.parent.mkdir(parents=True)
+        curve(noisy(volume, 3e-4, n), 3e-4).to_csv(path, index=False)
+    cooled = read_coolings(cooling, tmp_path)
+    with pytest.raises(InputError, match=r"analysis\.cooling_stage is not set"):
+        read_coolings(invented_study(), tmp_path)
     study = read_reference(ROOT / "config/reference/ma2022.yaml")
     tg = next(entry for entry in study.numbers if entry.id == "glass-transition")
     measured = [Value(polymer="peo", value=-54.1), Value(polymer="peo", eo_li=12, value=-39.5)]
     reference = study.model_copy(update={"numbers": [tg.model_copy(update={"systems": measured})]})
-    table = glass_table(cooled, reference).set_index("system")
+    measured_K = [measured_Tg_K(reference, entry.system) for entry in cooled]
+    table = glass_table(cooled, measured_K).set_index("system")
     # of another salt the same ratio is another liquid
-    others = glass_table(cooled, reference.model_copy(update={"salt": "lifsi"})).set_index("system")
-    assert pd.isna(others.loc["peo-eo12-450K"].measured_Tg_K) and others.loc["peo-neat-450K"].measured_Tg_K > 0
+    others = reference.model_copy(update={"salt": "lifsi"})
+    assert [measured_Tg_K(others, entry.system) for entry in cooled] == [measured_K[0], None, None]
     neat, salty, without = (table.loc[name] for name in ("peo-neat-450K", "peo-eo12-450K", "pebax-eo10-450K"))
     assert (neat.coolings, salty.coolings) == (2, 1)
     assert neat.measured_Tg_K == pytest.approx(219.05)
@@ -276,6 +283,6 @@ def test_the_table_of_a_sweep(tmp_path: Path) -> None:
     assert salty.beside_measured == "more above the measured one than so fast a cooling explains"
     assert pd.isna(without.Tg_K) and without.beside_measured.startswith("not resolved: a straight line")
     assert pd.isna(without.measured_Tg_K)
-    files = figure_glass_transition(cooled, [219.05, 233.65, None], tmp_path / "glass")
+    files = figure_glass_transition(cooled, measured_K, tmp_path / "glass")
     assert all(path.stat().st_size > 5000 for path in files)
     assert "Tg not resolved" in files[0].read_text()

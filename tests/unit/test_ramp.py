@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from eoli.mdp import Conditions, mdp_options
 from eoli.protocol import Stage
-from eoli.ramp import plateaus, points, rate_K_per_ns, target_K
+from eoli.ramp import cooling_rate_K_per_s, plateaus, points, target_K
 from eoli.validation import validate
 from support import mistake
 
@@ -28,7 +28,7 @@ def test_plateaus_of_a_cooling() -> None:
     assert [p.temperature_K for p in course] == [400, 350, 300, 250]
     assert [p.from_ps for p in course] == pytest.approx([0, 11, 21, 31])
     assert [p.to_ps for p in course] == pytest.approx([10, 20, 30, 40])
-    assert rate_K_per_ns(course) == pytest.approx(-5000)
+    assert cooling_rate_K_per_s(course) == pytest.approx(5e12)
 
 
 def test_steps_are_made_equal() -> None:
@@ -37,7 +37,7 @@ def test_steps_are_made_equal() -> None:
 
 def test_nothing_to_do_is_one_plateau() -> None:
     (only,) = plateaus(500, 500, 25, 10)
-    assert (only.from_ps, only.to_ps, rate_K_per_ns([only])) == (0, 10, 0)
+    assert (only.from_ps, only.to_ps, cooling_rate_K_per_s([only])) == (0, 10, 0)
 
 
 @given(st.floats(100, 600), st.floats(100, 600), st.floats(1, 100), st.floats(1, 1e5))

@@ -12,18 +12,12 @@ from scipy import constants
 
 from eoli.analysis.gls import Slope, brownian_covariance, slope_of
 from eoli.analysis.msd import Diffusion, blocks_of, mean_msd, slopes_of
-from eoli.errors import DataError
 from eoli.statistics import UNKNOWN, Estimate, jackknife_error
 
 Floats = npt.NDArray[np.float64]
 Lags = npt.NDArray[np.int64]
 
 LARGEST_RELATIVE_ERROR = 0.5
-EXTRAPOLATED_K = 5.0
-VOGEL_TEMPERATURES_K = (170.0, 240.0)
-"""Vogel temperatures T0 that salt in PEO may have; unverified: about 50 K below the glass transition of PEO with and
-without salt, as WLF with its constants for any polymer has it (Williams, Landel, Ferry 1955)."""
-_LEAST_VTF = 3
 _SIGMAS = 2
 
 
@@ -255,58 +249,3 @@ def cluster_nernst_einstein(
 
     known = (plus.value, plus.error, minus.value, minus.error)
     return ClusterTransport(estimate(total, *known), estimate(share, *known))
-
-
-def _log10_over(conductivity: Estimate, measured_log10: float, half_range: float = 0.0) -> Estimate:
-    """log10 of a conductivity above zero over a measured one; `half_range` of the measured log10 goes into the error."""
-    value, error = conductivity.value, conductivity.error
-    if value is None or error is None or value <= 0:
-        return UNKNOWN
-    return Estimate(math.log10(value) - measured_log10, math.hypot(error / (value * math.log(10)), half_range))
-
-
-def _measured(points: Sequence[tuple[float, float]]) -> tuple[Floats, Floats]:
-    """Temperatures, K, ascending, and log10 of the conductivities measured there. Raises DataError for what has none."""
-    if any(t <= 0 or sigma <= 0 for t, sigma in points):
-        raise DataError("measured conductivities and temperatures must be positive")
-    t, sigma = np.array(sorted(points), dtype=np.float64).reshape(-1, 2).T
-    return t, np.log10(sigma)
-
-
-def log10_difference(conductivity: Estimate, temperature_k: float, points: Sequence[tuple[float, float]]) -> Estimate:
-    """log10 of a conductivity over the measured one at the same temperature.
-
-    `points` are (temperature in K, conductivity in the same unit). Between neighbours log10 is linear in 1/T; up to
-    5 K beyond the first and last point the line through the two outermost is followed, or a single point taken as it
-    is. Unknown further away and for a conductivity that is unknown or not above zero. The error is that of the
-    simulation. Raises DataError for a measured point that is not positive.
-    """
-    t, logs = _measured(points)
-    if not len(t) or not t[0] - EXTRAPOLATED_K <= temperature_k <= t[-1] + EXTRAPOLATED_K:
-        return UNKNOWN
-    if len(t) == 1:
-        return _log10_over(conductivity, float(logs[0]))
-    k = int(np.clip(np.searchsorted(t, temperature_k), 1, len(t) - 1))
-    part = (1 / temperature_k - 1 / t[k - 1]) / (1 / t[k] - 1 / t[k - 1])
-    return _log10_over(conductivity, float(logs[k - 1] + part * (logs[k] - logs[k - 1])))
-
-
-def log10_difference_above(
-    conductivity: Estimate, temperature_k: float, points: Sequence[tuple[float, float]]
-) -> Estimate:
-    """log10 of a conductivity over a measured series that ends at lower temperatures, followed by a VTF curve.
-
-    `points` as for `log10_difference`, at least three. log10 is linear in 1/(T - T0); T0 runs over
-    VOGEL_TEMPERATURES_K, because a few points do not determine it. The value is the middle of what that gives, its half
-    range is added to the error of the simulation in quadrature. Unknown below the last point, for fewer points, for a
-    point at or below those T0, and for a conductivity that is unknown or not above zero. Raises DataError as
-    `log10_difference`.
-    """
-    t, logs = _measured(points)
-    if len(t) < _LEAST_VTF or t[0] <= VOGEL_TEMPERATURES_K[1] or temperature_k <= t[-1]:
-        return UNKNOWN
-    low, high = (
-        float(np.polynomial.Polynomial.fit(1 / (t - t0), logs, 1)(1 / (temperature_k - t0)))
-        for t0 in VOGEL_TEMPERATURES_K
-    )
-    return _log10_over(conductivity, (low + high) / 2, abs(high - low) / 2)

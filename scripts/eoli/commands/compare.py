@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from eoli.commands.common import add_config, made, study_of
-from eoli.errors import InputError
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
@@ -18,13 +17,35 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
 
 
 def compare(arguments: argparse.Namespace) -> int:
-    from eoli.compare import compare_sweep
+    from dataclasses import fields
+    from typing import get_args
 
-    out: Path = arguments.out
-    compare_sweep(
-        arguments.study, arguments.conductivity, arguments.table, arguments.results,
-        out / "study.csv", out / "experiments.csv", out / "compare.json",
-    )  # fmt: skip
+    import pandas as pd
+
+    from eoli.files import write_json, write_table
+    from eoli.reference import claims, experiments
+    from eoli.reference.model import read_reference
+    from eoli.reference.readings import read_scalars
+    from eoli.results import read_sweep
+    from eoli.starts import read_starts
+
+    study, measured = read_reference(arguments.study), experiments.read_measured(arguments.conductivity)
+    sweep, results, out = read_sweep(arguments.table), arguments.results, arguments.out
+    systems = sweep["system"].tolist()
+    together = read_starts(results, systems)
+    scalars = read_scalars(results, systems) | together
+    starts = {name: record["systems"] for name, record in together.items()}
+    masses = experiments.chain_molar_masses(results, systems)
+    compared = claims.compare(study, sweep, scalars)
+    beside = experiments.beside_experiments(sweep, scalars, measured, masses, starts)
+    summary = {
+        "cite": study.cite,
+        "verdicts": {verdict: sum(row.verdict == verdict for row in compared) for verdict in get_args(claims.Verdict)},
+        "mean_absolute_log10_difference": experiments.mean_absolute_errors(beside),
+    }
+    for name, rows, kind in (("study", compared, claims.Comparison), ("experiments", beside, experiments.Beside)):
+        write_table(out / f"{name}.csv", pd.DataFrame(rows, columns=[field.name for field in fields(kind)]))
+    write_json(out / "compare.json", summary)
     made(out / "study.csv", [arguments.table, arguments.study, arguments.conductivity])
     return 0
 
@@ -78,29 +99,21 @@ def add_glass_transition(parser: argparse.ArgumentParser) -> None:
 
 
 def glass_transition(arguments: argparse.Namespace) -> int:
-    import pandas as pd
-
-    from eoli.compare import read_reference
     from eoli.figures.glass import figure_glass_transition
     from eoli.files import write_table
-    from eoli.jobs.glass import cooling_rate_K_per_s, glass_table, pooled
-    from eoli.results import read_curves
+    from eoli.reference.experiments import measured_Tg_K
+    from eoli.reference.model import read_reference
+    from eoli.summary.glass_transition import glass_table, read_coolings, volumes_file
     from eoli.sweep import systems_of
 
-    study = study_of(arguments)
-    if study.config.analysis.cooling_stage is None:
-        raise InputError("analysis.cooling_stage is not set; allowed: a stage whose temperature changes by steps")
-    stage = study.stage(study.config.analysis.cooling_stage)
-    systems = list(systems_of(study).values())
-    files = {s.name: arguments.results / s.name / "analysis" / "specific-volume.csv" for s in systems}
-    rates = {s.name: cooling_rate_K_per_s(stage.course(s.temperature_K)) for s in systems}
-    cooled = pooled(systems, {name: read_curves(path.parent, path.stem) for name, path in files.items()}, rates)
+    study, out = study_of(arguments), arguments.out / "glass-transition.csv"
+    cooled = read_coolings(study, arguments.results)
     reference = study.found(study.config.reference.study)
-    table, out = glass_table(cooled, read_reference(reference)), arguments.out / "glass-transition.csv"
-    write_table(out, table)
-    theirs = [None if pd.isna(kelvin) else float(kelvin) for kelvin in table["measured_Tg_K"]]
-    figure_glass_transition(cooled, theirs, arguments.out / "glass-transition")
-    made(out, [*files.values(), reference])
+    study_of_record = read_reference(reference)
+    theirs = [measured_Tg_K(study_of_record, entry.system) for entry in cooled]
+    write_table(out, glass_table(cooled, theirs))
+    figure_glass_transition(cooled, theirs, out.with_suffix(""))
+    made(out, [*(volumes_file(arguments.results, name) for name in systems_of(study)), reference])
     return 0
 
 

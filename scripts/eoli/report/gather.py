@@ -14,9 +14,10 @@ from eoli.analyses import ANALYSES
 from eoli.analyses import TABLES as SCALARS
 from eoli.axes import SYSTEM_AXES
 from eoli.collect import NOT_SHOWN
-from eoli.compare import Reference, Verdict, read_reference
 from eoli.config import Study
 from eoli.errors import DataError
+from eoli.reference.claims import Verdict
+from eoli.reference.model import Reference, read_reference
 from eoli.report.scene import load_scene
 from eoli.results import check_salted, read_curves, read_found, read_scalars, read_sweep, read_table, read_verdict
 from eoli.starts import read_starts

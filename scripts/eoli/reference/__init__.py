@@ -1,0 +1,1 @@
+"""What others measured and claimed, laid beside a sweep."""

@@ -1,0 +1,355 @@
+"""Measured conductivities beside ours, and measured glass transitions of our systems."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from eoli.chemistry import NO_SALT
+from eoli.core.units import ZERO_CELSIUS_K
+from eoli.errors import DataError, InputError
+from eoli.reference.model import Reference
+from eoli.reference.readings import Missing, Scalars, read_one, walk
+from eoli.statistics import UNKNOWN, Estimate
+from eoli.sweep import System
+from eoli.text import printable
+from eoli.topology.description import read_description
+
+Floats = npt.NDArray[np.float64]
+Series = Sequence[tuple[float, float]]
+"""Of each point the temperature, K, and the conductivity measured there."""
+
+ROUTES = ("collective", "cluster_nernst_einstein", "nernst_einstein")
+"""Routes to a conductivity, the most exact first."""
+EXTRAPOLATED_K = 5.0
+VOGEL_TEMPERATURES_K = (170.0, 240.0)
+"""Vogel temperatures T0 that salt in PEO may have; unverified: about 50 K below the glass transition of PEO with and
+without salt, as WLF with its constants for any polymer has it (Williams, Landel, Ferry 1955)."""
+
+_LEAST_VTF = 3
+_SAME_RATIO = 0.1
+_S_CM_PER_S_M = 0.01
+_SERIES = ("polymer", "salt", "series", "molar_mass_g_mol", "eo_li_from", "eo_li_to", "source")
+_RANGES = {
+    "molar_mass_g_mol": (0.0, 1e9), "eo_li_from": (0.0, 1e6), "eo_li_to": (0.0, 1e6), "temperature_K": (0.0, 1e5),
+    "log10_sigma_S_cm": (-30.0, 3.0),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """One of our conductivities beside a measured series.
+
+    `log10_difference` is log10 of ours over the measured one, which was followed to higher temperatures by
+    `extrapolated_K` where that is given. What is bounded has `sigma_low` and `sigma_high` instead of a value, None where
+    that side is open; the differences there include the uncertainty of the series.
+    """
+
+    system: str
+    route: str
+    temperature_K: float
+    eo_li: float
+    chain_molar_mass_g_mol: float
+    sigma_S_cm: float | None = None
+    sigma_error_S_cm: float | None = None
+    series: str
+    measured_molar_mass_g_mol: float
+    measured_eo_li: str
+    source: str
+    log10_difference: float | None = None
+    log10_difference_error: float | None = None
+    verdict: str
+    what_differs: str
+    extrapolated_K: float | None = None
+    sigma_low_S_cm: float | None = None
+    sigma_high_S_cm: float | None = None
+    log10_difference_low: float | None = None
+    log10_difference_high: float | None = None
+
+
+def read_measured(path: Path) -> pd.DataFrame:
+    """Read a table of measured conductivities, lines that begin with `#` left out.
+
+    Raises InputError when it cannot be read or lacks a column, and for a cell of those that are used which is empty or is
+    no number where one belongs: its row would drop out without a word.
+    """
+    try:
+        lines = list(enumerate(path.read_text(encoding="utf-8").splitlines(), 1))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: no table: {printable(str(error))}") from error
+    kept = [(n, line) for n, line in lines if line.strip() and not line.lstrip().startswith("#")]
+    rows = list(csv.reader([line for _, line in kept]))
+    head = [name.strip() for name in rows[0]] if rows else []
+    needed = [*_SERIES, "temperature_K", "log10_sigma_S_cm"]
+    missing = [column for column in needed if column not in head]
+    if missing:
+        raise InputError(f"{path}: lacks the columns {', '.join(missing)}")
+    for (line, _), cells in zip(kept[1:], rows[1:], strict=True):
+        if len(cells) != len(head):
+            raise InputError(f"{path}:{line}: {len(cells)} cells; allowed: {len(head)}, one a column")
+        row = dict(zip(head, cells, strict=True))
+        for column in needed:
+            if not row[column].strip():
+                raise InputError(f"{path}:{line}: {column} is empty; allowed: a value in every row")
+            if column in _RANGES and (allowed := _outside(row[column], *_RANGES[column])):
+                raise InputError(
+                    f"{path}:{line}: {column}: {printable(row[column])!r} is not allowed; allowed: {allowed}"
+                )
+        if float(row["eo_li_from"]) > float(row["eo_li_to"]):
+            raise InputError(f"{path}:{line}: eo_li_from: {row['eo_li_from']} is above eo_li_to; allowed: at most that")
+    table = pd.DataFrame(rows[1:], columns=head)
+    others = [column for column in head if column not in needed]
+    table[others] = table[others].apply(_numeric)
+    return table.assign(**{column: table[column].astype(float) for column in _RANGES})
+
+
+def _numeric(column: pd.Series) -> pd.Series:
+    """A column as numbers where all that stands in it are some."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    return numbers if (numbers.notna() | (column.str.strip() == "")).all() else column
+
+
+def _outside(text: str, low: float, high: float) -> str:
+    """What is allowed where a number is none or not between two, zero left out where it is the lower; else empty."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if low <= number <= high and (number > 0 or low < 0):
+        return ""
+    return f"a number above 0, at most {high:g}" if low == 0 else f"a number from {low:g} to {high:g}"
+
+
+def _log10_over(conductivity: Estimate, measured_log10: float, half_range: float = 0.0) -> Estimate:
+    """log10 of a conductivity above zero over a measured one; `half_range` of the measured log10 goes into the error."""
+    value, error = conductivity.value, conductivity.error
+    if value is None or error is None or value <= 0:
+        return UNKNOWN
+    return Estimate(math.log10(value) - measured_log10, math.hypot(error / (value * math.log(10)), half_range))
+
+
+def _measured(points: Series) -> tuple[Floats, Floats]:
+    """Temperatures, K, ascending, and log10 of the conductivities measured there. Raises DataError for what has none."""
+    if any(t <= 0 or sigma <= 0 for t, sigma in points):
+        raise DataError("measured conductivities and temperatures must be positive")
+    t, sigma = np.array(sorted(points), dtype=np.float64).reshape(-1, 2).T
+    return t, np.log10(sigma)
+
+
+def log10_difference(conductivity: Estimate, temperature_K: float, points: Series) -> Estimate:
+    """log10 of a conductivity over the measured one at the same temperature.
+
+    `points` are in the unit of the conductivity. Between neighbours log10 is linear in 1/T; up to 5 K beyond the first
+    and last point the line through the two outermost is followed, or a single point taken as it is. Unknown further
+    away and for a conductivity that is unknown or not above zero. The error is that of the simulation. Raises DataError
+    for a measured point that is not positive.
+    """
+    t, logs = _measured(points)
+    if not len(t) or not t[0] - EXTRAPOLATED_K <= temperature_K <= t[-1] + EXTRAPOLATED_K:
+        return UNKNOWN
+    if len(t) == 1:
+        return _log10_over(conductivity, float(logs[0]))
+    k = int(np.clip(np.searchsorted(t, temperature_K), 1, len(t) - 1))
+    part = (1 / temperature_K - 1 / t[k - 1]) / (1 / t[k] - 1 / t[k - 1])
+    return _log10_over(conductivity, float(logs[k - 1] + part * (logs[k] - logs[k - 1])))
+
+
+def log10_difference_above(conductivity: Estimate, temperature_K: float, points: Series) -> Estimate:
+    """log10 of a conductivity over a measured series that ends at lower temperatures, followed by a VTF curve.
+
+    `points` as for `log10_difference`, at least three. log10 is linear in 1/(T - T0); T0 runs over
+    VOGEL_TEMPERATURES_K, because a few points do not determine it. The value is the middle of what that gives, its half
+    range is added to the error of the simulation in quadrature. Unknown below the last point, for fewer points, for a
+    point at or below those T0, and for a conductivity that is unknown or not above zero. Raises DataError as
+    `log10_difference`.
+    """
+    t, logs = _measured(points)
+    if len(t) < _LEAST_VTF or t[0] <= VOGEL_TEMPERATURES_K[1] or temperature_K <= t[-1]:
+        return UNKNOWN
+    low, high = (
+        float(np.polynomial.Polynomial.fit(1 / (t - t0), logs, 1)(1 / (temperature_K - t0)))
+        for t0 in VOGEL_TEMPERATURES_K
+    )
+    return _log10_over(conductivity, (low + high) / 2, abs(high - low) / 2)
+
+
+def _laid_beside(ours: Estimate, temperature_K: float, points: Series) -> tuple[Estimate, str, float | None]:
+    """The difference in log10, a verdict, and by how many kelvin the measured series had to be extrapolated."""
+    within = log10_difference(ours, temperature_K, points)
+    if within.value is not None:
+        return within, "compared", None
+    beyond = log10_difference_above(ours, temperature_K, points)
+    if beyond.value is None:
+        return UNKNOWN, "outside the measured temperatures", None
+    above = temperature_K - max(t for t, _ in points)
+    return beyond, f"beside a VTF curve that leaves the measured temperatures by {above:.0f} K", above
+
+
+def _bounds_beside(stated: Mapping[str, Any], temperature_K: float, points: Series) -> dict[str, float | None]:
+    """Fields of `Beside` for a conductivity, S/m, that has bounds."""
+    found: dict[str, float | None] = {}
+    for end, bound, sign in (("low", "lower_bound", -1), ("high", "upper_bound", 1)):
+        if stated.get(bound) is None:
+            continue
+        sigma = _S_CM_PER_S_M * float(stated[bound])
+        found[f"sigma_{end}_S_cm"] = sigma
+        difference, _, above = _laid_beside(Estimate(sigma, 0.0), temperature_K, points)
+        if difference.value is not None and difference.error is not None:
+            found[f"log10_difference_{end}"] = difference.value + sign * difference.error
+            found["extrapolated_K"] = above
+    return found
+
+
+def _route_beside(scalars: Scalars, route: str, temperature_K: float, points: Series) -> dict[str, Any]:
+    """Fields of `Beside` that depend on the route."""
+    path = f"conductivity.sigma_S_m.formal_charges.{route}"
+    found = read_one(scalars, path)
+    if isinstance(found, Missing):
+        verdict = found.why if found.why.startswith("not resolved") else f"not resolved: {found.why}"
+        stated, _ = walk(scalars, path)
+        bounds = _bounds_beside(stated, temperature_K, points) if isinstance(stated, Mapping) else {}
+        return {"verdict": verdict, **bounds}
+    ours = Estimate(_S_CM_PER_S_M * found.value, _S_CM_PER_S_M * found.error)
+    difference, verdict, above = _laid_beside(ours, temperature_K, points)
+    return {
+        "sigma_S_cm": ours.value, "sigma_error_S_cm": ours.error, "log10_difference": difference.value,
+        "log10_difference_error": difference.error, "verdict": verdict, "extrapolated_K": above,
+    }  # fmt: skip
+
+
+def _matching(
+    measured: pd.DataFrame, row: Mapping[Any, Any], molar_mass: float
+) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Of each kind of series the one with a ratio that fits and the nearest chain length."""
+    ratio = row["eo_li_simulated"]
+    single = measured["eo_li_from"] == measured["eo_li_to"]
+    fits = np.where(
+        single,
+        (measured["eo_li_from"] / ratio - 1).abs() <= _SAME_RATIO,
+        (measured["eo_li_from"] <= ratio) & (ratio < measured["eo_li_to"]),
+    )
+    near = measured[(measured["polymer"] == row["polymer"]) & (measured["salt"] == row["salt"]) & fits]
+    for _, kind in near.groupby("series", sort=False):
+        away = np.log(kind["molar_mass_g_mol"] / molar_mass).abs()
+        chosen = kind[away == away.min()]
+        for key, points in chosen.groupby(list(_SERIES), sort=False):
+            yield dict(zip(_SERIES, key, strict=True)), points
+
+
+def _series_beside(series: Mapping[str, Any], molar_mass: float, ratio: float) -> dict[str, Any]:
+    """Fields of `Beside` that depend on the measured series."""
+    first, last, measured_mass = series["eo_li_from"], series["eo_li_to"], series["molar_mass_g_mol"]
+    one = first == last
+    measured_ratio = f"{first:g}" if one else f"{first:g} to {last:g}"
+    return {
+        "series": series["series"],
+        "measured_molar_mass_g_mol": measured_mass,
+        "measured_eo_li": measured_ratio,
+        "source": series["source"],
+        "what_differs": "measured: total conductivity by impedance, of a polymer that is semicrystalline below some 328 K; "
+        f"simulated: an amorphous box; chains of {'' if one else 'from '}{measured_mass:g} against {molar_mass:.0f} g/mol, "
+        f"EO:Li {measured_ratio} against {ratio:.4g}",
+    }
+
+
+def _subjects(sweep: pd.DataFrame, together: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, dict[Any, Any]]]:
+    """Systems by name, with their row of the sweep; starts that are taken together have the row of the first."""
+    first = {names[0]: name for name, names in together.items()}
+    others = {name for names in together.values() for name in names[1:]}
+    for row in sweep.to_dict("records"):
+        if row["system"] not in others:
+            yield first.get(row["system"], row["system"]), row
+
+
+def beside_experiments(
+    sweep: pd.DataFrame,
+    scalars: Mapping[str, Scalars],
+    measured: pd.DataFrame,
+    chain_molar_mass_g_mol: Mapping[str, float],
+    together: Mapping[str, Sequence[str]],
+) -> list[Beside]:
+    """Our conductivities beside the measured series of the same polymer and salt, by every route of ROUTES.
+
+    Of each kind of series the one whose EO:Li holds ours (within a tenth for a series of one ratio) and whose molar
+    mass is nearest to that of our chain, given by system, is taken. Between its temperatures log10 sigma is linear in
+    1/T, and the error is that of the simulation. More than 5 K above them the series is followed by a VTF curve, whose
+    uncertainty is in the error (`log10_difference_above`); below there is no comparison. A conductivity that is bounded,
+    be it from one side, has the bounds of the difference instead of a difference. Starts that `together` names
+    have one row, under their common name, instead of one each.
+    """
+    rows = []
+    for system, row in _subjects(sweep, together):
+        molar_mass = chain_molar_mass_g_mol.get(row["system"])
+        kelvin, ratio = row["temperature_K"], row["eo_li_simulated"]
+        if molar_mass is None or pd.isna(ratio):
+            continue
+        for series, points in _matching(measured, row, molar_mass):
+            known = list(zip(points["temperature_K"], 10.0 ** points["log10_sigma_S_cm"], strict=True))
+            rows += [
+                Beside(
+                    system=system, route=route, temperature_K=kelvin, eo_li=ratio, chain_molar_mass_g_mol=molar_mass,
+                    **_series_beside(series, molar_mass, ratio),
+                    **_route_beside(scalars.get(system, {}), route, kelvin, known),
+                )
+                for route in ROUTES
+            ]  # fmt: skip
+    return rows
+
+
+def mean_absolute_error(rows: Sequence[Beside]) -> Estimate:
+    """Mean absolute difference in log10 of the conductivity over the rows that were compared; unknown without any."""
+    known = [(r.log10_difference, r.log10_difference_error) for r in rows if r.log10_difference is not None]
+    if not known:
+        return UNKNOWN
+    differences, errors = np.array(known, dtype=np.float64).T
+    return Estimate(float(np.abs(differences).mean()), float(np.sqrt((errors**2).sum()) / len(errors)))
+
+
+def mean_absolute_errors(rows: Sequence[Beside]) -> list[dict[str, Any]]:
+    """`mean_absolute_error` of each series and route, extrapolated rows apart, and over how many points it is."""
+    kinds: dict[tuple[str, str, bool], list[Beside]] = {}
+    for row in rows:
+        kinds.setdefault((row.series, row.route, row.extrapolated_K is not None), []).append(row)
+    return [
+        {
+            "series": series, "route": route, "extrapolated": extrapolated,
+            "points": sum(row.log10_difference is not None for row in of), **asdict(mean_absolute_error(of)),
+        }
+        for (series, route, extrapolated), of in kinds.items()
+    ]  # fmt: skip
+
+
+def chain_molar_masses(results: Path, systems: Sequence[str]) -> dict[str, float]:
+    """By system the mean molar mass of its chains, g/mol, from `results/<system>/topology/system.json`.
+
+    Raises DataError for a description that cannot be read.
+    """
+    found = {}
+    for system in systems:
+        description = read_description(results / system / "topology" / "system.json")
+        chains = [entry for entry in description.molecules if entry.molecule.kind == "polymer"]
+        if chains:
+            number = sum(entry.count for entry in chains)
+            found[system] = sum(entry.molecule.mass * entry.count for entry in chains) / number
+    return found
+
+
+def measured_Tg_K(reference: Reference, system: System) -> float | None:
+    """The glass transition that a study measured of the same polymer and ratio with its salt, K; None where it did not."""
+    if system.salt not in (reference.salt, NO_SALT):
+        return None
+    measured = {
+        (value.polymer, value.eo_li): value.value + ZERO_CELSIUS_K
+        for entry in reference.numbers
+        if entry.id == "glass-transition"
+        for value in entry.systems
+    }
+    return measured.get((system.polymer, system.eo_li_asked))

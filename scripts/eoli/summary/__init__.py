@@ -1,0 +1,1 @@
+"""What a sweep says as a whole, from what the analyses left of each system."""
