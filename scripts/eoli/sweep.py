@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
 
 from eoli.chemistry import DEFAULT, NO_SALT, ForceFieldChoice, Library, library
 from eoli.config import DEFAULT_CHARGE_SCALE, DEFAULT_ETHER_SET, DEFAULT_MIXING, DEFAULT_SALT, Study, SweepBlock
@@ -17,8 +17,8 @@ from eoli.errors import InputError
 from eoli.names import LONGEST_NAME
 from eoli.protocol import LEAST_ENERGIES, Stage
 from eoli.validation import place
+from eoli.yamlfile import KeyPath
 
-Made = TypeVar("Made")
 NO_COPIES = (1, 1, 1)
 
 MOST_SYSTEMS = 10_000
@@ -107,10 +107,6 @@ def whole_ions(ether_oxygens: int, eo_li: float) -> int:
     return math.floor(ether_oxygens / eo_li + 0.5)
 
 
-def _number(value: float) -> str:
-    return f"{value:g}"
-
-
 def system_name(
     polymer: str, salt: str, eo_li: float | None, temperature_K: float | None, choice: ForceFieldChoice,
     usual: ForceFieldChoice, replicate: int, supercell: tuple[int, int, int] = NO_COPIES,
@@ -120,7 +116,7 @@ def system_name(
     Axes at their default, for the force field those of `usual`, stay out; without a temperature it is a `series`.
     """
     at = "series" if temperature_K is None else f"{temperature_K:.0f}K"
-    parts = [polymer, "neat" if salt == NO_SALT or eo_li is None else f"eo{_number(eo_li)}", at]
+    parts = [polymer, "neat" if salt == NO_SALT or eo_li is None else f"eo{eo_li:g}", at]
     if salt not in (DEFAULT_SALT, NO_SALT):
         parts.append(salt)
     for key in ("ether_set", "cation_model", "anion_model", "mixing"):
@@ -134,94 +130,102 @@ def system_name(
     return "-".join([*parts, f"r{replicate}"])
 
 
-def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library) -> list[System]:
-    def named(key: str, made: Callable[[], Made]) -> Made:
-        """A part of the building blocks; a mistake is located at the key of the configuration that asks for it."""
-        try:
-            return made()
-        except InputError as error:
-            raise InputError(f"{place(('sweep', number, key), study.files)}: {error}") from None
+def _wrong(study: Study, keys: KeyPath, message: object) -> InputError:
+    """A mistake in the configuration, with the line of the key that it is about."""
+    return InputError(f"{place(keys, study.files)}: {message}")
 
-    def wrong(key: str, message: str) -> InputError:
-        return InputError(f"{place(('sweep', number, key), study.files)}: {message}")
 
-    unknown = [name for name in block.ether_set if name not in blocks.ether_sets()]
-    if unknown:
-        raise wrong("ether_set", f"{unknown[0]!r} is not allowed; allowed: {', '.join(blocks.ether_sets())}")
-    common = tuple(stage.name for stage in study.common_stages)
-    if block.temperature_series and study.config.analysis.stage in common:
-        raise wrong(
-            "temperature_series",
-            f"{study.config.analysis.stage}, which is analysed, is the same at all temperatures; allowed: an analysis.stage "
-            "at the system's temperature",
+@contextmanager
+def _asked_by(study: Study, number: int, key: str) -> Iterator[None]:
+    """A mistake in what a key of a block asks for is located at that key."""
+    try:
+        yield
+    except InputError as error:
+        raise _wrong(study, ("sweep", number, key), error) from None
+
+
+def _check_block(block: SweepBlock, number: int, study: Study, blocks: Library) -> None:
+    """Raise InputError for a name that no building block has, and for keys that do not go together."""
+    sets, salts = blocks.ether_sets(), [*blocks.names("salts"), NO_SALT]
+    unknown_set = next((name for name in block.ether_set if name not in sets), None)
+    unknown_salt = next((name for name in block.salt if name not in salts), None)
+    all_neat = all(name == NO_SALT for name in block.salt)
+    series, common, analysed = block.temperature_series, study.common_stages, study.config.analysis.stage
+    for wrong, key, message in (
+        (unknown_set, "ether_set", f"{unknown_set!r} is not allowed; allowed: {', '.join(sets)}"),
+        (series and analysed in [stage.name for stage in common], "temperature_series",
+         f"{analysed}, which is analysed, is the same at all temperatures; allowed: an analysis.stage at the system's "
+         "temperature"),
+        (series and not any(stage.is_dynamics for stage in common), "temperature_series",
+         f"{study.config.protocol} begins its dynamics at the system's temperature, so that there is nothing to share; "
+         "allowed: a protocol whose first stages of dynamics have a temperature_K of their own"),
+        (series and math.prod(block.supercell) > 1, "supercell",
+         "does not go with temperature_series; allowed: one of them in a block"),
+        (unknown_salt, "salt", f"salt {unknown_salt!r} is not in {blocks.root / 'salts'}; allowed: {', '.join(salts)}"),
+        (block.eo_li and all_neat, "eo_li", f"has no meaning with salt: {NO_SALT}; allowed: leave it out, or name a salt"),
+        (not block.eo_li and not all_neat, "eo_li", "is missing; a salt needs it"),
+    ):  # fmt: skip
+        if wrong:
+            raise _wrong(study, ("sweep", number, key), message)
+
+
+def _cations(polymer: str, ether_oxygens: int, eo_li: float | None) -> int:
+    if eo_li is None:
+        return 0
+    if ether_oxygens == 0:
+        raise InputError(f"{polymer} has no ether oxygen; allowed: salt: none")
+    cations = whole_ions(ether_oxygens, eo_li)
+    if cations == 0:
+        raise InputError(
+            f"{eo_li:g} gives no lithium ion among {ether_oxygens} ether oxygens; allowed: at most {2 * ether_oxygens}"
         )
-    if block.temperature_series and not any(stage.is_dynamics for stage in study.common_stages):
-        raise wrong(
-            "temperature_series",
-            f"{study.config.protocol} begins its dynamics at the system's temperature, so that there is nothing to share; "
-            "allowed: a protocol whose first stages of dynamics have a temperature_K of their own",
-        )
-    if block.eo_li and all(salt == NO_SALT for salt in block.salt):
-        raise wrong("eo_li", f"has no meaning with salt: {NO_SALT}; allowed: leave it out, or name a salt")
+    return cations
+
+
+def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library) -> Iterator[System]:
+    """Every combination of the axes of a block. Raises InputError for one that cannot be built."""
     x, y, z = block.supercell
-    supercell, number_of_copies = (x, y, z), x * y * z
-    if number_of_copies > 1 and block.temperature_series:
-        raise wrong("supercell", "does not go with temperature_series; allowed: one of them in a block")
-    systems = []
-    for polymer, salt, ether in itertools.product(block.polymer, block.salt, block.ether_set):
-        if salt != NO_SALT and salt not in blocks.names("salts"):
-            allowed = ", ".join([*blocks.names("salts"), NO_SALT])
-            raise wrong("salt", f"salt {salt!r} is not in {blocks.root / 'salts'}; allowed: {allowed}")
-        ether_oxygens = (
-            named("polymer", partial(blocks.polymer, polymer, ether)).ether_oxygens * study.config.box.chains
-        )
-        if salt != NO_SALT and not block.eo_li:
-            raise wrong("eo_li", "is missing; a salt needs it")
-        if salt != NO_SALT and ether_oxygens == 0:
-            raise wrong("eo_li", f"{polymer} has no ether oxygen; allowed: salt: none")
-        usual = named("salt", partial(blocks.choose, salt, DEFAULT_ETHER_SET, DEFAULT, DEFAULT, DEFAULT_MIXING, 1.0))
+    supercell, copies, chains = (x, y, z), x * y * z, study.config.box.chains
+    common = tuple(stage.name for stage in study.common_stages) if block.temperature_series else ()
+    asked_by = partial(_asked_by, study, number)
+    for polymer, salt, ether_set in itertools.product(block.polymer, block.salt, block.ether_set):
+        with asked_by("polymer"):
+            ether_oxygens = blocks.polymer(polymer, ether_set).ether_oxygens * chains
+        with asked_by("salt"):
+            usual = blocks.choose(salt, DEFAULT_ETHER_SET, DEFAULT, DEFAULT, DEFAULT_MIXING, DEFAULT_CHARGE_SCALE)
+        ratios: Sequence[float | None] = [None] if salt == NO_SALT else block.eo_li
         choices = []
         for cation, anion, mixing, scale in itertools.product(
             block.cation_model, block.anion_model, block.mixing, block.ion_charge_scale
         ):
-            named("cation_model", partial(blocks.choose, salt, ether, cation, DEFAULT, mixing, scale))
-            choices.append(named("anion_model", partial(blocks.choose, salt, ether, cation, anion, mixing, scale)))
-        ratios: list[float | None] = [None] if salt == NO_SALT else list(block.eo_li)
-        for ratio, temperature, choice, replicate in itertools.product(
+            with asked_by("cation_model"):
+                blocks.choose(salt, ether_set, cation, DEFAULT, mixing, scale)
+            with asked_by("anion_model"):
+                choices.append(blocks.choose(salt, ether_set, cation, anion, mixing, scale))
+        for ratio, kelvin, choice, replicate in itertools.product(
             ratios, block.temperature_K, choices, block.replicate
         ):
-            # whole ions are those of the box that is repeated: the ratio of a supercell is its parent's
-            cations = 0 if ratio is None else whole_ions(ether_oxygens, ratio)
-            if ratio is not None and cations == 0:
-                raise wrong(
-                    "eo_li",
-                    f"{_number(ratio)} gives no lithium ion among {ether_oxygens} ether oxygens; "
-                    f"allowed: at most {2 * ether_oxygens}",
-                )
-            systems.append(
-                System(
-                    name=system_name(polymer, salt, ratio, temperature, choice, usual, replicate, supercell),
-                    polymer=polymer,
-                    salt=salt,
-                    eo_li_asked=ratio,
-                    temperature_K=temperature,
-                    replicate=replicate,
-                    choice=choice,
-                    chains=study.config.box.chains * number_of_copies,
-                    ether_oxygens=ether_oxygens * number_of_copies,
-                    cations=cations * number_of_copies,
-                    in_study=block.in_study,
-                    series=system_name(polymer, salt, ratio, None, choice, usual, replicate)
-                    if block.temperature_series
-                    else None,
-                    common=common if block.temperature_series else (),
-                    supercell=supercell,
-                    parent=system_name(polymer, salt, ratio, temperature, choice, usual, replicate)
-                    if number_of_copies > 1
-                    else None,
-                )
+            with asked_by("eo_li"):
+                # whole ions are those of the box that is repeated: the ratio of a supercell is its parent's
+                cations = _cations(polymer, ether_oxygens, ratio)
+            named = partial(system_name, polymer, salt, ratio, choice=choice, usual=usual, replicate=replicate)
+            yield System(
+                name=named(temperature_K=kelvin, supercell=supercell),
+                polymer=polymer,
+                salt=salt,
+                eo_li_asked=ratio,
+                temperature_K=kelvin,
+                replicate=replicate,
+                choice=choice,
+                chains=chains * copies,
+                ether_oxygens=ether_oxygens * copies,
+                cations=cations * copies,
+                in_study=block.in_study,
+                series=named(temperature_K=None) if block.temperature_series else None,
+                common=common,
+                supercell=supercell,
+                parent=named(temperature_K=kelvin) if copies > 1 else None,
             )
-    return systems
 
 
 @dataclass(frozen=True)
@@ -263,31 +267,27 @@ def box_length_nm(mass_g_mol: float, density_g_cm3: float) -> float:
 
 
 def _check_box(system: System, number: int, study: Study, blocks: Library) -> None:
+    """Raise InputError for a box that is too large to be analysed, or too small for the cut-off."""
     size, cutoff, analysis = size_of(system, blocks), study.protocol.cutoff_nm, study.config.analysis
-    box = size.box_nm
-    if size.sites > MOST_SITES:
-        raise InputError(
-            f"{place(('sweep', number), study.files)}: {system.name}: {system.chains} chains make {size.sites} sites; "
-            f"allowed: at most {MOST_SITES}, which analyses can hold in memory"
-        )
-    bins = math.sqrt(3) / 2 * box / analysis.rdf_bin_nm
-    if bins > MOST_BINS:
-        raise InputError(
-            f"{place(('analysis', 'rdf_bin_nm'), study.files)}: {analysis.rdf_bin_nm:g} makes {bins:.3g} bins in the box of "
-            f"{system.name}; allowed: at least {math.sqrt(3) / 2 * box / MOST_BINS:.2g}"
-        )
-    waves = 4 * (analysis.morphology.q_max_per_nm * box / (2 * math.pi)) ** 3
-    if waves > MOST_WAVES:
-        most = (MOST_WAVES / 4) ** (1 / 3) * 2 * math.pi / box
-        raise InputError(
-            f"{place(('analysis', 'morphology', 'q_max_per_nm'), study.files)}: {analysis.morphology.q_max_per_nm:g} makes "
-            f"{waves:.3g} wave vectors in the box of {system.name}; allowed: at most {most:.3g}"
-        )
-    if system.parent is None and box < 2 * cutoff:
-        raise InputError(
-            f"{place(('sweep', number), study.files)}: {system.name}: {system.chains} chains make a box of {box:.2f} nm, "
-            f"smaller than twice the cut-off of {cutoff:g} nm; allowed: more chains (box.chains)"
-        )
+    box, rdf_bin, q_max = size.box_nm, analysis.rdf_bin_nm, analysis.morphology.q_max_per_nm
+    bins, waves = math.sqrt(3) / 2 * box / rdf_bin, 4 * (q_max * box / (2 * math.pi)) ** 3
+    keys: KeyPath
+    for wrong, keys, message in (
+        (size.sites > MOST_SITES, ("sweep", number),
+         f"{system.name}: {system.chains} chains make {size.sites} sites; allowed: at most {MOST_SITES}, which analyses can "
+         "hold in memory"),
+        (bins > MOST_BINS, ("analysis", "rdf_bin_nm"),
+         f"{rdf_bin:g} makes {bins:.3g} bins in the box of {system.name}; allowed: at least "
+         f"{math.sqrt(3) / 2 * box / MOST_BINS:.2g}"),
+        (waves > MOST_WAVES, ("analysis", "morphology", "q_max_per_nm"),
+         f"{q_max:g} makes {waves:.3g} wave vectors in the box of {system.name}; allowed: at most "
+         f"{(MOST_WAVES / 4) ** (1 / 3) * 2 * math.pi / box:.3g}"),
+        (system.parent is None and box < 2 * cutoff, ("sweep", number),
+         f"{system.name}: {system.chains} chains make a box of {box:.2f} nm, smaller than twice the cut-off of {cutoff:g} nm; "
+         "allowed: more chains (box.chains)"),
+    ):  # fmt: skip
+        if wrong:
+            raise _wrong(study, keys, message)
 
 
 def _check_course(stage: Stage, system: System, study: Study) -> None:
@@ -295,12 +295,13 @@ def _check_course(stage: Stage, system: System, study: Study) -> None:
     if stage.temperature_from_K is None or stage.length_ns is None or stage.energy_interval_ps is None:
         return
     steps = len(stage.course(system.temperature_K))
-    most = min(MOST_PLATEAUS, int(stage.length_ns * 1000 / stage.energy_interval_ps / LEAST_ENERGIES))
-    if steps > max(1, most):
-        raise InputError(
-            f"{place(('stages', stage.name, 'temperature_step_K'), study.files)}: {stage.name} of {system.name} has {steps} "
-            f"temperatures; allowed: {max(1, most)}, of {LEAST_ENERGIES} energies at least (energy_interval_ps)"
-        )
+    most = max(1, min(MOST_PLATEAUS, int(stage.length_ns * 1000 / stage.energy_interval_ps / LEAST_ENERGIES)))
+    if steps > most:
+        raise _wrong(
+            study, ("stages", stage.name, "temperature_step_K"),
+            f"{stage.name} of {system.name} has {steps} temperatures; allowed: {most}, of {LEAST_ENERGIES} energies at least "
+            "(energy_interval_ps)",
+        )  # fmt: skip
 
 
 def systems_of(study: Study) -> dict[str, System]:
@@ -315,31 +316,29 @@ def systems_of(study: Study) -> dict[str, System]:
         axes: tuple[Sized, ...] = (block.polymer, block.salt, block.eo_li or [0], block.temperature_K, block.replicate, block.ether_set,
                 block.cation_model, block.anion_model, block.mixing, block.ion_charge_scale)  # fmt: skip
         asked += math.prod(map(len, axes))
+        here = ("sweep", number)
         if asked > MOST_SYSTEMS:
-            raise InputError(
-                f"{place(('sweep', number), study.files)}: the sweep has {asked} systems and more; allowed: {MOST_SYSTEMS}"
-            )
+            raise _wrong(study, here, f"the sweep has {asked} systems and more; allowed: {MOST_SYSTEMS}")
+        _check_block(block, number, study, blocks)
         for system in _block_systems(block, number, study, blocks):
-            if len(system.name) > LONGEST_NAME:
-                raise InputError(
-                    f"{place(('sweep', number), study.files)}: {system.name} has {len(system.name)} characters; allowed: "
-                    f"{LONGEST_NAME}, which file systems can hold"
-                )
+            name = system.name
+            if len(name) > LONGEST_NAME:
+                length = f"{name} has {len(name)} characters"
+                raise _wrong(study, here, f"{length}; allowed: {LONGEST_NAME}, which file systems can hold")
             for stage in study.stages:
                 _check_course(stage, system, study)
-            if system.name in systems:
-                raise InputError(
-                    f"{place(('sweep', number), study.files)}: {system.name} is already in the sweep; "
-                    "names are unique (temperatures that round to one kelvin count as one)"
-                )
+            if name in systems:
+                unique = "names are unique (temperatures that round to one kelvin count as one)"
+                raise _wrong(study, here, f"{name} is already in the sweep; {unique}")
             _check_box(system, number, study, blocks)
-            systems[system.name] = system
+            systems[name] = system
     for system in systems.values():
         if system.parent is not None and system.parent not in systems:
-            raise InputError(
-                f"{place(('sweep',), study.files)}: {system.name} repeats the box of {system.parent}, which is not in the "
-                "sweep; allowed: a block that has it, the same without supercell"
-            )
+            raise _wrong(
+                study, ("sweep",),
+                f"{system.name} repeats the box of {system.parent}, which is not in the sweep; allowed: a block that has it, "
+                "the same without supercell",
+            )  # fmt: skip
     return systems
 
 
