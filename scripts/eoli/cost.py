@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import operator
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
-from eoli.chemistry import Library, library
+from eoli.chemistry import library
 from eoli.config import Study
 from eoli.files import read_json
 from eoli.protocol import Stage
@@ -32,6 +33,12 @@ class Cost:
     disk_gb: float
     ns: float
     most_core_hours: float
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(*map(operator.add, astuple(self), astuple(other)))
+
+
+NO_COST = Cost(0.0, 0.0, 0.0, 0.0)
 
 
 def measured_speed(results: Path) -> tuple[float, int]:
@@ -64,13 +71,7 @@ def cost_of_stage(size: Size, stage: Stage, speed: float) -> Cost:
 
 def cost_of(size: Size, stages: Iterable[Stage], speed: float) -> Cost:
     """Estimated cost of the stages of one system at a speed in site-steps per second and core."""
-    costs = [cost_of_stage(size, stage, speed) for stage in stages if stage.is_dynamics]
-    return Cost(
-        sum(cost.core_hours for cost in costs),
-        sum(cost.disk_gb for cost in costs),
-        sum(cost.ns for cost in costs),
-        sum(cost.most_core_hours for cost in costs),
-    )
+    return sum((cost_of_stage(size, stage, speed) for stage in stages if stage.is_dynamics), NO_COST)
 
 
 def _line(system: System, size: Size, cost: Cost) -> str:
@@ -82,18 +83,17 @@ def _line(system: System, size: Size, cost: Cost) -> str:
     )
 
 
-def cost_lines(study: Study, results: Path = Path("results"), only: Iterable[str] | None = None) -> list[str]:
+def cost_lines(study: Study, results: Path = Path("results")) -> list[str]:
     """Lines of a table: each system with its simulated EO:Li, size, length, core-hours and disk."""
-    blocks: Library = library(study.topologies)
-    wanted = None if only is None else set(only)
+    blocks = library(study.topologies)
     speed, stages = measured_speed(results)
     said = f"measured in {stages} stages of this study" if stages else "assumed: one core with Debian's GROMACS 2022.5"
     speed = speed or ASSUMED_SPEED
-    systems = [s for s in systems_of(study).values() if wanted is None or s.name in wanted]
+    systems = systems_of(study).values()
     series = series_of(study, systems)
     lines = [f"study {study.config.study}, protocol {study.protocol.name}: {len(systems)} systems"]
     lines.append(f"{'system':34s} {'EO:Li':>7s} {'Li':>5s} {'sites':>7s} {'ns':>8s} {'core-hours':>10s} {'GB':>8s}")
-    hours = most = gigabytes = 0.0
+    total = NO_COST
     for system in [*series.values(), *systems]:
         size = size_of(system, blocks)
         here = study.common_stages if system.name in series else study.stages
@@ -101,35 +101,12 @@ def cost_lines(study: Study, results: Path = Path("results"), only: Iterable[str
         if system.name not in series:
             reduced = reduced_bytes(size.sites, system.chains, system.cations, *study.reduced_frames)
             cost = replace(cost, disk_gb=cost.disk_gb + reduced / 1e9)
-        hours, gigabytes, most = hours + cost.core_hours, gigabytes + cost.disk_gb, most + cost.most_core_hours
+        total += cost
         lines.append(_line(system, size, cost))
     lines.append(
-        f"in all about {hours:.3g} core-hours and {gigabytes:.2g} GB at {speed / 1e6:.2f} million site-steps/s/core"
+        f"in all about {total.core_hours:.3g} core-hours and {total.disk_gb:.2g} GB at {speed / 1e6:.2f} million site-steps/s/core"
     )
-    if most > hours:
-        lines.append(f"at most {most:.3g} core-hours, if every stage is prolonged to its limit")
+    if total.most_core_hours > total.core_hours:
+        lines.append(f"at most {total.most_core_hours:.3g} core-hours, if every stage is prolonged to its limit")
     lines.append(f"({said})")
     return lines
-
-
-def check_gromacs(study: Study) -> list[str]:
-    """Find the study's GROMACS and refuse it where it is too old for a stage; what it is and how it will be run.
-
-    Raises ToolError when there is none, InputError when it is too old.
-    """
-    from eoli import gmx
-    from eoli.machine import mps_runs, this_machine, visible_gpus
-    from eoli.slots import SHARING_ADVICE
-    from eoli.tuning import tuning_lines
-
-    found = gmx.inspect(study.config.gmx)
-    gmx.require_for(found, study.stages)
-    native = f" (built by make gromacs: {found.program})" if found.program == gmx.native_program() else ""
-    gpu = "no GPU support" if found.gpu.lower() in ("", "disabled") else f"GPU: {found.gpu}"
-    gpus = visible_gpus() if found.uses_cuda else ()
-    sharing = [] if not gpus or mps_runs() else [f"runs that share a GPU take turns on it; {SHARING_ADVICE}"]
-    return [
-        f"GROMACS {found.version_text}, {found.mpi}, {found.precision} precision, {found.simd}, {gpu}{native}",
-        *tuning_lines(study, this_machine(), found.version_text, found.simd),
-        *sharing,
-    ]

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eoli.commands.study import check_gromacs
 from eoli.config import GromacsBuild, Study, load_study
-from eoli.cost import check_gromacs
 from eoli.gmx import Gromacs
 from eoli.machine import Machine
 from eoli.slots import SHARING_ADVICE

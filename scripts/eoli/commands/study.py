@@ -6,10 +6,13 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from eoli.commands.common import add_config, study_of, typed
 from eoli.errors import EoliError, InputError
+
+if TYPE_CHECKING:
+    from eoli.config import Study
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +31,7 @@ def add_check(parser: argparse.ArgumentParser) -> None:
 
 def check(arguments: argparse.Namespace) -> int:
     from eoli.cluster import check_slurm, slurm_settings
-    from eoli.cost import check_gromacs, cost_lines
+    from eoli.cost import cost_lines
 
     study = study_of(arguments)
     print("\n".join(cost_lines(study)))
@@ -42,6 +45,29 @@ def check(arguments: argparse.Namespace) -> int:
     if arguments.slurm_status_command:
         print(check_slurm(slurm_settings(), arguments.slurm_status_command, arguments.slurm_interval_s))
     return 0
+
+
+def check_gromacs(study: Study) -> list[str]:
+    """Find the study's GROMACS and refuse it where it is too old for a stage; what it is and how it will be run.
+
+    Raises ToolError when there is none, InputError when it is too old.
+    """
+    from eoli import gmx
+    from eoli.machine import mps_runs, this_machine, visible_gpus
+    from eoli.slots import SHARING_ADVICE
+    from eoli.tuning import tuning_lines
+
+    found = gmx.inspect(study.config.gmx)
+    gmx.require_for(found, study.stages)
+    native = f" (built by make gromacs: {found.program})" if found.program == gmx.native_program() else ""
+    gpu = "no GPU support" if found.gpu.lower() in ("", "disabled") else f"GPU: {found.gpu}"
+    gpus = visible_gpus() if found.uses_cuda else ()
+    sharing = [] if not gpus or mps_runs() else [f"runs that share a GPU take turns on it; {SHARING_ADVICE}"]
+    return [
+        f"GROMACS {found.version_text}, {found.mpi}, {found.precision} precision, {found.simd}, {gpu}{native}",
+        *tuning_lines(study, this_machine(), found.version_text, found.simd),
+        *sharing,
+    ]
 
 
 def add_schema(parser: argparse.ArgumentParser) -> None:
