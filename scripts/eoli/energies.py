@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import warnings
 from collections.abc import Mapping
@@ -91,18 +92,14 @@ def densities(terms: dict[str, Floats], mass_g_mol: float) -> Floats:
     """Density of each energy frame, g/cm3, shape (n,).
 
     From the term `Density` (kg/m3), else from the mass and `Volume` (nm3) or the box edges `Box-X/Y/Z` (nm). Raises
-    DataError when no volume is there, or one that is none, or when the density disagrees with mass over volume by more than 0.5 %: the
-    description is then not that of this run.
+    DataError when no volume is there, or one that is none, or when the density disagrees with mass over volume by more
+    than 0.5 %: the description is then not that of this run.
     """
     for name in ("Volume", "Density", "Box-X", "Box-Y", "Box-Z"):
         if name in terms and not ((terms[name] > 0) & np.isfinite(terms[name])).all():
             raise DataError(f"{name} is not finite and above 0 in all energy frames")
-    if "Volume" in terms:
-        volume = terms["Volume"]
-    elif all(f"Box-{axis}" in terms for axis in "XYZ"):
-        volume = terms["Box-X"] * terms["Box-Y"] * terms["Box-Z"]
-    else:
-        volume = None
+    edges = [terms[f"Box-{axis}"] for axis in "XYZ" if f"Box-{axis}" in terms]
+    volume = terms.get("Volume", math.prod(edges) if len(edges) == 3 else None)
     expected = None if volume is None else mass_g_mol / (GRAM_PER_MOL_NM3 * np.asarray(volume, dtype=np.float64))
     if "Density" not in terms:
         if expected is None:

@@ -24,6 +24,8 @@ CALORIMETER_K_PER_S = 10 / 60
 WLF_C1, WLF_C2_K = 17.44, 51.6
 """Williams, Landel, Ferry, J. Am. Chem. Soc. 77, 3701 (1955): their constants for any polymer."""
 
+_COLUMNS = ("temperature_K", "specific_volume_cm3_g", "specific_volume_error_cm3_g")
+_MEANS = ("width_K", "expansion_glass", "expansion_melt")
 _LEAST_POINTS = 8
 _LEAST_BESIDE = 3
 _SCAN_K = 0.5
@@ -47,8 +49,7 @@ def volume_curve(edr: Path, mass_g_mol: float, course: Sequence[Plateau]) -> pd.
             raise DataError(f"{edr}: {held.sum()} energies at {plateau.temperature_K:g} K; at least 4 are needed")
         mean = equilibrated_mean(volume[held])
         rows.append((plateau.temperature_K, mean.value, mean.standard_error, 1 / mean.value, mean.n_effective))
-    columns = ["temperature_K", "specific_volume_cm3_g", "specific_volume_error_cm3_g", "density_g_cm3"]
-    return pd.DataFrame(rows, columns=[*columns, "independent_samples"])
+    return pd.DataFrame(rows, columns=[*_COLUMNS, "density_g_cm3", "independent_samples"])
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,9 @@ def _profile(x: Floats, y: Floats, weight: Floats) -> _Profile:
     return _Profile(scan, chi2.min(axis=1), widths[best])
 
 
-def fit_glass_transition(temperature_K: npt.ArrayLike, volume: npt.ArrayLike, error: npt.ArrayLike) -> GlassTransition:
+def fit_glass_transition(
+    temperature_K: npt.ArrayLike, volume: npt.ArrayLike, error: npt.ArrayLike, least_half_K: float = _SCAN_K
+) -> GlassTransition:
     """Hyperbola of specific volume against temperature, weighted by the errors, by profile likelihood.
 
     v = v0 + a (T - Tg) + b/2 [(T - Tg) + sqrt((T - Tg)^2 + w^2)]: straight branches that meet at Tg, with a bend of
@@ -135,15 +138,9 @@ def fit_glass_transition(temperature_K: npt.ArrayLike, volume: npt.ArrayLike, er
     minimum, the square of `Goodness.widening` where the fit is poor. Not resolved: fewer than eight temperatures;
     a straight line or a parabola, which is what a melt that expands ever faster shows, is no worse by 4 in Akaike's
     criterion; an interval that reaches an end of the scan or is wider than half of the range; a bend as wide as that.
-    The interval of a bend that is not resolved holds only if there is one. Raises DataError for arrays of different lengths or errors that are not positive.
+    The interval of a bend that is not resolved holds only if there is one; all reach at least `least_half_K` to both
+    sides. Raises DataError for arrays of different lengths or errors that are not positive.
     """
-    return _fit(temperature_K, volume, error, _SCAN_K)
-
-
-def _fit(
-    temperature_K: npt.ArrayLike, volume: npt.ArrayLike, error: npt.ArrayLike, least_half_K: float
-) -> GlassTransition:
-    """`fit_glass_transition` with an interval that reaches at least so far to both sides."""
     x, y, sigma = (np.asarray(values, dtype=np.float64) for values in (temperature_K, volume, error))
     if not len(x) == len(y) == len(sigma) or not (sigma > 0).all():
         raise DataError("a glass transition needs as many volumes and positive errors as temperatures")
@@ -184,10 +181,6 @@ def volume_at(found: GlassTransition, curve: pd.DataFrame) -> float:
     return float(np.average(volume - found.at(kelvin, 0.0), weights=1 / error**2))
 
 
-_COLUMNS = ("temperature_K", "specific_volume_cm3_g", "specific_volume_error_cm3_g")
-_MEANS = ("width_K", "expansion_glass", "expansion_melt")
-
-
 def _errors(curve: pd.DataFrame) -> Floats:
     """Errors of a curve, none smaller than their median.
 
@@ -220,7 +213,8 @@ def fit_mean(curves: Sequence[pd.DataFrame]) -> tuple[GlassTransition, float]:
 
     error = jackknife_error(bends_at_K, samples)
     volume, squared_error = samples.mean(axis=0)
-    return _fit(kelvin, volume, np.sqrt(squared_error / n), max(_SCAN_K, student_factor(n - 1) * error)), error
+    half = max(_SCAN_K, student_factor(n - 1) * error)
+    return fit_glass_transition(kelvin, volume, np.sqrt(squared_error / n), half), error
 
 
 def combined(curves: Sequence[pd.DataFrame], own: Sequence[GlassTransition]) -> tuple[GlassTransition, float | None]:
@@ -239,27 +233,21 @@ def combined(curves: Sequence[pd.DataFrame], own: Sequence[GlassTransition]) -> 
     halves = [0.5 * (x.high - x.low) for x in intervals if x.high is not None and x.low is not None]
     centre, half = mean_of_starts(centres, halves)
     width, glass, melt = (float(np.mean([getattr(found, name) for found in own])) for name in _MEANS)
-    chi2 = sum(found.goodness.chi2 for found in own if found.goodness is not None)
-    freedom = sum(found.goodness.degrees_of_freedom for found in own if found.goodness is not None)
-    return GlassTransition(
-        Interval(centre, centre - half, centre + half),
-        width,
-        glass,
-        melt,
-        goodness_of(chi2, freedom),
-        "resolved",
-    ), standard_error(centres)
+    known = [found.goodness for found in own if found.goodness is not None]
+    goodness = goodness_of(sum(of.chi2 for of in known), sum(of.degrees_of_freedom for of in known))
+    interval = Interval(centre, centre - half, centre + half)
+    return GlassTransition(interval, width, glass, melt, goodness, "resolved"), standard_error(centres)
 
 
-def expected_shift_K(rate_K_per_s: float, reference_K_per_s: float = CALORIMETER_K_PER_S) -> tuple[float, float]:
-    """By how much faster cooling raises Tg, K: from the slope of the WLF equation at Tg, and from the whole of it.
+def expected_shift_K(rate_K_per_s: float) -> tuple[float, float]:
+    """By how much faster cooling than a calorimeter's raises Tg, K: from the slope of the WLF equation at Tg, and from the whole of it.
 
     At Tg the equation gives C2/C1 = 3 K a decade of rate; ten decades away it is no straight line any more, and the two
     are the ends between which a shift is to be expected. With the constants for any polymer (WLF_C1, WLF_C2_K): an
-    estimate, never a correction. The second is infinite from C1 decades on. Raises DataError for rates not above zero.
+    estimate, never a correction. The second is infinite from C1 decades on. Raises DataError for a rate not above zero.
     """
-    if rate_K_per_s <= 0 or reference_K_per_s <= 0:
+    if rate_K_per_s <= 0:
         raise DataError("rates of cooling must be above zero")
-    decades = math.log10(rate_K_per_s / reference_K_per_s)
+    decades = math.log10(rate_K_per_s / CALORIMETER_K_PER_S)
     whole = WLF_C2_K * decades / (WLF_C1 - decades) if decades < WLF_C1 else math.inf
     return WLF_C2_K / WLF_C1 * decades, whole

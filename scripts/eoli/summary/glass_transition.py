@@ -42,26 +42,23 @@ def volumes_file(results: Path, system: str) -> Path:
     return results / system / "analysis" / "specific-volume.csv"
 
 
-def pooled(system: System, curves: Sequence[pd.DataFrame], rate_K_per_s: float) -> Cooled:
-    """Coolings of systems that differ in their replicate alone, taken together. Raises DataError as `eoli.glass`."""
-    own = [fit_curve(curve) for curve in curves]
-    return Cooled(system, tuple(curves), rate_K_per_s, tuple(own), *combined(curves, own))
-
-
 def read_coolings(study: Study, results: Path) -> list[Cooled]:
-    """The coolings of all systems of a study.
+    """The coolings of a study, those of systems that differ in their replicate alone taken together.
 
-    Raises InputError where the study has no cooling stage, DataError for volumes that cannot be read.
+    Raises InputError where the study has no cooling stage, DataError for volumes that cannot be read or do not belong
+    together.
     """
     if study.config.analysis.cooling_stage is None:
         raise InputError("analysis.cooling_stage is not set; allowed: a stage whose temperature changes by steps")
     stage = study.stage(study.config.analysis.cooling_stage)
-    found = []
+    cooled = []
     for members in families_of(systems_of(study).values()).values():
         files = [volumes_file(results, member.name) for member in members]
-        curves = [read_curves(file.parent, file.stem) for file in files]
-        found.append(pooled(members[0], curves, cooling_rate_K_per_s(stage.course(members[0].temperature_K))))
-    return found
+        curves = tuple(read_curves(file.parent, file.stem) for file in files)
+        own = tuple(fit_curve(curve) for curve in curves)
+        rate = cooling_rate_K_per_s(stage.course(members[0].temperature_K))
+        cooled.append(Cooled(members[0], curves, rate, own, *combined(curves, own)))
+    return cooled
 
 
 def _beside(found: GlassTransition, measured_K: float | None, shift_K: tuple[float, float]) -> str:
