@@ -8,55 +8,55 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from eoli.errors import DataError, InputError
+from eoli.errors import InputError
 from eoli.reference.experiments import (
+    Measured,
     beside_experiments,
     log10_difference,
-    log10_difference_above,
     mean_absolute_error,
+    measured_log10,
     read_measured,
 )
 from eoli.statistics import UNKNOWN, Estimate
 from scalars import MEASURED, measured_at, row, sigma
 
 
-def test_beside_measured_conductivities() -> None:
+def test_a_measured_series_is_a_line_between_its_points_and_a_little_beyond() -> None:
     def arrhenius(t: float) -> float:
-        return 1e3 * math.exp(-6000 / t)
+        return 3 - 6000 / t / math.log(10)
 
     points = [(t, arrhenius(t)) for t in (370.0, 330.0, 350.0)]
     for t in (330.0, 337.0, 369.0, 374.9, 325.1):
-        found = log10_difference(Estimate(10 * arrhenius(t), arrhenius(t)), t, points)
-        assert found.value == pytest.approx(1.0)
-        assert found.error == pytest.approx(0.1 / math.log(10))
-    sigma = Estimate(1.0, 0.1)
-    assert log10_difference(sigma, 375.1, points) == UNKNOWN
-    assert log10_difference(sigma, 324.9, points) == UNKNOWN
-    assert log10_difference(sigma, 352.0, [(350.0, 0.1)]).value == pytest.approx(1.0)
-    assert log10_difference(sigma, 350.0, []) == UNKNOWN
-    assert log10_difference(UNKNOWN, 350.0, points) == UNKNOWN
-    with pytest.raises(DataError):
-        log10_difference(sigma, 350.0, [(350.0, 0.0)])
+        found = measured_log10(points, t)
+        assert found is not None and found.log10_sigma == pytest.approx(arrhenius(t))
+        assert (found.half_range, found.extrapolated_K) == (0, None)
+    assert measured_log10(points[:2], 375.1) is None
+    assert measured_log10(points, 324.9) is None
+    assert measured_log10([(350.0, -1.0)], 352.0) == Measured(-1.0)
+    assert measured_log10([], 350.0) is None
+
+
+def test_the_difference_has_the_errors_of_both() -> None:
+    assert log10_difference(0.2, 0.02, Measured(-1.0)) == Estimate(
+        pytest.approx(math.log10(2)), pytest.approx(0.1 / math.log(10))
+    )
+    noisy = log10_difference(0.2, 0.02, Measured(-1.0, 0.3, 80.0))
+    assert noisy.error == pytest.approx(math.hypot(0.1 / math.log(10), 0.3))
+    assert log10_difference(0.0, 0.1, Measured(-1.0)) == log10_difference(0.2, 0.02, None) == UNKNOWN
 
 
 def test_above_the_measured_temperatures_a_vtf_curve_is_followed() -> None:
     def vtf(t: float) -> float:
-        return 3.0 * math.exp(-700 / (t - 205))
+        return math.log10(3.0) - 700 / (t - 205) / math.log(10)
 
     points = [(t, vtf(t)) for t in (368.0, 330.0, 349.0)]
-    found = log10_difference_above(Estimate(10 * vtf(450.0), 0.0), 450.0, points)
-    assert found.value is not None and found.error is not None
-    assert abs(found.value - 1) < found.error < 0.2
-    farther = log10_difference_above(Estimate(10 * vtf(520.0), 0.0), 520.0, points)
-    assert farther.error is not None and farther.error > found.error
-    noisy = log10_difference_above(Estimate(vtf(450.0), 0.5 * vtf(450.0)), 450.0, points)
-    assert noisy.error == pytest.approx(math.hypot(0.5 / math.log(10), found.error))
-    sigma = Estimate(1.0, 0.1)
-    assert log10_difference_above(sigma, 300.0, points) == UNKNOWN
-    assert log10_difference_above(sigma, 450.0, points[:2]) == UNKNOWN
-    assert log10_difference_above(sigma, 450.0, [*points, (235.0, 1e-12)]) == UNKNOWN
-    assert log10_difference_above(sigma, 450.0, []) == UNKNOWN
-    assert log10_difference_above(UNKNOWN, 450.0, points) == UNKNOWN
+    found, farther = measured_log10(points, 450.0), measured_log10(points, 520.0)
+    assert found is not None and farther is not None
+    assert abs(found.log10_sigma - vtf(450.0)) < found.half_range < min(0.2, farther.half_range)
+    assert (found.extrapolated_K, farther.extrapolated_K) == (82.0, 152.0)
+    assert measured_log10(points, 300.0) is None
+    assert measured_log10(points[:2], 450.0) is None
+    assert measured_log10([*points, (235.0, -12.0)], 450.0) is None
 
 
 def test_conductivities_beside_measured_ones() -> None:
@@ -157,7 +157,8 @@ def test_the_measured_table_matches_what_it_was_drawn_from() -> None:
     bins = table[table["series"] == "concentration"]
     assert len(chains) == 8 and len(bins) == 24
     assert (
-        (bins["quartile_low"] <= bins["log10_sigma_S_cm"]) & (bins["log10_sigma_S_cm"] <= bins["quartile_high"])
+        (bins["quartile_low"].astype(float) <= bins["log10_sigma_S_cm"])
+        & (bins["log10_sigma_S_cm"] <= bins["quartile_high"].astype(float))
     ).all()
     assert set(table["status"]) <= {"verified", "recalled"}
 

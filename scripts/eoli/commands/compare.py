@@ -23,17 +23,15 @@ def compare(arguments: argparse.Namespace) -> int:
     import pandas as pd
 
     from eoli.files import write_json, write_table
-    from eoli.reference import claims, experiments
-    from eoli.reference.model import read_reference
-    from eoli.reference.readings import read_scalars
+    from eoli.reference import claims, experiments, model, readings
     from eoli.results import read_sweep
     from eoli.starts import read_starts
 
-    study, measured = read_reference(arguments.study), experiments.read_measured(arguments.conductivity)
+    study, measured = model.read_reference(arguments.study), experiments.read_measured(arguments.conductivity)
     sweep, results, out = read_sweep(arguments.table), arguments.results, arguments.out
     systems = sweep["system"].tolist()
     together = read_starts(results, systems)
-    scalars = read_scalars(results, systems) | together
+    scalars = readings.read_scalars(results, systems) | together
     starts = {name: record["systems"] for name, record in together.items()}
     masses = experiments.chain_molar_masses(results, systems)
     compared = claims.compare(study, sweep, scalars)

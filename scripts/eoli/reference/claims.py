@@ -47,8 +47,8 @@ def _fits(condition: Condition, numbers: Numbers, value: Value) -> bool:
         return False
     if numbers.origin == "simulated":
         return condition.in_study
-    away = 0.0 if value.temperature_K is None else abs(axes["temperature_K"] - value.temperature_K)
-    return bool(away <= _MEASURED_TEMPERATURE_K)
+    at = value.temperature_K
+    return at is None or bool(abs(axes["temperature_K"] - at) <= _MEASURED_TEMPERATURE_K)
 
 
 def _judge_number(numbers: Numbers, value: Value, condition: Condition, ours: Reading | Missing) -> tuple[Verdict, str]:

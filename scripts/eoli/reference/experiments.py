@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from eoli.chemistry import NO_SALT
 from eoli.core.units import ZERO_CELSIUS_K
-from eoli.errors import DataError, InputError
+from eoli.errors import InputError
 from eoli.reference.model import Reference
 from eoli.reference.readings import Missing, Scalars, read_one, walk
 from eoli.statistics import UNKNOWN, Estimate
 from eoli.sweep import System
 from eoli.text import printable
 from eoli.topology.description import read_description
-
-Floats = npt.NDArray[np.float64]
-Series = Sequence[tuple[float, float]]
-"""Of each point the temperature, K, and the conductivity measured there."""
 
 ROUTES = ("collective", "cluster_nernst_einstein", "nernst_einstein")
 """Routes to a conductivity, the most exact first."""
@@ -75,6 +70,22 @@ class Beside:
     log10_difference_high: float | None = None
 
 
+@dataclass(frozen=True)
+class Measured:
+    """log10 of a measured conductivity with half the range of what it may be, and by how much it was extrapolated."""
+
+    log10_sigma: float
+    half_range: float = 0.0
+    extrapolated_K: float | None = None
+
+    @property
+    def verdict(self) -> str:
+        """What a comparison with it is."""
+        if self.extrapolated_K is None:
+            return "compared"
+        return f"beside a VTF curve that leaves the measured temperatures by {self.extrapolated_K:.0f} K"
+
+
 def read_measured(path: Path) -> pd.DataFrame:
     """Read a table of measured conductivities, lines that begin with `#` left out.
 
@@ -105,16 +116,7 @@ def read_measured(path: Path) -> pd.DataFrame:
                 )
         if float(row["eo_li_from"]) > float(row["eo_li_to"]):
             raise InputError(f"{path}:{line}: eo_li_from: {row['eo_li_from']} is above eo_li_to; allowed: at most that")
-    table = pd.DataFrame(rows[1:], columns=head)
-    others = [column for column in head if column not in needed]
-    table[others] = table[others].apply(_numeric)
-    return table.assign(**{column: table[column].astype(float) for column in _RANGES})
-
-
-def _numeric(column: pd.Series) -> pd.Series:
-    """A column as numbers where all that stands in it are some."""
-    numbers = pd.to_numeric(column, errors="coerce")
-    return numbers if (numbers.notna() | (column.str.strip() == "")).all() else column
+    return pd.DataFrame(rows[1:], columns=head).astype(dict.fromkeys(_RANGES, float))
 
 
 def _outside(text: str, low: float, high: float) -> str:
@@ -128,72 +130,43 @@ def _outside(text: str, low: float, high: float) -> str:
     return f"a number above 0, at most {high:g}" if low == 0 else f"a number from {low:g} to {high:g}"
 
 
-def _log10_over(conductivity: Estimate, measured_log10: float, half_range: float = 0.0) -> Estimate:
-    """log10 of a conductivity above zero over a measured one; `half_range` of the measured log10 goes into the error."""
-    value, error = conductivity.value, conductivity.error
-    if value is None or error is None or value <= 0:
-        return UNKNOWN
-    return Estimate(math.log10(value) - measured_log10, math.hypot(error / (value * math.log(10)), half_range))
+def measured_log10(points: Iterable[tuple[float, float]], temperature_K: float) -> Measured | None:
+    """log10 of a measured series at a temperature; None where the series does not say.
 
-
-def _measured(points: Series) -> tuple[Floats, Floats]:
-    """Temperatures, K, ascending, and log10 of the conductivities measured there. Raises DataError for what has none."""
-    if any(t <= 0 or sigma <= 0 for t, sigma in points):
-        raise DataError("measured conductivities and temperatures must be positive")
-    t, sigma = np.array(sorted(points), dtype=np.float64).reshape(-1, 2).T
-    return t, np.log10(sigma)
-
-
-def log10_difference(conductivity: Estimate, temperature_K: float, points: Series) -> Estimate:
-    """log10 of a conductivity over the measured one at the same temperature.
-
-    `points` are in the unit of the conductivity. Between neighbours log10 is linear in 1/T; up to 5 K beyond the first
-    and last point the line through the two outermost is followed, or a single point taken as it is. Unknown further
-    away and for a conductivity that is unknown or not above zero. The error is that of the simulation. Raises DataError
-    for a measured point that is not positive.
+    `points` are temperatures, K, with log10 of the conductivities measured there. Between neighbours log10 is linear in
+    1/T; up to 5 K beyond the first and last point the line through the two outermost is followed, or a single point
+    taken as it is. Further above, a VTF curve through at least three points is: log10 is linear in 1/(T - T0), and T0
+    runs over VOGEL_TEMPERATURES_K, because a few points do not determine it; the value is the middle of what that gives,
+    with its half range. Nothing is known further below, nor for a point at or below those T0.
     """
-    t, logs = _measured(points)
-    if not len(t) or not t[0] - EXTRAPOLATED_K <= temperature_K <= t[-1] + EXTRAPOLATED_K:
-        return UNKNOWN
-    if len(t) == 1:
-        return _log10_over(conductivity, float(logs[0]))
-    k = int(np.clip(np.searchsorted(t, temperature_K), 1, len(t) - 1))
-    part = (1 / temperature_K - 1 / t[k - 1]) / (1 / t[k] - 1 / t[k - 1])
-    return _log10_over(conductivity, float(logs[k - 1] + part * (logs[k] - logs[k - 1])))
-
-
-def log10_difference_above(conductivity: Estimate, temperature_K: float, points: Series) -> Estimate:
-    """log10 of a conductivity over a measured series that ends at lower temperatures, followed by a VTF curve.
-
-    `points` as for `log10_difference`, at least three. log10 is linear in 1/(T - T0); T0 runs over
-    VOGEL_TEMPERATURES_K, because a few points do not determine it. The value is the middle of what that gives, its half
-    range is added to the error of the simulation in quadrature. Unknown below the last point, for fewer points, for a
-    point at or below those T0, and for a conductivity that is unknown or not above zero. Raises DataError as
-    `log10_difference`.
-    """
-    t, logs = _measured(points)
+    t, logs = np.array(sorted(points), dtype=np.float64).reshape(-1, 2).T
+    if len(t) and t[0] - EXTRAPOLATED_K <= temperature_K <= t[-1] + EXTRAPOLATED_K:
+        if len(t) == 1:
+            return Measured(float(logs[0]))
+        k = int(np.clip(np.searchsorted(t, temperature_K), 1, len(t) - 1))
+        part = (1 / temperature_K - 1 / t[k - 1]) / (1 / t[k] - 1 / t[k - 1])
+        return Measured(float(logs[k - 1] + part * (logs[k] - logs[k - 1])))
     if len(t) < _LEAST_VTF or t[0] <= VOGEL_TEMPERATURES_K[1] or temperature_K <= t[-1]:
-        return UNKNOWN
+        return None
     low, high = (
         float(np.polynomial.Polynomial.fit(1 / (t - t0), logs, 1)(1 / (temperature_K - t0)))
         for t0 in VOGEL_TEMPERATURES_K
     )
-    return _log10_over(conductivity, (low + high) / 2, abs(high - low) / 2)
+    return Measured((low + high) / 2, abs(high - low) / 2, temperature_K - float(t[-1]))
 
 
-def _laid_beside(ours: Estimate, temperature_K: float, points: Series) -> tuple[Estimate, str, float | None]:
-    """The difference in log10, a verdict, and by how many kelvin the measured series had to be extrapolated."""
-    within = log10_difference(ours, temperature_K, points)
-    if within.value is not None:
-        return within, "compared", None
-    beyond = log10_difference_above(ours, temperature_K, points)
-    if beyond.value is None:
-        return UNKNOWN, "outside the measured temperatures", None
-    above = temperature_K - max(t for t, _ in points)
-    return beyond, f"beside a VTF curve that leaves the measured temperatures by {above:.0f} K", above
+def log10_difference(sigma: float, error: float, measured: Measured | None) -> Estimate:
+    """log10 of a conductivity over the measured one, in its unit; its half range adds to the error in quadrature.
+
+    Unknown where nothing was measured and for a conductivity that is not above zero.
+    """
+    if measured is None or sigma <= 0:
+        return UNKNOWN
+    relative = error / (sigma * math.log(10))
+    return Estimate(math.log10(sigma) - measured.log10_sigma, math.hypot(relative, measured.half_range))
 
 
-def _bounds_beside(stated: Mapping[str, Any], temperature_K: float, points: Series) -> dict[str, float | None]:
+def _bounds_beside(stated: Mapping[str, Any], measured: Measured | None) -> dict[str, float | None]:
     """Fields of `Beside` for a conductivity, S/m, that has bounds."""
     found: dict[str, float | None] = {}
     for end, bound, sign in (("low", "lower_bound", -1), ("high", "upper_bound", 1)):
@@ -201,27 +174,28 @@ def _bounds_beside(stated: Mapping[str, Any], temperature_K: float, points: Seri
             continue
         sigma = _S_CM_PER_S_M * float(stated[bound])
         found[f"sigma_{end}_S_cm"] = sigma
-        difference, _, above = _laid_beside(Estimate(sigma, 0.0), temperature_K, points)
-        if difference.value is not None and difference.error is not None:
-            found[f"log10_difference_{end}"] = difference.value + sign * difference.error
-            found["extrapolated_K"] = above
+        difference = log10_difference(sigma, 0.0, measured)
+        if measured is not None and difference.value is not None:
+            found[f"log10_difference_{end}"] = difference.value + sign * measured.half_range
+            found["extrapolated_K"] = measured.extrapolated_K
     return found
 
 
-def _route_beside(scalars: Scalars, route: str, temperature_K: float, points: Series) -> dict[str, Any]:
+def _route_beside(scalars: Scalars, route: str, measured: Measured | None) -> dict[str, Any]:
     """Fields of `Beside` that depend on the route."""
     path = f"conductivity.sigma_S_m.formal_charges.{route}"
-    found = read_one(scalars, path)
-    if isinstance(found, Missing):
-        verdict = found.why if found.why.startswith("not resolved") else f"not resolved: {found.why}"
+    ours = read_one(scalars, path)
+    if isinstance(ours, Missing):
+        verdict = ours.why if ours.why.startswith("not resolved") else f"not resolved: {ours.why}"
         stated, _ = walk(scalars, path)
-        bounds = _bounds_beside(stated, temperature_K, points) if isinstance(stated, Mapping) else {}
-        return {"verdict": verdict, **bounds}
-    ours = Estimate(_S_CM_PER_S_M * found.value, _S_CM_PER_S_M * found.error)
-    difference, verdict, above = _laid_beside(ours, temperature_K, points)
+        return {"verdict": verdict} | (_bounds_beside(stated, measured) if isinstance(stated, Mapping) else {})
+    sigma, error = _S_CM_PER_S_M * ours.value, _S_CM_PER_S_M * ours.error
+    difference = log10_difference(sigma, error, measured)
     return {
-        "sigma_S_cm": ours.value, "sigma_error_S_cm": ours.error, "log10_difference": difference.value,
-        "log10_difference_error": difference.error, "verdict": verdict, "extrapolated_K": above,
+        "sigma_S_cm": sigma, "sigma_error_S_cm": error, "log10_difference": difference.value,
+        "log10_difference_error": difference.error,
+        "verdict": "outside the measured temperatures" if measured is None else measured.verdict,
+        "extrapolated_K": None if measured is None else measured.extrapolated_K,
     }  # fmt: skip
 
 
@@ -279,11 +253,9 @@ def beside_experiments(
     """Our conductivities beside the measured series of the same polymer and salt, by every route of ROUTES.
 
     Of each kind of series the one whose EO:Li holds ours (within a tenth for a series of one ratio) and whose molar
-    mass is nearest to that of our chain, given by system, is taken. Between its temperatures log10 sigma is linear in
-    1/T, and the error is that of the simulation. More than 5 K above them the series is followed by a VTF curve, whose
-    uncertainty is in the error (`log10_difference_above`); below there is no comparison. A conductivity that is bounded,
-    be it from one side, has the bounds of the difference instead of a difference. Starts that `together` names
-    have one row, under their common name, instead of one each.
+    mass is nearest to that of our chain, given by system, is taken, and what it says at our temperature
+    (`measured_log10`). A conductivity that is bounded, be it from one side, has the bounds of the difference instead of
+    a difference. Starts that `together` names have one row, under their common name, instead of one each.
     """
     rows = []
     for system, row in _subjects(sweep, together):
@@ -292,12 +264,12 @@ def beside_experiments(
         if molar_mass is None or pd.isna(ratio):
             continue
         for series, points in _matching(measured, row, molar_mass):
-            known = list(zip(points["temperature_K"], 10.0 ** points["log10_sigma_S_cm"], strict=True))
+            theirs = measured_log10(zip(points["temperature_K"], points["log10_sigma_S_cm"], strict=True), kelvin)
             rows += [
                 Beside(
                     system=system, route=route, temperature_K=kelvin, eo_li=ratio, chain_molar_mass_g_mol=molar_mass,
                     **_series_beside(series, molar_mass, ratio),
-                    **_route_beside(scalars.get(system, {}), route, kelvin, known),
+                    **_route_beside(scalars.get(system, {}), route, theirs),
                 )
                 for route in ROUTES
             ]  # fmt: skip
