@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 MOVE_SHARE = 0.1
 """Share of a plateau, at its start, in which the temperature goes over from the one before."""
-_NS_PER_S = 1e9
 
 
 @dataclass(frozen=True)
@@ -59,4 +58,4 @@ def cooling_rate_K_per_s(course: Sequence[Plateau]) -> float:
     if len(course) < 2:
         return 0.0
     fall_K = course[0].temperature_K - course[1].temperature_K
-    return fall_K / (course[1].to_ps - course[0].to_ps) * 1000 * _NS_PER_S
+    return fall_K / (course[1].to_ps - course[0].to_ps) * 1000 * 1e9

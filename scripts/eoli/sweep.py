@@ -323,8 +323,8 @@ def systems_of(study: Study) -> dict[str, System]:
         for system in _block_systems(block, number, study, blocks):
             name = system.name
             if len(name) > LONGEST_NAME:
-                length = f"{name} has {len(name)} characters"
-                raise _wrong(study, here, f"{length}; allowed: {LONGEST_NAME}, which file systems can hold")
+                allowed = f"allowed: {LONGEST_NAME}, which file systems can hold"
+                raise _wrong(study, here, f"{name} has {len(name)} characters; {allowed}")
             for stage in study.stages:
                 _check_course(stage, system, study)
             if name in systems:

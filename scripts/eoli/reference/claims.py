@@ -152,7 +152,6 @@ def _judge_one(test: Present | BeyondRandom, condition: Condition) -> tuple[Esti
     if isinstance(found, Missing):
         return UNKNOWN, "not resolved", found.why
     _, (reading,) = found
-    ours = Estimate(reading.value, reading.error)
     verdict: Verdict = "not resolved"
     if isinstance(test, BeyondRandom):
         against = {str(walk(start, test.verdict)[0]) for start in condition.starts}
@@ -165,7 +164,7 @@ def _judge_one(test: Present | BeyondRandom, condition: Condition) -> tuple[Esti
         verdict, said = "differs", "zero"
     else:
         said = "not different from zero"
-    return ours, verdict, _joined(said, reading.said, _extension(condition))
+    return Estimate(reading.value, reading.error), verdict, _joined(said, reading.said, _extension(condition))
 
 
 def _of_claim(claim: Claim, conditions: Sequence[Condition]) -> Iterator[Comparison]:
@@ -176,16 +175,17 @@ def _of_claim(claim: Claim, conditions: Sequence[Condition]) -> Iterator[Compari
         yield row("", UNKNOWN, "", "not comparable", claim.comparable.reason)
         return
     for test in claim.tests:
+        polymers = test.of.polymer
         if isinstance(test, Larger):
+            polymers += f" and {test.than.polymer}"
             judged = [(f"{a.name} and {b.name}", *_judge_larger(test, a, b)) for a, b in _pairs(test, conditions)]
         else:
             judged = [(c.name, *_judge_one(test, c)) for c in conditions if c.is_of(test.of)]
         for system, ours, verdict, said in judged:
             yield row(system, ours, test.unit, verdict, _joined(said, claim.comparable.reason))
         if not judged:
-            polymers = [test.of.polymer, *([test.than.polymer] if isinstance(test, Larger) else [])]
             missing = "no such systems in this sweep at otherwise equal conditions"
-            yield row(" and ".join(polymers), UNKNOWN, test.unit, "not resolved", missing)
+            yield row(polymers, UNKNOWN, test.unit, "not resolved", missing)
 
 
 def compare(reference: Reference, sweep: pd.DataFrame, scalars: Mapping[str, Scalars]) -> list[Comparison]:
@@ -202,10 +202,6 @@ def compare(reference: Reference, sweep: pd.DataFrame, scalars: Mapping[str, Sca
     """
     known = sweep[sweep["salt"].isin([reference.salt, NO_SALT])]
     conditions = conditions_of(known, scalars, reference.simulated_at_K)
-    rows = [
-        row
-        for numbers in reference.numbers
-        for value in numbers.systems
-        for row in _of_value(numbers, value, conditions)
-    ]
+    values = [(numbers, value) for numbers in reference.numbers for value in numbers.systems]
+    rows = [row for numbers, value in values for row in _of_value(numbers, value, conditions)]
     return rows + [row for claim in reference.claims for row in _of_claim(claim, conditions)]

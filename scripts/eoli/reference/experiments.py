@@ -100,8 +100,7 @@ def read_measured(path: Path) -> pd.DataFrame:
     rows = list(csv.reader([line for _, line in kept]))
     head = [name.strip() for name in rows[0]] if rows else []
     needed = [*_SERIES, "temperature_K", "log10_sigma_S_cm"]
-    missing = [column for column in needed if column not in head]
-    if missing:
+    if missing := [column for column in needed if column not in head]:
         raise InputError(f"{path}: lacks the columns {', '.join(missing)}")
     for (line, _), cells in zip(kept[1:], rows[1:], strict=True):
         if len(cells) != len(head):
@@ -202,7 +201,7 @@ def _route_beside(scalars: Scalars, route: str, measured: Measured | None) -> di
 def _matching(
     measured: pd.DataFrame, row: Mapping[Any, Any], molar_mass: float
 ) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """Of each kind of series the one with a ratio that fits and the nearest chain length."""
+    """Of each kind of series the one with a ratio that fits and the nearest chain length: fields of `Beside`, and points."""
     ratio = row["eo_li_simulated"]
     single = measured["eo_li_from"] == measured["eo_li_to"]
     fits = np.where(
@@ -213,25 +212,15 @@ def _matching(
     near = measured[(measured["polymer"] == row["polymer"]) & (measured["salt"] == row["salt"]) & fits]
     for _, kind in near.groupby("series", sort=False):
         away = np.log(kind["molar_mass_g_mol"] / molar_mass).abs()
-        chosen = kind[away == away.min()]
-        for key, points in chosen.groupby(list(_SERIES), sort=False):
-            yield dict(zip(_SERIES, key, strict=True)), points
-
-
-def _series_beside(series: Mapping[str, Any], molar_mass: float, ratio: float) -> dict[str, Any]:
-    """Fields of `Beside` that depend on the measured series."""
-    first, last, measured_mass = series["eo_li_from"], series["eo_li_to"], series["molar_mass_g_mol"]
-    one = first == last
-    measured_ratio = f"{first:g}" if one else f"{first:g} to {last:g}"
-    return {
-        "series": series["series"],
-        "measured_molar_mass_g_mol": measured_mass,
-        "measured_eo_li": measured_ratio,
-        "source": series["source"],
-        "what_differs": "measured: total conductivity by impedance, of a polymer that is semicrystalline below some 328 K; "
-        f"simulated: an amorphous box; chains of {'' if one else 'from '}{measured_mass:g} against {molar_mass:.0f} g/mol, "
-        f"EO:Li {measured_ratio} against {ratio:.4g}",
-    }
+        for key, points in kind[away == away.min()].groupby(list(_SERIES), sort=False):
+            _, _, series, mass, first, last, source = key
+            of_one, theirs = ("", f"{first:g}") if first == last else ("from ", f"{first:g} to {last:g}")
+            yield {
+                "series": series, "measured_molar_mass_g_mol": mass, "measured_eo_li": theirs, "source": source,
+                "what_differs": "measured: total conductivity by impedance, of a polymer that is semicrystalline below some "
+                f"328 K; simulated: an amorphous box; chains of {of_one}{mass:g} against {molar_mass:.0f} g/mol, EO:Li "
+                f"{theirs} against {ratio:.4g}",
+            }, points  # fmt: skip
 
 
 def _subjects(sweep: pd.DataFrame, together: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, dict[Any, Any]]]:
@@ -268,8 +257,7 @@ def beside_experiments(
             rows += [
                 Beside(
                     system=system, route=route, temperature_K=kelvin, eo_li=ratio, chain_molar_mass_g_mol=molar_mass,
-                    **_series_beside(series, molar_mass, ratio),
-                    **_route_beside(scalars.get(system, {}), route, theirs),
+                    **series, **_route_beside(scalars.get(system, {}), route, theirs),
                 )
                 for route in ROUTES
             ]  # fmt: skip
@@ -309,8 +297,8 @@ def chain_molar_masses(results: Path, systems: Sequence[str]) -> dict[str, float
         description = read_description(results / system / "topology" / "system.json")
         chains = [entry for entry in description.molecules if entry.molecule.kind == "polymer"]
         if chains:
-            number = sum(entry.count for entry in chains)
-            found[system] = sum(entry.molecule.mass * entry.count for entry in chains) / number
+            mass = sum(entry.molecule.mass * entry.count for entry in chains)
+            found[system] = mass / sum(entry.count for entry in chains)
     return found
 
 
