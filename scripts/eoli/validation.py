@@ -159,12 +159,12 @@ def from_text(kind: Any) -> Callable[[str], Any]:
 
 
 def validate(model: type[Model], data: Any, files: Sequence[YamlFile], under: KeyPath = ()) -> Model:
-    """Build `model` from `data`, which stands in the files under the keys `under`.
+    """Build `model` from `data`, which stands in the files under the keys `under`; None, of an empty file, has no keys.
 
     Raises InputError with one line that names file, key, value and what is allowed.
     """
     try:
-        return model.model_validate(data)
+        return model.model_validate({} if data is None else data)
     except ValidationError as failure:
         # a key that is unknown explains one that is missing
         errors = sorted(failure.errors(), key=lambda error: error["type"] != "extra_forbidden")

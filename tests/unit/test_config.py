@@ -266,6 +266,12 @@ def test_missing_keys_and_files(tmp_path: Path) -> None:
     assert text == f"{path}: sweep: is missing; it has no default (and 1 more)"
     path.write_text("- 1\n")
     assert "not a mapping" in mistake(lambda: load_study([path], ROOT))
+    # as an overlay, too: Snakemake takes no such file
+    for text in ("", "# a remark\n"):
+        path.write_text(text)
+        assert mistake(lambda: load_study([ROOT / "config/config.yaml", path], ROOT)).startswith(
+            f"{path}: holds no keys; "
+        )
     assert "cannot be read" in mistake(lambda: load_study([tmp_path / "absent.yaml"], ROOT))
     path.write_text(yaml.safe_dump(config(tmp_path, protocol="absent.yaml")))
     assert ": protocol: 'absent.yaml' is no file; allowed: " in mistake(lambda: load_study([path], ROOT))
