@@ -1,5 +1,5 @@
 """What Snakemake does not do by itself: refuse a misspelt system in one line, make again what is not what the study asks
-for, and keep and restore published files without harm to the run.
+for, keep and restore published files without harm to the run, and take a clock that was set back for no failure.
 
 This needs its inner classes, of which there is one of each in a call; nothing else of EOLI touches them.
 """
@@ -7,8 +7,9 @@ This needs its inner classes, of which there is one of each in a call; nothing e
 from __future__ import annotations
 
 import functools
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def install(plan: Plan, forces: bool) -> None:
         persistence = dag.workflow.persistence
         persistence.backup_output = functools.partial(keep, persistence)
         persistence.restore_output = functools.partial(restore, persistence)
+        dag.check_output_mtime = date_after_inputs
         stale = _stale(plan, dag) if forces else []
         dag.forcefiles.update(file for found in stale for file in found.product.files)
         await plain(dag, *arguments, **options)
@@ -90,3 +92,14 @@ def restore(persistence: Any, path: Path) -> bool:
         link_or_copy(backup, temporary)
     backup.unlink()
     return True
+
+
+async def date_after_inputs(job: Any, outputs: Iterable[str]) -> None:
+    """Date what a job has left no earlier than its inputs, which lie in the future where a clock was set back since.
+
+    Snakemake itself calls the job failed then, until that time has come, and deletes what it left.
+    """
+    newest = max((Path(file).stat().st_mtime_ns for file in job.input if Path(file).exists()), default=0)
+    for path in map(Path, outputs):
+        if path.exists() and path.stat().st_mtime_ns < newest:
+            os.utime(path, ns=(newest, newest))
