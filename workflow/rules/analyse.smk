@@ -20,6 +20,8 @@ rule density:
         multiext("results/{system}/analysis/density", ".csv", ".json"),
     log:
         "results/{system}/analysis/density.log",
+    resources:
+        mem_mb=energies_mb,
     params:
         flags=PLAN.density_flags,
     shell:
@@ -36,6 +38,8 @@ rule traces:
         multiext("results/{system}/analysis/traces-{stage}", ".csv", ".json"),
     log:
         "results/{system}/analysis/traces-{stage}.log",
+    resources:
+        mem_mb=energies_mb,
     params:
         flags=lambda wildcards: PLAN.traces_flags(wildcards.stage),
     shell:
@@ -56,6 +60,8 @@ if PLAN.cooling_stage:
             multiext("results/{system}/analysis/specific-volume", ".csv", ".json"),
         log:
             "results/{system}/analysis/specific-volume.log",
+        resources:
+            mem_mb=energies_mb,
         params:
             flags=lambda wildcards: PLAN.cooling_flags(wildcards.system),
         shell:
