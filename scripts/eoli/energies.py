@@ -63,6 +63,8 @@ def read_energies(path: Path, least: int = 2, length_ps: float | None = None) ->
             terms, off = _frames(path)
     except DataError:
         raise
+    except MemoryError:
+        raise MemoryError(f"energies of {path}") from None
     except Exception as error:  # the parser has no error type of its own: it fails as its decoders do
         raise DataError(f"{path}: no readable energy file ({type(error).__name__})") from error
     time = terms["Time"]

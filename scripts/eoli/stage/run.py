@@ -46,8 +46,10 @@ def run_stage(job: StageJob, log: Path | None = None) -> None:
         except EoliError as error:
             say.failed(str(error))
             raise
-        except OSError as error:
-            cause = f"{error.strerror or error}: {error.filename or job.folder}"
+        except (OSError, MemoryError) as error:
+            cause = f"not enough memory{f': {error}' if str(error) else ''}"
+            if isinstance(error, OSError):
+                cause = f"{error.strerror or error}: {error.filename or job.folder}"
             failure = RunError(f"{cause}; log: {job.folder / 'history.log'}{advice(cause)}")
             say.failed(str(failure))
             raise failure from error
