@@ -121,7 +121,7 @@ def _explain(error: Any, keys: KeyPath, model: type[BaseModel]) -> str:
         return message
     kind, key = str(error["type"]).split("_")[0], str(next((key for key in reversed(keys) if isinstance(key, str)), ""))
     hint = _spelling(value, kind) if isinstance(value, str) and kind in ("int", "float", "bool") else ""
-    if kind == "greater" and key.endswith("_K"):
+    if kind == "greater" and key.endswith("_K") and "step" not in key:
         hint = f"; in kelvin, {value:g} degrees Celsius are {value + 273.15:g}"
     return f"{_short(value)} is not allowed: {message}{hint}"
 
