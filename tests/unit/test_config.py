@@ -390,6 +390,21 @@ def test_the_command_line_prints_one_line(
     assert expected in printed.err and "Traceback" not in printed.err
 
 
+@pytest.mark.parametrize("key", ["study", "conductivity"])
+def test_a_reference_that_is_none_is_refused_before_anything_runs(
+    key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shipped = {name: ROOT / "config/reference" / name for name in ("ma2022.yaml", "peo-litfsi-conductivity.csv")}
+    other = shipped["peo-litfsi-conductivity.csv" if key == "study" else "ma2022.yaml"]
+    path = tmp_path / "own.yaml"
+    path.write_text(f"reference: {{{key}: {other}}}\n")
+    words = ["check", "--config", str(ROOT / "config/config.yaml"), str(path), "--base", str(ROOT)]
+    assert main(words) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.count("\n") == 1
+    assert printed.err.startswith(f"eoli check: {path}:1: reference.{key}: {other}: ")
+
+
 @pytest.mark.parametrize(
     ("stage", "keys", "message"),
     [

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from eoli.commands.common import add_config, study_of, typed
 from eoli.errors import EoliError, InputError
+
+if TYPE_CHECKING:
+    from eoli.config import Study
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +35,7 @@ def check(arguments: argparse.Namespace) -> int:
     from eoli.cost import check_gromacs, cost_lines
 
     study = study_of(arguments)
+    _check_references(study)
     print("\n".join(cost_lines(study)))
     if arguments.gromacs:
         try:
@@ -42,6 +47,19 @@ def check(arguments: argparse.Namespace) -> int:
     if arguments.slurm_status_command:
         print(check_slurm(slurm_settings(), arguments.slurm_status_command, arguments.slurm_interval_s))
     return 0
+
+
+def _check_references(study: Study) -> None:
+    """Read what the sweep will be laid beside, which only its end does. Raises InputError that names key and file."""
+    from eoli.compare import read_measured, read_reference
+    from eoli.validation import place
+
+    readers: dict[str, Callable[[Path], object]] = {"study": read_reference, "conductivity": read_measured}
+    for key, path in study.config.reference.model_dump().items():
+        try:
+            readers[key](study.found(path))
+        except InputError as error:
+            raise InputError(f"{place(('reference', key), study.files)}: {error}") from None
 
 
 def add_schema(parser: argparse.ArgumentParser) -> None:
