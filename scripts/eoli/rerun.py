@@ -7,7 +7,6 @@ This needs its inner classes, of which there is one of each in a call; nothing e
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from eoli.errors import InputError
 from eoli.files import link_or_copy, whole
 from eoli.products import Results, Stale
+from eoli.records import date_after
 from eoli.workflow import Plan
 
 MOST_LINES = 12
@@ -99,7 +99,4 @@ async def date_after_inputs(job: Any, outputs: Iterable[str]) -> None:
 
     Snakemake itself calls the job failed then, until that time has come, and deletes what it left.
     """
-    newest = max((Path(file).stat().st_mtime_ns for file in job.input if Path(file).exists()), default=0)
-    for path in map(Path, outputs):
-        if path.exists() and path.stat().st_mtime_ns < newest:
-            os.utime(path, ns=(newest, newest))
+    date_after(map(Path, outputs), map(Path, job.input))
