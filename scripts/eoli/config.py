@@ -444,7 +444,8 @@ def load_study(paths: Sequence[Path], base: Path, overrides: Mapping[str, Any] |
     data: dict[str, Any] = {}
     for file in files:
         if not isinstance(file.data, dict):
-            raise InputError(f"{file.path}: not a mapping of keys; allowed: the keys of config/README.md")
+            what = "holds no keys" if file.data is None else "not a mapping of keys"
+            raise InputError(f"{file.path}: {what}; allowed: the keys of config/README.md")
         data = merge(data, file.data)
     if overrides:
         files.append(YamlFile(Path("command line"), overrides, dict(_key_paths(overrides))))

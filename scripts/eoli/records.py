@@ -111,6 +111,14 @@ def marks(folder: Path, paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
     return {os.path.relpath(path, folder): asdict(mark(path)) for path in sorted(set(paths)) if path.is_file()}
 
 
+def date_after(paths: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Date files no earlier than what they are made from, which lies in the future where a clock was set back since."""
+    newest = max((path.stat().st_mtime_ns for path in inputs if path.exists()), default=0)
+    for path in paths:
+        if path.exists() and path.stat().st_mtime_ns < newest:
+            os.utime(path, ns=(newest, newest))
+
+
 def record_beside(path: Path) -> Path:
     """Where the record of a file of that name lies: `motion.provenance.json` for `motion.csv`."""
     return path.with_name(f"{path.stem}.{ENDING}")

@@ -1,5 +1,5 @@
 """What Snakemake does not do by itself: refuse a misspelt system in one line, make again what is not what the study asks
-for, and keep and restore published files without harm to the run.
+for, keep and restore published files without harm to the run, and take a clock that was set back for no failure.
 
 This needs its inner classes, of which there is one of each in a call; nothing else of EOLI touches them.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from eoli.errors import InputError
 from eoli.files import link_or_copy, whole
 from eoli.products import Results, Stale
+from eoli.records import date_after
 from eoli.workflow import Plan
 
 MOST_LINES = 12
@@ -39,6 +40,7 @@ def install(plan: Plan, forces: bool) -> None:
         persistence = dag.workflow.persistence
         persistence.backup_output = functools.partial(keep, persistence)
         persistence.restore_output = functools.partial(restore, persistence)
+        dag.check_output_mtime = date_after_inputs
         stale = _stale(plan, dag) if forces else []
         dag.forcefiles.update(file for found in stale for file in found.product.files)
         await plain(dag, *arguments, **options)
@@ -90,3 +92,11 @@ def restore(persistence: Any, path: Path) -> bool:
         link_or_copy(backup, temporary)
     backup.unlink()
     return True
+
+
+async def date_after_inputs(job: Any, outputs: Iterable[str]) -> None:
+    """Date what a job has left no earlier than its inputs, which lie in the future where a clock was set back since.
+
+    Snakemake itself calls the job failed then, until that time has come, and deletes what it left.
+    """
+    date_after(map(Path, outputs), map(Path, job.input))

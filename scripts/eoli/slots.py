@@ -180,7 +180,8 @@ def own_cores(
     try:
         held = _wait_for(machine, threads, say, who, at_once, hyper_threads, wants_gpu, poll_s)
     except OSError as error:
-        say(f"the run is not pinned: cores cannot be locked: {error.strerror or error}: {error.filename}")
+        where = error.filename or os.environ.get(FOLDER, f"{IN_TMP}{os.getuid()}")
+        say(f"the run is not pinned: cores cannot be locked: {error.strerror or error}: {where}")
         held = Slots()
     try:
         with on_processors(held.processors):

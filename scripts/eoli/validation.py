@@ -120,7 +120,7 @@ def _explain(error: Any, keys: KeyPath, model: type[BaseModel]) -> str:
         return message
     kind, key = str(error["type"]).split("_")[0], str(next((key for key in reversed(keys) if isinstance(key, str)), ""))
     hint = _spelling(value, kind) if isinstance(value, str) and kind in ("int", "float", "bool") else ""
-    if kind == "greater" and key.endswith("_K"):
+    if kind == "greater" and key.endswith("_K") and "step" not in key:
         hint = f"; in kelvin, {value:g} degrees Celsius are {value + 273.15:g}"
     return f"{_short(value)} is not allowed: {message}{hint}"
 
@@ -158,12 +158,12 @@ def from_text(kind: Any) -> Callable[[str], Any]:
 
 
 def validate(model: type[Model], data: Any, files: Sequence[YamlFile], under: KeyPath = ()) -> Model:
-    """Build `model` from `data`, which stands in the files under the keys `under`.
+    """Build `model` from `data`, which stands in the files under the keys `under`; None, of an empty file, has no keys.
 
     Raises InputError with one line that names file, key, value and what is allowed.
     """
     try:
-        return model.model_validate(data)
+        return model.model_validate({} if data is None else data)
     except ValidationError as failure:
         # a key that is unknown explains one that is missing
         errors = sorted(failure.errors(), key=lambda error: error["type"] != "extra_forbidden")

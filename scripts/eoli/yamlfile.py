@@ -154,7 +154,7 @@ class _Reading:
 
 
 def parse_yaml(text: str, name: str) -> tuple[Any, dict[KeyPath, int]]:
-    """(data, line of each key path) of YAML text; `name` stands for it in messages. Empty text is an empty mapping.
+    """(data, line of each key path) of YAML text; `name` stands for it in messages. The data of empty text is None.
 
     Raises InputError when it is not YAML, repeats a key, holds a tag, or is larger or deeper than a person writes.
     """
@@ -168,10 +168,10 @@ def parse_yaml(text: str, name: str) -> tuple[Any, dict[KeyPath, int]]:
     except RecursionError:
         raise InputError(f"{name}: not valid YAML: more than {DEEPEST} levels deep; allowed: fewer") from None
     if root is None:
-        return {}, {}
+        return None, {}
     reading = _Reading(name)
     data = reading.data(root, ())
-    return (data if data is not None else {}), reading.lines
+    return data, reading.lines
 
 
 def parse_value(text: str, name: str) -> Any:

@@ -17,12 +17,14 @@ from MDAnalysis.lib.formats.libmdaxdr import TRRFile
 
 from eoli.config import GromacsBuild
 from eoli.errors import DataError, RunError
+from eoli.files import read_json
 from eoli.gmx import Gromacs
 from eoli.mdp import Conditions
 from eoli.protocol import Stage
+from eoli.stage import run as running
 from eoli.stage.bind import DISCARDED, bind, move_aside, reached_step, read_binding
 from eoli.stage.job import GROWING, StageJob
-from eoli.stage.run import publish, vouch_for_shorter
+from eoli.stage.run import publish, run_stage, vouch_for_shorter
 
 GROMACS = Gromacs(
     GromacsBuild(), Path("/nowhere/gmx"), (2022, 5), "2022.5", "thread_mpi", "mixed", "AVX2_256", Path("/nowhere")
@@ -360,6 +362,26 @@ def test_a_copy_that_fails_leaves_what_was_published(job: StageJob, monkeypatch:
     with pytest.raises(OSError, match="No space left"):
         publish(job, binding)
     assert {(job.folder / name).read_text() for name in job.stage.published} == {"old\n"}
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (MemoryError(), "not enough memory; log: "),
+        (MemoryError("energies of md.edr"), "not enough memory: energies of md.edr; log: "),
+        (OSError(errno.ENOSPC, "No space left on device", "md.gro"), "No space left on device: md.gro; log: "),
+    ],
+)
+def test_what_the_machine_lacks_is_one_line_and_recorded(
+    error: Exception, cause: str, job: StageJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lack(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(running, "_run_locked", lack)
+    with pytest.raises(RunError, match=f"^{cause}"):
+        run_stage(job)
+    assert read_json(job.folder / "failure.json")["message"].startswith(cause)
 
 
 def test_a_shorter_result_is_vouched_for_only_with_the_physics_of_the_run(job: StageJob) -> None:

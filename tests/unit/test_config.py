@@ -266,6 +266,12 @@ def test_missing_keys_and_files(tmp_path: Path) -> None:
     assert text == f"{path}: sweep: is missing; it has no default (and 1 more)"
     path.write_text("- 1\n")
     assert "not a mapping" in mistake(lambda: load_study([path], ROOT))
+    # as an overlay, too: Snakemake takes no such file
+    for text in ("", "# a remark\n"):
+        path.write_text(text)
+        assert mistake(lambda: load_study([ROOT / "config/config.yaml", path], ROOT)).startswith(
+            f"{path}: holds no keys; "
+        )
     assert "cannot be read" in mistake(lambda: load_study([tmp_path / "absent.yaml"], ROOT))
     path.write_text(yaml.safe_dump(config(tmp_path, protocol="absent.yaml")))
     assert ": protocol: 'absent.yaml' is no file; allowed: " in mistake(lambda: load_study([path], ROOT))
@@ -382,6 +388,21 @@ def test_the_command_line_prints_one_line(
     printed = capsys.readouterr()
     assert printed.out == "" and printed.err.count("\n") == 1
     assert expected in printed.err and "Traceback" not in printed.err
+
+
+@pytest.mark.parametrize("key", ["study", "conductivity"])
+def test_a_reference_that_is_none_is_refused_before_anything_runs(
+    key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shipped = {name: ROOT / "config/reference" / name for name in ("ma2022.yaml", "peo-litfsi-conductivity.csv")}
+    other = shipped["peo-litfsi-conductivity.csv" if key == "study" else "ma2022.yaml"]
+    path = tmp_path / "own.yaml"
+    path.write_text(f"reference: {{{key}: {other}}}\n")
+    words = ["check", "--config", str(ROOT / "config/config.yaml"), str(path), "--base", str(ROOT)]
+    assert main(words) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.count("\n") == 1
+    assert printed.err.startswith(f"eoli check: {path}:1: reference.{key}: {other}: ")
 
 
 @pytest.mark.parametrize(

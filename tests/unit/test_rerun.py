@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from eoli.rerun import keep, restore
+from eoli.rerun import date_after_inputs, keep, restore
 
 
 class Persistence:
@@ -84,3 +86,15 @@ def test_what_a_job_on_a_cluster_has_put_back_itself_stays(published: Path, tmp_
     assert published.read_text() == "old"
     published.unlink()
     assert not restore(Persistence(tmp_path), published) and not published.exists()
+
+
+@pytest.mark.parametrize("made", [1000, 3000], ids=["before", "after"])
+def test_what_was_made_after_the_clock_was_set_back_is_no_older_than_its_inputs(made: int, tmp_path: Path) -> None:
+    old, new, output = (tmp_path / name for name in ("old", "new", "output"))
+    for path, date in ((old, 500), (new, 2000), (output, made)):
+        path.touch()
+        os.utime(path, (date, date))
+    job = SimpleNamespace(input=[str(old), str(new), str(tmp_path / "absent")])
+    asyncio.run(date_after_inputs(job, [str(output), str(tmp_path / "absent")]))
+    assert output.stat().st_mtime == max(made, 2000)
+    assert (old.stat().st_mtime, new.stat().st_mtime) == (500, 2000)

@@ -250,12 +250,12 @@ def test_a_lock_file_that_is_a_link_is_not_followed(
     assert (tmp_path / "aim").read_text() == "precious"
 
 
-def test_a_folder_without_locks_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_locks_stops_nobody(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_descriptor: int, _how: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(slots.fcntl, "flock", refuse)
-    assert "No locks available" in _not_pinned()
+    assert f"No locks available: {folder}" in _not_pinned()
 
 
 def test_locks_that_were_cleaned_away_are_noticed(folder: Path) -> None:

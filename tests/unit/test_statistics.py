@@ -156,6 +156,15 @@ def test_energy_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Mo
         density_of(NPT_EDR, 1.0)
 
 
+def test_too_little_memory_is_no_sign_of_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_path: Path) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(energies, "_frames", full)
+    with pytest.raises(MemoryError, match=str(NPT_EDR)):
+        read_energies(NPT_EDR)
+
+
 def test_energies_cut_anywhere_are_refused(tmp_path: Path) -> None:
     whole, path = NPT_EDR.read_bytes(), tmp_path / "cut.edr"
     for length in (*np.linspace(1, len(whole) - 1, 12, dtype=int), len(whole) - 1):

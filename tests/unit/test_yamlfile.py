@@ -94,8 +94,10 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         read_yaml(tmp_path / "latin.yaml")
 
 
-def test_an_empty_file_is_an_empty_mapping(tmp_path: Path) -> None:
-    assert read_yaml(write(tmp_path, "# nothing\n")).data == {}
+@pytest.mark.parametrize("text", ["", "# nothing\n", "null\n", "---\n"])
+def test_an_empty_file_is_no_mapping(text: str, tmp_path: Path) -> None:
+    assert read_yaml(write(tmp_path, text)).data is None
+    assert read_yaml(write(tmp_path, "{}\n")).data == {}
 
 
 @given(data=st.dictionaries(NAMES, VALUES, min_size=1, max_size=5), flow=st.sampled_from([True, False, None]))

@@ -38,6 +38,8 @@ for analysis in PLAN.analyses:
             log:
                 f"results/{{system}}/analysis/{analysis.log}",
             localrule: True
+            resources:
+                mem_mb=energies_mb,
             params:
                 flags=flags_of(analysis),
             shell:

@@ -48,6 +48,11 @@ def literal(text):
     return lambda wildcards: text
 
 
+def energies_mb(wildcards, input):
+    """Memory of what reads an energy file, MB: measured up to 400,000 frames."""
+    return round(300 + 7 * input.size_mb)
+
+
 def of_all(pattern, systems=PLAN.systems, **axes):
     """Files of many systems, listed only when they are wanted: a job of one system has no use for those of a thousand."""
     return lambda wildcards: expand(pattern, system=systems, **axes)

@@ -21,9 +21,10 @@ def made(path: Path, inputs: Sequence[Path], **more: Any) -> None:
     """Write down what a result was made from and with, beside it, and tell the person at the terminal."""
     from eoli.files import write_json, written
     from eoli.provenance import provenance
-    from eoli.records import marks, record_beside
+    from eoli.records import date_after, marks, record_beside
     from eoli.text import printable
 
+    date_after(written, inputs)
     record = provenance(inputs, [["eoli", *sys.argv[1:]]], outputs=marks(path.parent, written), **more)
     write_json(record_beside(path), record)
     print(f"[{time.strftime('%H:%M:%S')}] made {printable(str(path))}", flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,6 +35,7 @@ def check(arguments: argparse.Namespace) -> int:
     from eoli.cost import cost_lines
 
     study = study_of(arguments)
+    _check_references(study)
     print("\n".join(cost_lines(study)))
     if arguments.gromacs:
         try:
@@ -68,6 +70,20 @@ def check_gromacs(study: Study) -> list[str]:
         *tuning_lines(study, this_machine(), found.version_text, found.simd),
         *sharing,
     ]
+
+
+def _check_references(study: Study) -> None:
+    """Read what the sweep will be laid beside, which only its end does. Raises InputError that names key and file."""
+    from eoli.reference.experiments import read_measured
+    from eoli.reference.model import read_reference
+    from eoli.validation import place
+
+    readers: dict[str, Callable[[Path], object]] = {"study": read_reference, "conductivity": read_measured}
+    for key, path in study.config.reference.model_dump().items():
+        try:
+            readers[key](study.found(path))
+        except InputError as error:
+            raise InputError(f"{place(('reference', key), study.files)}: {error}") from None
 
 
 def add_schema(parser: argparse.ArgumentParser) -> None:

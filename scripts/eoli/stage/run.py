@@ -15,7 +15,7 @@ from eoli.errors import EoliError, RunError
 from eoli.files import link_or_copy, read_json, read_record, write_json
 from eoli.protocol import OFFLOADED
 from eoli.provenance import provenance
-from eoli.records import ENDING, check_inputs, content, damaged, marks, read_record_of
+from eoli.records import ENDING, check_inputs, content, damaged, date_after, marks, read_record_of
 from eoli.stage.bind import Binding, bind, extend, reached_step
 from eoli.stage.ending import read_ending, write_ending
 from eoli.stage.engine import advice, is_complete, make_run_input, mend, run_mdrun
@@ -46,8 +46,10 @@ def run_stage(job: StageJob, log: Path | None = None) -> None:
         except EoliError as error:
             say.failed(str(error))
             raise
-        except OSError as error:
-            cause = f"{error.strerror or error}: {error.filename or job.folder}"
+        except (OSError, MemoryError) as error:
+            cause = f"not enough memory{f': {error}' if str(error) else ''}"
+            if isinstance(error, OSError):
+                cause = f"{error.strerror or error}: {error.filename or job.folder}"
             failure = RunError(f"{cause}; log: {job.folder / 'history.log'}{advice(cause)}")
             say.failed(str(failure))
             raise failure from error
@@ -153,6 +155,7 @@ def _vouch(job: StageJob, binding: Binding, provenance: Mapping[str, Any]) -> No
     for path in published:
         # Snakemake compares them with the inputs of the rule, and a link has the date of the run
         os.utime(path)
+    date_after(published, _inputs(job))
     record = {
         **provenance,
         "called_as": sys.argv,
