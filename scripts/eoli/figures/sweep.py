@@ -38,16 +38,14 @@ from eoli.figures.style import (
     Files,
     anion_of_salt,
     drawing,
-    number_text,
     plain_log,
-    power_of_ten,
     said,
     save,
     save_text,
     say_empty,
-    ten_to,
 )
 from eoli.figures.system import PARTNERS
+from eoli.numbers import plain, power_of_ten, ten_to, with_error
 from eoli.results import read_curves
 from eoli.results import read_sweep as read_rows
 from eoli.temperature import Fits, fits_of
@@ -401,9 +399,9 @@ def _bar(axes: Axes, place: float, width: float, rows: pd.DataFrame, group: Grou
         offsets = np.linspace(-0.3, 0.3, len(known)) * width if len(known) > 1 else [0.0]
         axes.errorbar(place + np.array(offsets), known, yerr=errors, color=BLACK, marker="o", markersize=2.6,
                       linestyle="none", capsize=2, elinewidth=0.8)  # fmt: skip
-        top, text = float((known + errors).max()), number_text(float(known.mean()))
+        top, text = float((known + errors).max()), plain(float(known.mean()), digits=2)
     elif len(bounds):
-        top, text = float(bounds.min()), f"< {number_text(float(bounds.min()))}"
+        top, text = float(bounds.min()), f"< {plain(float(bounds.min()), digits=2)}"
         axes.bar(place, top, color="none", linestyle=":", **style)
         axes.annotate("", (place, 0.55 * top), (place, top), arrowprops={"arrowstyle": "->", "color": group.colour})
     else:
@@ -464,7 +462,7 @@ def _fit_label(fits: Fits, all_fits: Sequence[Fits]) -> str:
     label += f", EO:Li {fits.systems['eo_li_asked']:g}"
     if energy.value is None or energy.error is None:
         return f"{label}: no fit"
-    label += f": Eₐ = {number_text(energy.value, energy.error)} kJ/mol"
+    label += f": Eₐ = {with_error(energy.value, energy.error, 'kJ_mol')}"
     t0 = fits.vtf.T0_K
     return label if t0.value is None else f"{label}, T₀ = {t0.value:.0f} K"
 

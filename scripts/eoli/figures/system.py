@@ -40,13 +40,13 @@ from eoli.figures.style import (
     add_notes,
     drawing,
     label_ends,
-    number_text,
     plain_log,
     said,
     save,
     save_text,
     say_empty,
 )
+from eoli.numbers import plain, with_error
 from eoli.results import read_curves, read_scalars
 
 PARTNERS = {
@@ -176,8 +176,8 @@ def _motion_note(name: str, found: Mapping[str, Any]) -> str:
     number, bound = found["D_m2_s"], found["D_upper_bound_m2_s"]
     text = f"{name}: {found['verdict']}"
     if number["value"] is not None:
-        return f"{text}, D = {number_text(number['value'], number['error'])} m²/s"
-    return f"{text}, D < {number_text(bound)} m²/s" if bound else text
+        return f"{text}, D = {with_error(number['value'], number['error'], 'm2_s')}"
+    return f"{text}, D < {plain(bound, 'm2_s', 2)}" if bound else text
 
 
 def figure_motion(of: Subject, out_stem: Path) -> Files:
@@ -267,8 +267,8 @@ def figure_ions(of: Subject, out_stem: Path) -> Files:
                 lower.barh(place, share["value"], left=start, color=colour, hatch=hatch, edgecolor="0.2", linewidth=0.6,
                            height=0.62, label=state if not place else None)  # fmt: skip
                 if share["value"] > _SHARE_WITH_NUMBER:
-                    with_error = share["value"] > _SHARE_WITH_ERROR and share["error"] is not None
-                    number = number_text(share["value"], share["error"]) if with_error else f"{share['value']:.2f}"
+                    has_error = share["value"] > _SHARE_WITH_ERROR and share["error"] is not None
+                    number = with_error(share["value"], share["error"]) if has_error else f"{share['value']:.2f}"
                     lower.text(
                         start + share["value"] / 2, place, number, ha="center", va="center",
                         fontsize=6.5, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
@@ -283,9 +283,9 @@ def figure_ions(of: Subject, out_stem: Path) -> Files:
 
 def _route_note(name: str, found: Mapping[str, Any]) -> str:
     if found.get("value") is not None:
-        return f"σ, {name}: {number_text(found['value'], found['error'])} S/m"
+        return f"σ, {name}: {with_error(found['value'], found['error'], 'S_m')}"
     bound = found.get("upper_bound")
-    below = f"; σ < {number_text(bound)} S/m" if bound else ""
+    below = f"; σ < {plain(bound, 'S_m', 2)}" if bound else ""
     return f"σ, {name}: {found['verdict']}{below}"
 
 
@@ -451,7 +451,7 @@ def figure_scattering(of: Subject, out_stem: Path) -> Files:
         spacing = found["spacing_nm"]
         verdict = f"peak of domains: {found['verdict']}"
         if spacing["value"] is not None:
-            verdict += f", spacing {number_text(spacing['value'], spacing['error'])} nm"
+            verdict += f", spacing {with_error(spacing['value'], spacing['error'], 'nm')}"
         add_notes(figure, [verdict, f"weights: {found['weighting']}; band: blocks or S/√vectors"])
         figure.align_ylabels()
         return save(figure, out_stem)

@@ -13,8 +13,8 @@ import pandas as pd
 
 from eoli.axes import SERIES_AXES
 from eoli.collect import at
+from eoli.numbers import with_error
 from eoli.report.gather import Sweep, SystemResult
-from eoli.report.numbers import with_error
 from eoli.temperature import QUANTITIES as FITTED
 from eoli.temperature import Arrhenius, Vtf, fits_of
 

@@ -21,12 +21,12 @@ from eoli.chemistry import NO_SALT, library
 from eoli.collect import NOT_SHOWN, SCALARS
 from eoli.config import Study
 from eoli.cutoffs import POOLED
+from eoli.numbers import as_given, counted, listed, plain, unit_text, with_error
 from eoli.protocol import Stage
 from eoli.report import plots
 from eoli.report.answers import QUANTITIES, Quantity, unresolved
 from eoli.report.embed import script_json, summary_data, system_data
 from eoli.report.gather import StageResult, Sweep, SystemResult, known
-from eoli.report.numbers import as_given, counted, listed, plain, unit_text, with_error
 from eoli.report.scene import load_scene
 from eoli.sweep import side_by_side, systems_of
 
