@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from eoli.axes import axes_of
-from eoli.report.answers import QUANTITIES, temperature_series
+from eoli.report.answers import answer_of, asked, temperature_series
 from eoli.report.gather import Sweep, SystemResult
 
 ROWS = 400
@@ -74,7 +74,7 @@ def _summary_of(system: SystemResult) -> dict[str, Any]:
         "in_study": bool(row["simulated_in_study"]),
         # all but what the plots are along, the polymer first
         "group": [value for axis, value in axes_of(row).items() if axis != "eo_li_asked"],
-        "answers": {q.key: {r.key: asdict(r.of(system)) for r in q.routes} for q in QUANTITIES},
+        "answers": {of.key: {q.route: asdict(answer_of(q, system)) for q in of.routes} for of in asked()},
     }
 
 
@@ -93,9 +93,9 @@ def summary_data(sweep: Sweep, title: str) -> dict[str, Any]:
             for of in sweep.together
         ],
         "quantities": [
-            {"key": q.key, "symbol": q.symbol, "name": q.name, "unit": q.unit, "log": q.is_log,
-             "routes": {r.key: r.label for r in q.routes}}
-            for q in QUANTITIES
+            {"key": of.key, "symbol": of.quantity.symbol, "name": of.quantity.title, "unit": of.quantity.unit,
+             "log": of.quantity.log, "routes": {q.route: q.route_label for q in of.routes}}
+            for of in asked()
         ],
         "columns": {name: list(found) for name, found in columns.items()},
         "temperature": rounded(temperature_series(sweep)),

@@ -15,6 +15,7 @@ from eoli.collect import ANALYSES, NOT_SHOWN
 from eoli.compare import Reference, Verdict, read_reference
 from eoli.config import Study
 from eoli.errors import DataError
+from eoli.quantities import In, declared
 from eoli.report.scene import load_scene
 from eoli.results import check_salted, read_curves, read_found, read_scalars, read_sweep, read_table, read_verdict
 from eoli.starts import read_starts
@@ -255,7 +256,7 @@ def _together(systems: Sequence[SystemResult], results: Path, reading: _Reading)
     found = []
     for name, record in (reading(read_starts, results, list(by_name)) or {}).items():
         starts = tuple(by_name[start] for start in record["systems"])
-        scalars = {analysis: record[analysis] for analysis in ("motion", "conductivity")}
+        scalars = {of.analysis: record[of.analysis] for of in declared(In.STARTS) if of.analysis in record}
         whole = replace(starts[0], name=name, scalars=scalars, tables={}, stages=(), made_by={}, scene=None, missing=())
         found.append(Together(whole, starts))
     return tuple(found)
