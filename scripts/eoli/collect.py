@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from eoli.analyses import TABLES
 from eoli.errors import DataError, InputError
 from eoli.files import write_table
+from eoli.quantities import In, at, declared, sweep_columns
 from eoli.replicas import differing, replica_table
 from eoli.results import check_salted, read_scalars, read_verdict
 from eoli.sweep import System
@@ -19,129 +20,6 @@ from eoli.topology.description import read_description
 
 NOT_SHOWN = ("unreadable: ", "of another system: ", "not what the study asks for: ")
 """How the status of a row without results begins, whose files are not what they should be."""
-
-
-@dataclass(frozen=True)
-class Scalar:
-    """A column of the table, with one for its error: where an analysis keeps the value.
-
-    `keys` lead to `{"value": ..., "error": ...}`; the unit stands at the end of both columns.
-    """
-
-    name: str
-    unit: str
-    analysis: str
-    keys: tuple[str, ...]
-
-    @property
-    def columns(self) -> tuple[str, str]:
-        """Names of the value and of its error."""
-        tail = f"_{self.unit}" if self.unit else ""
-        return f"{self.name}{tail}", f"{self.name}_error{tail}"
-
-
-def _around_lithium() -> Iterator[Scalar]:
-    for partner in ("ether_O", "carbonyl_O", "anion_N", "anion_O"):
-        for key, pattern, unit in (
-            ("first_peak_nm", "first_peak_Li_{}", "nm"),
-            ("coordination_number", "coordination_number_Li_{}", ""),
-            ("at_cutoff", "neighbours_Li_{}", ""),
-        ):
-            if key != "at_cutoff" or not partner.startswith("anion"):
-                yield Scalar(pattern.format(partner), unit, "structure", ("Li", partner, key))
-    # whatever sites an anion binds with
-    yield Scalar("neighbours_Li_anion", "", "structure", ("shell_statistics", "anion", "mean"))
-
-
-def _of_motion() -> Iterator[Scalar]:
-    for particle in ("Li", "anion", "chain"):
-        yield Scalar(f"D_{particle}", "m2_s", "motion", (particle, "D_m2_s"))
-        yield Scalar(f"exponent_{particle}", "", "motion", (particle, "exponent"))
-
-
-def _of_conductivity() -> Iterator[Scalar]:
-    for route in ("nernst_einstein", "cluster_nernst_einstein", "collective"):
-        keys = ("sigma_S_m", "formal_charges", route)
-        yield Scalar(f"conductivity_{route}", "S_m", "conductivity", keys)
-    for route in ("nernst_einstein", "onsager_centre_of_mass", "onsager_polymer"):
-        yield Scalar(f"transference_{route}", "", "conductivity", ("transference", route))
-    yield Scalar("ionicity", "", "conductivity", ("ionicity",))
-
-
-def _of_mechanism() -> Iterator[Scalar]:
-    for partner in ("ether_O", "carbonyl_O", "chain", "anion"):
-        yield Scalar(f"residence_Li_{partner}", "ps", "mechanism", ("residence", partner, "mean_ps"))
-    yield Scalar("Li_with_carbonyl_O", "", "mechanism", ("partition", "with_carbonyl_O"))
-    yield Scalar("segment_relaxation", "ps", "mechanism", ("segments", "P2", "all", "time_1e_ps"))
-
-
-SCALARS = (
-    Scalar("density", "g_cm3", "density", ("density_g_cm3",)),
-    *_around_lithium(),
-    Scalar("chains_of_Li", "", "structure", ("shell_statistics", "chains", "mean")),
-    Scalar("radius_of_gyration", "nm", "structure", ("chains", "radius_of_gyration_nm")),
-    Scalar("gauche_fraction", "", "structure", ("gauche_fraction",)),
-    Scalar("Li_free", "", "ions", ("Li", "free")),
-    Scalar("Li_aggregated", "", "ions", ("Li", "aggregated")),
-    *_of_motion(),
-    Scalar("Li_carried_by_chain", "", "motion", ("Li_carried_by_chain", "share")),
-    *_of_conductivity(),
-    *_of_mechanism(),
-    Scalar("segregation", "", "morphology", ("segregation", "degree")),
-    Scalar("interface", "per_nm", "morphology", ("segregation", "interface_per_volume_per_nm")),
-    Scalar("spacing", "nm", "morphology", ("scattering", "spacing_nm")),
-    Scalar("NH_to_anion", "", "hydrogen-bonds", ("acceptors", "anion", "NH_share")),
-    Scalar("NH_to_carbonyl_O", "", "hydrogen-bonds", ("acceptors", "carbonyl_O", "NH_share")),
-    Scalar("energy_Li_PEO", "kJ_mol", "interactions", ("exact", "Li/PEO", "lithium", "E_ele_kJ_mol")),
-    Scalar("energy_Li_PA", "kJ_mol", "interactions", ("exact", "Li/PA", "lithium", "E_ele_kJ_mol")),
-)
-"""What the table holds of the analyses, in its order."""
-
-RARE = (
-    Scalar("neighbours_Li_hydroxyl_O", "", "structure", ("Li", "hydroxyl_O", "at_cutoff")),
-    Scalar("residence_Li_hydroxyl_O", "ps", "mechanism", ("residence", "hydroxyl_O", "mean_ps")),
-)
-"""What the table holds only where a system of the sweep has it, in columns at its end."""
-
-WORDS = (
-    ("D_Li_verdict", "motion", ("Li", "verdict")),
-    ("D_anion_verdict", "motion", ("anion", "verdict")),
-    ("ions_verdict", "ions", ("verdict",)),
-    ("conductivity_verdict", "conductivity", ("sigma_S_m", "formal_charges", "collective", "verdict")),
-    ("segregation_verdict", "morphology", ("segregation", "verdict")),
-    ("spacing_verdict", "morphology", ("scattering", "verdict")),
-)
-"""Verdicts by column, analysis and keys."""
-
-_SIGMA = ("sigma_S_m", "formal_charges")
-BOUNDS = (
-    ("D_Li_upper_bound_m2_s", "motion", ("Li", "D_upper_bound_m2_s")),
-    ("D_anion_upper_bound_m2_s", "motion", ("anion", "D_upper_bound_m2_s")),
-    *(
-        (f"conductivity_{route}_upper_bound_S_m", "conductivity", (*_SIGMA, route, "upper_bound"))
-        for route in ("nernst_einstein", "collective")
-    ),
-    ("conductivity_nernst_einstein_lower_bound_S_m", "conductivity", (*_SIGMA, "nernst_einstein", "lower_bound")),
-    *(
-        (f"transference_nernst_einstein_{bound}", "conductivity", ("transference", "nernst_einstein", bound))
-        for bound in ("lower_bound", "upper_bound")
-    ),
-    *(
-        (f"residence_Li_{partner}_at_least_ps", "mechanism", ("residence", partner, "mean_at_least_ps"))
-        for partner in ("ether_O", "carbonyl_O", "chain", "anion")
-    ),
-    ("segment_relaxation_at_least_ps", "mechanism", ("segments", "P2", "all", "time_1e_ps", "at_least")),
-    ("further_ns_for_D_Li", "motion", ("Li", "extension", "further_ns")),
-    ("analysed_length_ns", "motion", ("length_ns",)),
-)
-"""Single numbers by column, analysis and keys."""
-
-
-def at(data: Any, keys: Sequence[str]) -> Any:
-    """What stands under keys in nested mappings; None where one of them is missing."""
-    for key in keys:
-        data = data.get(key) if isinstance(data, Mapping) else None
-    return data
 
 
 def _composition(system: System, ideal_density: Mapping[str, float]) -> dict[str, Any]:
@@ -164,11 +42,7 @@ def _composition(system: System, ideal_density: Mapping[str, float]) -> dict[str
 
 def _results(scalars: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """Columns of the analyses; those of a missing analysis, ion or partner are empty."""
-    row: dict[str, Any] = {}
-    for scalar in (*SCALARS, *RARE):
-        found = at(scalars, (scalar.analysis, *scalar.keys))
-        row |= zip(scalar.columns, (at(found, ("value",)), at(found, ("error",))), strict=True)
-    return row | {column: at(scalars, (analysis, *keys)) for column, analysis, keys in (*BOUNDS, *WORDS)}
+    return {column: at(scalars, path) for column, path in sweep_columns(TABLES).items()}
 
 
 def _of_another_system(system: System, folder: Path, scalars: Mapping[str, Mapping[str, Any]]) -> str:
@@ -292,7 +166,7 @@ def collect(
         for system in systems
     ]
     table = pd.DataFrame([{**row, "analysed_stage": analysis_stage} for row in rows])
-    rare = [name for scalar in RARE for name in scalar.columns]
+    rare = [name for quantity in declared(In.RARE) for name in quantity.columns]
     found = [name for name in rare if table[name].notna().any()]
     table = table[[*(name for name in table if name not in rare), *found]]
     _warn_of_starts(table)

@@ -6,19 +6,21 @@ A length follows from a measured error alone where motion is diffusive; otherwis
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
 from eoli.chemistry import library
 from eoli.config import Study
 from eoli.cost import ASSUMED_SPEED, Cost, cost_of_stage, measured_speed
-from eoli.results import read_scalars
+from eoli.quantities import LENGTH, In, Quantity, declared, named
+from eoli.results import Scalars, read_scalars
 from eoli.starts import read_starts
 from eoli.sweep import System, families_of, size_of, systems_of
 
-IONS = {"D_Li": "Li", "D_anion": "anion"}
 COLLECTIVE_AT_BEST = 0.25
 """Relative error of a collective conductivity from one run, whose only sample is itself, at best."""
 
@@ -77,35 +79,31 @@ class _Found:
     reason: str
 
 
-def _of_motion(motion: Mapping[str, Any], ion: str) -> _Found:
-    length = float(motion["length_ns"])
-    entry = motion[ion]
-    value, error = entry["D_m2_s"]["value"], entry["D_m2_s"]["error"]
-    if value is not None and error is not None:
-        return _Found(length, error / value, None, None, f"D of {ion} is resolved")
-    extension = entry["extension"]
-    least = None if extension["further_ns"] is None else length + extension["further_ns"]
-    reason = f"motion of {ion} is {entry['verdict']}: {str(extension['reason']).removeprefix('at least: ')}"
-    return _Found(length, None, least, extension.get("at_this_exponent_ns"), reason)
+def _found(quantity: Quantity, of: Mapping[str, Any]) -> _Found:
+    """What scalars by analysis, which have the quantity, say of it."""
+    # key by key, so that what a file lacks is said
+    found: Any = reduce(getitem, (quantity.analysis, *quantity.home), of)
+    length: Any = reduce(getitem, LENGTH, of)
+    answer = quantity.of(of)
+    assert answer is not None
+    if answer.value and answer.error is not None:
+        return _Found(length, answer.error / abs(answer.value), None, None, "")
+    if quantity.analysis == "motion":
+        extension, verdict = found["extension"], answer.verdict
+        least = None if extension["further_ns"] is None else length + extension["further_ns"]
+        reason = f"motion of {quantity.home[-1]} is {verdict}: {str(extension['reason']).removeprefix('at least: ')}"
+        return _Found(length, None, least, extension.get("at_this_exponent_ns"), reason)
+    ions = [_found(ion, of) for ion in declared(In.PLAN) if ion.analysis == "motion"]
+    if any(each.relative_error is None for each in ions):
+        return _slower(ions)
+    # the ions diffuse, but one collective sample did not settle
+    return _Found(length, None, length, None, answer.verdict)
 
 
 def _slower(found: Sequence[_Found]) -> _Found:
     """Of several things that must all be resolved, the one that needs most; an unknown need is the greatest."""
     unresolved = [each for each in found if each.relative_error is None]
     return max(unresolved, key=lambda each: math.inf if each.least_ns is None else each.least_ns)
-
-
-def _of_conductivity(motion: Mapping[str, Any], sigma: Mapping[str, Any], route: str) -> _Found:
-    ions = [_of_motion(motion, ion) for ion in IONS.values()]
-    entry = sigma[route]
-    value, error = entry["value"], entry["error"]
-    length = ions[0].length_ns
-    if value and error is not None:
-        return _Found(length, error / abs(value), None, None, "the conductivity is resolved")
-    if any(each.relative_error is None for each in ions):
-        return _slower(ions)
-    # both ions diffuse, but one collective sample did not settle
-    return _Found(length, None, length, None, str(entry["verdict"]))
 
 
 def _total(
@@ -136,10 +134,10 @@ def _total(
 
 
 def _need(
-    members: Sequence[System], quantity: str, found: Sequence[_Found], target: float, cost_per_ns: Cost,
+    members: Sequence[System], quantity: Quantity, found: Sequence[_Found], target: float, cost_per_ns: Cost,
     ns_per_day_core: float,
 ) -> Need:  # fmt: skip
-    total, at_least, runs, error = _total(found, len(members), target, quantity == "conductivity_collective")
+    total, at_least, runs, error = _total(found, len(members), target, quantity.collective)
     have = sum(each.length_ns for each in found)
     further = None if total is None else max(0.0, total - have)
     if error is not None:
@@ -149,16 +147,19 @@ def _need(
         reason = _slower(found).reason
         exponents = [each.at_this_exponent_ns for each in found if each.at_this_exponent_ns is not None]
     return Need(
-        members[0].family, members[0].temperature_K, quantity, len(members), have, error, target, at_least, total, runs,
+        members[0].family, members[0].temperature_K, quantity.name, len(members), have, error, target, at_least, total, runs,
         further, sum(exponents) if exponents else None,
         None if further is None else further * cost_per_ns.core_hours,
         None if further is None else further * cost_per_ns.disk_gb, ns_per_day_core, reason,
     )  # fmt: skip
 
 
-def _sigma(analysis: Path) -> Mapping[str, Any]:
-    conductivity = read_scalars(analysis, "conductivity")
-    return {} if conductivity is None else conductivity.get("sigma_S_m", {})
+def _tables(analysis: Path) -> Iterator[dict[str, Scalars]]:
+    """Scalars by analysis, from that folder, of what is planned for; nothing where no lithium moved."""
+    names = dict.fromkeys(quantity.analysis for quantity in declared(In.PLAN))
+    found = {name: scalars for name in names if (scalars := read_scalars(analysis, name)) is not None}
+    if named("D_Li").found(found):
+        yield found
 
 
 def needs(study: Study, results: Path, target: float) -> list[Need]:
@@ -176,26 +177,22 @@ def needs(study: Study, results: Path, target: float) -> list[Need]:
     together = read_starts(results, list(systems))
     found = []
     for family, members in families_of(systems.values()).items():
-        tables = [
-            (motion, _sigma(results / s.name / "analysis"))
-            for s in members
-            if (motion := read_scalars(results / s.name / "analysis", "motion")) is not None and IONS["D_Li"] in motion
-        ]
+        tables: list[Mapping[str, Any]] = []
+        for member in members:
+            tables += _tables(results / member.name / "analysis")
         if not tables:
             continue
         cost = cost_of_stage(size_of(members[0], blocks), stage, speed)
         per_ns = Cost(cost.core_hours / cost.ns, cost.disk_gb / cost.ns, 1.0, cost.core_hours / cost.ns)
         per_day = 24 / per_ns.core_hours
         present = members[: len(tables)]
-        of_all = together.get(family)
+        of_all, pooled = together.get(family), list[Mapping[str, Any]]()
         if of_all is not None and len(of_all["systems"]) == len(present):
-            tables = [(of_all["motion"], of_all["conductivity"].get("sigma_S_m", {}))]
-        for quantity, ion in IONS.items():
-            found.append(_need(present, quantity, [_of_motion(m, ion) for m, _ in tables], target, per_ns, per_day))
-        for route in ("nernst_einstein", "collective"):
-            if all(route in sigma.get("formal_charges", {}) for _, sigma in tables):
-                of_route = [_of_conductivity(m, sigma["formal_charges"], route) for m, sigma in tables]
-                found.append(_need(present, f"conductivity_{route}", of_route, target, per_ns, per_day))
+            pooled = [of_all]
+        for quantity in declared(In.PLAN):
+            runs = pooled if any(quantity.analysis in of for of in pooled) else tables
+            if quantity.analysis == "motion" or all(quantity.found(of) for of in runs):
+                found.append(_need(present, quantity, [_found(quantity, of) for of in runs], target, per_ns, per_day))
     return found
 
 

@@ -8,16 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
+from eoli import quantities
 from eoli.axes import SYSTEM_AXES, alike
 from eoli.statistics import mean_of_starts
-
-QUANTITIES = {
-    "density": ("density_g_cm3", "density_error_g_cm3"),
-    "Li_ether_O": ("neighbours_Li_ether_O", "neighbours_Li_ether_O_error"),
-    "Li_carbonyl_O": ("neighbours_Li_carbonyl_O", "neighbours_Li_carbonyl_O_error"),
-    "Li_free": ("Li_free", "Li_free_error"),
-}
-"""Columns of the sweep table, value and error, in which starts are compared."""
 
 DIFFER_BELOW = 0.01
 _COLUMNS = (
@@ -54,7 +47,7 @@ def _compared(rows: pd.DataFrame, value: str, error: str) -> dict[str, Any]:
 
 
 def replica_table(sweep: pd.DataFrame) -> pd.DataFrame:
-    """A row for each system that has several starts and each of QUANTITIES; `sweep` has a row a system.
+    """A row for each system that has several starts and each quantity compared; `sweep` has a row a system.
 
     `mean_error` is half of the 68 % interval of `mean_of_starts`. The stated errors are those within a run. Starts
     *differ* where chance gives so large a chi-squared in fewer than one case in a hundred: the errors within a run then
@@ -65,9 +58,10 @@ def replica_table(sweep: pd.DataFrame) -> pd.DataFrame:
         if len(starts) < 2:
             continue
         names = {"systems": " ".join(map(str, starts["system"])), **axes}
-        for quantity, (value, error) in QUANTITIES.items():
-            if value in starts and starts[value].notna().any():
-                rows.append({**names, "quantity": quantity, **_compared(starts, value, error)})
+        for quantity in quantities.QUANTITIES:
+            value, error = quantity.columns
+            if quantity.compared_as and value in starts and starts[value].notna().any():
+                rows.append({**names, "quantity": quantity.compared_as, **_compared(starts, value, error)})
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 

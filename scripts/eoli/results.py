@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union, get_
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from eoli import quantities
 from eoli.axes import SYSTEM_AXES, family_of
 from eoli.errors import DataError
 from eoli.files import read_json
@@ -442,16 +443,9 @@ def read_scalars(analysis: Path, name: str) -> Scalars | None:
     return read_found(analysis / f"{name}.json", "traces" if name.startswith("traces-") else name)
 
 
-_OF_SALT = (
-    ("motion", "Li", "verdict"), ("motion", "anion", "verdict"), ("conductivity", "sigma_S_m", "formal_charges"),
-    ("ions", "verdict"), ("structure", "Li"),
-)  # fmt: skip
-"""What analyses of every system with salt have, resolved or not."""
-
-
 def check_salted(analysis: Path, scalars: Mapping[str, Scalars]) -> None:
     """Raises DataError where scalars by analysis, from that folder, lack what those of every system with salt have."""
-    for name, *keys in _OF_SALT:
+    for name, keys in dict.fromkeys((of.analysis, of.salted) for of in quantities.QUANTITIES if of.salted):
         found: Any = scalars.get(name, {})
         for key in keys if name in scalars else ():
             if key not in found:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from eoli.axes import SYSTEM_AXES
+from eoli.quantities import LENGTH, In, Quantity, at, declared, grouped
 from eoli.results import Scalars, read_together
 
 _FOLDER = Path("summary") / "starts"
@@ -38,22 +39,16 @@ def read_starts(results: Path, systems: Sequence[str]) -> dict[str, Scalars]:
     return dict(sorted(found.items(), key=lambda item: systems.index(item[1]["systems"][0])))
 
 
-def _quantities(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for particle, of in record["motion"].items():
-        if isinstance(of, Mapping):
-            yield {
-                "quantity": f"D_{particle}", "unit": "m2/s", **of["D_m2_s"], "upper_bound": of["D_upper_bound_m2_s"],
-                "exponent": of["exponent"]["value"], "exponent_error": of["exponent"]["error"],
-                "fit_from_ps": of["fit_from_ps"], "fit_to_ps": of["fit_to_ps"], "verdict": of["verdict"],
-            }  # fmt: skip
-    conductivity = record["conductivity"]
-    window = {key: conductivity.get(key) for key in ("fit_from_ps", "fit_to_ps")}
-    for route, of in conductivity.get("sigma_S_m", {}).get("formal_charges", {}).items():
-        yield {"quantity": f"conductivity_{route}", "unit": "S/m", **of, **window}
-    for route, of in conductivity.get("transference", {}).items():
-        yield {"quantity": f"transference_{route}", "unit": "1", **of, **window}
-    if "ionicity" in conductivity:
-        yield {"quantity": "ionicity", "unit": "1", **conductivity["ionicity"], **window}
+def _row(quantity: Quantity, record: Mapping[str, Any]) -> dict[str, Any]:
+    """A quantity as the columns have it; empty where the starts say nothing of it."""
+    answer = quantity.of(record)
+    return {} if answer is None else {
+        "quantity": quantity.name, "unit": quantity.unit.replace("_", "/") or "1", "value": answer.value,
+        "error": answer.error, "lower_bound": answer.least, "upper_bound": answer.bound,
+        "exponent": quantity.beside(record, "exponent", "value"), "verdict": answer.verdict,
+        "exponent_error": quantity.beside(record, "exponent", "error"),
+        **{key: quantity.beside(record, key) for key in ("fit_from_ps", "fit_to_ps")},
+    }  # fmt: skip
 
 
 def starts_table(sweep: pd.DataFrame, together: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -61,10 +56,12 @@ def starts_table(sweep: pd.DataFrame, together: Mapping[str, Mapping[str, Any]])
 
     `length_ns` is that of all starts in sum; conductivities are those of formal charges.
     """
+    groups = grouped(declared(In.STARTS)).values()
+    quantities = [quantity for group in groups for quantity in sorted(group, key=lambda each: each.name)]
     rows = []
     for name, record in together.items():
         (first,) = sweep[sweep["system"] == record["systems"][0]].to_dict("records")
-        of_all = {"starts": name, "systems": " ".join(record["systems"]), "length_ns": record["motion"]["length_ns"]}
+        of_all = {"starts": name, "systems": " ".join(record["systems"]), "length_ns": at(record, LENGTH)}
         axes = {axis: first[axis] for axis in SYSTEM_AXES}
-        rows += [{**of_all, **axes, **found} for found in _quantities(record)]
+        rows += [{**of_all, **axes, **row} for quantity in quantities if (row := _row(quantity, record))]
     return pd.DataFrame(rows, columns=list(_COLUMNS))

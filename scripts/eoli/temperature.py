@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from scipy.optimize import brentq, minimize_scalar
 from eoli.axes import SERIES_AXES, alike
 from eoli.core.fitting import NO_INTERVAL, Goodness, Interval, aicc, goodness_of
 from eoli.errors import DataError
+from eoli.quantities import Quantity, fitted
 from eoli.statistics import UNKNOWN, Estimate
 
 Floats = npt.NDArray[np.float64]
@@ -25,18 +26,6 @@ KJ_MOL_PER_EV = constants.e * constants.N_A / 1000
 
 STUDY_PREFACTOR = -0.5
 """Power of T in front of the exponential of Ma 2022."""
-QUANTITIES = {
-    "D_Li": ("D_Li_m2_s", "D_Li_error_m2_s"),
-    "D_anion": ("D_anion_m2_s", "D_anion_error_m2_s"),
-    "conductivity_cluster_nernst_einstein": (
-        "conductivity_cluster_nernst_einstein_S_m",
-        "conductivity_cluster_nernst_einstein_error_S_m",
-    ),
-    "conductivity_nernst_einstein": ("conductivity_nernst_einstein_S_m", "conductivity_nernst_einstein_error_S_m"),
-    "conductivity_collective": ("conductivity_collective_S_m", "conductivity_collective_error_S_m"),
-}
-"""Columns of the sweep table, value and error, that are fitted."""
-
 _LEAST_ARRHENIUS = 3
 _LEAST_VTF = 4
 _SCAN = 2000
@@ -280,25 +269,28 @@ class Fits:
 
 
 def fits_of(
-    sweep: pd.DataFrame, quantities: Mapping[str, tuple[str, str]] = QUANTITIES, prefactor_power: float = 0.0
+    sweep: pd.DataFrame, quantities: Sequence[Quantity] | None = None, prefactor_power: float = 0.0
 ) -> list[Fits]:
-    """Fits of each quantity for all systems of a sweep that differ in temperature and replicate alone.
+    """Fits of each of the quantities, else of all that are fitted, for all systems of a sweep that differ in temperature and replicate alone.
 
-    `sweep` has a row a system, `quantities` its columns of value and error by name; a set of systems at one temperature
+    `sweep` has a row a system; a set of systems at one temperature
     has no fit, a quantity whose column is missing neither.
     """
     found = []
     for common, systems in alike(sweep, SERIES_AXES):
         if systems["temperature_K"].nunique() < 2:
             continue
-        for name, (value, error) in quantities.items():
+        for quantity in fitted() if quantities is None else quantities:
+            value, error = quantity.columns
             if value not in systems:
                 continue
             # an error of zero weighs nothing that is known
             errors = systems[error].where(systems[error] != 0)
             points = usable_points(systems["temperature_K"].tolist(), systems[value].tolist(), errors.tolist())
             line, curve = fit_arrhenius(points), fit_vtf(points, prefactor_power)
-            found.append(Fits(common, tuple(systems["system"]), name, points, line, curve, preferred(line, curve)))
+            found.append(
+                Fits(common, tuple(systems["system"]), quantity.name, points, line, curve, preferred(line, curve))
+            )
     return found
 
 
@@ -329,9 +321,7 @@ def _row(fits: Fits) -> dict[str, Any]:
     }
 
 
-def activation_table(
-    sweep: pd.DataFrame, quantities: Mapping[str, tuple[str, str]] = QUANTITIES, prefactor_power: float = 0.0
-) -> pd.DataFrame:
+def activation_table(sweep: pd.DataFrame) -> pd.DataFrame:
     """`fits_of` as a table with a row for each; for a sweep at one temperature it has the names of its first columns."""
-    rows = [_row(fits) for fits in fits_of(sweep, quantities, prefactor_power)]
+    rows = [_row(fits) for fits in fits_of(sweep)]
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*SERIES_AXES, "quantity"])

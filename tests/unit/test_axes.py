@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from eoli.analyses import TABLES
 from eoli.axes import SERIES_AXES, SHAPE, SYSTEM_AXES, alike, axes_of, told_apart
-from eoli.collect import BOUNDS, SCALARS
 from eoli.figures.sweep import read_sweep
+from eoli.quantities import sweep_columns
 from eoli.reference.claims import compare
 from eoli.reference.model import Reference
 from eoli.replicas import replica_table
@@ -32,7 +33,7 @@ def system(number: int = 1, replicate: int = 1, **changes: Any) -> dict[str, Any
         "replicate": replicate, "ether_set": "oxy-d", "cation_model": "aqvist", "anion_model": "clandp2004",
         "mixing": "gromos", "ion_charge_scale": 1.0, "chains": 25,
     }  # fmt: skip
-    row |= dict.fromkeys([c for scalar in SCALARS for c in scalar.columns] + [name for name, *_ in BOUNDS])
+    row |= dict.fromkeys(sweep_columns(TABLES))
     row |= {"density_g_cm3": 1.1, "density_error_g_cm3": 0.01, "D_Li_m2_s": 1e-11, "D_Li_error_m2_s": 1e-12}
     return row | {"ideal_mixing_density_unverified_g_cm3": 1.1, "status": "pass"} | changes
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from eoli.analyses import TABLES
-from eoli.collect import RARE, SCALARS, collect
+from eoli.collect import collect
 from eoli.errors import DataError, InputError
 from eoli.sweep import System
 from support import choice
@@ -103,11 +103,6 @@ def test_a_rare_partner_has_columns_where_a_system_has_it(tmp_path: Path) -> Non
     table = collect([system("a"), system("b")], STAGES, "production", tmp_path, tmp_path / "t.csv")
     assert list(table) == [*usual, "neighbours_Li_hydroxyl_O", "neighbours_Li_hydroxyl_O_error"]
     assert table["neighbours_Li_hydroxyl_O"].iloc[1] == 0.4 and pd.isna(table["neighbours_Li_hydroxyl_O"].iloc[0])
-
-
-def test_no_two_columns_have_one_name() -> None:
-    columns = [column for scalar in (*SCALARS, *RARE) for column in scalar.columns]
-    assert len(columns) == len(set(columns))
 
 
 def test_missing_files(tmp_path: Path) -> None:

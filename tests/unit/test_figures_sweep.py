@@ -11,19 +11,10 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from eoli.collect import SCALARS
 from eoli.errors import DataError
 from eoli.figures.style import STYLE
-from eoli.figures.sweep import (
-    MECHANISM,
-    OF_SWEEP,
-    OVERVIEW,
-    STRUCTURE,
-    TRANSPORT,
-    draw_panel,
-    figure_rdf_overlay,
-    read_sweep,
-)
+from eoli.figures.sweep import OF_SWEEP, draw_panel, figure_rdf_overlay, read_sweep
+from eoli.quantities import In, declared, panels
 
 OF_C_O = ("carbonyl", "NH_to", "segregation", "interface", "spacing", "_PA")
 SIZE = {"D": 2e-12, "residence": 900, "segment": 400, "conductivity": 0.01, "energy": -300, "radius": 1.6, "first": 0.21,
@@ -61,9 +52,9 @@ def sweep_csv(path: Path, temperatures: tuple[float, ...] = (353.15,)) -> Path:
                 "ether_set": "oxy-d", "cation_model": "aqvist", "anion_model": "clandp2004", "mixing": "gromos",
                 "ion_charge_scale": 1.0, "chains": 25, "ideal_mixing_density_unverified_g_cm3": 1.1 + 1.5 / ratio,
             }  # fmt: skip
-            for scalar in SCALARS:
-                found = value(scalar.name, ratio, polymer, temperature) * (1 + 0.02 * random.normal())
-                row |= zip(scalar.columns, (found, 0.06 * abs(found)), strict=True)
+            for quantity in declared(In.SWEEP):
+                found = value(quantity.name, ratio, polymer, temperature) * (1 + 0.02 * random.normal())
+                row |= zip(quantity.columns, (found, 0.06 * abs(found)), strict=True)
             bounded = ratio == 12
             row |= {f"D_{ion}_upper_bound_m2_s": 1.5e-12 if bounded else np.nan for ion in ("Li", "anion")}
             row["residence_Li_chain_at_least_ps"] = 2e4 if ratio < 14 else np.nan
@@ -94,9 +85,13 @@ def rdf_csv(path: Path, *partners: str) -> Path:
 
 
 def test_every_scalar_of_the_table_is_in_a_figure() -> None:
-    panels = [panel for panels in (OVERVIEW, TRANSPORT, STRUCTURE, MECHANISM) for panel in panels]
-    shown = {series.scalar for panel in panels for series in panel.series}
-    assert {scalar.name for scalar in SCALARS} - shown == {"coordination_number_Li_anion_N"}
+    shown = {
+        of.name
+        for name in ("sweep", "transport", "structure", "mechanism")
+        for _, drawn in panels(name)
+        for of in drawn
+    }
+    assert {quantity.name for quantity in declared(In.SWEEP)} - shown == {"coordination_number_Li_anion_N"}
 
 
 @pytest.mark.parametrize("name", sorted(OF_SWEEP))
@@ -127,7 +122,7 @@ def test_the_anion_has_the_name_of_the_salt_where_that_is_known(tmp_path: Path) 
 def panel_of_d(csv: Path) -> tuple[list[float], list[float]]:
     """EO:Li asked for, to the nearest whole, of arrows and of crosses in the panel of D(Li)."""
     axes = Figure().add_subplot()
-    draw_panel(axes, TRANSPORT[0], read_sweep(csv))
+    draw_panel(axes, *panels("transport")[0], read_sweep(csv))
     crosses = [x for line in axes.lines if line.get_marker() == "x" for x in line.get_xdata()]
     return [round(float(text.xy[0])) for text in axes.texts], [round(float(x)) for x in crosses]  # type: ignore[attr-defined]
 
@@ -162,7 +157,7 @@ def test_temperatures(tmp_path: Path) -> None:
     assert "D(TFSI) (m²/s)" in found and "temperature (K)" in found
     # exp(-5 (353/T - 1)) has an energy of 5 * 353 R = 14.7 kJ/mol
     energies = [text for text in found if "PEO, EO:Li 30: Eₐ" in text]
-    assert len(energies) == 4 and all(10 < float(text.split("Eₐ = ")[1].split()[0]) < 20 for text in energies)
+    assert len(energies) == 4 and all(10 < float(text.split("Eₐ = (")[1].split()[0]) < 20 for text in energies)
     table = pd.read_csv(several)
     table[table["system"] == "peo-neat"].to_csv(several, index=False)
     assert any("no EO:Li" in text for text in drawn("temperature", several, tmp_path / "neat"))

@@ -16,10 +16,10 @@ import pytest
 
 from eoli.config import Study
 from eoli.errors import DataError
+from eoli.numbers import as_given, listed, plain, with_error
 from eoli.report.answers import temperature_series, unresolved
 from eoli.report.embed import ROWS, rounded, script_json, system_data, thinned
 from eoli.report.gather import Sweep, gather
-from eoli.report.numbers import as_given, listed, plain, with_error
 from eoli.report.page import render
 from eoli.sweep import systems_of
 from invented import R_KJ, invented_study, write_summary, write_sweep

@@ -10,10 +10,8 @@ import pytest
 from scipy import constants
 from scipy.optimize import curve_fit
 
-from eoli.collect import SCALARS
 from eoli.errors import DataError
 from eoli.temperature import (
-    QUANTITIES,
     R_KJ_MOL_K,
     STUDY_PREFACTOR,
     Points,
@@ -246,8 +244,3 @@ def test_table_of_a_sweep() -> None:
     # one temperature: no rows, but a table that can be read again
     none = activation_table(sweep[sweep["temperature_K"] == WIDE[0]])
     assert none.empty and "quantity" in none
-
-
-def test_the_quantities_are_columns_of_the_sweep_table() -> None:
-    columns = {scalar.name: scalar.columns for scalar in SCALARS}
-    assert {name: columns[name] for name in QUANTITIES} == QUANTITIES

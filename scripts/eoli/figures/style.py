@@ -20,6 +20,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from eoli.files import whole
+from eoli.numbers import power_of_ten, ten_to
 from eoli.text import printable
 
 Floats = npt.NDArray[np.float64]
@@ -70,7 +71,6 @@ _ANIONS = {
     "liclo4": "ClO₄",
     "licl": "Cl",
 }
-_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _NOTE_SIZE = 6.8
 _NOTE_SPACING = 1.3
 
@@ -136,30 +136,6 @@ def say_empty(axes: Axes, text: str) -> None:
     """Text in place of data."""
     axes.set(xticks=[], yticks=[])
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="0.35")
-
-
-def power_of_ten(number: float) -> int:
-    """Exponent of the leading digit."""
-    return math.floor(math.log10(abs(number))) if number else 0
-
-
-def number_text(value: float, error: float | None = None) -> str:
-    """A number to two digits, or with its error to two digits of that: `(2.00 ± 0.31) × 10⁻¹¹`."""
-    exponent = power_of_ten(max(abs(value), error or 0.0))
-    scaled = not -3 < exponent < 4
-    scale = 10.0**exponent if scaled else 1.0
-    smallest = power_of_ten((error or value) / scale)
-    digits = 2 if error == 0 else min(6, max(0, 1 - smallest))
-    text = f"{value / scale:.{digits}f}"
-    if error is not None:
-        text += f" ± {error / scale:.{digits}f}"
-        text = f"({text})" if scaled else text
-    return f"{text} × {ten_to(exponent)}" if scaled else text
-
-
-def ten_to(exponent: int) -> str:
-    """`10⁻¹²`."""
-    return f"10{str(exponent).translate(_SUPERSCRIPT)}"
 
 
 def add_notes(figure: Figure, lines: Iterable[str]) -> None:

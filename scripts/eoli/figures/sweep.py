@@ -16,7 +16,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from eoli.axes import SHAPE, SYSTEM_AXES, alike, axes_of, told_apart
-from eoli.collect import SCALARS
 from eoli.config import DEFAULT_CHARGE_SCALE, DEFAULT_MIXING
 from eoli.errors import DataError
 from eoli.figures.style import (
@@ -38,16 +37,15 @@ from eoli.figures.style import (
     Files,
     anion_of_salt,
     drawing,
-    number_text,
     plain_log,
-    power_of_ten,
     said,
     save,
     save_text,
     say_empty,
-    ten_to,
 )
 from eoli.figures.system import PARTNERS
+from eoli.numbers import plain, power_of_ten, ten_to, with_error
+from eoli.quantities import Panel, Quantity, fitted, named, panels
 from eoli.results import read_curves
 from eoli.results import read_sweep as read_rows
 from eoli.temperature import Fits, fits_of
@@ -57,145 +55,24 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _HATCHES = ("", "///", "...", "xxx", "\\\\\\", "+++", "---")
 _STUDY, _EXTENSION = "simulated in Ma 2022", "extension"
 _NAMES = {"peo": "PEO", "pebax": "Pebax"}
-_UNITS = {scalar.name: scalar.unit for scalar in SCALARS}
-_COLUMNS = {scalar.name: scalar.columns for scalar in SCALARS}
-_OF_CARBONYL = "neighbours_Li_carbonyl_O"
+_OF_CARBONYL = named("neighbours_Li_carbonyl_O").column()
+_D, _D_ERROR = named("D_Li").columns
+_D_BOUND = named("D_Li").column("_upper_bound")
 NEAT = "neat systems alone: they have no EO:Li"
 
 
-@dataclass(frozen=True)
-class Series:
-    """A scalar of the table in a panel; one without a curve has the colours of the systems.
-
-    Where it is missing it counts as not resolved, but with `of_carbonyl` only for chains that have a C=O.
-    """
-
-    scalar: str
-    curve: Curve | None = None
-    of_carbonyl: bool = False
-
-    def column(self, what: str) -> str:
-        """Name of the column of a bound."""
-        unit = _UNITS[self.scalar]
-        return f"{self.scalar}_{what}" + (f"_{unit}" if unit else "")
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Scalars against EO:Li; a level is a line to compare with."""
-
-    ylabel: str
-    series: tuple[Series, ...]
-    log: bool = False
-    level: float | None = None
-    from_zero: bool = False
-
-
 # Colours that the first groups of systems do not have: where a panel holds several quantities, colour is quantity.
-_FIRST = (GREEN, SOLID)
-_SECOND = (PURPLE, DASHED)
-_THIRD = (ORANGE, DOTTED)
-_FOURTH = (SKY, CHAINED)
+_QUANTITY_COLOURS = (GREEN, PURPLE, ORANGE, SKY)
+_QUANTITY_DASHES = (SOLID, DASHED, DOTTED, CHAINED)
 
 
-def _several(*named: tuple[str, str], of_carbonyl: tuple[str, ...] = ()) -> tuple[Series, ...]:
-    styles = (_FIRST, _SECOND, _THIRD, _FOURTH)
-    return tuple(
-        Series(scalar, Curve(label, *style), scalar in of_carbonyl)
-        for (scalar, label), style in zip(named, styles, strict=False)
-    )
-
-
-def _of_partners(pattern: str, *names: str) -> tuple[Series, ...]:
-    found = [(pattern.format(name), PARTNERS[name].label if name in PARTNERS else "{anion}") for name in names]
-    return _several(*found, of_carbonyl=(pattern.format("carbonyl_O"),))
-
-
-_D_LI = Panel("D(Li) (m²/s)", (Series("D_Li"),), log=True)
-_COORDINATION = Panel(
-    "neighbours of Li, first shell",
-    _of_partners("coordination_number_Li_{}", "ether_O", "carbonyl_O", "anion_O"),
-    from_zero=True,
-)
-OVERVIEW = (
-    Panel("density (g/cm³)", (Series("density"),)),
-    Panel("first peak Li–O (ether) (nm)", (Series("first_peak_Li_ether_O"),)),
-    _COORDINATION,
-    _D_LI,
-)
-TRANSPORT = (
-    _D_LI,
-    Panel("D({anion}) (m²/s)", (Series("D_anion"),), log=True),
-    Panel("D(chain) (m²/s)", (Series("D_chain"),), log=True),
-    Panel(
-        "exponent of the MSD",
-        _several(("exponent_Li", "Li"), ("exponent_anion", "{anion}"), ("exponent_chain", "chain")),
-        level=1,
-    ),
-    Panel(
-        "conductivity (S/m)",
-        _several(
-            ("conductivity_nernst_einstein", "ions independent"),
-            ("conductivity_cluster_nernst_einstein", "clusters independent"),
-            ("conductivity_collective", "collective"),
-        ),
-        log=True,
-    ),
-    Panel(
-        "transference number of Li",
-        _several(
-            ("transference_nernst_einstein", "independent"),
-            ("transference_onsager_centre_of_mass", "Onsager, mass"),
-            ("transference_onsager_polymer", "Onsager, polymer"),
-        ),
-        level=0,
-    ),
-    Panel("ionicity", (Series("ionicity"),), level=1),
-    Panel("share of Li motion, by its chain", (Series("Li_carried_by_chain"),), from_zero=True),
-)
-STRUCTURE = (
-    Panel(
-        "neighbours of Li in the cut-off",
-        _of_partners("neighbours_Li_{}", "ether_O", "carbonyl_O", "anion"),
-        from_zero=True,
-    ),
-    Panel(
-        "first peak of g(r) of Li (nm)", _of_partners("first_peak_Li_{}", "ether_O", "carbonyl_O", "anion_O", "anion_N")
-    ),
-    Panel("share of Li", _several(("Li_free", "free"), ("Li_aggregated", "aggregated")), from_zero=True),
-    Panel("chains that bind a Li", (Series("chains_of_Li"),)),
-    Panel("gauche share of O–C–C–O", (Series("gauche_fraction"),)),
-    Panel("radius of gyration (nm)", (Series("radius_of_gyration"),)),
-)
-MECHANISM = (
-    Panel(
-        "residence of Li (ps)",
-        _several(
-            ("residence_Li_ether_O", "O (ether)"),
-            ("residence_Li_carbonyl_O", "O (C=O)"),
-            ("residence_Li_anion", "{anion}"),
-            ("residence_Li_chain", "chain"),
-            of_carbonyl=("residence_Li_carbonyl_O",),
-        ),
-        log=True,
-    ),
-    Panel("P₂ relaxation, ether O (ps)", (Series("segment_relaxation"),), log=True),
-    Panel("share of Li at a C=O", (Series("Li_with_carbonyl_O", None, True),), from_zero=True),
-    Panel(
-        "share of NH bonded to",
-        _several(
-            ("NH_to_anion", "{anion}"), ("NH_to_carbonyl_O", "O (C=O)"), of_carbonyl=("NH_to_anion", "NH_to_carbonyl_O")
-        ),
-        from_zero=True,
-    ),
-    Panel("degree of segregation", (Series("segregation", None, True),), from_zero=True),
-    Panel("interface per volume (1/nm)", (Series("interface", None, True),)),
-    Panel("spacing of domains (nm)", (Series("spacing", None, True),)),
-    Panel(
-        "Coulomb energy of Li (kJ/mol)",
-        _several(("energy_Li_PEO", "PEO"), ("energy_Li_PA", "PA"), of_carbonyl=("energy_Li_PA",)),
-    ),
-)
+def _curves(labels: Sequence[str], anion: str) -> list[Curve | None]:
+    """How the quantities of a panel are drawn; a single one has the colours of the systems, and no curve."""
+    if len(labels) == 1:
+        return [None]
+    # other dashes where the colours begin again
+    looks = [(_QUANTITY_COLOURS[n % 4], _QUANTITY_DASHES[(n + n // 4) % 4]) for n in range(len(labels))]
+    return [Curve(label.format(anion=anion), *look) for label, look in zip(labels, looks, strict=True)]
 
 
 _SAID = {"temperature_K": "{:g} K", "ion_charge_scale": "ion charges × {:g}", "chains": "{:g} chains"}
@@ -281,11 +158,11 @@ def _points(axes: Axes, rows: pd.DataFrame, x: pd.Series, y: pd.Series, errors: 
         )  # fmt: skip
 
 
-def _draw(axes: Axes, series: Series, group: Group, sweep: Sweep) -> tuple[bool, pd.Series]:
+def _draw(axes: Axes, quantity: Quantity, curve: Curve | None, group: Group, sweep: Sweep) -> tuple[bool, pd.Series]:
     """Values with errors and bounds of a group; whether there are any, and EO:Li of the rows that have neither."""
     rows = group.rows
-    colour, dashes = (series.curve.colour, series.curve.dashes) if series.curve else (group.colour, SOLID)
-    value, error = _COLUMNS[series.scalar]
+    colour, dashes = (curve.colour, curve.dashes) if curve else (group.colour, SOLID)
+    value, error = quantity.columns
     x = _aside(rows, sweep, group.number)
     known = rows[rows[value].notna()]
     means = known.assign(x=x).groupby("eo_li_simulated")[["x", value]].mean()
@@ -293,8 +170,8 @@ def _draw(axes: Axes, series: Series, group: Group, sweep: Sweep) -> tuple[bool,
     style = {"color": colour, "marker": group.marker}
     _points(axes, known, x, known[value], known[error].fillna(0), **style)
     left, drawn = rows[rows[value].isna()], len(known) > 0
-    for what, points in (("upper_bound", -13), ("at_least", 13)):
-        column = series.column(what)
+    for what, points in (("_upper_bound", -13), ("_at_least", 13)):
+        column = quantity.column(what)
         if column in rows:
             bounded = left[left[column] > 0]
             _points(axes, bounded, x, bounded[column], None, **style)
@@ -302,27 +179,29 @@ def _draw(axes: Axes, series: Series, group: Group, sweep: Sweep) -> tuple[bool,
                 axes.annotate("", (place, bound), xytext=(0, points), textcoords="offset points",
                               arrowprops={"arrowstyle": "<-", "color": colour, "linewidth": 0.9})  # fmt: skip
             left, drawn = left.drop(bounded.index), drawn or len(bounded) > 0
-    if series.of_carbonyl:
+    if quantity.of_carbonyl:
         left = left[left[_OF_CARBONYL].notna()]
     return drawn, x[left.index]
 
 
-def draw_panel(axes: Axes, panel: Panel, sweep: Sweep) -> None:
-    """A panel: values with errors, bounds as arrows, crosses at the foot where nothing is resolved.
+def draw_panel(axes: Axes, panel: Panel, of: Sequence[Quantity], sweep: Sweep) -> None:
+    """A panel of quantities: values with errors, bounds as arrows, crosses at the foot where nothing is resolved.
 
     Raises KeyError for a column that the table lacks.
     """
     axes.set(xlabel="EO:Li", ylabel=panel.ylabel.format(anion=sweep.anion))
     # room for arrows and crosses
     axes.margins(y=0.14)
-    if panel.log:
+    is_log = all(quantity.log for quantity in of)
+    if is_log:
         axes.set_yscale("log")
     drawn, unresolved = False, []
-    for series in panel.series:
+    curves = _curves([quantity.label for quantity in of], sweep.anion)
+    for quantity, curve in zip(of, curves, strict=True):
         for group in sweep.groups:
-            any_drawn, left = _draw(axes, series, group, sweep)
+            any_drawn, left = _draw(axes, quantity, curve, group, sweep)
             drawn |= any_drawn
-            unresolved.append((series.curve.colour if series.curve else group.colour, left))
+            unresolved.append((curve.colour if curve else group.colour, left))
     if not drawn:
         axes.set_yscale("linear")
         missing = any(len(x) for _, x in unresolved)
@@ -331,16 +210,12 @@ def draw_panel(axes: Axes, panel: Panel, sweep: Sweep) -> None:
         axes.axhline(panel.level, color=GUIDE, linestyle=DOTTED, linewidth=0.9)
     if panel.from_zero:
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
-    if panel.log:
+    if is_log:
         plain_log(axes.yaxis)
     for number, (colour, x) in enumerate(each for each in unresolved if len(each[1])):
         axes.plot(x, np.full(len(x), 0.03 + 0.045 * number), transform=axes.get_xaxis_transform(), color=colour,
                   marker="x", markersize=4, markeredgewidth=1, linestyle="none")  # fmt: skip
-    entries = [
-        Line2D([], [], label=series.curve.label.format(anion=sweep.anion), **series.curve.line())
-        for series in panel.series
-        if series.curve
-    ]
+    entries = [Line2D([], [], label=curve.label, **curve.line()) for curve in curves if curve]
     if entries:
         axes.legend(handles=entries, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderpad=0,
                     handlelength=2.4, columnspacing=1.2)  # fmt: skip
@@ -358,17 +233,21 @@ def _key(sweep: Sweep) -> list[Line2D]:
     ]
 
 
-def figure_panels(sweep: Sweep, panels: Sequence[Panel], title: str, out_stem: Path) -> Files:
-    """Panels in two columns. Returns the SVG and the PNG. Raises DataError when the table lacks a column."""
+def figure_panels(sweep: Sweep, name: str, title: str, out_stem: Path) -> Files:
+    """The panels of a figure, in two columns. Returns the SVG and the PNG. Raises DataError when the table lacks a column."""
     if not sweep.groups:
         return save_text(title, NEAT, out_stem)
     with drawing():
-        n_rows = (len(panels) + 1) // 2
+        shown = panels(name)
+        n_rows = (len(shown) + 1) // 2
         figure = Figure(figsize=(PAGE, 2.25 * n_rows + 0.8), layout="constrained")
         try:
-            for axes, panel in zip(figure.subplots(n_rows, 2, squeeze=False).ravel(), panels, strict=True):
-                draw_panel(axes, panel, sweep)
-                if panel.series[0].scalar == "density":
+            places = figure.subplots(n_rows, 2, squeeze=False).ravel()
+            for axes in places[len(shown) :]:
+                axes.set_axis_off()
+            for axes, (panel, of) in zip(places, shown, strict=False):
+                draw_panel(axes, panel, of, sweep)
+                if of[0].name == "density":
                     _ideal_densities(axes, sweep)
         except KeyError as error:
             raise DataError(f"{sweep.path}: no column {error}") from error
@@ -391,19 +270,19 @@ def _ideal_densities(axes: Axes, sweep: Sweep) -> None:
 
 
 def _bar(axes: Axes, place: float, width: float, rows: pd.DataFrame, group: Group, scale: float) -> None:
-    known = rows["D_Li_m2_s"].dropna() / scale
-    bounds = rows["D_Li_upper_bound_m2_s"].dropna() / scale
+    known = rows[_D].dropna() / scale
+    bounds = rows[_D_BOUND].dropna() / scale
     style: dict[str, Any] = {"width": width, "edgecolor": group.colour, "linewidth": 0.9}
     if len(known):
         hatch = _HATCHES[group.number % len(_HATCHES)]
         axes.bar(place, known.mean(), color="white" if hatch else group.colour, hatch=hatch, **style)
-        errors = rows["D_Li_error_m2_s"][known.index].fillna(0) / scale
+        errors = rows[_D_ERROR][known.index].fillna(0) / scale
         offsets = np.linspace(-0.3, 0.3, len(known)) * width if len(known) > 1 else [0.0]
         axes.errorbar(place + np.array(offsets), known, yerr=errors, color=BLACK, marker="o", markersize=2.6,
                       linestyle="none", capsize=2, elinewidth=0.8)  # fmt: skip
-        top, text = float((known + errors).max()), number_text(float(known.mean()))
+        top, text = float((known + errors).max()), plain(float(known.mean()), digits=2)
     elif len(bounds):
-        top, text = float(bounds.min()), f"< {number_text(float(bounds.min()))}"
+        top, text = float(bounds.min()), f"< {plain(float(bounds.min()), digits=2)}"
         axes.bar(place, top, color="none", linestyle=":", **style)
         axes.annotate("", (place, 0.55 * top), (place, top), arrowprops={"arrowstyle": "->", "color": group.colour})
     else:
@@ -419,7 +298,7 @@ def figure_diffusion(sweep: Sweep, out_stem: Path) -> Files:
     try:
         table = pd.concat([group.rows for group in sweep.groups])
         ratios = sorted(table["eo_li_asked"].unique())
-        highest = float(np.nanmax(table[["D_Li_m2_s", "D_Li_upper_bound_m2_s"]].to_numpy(dtype=float), initial=0))
+        highest = float(np.nanmax(table[[_D, _D_BOUND]].to_numpy(dtype=float), initial=0))
     except KeyError as error:
         raise DataError(f"{sweep.path}: no column {error}") from error
     if not highest > 0:
@@ -449,14 +328,6 @@ def figure_diffusion(sweep: Sweep, out_stem: Path) -> Files:
         return save(figure, out_stem)
 
 
-_FITTED = {
-    "D_Li": "D(Li) (m²/s)",
-    "D_anion": "D({anion}) (m²/s)",
-    "conductivity_nernst_einstein": "σ, ions independent (S/m)",
-    "conductivity_collective": "σ, collective (S/m)",
-}
-
-
 def _fit_label(fits: Fits, all_fits: Sequence[Fits]) -> str:
     named = [other.systems | {"system": other.names[0]} for other in all_fits]
     label = _label(fits.systems | {"system": fits.names[0]}, told_apart(named))
@@ -464,7 +335,7 @@ def _fit_label(fits: Fits, all_fits: Sequence[Fits]) -> str:
     label += f", EO:Li {fits.systems['eo_li_asked']:g}"
     if energy.value is None or energy.error is None:
         return f"{label}: no fit"
-    label += f": Eₐ = {number_text(energy.value, energy.error)} kJ/mol"
+    label += f": Eₐ = {with_error(energy.value, energy.error, 'kJ_mol')}"
     t0 = fits.vtf.T0_K
     return label if t0.value is None else f"{label}, T₀ = {t0.value:.0f} K"
 
@@ -501,12 +372,13 @@ def figure_temperature(sweep_csv: Path, out_stem: Path) -> Files:
         several = "no system has a resolved value at two temperatures"
         why = NEAT if not temperatures else "one temperature alone" if len(temperatures) == 1 else several
         return save_text("temperature", why, out_stem)
-    names = [name for name in _FITTED if any(each.quantity == name for each in fits)]
+    labels = {of.name: of.fit_label for of in fitted() if of.fit_label}
+    names = [name for name in labels if any(each.quantity == name for each in fits)]
     with drawing():
         figure = Figure(figsize=(PAGE, 2.3 * len(names) + 0.6), layout="constrained")
         column = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
         for axes, name in zip(column, names, strict=True):
-            axes.set_ylabel(_FITTED[name].format(anion=sweep.anion))
+            axes.set_ylabel(labels[name].format(anion=sweep.anion))
             _temperatures(axes, [each for each in fits if each.quantity == name], fits)
         figure.suptitle("temperature dependence", fontsize=8.5)
         above = column[0].secondary_xaxis("top", functions=(_inverse, _inverse))
@@ -555,15 +427,15 @@ def figure_rdf_overlay(tables: Sequence[tuple[str, Path]], anion: str, out_stem:
         return save(figure, out_stem)
 
 
-def _of_panels(panels: Sequence[Panel], title: str) -> Callable[[Path, Path], Files]:
-    return lambda sweep_csv, out_stem: figure_panels(read_sweep(sweep_csv), panels, title, out_stem)
+def _of_panels(name: str, title: str) -> Callable[[Path, Path], Files]:
+    return lambda sweep_csv, out_stem: figure_panels(read_sweep(sweep_csv), name, title, out_stem)
 
 
 OF_SWEEP: dict[str, Callable[[Path, Path], Files]] = {
-    "sweep": _of_panels(OVERVIEW, "overview"),
-    "transport": _of_panels(TRANSPORT, "transport"),
-    "structure": _of_panels(STRUCTURE, "structure"),
-    "mechanism": _of_panels(MECHANISM, "mechanism"),
+    "sweep": _of_panels("sweep", "overview"),
+    "transport": _of_panels("transport", "transport"),
+    "structure": _of_panels("structure", "structure"),
+    "mechanism": _of_panels("mechanism", "mechanism"),
     "diffusion": lambda sweep_csv, out_stem: figure_diffusion(read_sweep(sweep_csv), out_stem),
     "temperature": figure_temperature,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,14 @@ from eoli.figures.style import (
     add_notes,
     drawing,
     label_ends,
-    number_text,
     plain_log,
     said,
     save,
     save_text,
     say_empty,
 )
+from eoli.numbers import plain, with_error
+from eoli.quantities import Answer, named
 from eoli.results import read_curves, read_scalars
 
 PARTNERS = {
@@ -88,6 +89,7 @@ ROUTES = {
     "collective": Curve("collective", BLACK),
 }
 _PARTICLES = {"Li": "Li", "anion": "{anion}", "chain": "chain"}
+"""Labels of what has a diffusion coefficient."""
 _STATES = {"free": ("0.85", ""), "paired": (SKY, "///"), "aggregated": (BLUE, "")}
 _BINS = ((BLUE, SOLID), (GREEN, DASHED), (ORANGE, CHAINED), (PURPLE, DOTTED), (SKY, DENSE))
 _BLOCKS = {"PEO": (STYLES["PEO"].colour, SOLID), "PA": (STYLES["PA"].colour, LONG)}
@@ -172,12 +174,11 @@ def figure_structure(of: Subject, out_stem: Path) -> Files:
         return save(figure, out_stem)
 
 
-def _motion_note(name: str, found: Mapping[str, Any]) -> str:
-    number, bound = found["D_m2_s"], found["D_upper_bound_m2_s"]
-    text = f"{name}: {found['verdict']}"
-    if number["value"] is not None:
-        return f"{text}, D = {number_text(number['value'], number['error'])} m²/s"
-    return f"{text}, D < {number_text(bound)} m²/s" if bound else text
+def _motion_note(name: str, found: Answer) -> str:
+    text = f"{name}: {found.verdict}"
+    if found.value is not None:
+        return f"{text}, D = {with_error(found.value, found.error, 'm2_s')}"
+    return f"{text}, D < {plain(found.bound, 'm2_s', 2)}" if found.bound else text
 
 
 def figure_motion(of: Subject, out_stem: Path) -> Files:
@@ -211,16 +212,18 @@ def figure_motion(of: Subject, out_stem: Path) -> Files:
             label_ends(upper, ends, 2.4)
         else:
             say_empty(upper, "nothing moved")
-        window: dict[str, Any] = next((scalars[key] for key in _PARTICLES if key in scalars), {})
-        if window.get("fit_from_ps") is not None:
+        by_analysis = {"motion": scalars}
+        moved = {name: of_it for name in _PARTICLES if (of_it := named(f"D_{name}")).found(by_analysis)}
+        windows = [[of_it.beside(by_analysis, f"fit_{end}_ps") for end in ("from", "to")] for of_it in moved.values()]
+        if windows and windows[0][0] is not None:
             for axes in (upper, lower):
-                axes.axvspan(window["fit_from_ps"], window["fit_to_ps"], color=SHADE, zorder=0)
+                axes.axvspan(*windows[0], color=SHADE, zorder=0)
         lower.axhline(1, color=GUIDE, linestyle=DOTTED, linewidth=1)
         if (tolerance := scalars.get("tolerance")) is not None:
             lower.axhspan(1 - tolerance, 1 + tolerance, color="0.85", zorder=0)
         lower.set(xlabel="lag (ps)", ylabel="d ln MSD / d ln t", ylim=(0, 2))
-        said = [_motion_note(of.called(name), scalars[key]) for key, name in _PARTICLES.items() if key in scalars]
-        add_notes(figure, said)
+        answers = [(of.called(_PARTICLES[name]), of_it.of(by_analysis)) for name, of_it in moved.items()]
+        add_notes(figure, [_motion_note(name, answer) for name, answer in answers if answer])
         figure.align_ylabels()
         return save(figure, out_stem)
 
@@ -267,8 +270,8 @@ def figure_ions(of: Subject, out_stem: Path) -> Files:
                 lower.barh(place, share["value"], left=start, color=colour, hatch=hatch, edgecolor="0.2", linewidth=0.6,
                            height=0.62, label=state if not place else None)  # fmt: skip
                 if share["value"] > _SHARE_WITH_NUMBER:
-                    with_error = share["value"] > _SHARE_WITH_ERROR and share["error"] is not None
-                    number = number_text(share["value"], share["error"]) if with_error else f"{share['value']:.2f}"
+                    has_error = share["value"] > _SHARE_WITH_ERROR and share["error"] is not None
+                    number = with_error(share["value"], share["error"]) if has_error else f"{share['value']:.2f}"
                     lower.text(
                         start + share["value"] / 2, place, number, ha="center", va="center",
                         fontsize=6.5, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
@@ -281,12 +284,11 @@ def figure_ions(of: Subject, out_stem: Path) -> Files:
         return save(figure, out_stem)
 
 
-def _route_note(name: str, found: Mapping[str, Any]) -> str:
-    if found.get("value") is not None:
-        return f"σ, {name}: {number_text(found['value'], found['error'])} S/m"
-    bound = found.get("upper_bound")
-    below = f"; σ < {number_text(bound)} S/m" if bound else ""
-    return f"σ, {name}: {found['verdict']}{below}"
+def _route_note(name: str, found: Answer) -> str:
+    if found.value is not None:
+        return f"σ, {name}: {with_error(found.value, found.error, 'S_m')}"
+    below = f"; σ < {plain(found.bound, 'S_m', 2)}" if found.bound else ""
+    return f"σ, {name}: {found.verdict}{below}"
 
 
 def figure_transport(of: Subject, out_stem: Path) -> Files:
@@ -294,7 +296,6 @@ def figure_transport(of: Subject, out_stem: Path) -> Files:
     table, scalars = of.table("conductivity"), of.scalars("conductivity")
     if "charge_msd_e2_nm2" not in table:
         return save_text(of.heading("transport"), NO_SALT, out_stem)
-    sigma = scalars["sigma_S_m"]["formal_charges"]
     with drawing():
         figure = Figure(figsize=(COLUMN, 5.4), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.3, 1))
@@ -316,13 +317,14 @@ def figure_transport(of: Subject, out_stem: Path) -> Files:
         apparent = table["sigma_apparent_S_m"]
         lower.plot(table["lag_ps"], apparent.where(apparent > 0), color=BLACK)
         lower.set(xlabel="lag (ps)", ylabel="charge MSD / 6t as σ (S/m)", yscale="log")
-        routes = {name: sigma[name] for name in ROUTES if name in sigma}
+        answers = {name: named(f"conductivity_{name}").of({"conductivity": scalars}) for name in ROUTES}
+        routes = {name: answer for name, answer in answers.items() if answer}
         levels = []
         for name, found in routes.items():
-            if found["value"] is not None and found["value"] > 0:
-                levels.append((ROUTES[name], [1.0], [found["value"]]))
-                lower.axhline(found["value"], **ROUTES[name].line(linewidth=1.0))
-                lower.axhspan(found["value"] - found["error"], found["value"] + found["error"],
+            if found.value is not None and found.error is not None and found.value > 0:
+                levels.append((ROUTES[name], [1.0], [found.value]))
+                lower.axhline(found.value, **ROUTES[name].line(linewidth=1.0))
+                lower.axhspan(found.value - found.error, found.value + found.error,
                               color=ROUTES[name].colour, alpha=0.15, linewidth=0)  # fmt: skip
         plain_log(lower.yaxis)
         label_ends(lower, levels, 1.6)
@@ -416,7 +418,8 @@ def _partials(axes: Axes, table: pd.DataFrame, names: Sequence[str]) -> None:
 
 def figure_scattering(of: Subject, out_stem: Path) -> Files:
     """S(q), total and partial; shaded what the box cannot resolve, as a band the scatter of few wave vectors."""
-    table, found = of.table("morphology"), of.scalars("morphology")["scattering"]
+    table, scalars = of.table("morphology"), of.scalars("morphology")
+    found = scalars["scattering"]
     if "S_total" not in table or table.empty:
         return save_text(of.heading("scattering"), found["verdict"], out_stem)
     q = table["q_per_nm"]
@@ -448,10 +451,10 @@ def figure_scattering(of: Subject, out_stem: Path) -> Files:
         for axes in panels:
             axes.axvspan(0.9 * q.min(), limit, color=SHADE, zorder=0)
         upper.annotate("at most\n2 periods\nin the box", (0.02, 0.97), xycoords="axes fraction", va="top", fontsize=6.5)
-        spacing = found["spacing_nm"]
+        spacing = named("spacing").of({"morphology": scalars})
         verdict = f"peak of domains: {found['verdict']}"
-        if spacing["value"] is not None:
-            verdict += f", spacing {number_text(spacing['value'], spacing['error'])} nm"
+        if spacing and spacing.value is not None:
+            verdict += f", spacing {with_error(spacing.value, spacing.error, 'nm')}"
         add_notes(figure, [verdict, f"weights: {found['weighting']}; band: blocks or S/√vectors"])
         figure.align_ylabels()
         return save(figure, out_stem)

@@ -11,64 +11,31 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from eoli import quantities
 from eoli.axes import SERIES_AXES
-from eoli.collect import at
+from eoli.numbers import with_error
+from eoli.quantities import Answer, In, Quantity, declared, fitted, grouped
 from eoli.report.gather import Sweep, SystemResult
-from eoli.report.numbers import with_error
-from eoli.temperature import QUANTITIES as FITTED
 from eoli.temperature import Arrhenius, Vtf, fits_of
 
 _CURVE_POINTS = 40
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A number with its error, or bounds, or neither; and what the analysis says of it."""
-
-    value: float | None
-    error: float | None
-    bound: float | None
-    verdict: str
-    least: float | None = None
-
-
-@dataclass(frozen=True)
-class Route:
-    """A way to a quantity: where an analysis keeps what it found."""
+class Asked:
+    """What the page gives of each system: a quantity by its routes, the most exact first."""
 
     key: str
-    label: str
-    analysis: str
-    keys: tuple[str, ...]
+    routes: tuple[Quantity, ...]
 
-    def of(self, system: SystemResult) -> Answer:
-        """What a system says; a system without the analysis or without ions says so."""
-        if self.analysis not in system.scalars:
-            return Answer(None, None, None, f"missing: {self.analysis}")
-        found = at(system.scalars, (self.analysis, *self.keys))
-        if not isinstance(found, Mapping):
-            verdict = "no salt" if "eo_li_asked" not in system.row else "not resolved: the run is too short"
-            return Answer(None, None, None, verdict)
-        number = found.get("D_m2_s", found)
-        bound = found.get("D_upper_bound_m2_s", found.get("upper_bound"))
-        verdict = str(found.get("verdict") or "")
-        return Answer(number.get("value"), number.get("error"), bound, verdict, found.get("lower_bound"))
+    @property
+    def quantity(self) -> Quantity:
+        """The quantity, by any of its routes."""
+        return self.routes[0]
 
-
-@dataclass(frozen=True)
-class Quantity:
-    """A quantity and the routes to it, the most exact first."""
-
-    key: str
-    symbol: str
-    name: str
-    unit: str
-    is_log: bool
-    routes: tuple[Route, ...]
-
-    def best(self, system: SystemResult) -> tuple[Route, Answer]:
+    def best(self, system: SystemResult) -> tuple[Quantity, Answer]:
         """The first route with a number, else the first with a bound, else the first."""
-        found = [(route, route.of(system)) for route in self.routes]
+        found = [(route, answer_of(route, system)) for route in self.routes]
         for wanted in ("value", "bound"):
             for route, answer in found:
                 if getattr(answer, wanted) is not None:
@@ -76,41 +43,17 @@ class Quantity:
         return found[0]
 
 
-def _sigma(key: str, label: str) -> Route:
-    return Route(key, label, "conductivity", ("sigma_S_m", "formal_charges", key))
+def answer_of(quantity: Quantity, system: SystemResult) -> Answer:
+    """What a system says; a system without the analysis or without ions says so."""
+    if quantity.analysis not in system.scalars:
+        return Answer(None, None, None, f"missing: {quantity.analysis}")
+    no_answer = "no salt" if "eo_li_asked" not in system.row else "not resolved: the run is too short"
+    return quantity.of(system.scalars) or Answer(None, None, None, no_answer)
 
 
-def _share(key: str, label: str) -> Route:
-    return Route(key, label, "conductivity", ("transference", key))
-
-
-QUANTITIES = (
-    Quantity(
-        "D_Li", "D(Li⁺)", "self-diffusion of lithium", "m2_s", True,
-        (Route("msd", "mean-square displacement", "motion", ("Li",)),),
-    ),
-    Quantity(
-        "D_anion", "D(anion)", "self-diffusion of the anion's centre of mass", "m2_s", True,
-        (Route("msd", "mean-square displacement", "motion", ("anion",)),),
-    ),
-    Quantity(
-        "conductivity", "σ", "conductivity", "S_m", True,
-        (
-            _sigma("collective", "collective (exact)"),
-            _sigma("cluster_nernst_einstein", "clusters move independently"),
-            _sigma("nernst_einstein", "ions move independently (Nernst-Einstein)"),
-        ),
-    ),
-    Quantity(
-        "transference", "t⁺", "transference number of lithium", "", False,
-        (
-            _share("onsager_polymer", "collective, seen from the polymer"),
-            _share("onsager_centre_of_mass", "collective, seen from the centre of mass"),
-            _share("cluster_nernst_einstein", "clusters move independently"),
-            _share("nernst_einstein", "ions move independently"),
-        ),
-    ),
-)  # fmt: skip
+def asked(where: In = In.PAGE) -> list[Asked]:
+    """The quantities of the plots of answers, or of their table."""
+    return [Asked(key, tuple(routes[::-1])) for key, routes in grouped(declared(where)).items()]
 
 
 @dataclass(frozen=True)
@@ -122,31 +65,22 @@ class Unresolved:
     systems: tuple[str, ...]
 
 
-_OPEN = (
-    ("free, paired and aggregated ions", "ions", ("verdict",), "not resolved"),
-    ("microphase separation beyond chance", "morphology", ("segregation", "verdict"), "not distinguishable"),
-    ("spacing of domains from S(q)", "morphology", ("scattering", "verdict"), "box-limited"),
-    ("residence of Li⁺ at an ether oxygen", "mechanism", ("residence", "ether_O", "verdict"), "too few"),
-    ("residence of Li⁺ at a carbonyl oxygen", "mechanism", ("residence", "carbonyl_O", "verdict"), "too few"),
-    ("residence of Li⁺ on a chain", "mechanism", ("residence", "chain", "verdict"), "too few"),
-    ("relaxation of PEO segments", "mechanism", ("segments", "P2", "all", "time_1e_ps", "verdict"), "not resolved"),
-)  # fmt: skip
-
-
 def unresolved(sweep: Sweep) -> list[Unresolved]:
     """Quantities that an analysis was made for and did not resolve, by reason; the answers first."""
     found: dict[tuple[str, str], list[str]] = {}
     for system in sweep.answering:
-        for quantity in QUANTITIES:
-            answer = quantity.best(system)[1]
+        for each in asked():
+            answer, quantity = each.best(system)[1], each.quantity
             if answer.value is None and answer.verdict != "no salt" and not answer.verdict.startswith("missing"):
                 why = answer.verdict.removeprefix("not resolved: ")
-                found.setdefault((f"{quantity.symbol}, {quantity.name}", why), []).append(system.name)
-    for what, analysis, keys, sign in _OPEN:
-        for system in sweep.systems:
-            verdict = at(system.scalars, (analysis, *keys))
-            if isinstance(verdict, str) and verdict.startswith(sign):
-                found.setdefault((what, verdict.removeprefix("not resolved: ")), []).append(system.name)
+                found.setdefault((f"{quantity.symbol}, {quantity.title}", why), []).append(system.name)
+    # what is there before how it moves
+    for quantity in sorted(quantities.QUANTITIES, key=lambda each: each.analysis == "mechanism"):
+        for system in sweep.systems if quantity.open[0] else ():
+            stated = quantity.of(system.scalars)
+            if stated and stated.verdict.startswith(quantity.open[1]):
+                why = stated.verdict.removeprefix("not resolved: ")
+                found.setdefault((quantity.open[0], why), []).append(system.name)
     return _gathered(found)
 
 
@@ -178,25 +112,21 @@ def _curve(fit: Arrhenius | Vtf, temperature_k: npt.NDArray[np.float64]) -> list
 
 def temperature_series(sweep: Sweep) -> list[dict[str, Any]]:
     """The fits of `temperature.csv` by quantity and route: names of the systems, curves, and what the fits say."""
-    columns = ["system", "temperature_K", *SERIES_AXES, *(column for both in FITTED.values() for column in both)]
+    shown = {quantity.name: quantity for quantity in fitted() if quantity.where & In.PAGE}
+    columns = ["system", "temperature_K", *SERIES_AXES, *(column for each in shown.values() for column in each.columns)]
     # rows hold no empty cells
     table = pd.DataFrame([system.row for system in sweep.systems]).reindex(columns=columns)
-    fitted = {
-        f"{quantity.key}_{route.key}" if len(quantity.routes) > 1 else quantity.key: (quantity.key, route.key)
-        for quantity in QUANTITIES
-        for route in quantity.routes
-    }
     return [
         {
-            "quantity": fitted[fits.quantity][0],
-            "route": fitted[fits.quantity][1],
+            "quantity": shown[fits.quantity].group or fits.quantity,
+            "route": shown[fits.quantity].route,
             "systems": list(fits.names),
             "arrhenius": _curve(fits.arrhenius, fits.points.temperature_K),
             "arrhenius_says": _said(fits.arrhenius),
             "vtf": _curve(fits.vtf, fits.points.temperature_K),
             "vtf_says": fits.vtf.verdict,
         }
-        for fits in fits_of(table)
+        for fits in fits_of(table, list(shown.values()))
     ]
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from eoli.analyses import ANALYSES
 from eoli.axes import axes_of
-from eoli.report.answers import QUANTITIES, temperature_series
+from eoli.report.answers import answer_of, asked, temperature_series
 from eoli.report.gather import Sweep, SystemResult
 
 ROWS = 400
@@ -75,7 +75,7 @@ def _summary_of(system: SystemResult) -> dict[str, Any]:
         "in_study": bool(row["simulated_in_study"]),
         # all but what the plots are along, the polymer first
         "group": [value for axis, value in axes_of(row).items() if axis != "eo_li_asked"],
-        "answers": {q.key: {r.key: asdict(r.of(system)) for r in q.routes} for q in QUANTITIES},
+        "answers": {of.key: {q.route: asdict(answer_of(q, system)) for q in of.routes} for of in asked()},
     }
 
 
@@ -94,9 +94,9 @@ def summary_data(sweep: Sweep, title: str) -> dict[str, Any]:
             for of in sweep.together
         ],
         "quantities": [
-            {"key": q.key, "symbol": q.symbol, "name": q.name, "unit": q.unit, "log": q.is_log,
-             "routes": {r.key: r.label for r in q.routes}}
-            for q in QUANTITIES
+            {"key": of.key, "symbol": of.quantity.symbol, "name": of.quantity.title, "unit": of.quantity.unit,
+             "log": of.quantity.log, "routes": {q.route: q.route_label for q in of.routes}}
+            for of in asked()
         ],
         "curves": {
             analysis.name: {"xTitle": analysis.curves.x_title, "xLog": analysis.curves.x_log}

@@ -16,6 +16,7 @@ from eoli.axes import SYSTEM_AXES
 from eoli.collect import NOT_SHOWN
 from eoli.config import Study
 from eoli.errors import DataError
+from eoli.quantities import In, declared
 from eoli.reference.claims import Verdict
 from eoli.reference.model import Reference, read_reference
 from eoli.report.scene import load_scene
@@ -261,7 +262,7 @@ def _together(systems: Sequence[SystemResult], results: Path, reading: _Reading)
     found = []
     for name, record in (reading(read_starts, results, list(by_name)) or {}).items():
         starts = tuple(by_name[start] for start in record["systems"])
-        scalars = {analysis: record[analysis] for analysis in ("motion", "conductivity")}
+        scalars = {of.analysis: record[of.analysis] for of in declared(In.STARTS) if of.analysis in record}
         whole = replace(starts[0], name=name, scalars=scalars, tables={}, stages=(), made_by={}, scene=None, missing=())
         found.append(Together(whole, starts))
     return tuple(found)

@@ -18,19 +18,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from eoli.chemistry import NO_SALT, library
-from eoli.collect import NOT_SHOWN, SCALARS
+from eoli.collect import NOT_SHOWN
 from eoli.config import Study
 from eoli.cutoffs import POOLED
+from eoli.numbers import as_given, counted, listed, plain, unit_text, with_error
 from eoli.protocol import Stage
+from eoli.quantities import In, declared, named
 from eoli.report import plots
-from eoli.report.answers import QUANTITIES, Quantity, unresolved
+from eoli.report.answers import Asked, asked, unresolved
 from eoli.report.embed import script_json, summary_data, system_data
 from eoli.report.gather import StageResult, Sweep, SystemResult, known
-from eoli.report.numbers import as_given, counted, listed, plain, unit_text, with_error
 from eoli.report.scene import load_scene
 from eoli.sweep import side_by_side, systems_of
 
-_FIRST = tuple(quantity for quantity in QUANTITIES if quantity.key != "D_anion")
 _POLYMERS = {"peo": "PEO", "pebax": "Pebax"}
 _SALTS = {"litfsi": "LiTFSI"}
 _VERDICTS = {
@@ -172,8 +172,8 @@ def _range(low: float | None, high: float | None, unit: str = "") -> str:
     return "–" if low is None else f"above {plain(low, unit, digits=2)}"
 
 
-def _answer_cell(quantity: Quantity, system: SystemResult) -> dict[str, Any]:
-    route, answer = quantity.best(system)
+def _answer_cell(of: Asked, system: SystemResult) -> dict[str, Any]:
+    route, answer = of.best(system)
     if answer.value is not None:
         cell = Cell(answer.value, with_error(answer.value, answer.error))
     elif answer.bound is not None:
@@ -182,7 +182,7 @@ def _answer_cell(quantity: Quantity, system: SystemResult) -> dict[str, Any]:
         missing = answer.verdict.startswith(("missing", "no salt"))
         cell = Cell(None, answer.verdict if missing else "not resolved")
     why = answer.verdict.removeprefix("not resolved: ")
-    note = route.label if len(quantity.routes) > 1 and cell.value is not None else ""
+    note = route.route_label if len(of.routes) > 1 and cell.value is not None else ""
     said = "" if why in ("resolved", cell.text) else why
     kind = "good" if answer.value is not None else "open"
     return {"cell": cell, "note": "; ".join(part for part in (said, note) if part), "kind": kind}
@@ -199,12 +199,13 @@ def _answers(sweep: Sweep) -> dict[str, Any]:
         for subject in sweep.answering
         for number, system in enumerate((subject, *of_family.get(subject.name, ())))
     ]
-    rows = [[_answer_cell(quantity, system) for quantity in _FIRST] for system, _ in entries]
+    headline = asked(In.HEADLINE)
+    rows = [[_answer_cell(of, system) for of in headline] for system, _ in entries]
     heads = []
-    for number, quantity in enumerate(_FIRST):
+    for number, of in enumerate(headline):
         notes = {row[number]["note"] for row in rows}
         shared = notes.pop() if len(notes) == 1 and len(rows) > 1 else ""
-        heads.append({"quantity": quantity, "note": shared})
+        heads.append({"quantity": of.quantity, "note": shared})
         if shared:
             for row in rows:
                 row[number]["note"] = ""
@@ -230,16 +231,16 @@ def _not_resolved(sweep: Sweep) -> list[Line]:
             else f"in {listed(list(found.systems), 4)}"
         )
         lines.append(Line(found.what, f"{where}: {found.why}"))
-    extensions = [s.scalars.get("motion", {}).get("Li", {}).get("extension", {}) for s in sweep.answering]
+    lithium = named("D_Li")
     # zero where the error is small enough
-    further = [found["further_ns"] for found in extensions if found.get("further_ns")]
+    further = [ns for s in sweep.answering if (ns := lithium.beside(s.scalars, "extension", "further_ns"))]
     if further:
         least, most = _about(min(further)), _about(max(further))
         ends = least if least == most else f"between {least} and {most}"
         lines.append(
             Line(
                 "what would help",
-                f"{ends} more for D(Li⁺), by extrapolation",
+                f"{ends} more for {lithium.symbol}, by extrapolation",
             )
         )
     return lines
@@ -252,12 +253,12 @@ def _in_short(sweep: Sweep) -> str:
     if not salted:
         return f"No system has a salt: there is nothing to conduct.{glass}"
     parts = []
-    for quantity in _FIRST:
-        answers = [quantity.best(system)[1] for system in salted]
+    for of in asked(In.HEADLINE):
+        answers = [of.best(system)[1] for system in salted]
         values = sum(a.value is not None for a in answers)
         bounds = sum(a.value is None and a.bound is not None for a in answers)
         said = f"in {values}" if values else "in none"
-        parts.append(f"{quantity.symbol} {said}{f' (an upper bound in {bounds})' if bounds else ''}")
+        parts.append(f"{of.quantity.symbol} {said}{f' (an upper bound in {bounds})' if bounds else ''}")
     return f"Resolved, of {counted(len(salted), 'system')} with salt: {', '.join(parts)}.{glass}"
 
 
@@ -315,16 +316,16 @@ def _missing(sweep: Sweep) -> list[Line]:
 def _number_rows(sweep: Sweep) -> list[dict[str, Any]]:
     """Every scalar of the sweep table that any system has, with its value in each system."""
     rows = []
-    for scalar in SCALARS:
-        value, error = scalar.columns
+    for quantity in declared(In.SWEEP):
+        value, error = quantity.columns
         if not any(value in system.row for system in sweep.systems):
             continue
         cells = []
         for system in sweep.systems:
             found = system.row.get(value)
-            text = "" if found is None else with_error(found, system.row.get(error), scalar.unit)
+            text = "" if found is None else with_error(found, system.row.get(error), quantity.unit)
             cells.append(Cell(found, text))
-        rows.append({"column": value, "name": scalar.name.replace("_", " "), "cells": cells})
+        rows.append({"column": value, "name": quantity.name.replace("_", " "), "cells": cells})
     return rows
 
 
@@ -664,7 +665,7 @@ def render(sweep: Sweep) -> str:
         glass=_as_it_is(sweep.glass),
         glass_figure=_inlined(sweep.glass_figure),
         cutoffs=_as_it_is(_pooled(sweep.cutoffs)),
-        answer_plots=_present(sweep, plots.ANSWERS),
+        answer_plots=_present(sweep, plots.answers()),
         groups=[
             ("structure", "Structure", _present(sweep, plots.STRUCTURE)),
             ("motion", "Motion", _present(sweep, plots.MOTION)),

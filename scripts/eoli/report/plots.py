@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from eoli.analyses import ANALYSES
+from eoli.quantities import In, declared, grouped
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ def _declared(group: str) -> Iterator[Plot]:
             yield Plot(analysis.name, analysis.name, analysis.curves.heading, analysis.curves.caption)
 
 
-ANSWERS = (
+_ANSWERS = (
     Plot("D", "motion", "Diffusion against EO:Li", "Bars: one standard error. Triangle: an upper bound. Filled: "
          "simulated in the study, too. Diamond: starts of one system together."),
     Plot("conductivity", "conductivity", "Conductivity against EO:Li", "With formal charges. Bars: one standard error. "
@@ -33,6 +34,18 @@ ANSWERS = (
     Plot("transference", "conductivity", "Transference number against EO:Li", "Share of lithium in the current in a "
          "uniform electrolyte. Bars: one standard error. Diamond: starts of one system together."),
 )  # fmt: skip
+
+
+def answers() -> list[Plot]:
+    """The plots of answers, with one for each quantity of the page that those in words do not hold."""
+    found = {plot.key: plot for plot in _ANSWERS}
+    for key, (quantity, *_) in grouped(declared(In.PAGE)).items():
+        if key not in found and key.split("_")[0] not in found:
+            heading = f"{quantity.title[:1].upper()}{quantity.title[1:]} against EO:Li"
+            found[key] = Plot(key, quantity.analysis, heading, "Bars: one standard error. Triangle: an upper bound.")
+    return list(found.values())
+
+
 STRUCTURE = (
     Plot("rdf", "structure", "Who surrounds whom: g(r) and n(r)", "Solid: g(r), left axis. Dashed: running number of "
          "neighbours n(r), right axis."),

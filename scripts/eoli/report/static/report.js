@@ -382,7 +382,7 @@
     }
     const note = [...without].map(([why, names]) => `No number: ${names.slice(0, 4).join(", ")}${names.length > 4
       ? ` and ${names.length - 4} more` : ""} (${why})`).join(". ");
-    const unit = UNITS[quantity.unit];
+    const unit = UNITS[quantity.unit] ?? quantity.unit;
     const ratios = [...new Set(systems.map((s) => s.eo_li).filter((ratio) => ratio != null).map((ratio) => Math.round(ratio)))];
     const ticks = ratios.length <= 8 ? { tickmode: "array", tickvals: ratios } : {};
     const made = { traces, csv, note, layout: layout(of, { xaxis: axis("EO:Li", of, ticks),
@@ -411,13 +411,14 @@
       }
       notes.push(`${series.systems[0].replace(/-\d+K.*/, "")}: ${series.arrhenius_says}. VTF: ${series.vtf_says}.`);
     }
-    const unit = UNITS[choice.quantity.unit];
+    const unit = UNITS[choice.quantity.unit] ?? choice.quantity.unit;
     const made = { traces, csv, note: notes.join(" "), layout: layout(of, { xaxis: axis("1000/T (K⁻¹)", of),
       yaxis: axis(`${choice.quantity.symbol} (${unit})`, of, logAround(reaches(traces))) }) };
     return traces.length ? made : emptied(made, of, "not resolved at any temperature");
   };
 
-  const answerChoices = (keys) => summary.quantities.filter((q) => keys.includes(q.key)).flatMap((quantity) => (
+  // the plot D holds D_Li and D_anion
+  const answerChoices = (key) => summary.quantities.filter((q) => q.key === key || q.key.startsWith(`${key}_`)).flatMap((quantity) => (
     Object.entries(quantity.routes).map(([route, label]) => ({ quantity, route,
       label: Object.keys(quantity.routes).length > 1 ? label : quantity.symbol }))));
   const temperatureChoices = () => summary.quantities.flatMap((quantity) => Object.entries(quantity.routes)
@@ -433,8 +434,7 @@
     }
     if (key in BARS) return { choices: BARS[key](), draw: drawBars };
     if (key === "temperature") return { choices: temperatureChoices(), draw: drawTemperature };
-    const keys = key === "D" ? ["D_Li", "D_anion"] : [key];
-    const spec = { choices: answerChoices(keys), draw: drawAnswers };
+    const spec = { choices: answerChoices(key), draw: drawAnswers };
     const has = (choice, what) => [...summary.together, ...systems].some((s) => s.answers[choice.quantity.key][choice.route][what] != null);
     spec.first = ["value", "bound"].map((what) => spec.choices.findIndex((choice) => has(choice, what))).find((n) => n >= 0);
     return spec;

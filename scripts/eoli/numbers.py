@@ -15,13 +15,19 @@ def unit_text(unit: str) -> str:
     return _UNITS.get(unit, unit)
 
 
-def _power(value: float) -> int:
+def power_of_ten(value: float) -> int:
+    """Exponent of the leading digit; 0 of zero."""
     return math.floor(math.log10(abs(value))) if value else 0
+
+
+def ten_to(exponent: int) -> str:
+    """`10⁻¹²`."""
+    return f"10{str(exponent).translate(_SUPERSCRIPT)}"
 
 
 def _error_digits(error: float) -> int:
     """Decimals that show two digits of an error that begins with 1 or 2 and one digit of any other."""
-    power = _power(error)
+    power = power_of_ten(error)
     leading = error / 10.0 ** (power - 1)
     return 1 - power if leading < _TWO_DIGITS_BELOW - 0.5 else -power
 
@@ -37,7 +43,7 @@ def _spaced(number: str, unit: str) -> str:
 
 def _scale(value: float) -> int:
     """Power of ten that stands beside the number; 0 for sizes that read well without."""
-    return 0 if value == 0 or _SMALL <= abs(value) < _LARGE else _power(value)
+    return 0 if value == 0 or _SMALL <= abs(value) < _LARGE else power_of_ten(value)
 
 
 def plain(value: float, unit: str = "", digits: int = 3) -> str:
@@ -46,15 +52,15 @@ def plain(value: float, unit: str = "", digits: int = 3) -> str:
         return "not a number"
     power = _scale(value)
     scaled = value / 10.0**power
-    text = _fixed(scaled, digits - 1 - _power(scaled)) if value else "0"
-    return _spaced(text if not power else f"{text} × 10{str(power).translate(_SUPERSCRIPT)}", unit)
+    text = _fixed(scaled, digits - 1 - power_of_ten(scaled)) if value else "0"
+    return _spaced(text if not power else f"{text} × {ten_to(power)}", unit)
 
 
 def as_given(value: float, unit: str = "", digits: int = 10) -> str:
     """A number as somebody printed it: no zeros are added."""
     power = _scale(value)
     text = f"{value / 10.0**power:.{digits}g}".replace("-", "−")
-    return _spaced(text if not power else f"{text} × 10{str(power).translate(_SUPERSCRIPT)}", unit)
+    return _spaced(text if not power else f"{text} × {ten_to(power)}", unit)
 
 
 def with_error(value: float, error: float | None, unit: str = "") -> str:
@@ -75,7 +81,7 @@ def with_error(value: float, error: float | None, unit: str = "") -> str:
     decimals = _error_digits(error)
     text = f"{_fixed(value, decimals)} ± {_fixed(error, decimals)}"
     if power:
-        text = f"({text}) × 10{str(power).translate(_SUPERSCRIPT)}"
+        text = f"({text}) × {ten_to(power)}"
     elif unit_text(unit):
         text = f"({text})"
     return _spaced(text, unit)

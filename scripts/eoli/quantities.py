@@ -1,0 +1,328 @@
+"""The quantities of a sweep, each declared once: where an analysis keeps it, what it is called, and where it appears.
+
+Tables, figures, plans and the page read this table at each call: a new quantity that an analysis writes takes one more
+entry here and nothing else. Nothing heavy is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Flag, auto
+from typing import Any
+
+Keys = tuple[str, ...]
+
+
+class In(Flag):
+    """Where a quantity appears, besides what its other fields say."""
+
+    SWEEP = auto()  # columns of sweep.csv, and the table of all numbers on the page
+    RARE = auto()  # columns at the end of sweep.csv, where a system of the sweep has it
+    STARTS = auto()  # rows of starts.csv: what independent starts say together
+    PLAN = auto()  # lines of `eoli plan`
+    PAGE = auto()  # plots of answers on the page, and its list of what is not resolved
+    HEADLINE = auto()  # table of answers on the page
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A panel against EO:Li in the figure of that name of the sweep; panels are ordered by their place.
+
+    `level` is a line to compare with; `{anion}` in a label becomes the name of the anion.
+    """
+
+    figure: str
+    ylabel: str
+    place: int = 100
+    level: float | None = None
+    from_zero: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A number with its error, or bounds (`bound` is the upper one, `least` the lower), or neither; and the verdict."""
+
+    value: float | None
+    error: float | None
+    bound: float | None
+    verdict: str
+    least: float | None = None
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A quantity by the stem of its columns, with its unit as these end; a number without a dimension has none.
+
+    The scalars of `analysis` have a mapping under the keys `home`, and in that, under `value`, `{"value": ..., "error":
+    ...}`. Bounds and verdict stand in `home`, too, under the names that are given. `bounds` says which of them are columns
+    of sweep.csv, `verdict_column` how that of the verdict is called.
+    """
+
+    name: str
+    unit: str
+    analysis: str
+    home: Keys
+    panel: Panel | None = None
+    label: str = ""  # in a panel of several quantities
+    value: Keys = ()
+    upper_bound: str = "upper_bound"
+    lower_bound: str = "lower_bound"
+    at_least: str = "at_least"
+    verdict: str = "verdict"
+    bounds: tuple[str, ...] = ()
+    verdict_column: str = ""
+    salted: Keys = ()  # keys that the results of every system with salt have, resolved or not
+    where: In = In.SWEEP
+    log: bool = False  # the scale of its axis
+    last: bool = False  # in its panel, after those that come later here
+    overview: Panel | None = None  # another panel
+    of_carbonyl: bool = False  # chains without a C=O do not have it, rather than not resolve it
+    collective: bool = False  # one run is one sample of it, however long
+    group: str = ""  # routes to one quantity have one group, the most exact last
+    route: str = "only"
+    route_label: str = ""
+    symbol: str = ""
+    title: str = ""
+    fitted: int = 0  # place among the fits of temperature.csv; 0: not fitted
+    fit_label: str = ""  # of the axis in the figure of fits; without one it is not drawn
+    compared_as: str = ""  # name in replicas.csv; without one starts are not compared in it
+    open: tuple[str, str] = ("", "")  # how the page calls it where it is not resolved, and how its verdict then begins
+
+    @property
+    def columns(self) -> tuple[str, str]:
+        """Names of the columns of the value and of its error."""
+        return self.column(), self.column("_error")
+
+    def column(self, what: str = "") -> str:
+        """Name of the column of the value, of its `_error`, or of a bound."""
+        return f"{self.name}{what}_{self.unit}" if self.unit else f"{self.name}{what}"
+
+    def found(self, scalars: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """All that scalars by analysis say of it; None where they say nothing."""
+        home = at(scalars, (self.analysis, *self.home))
+        return home if isinstance(home, Mapping) else None
+
+    def of(self, scalars: Mapping[str, Any]) -> Answer | None:
+        """Number, bounds and verdict of `found`."""
+        if (home := self.found(scalars)) is None:
+            return None
+        value, error = (at(home, (*self.value, key)) for key in ("value", "error"))
+        verdict = str(home.get(self.verdict) or "")
+        return Answer(value, error, home.get(self.upper_bound), verdict, home.get(self.lower_bound))
+
+    def beside(self, scalars: Mapping[str, Any], *keys: str) -> Any:
+        """What stands under keys beside it, else the nearest above it: a window of lags may serve several quantities."""
+        places = (at(scalars, (self.analysis, *self.home[:depth], *keys)) for depth in range(len(self.home), -1, -1))
+        return next((found for found in places if found is not None), None)
+
+
+def at(data: Any, keys: Sequence[str]) -> Any:
+    """What stands under keys in nested mappings; None where one of them is missing."""
+    for key in keys:
+        data = data.get(key) if isinstance(data, Mapping) else None
+    return data
+
+
+_FIRST_SHELL = Panel("sweep", "neighbours of Li, first shell", 3, from_zero=True)
+_D_LI = Panel("sweep", "D(Li) (m²/s)", 4)
+_EXPONENT = Panel("transport", "exponent of the MSD", 4, level=1)
+_SIGMA = Panel("transport", "conductivity (S/m)", 5)
+_SHARES = Panel("transport", "transference number of Li", 6, level=0)
+_IN_CUTOFF = Panel("structure", "neighbours of Li in the cut-off", 1, from_zero=True)
+_PEAKS = Panel("structure", "first peak of g(r) of Li (nm)", 2)
+_PAIRS = Panel("structure", "share of Li", 3, from_zero=True)
+_RESIDENCE = Panel("mechanism", "residence of Li (ps)", 1)
+_BONDED = Panel("mechanism", "share of NH bonded to", 4, from_zero=True)
+_COULOMB = Panel("mechanism", "Coulomb energy of Li (kJ/mol)", 8)
+_TOGETHER = In.SWEEP | In.STARTS
+_ANSWERED = In.STARTS | In.PAGE | In.HEADLINE
+
+
+def _peak(partner: str, label: str, **more: Any) -> Quantity:
+    keys = ("Li", partner, "first_peak_nm")
+    return Quantity(f"first_peak_Li_{partner}", "nm", "structure", keys, _PEAKS, label, **more)
+
+
+def _first_shell(partner: str, label: str, **more: Any) -> Quantity:
+    keys, panel = ("Li", partner, "coordination_number"), _FIRST_SHELL if label else None
+    return Quantity(f"coordination_number_Li_{partner}", "", "structure", keys, panel, label, **more)
+
+
+def _in_cutoff(partner: str, label: str, **more: Any) -> Quantity:
+    keys, panel = ("Li", partner, "at_cutoff"), _IN_CUTOFF if label else None
+    return Quantity(f"neighbours_Li_{partner}", "", "structure", keys, panel, label, **more)
+
+
+def _diffusion(particle: str, ylabel: str, place: int, **more: Any) -> Quantity:
+    return Quantity(
+        f"D_{particle}", "m2_s", "motion", (particle,), Panel("transport", ylabel, place), value=("D_m2_s",), log=True,
+        upper_bound="D_upper_bound_m2_s", route="msd", route_label="mean-square displacement", **more,
+    )  # fmt: skip
+
+
+def _exponent(particle: str, label: str) -> Quantity:
+    return Quantity(f"exponent_{particle}", "", "motion", (particle, "exponent"), _EXPONENT, label)
+
+
+def _conductivity(route: str, route_label: str, label: str, **more: Any) -> Quantity:
+    keys = ("sigma_S_m", "formal_charges", route)
+    return Quantity(
+        f"conductivity_{route}", "S_m", "conductivity", keys, _SIGMA, label, salted=keys[:2], log=True, route=route,
+        group="conductivity", route_label=route_label, symbol="σ", title="conductivity", **more,
+    )  # fmt: skip
+
+
+def _transference(route: str, route_label: str, label: str = "", **more: Any) -> Quantity:
+    return Quantity(
+        f"transference_{route}", "", "conductivity", ("transference", route), _SHARES if label else None, label,
+        group="transference", route=route, route_label=route_label, symbol="t⁺", title="transference number of lithium",
+        **more,
+    )  # fmt: skip
+
+
+def _residence(partner: str, label: str, **more: Any) -> Quantity:
+    return Quantity(
+        f"residence_Li_{partner}", "ps", "mechanism", ("residence", partner), _RESIDENCE if label else None, label,
+        value=("mean_ps",), at_least="mean_at_least_ps", log=True, **more,
+    )  # fmt: skip
+
+
+QUANTITIES: tuple[Quantity, ...] = (
+    Quantity("density", "g_cm3", "density", ("density_g_cm3",), Panel("sweep", "density (g/cm³)", 1), compared_as="density"),
+    _peak("ether_O", "O (ether)", overview=Panel("sweep", "first peak Li–O (ether) (nm)", 2), salted=("Li",)),
+    _first_shell("ether_O", "O (ether)"),
+    _in_cutoff("ether_O", "O (ether)", compared_as="Li_ether_O"),
+    _peak("carbonyl_O", "O (C=O)", of_carbonyl=True),
+    _first_shell("carbonyl_O", "O (C=O)", of_carbonyl=True),
+    _in_cutoff("carbonyl_O", "O (C=O)", of_carbonyl=True, compared_as="Li_carbonyl_O"),
+    _peak("anion_N", "N ({anion})", last=True),
+    _first_shell("anion_N", ""),
+    _peak("anion_O", "O ({anion})"),
+    _first_shell("anion_O", "O ({anion})"),
+    # whatever sites an anion binds with
+    Quantity("neighbours_Li_anion", "", "structure", ("shell_statistics", "anion", "mean"), _IN_CUTOFF, "{anion}"),
+    Quantity("chains_of_Li", "", "structure", ("shell_statistics", "chains", "mean"),
+             Panel("structure", "chains that bind a Li", 4)),
+    Quantity("radius_of_gyration", "nm", "structure", ("chains", "radius_of_gyration_nm"),
+             Panel("structure", "radius of gyration (nm)", 6)),
+    Quantity("gauche_fraction", "", "structure", ("gauche_fraction",), Panel("structure", "gauche share of O–C–C–O", 5)),
+    Quantity("Li_free", "", "ions", (), _PAIRS, "free", value=("Li", "free"), verdict_column="ions_verdict",
+             salted=("verdict",), compared_as="Li_free", open=("free, paired and aggregated ions", "not resolved")),
+    Quantity("Li_aggregated", "", "ions", (), _PAIRS, "aggregated", value=("Li", "aggregated")),
+    _diffusion("Li", _D_LI.ylabel, 1, overview=_D_LI, bounds=("upper_bound",), verdict_column="D_Li_verdict",
+               salted=("Li", "verdict"), where=In.SWEEP | In.PLAN | _ANSWERED, symbol="D(Li⁺)",
+               title="self-diffusion of lithium", fitted=1, fit_label=_D_LI.ylabel),
+    _exponent("Li", "Li"),
+    _diffusion("anion", "D({anion}) (m²/s)", 2, bounds=("upper_bound",), verdict_column="D_anion_verdict",
+               salted=("anion", "verdict"), where=_TOGETHER | In.PLAN | In.PAGE, symbol="D(anion)",
+               title="self-diffusion of the anion's centre of mass", fitted=2, fit_label="D({anion}) (m²/s)"),
+    _exponent("anion", "{anion}"),
+    _diffusion("chain", "D(chain) (m²/s)", 3, where=_TOGETHER),
+    _exponent("chain", "chain"),
+    Quantity("Li_carried_by_chain", "", "motion", ("Li_carried_by_chain", "share"),
+             Panel("transport", "share of Li motion, by its chain", 8, from_zero=True)),
+    _conductivity("nernst_einstein", "ions move independently (Nernst-Einstein)", "ions independent",
+                  where=In.SWEEP | In.PLAN | _ANSWERED, bounds=("upper_bound", "lower_bound"), fitted=4,
+                  fit_label="σ, ions independent (S/m)"),
+    _conductivity("cluster_nernst_einstein", "clusters move independently", "clusters independent",
+                  where=In.SWEEP | _ANSWERED, fitted=3),
+    _conductivity("collective", "collective (exact)", "collective", where=In.SWEEP | In.PLAN | _ANSWERED, collective=True,
+                  bounds=("upper_bound",), verdict_column="conductivity_verdict", fitted=5,
+                  fit_label="σ, collective (S/m)"),
+    _transference("nernst_einstein", "ions move independently", "independent", where=In.SWEEP | _ANSWERED,
+                  bounds=("lower_bound", "upper_bound")),
+    _transference("cluster_nernst_einstein", "clusters move independently", where=_ANSWERED),
+    _transference("onsager_centre_of_mass", "collective, seen from the centre of mass", "Onsager, mass",
+                  where=In.SWEEP | _ANSWERED, collective=True),
+    _transference("onsager_polymer", "collective, seen from the polymer", "Onsager, polymer",
+                  where=In.SWEEP | _ANSWERED, collective=True),
+    Quantity("ionicity", "", "conductivity", ("ionicity",), Panel("transport", "ionicity", 7, level=1), where=_TOGETHER,
+             collective=True),
+    _residence("ether_O", "O (ether)", bounds=("at_least",), open=("residence of Li⁺ at an ether oxygen", "too few")),
+    _residence("carbonyl_O", "O (C=O)", bounds=("at_least",), open=("residence of Li⁺ at a carbonyl oxygen", "too few"),
+               of_carbonyl=True),
+    _residence("chain", "chain", bounds=("at_least",), open=("residence of Li⁺ on a chain", "too few"), last=True),
+    _residence("anion", "{anion}", bounds=("at_least",)),
+    Quantity("Li_with_carbonyl_O", "", "mechanism", ("partition", "with_carbonyl_O"),
+             Panel("mechanism", "share of Li at a C=O", 3, from_zero=True), of_carbonyl=True),
+    Quantity("segment_relaxation", "ps", "mechanism", ("segments", "P2", "all", "time_1e_ps"),
+             Panel("mechanism", "P₂ relaxation, ether O (ps)", 2), bounds=("at_least",), log=True,
+             open=("relaxation of PEO segments", "not resolved")),
+    Quantity("segregation", "", "morphology", ("segregation",), Panel("mechanism", "degree of segregation", 5, from_zero=True),
+             value=("degree",), verdict_column="segregation_verdict", of_carbonyl=True,
+             open=("microphase separation beyond chance", "not distinguishable")),
+    Quantity("interface", "per_nm", "morphology", ("segregation", "interface_per_volume_per_nm"),
+             Panel("mechanism", "interface per volume (1/nm)", 6), of_carbonyl=True),
+    Quantity("spacing", "nm", "morphology", ("scattering",), Panel("mechanism", "spacing of domains (nm)", 7),
+             value=("spacing_nm",), verdict_column="spacing_verdict", of_carbonyl=True,
+             open=("spacing of domains from S(q)", "box-limited")),
+    Quantity("NH_to_anion", "", "hydrogen-bonds", ("acceptors", "anion", "NH_share"), _BONDED, "{anion}", of_carbonyl=True),
+    Quantity("NH_to_carbonyl_O", "", "hydrogen-bonds", ("acceptors", "carbonyl_O", "NH_share"), _BONDED, "O (C=O)",
+             of_carbonyl=True),
+    Quantity("energy_Li_PEO", "kJ_mol", "interactions", ("exact", "Li/PEO", "lithium", "E_ele_kJ_mol"), _COULOMB, "PEO"),
+    Quantity("energy_Li_PA", "kJ_mol", "interactions", ("exact", "Li/PA", "lithium", "E_ele_kJ_mol"), _COULOMB, "PA",
+             of_carbonyl=True),
+    _in_cutoff("hydroxyl_O", "", where=In.RARE),
+    _residence("hydroxyl_O", "", where=In.RARE),
+)  # fmt: skip
+"""Every quantity of the sweep, in the order of its table."""
+
+LENGTH: Keys = ("motion", "length_ns")
+"""Path in scalars by analysis of the length of a run, or of all starts in sum."""
+NUMBERS: Mapping[str, Keys] = {
+    "further_ns_for_D_Li": ("motion", "Li", "extension", "further_ns"),
+    "analysed_length_ns": LENGTH,
+}
+"""Single numbers of sweep.csv beside the quantities: path in scalars by analysis, by column."""
+
+
+def declared(where: In) -> list[Quantity]:
+    """The quantities that appear somewhere."""
+    return [quantity for quantity in QUANTITIES if quantity.where & where]
+
+
+def named(name: str) -> Quantity:
+    """The quantity of a name."""
+    return next(quantity for quantity in QUANTITIES if quantity.name == name)
+
+
+def grouped(quantities: Iterable[Quantity]) -> dict[str, list[Quantity]]:
+    """Quantities by group; one without a group is one by itself."""
+    groups: dict[str, list[Quantity]] = {}
+    for quantity in quantities:
+        groups.setdefault(quantity.group or quantity.name, []).append(quantity)
+    return groups
+
+
+def fitted() -> list[Quantity]:
+    """What is fitted against temperature, in the order of temperature.csv."""
+    return sorted((quantity for quantity in QUANTITIES if quantity.fitted), key=lambda quantity: quantity.fitted)
+
+
+def panels(figure: str) -> list[tuple[Panel, list[Quantity]]]:
+    """The panels of a figure of the sweep, with their quantities."""
+    found: dict[Panel, list[Quantity]] = {}
+    for quantity in sorted(QUANTITIES, key=lambda quantity: quantity.last):
+        for panel in (quantity.panel, quantity.overview):
+            if panel is not None and panel.figure == figure:
+                found.setdefault(panel, []).append(quantity)
+    return sorted(found.items(), key=lambda entry: entry[0].place)
+
+
+def sweep_columns(analyses: Sequence[str]) -> dict[str, Keys]:
+    """Path in scalars by analysis of each column of sweep.csv that an analysis fills; bounds and verdicts in their order."""
+    columns = {
+        column: (quantity.analysis, *quantity.home, *quantity.value, key)
+        for quantity in declared(In.SWEEP | In.RARE)
+        for column, key in zip(quantity.columns, ("value", "error"), strict=True)
+    }
+    by_analysis = sorted(QUANTITIES, key=lambda quantity: analyses.index(quantity.analysis))
+    # bounds of one kind stand together over all routes of a group
+    for group in grouped(by_analysis).values():
+        for what in dict.fromkeys(what for quantity in group for what in quantity.bounds):
+            for quantity in group:
+                if what in quantity.bounds:
+                    columns[quantity.column(f"_{what}")] = (quantity.analysis, *quantity.home, getattr(quantity, what))
+    verdicts = {q.verdict_column: (q.analysis, *q.home, q.verdict) for q in by_analysis if q.verdict_column}
+    return {**columns, **NUMBERS, **verdicts}
