@@ -13,7 +13,7 @@ from eoli.reference.experiments import (
     Measured,
     beside_experiments,
     log10_difference,
-    mean_absolute_error,
+    mean_absolute_errors,
     measured_log10,
     read_measured,
 )
@@ -86,10 +86,12 @@ def test_conductivities_beside_measured_ones() -> None:
     assert "1000 against 1073 g/mol" in same.what_differs and "amorphous" in same.what_differs
     collective = [r for r in found if r.route == "collective"]
     assert all(r.verdict.startswith("not resolved") and r.log10_difference is None for r in collective)
-    mean = mean_absolute_error([*known.values(), *collective])
-    assert mean.value == pytest.approx((math.log10(2) + abs(-3 - between)) / 2)
-    assert mean.error == pytest.approx(0.1 / math.log(10) / math.sqrt(2))
-    assert mean_absolute_error(collective).value is None
+    means = {of["route"]: of for of in mean_absolute_errors(found) if of["series"] == "chain length"}
+    mean = means["nernst_einstein"]
+    assert (mean["points"], mean["extrapolated"]) == (2, False)
+    assert mean["value"] == pytest.approx((math.log10(2) + abs(-3 - between)) / 2)
+    assert mean["error"] == pytest.approx(0.1 / math.log(10) / math.sqrt(2))
+    assert (means["collective"]["points"], means["collective"]["value"]) == (0, None)
 
 
 def test_a_hot_box_is_laid_beside_a_curve_and_says_how_far_it_leaves_the_measurements() -> None:

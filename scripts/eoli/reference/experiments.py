@@ -264,27 +264,24 @@ def beside_experiments(
     return rows
 
 
-def mean_absolute_error(rows: Sequence[Beside]) -> Estimate:
-    """Mean absolute difference in log10 of the conductivity over the rows that were compared; unknown without any."""
-    known = [(r.log10_difference, r.log10_difference_error) for r in rows if r.log10_difference is not None]
-    if not known:
-        return UNKNOWN
-    differences, errors = np.array(known, dtype=np.float64).T
-    return Estimate(float(np.abs(differences).mean()), float(np.sqrt((errors**2).sum()) / len(errors)))
-
-
 def mean_absolute_errors(rows: Sequence[Beside]) -> list[dict[str, Any]]:
-    """`mean_absolute_error` of each series and route, extrapolated rows apart, and over how many points it is."""
-    kinds: dict[tuple[str, str, bool], list[Beside]] = {}
+    """Mean absolute difference in log10 of the conductivity for each series and route, extrapolated rows apart.
+
+    Over the rows that were compared, `points` in number; unknown without any.
+    """
+    kinds: dict[tuple[str, str, bool], list[tuple[float | None, float | None]]] = {}
     for row in rows:
-        kinds.setdefault((row.series, row.route, row.extrapolated_K is not None), []).append(row)
-    return [
-        {
-            "series": series, "route": route, "extrapolated": extrapolated,
-            "points": sum(row.log10_difference is not None for row in of), **asdict(mean_absolute_error(of)),
-        }
-        for (series, route, extrapolated), of in kinds.items()
-    ]  # fmt: skip
+        known = kinds.setdefault((row.series, row.route, row.extrapolated_K is not None), [])
+        if row.log10_difference is not None:
+            known.append((row.log10_difference, row.log10_difference_error))
+    found = []
+    for (series, route, extrapolated), known in kinds.items():
+        mean, (differences, errors) = UNKNOWN, np.array(known, dtype=np.float64).reshape(-1, 2).T
+        if known:
+            mean = Estimate(float(np.abs(differences).mean()), float(np.sqrt((errors**2).sum()) / len(errors)))
+        kind = {"series": series, "route": route, "extrapolated": extrapolated, "points": len(known)}
+        found.append(kind | asdict(mean))
+    return found
 
 
 def chain_molar_masses(results: Path, systems: Sequence[str]) -> dict[str, float]:
