@@ -104,7 +104,8 @@ def cost_lines(study: Study, results: Path = Path("results")) -> list[str]:
         total += cost
         lines.append(_line(system, size, cost))
     lines.append(
-        f"in all about {total.core_hours:.3g} core-hours and {total.disk_gb:.2g} GB at {speed / 1e6:.2f} million site-steps/s/core"
+        f"in all about {total.core_hours:.3g} core-hours and {total.disk_gb:.2g} GB "
+        f"at {speed / 1e6:.2f} million site-steps/s/core"
     )
     if total.most_core_hours > total.core_hours:
         lines.append(f"at most {total.most_core_hours:.3g} core-hours, if every stage is prolonged to its limit")

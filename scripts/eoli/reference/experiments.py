@@ -201,7 +201,7 @@ def _route_beside(scalars: Scalars, route: str, measured: Measured | None) -> di
 def _matching(
     measured: pd.DataFrame, row: Mapping[Any, Any], molar_mass: float
 ) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """Of each kind of series the one with a ratio that fits and the nearest chain length: fields of `Beside`, and points."""
+    """Of each kind of series the one with a fitting ratio and the nearest chain length: fields of `Beside`, points."""
     ratio = row["eo_li_simulated"]
     single = measured["eo_li_from"] == measured["eo_li_to"]
     fits = np.where(
@@ -300,7 +300,7 @@ def chain_molar_masses(results: Path, systems: Sequence[str]) -> dict[str, float
 
 
 def measured_Tg_K(reference: Reference, system: System) -> float | None:
-    """The glass transition that a study measured of the same polymer and ratio with its salt, K; None where it did not."""
+    """The glass transition that a study measured of the same polymer, ratio and salt, K; None where it did not."""
     if system.salt not in (reference.salt, NO_SALT):
         return None
     measured = {
