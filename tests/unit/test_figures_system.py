@@ -198,7 +198,7 @@ def test_numbers_and_verdicts_stand_in_the_figures(tmp_path: Path) -> None:
     assert "resolved, spacing (3.30 ± 0.20) nm" in found and "PEO–PA" in found
     found = drawn("mechanism", folder, tmp_path / "f")
     assert "units from PA" in found and "5–12" in found and "from 13" in found
-    assert "0.470 ± 0.030" in drawn("ions", folder, tmp_path / "f")
+    assert "0.47 ± 0.03" in drawn("ions", folder, tmp_path / "f")
     assert "H (amide) with" in drawn("structure", folder, tmp_path / "f")
 
 
