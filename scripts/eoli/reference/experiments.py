@@ -15,6 +15,7 @@ import pandas as pd
 from eoli.chemistry import NO_SALT
 from eoli.core.units import ZERO_CELSIUS_K
 from eoli.errors import InputError
+from eoli.quantities import QUANTITIES, grouped, named
 from eoli.reference.model import Reference
 from eoli.reference.readings import Missing, Scalars, read_one, walk
 from eoli.statistics import UNKNOWN, Estimate
@@ -22,7 +23,7 @@ from eoli.sweep import System
 from eoli.text import printable
 from eoli.topology.description import read_description
 
-ROUTES = ("collective", "cluster_nernst_einstein", "nernst_einstein")
+ROUTES = tuple(quantity.route for quantity in reversed(grouped(QUANTITIES)["conductivity"]))
 """Routes to a conductivity, the most exact first."""
 EXTRAPOLATED_K = 5.0
 VOGEL_TEMPERATURES_K = (170.0, 240.0)
@@ -182,7 +183,8 @@ def _bounds_beside(stated: Mapping[str, Any], measured: Measured | None) -> dict
 
 def _route_beside(scalars: Scalars, route: str, measured: Measured | None) -> dict[str, Any]:
     """Fields of `Beside` that depend on the route."""
-    path = f"conductivity.sigma_S_m.formal_charges.{route}"
+    quantity = named(f"conductivity_{route}")
+    path = ".".join((quantity.analysis, *quantity.home))
     ours = read_one(scalars, path)
     if isinstance(ours, Missing):
         verdict = ours.why if ours.why.startswith("not resolved") else f"not resolved: {ours.why}"
