@@ -59,6 +59,7 @@ lint: $(VENV)/.installed
 	ruff format --check scripts tests
 	snakefmt --check Snakefile workflow
 	mypy
+	lint-imports
 	python scripts/lint_workflow.py
 
 format: $(VENV)/.installed

@@ -25,11 +25,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from eoli import gmx
-from eoli.config import GromacsBuild
-from eoli.machine import Machine, on_processors, this_machine
-from eoli.slots import own_cores
-from eoli.throughput import Layout, lay_out, throughput
+from eoli.gromacs import build as gmx
+from eoli.gromacs.throughput import Layout, lay_out, throughput
+from eoli.machine.processors import Machine, on_processors, this_machine
+from eoli.machine.slots import own_cores
+from eoli.study.config import GromacsBuild
 
 TPR = Path("results/peo-eo12-298K-r1/production/md.tpr")
 TARGETS = {"quiet": 1.0, "busy": 1.5, "native": 1.8}

@@ -28,10 +28,10 @@ from playwright.sync_api import Browser, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from eoli.config import Study
 from eoli.report.gather import gather
 from eoli.report.page import render
-from eoli.sweep import systems_of
+from eoli.study.config import Study
+from eoli.study.systems import systems_of
 from invented import invented_study, write_sweep
 
 # rows and columns of the tables of a Pebax system after the study's 10 ns

@@ -46,23 +46,24 @@ from pathlib import Path
 import numpy as np
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
-from eoli import criteria, gmx
-from eoli.analyses import BY_NAME, REDUCED
-from eoli.analysis.msd import mean_msd
-from eoli.analysis.rdf import radial_distribution, running_number
+from eoli.analysis.motion.analyse import read_motion
+from eoli.analysis.motion.msd import mean_msd
+from eoli.analysis.structure.analyse import pair_counts
+from eoli.analysis.structure.rdf import radial_distribution, running_number
 from eoli.box.conformation import random_conformation
 from eoli.box.packmol import gro_text
-from eoli.chemistry import ForceFieldChoice, library
-from eoli.config import GromacsBuild
-from eoli.criteria import Analysis, ReduceCriteria
-from eoli.jobs.motion import read_motion
-from eoli.jobs.structure import pair_counts
-from eoli.reduce.run import reduce_trajectory
-from eoli.reduce.store import open_reduced
+from eoli.forcefield.library import ForceFieldChoice, library
+from eoli.gromacs import build as gmx
+from eoli.study import criteria
+from eoli.study.analyses import BY_NAME, REDUCED
+from eoli.study.config import GromacsBuild
+from eoli.study.criteria import Analysis, ReduceCriteria
 from eoli.topology.build import describe, write_topology
 from eoli.topology.description import SystemDescription
 from eoli.topology.gromos import read_gromos54a7
-from eoli.workflow import make_plan
+from eoli.trajectory.reduce import reduce_trajectory
+from eoli.trajectory.store import open_reduced
+from eoli.workflow.plan import make_plan
 
 TOPOLOGIES = Path(__file__).resolve().parents[1] / "topologies"
 FORCE_FIELD = ForceFieldChoice("oxy-d", "aqvist", "clandp2004", "gromos", 1.0)
@@ -206,8 +207,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 import numpy as np
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
-from eoli.criteria import ReduceCriteria
-from eoli.reduce.run import reduce_trajectory
+from eoli.study.criteria import ReduceCriteria
+from eoli.trajectory.reduce import reduce_trajectory
 
 folder, numbers, turns = Path(sys.argv[1]), [float(word) for word in sys.argv[2:-1]], int(sys.argv[-1])
 keys = [key for key in ReduceCriteria.model_fields if key != "length_ns"]

@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 from MDAnalysis.lib.distances import calc_angles, calc_bonds, calc_dihedrals
 
-from eoli.files import write_text
-from eoli.statistics import standard_error
+from eoli.core.files import write_text
+from eoli.core.statistics import standard_error
 from eoli.topology.description import read_description
-from eoli.trajectory import frames, open_trajectory
+from eoli.trajectory.reader import frames, open_trajectory
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path("results/validation")

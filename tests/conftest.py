@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from eoli.slots import FOLDER
+from eoli.machine.slots import FOLDER
 from support import TINY, copy_workflow, run_tiny
 
 

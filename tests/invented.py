@@ -14,15 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from eoli.collect import collect
-from eoli.config import Study, load_study
-from eoli.products import plan_of
-from eoli.protocol import Stage
 from eoli.reference.claims import compare
 from eoli.reference.experiments import Beside
 from eoli.reference.model import read_reference
 from eoli.reference.readings import read_scalars
-from eoli.sweep import System, systems_of
+from eoli.study.config import Study, load_study
+from eoli.study.protocol import Stage
+from eoli.study.systems import System, systems_of
+from eoli.summary.sweep_table import collect
+from eoli.workflow.products import plan_of
 from support import ROOT
 
 Floats = npt.NDArray[np.float64]

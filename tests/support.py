@@ -17,10 +17,10 @@ import numpy as np
 import psutil
 import pytest
 
-from eoli.chemistry import ForceFieldChoice
 from eoli.errors import InputError
-from eoli.reduce.store import CADENCES, create, seal
+from eoli.forcefield.library import ForceFieldChoice
 from eoli.topology.description import SystemDescription
+from eoli.trajectory.store import CADENCES, create, seal
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = "tests/config/tiny.yaml"

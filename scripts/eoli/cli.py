@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 from eoli import __version__
 from eoli.commands import analyse, build, compare, report, stage, study, summarise
 from eoli.commands.analyse import Add, Command
+from eoli.core.text import printable
 from eoli.errors import EoliError, InputError
-from eoli.text import printable
 
 COMMANDS: dict[str, tuple[str, Add, Command]] = {
     "check": ("check a configuration and print its systems and cost", study.add_check, study.check),
@@ -125,7 +125,7 @@ def _check_inputs(arguments: argparse.Namespace) -> None:
     given = [getattr(arguments, name, None) or [] for name in RESULTS]
     paths = [path for value in given for path in (value if isinstance(value, list) else [value])]
     if paths:
-        from eoli.records import check_inputs
+        from eoli.core.records import check_inputs
 
         check_inputs(paths)
 

@@ -19,7 +19,7 @@ from playwright.sync_api import Page, expect
 
 from eoli.report.gather import gather
 from eoli.report.page import render
-from eoli.sweep import systems_of
+from eoli.study.systems import systems_of
 from invented import invented_study, write_sweep
 from support import until
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from patience import LIMIT_MS, settle
 
-from eoli.analysis import pictures as pic
-from eoli.jobs.snapshots import scene_of
-from eoli.report.scene import Follow, Snapshot
+from eoli.analysis.snapshots import pictures as pic
+from eoli.analysis.snapshots.analyse import scene_of
+from eoli.analysis.snapshots.scene import Follow, Snapshot
 from eoli.topology.description import MoleculeCount, SystemDescription
 from eoli.topology.molecule import Molecule, Site, Term
 from support import choice, until

@@ -21,7 +21,7 @@ import pyedr
 import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
-from eoli.files import read_json
+from eoli.core.files import read_json
 from support import STAGES, SYSTEMS, TINY, environment, processes_in, snakemake, snakemake_command, until
 
 pytestmark = [pytest.mark.gmx, pytest.mark.workflow, pytest.mark.faults]

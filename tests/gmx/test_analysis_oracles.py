@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
-from eoli import gmx
-from eoli.analysis.rdf import PairCounts, coordination_number, radial_distribution
+from eoli.analysis.structure.analyse import pair_counts
+from eoli.analysis.structure.rdf import PairCounts, coordination_number, radial_distribution
 from eoli.box.conformation import random_conformation
 from eoli.box.packmol import gro_text
-from eoli.chemistry import library
-from eoli.config import GromacsBuild
-from eoli.criteria import ReduceCriteria
-from eoli.jobs.structure import pair_counts
-from eoli.reduce.run import reduce_trajectory
-from eoli.reduce.store import open_reduced
+from eoli.forcefield.library import library
+from eoli.gromacs import build as gmx
+from eoli.study.config import GromacsBuild
+from eoli.study.criteria import ReduceCriteria
 from eoli.topology.build import describe, write_topology
 from eoli.topology.description import SystemDescription
 from eoli.topology.gromos import read_gromos54a7
+from eoli.trajectory.reduce import reduce_trajectory
+from eoli.trajectory.store import open_reduced
 from support import choice
 
 pytestmark = pytest.mark.gmx

@@ -14,7 +14,7 @@ import pytest
 from test_stage import Tiny, first_trr, half, read_states, short, stopped, tiny, was_said, xtc
 
 from eoli.errors import EoliError, InputError
-from eoli.stage.bind import read_binding
+from eoli.stage.binding import read_binding
 from eoli.stage.ending import CHECKPOINTS, FIXED, read_ending, write_ending
 from eoli.stage.job import StageJob
 from eoli.stage.run import run_stage

@@ -20,11 +20,11 @@ import pytest
 import yaml
 from scipy.spatial.transform import Rotation
 
-from eoli import gmx
 from eoli.box.conformation import random_conformation
 from eoli.box.packmol import gro_text, pack
-from eoli.chemistry import ForceFieldChoice, library
-from eoli.config import GromacsBuild
+from eoli.forcefield.library import ForceFieldChoice, library
+from eoli.gromacs import build as gmx
+from eoli.study.config import GromacsBuild
 from eoli.topology.build import describe, write_topology
 from eoli.topology.description import MoleculeCount, SystemDescription
 from eoli.topology.gromos import read_gromos54a7

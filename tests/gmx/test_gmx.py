@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from eoli import gmx
-from eoli.config import GromacsBuild
 from eoli.errors import RunError, ToolError
+from eoli.gromacs import build as gmx
+from eoli.study.config import GromacsBuild
 
 pytestmark = pytest.mark.gmx
 
@@ -47,7 +47,7 @@ def test_failure_carries_the_cause_and_the_log(gromacs: gmx.Gromacs, tmp_path: P
 
 def test_wrapper_prints_nothing_and_leaves_the_environment_alone(tmp_path: Path) -> None:
     script = (
-        "import os\nfrom pathlib import Path\nfrom eoli import gmx\nfrom eoli.config import GromacsBuild\n"
+        "import os\nfrom pathlib import Path\nfrom eoli.gromacs import build as gmx\nfrom eoli.study.config import GromacsBuild\n"
         "path, here = os.environ['PATH'], os.getcwd()\n"
         "try:\n    gmx.run_tool(gmx.inspect(GromacsBuild()), 'dump', Path('log'), s=Path('none.tpr').resolve())\n"
         "except gmx.RunError:\n    pass\n"
@@ -88,7 +88,7 @@ def test_no_home_is_needed_and_no_temporary_folder(home: str, tmp_path: Path) ->
 def _run_in(folder: Path, **environment: str) -> None:
     """Run a tool in an environment; it works, prints nothing and leaves nothing but its log."""
     script = (
-        "from pathlib import Path\nfrom eoli import gmx\nfrom eoli.config import GromacsBuild\n"
+        "from pathlib import Path\nfrom eoli.gromacs import build as gmx\nfrom eoli.study.config import GromacsBuild\n"
         "found = gmx.inspect(GromacsBuild(command='/usr/bin/gmx'))\n"
         "assert (found.forcefields / 'gromos54a7.ff').is_dir()\n"
         "gmx.run_tool(found, 'help', Path('log'))\n"

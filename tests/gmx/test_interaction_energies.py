@@ -14,19 +14,19 @@ from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 from scipy.optimize import brentq
 from scipy.special import erfc
 
-from eoli import gmx
-from eoli.analysis.ewald import COULOMB_KJ_NM_MOL_E2
-from eoli.analysis.interactions import frame_sums, partition, read_lennard_jones, table_groups, whole_groups
+from eoli.analysis.interactions.analyse import analyse_interactions, group_energies, rerun_options, short_range
+from eoli.analysis.interactions.ewald import COULOMB_KJ_NM_MOL_E2
+from eoli.analysis.interactions.groups import frame_sums, partition, read_lennard_jones, table_groups, whole_groups
 from eoli.box.packmol import pack
-from eoli.chemistry import library
-from eoli.config import GromacsBuild
-from eoli.criteria import InteractionsCriteria
 from eoli.errors import RunError
-from eoli.jobs.interactions import analyse_interactions, group_energies, rerun_options, short_range
+from eoli.forcefield.library import library
+from eoli.gromacs import build as gmx
+from eoli.study.config import GromacsBuild
+from eoli.study.criteria import InteractionsCriteria
 from eoli.topology.build import describe, write_topology
 from eoli.topology.description import SystemDescription
 from eoli.topology.gromos import read_gromos54a7
-from eoli.trajectory import frames, open_trajectory
+from eoli.trajectory.reader import frames, open_trajectory
 
 pytestmark = pytest.mark.gmx
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
-from eoli.analysis.msd import mean_msd
-from eoli.analysis.unwrap import unwrap
+from eoli.analysis.motion.msd import mean_msd
+from eoli.trajectory.unwrap import unwrap
 
 pytestmark = pytest.mark.gmx
 

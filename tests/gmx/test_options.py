@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from eoli import gmx
 from eoli.cli import main
-from eoli.config import GromacsBuild
-from eoli.mdp import Conditions
-from eoli.protocol import Stage
+from eoli.gromacs import build as gmx
+from eoli.gromacs.mdp import Conditions
 from eoli.stage.job import StageJob
 from eoli.stage.run import run_stage
+from eoli.study.config import GromacsBuild
+from eoli.study.protocol import Stage
 from eoli.topology.description import read_description
 
 pytestmark = pytest.mark.gmx

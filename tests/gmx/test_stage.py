@@ -23,25 +23,25 @@ import pytest
 import yaml
 from MDAnalysis.lib.formats.libmdaxdr import TRRFile, XTCFile
 
-from eoli import gmx
+from eoli.analysis.glass.fit import volume_curve
 from eoli.box.packmol import pack
 from eoli.box.supercell import build_supercell
-from eoli.chemistry import library
-from eoli.config import GromacsBuild
-from eoli.energies import read_energies
 from eoli.errors import DataError, EoliError, RunError
-from eoli.glass import volume_curve
-from eoli.machine import this_machine
-from eoli.mdp import Conditions
-from eoli.protocol import Protocol, Stage
-from eoli.redo import redo
-from eoli.slots import FOLDER
+from eoli.forcefield.library import library
+from eoli.gromacs import build as gmx
+from eoli.gromacs.energies import read_energies
+from eoli.gromacs.mdp import Conditions
+from eoli.gromacs.states import read_states
+from eoli.machine.processors import this_machine
+from eoli.machine.slots import FOLDER
 from eoli.stage import engine
 from eoli.stage.checkpoint import read_checkpoint
 from eoli.stage.job import StageJob
+from eoli.stage.redo import redo
 from eoli.stage.run import run_stage
 from eoli.stage.sessions import read_sessions
-from eoli.stage.states import read_states
+from eoli.study.config import GromacsBuild
+from eoli.study.protocol import Protocol, Stage
 from eoli.topology.build import describe, write_topology
 from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.gromos import read_gromos54a7
@@ -663,7 +663,7 @@ def test_mdruns_side_by_side_have_cores_of_their_own(tiny: Tiny, tmp_path: Path)
     if len(this_machine().processors) < 2:
         pytest.skip("one processor")
     program = (
-        "import sys; from eoli import gmx; from eoli.machine import this_machine; from eoli.slots import own_cores\n"
+        "import sys; from eoli.gromacs import build as gmx; from eoli.machine.processors import this_machine; from eoli.machine.slots import own_cores\n"
         "from pathlib import Path\n"
         "with own_cores(this_machine(), 1, print, who='test', at_once=2) as slots:\n"
         "    run = gmx.Mdrun(['sleep', '60'], Path(sys.argv[1]), Path(sys.argv[1]) / 'log', slots=slots)\n"

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from eoli import gmx
 from eoli.box.packmol import GROWTH, pack
-from eoli.chemistry import library
 from eoli.cli import main
-from eoli.config import GromacsBuild
 from eoli.errors import RunError
-from eoli.mdp import Conditions, mdp_options, mdp_text
-from eoli.protocol import Stage
-from eoli.sweep import seed_for
+from eoli.forcefield.library import library
+from eoli.gromacs import build as gmx
+from eoli.gromacs.mdp import Conditions, mdp_options, mdp_text
+from eoli.study.config import GromacsBuild
+from eoli.study.protocol import Stage
+from eoli.study.systems import seed_for
 from eoli.topology.build import describe
 from eoli.topology.description import read_description
 from eoli.topology.gromos import read_gromos54a7

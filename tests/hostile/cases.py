@@ -20,7 +20,7 @@ import numpy as np
 from pools import CELLS, FILES, JSON_VALUES, NAMES, NUMBERS, SCALARS
 
 from eoli.cli import COMMANDS
-from eoli.schema import json_schema
+from eoli.study.schema import json_schema
 from support import SYSTEMS, TINY
 
 OUT = "out"

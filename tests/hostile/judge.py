@@ -11,7 +11,7 @@ from types import TracebackType
 from cases import OUT, Case, Maker, copy_study, write_gmx
 from forkserver import CPU_S, Ended, Server
 
-from eoli.files import sha256
+from eoli.core.files import sha256
 from support import LIMIT_S
 
 SEED = os.environ.get("EOLI_HOSTILE_SEED", "1")

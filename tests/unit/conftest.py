@@ -13,7 +13,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 
-from eoli.chemistry import Library, library
+from eoli.forcefield.library import Library, library
 from eoli.topology.gromos import Gromos54A7, read_gromos54a7
 from support import ROOT
 

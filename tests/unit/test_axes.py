@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from eoli.analyses import TABLES
-from eoli.axes import SERIES_AXES, SHAPE, SYSTEM_AXES, alike, axes_of, told_apart
 from eoli.figures.sweep import read_sweep
-from eoli.quantities import sweep_columns
 from eoli.reference.claims import compare
 from eoli.reference.model import Reference
-from eoli.replicas import replica_table
-from eoli.temperature import fits_of
+from eoli.study.analyses import TABLES
+from eoli.study.axes import SERIES_AXES, SHAPE, SYSTEM_AXES, alike, axes_of, told_apart
+from eoli.study.quantities import sweep_columns
+from eoli.summary.replicas import replica_table
+from eoli.summary.temperature import fits_of
 
 OTHER: dict[str, Any] = {
     "polymer": "pebax", "salt": "lifsi", "eo_li_asked": 20.0, "ether_set": "oxy-v", "cation_model": "other",

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from eoli.box import packmol
-from eoli.chemistry import Library
 from eoli.cli import main
 from eoli.errors import ToolError
+from eoli.forcefield.library import Library
 from eoli.topology.build import describe
 from eoli.topology.description import SystemDescription, to_json
 from eoli.topology.gromos import Gromos54A7

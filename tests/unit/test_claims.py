@@ -243,7 +243,7 @@ def test_the_measured_conductivity_is_compared_in_its_unit_and_at_its_temperatur
 
 
 def test_every_analysis_of_a_path_is_read_from_its_file(study: Reference, tmp_path: Path) -> None:
-    from eoli.analyses import TABLES
+    from eoli.study.analyses import TABLES
 
     folder = tmp_path / PEO / "analysis"
     folder.mkdir(parents=True)

@@ -14,11 +14,11 @@ import pytest
 
 from eoli import cli
 from eoli.commands.common import typed
-from eoli.config import Box, Run, SweepBlock
-from eoli.criteria import Analysis
+from eoli.core.validation import Count, CountOrZero, Kelvin, NotNegative, Positive, Share, kind_of
 from eoli.errors import DataError, InputError
-from eoli.protocol import Stage
-from eoli.validation import Count, CountOrZero, Kelvin, NotNegative, Positive, Share, kind_of
+from eoli.study.config import Box, Run, SweepBlock
+from eoli.study.criteria import Analysis
+from eoli.study.protocol import Stage
 from support import ROOT
 
 NUMBERS = [Positive, Count, CountOrZero, Kelvin, NotNegative, Share]

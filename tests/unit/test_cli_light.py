@@ -46,7 +46,15 @@ def test_help_is_light(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["eoli.workflow", "eoli.config", "eoli.sweep", "eoli.cost", "eoli.schema", "eoli.cli"]
+    "module",
+    [
+        "eoli.workflow.plan",
+        "eoli.study.config",
+        "eoli.study.systems",
+        "eoli.workflow.cost",
+        "eoli.study.schema",
+        "eoli.cli",
+    ],
 )
 def test_modules_that_every_job_imports_are_light(module: str) -> None:
     assert loaded(f"import {module}") == ""

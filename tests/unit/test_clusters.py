@@ -12,7 +12,8 @@ import pytest
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from eoli.analysis.clusters import (
+from eoli.analysis.ions.analyse import analyse_ions
+from eoli.analysis.ions.clusters import (
     anion_of_sites,
     block_populations,
     find_clusters,
@@ -21,9 +22,8 @@ from eoli.analysis.clusters import (
     states,
     verdict,
 )
-from eoli.criteria import IonsCriteria
 from eoli.errors import DataError
-from eoli.jobs.ions import analyse_ions
+from eoli.study.criteria import IonsCriteria
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site
 from support import choice, reduced_file
@@ -199,6 +199,6 @@ def test_frames_come_in_pieces(files: tuple[Path, Path, Path, Path], monkeypatch
     reduced, description, csv, scalars = files
     analyse_ions(reduced, description, IonsCriteria(contact_nm=0.3, use_interval_ps=3.0), csv, scalars)
     once = csv.read_text()
-    monkeypatch.setattr("eoli.reduce.store.Reduced.pieces.__defaults__", (7,))
+    monkeypatch.setattr("eoli.trajectory.store.Reduced.pieces.__defaults__", (7,))
     analyse_ions(reduced, description, IonsCriteria(contact_nm=0.3, use_interval_ps=3.0), csv, scalars)
     assert csv.read_text() == once

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = """
-from eoli.compiled import compiled
+from eoli.core.compiled import compiled
 @compiled()
 def twice(x):
     return 2 * x

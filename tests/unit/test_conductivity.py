@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from scipy import constants
 
-from eoli.analysis.conductivity import (
+from eoli.analysis.conductivity.analyse import analyse_conductivity
+from eoli.analysis.conductivity.onsager import (
     Onsager,
     charge_form,
     cluster_nernst_einstein,
@@ -27,10 +28,9 @@ from eoli.analysis.conductivity import (
     siemens_per_metre,
     transference_form,
 )
-from eoli.analysis.msd import Diffusion, diffusion
-from eoli.criteria import ConductivityCriteria
-from eoli.jobs.conductivity import analyse_conductivity
-from eoli.statistics import UNKNOWN, Estimate
+from eoli.analysis.motion.msd import Diffusion, diffusion
+from eoli.core.statistics import UNKNOWN, Estimate
+from eoli.study.criteria import ConductivityCriteria
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site
 from support import choice, reduced_file
@@ -376,8 +376,8 @@ def test_paths_that_are_read_when_they_are_needed(tmp_path: Path, monkeypatch: p
         scalars,
     )
     eager, numbers = pd.read_csv(csv), dict(_numbers(json.loads(scalars.read_text())))
-    monkeypatch.setattr("eoli.jobs.motion._BYTES_IN_MEMORY", 0)
-    monkeypatch.setattr("eoli.analysis.unwrap._BYTES_AT_ONCE", 24 * 2000 * 3)
+    monkeypatch.setattr("eoli.analysis.motion.analyse._BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr("eoli.trajectory.unwrap._BYTES_AT_ONCE", 24 * 2000 * 3)
     analyse_conductivity(
         *files,
         ConductivityCriteria(temperature_K=350.0, tolerance=0.15, contact_nm=0.3, use_interval_ps=100.0),

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from eoli.cli import main
-from eoli.config import Study, load_study, merge
-from eoli.sweep import systems_of
+from eoli.study.config import Study, load_study, merge
+from eoli.study.systems import systems_of
 from support import mistake
 
 ROOT = Path(__file__).resolve().parents[2]

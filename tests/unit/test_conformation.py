@@ -18,8 +18,8 @@ from eoli.box.conformation import (
     random_conformation,
     torsion_energy,
 )
-from eoli.chemistry import Library
 from eoli.errors import ForceFieldError, RunError
+from eoli.forcefield.library import Library
 from eoli.topology.gromos import Gromos54A7
 from eoli.topology.molecule import Molecule, Site, Term, build_chain, build_ion
 

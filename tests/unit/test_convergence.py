@@ -11,8 +11,8 @@ from test_statistics import ar1
 
 from eoli.analysis import convergence as module
 from eoli.analysis.convergence import chain_memory, convergence, judge_blocks
+from eoli.core.statistics import blocks_agree
 from eoli.errors import DataError
-from eoli.statistics import blocks_agree
 from eoli.topology.description import MoleculeCount, SystemDescription
 from eoli.topology.molecule import Molecule, Site, Term
 from support import choice

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eoli.criteria import Analysis
-from eoli.cutoffs import FLAT, HYDROGEN_BOND, POOLED, Structure, cutoff_table, read_structure
 from eoli.errors import DataError
+from eoli.study.criteria import Analysis
+from eoli.summary.cutoffs import FLAT, HYDROGEN_BOND, POOLED, Structure, cutoff_table, read_structure
 from eoli.topology.selections import contact_of
 
 R = np.arange(0.002, 1.2, 0.004)

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eoli.analysis.domains import (
+from eoli.analysis.morphology.analyse import SCAN, analyse_morphology
+from eoli.analysis.morphology.domains import (
     CONNECTIVITY,
     Blocks,
     blocks_of,
@@ -24,9 +25,8 @@ from eoli.analysis.domains import (
     segregation,
     site_labels,
 )
-from eoli.criteria import MorphologyCriteria
 from eoli.errors import DataError
-from eoli.jobs.morphology import SCAN, analyse_morphology
+from eoli.study.criteria import MorphologyCriteria
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site
 from support import choice, reduced_file

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import erfc
 
-from eoli.analysis.ewald import COULOMB_KJ_NM_MOL_E2, ScaledPairs, balanced_splitting, ewald_form
+from eoli.analysis.interactions.ewald import COULOMB_KJ_NM_MOL_E2, ScaledPairs, balanced_splitting, ewald_form
 from eoli.errors import DataError
 
 NO_PAIRS = ScaledPairs(np.empty((0, 2), dtype=np.int64), np.empty(0))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from eoli.core.statistics import UNKNOWN, Estimate
 from eoli.errors import InputError
 from eoli.reference.experiments import (
     Measured,
@@ -17,7 +18,6 @@ from eoli.reference.experiments import (
     measured_log10,
     read_measured,
 )
-from eoli.statistics import UNKNOWN, Estimate
 from scalars import MEASURED, measured_at, row, sigma
 
 

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from eoli.analysis import pictures as pic
-from eoli.chemistry import Library
+from eoli.analysis.snapshots import pictures as pic
+from eoli.analysis.snapshots.scene import Follow, Snapshot, read_scene, scene
 from eoli.errors import DataError
 from eoli.figures import paper
 from eoli.figures.style import STYLE
-from eoli.report.scene import Follow, Snapshot, read_scene, scene
+from eoli.forcefield.library import Library
 from eoli.topology.build import describe
 from eoli.topology.gromos import Gromos54A7
 from support import choice

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from eoli.errors import DataError
 from eoli.figures.style import STYLE
 from eoli.figures.sweep import OF_SWEEP, draw_panel, figure_rdf_overlay, read_sweep
-from eoli.quantities import In, declared, panels
+from eoli.study.quantities import In, declared, panels
 
 OF_C_O = ("carbonyl", "NH_to", "segregation", "interface", "spacing", "_PA")
 SIZE = {"D": 2e-12, "residence": 900, "segment": 400, "conductivity": 0.01, "energy": -300, "radius": 1.6, "first": 0.21,

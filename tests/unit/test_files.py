@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from eoli.files import whole, write_text
+from eoli.core.files import whole, write_text
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from eoli.files import whole
+from eoli.core.files import whole
 with whole(Path(sys.argv[1])) as temporary:
     temporary.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)

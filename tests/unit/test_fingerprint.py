@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from eoli.mdp import Conditions, mdp_options
-from eoli.protocol import Protocol, Stage
+from eoli.gromacs.mdp import Conditions, mdp_options
 from eoli.stage.fingerprint import Fingerprint, make_fingerprint
+from eoli.study.protocol import Protocol, Stage
 
 PROTOCOL = Path(__file__).resolve().parents[1] / "config/tiny-protocol.yaml"
 STAGES = {stage.name: stage for stage in Protocol.model_validate(yaml.safe_load(PROTOCOL.read_text())).stages}

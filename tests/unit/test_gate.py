@@ -13,7 +13,6 @@ from MDAnalysis.lib.formats.libmdaxdr import TRRFile, XTCFile
 
 from eoli.core.units import GRAM_PER_MOL_NM3
 from eoli.errors import DataError
-from eoli.protocol import Stage
 from eoli.stage import gate
 from eoli.stage.gate import (
     Verdict,
@@ -24,6 +23,7 @@ from eoli.stage.gate import (
     require_all_data,
     segment_distances,
 )
+from eoli.study.protocol import Stage
 from eoli.topology.description import MoleculeCount, SystemDescription
 from eoli.topology.molecule import Molecule, Site, Term
 from support import choice

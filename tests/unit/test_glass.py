@@ -11,13 +11,9 @@ import pandas as pd
 import pytest
 from test_gate import MASS, chains
 
-from eoli import glass
-from eoli.config import load_study
-from eoli.core.units import GRAM_PER_MOL_NM3
-from eoli.criteria import SpecificVolumeCriteria
-from eoli.errors import DataError, InputError
-from eoli.figures.glass import figure_glass_transition
-from eoli.glass import (
+from eoli.analysis.glass import fit as glass
+from eoli.analysis.glass.analyse import analyse_specific_volume
+from eoli.analysis.glass.fit import (
     combined,
     expected_shift_K,
     fit_curve,
@@ -26,12 +22,16 @@ from eoli.glass import (
     volume_at,
     volume_curve,
 )
-from eoli.jobs.glass import analyse_specific_volume
-from eoli.ramp import plateaus
+from eoli.core.units import GRAM_PER_MOL_NM3
+from eoli.errors import DataError, InputError
+from eoli.figures.glass import figure_glass_transition
 from eoli.reference.experiments import measured_Tg_K
 from eoli.reference.model import Value, read_reference
+from eoli.study.annealing import plateaus
+from eoli.study.config import load_study
+from eoli.study.criteria import SpecificVolumeCriteria
+from eoli.study.systems import systems_of
 from eoli.summary.glass_transition import glass_table, read_coolings, volumes_file
-from eoli.sweep import systems_of
 from eoli.topology.description import to_json
 from invented import invented_study
 from support import ROOT

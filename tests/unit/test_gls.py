@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eoli.analysis.gls import brownian_covariance, slope_of
-from eoli.analysis.msd import gls_diffusion, particle_msd
+from eoli.analysis.motion.gls import brownian_covariance, slope_of
+from eoli.analysis.motion.msd import gls_diffusion, particle_msd
+from eoli.core.statistics import UNKNOWN
 from eoli.errors import DataError
-from eoli.statistics import UNKNOWN
 
 
 def test_covariance_equals_the_sum_over_intervals() -> None:

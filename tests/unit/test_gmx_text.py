@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from eoli.config import GromacsBuild
 from eoli.errors import InputError, ToolError
-from eoli.gmx import (
+from eoli.gromacs.build import (
     Gromacs,
     fatal_message,
     inspect,
@@ -25,7 +24,8 @@ from eoli.gmx import (
     require_for,
     run_tool,
 )
-from eoli.protocol import Stage
+from eoli.study.config import GromacsBuild
+from eoli.study.protocol import Stage
 
 # Shortened output of GROMACS 2022.5.
 HEAD = """\
@@ -241,12 +241,12 @@ def test_a_build_without_gpus_is_refused_where_one_is_asked_for() -> None:
 
 
 def test_the_projects_own_build_is_what_plain_gmx_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eoli.gmx.NATIVE", tmp_path)
+    monkeypatch.setattr("eoli.gromacs.build.NATIVE", tmp_path)
     program = tmp_path / "bin" / "gmx"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    monkeypatch.setattr("eoli.gmx.vector_units", lambda: frozenset({"avx2", "fma", "sse4_1"}))
+    monkeypatch.setattr("eoli.gromacs.build.vector_units", lambda: frozenset({"avx2", "fma", "sse4_1"}))
     # not finished, built for another processor, built for this one
     assert native_program() is None
     (tmp_path / "vector-units").write_text("avx512f fma\n")

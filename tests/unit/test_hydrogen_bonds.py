@@ -15,15 +15,15 @@ from MDAnalysis.analysis.hydrogenbonds import HydrogenBondAnalysis
 from eoli.analysis.hydrogen_bonds import (
     COUNTS,
     Donors,
+    analyse_hydrogen_bonds,
     bonds_within,
     candidates,
     count,
     donors_of,
     hydrogen_bonds,
 )
-from eoli.criteria import HydrogenBondsCriteria
 from eoli.errors import DataError
-from eoli.jobs.hydrogen_bonds import analyse_hydrogen_bonds
+from eoli.study.criteria import HydrogenBondsCriteria
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site, Term
 from support import choice, reduced_file

@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
-from eoli.analysis.ewald import COULOMB_KJ_NM_MOL_E2
-from eoli.analysis.interactions import (
+from eoli.analysis.interactions.analyse import analyse_interactions, index_text
+from eoli.analysis.interactions.ewald import COULOMB_KJ_NM_MOL_E2
+from eoli.analysis.interactions.groups import (
     between,
     block_mean,
     block_ratio,
@@ -27,11 +28,10 @@ from eoli.analysis.interactions import (
     whole_groups,
     within,
 )
-from eoli.chemistry import Library
-from eoli.config import GromacsBuild
-from eoli.criteria import InteractionsCriteria
 from eoli.errors import DataError
-from eoli.jobs.interactions import analyse_interactions, index_text
+from eoli.forcefield.library import Library
+from eoli.study.config import GromacsBuild
+from eoli.study.criteria import InteractionsCriteria
 from eoli.topology.build import describe, tables_for, write_topology
 from eoli.topology.description import SystemDescription, to_json
 from eoli.topology.gromos import Gromos54A7

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eoli.mdp import Conditions, mdp_options, mdp_text
-from eoli.protocol import Stage
+from eoli.gromacs.mdp import Conditions, mdp_options, mdp_text
+from eoli.study.protocol import Stage
 
 CONDITIONS = Conditions(
     temperature_K=298.15, cutoff_nm=1.2, fourier_spacing_nm=0.12, dispersion_correction=True, constraints="all-bonds",

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eoli.criteria import MechanismCriteria
+from eoli.analysis.mechanism import analyse as mechanism
+from eoli.analysis.mechanism.analyse import analyse_mechanism
 from eoli.errors import DataError, EoliError
-from eoli.jobs import mechanism
-from eoli.jobs.mechanism import analyse_mechanism
-from eoli.reduce.store import seal
+from eoli.study.criteria import MechanismCriteria
 from eoli.topology.description import MoleculeCount, SystemDescription, read_description, to_json
 from eoli.topology.molecule import Molecule, Site, Term
+from eoli.trajectory.store import seal
 from support import choice, reduced_file
 
 FRAMES, CHAINS, UNITS = 240, 4, 8

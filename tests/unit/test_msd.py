@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
-from eoli.analysis.msd import (
+from eoli.analysis.motion.analyse import analyse_motion
+from eoli.analysis.motion.msd import (
     Diffusion,
     blocks_of,
     carried_share,
@@ -26,13 +27,12 @@ from eoli.analysis.msd import (
     mean_msd,
     particle_msd,
 )
-from eoli.criteria import MotionCriteria, ReduceCriteria
 from eoli.errors import DataError
-from eoli.jobs.motion import analyse_motion
-from eoli.reduce.run import reduce_trajectory
-from eoli.reduce.store import seal
+from eoli.study.criteria import MotionCriteria, ReduceCriteria
 from eoli.topology.description import MoleculeCount, SystemDescription, read_description, to_json
 from eoli.topology.molecule import Molecule, Site, Term
+from eoli.trajectory.reduce import reduce_trajectory
+from eoli.trajectory.store import seal
 from support import choice
 
 TOLERANCE = 0.1
@@ -72,7 +72,7 @@ def test_equals_the_double_loop() -> None:
 def test_groups_of_particles_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     paths = walk(100, 7, 0.1, 1.0, np.random.default_rng(2))
     whole = particle_msd(paths)
-    monkeypatch.setattr("eoli.analysis.msd._CHUNK_BYTES", 1.0)
+    monkeypatch.setattr("eoli.analysis.motion.msd._CHUNK_BYTES", 1.0)
     np.testing.assert_allclose(particle_msd(paths), whole, rtol=1e-12, atol=1e-12)
 
 
@@ -398,7 +398,7 @@ def test_files_of_a_salted_system(tmp_path: Path) -> None:
 def test_sites_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = Files(tmp_path, 3, 80)
     whole, _ = files.analyse()
-    monkeypatch.setattr("eoli.jobs.motion._CHUNK_BYTES", 1.0)
+    monkeypatch.setattr("eoli.analysis.motion.analyse._CHUNK_BYTES", 1.0)
     parts, _ = files.analyse()
     pd.testing.assert_frame_equal(whole, parts)
 
@@ -406,9 +406,9 @@ def test_sites_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_paths_that_are_read_when_they_are_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = Files(tmp_path, 5)
     eager = files.analyse()
-    monkeypatch.setattr("eoli.jobs.motion._BYTES_IN_MEMORY", 0)
-    monkeypatch.setattr("eoli.analysis.unwrap._BYTES_AT_ONCE", 24 * 200 * 2)
-    monkeypatch.setattr("eoli.jobs.motion._CHUNK_BYTES", 24 * 200 * 2)
+    monkeypatch.setattr("eoli.analysis.motion.analyse._BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr("eoli.trajectory.unwrap._BYTES_AT_ONCE", 24 * 200 * 2)
+    monkeypatch.setattr("eoli.analysis.motion.analyse._CHUNK_BYTES", 24 * 200 * 2)
     table, data = files.analyse()
     pd.testing.assert_frame_equal(table, eager[0], rtol=1e-8)
     # text and numbers of all particles, also those that are not resolved
@@ -422,7 +422,7 @@ def test_paths_that_are_read_when_they_are_needed(tmp_path: Path, monkeypatch: p
 def test_neighbours_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lithium that rides on the first or the second chain, by turns; every third frame is an origin."""
     files = Files(tmp_path, 3, 400)
-    monkeypatch.setattr("eoli.jobs.motion._ORIGINS", 60)
+    monkeypatch.setattr("eoli.analysis.motion.analyse._ORIGINS", 60)
     with h5py.File(files.reduced, "r+") as file:
         n_frames = len(file["motion/lithium"])
         sites = np.where(np.arange(n_frames) % 2, 1, 6 + 1)[:, None, None] * np.ones((1, 3, 1), dtype=int)
@@ -442,7 +442,7 @@ def test_neighbours_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     along = (moved[:, 0] * moved[np.arange(len(origins)), (origins + 1) % 2]).sum() / (moved[:, 0] ** 2).sum()
     _, data = files.analyse()
     assert data["Li_carried_by_chain"]["share"]["value"] == pytest.approx(along, abs=0.15)
-    monkeypatch.setattr("eoli.reduce.store.Reduced.pieces.__defaults__", (7,))
+    monkeypatch.setattr("eoli.trajectory.store.Reduced.pieces.__defaults__", (7,))
     assert files.analyse()[1]["Li_carried_by_chain"] == data["Li_carried_by_chain"]
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from eoli.analyses import ANALYSES
-from eoli.names import Line, ModuleName, Part, PathText
-from eoli.protocol import FOLDERS, RULES, StageName
-from eoli.workflow import make_plan
-from eoli.yamlfile import parse_yaml
+from eoli.core.names import Line, ModuleName, Part, PathText
+from eoli.core.yamlfile import parse_yaml
+from eoli.study.analyses import ANALYSES
+from eoli.study.protocol import FOLDERS, RULES, StageName
+from eoli.workflow.plan import make_plan
 from support import ROOT
 
 BAD_PARTS = [

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from eoli.chemistry import Library
 from eoli.errors import InputError
+from eoli.forcefield.library import Library
 from eoli.topology.build import describe, forcefield_text, molecule_text, tables_for
 from eoli.topology.description import SystemDescription
 from eoli.topology.gromos import Gromos54A7

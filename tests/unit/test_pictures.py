@@ -13,18 +13,18 @@ import MDAnalysis as mda
 import numpy as np
 import pytest
 
-from eoli.analysis import pictures as pic
-from eoli.chemistry import Library
-from eoli.criteria import SnapshotsCriteria
+from eoli.analysis.snapshots import analyse as snapshots
+from eoli.analysis.snapshots import pictures as pic
+from eoli.analysis.snapshots.scene import Snapshot
 from eoli.errors import DataError
-from eoli.jobs import snapshots
-from eoli.reduce.store import open_reduced
-from eoli.report.scene import Snapshot
+from eoli.forcefield.library import Library
+from eoli.study.criteria import SnapshotsCriteria
 from eoli.topology.build import describe
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.gromos import Gromos54A7
 from eoli.topology.molecule import Molecule, Site
-from eoli.trajectory import spanning_tree
+from eoli.trajectory.reader import spanning_tree
+from eoli.trajectory.store import open_reduced
 from support import choice, reduced_file
 
 CUTOFFS = {"ether_O": 0.3, "carbonyl_O": 0.3, "anion": 0.3}

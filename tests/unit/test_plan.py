@@ -1,161 +1,250 @@
-"""Lengths of runs from what short ones found: estimates where motion is diffusive, lower bounds where it is not."""
+"""What the Snakefile is told: flags, threads, starts, and which configuration file had the last word."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
+import shlex
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import pytest
+import yaml
 
-from eoli.chemistry import library
-from eoli.commands.study import add_plan, plan
-from eoli.plan import Need, needs
-from eoli.sweep import size_of, systems_of
-from invented import invented_study
-from support import ROOT, mistake
+from eoli.cli import COMMANDS
+from eoli.commands.stage import add_stage
+from eoli.errors import InputError
+from eoli.study.analyses import BY_NAME, REDUCED
+from eoli.workflow.plan import FIGURES, PAPER_FORMATS, SWEEP_FIGURES, Plan, flags, make_plan
+from support import ROOT, TINY, mistake
 
-SWEEP = [{"polymer": "peo", "eo_li": 12, "temperature_K": 400, "replicate": [1, 2]},
-         {"polymer": "peo", "salt": "none", "temperature_K": 400}]  # fmt: skip
-STUDY = invented_study(sweep=SWEEP)
-
-
-def ion(relative: float | None, further: float | None = 40.0, at_exponent: float | None = None) -> dict[str, Any]:
-    """An ion that diffuses, with the error of its D, or one that does not, with its lower bound."""
-    if relative is not None:
-        return {"D_m2_s": {"value": 1e-11, "error": relative * 1e-11}, "verdict": "diffusive"}
-    extension = {"further_ns": further, "at_least": True, "at_this_exponent_ns": at_exponent,
-                 "reason": "at least: the motion must become diffusive"}  # fmt: skip
-    return {"D_m2_s": {"value": None, "error": None}, "verdict": "sub-diffusive", "extension": extension}
+BASE_CONFIG = ROOT / "config/config.yaml"
 
 
-def sigma(relative: float | None, verdict: str = "resolved") -> dict[str, Any]:
-    return {"value": None if relative is None else 0.1, "error": None if relative is None else 0.1 * relative,
-            "verdict": verdict}  # fmt: skip
+def plan(*overlays: Path, overrides: Sequence[str] = ()) -> Plan:
+    # Snakemake names the files of its call before its own
+    files = [*map(str, overlays), str(BASE_CONFIG)]
+    return make_plan(files, list(overlays), overrides, str(ROOT))
 
 
-def write(folder: Path, number: int, lithium: dict[str, Any], anion: dict[str, Any], *routes: dict[str, Any]) -> None:
-    analysis = folder / f"peo-eo12-400K-r{number}" / "analysis"
-    analysis.mkdir(parents=True)
-    (analysis / "motion.json").write_text(json.dumps({"length_ns": 10.0, "Li": lithium, "anion": anion}))
-    formal = dict(zip(("nernst_einstein", "collective"), routes, strict=True))
-    (analysis / "conductivity.json").write_text(json.dumps({"sigma_S_m": {"formal_charges": formal}}))
+def written(folder: Path, text: str) -> Path:
+    path = folder / "own.yaml"
+    path.write_text(text)
+    return path
 
 
-def found(folder: Path, target: float = 0.2) -> dict[str, Need]:
-    return {need.quantity: need for need in needs(STUDY, folder, target)}
+def test_flags_survive_a_shell() -> None:
+    words = shlex.split(flags({"a_b": 1.5, "text": "two words; $HOME", "yes": True, "no": False, "none": None}))
+    assert words == ["--a-b", "1.5", "--text", "two words; $HOME", "--yes", "--no-no"]
 
 
-def test_diffusive_runs_have_an_estimate(tmp_path: Path) -> None:
-    for number in (1, 2):
-        write(tmp_path, number, ion(0.4), ion(0.1), sigma(0.3), sigma(0.5))
-    by = found(tmp_path)
-    lithium = by["D_Li"]
-    # two starts of 10 ns: 0.4/sqrt(2) now, so twice as much for 0.2
-    assert lithium.relative_error == pytest.approx(0.4 / math.sqrt(2))
-    assert (lithium.total_ns, lithium.further_ns) == (pytest.approx(40), pytest.approx(20))
-    assert not lithium.at_least and lithium.runs == 2
-    assert "error now 28%: about 20 ns more (" in lithium.line()
-    assert by["D_anion"].further_ns == 0 and "enough, error now 7%" in by["D_anion"].line()
-    assert by["conductivity_nernst_einstein"].total_ns == pytest.approx(20 * (0.3 / math.sqrt(2) / 0.2) ** 2)
-    collective = by["conductivity_collective"]
-    assert collective.total_ns == pytest.approx(62.5) and collective.runs == 7
-    assert "42.5 ns more in 7 starts" in collective.line()
+@pytest.mark.parametrize("analysis", [analysis.name for analysis in REDUCED])
+def test_the_criteria_of_an_analysis_are_what_its_command_takes(analysis: str) -> None:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    _, add, _ = COMMANDS[analysis]
+    add(parser)
+    flags_of = plan().analysis_flags(BY_NAME[analysis], "peo-eo12-298K-r1")
+    words = ["--reduced", "r.h5", "--system-json", "s.json", "--out", "out", *shlex.split(flags_of)]
+    parser.parse_args(words)
 
 
-def test_sub_diffusion_has_a_lower_bound_and_says_so(tmp_path: Path) -> None:
-    write(tmp_path, 1, ion(None, 40.0, 300.0), ion(0.1), sigma(None, "not resolved"), sigma(None, "not resolved"))
-    write(tmp_path, 2, ion(None, 20.0), ion(0.1), sigma(None, "not resolved"), sigma(None, "not resolved"))
-    by = found(tmp_path)
-    lithium = by["D_Li"]
-    assert lithium.at_least and lithium.relative_error is None
-    assert (lithium.total_ns, lithium.further_ns, lithium.at_this_exponent_ns) == (100.0, 80.0, 300.0)
-    assert "at least 80 ns more, 300 ns at its present exponent (" in lithium.line()
-    assert "motion of Li is sub-diffusive: the motion must become" in lithium.line()
-    for route in ("nernst_einstein", "collective"):
-        assert by[f"conductivity_{route}"].at_least and "at least" in by[f"conductivity_{route}"].line()
-    assert not by["D_anion"].at_least
+def test_the_rules_name_the_tables_and_figures_that_are_made() -> None:
+    from eoli.figures.paper import FORMATS
+    from eoli.figures.sweep import OF_SWEEP
+    from eoli.figures.system import OF_SYSTEM
+
+    assert PAPER_FORMATS == FORMATS
+    assert list(FIGURES) == list(OF_SYSTEM) and list(SWEEP_FIGURES) == list(OF_SWEEP)
 
 
-def test_what_starts_say_together_comes_before_what_each_says(tmp_path: Path) -> None:
-    open_ = (ion(None, 20.0), ion(0.1), sigma(None, "not resolved"), sigma(None, "not resolved"))
-    for number in (1, 2):
-        write(tmp_path, number, *open_)
-    folder = tmp_path / "summary" / "starts"
-    folder.mkdir(parents=True)
-    names = ["peo-eo12-400K-r1", "peo-eo12-400K-r2"]
+def test_threads_are_shared_among_systems() -> None:
+    shipped = plan()
+    assert [shipped.threads(cores) for cores in (None, 1, 2, 7, 14, 32, 1000)] == [1, 1, 1, 1, 2, 4, 16]
 
-    def together(lithium: dict[str, Any], *routes: dict[str, Any]) -> dict[str, Need]:
-        formal = dict(zip(("nernst_einstein", "collective"), routes, strict=True))
-        record = {"systems": names, "motion": {"length_ns": 20.0, "Li": lithium, "anion": ion(0.1)},
-                  "conductivity": {"sigma_S_m": {"formal_charges": formal}}}  # fmt: skip
-        (folder / "peo-eo12-400K.json").write_text(json.dumps(record))
-        return found(tmp_path)
 
-    by = together(ion(0.4), sigma(0.3), sigma(0.4))
-    # 20 ns over both starts now, four times as much for half of the error
-    assert (by["D_Li"].have_ns, by["D_Li"].total_ns) == (20.0, pytest.approx(80.0)) and not by["D_Li"].at_least
-    assert by["conductivity_collective"].runs == 8 and by["conductivity_nernst_einstein"].total_ns == pytest.approx(
-        45.0
+def test_threads_as_set(tmp_path: Path) -> None:
+    assert plan(written(tmp_path, "run: {threads: 3}")).threads(2) == 3
+
+
+def test_how_it_is_run_is_no_parameter_of_a_stage(tmp_path: Path) -> None:
+    plain = plan()
+    other = plan(written(tmp_path, "run: {pin: false}\nstages: {compress: {nb: gpu, pme: gpu, update: cpu}}"))
+    name = next(iter(plain.systems))
+    assert other.stage_flags("compress", name) == plain.stage_flags("compress", name)
+    assert (plain.offload_flags("compress"), other.offload_flags("npt")) == ("", "")
+    assert other.offload_flags("compress") == "--nb gpu --pme gpu --update cpu"
+    assert plain.run_flags(4) == "--checkpoint-minutes 5 --at-once 4"
+    assert other.run_flags(None) == "--checkpoint-minutes 5 --no-pin"
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_stage(parser)
+    words = ["--system", name, "--topology", "t", "--start-from", "s", "--out", "o", "--threads", "2"]
+    words += shlex.split(
+        f"{other.stage_flags('compress', name)} {other.run_flags(4)} {other.offload_flags('compress')}"
     )
-    by = together(ion(None, 40.0), sigma(None, "no"), sigma(None, "no"))
-    assert by["D_Li"].at_least and (by["D_Li"].total_ns, by["D_Li"].further_ns) == (60.0, 40.0)
-    # 30 ns a start
-    assert (by["conductivity_collective"].runs, by["conductivity_collective"].total_ns) == (2, 60.0)
+    told = parser.parse_args(words)
+    assert (told.stage_nb, told.stage_update, told.pin, told.at_once) == ("gpu", "cpu", False, 4)
 
 
-def test_one_start_that_diffuses_is_not_enough_for_an_estimate(tmp_path: Path) -> None:
-    write(tmp_path, 1, ion(0.3), ion(0.1), sigma(0.3), sigma(0.5))
-    write(tmp_path, 2, ion(None, 20.0), ion(0.1), sigma(None, "no"), sigma(None, "no"))
-    lithium = found(tmp_path)["D_Li"]
-    assert lithium.at_least and lithium.total_ns == 60
+def test_stages_start_from_the_one_before() -> None:
+    shipped = plan()
+    name = "peo-eo12-298K-r1"
+    assert shipped.start_files("minimise", name) == [f"results/{name}/box/box.gro"]
+    assert shipped.start_files("npt", name) == [f"results/{name}/compress/{file}" for file in ("md.gro", "state.trr")]
+    assert shipped.start_files("nvt", name) == [f"results/{name}/npt/{file}" for file in ("md.gro", "md.edr", "md.trr")]
 
 
-def test_where_nothing_can_be_said_there_is_no_number(tmp_path: Path) -> None:
-    for number in (1, 2):
-        write(tmp_path, number, ion(None, None), ion(0.1), sigma(None, "no"), sigma(None, "no"))
-    lithium = found(tmp_path)["D_Li"]
-    assert lithium.further_ns is None and lithium.core_hours is None
-    assert ": no estimate: motion of Li is sub-diffusive" in lithium.line()
+def test_a_stage_that_is_left_out_is_skipped(tmp_path: Path) -> None:
+    own = written(
+        tmp_path,
+        "stages:\n  compress: {enabled: false}\n  npt: {generate_velocities: true, barostat: c-rescale}\n",
+    )
+    name = "peo-eo12-298K-r1"
+    assert plan(own).start_files("npt", name)[0] == f"results/{name}/minimise/md.gro"
 
 
-def test_a_collective_sample_that_did_not_settle_asks_for_starts(tmp_path: Path) -> None:
-    write(tmp_path, 1, ion(0.1), ion(0.1), sigma(0.1), sigma(None, "not resolved: 0.1 ± 0.09"))
-    collective = found(tmp_path, 0.1)["conductivity_collective"]
-    assert collective.at_least and (collective.starts, collective.runs, collective.total_ns) == (1, 7, 70.0)
+def test_a_temperature_series_shares_its_first_stages(tmp_path: Path) -> None:
+    own = written(
+        tmp_path,
+        "sweep:\n  - {polymer: peo, eo_li: 12, temperature_K: [350, 400], temperature_series: true}\n"
+        "  - {polymer: peo, eo_li: 12, temperature_K: 450}\n",
+    )
+    series = plan(own)
+    assert list(series.systems) == ["peo-eo12-350K-r1", "peo-eo12-400K-r1", "peo-eo12-450K-r1"]
+    assert list(series.boxes)[3:] == ["peo-eo12-series-r1"]
+    for name, before in (("350K", "series"), ("400K", "series"), ("450K", "450K")):
+        assert series.start_files("npt", f"peo-eo12-{name}-r1")[0] == f"results/peo-eo12-{before}-r1/compress/md.gro"
+    assert series.start_files("compress", "peo-eo12-series-r1")[0] == "results/peo-eo12-series-r1/minimise/md.gro"
+    assert series.files(["compress", "npt"], "verdict.json") == [
+        f"results/peo-eo12-{name}-r1/{stage}/verdict.json"
+        for name, stage in (
+            ("series", "compress"), ("350K", "npt"), ("400K", "npt"), ("450K", "compress"), ("450K", "npt"),
+        )
+    ]  # fmt: skip
+    # its temperature is that of the stage, whatever the series holds
+    assert "--system-temperature-K 400 " in series.stage_flags("compress", "peo-eo12-series-r1")
+    assert series.stage_flags("npt", "peo-eo12-350K-r1") != series.stage_flags("npt", "peo-eo12-400K-r1")
+    assert series.topology_flags("peo-eo12-series-r1") == series.topology_flags("peo-eo12-350K-r1")
 
 
-def test_the_cost_is_that_of_the_measured_speed(tmp_path: Path) -> None:
-    for number in (1, 2):
-        write(tmp_path, number, ion(0.4), ion(0.1), sigma(0.3), sigma(0.5))
-    folder = tmp_path / "peo-eo12-400K-r1" / "production"
-    folder.mkdir()
-    (folder / "md.gro").write_text("peo\n1000\n")
-    record = {"stage": {"length_ns": 9.0, "time_step_fs": 1.0}, "simulated_ns": 0.5, "wall_seconds": 500, "threads": 1}
-    (folder / "provenance.json").write_text(json.dumps(record))
-    lithium = found(tmp_path)["D_Li"]
-    system = systems_of(STUDY)["peo-eo12-400K-r1"]
-    sites = size_of(system, library(ROOT / "topologies")).sites
-    # 1,000 sites x 500,000 steps in 500 s; the production of the shipped protocol has steps of 1 fs
-    assert lithium.core_hours == pytest.approx(20e6 * sites / 1e6 / 3600)
-    assert lithium.ns_per_day_core == pytest.approx(86400 * 1e6 / sites * 1e-6)
-
-
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for number in (1, 2):
-        write(tmp_path, number, ion(0.4), ion(0.1), sigma(0.3), sigma(0.5))
+@pytest.mark.parametrize("stage", ["minimise", "compress", "npt", "nvt", "production"])
+def test_the_flags_of_a_stage_are_the_stage(stage: str) -> None:
+    shipped = plan()
     parser = argparse.ArgumentParser()
-    add_plan(parser)
-    words = ["--config", str(ROOT / "config/config.yaml"), "--base", str(ROOT), "--set", json.dumps({"sweep": SWEEP})]
-    out = tmp_path / "plan.csv"
-    assert plan(parser.parse_args([*words, "--results", str(tmp_path), "--target", "0.1", "--out", str(out)])) == 0
-    assert "peo-eo12-400K" in capsys.readouterr().out
-    assert pd.read_csv(out)["target"].unique().tolist() == [0.1]
-    assert "no analysed system" in mistake(lambda: plan(parser.parse_args([*words, "--results", "nowhere"])))
-    for wrong in ("1.5", "0", "nan", "-inf", "yes"):
-        with pytest.raises(SystemExit):
-            parser.parse_args([*words, "--target", wrong])
-        assert "argument --target: " in capsys.readouterr().err
+    add_stage(parser)
+    words = ["--system", "x", "--topology", "t", "--start-from", "s", "--out", "o"]
+    read = parser.parse_args([*words, *shlex.split(shipped.stage_flags(stage, "peo-eo12-298K-r1"))])
+    expected = shipped.study.stage(stage).model_dump(exclude_defaults=True)
+    given = {k.removeprefix("stage_"): v for k, v in vars(read).items() if k.startswith("stage_") and v is not None}
+    assert given == expected
+    assert (read.system_temperature_K, read.cutoff_nm, read.constraints) == (298.15, 1.2, "all-bonds")
+
+
+def test_the_last_file_has_the_last_word() -> None:
+    tiny = plan(ROOT / TINY)
+    files = shlex.split(tiny.config_flags)[1:]
+    assert [Path(name).name for name in files] == ["config.yaml", "tiny.yaml"]
+    assert list(tiny.systems) == ["peo-eo12-400K-r1", "pebax-eo16-400K-r1"]
+
+
+def test_keys_of_the_command_line_are_passed_on() -> None:
+    changed = plan(overrides=["seed=5"])
+    assert shlex.split(changed.config_flags)[-2:] == ["--set", '{"seed": 5}']
+
+
+def test_snakemakes_own_reading_of_the_configuration_decides_nothing(tmp_path: Path) -> None:
+    # Snakemake reads 12:1 as 721, yes as true, and the values of --config as Python does
+    for keys, says in (
+        ("sweep: [{polymer: peo, eo_li: 12:1}]", "own.yaml:1: sweep[0].eo_li: '12:1' is not allowed"),
+        ("seed: 012", "own.yaml:1: seed: '012' is not allowed"),
+    ):
+        assert says in mistake(lambda keys=keys: plan(written(tmp_path, keys)))  # type: ignore[misc]
+    for entry, says in (
+        ("seed=1_0", "command line:1: seed: '1_0' is not allowed"),
+        ("box={chains: 1, chains: 2}", "--config box:1: chains: the key stands twice"),
+        ("sede=1", "command line:1: sede: unknown key"),
+    ):
+        assert says in mistake(lambda entry=entry: plan(overrides=[entry]))  # type: ignore[misc]
+    of_call = plan(overrides=["box={chains: 30, attempts: 7}", "seed=5", "box={chains: 40}"])
+    assert (of_call.study.config.box.chains, of_call.study.config.box.attempts, of_call.study.config.seed) == (40, 7, 5)
+
+
+def test_files_of_unknown_systems_are_no_targets() -> None:
+    shipped = plan()
+    shipped.check_targets(["all", "results/summary/sweep.csv", "results/peo-eo12-298K-r1/npt/md.gro", "/elsewhere/x"])
+    with pytest.raises(
+        InputError, match=r"'peo-eo13-298K-r1' is no system of the study; did you mean peo-eo12-298K-r1\?"
+    ):
+        shipped.check_targets(["results/peo-eo13-298K-r1/npt/md.gro"])
+
+
+def test_a_word_that_begins_with_a_dash_is_no_option() -> None:
+    assert shlex.split(flags({"pressure_bar": -5.0, "gmx": "-x"})) == ["--pressure-bar=-5", "--gmx=-x"]
+
+
+def test_a_stage_is_not_named_like_a_rule(tmp_path: Path) -> None:
+    protocol = (ROOT / "config/protocols/ma2022.yaml").read_text().replace("name: minimise", "name: box")
+    (tmp_path / "p.yaml").write_text(protocol)
+    with pytest.raises(InputError, match=r"stages\[0\]\.name: 'box' is not allowed: has the name of a rule"):
+        plan(written(tmp_path, f"protocol: {tmp_path / 'p.yaml'}"))
+
+
+def test_a_protocol_without_npt_is_refused(tmp_path: Path) -> None:
+    protocol = yaml.safe_load((ROOT / "config/protocols/ma2022.yaml").read_text())
+    stages = {stage["name"]: stage for stage in protocol["stages"]}
+    nvt = {**stages["nvt"], "start": "last-frame", "generate_velocities": True}
+    protocol["stages"] = [stages["minimise"], nvt, stages["production"]]
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(protocol))
+    with pytest.raises(InputError, match="needs the density of a stage in NPT"):
+        plan(written(tmp_path, f"protocol: {tmp_path / 'p.yaml'}"))
+
+
+CASES = sorted((ROOT / "config/cases").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_every_shipped_case_can_be_planned(path: Path) -> None:
+    from eoli.workflow.cost import cost_lines
+
+    case = plan(path)
+    # independent starts of everything: two, or more
+    starts = Counter(system.family for system in case.systems.values())
+    assert min(starts.values()) >= 2
+    assert any("core-hours" in line for line in cost_lines(case.study, Path("nowhere")))
+    for system in case.boxes:
+        for stage in case.study.stages if system in case.systems else case.study.common_stages:
+            assert case.stage_flags(stage.name, system) and case.start_files(stage.name, system)
+
+
+def test_the_cases_are_what_they_say() -> None:
+    by = {path.stem: plan(path) for path in CASES}
+    resolved = by["resolved"].systems.values()
+    assert {(s.polymer, s.choice.ion_charge_scale) for s in resolved} == {
+        (polymer, scale) for polymer in ("peo", "pebax") for scale in (0.75, 1.0)
+    }
+    assert {(s.temperature_K, s.eo_li) for s in resolved} == {(700, 12)}
+    sweep = by["equilibrated-sweep"]
+    assert {s.family for s in sweep.systems.values()} == {s.family for s in plan().systems.values()}
+    anneal = sweep.study.stage("anneal")
+    assert float(anneal.length_ns or 0) >= 1 and float(anneal.temperature_K or 0) >= 400
+    for name, system, from_k, length_ns in (
+        ("tg", "peo-neat-450K-r1", "450", "2.1"),
+        ("tg-salt", "peo-eo12-540K-r1", "540", "6.48"),
+    ):
+        assert by[name].cooling_stage == "cooling" and by[name].stage_of(BY_NAME["density"]) == "melt"
+        assert shlex.split(by[name].analysis_flags(BY_NAME["specific-volume"], system)) == [
+            "--from-K", from_k, "--to-K", "150", "--step-K", "15", "--length-ns", length_ns,
+        ]  # fmt: skip
+    assert len(by["temperature-series"].boxes) == len(by["temperature-series"].systems) + 2
+
+
+def test_a_cooling_stage_begins_where_its_melt_ends() -> None:
+    entry = "sweep=[{polymer: peo, salt: none, temperature_K: 500}]"
+    text = mistake(lambda: plan(ROOT / "config/cases/tg.yaml", overrides=[entry]))
+    assert "stages.cooling.temperature_from_K: cooling begins at 450 K, and melt before it does not end there" in text
+
+
+def test_a_cooling_stage_that_does_not_cool_is_refused() -> None:
+    with pytest.raises(
+        InputError, match="'melt' is no stage in NPT whose temperature changes by steps; allowed: cooling"
+    ):
+        plan(ROOT / "config/cases/tg.yaml", overrides=["analysis={stage: melt, cooling_stage: melt}"])

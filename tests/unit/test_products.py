@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from eoli.config import load_study
-from eoli.products import Product, Results
-from eoli.records import content, marks
-from eoli.sweep import systems_of
-from eoli.workflow import Plan
+from eoli.core.records import content, marks
+from eoli.study.config import load_study
+from eoli.study.systems import systems_of
+from eoli.workflow.plan import Plan
+from eoli.workflow.products import Product, Results
 from support import ROOT, TINY
 
 PEO = "peo-eo12-400K-r1"

@@ -22,7 +22,7 @@ def git(folder: Path, *words: str) -> str:
 
 def recorded(project: Path) -> dict[str, object]:
     """What the code of a copy of the project says of its commit."""
-    program = "import json; from eoli.provenance import commit; print(json.dumps(commit()))"
+    program = "import json; from eoli.core.provenance import commit; print(json.dumps(commit()))"
     # git is not asked through the variables of a hook that runs these tests
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     run = subprocess.run(

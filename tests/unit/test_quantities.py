@@ -11,18 +11,19 @@ from xml.etree import ElementTree
 
 import pytest
 
-from eoli import quantities
-from eoli.analyses import TABLES
-from eoli.axes import family_of
+import eoli
+from eoli.analysis.results import read_sweep
 from eoli.figures.sweep import OF_SWEEP
-from eoli.plan import needs
-from eoli.quantities import In, Panel, Quantity, at, declared, grouped, named, sweep_columns
-from eoli.replicas import replica_table
 from eoli.report.gather import gather
 from eoli.report.page import render
-from eoli.results import read_sweep
-from eoli.starts import read_starts, starts_table
-from eoli.temperature import activation_table
+from eoli.study import quantities
+from eoli.study.analyses import TABLES
+from eoli.study.axes import family_of
+from eoli.study.quantities import In, Panel, Quantity, at, declared, grouped, named, sweep_columns
+from eoli.summary.pooled import read_starts, starts_table
+from eoli.summary.replicas import replica_table
+from eoli.summary.run_lengths import needs
+from eoli.summary.temperature import activation_table
 from invented import invented_study, write_summary, write_sweep
 
 NEW = Quantity(
@@ -134,14 +135,14 @@ def test_a_quantity_is_read_where_it_stands() -> None:
 
 
 def test_the_table_is_light() -> None:
-    code = "import sys, eoli.quantities; print([name for name in ('numpy', 'pandas') if name in sys.modules])"
+    code = "import sys, eoli.study.quantities; print([name for name in ('numpy', 'pandas') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_keys_of_results_are_spelled_in_the_table_alone() -> None:
-    """What jobs write and `results` checks is read by the table: no other module has these paths."""
-    folder = Path(quantities.__file__).parent
-    readers = [path for path in folder.rglob("*.py") if path.parent.name not in ("jobs", "analysis")]
+    """What analyses write is read by the table: no other module has these paths."""
+    folder = Path(eoli.__file__).parent
+    readers = [path for path in folder.rglob("*.py") if path.relative_to(folder).parts[0] != "analysis"]
     spelled = {
         path.name
         for path in readers
@@ -155,4 +156,4 @@ def test_keys_of_results_are_spelled_in_the_table_alone() -> None:
         )
         if key in path.read_text(encoding="utf-8")
     }
-    assert spelled == {"quantities.py", "results.py"}
+    assert spelled == {"quantities.py"}

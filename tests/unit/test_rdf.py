@@ -8,7 +8,7 @@ import pytest
 from MDAnalysis.analysis.rdf import InterRDF
 from MDAnalysis.coordinates.memory import MemoryReader
 
-from eoli.analysis.rdf import (
+from eoli.analysis.structure.rdf import (
     PairCounts,
     coordination_number,
     first_minimum,
@@ -18,7 +18,7 @@ from eoli.analysis.rdf import (
     running_number,
 )
 from eoli.errors import DataError
-from eoli.reduce.kernels import count_pairs
+from eoli.trajectory.kernels import count_pairs
 
 
 def counted(

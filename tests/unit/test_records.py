@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eoli.errors import DataError
-from eoli.records import (
+from eoli.core.records import (
     _content,
     check_inputs,
     damaged,
@@ -21,6 +20,7 @@ from eoli.records import (
     read_record_of,
     record_beside,
 )
+from eoli.errors import DataError
 
 CALL = ["/bin/eoli", "motion", "--reduced", "a/reduced.h5", "--tolerance", "0.1", "--contact-nm", "0.35", "--out", "a"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from eoli.errors import InputError, RunError
-from eoli.protocol import Stage
-from eoli.redo import redo
 from eoli.stage.lock import run_lock
+from eoli.stage.redo import redo
+from eoli.study.protocol import Stage
 
 STAGE = Stage(
     name="npt", ensemble="NPT", integrator="md", time_step_fs=2, length_ns=0.2, thermostat="v-rescale", tau_t_ps=0.1,

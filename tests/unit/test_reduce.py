@@ -15,14 +15,15 @@ import pytest
 from MDAnalysis.lib.distances import calc_dihedrals
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
-from eoli.criteria import ReduceCriteria
 from eoli.errors import DataError
-from eoli.reduce import reduced_bytes, run
-from eoli.reduce.run import reduce_trajectory
-from eoli.reduce.store import ARRAYS, Reduced, open_reduced, seal
+from eoli.study.criteria import ReduceCriteria
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site, Term
 from eoli.topology.selections import anion_binding_sites, binding_partners, binding_sites, ether_torsions, pair_groups
+from eoli.trajectory import reduce as run
+from eoli.trajectory.reduce import reduce_trajectory
+from eoli.trajectory.sizes import reduced_bytes
+from eoli.trajectory.store import ARRAYS, Reduced, open_reduced, seal
 from support import choice
 
 RANGE_NM, BIN_NM, CONTACT_NM, SLOTS = 0.9, 0.02, 0.5, 4

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_collect import STAGES, number, results_of, system, write
+from test_sweep_table import STAGES, number, results_of, system, write
 
-from eoli.collect import collect
-from eoli.replicas import differing, replica_table
+from eoli.summary.replicas import differing, replica_table
+from eoli.summary.sweep_table import collect
 
 
 def sweep(densities: list[tuple[float, float | None]], **columns: object) -> pd.DataFrame:

@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eoli.config import Study
+from eoli.core.numbers import as_given, listed, plain, with_error
 from eoli.errors import DataError
-from eoli.numbers import as_given, listed, plain, with_error
 from eoli.report.answers import temperature_series, unresolved
 from eoli.report.embed import ROWS, rounded, script_json, system_data, thinned
 from eoli.report.gather import Sweep, gather
 from eoli.report.page import render
-from eoli.sweep import systems_of
+from eoli.study.config import Study
+from eoli.study.systems import systems_of
 from invented import R_KJ, invented_study, write_summary, write_sweep
 
 VOID = {"meta", "br", "input", "link", "img", "hr"}

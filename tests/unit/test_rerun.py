@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from eoli.rerun import date_after_inputs, keep, restore
+from eoli.workflow.rerun import date_after_inputs, keep, restore
 
 
 class Persistence:

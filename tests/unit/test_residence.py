@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import CensoredData, ecdf
 
-from eoli.analysis.residence import (
+from eoli.analysis.mechanism.residence import (
     Partners,
     Periods,
     bound_periods,

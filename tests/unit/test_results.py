@@ -8,20 +8,28 @@ from typing import Any
 
 import pytest
 
-from eoli.chemistry import Library
+from eoli.analysis.results import (
+    read_curves,
+    read_found,
+    read_scalars,
+    read_sweep,
+    read_table,
+    read_together,
+    read_verdict,
+)
 from eoli.cli import main
-from eoli.collect import collect
-from eoli.config import Study
+from eoli.core.text import printable
 from eoli.errors import DataError
+from eoli.forcefield.library import Library
 from eoli.report.gather import gather
 from eoli.report.page import render
-from eoli.results import read_curves, read_found, read_scalars, read_sweep, read_table, read_together, read_verdict
-from eoli.status import plain_lines, study_status
-from eoli.sweep import System, systems_of
-from eoli.text import printable
+from eoli.study.config import Study
+from eoli.study.systems import System, systems_of
+from eoli.summary.sweep_table import collect
 from eoli.topology.build import describe
 from eoli.topology.description import to_json
 from eoli.topology.gromos import Gromos54A7
+from eoli.workflow.status import plain_lines, study_status
 from invented import invented_study, write_sweep
 
 NONE = {"value": None, "error": None}

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from eoli.analysis.scattering import (
+from eoli.analysis.morphology.scattering import (
     amplitudes,
     electrons,
     groups_of,
@@ -16,8 +16,8 @@ from eoli.analysis.scattering import (
     wave_vectors,
     weights_of,
 )
+from eoli.core.statistics import UNKNOWN
 from eoli.errors import DataError
-from eoli.statistics import UNKNOWN
 from eoli.topology.description import MoleculeCount, SystemDescription
 from eoli.topology.molecule import Molecule, Site
 from support import choice

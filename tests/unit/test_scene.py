@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eoli.analysis import pictures as pic
-from eoli.chemistry import Library
-from eoli.report.scene import Follow, Snapshot, read_scene, scene
+from eoli.analysis.snapshots import pictures as pic
+from eoli.analysis.snapshots.scene import Follow, Snapshot, read_scene, scene
+from eoli.forcefield.library import Library
 from eoli.topology.build import describe
 from eoli.topology.description import SystemDescription
 from eoli.topology.gromos import Gromos54A7

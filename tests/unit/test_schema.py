@@ -11,10 +11,10 @@ import jsonschema
 import pytest
 import yaml
 
-from eoli.config import Config, merge
-from eoli.protocol import Protocol
-from eoli.schema import json_schema, markdown
-from eoli.yamlfile import read_yaml
+from eoli.core.yamlfile import read_yaml
+from eoli.study.config import Config, merge
+from eoli.study.protocol import Protocol
+from eoli.study.schema import json_schema, markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = sorted(f"cases/{path.name}" for path in (ROOT / "config/cases").glob("*.yaml"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import gamma
 
-from eoli.analysis.segments import (
+from eoli.analysis.mechanism.segments import (
     bin_names,
     bin_numbers,
     end_to_end_curve,

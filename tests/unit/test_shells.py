@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from test_reduce import LITHIUM, NEAT, SYSTEM, TFSI, molecule, reduce, write_system
 
-from eoli.analysis.shells import chain_shape, distribution, gauche_fraction, shell_numbers
-from eoli.criteria import StructureCriteria
+from eoli.analysis.structure.analyse import analyse_structure
+from eoli.analysis.structure.shells import chain_shape, distribution, gauche_fraction, shell_numbers
 from eoli.errors import DataError
-from eoli.jobs.structure import analyse_structure
+from eoli.study.criteria import StructureCriteria
 from eoli.topology.description import MoleculeCount, SystemDescription
 from support import choice
 

@@ -16,9 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eoli import slots
-from eoli.machine import Machine
-from eoli.slots import FOLDER, SHARING_ADVICE, choose, choose_whole, own_cores
+from eoli.machine.processors import Machine, slots
+from eoli.machine.slots import FOLDER, SHARING_ADVICE, choose, choose_whole, own_cores
 from support import LIMIT_S
 
 HYPER = ((0, 4), (1, 5), (2, 6), (3, 7))

@@ -10,10 +10,10 @@ import pytest
 from MDAnalysis.lib.formats.libmdaxdr import TRRFile
 
 from eoli.errors import DataError
-from eoli.protocol import Stage
-from eoli.stage import start
-from eoli.stage.start import choose_mean_volume_frame, prepare_start
-from eoli.stage.states import copy_frame, nearest_to_mean, read_positions, read_states
+from eoli.gromacs.states import copy_frame, nearest_to_mean, read_positions, read_states
+from eoli.stage import initial_frame as start
+from eoli.stage.initial_frame import choose_mean_volume_frame, prepare_start
+from eoli.study.protocol import Stage
 
 N_SITES = 7
 NVT = Stage(

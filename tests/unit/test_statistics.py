@@ -9,14 +9,8 @@ import numpy as np
 import pyedr
 import pytest
 
-from eoli import energies
-from eoli.analysis.density import density_of
-from eoli.core.units import GRAM_PER_MOL_NM3
-from eoli.criteria import DensityCriteria
-from eoli.energies import densities, read_energies
-from eoli.errors import DataError
-from eoli.jobs.density import analyse_density
-from eoli.statistics import (
+from eoli.analysis.density import analyse_density, density_of
+from eoli.core.statistics import (
     block_estimate,
     block_means,
     equilibrated_mean,
@@ -26,6 +20,11 @@ from eoli.statistics import (
     mean_of_starts,
     standard_error,
 )
+from eoli.core.units import GRAM_PER_MOL_NM3
+from eoli.errors import DataError
+from eoli.gromacs import energies
+from eoli.gromacs.energies import densities, read_energies
+from eoli.study.criteria import DensityCriteria
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site
 from support import choice

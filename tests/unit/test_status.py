@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from eoli.protocol import Stage
 from eoli.stage.lock import run_lock
-from eoli.status import HEARTBEAT_S, StageStatus, plain_lines, stage_status, table, to_json
+from eoli.study.protocol import Stage
+from eoli.workflow.status import HEARTBEAT_S, StageStatus, plain_lines, stage_status, table, to_json
 
 NOW = time.time()
 MINIMISE = Stage(

@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from MDAnalysis.lib.formats.libmdaxdr import TRRFile
 
-from eoli.analysis.images import likeness
+from eoli.analysis.morphology.analyse import analyse_morphology
+from eoli.analysis.morphology.copies import likeness
 from eoli.box.supercell import build_supercell, make_whole, repeat
-from eoli.chemistry import Library
-from eoli.criteria import MorphologyCriteria
 from eoli.errors import DataError
-from eoli.jobs.morphology import analyse_morphology
+from eoli.forcefield.library import Library
+from eoli.study.criteria import MorphologyCriteria
 from eoli.topology.build import describe
 from eoli.topology.description import SystemDescription, to_json
 from eoli.topology.gromos import Gromos54A7

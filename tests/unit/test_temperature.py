@@ -11,7 +11,7 @@ from scipy import constants
 from scipy.optimize import curve_fit
 
 from eoli.errors import DataError
-from eoli.temperature import (
+from eoli.summary.temperature import (
     R_KJ_MOL_K,
     STUDY_PREFACTOR,
     Points,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eoli.chemistry import Library
+from eoli.forcefield.library import Library
 from eoli.topology.build import describe, tables_for, write_topology
 from eoli.topology.gromos import Gromos54A7
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from eoli.chemistry import Library
 from eoli.errors import DataError, ForceFieldError
+from eoli.forcefield.library import Library
 from eoli.topology.build import check_tables, describe, molecule_text, tables_for, write_topology
 from eoli.topology.description import SystemDescription, read_description, to_json
 from eoli.topology.gromos import Gromos54A7, pair_key, read_gromos54a7

@@ -14,11 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eoli.analysis import traces
-from eoli.analysis.traces import ROWS, TERMS, block_means, traces_of
+from eoli.analysis.traces import ROWS, TERMS, analyse_traces, block_means, traces_of
 from eoli.core.units import GRAM_PER_MOL_NM3
-from eoli.criteria import TracesCriteria
 from eoli.errors import DataError
-from eoli.jobs.traces import analyse_traces
+from eoli.study.criteria import TracesCriteria
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site
 from support import choice

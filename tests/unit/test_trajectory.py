@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
-from eoli.analysis.unwrap import unwrap
 from eoli.errors import DataError
-from eoli.reduce import kernels
-from eoli.trajectory import Trajectory, frames, masses_beyond, open_trajectory, spanning_tree, stride_of
+from eoli.trajectory import kernels
+from eoli.trajectory.reader import Trajectory, frames, masses_beyond, open_trajectory, spanning_tree, stride_of
+from eoli.trajectory.unwrap import unwrap
 
 XTC_STEP = 1e-4  # a precision of 10 000
 

@@ -11,12 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eoli.commands.study import check_gromacs
-from eoli.config import GromacsBuild, Study, load_study
-from eoli.gmx import Gromacs
-from eoli.machine import Machine
-from eoli.slots import SHARING_ADVICE
-from eoli.throughput import Layout, finished_inputs, lay_out, throughput
-from eoli.tuning import (
+from eoli.gromacs.build import Gromacs
+from eoli.gromacs.throughput import Layout, finished_inputs, lay_out, throughput
+from eoli.machine.processors import Machine
+from eoli.machine.slots import SHARING_ADVICE
+from eoli.machine.tuning import (
     Timing,
     Tuning,
     candidates,
@@ -28,6 +27,7 @@ from eoli.tuning import (
     untuned,
     write_tuning,
 )
+from eoli.study.config import GromacsBuild, Study, load_study
 
 ROOT = Path(__file__).resolve().parents[2]
 HYPER = Machine(((0, 4), (1, 5), (2, 6), (3, 7)), None, "Invented 9000")
@@ -108,7 +108,7 @@ def test_a_tuning_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("eoli.tuning.this_machine", lambda: PLAIN)
+    monkeypatch.setattr("eoli.machine.tuning.this_machine", lambda: PLAIN)
     return load_study([ROOT / "config/config.yaml"], ROOT)
 
 
@@ -171,7 +171,7 @@ def test_a_gpu_without_the_service_that_shares_it(
         build=GromacsBuild(command="gmx", launcher=""), program=tmp_path / "gmx", version=(2022, 5), version_text="2022.5", mpi="thread_mpi",
         precision="mixed", simd="AVX2_256", data_prefix=tmp_path, gpu=build,
     )  # fmt: skip
-    monkeypatch.setattr("eoli.gmx.inspect", lambda build: found)
+    monkeypatch.setattr("eoli.gromacs.build.inspect", lambda build: found)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
     if service:

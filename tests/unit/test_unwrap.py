@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eoli.analysis.unwrap import centre_of_mass, may_fold, too_far_apart, unwrap, unwrap_and_largest_step
 from eoli.errors import DataError
+from eoli.trajectory.unwrap import centre_of_mass, may_fold, too_far_apart, unwrap, unwrap_and_largest_step
 
 
 def breathing(n_frames: int, particles: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -11,8 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eoli.core.yamlfile import parse_value, read_yaml
 from eoli.errors import InputError
-from eoli.yamlfile import parse_value, read_yaml
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,7}", fullmatch=True).filter(lambda name: yaml.safe_load(name) == name)
 SCALARS = st.one_of(st.integers(), st.booleans(), st.none(), st.floats(allow_nan=False, allow_infinity=False), NAMES)

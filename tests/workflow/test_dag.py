@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
-from eoli.workflow import FIGURES, PAPER_FORMATS, SWEEP_FIGURES
+from eoli.workflow.plan import FIGURES, PAPER_FORMATS, SWEEP_FIGURES
 from support import LIMIT_S, STAGES, SYSTEMS, TINY, environment, snakemake
 
 pytestmark = pytest.mark.workflow

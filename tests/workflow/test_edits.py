@@ -131,7 +131,7 @@ EDITS = [
     Edit("dates of results", touch(f"results/{PEO}/npt/md.gro", f"results/{PEO}/topology/system.top"), NOTHING),
     Edit("a rule's shell command reworded", replace("workflow/rules/simulate.smk", '"eoli stage --system', '"eoli  stage --system'), NOTHING),
     Edit("library code", append("scripts/eoli/stage/gate.py", "\n# a remark\n"), NOTHING),
-    Edit("analysis code", append("scripts/eoli/analysis/rdf.py", "\n# a remark\n"), NOTHING),
+    Edit("analysis code", append("scripts/eoli/analysis/structure/rdf.py", "\n# a remark\n"), NOTHING),
     Edit("Snakemake's records lost", remove(".snakemake"), NOTHING),
     Edit("comment in a building block", append("topologies/units/EO/oxy-d.yaml", "# a remark\n"), NOTHING),
     Edit("a polymer that the sweep does not use", lambda folder: (folder / "topologies/polymers/other.yaml").write_text("polymer: other\n") and None, NOTHING),

@@ -4,7 +4,7 @@ On a cluster the rules of the group `analysis` share one job for each system; th
 Snakemake runs.
 """
 
-from eoli.reduce import FORMAT
+from eoli.trajectory.sizes import FORMAT
 
 
 def flags_of(analysis):

@@ -4,10 +4,10 @@ import os
 import sys
 from functools import partial
 
-from eoli.analyses import BY_NAME, TABLES
+from eoli.study.analyses import BY_NAME, TABLES
 from eoli.errors import EoliError, InputError
-from eoli.rerun import install
-from eoli.workflow import (
+from eoli.workflow.rerun import install
+from eoli.workflow.plan import (
     FIGURES,
     SWEEP_FIGURES,
     check_flags,

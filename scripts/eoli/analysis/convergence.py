@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eoli.analysis.clusters import anion_of_sites, find_clusters, states
-from eoli.energies import densities, read_energies
+from eoli.analysis.ions.clusters import anion_of_sites, find_clusters, states
+from eoli.core.statistics import blocks_agree
 from eoli.errors import DataError
-from eoli.protocol import Criterion
-from eoli.reduce import kernels
-from eoli.statistics import blocks_agree
+from eoli.gromacs.energies import densities, read_energies
+from eoli.study.protocol import Criterion
 from eoli.topology.description import SystemDescription
 from eoli.topology.selections import anion_binding_sites
-from eoli.trajectory import Singles, chunks, open_trajectory, spanning_tree
+from eoli.trajectory import kernels
+from eoli.trajectory.reader import Singles, chunks, open_trajectory, spanning_tree
 
 Floats = npt.NDArray[np.float64]
 

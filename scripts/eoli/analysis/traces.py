@@ -9,9 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from eoli.energies import densities, read_energies
+from eoli.analysis.common import write_results
+from eoli.core.statistics import Mean, equilibrated_mean
 from eoli.errors import DataError
-from eoli.statistics import Mean, equilibrated_mean
+from eoli.gromacs.energies import densities, read_energies
+from eoli.study.criteria import TracesCriteria
+from eoli.topology.description import read_description
 
 Floats = npt.NDArray[np.float64]
 
@@ -78,3 +81,22 @@ def traces_of(edr: Path, mass_g_mol: float, equilibrates: bool, length_ps: float
     size = -(-len(time) // ROWS)
     columns = {"time_ps" if is_dynamics else "step": time, **series}
     return Traces(pd.DataFrame({name: block_means(values, size) for name, values in columns.items()}), size, found)
+
+
+def analyse_traces(edr: Path, description: Path, criteria: TracesCriteria, out_csv: Path, out_json: Path) -> None:
+    """Potential energy, temperature, pressure and density of a stage: a table short enough to be drawn, and by column
+    the mean of the equilibrated part and where that begins.
+
+    Raises DataError for files that cannot be read, do not belong together, or end before the run does.
+    """
+    traces = traces_of(edr, read_description(description).mass_g_mol, criteria.equilibrates, criteria.length_ps)
+    means = {
+        column: {
+            "value": trace.mean.value,
+            "error": trace.mean.standard_error,
+            "equilibrated_from_ps": trace.equilibrated_from_ps,
+            "independent_samples": trace.mean.n_effective,
+        }
+        for column, trace in traces.equilibrated.items()
+    }
+    write_results(traces.table, {"frames_per_row": traces.frames_per_row, "equilibrated": means}, out_csv, out_json)

@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from eoli.box.conformation import random_conformation
 from eoli.box.geometry import check_box, check_molecule
+from eoli.core.files import write_json, write_text
 from eoli.errors import InputError, RunError, ToolError
-from eoli.files import write_json, write_text
-from eoli.sweep import box_length_nm, seed_for
+from eoli.study.systems import box_length_nm, seed_for
 from eoli.topology.description import SystemDescription
 from eoli.topology.molecule import Molecule
 

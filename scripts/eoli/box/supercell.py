@@ -2,7 +2,7 @@
 
 The copies are the same at the start and stay alike until their motion has made them different; the stages that follow
 draw velocities for the whole box, so that no copy moves as another does. What repeats is judged by
-`eoli.analysis.images`.
+`eoli.analysis.morphology.copies`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from eoli.box.packmol import gro_text
+from eoli.core.files import write_json, write_text
 from eoli.errors import DataError
-from eoli.files import write_json, write_text
-from eoli.stage.states import read_positions
+from eoli.gromacs.states import read_positions
 from eoli.topology.description import SystemDescription
-from eoli.trajectory import spanning_tree
+from eoli.trajectory.reader import spanning_tree
 
 Floats = npt.NDArray[np.float64]
 Copies = tuple[int, int, int]

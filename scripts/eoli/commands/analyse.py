@@ -9,12 +9,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from eoli.analyses import ANALYSES, BY_NAME, Analysis
 from eoli.commands.common import add_gmx, add_option, gromacs_build, made, typed
 from eoli.errors import InputError
+from eoli.study.analyses import ANALYSES, BY_NAME, Analysis
 
 if TYPE_CHECKING:
-    from eoli.criteria import Criteria
+    from eoli.study.criteria import Criteria
 
 Add = Callable[[argparse.ArgumentParser], None]
 Command = Callable[[argparse.Namespace], int]
@@ -28,7 +28,7 @@ _SOURCES = {
 
 
 def _model(name: str) -> type[Criteria]:
-    model: type[Criteria] = getattr(import_module("eoli.criteria"), name)
+    model: type[Criteria] = getattr(import_module("eoli.study.criteria"), name)
     return model
 
 
@@ -39,7 +39,7 @@ def _add_criteria(parser: argparse.ArgumentParser, model: type[Criteria]) -> Non
 
 def _criteria(arguments: argparse.Namespace, model: type[Model]) -> Model:
     """Criteria from options. Raises InputError for those that do not fit together."""
-    from eoli.validation import validate
+    from eoli.core.validation import validate
 
     values = {name: getattr(arguments, name) for name in model.model_fields}
     if isinstance(words := values.get("contact_nm"), list):
@@ -49,8 +49,8 @@ def _criteria(arguments: argparse.Namespace, model: type[Model]) -> Model:
 
 def _distances(words: Sequence[str]) -> dict[str, float]:
     """Distances, nm, by kind. Raises InputError for a word that is none."""
-    from eoli.criteria import ContactDistances
-    from eoli.validation import from_text, kind_of
+    from eoli.core.validation import from_text, kind_of
+    from eoli.study.criteria import ContactDistances
 
     kinds, found = (*ContactDistances.model_fields, "anion_O"), {}
     distance = from_text(kind_of(ContactDistances, "ether_O"))
@@ -99,7 +99,7 @@ def add_reduce(parser: argparse.ArgumentParser) -> None:
 
 
 def _count() -> dict[str, Any]:
-    from eoli.validation import Count
+    from eoli.core.validation import Count
 
     return {"type": typed(Count)}
 
@@ -142,8 +142,8 @@ def add_starts(parser: argparse.ArgumentParser) -> None:
 
 
 def starts(arguments: argparse.Namespace) -> int:
-    from eoli.criteria import StartsCriteria
-    from eoli.jobs.starts import analyse_starts
+    from eoli.analysis.pooled import analyse_starts
+    from eoli.study.criteria import StartsCriteria
 
     if not len(arguments.systems) == len(arguments.reduced) == len(arguments.system_json):
         raise InputError(

@@ -9,9 +9,9 @@ from eoli.commands.common import add_gmx, gromacs_build, made, typed
 
 
 def add_topology(parser: argparse.ArgumentParser) -> None:
-    from eoli.chemistry import DEFAULT
-    from eoli.config import Box, SweepBlock
-    from eoli.validation import CountOrZero, kind_of
+    from eoli.core.validation import CountOrZero, kind_of
+    from eoli.forcefield.library import DEFAULT
+    from eoli.study.config import Box, SweepBlock
 
     parser.add_argument("--blocks", type=Path, required=True, metavar="DIR", help="folder of building blocks")
     parser.add_argument("--polymer", required=True, help="polymer of the building blocks")
@@ -29,8 +29,8 @@ def add_topology(parser: argparse.ArgumentParser) -> None:
 
 
 def topology(arguments: argparse.Namespace) -> int:
-    from eoli import gmx
-    from eoli.chemistry import library
+    from eoli.forcefield.library import library
+    from eoli.gromacs import build as gmx
     from eoli.topology.build import describe, write_topology
     from eoli.topology.gromos import read_gromos54a7
 
@@ -65,9 +65,9 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
 
 
 def parameters(arguments: argparse.Namespace) -> int:
-    from eoli import gmx
-    from eoli.chemistry import library
-    from eoli.files import write_text
+    from eoli.core.files import write_text
+    from eoli.forcefield.library import library
+    from eoli.gromacs import build as gmx
     from eoli.topology.build import tables_for
     from eoli.topology.description import read_description
     from eoli.topology.gromos import read_gromos54a7
@@ -82,8 +82,8 @@ def parameters(arguments: argparse.Namespace) -> int:
 
 
 def add_box(parser: argparse.ArgumentParser) -> None:
-    from eoli.config import Box, Config
-    from eoli.validation import kind_of
+    from eoli.core.validation import kind_of
+    from eoli.study.config import Box, Config
 
     density, tolerance, attempts, seed = (
         typed(kind_of(model, name))
@@ -100,8 +100,8 @@ def add_box(parser: argparse.ArgumentParser) -> None:
 
 
 def add_supercell(parser: argparse.ArgumentParser) -> None:
-    from eoli.config import SweepBlock
-    from eoli.validation import kind_of
+    from eoli.core.validation import kind_of
+    from eoli.study.config import SweepBlock
 
     copies = typed(kind_of(SweepBlock, "supercell"))
     parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the large box")

@@ -14,15 +14,15 @@ from eoli.errors import InputError
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from eoli.config import GromacsBuild, Study
+    from eoli.study.config import GromacsBuild, Study
 
 
 def made(path: Path, inputs: Sequence[Path], **more: Any) -> None:
     """Write down what a result was made from and with, beside it, and tell the person at the terminal."""
-    from eoli.files import write_json, written
-    from eoli.provenance import provenance
-    from eoli.records import date_after, marks, record_beside
-    from eoli.text import printable
+    from eoli.core.files import write_json, written
+    from eoli.core.provenance import provenance
+    from eoli.core.records import date_after, marks, record_beside
+    from eoli.core.text import printable
 
     date_after(written, inputs)
     record = provenance(inputs, [["eoli", *sys.argv[1:]]], outputs=marks(path.parent, written), **more)
@@ -34,9 +34,9 @@ def typed(kind: Any) -> Callable[[str], Any]:
     """argparse's `type` for a value with the limits of a pydantic type: `typed(Positive)`, `typed(kind_of(Box, "chains"))`.
 
     Flags obey the rules of files: no NaN or inf, no `1_000`, no `yes`; the limits are those of the model. The types
-    Positive, NotNegative, Share, Count, CountOrZero and Kelvin, and `kind_of`, are in eoli.validation.
+    Positive, NotNegative, Share, Count, CountOrZero and Kelvin, and `kind_of`, are in eoli.core.validation.
     """
-    from eoli.validation import from_text
+    from eoli.core.validation import from_text
 
     read = from_text(kind)
 
@@ -54,7 +54,7 @@ def add_option(
     dest: str | None = None,
 ) -> None:  # fmt: skip
     """An option for a field of a model, with its type, its limits and its description."""
-    from eoli.validation import kind_of
+    from eoli.core.validation import kind_of
 
     described = model.model_fields[field]
     kind = kind_of(model, field)
@@ -76,8 +76,8 @@ def add_option(
 
 
 def add_gmx(parser: argparse.ArgumentParser) -> None:
-    from eoli.config import GromacsBuild
-    from eoli.validation import kind_of
+    from eoli.core.validation import kind_of
+    from eoli.study.config import GromacsBuild
 
     command, launcher, module = (typed(kind_of(GromacsBuild, key)) for key in ("command", "launcher", "modules"))
     parser.add_argument("--gmx", type=command, default="gmx", metavar="PROGRAM", help="GROMACS program (default: gmx)")
@@ -88,7 +88,7 @@ def add_gmx(parser: argparse.ArgumentParser) -> None:
 
 
 def gromacs_build(arguments: argparse.Namespace) -> GromacsBuild:
-    from eoli.config import GromacsBuild
+    from eoli.study.config import GromacsBuild
 
     return GromacsBuild(command=arguments.gmx, launcher=arguments.gmx_launcher, modules=arguments.gmx_module)
 
@@ -103,8 +103,8 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def study_of(arguments: argparse.Namespace) -> Study:
-    from eoli.config import load_study
-    from eoli.yamlfile import parse_yaml
+    from eoli.core.yamlfile import parse_yaml
+    from eoli.study.config import load_study
 
     overrides = parse_yaml(arguments.set, "--set")[0]
     if not isinstance(overrides, dict):

@@ -22,10 +22,10 @@ def compare(arguments: argparse.Namespace) -> int:
 
     import pandas as pd
 
-    from eoli.files import write_json, write_table
+    from eoli.analysis.results import read_sweep
+    from eoli.core.files import write_json, write_table
     from eoli.reference import claims, experiments, model, readings
-    from eoli.results import read_sweep
-    from eoli.starts import read_starts
+    from eoli.summary.pooled import read_starts
 
     study, measured = model.read_reference(arguments.study), experiments.read_measured(arguments.conductivity)
     sweep, results, out = read_sweep(arguments.table), arguments.results, arguments.out
@@ -55,10 +55,10 @@ def add_replicas(parser: argparse.ArgumentParser) -> None:
 
 
 def replicas(arguments: argparse.Namespace) -> int:
-    from eoli.files import write_table
-    from eoli.replicas import replica_table
-    from eoli.results import read_sweep
-    from eoli.starts import read_starts, starts_file, starts_table
+    from eoli.analysis.results import read_sweep
+    from eoli.core.files import write_table
+    from eoli.summary.pooled import read_starts, starts_file, starts_table
+    from eoli.summary.replicas import replica_table
 
     sweep, out = read_sweep(arguments.table), arguments.out / "replicas.csv"
     together = read_starts(arguments.results, sweep["system"].tolist())
@@ -75,10 +75,10 @@ def add_cutoffs(parser: argparse.ArgumentParser) -> None:
 
 
 def cutoffs(arguments: argparse.Namespace) -> int:
-    from eoli.chemistry import NO_SALT
-    from eoli.cutoffs import cutoff_table, read_structure
-    from eoli.files import write_table
-    from eoli.sweep import systems_of
+    from eoli.core.files import write_table
+    from eoli.forcefield.library import NO_SALT
+    from eoli.study.systems import systems_of
+    from eoli.summary.cutoffs import cutoff_table, read_structure
 
     study = study_of(arguments)
     salted = [name for name, system in systems_of(study).items() if system.salt != NO_SALT]
@@ -97,12 +97,12 @@ def add_glass_transition(parser: argparse.ArgumentParser) -> None:
 
 
 def glass_transition(arguments: argparse.Namespace) -> int:
+    from eoli.core.files import write_table
     from eoli.figures.glass import figure_glass_transition
-    from eoli.files import write_table
     from eoli.reference.experiments import measured_Tg_K
     from eoli.reference.model import read_reference
+    from eoli.study.systems import systems_of
     from eoli.summary.glass_transition import glass_table, read_coolings, volumes_file
-    from eoli.sweep import systems_of
 
     study, out = study_of(arguments), arguments.out / "glass-transition.csv"
     cooled = read_coolings(study, arguments.results)
@@ -121,9 +121,9 @@ def add_temperature(parser: argparse.ArgumentParser) -> None:
 
 
 def temperature(arguments: argparse.Namespace) -> int:
-    from eoli.files import write_table
-    from eoli.results import read_sweep
-    from eoli.temperature import activation_table
+    from eoli.analysis.results import read_sweep
+    from eoli.core.files import write_table
+    from eoli.summary.temperature import activation_table
 
     write_table(arguments.out, activation_table(read_sweep(arguments.table)))
     made(arguments.out, [arguments.table])

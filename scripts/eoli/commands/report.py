@@ -21,11 +21,11 @@ def add_report(parser: argparse.ArgumentParser) -> None:
 def report(arguments: argparse.Namespace) -> int:
     import time
 
-    from eoli.files import write_text
-    from eoli.products import not_asked_for
+    from eoli.core.files import write_text
     from eoli.report.gather import gather
     from eoli.report.page import render
-    from eoli.sweep import systems_of
+    from eoli.study.systems import systems_of
+    from eoli.workflow.products import not_asked_for
 
     study = study_of(arguments)
     stale = not_asked_for(study, arguments.results)

@@ -10,10 +10,10 @@ from eoli.errors import EoliError
 
 
 def add_stage(parser: argparse.ArgumentParser) -> None:
-    from eoli.config import Config, Run
-    from eoli.criteria import ContactDistances
-    from eoli.protocol import Protocol, Stage
-    from eoli.validation import Count, Kelvin, Positive, kind_of
+    from eoli.core.validation import Count, Kelvin, Positive, kind_of
+    from eoli.study.config import Config, Run
+    from eoli.study.criteria import ContactDistances
+    from eoli.study.protocol import Protocol, Stage
 
     run = {name: typed(kind_of(Run, name)) for name in ("checkpoint_minutes", "max_hours")}
     shared = {name: typed(kind_of(Protocol, name)) for name in ("cutoff_nm", "fourier_spacing_nm")}
@@ -63,13 +63,13 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
 
 
 def stage_command(arguments: argparse.Namespace) -> int:
-    from eoli import gmx
-    from eoli.mdp import Conditions
-    from eoli.protocol import Stage
+    from eoli.core.validation import validate
+    from eoli.gromacs import build as gmx
+    from eoli.gromacs.mdp import Conditions
     from eoli.stage.job import Placement, StageJob
     from eoli.stage.run import run_stage
     from eoli.stage.walltime import deadline
-    from eoli.validation import validate
+    from eoli.study.protocol import Stage
 
     # before anything else: the time of the job runs
     ends = deadline(arguments.walltime_minutes)

@@ -13,11 +13,11 @@ from eoli.commands.common import add_config, study_of, typed
 from eoli.errors import EoliError, InputError
 
 if TYPE_CHECKING:
-    from eoli.config import Study
+    from eoli.study.config import Study
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
-    from eoli.validation import Count
+    from eoli.core.validation import Count
 
     add_config(parser)
     parser.add_argument("--gromacs", action="store_true", help="also find GROMACS and compare versions")
@@ -31,8 +31,8 @@ def add_check(parser: argparse.ArgumentParser) -> None:
 
 
 def check(arguments: argparse.Namespace) -> int:
-    from eoli.cluster import check_slurm, slurm_settings
-    from eoli.cost import cost_lines
+    from eoli.machine.slurm import check_slurm, slurm_settings
+    from eoli.workflow.cost import cost_lines
 
     study = study_of(arguments)
     _check_references(study)
@@ -54,10 +54,10 @@ def check_gromacs(study: Study) -> list[str]:
 
     Raises ToolError when there is none, InputError when it is too old.
     """
-    from eoli import gmx
-    from eoli.machine import mps_runs, this_machine, visible_gpus
-    from eoli.slots import SHARING_ADVICE
-    from eoli.tuning import tuning_lines
+    from eoli.gromacs import build as gmx
+    from eoli.machine.processors import mps_runs, this_machine, visible_gpus
+    from eoli.machine.slots import SHARING_ADVICE
+    from eoli.machine.tuning import tuning_lines
 
     found = gmx.inspect(study.config.gmx)
     gmx.require_for(found, study.stages)
@@ -74,9 +74,9 @@ def check_gromacs(study: Study) -> list[str]:
 
 def _check_references(study: Study) -> None:
     """Read what the sweep will be laid beside, which only its end does. Raises InputError that names key and file."""
+    from eoli.core.validation import place
     from eoli.reference.experiments import read_measured
     from eoli.reference.model import read_reference
-    from eoli.validation import place
 
     readers: dict[str, Callable[[Path], object]] = {"study": read_reference, "conductivity": read_measured}
     for key, path in study.config.reference.model_dump().items():
@@ -91,7 +91,7 @@ def add_schema(parser: argparse.ArgumentParser) -> None:
 
 
 def schema(arguments: argparse.Namespace) -> int:
-    from eoli.schema import json_schema, markdown
+    from eoli.study.schema import json_schema, markdown
 
     print(json_schema() if arguments.format == "json" else markdown(), end="")
     return 0
@@ -106,8 +106,8 @@ def add_status(parser: argparse.ArgumentParser) -> None:
 
 
 def status(arguments: argparse.Namespace) -> int:
-    from eoli.status import plain_lines, study_status, table, to_json
-    from eoli.sweep import systems_of
+    from eoli.study.systems import systems_of
+    from eoli.workflow.status import plain_lines, study_status, table, to_json
 
     study = study_of(arguments)
     systems = list(systems_of(study).values())
@@ -131,7 +131,7 @@ def status(arguments: argparse.Namespace) -> int:
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
-    from eoli.validation import Share
+    from eoli.core.validation import Share
 
     add_config(parser)
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
@@ -142,8 +142,8 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
 
 
 def plan(arguments: argparse.Namespace) -> int:
-    from eoli.cost import measured_speed
-    from eoli.plan import needs, rows
+    from eoli.summary.run_lengths import needs, rows
+    from eoli.workflow.cost import measured_speed
 
     study = study_of(arguments)
     target = study.config.analysis.target_error if arguments.target is None else arguments.target
@@ -157,7 +157,7 @@ def plan(arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
         import pandas as pd
 
-        from eoli.files import write_table
+        from eoli.core.files import write_table
 
         write_table(arguments.out, pd.DataFrame(rows(found)), digits=6)
     return 0
@@ -178,11 +178,11 @@ def add_tune(parser: argparse.ArgumentParser) -> None:
 
 
 def tune_command(arguments: argparse.Namespace) -> int:
-    from eoli import gmx
-    from eoli.machine import this_machine
-    from eoli.sweep import systems_of
-    from eoli.throughput import finished_inputs, sites_of, tune
-    from eoli.tuning import table, tuning_file, write_tuning
+    from eoli.gromacs import build as gmx
+    from eoli.gromacs.throughput import finished_inputs, sites_of, tune
+    from eoli.machine.processors import this_machine
+    from eoli.machine.tuning import table, tuning_file, write_tuning
+    from eoli.study.systems import systems_of
 
     study = study_of(arguments)
     names = list(systems_of(study))
@@ -220,8 +220,8 @@ def add_redo(parser: argparse.ArgumentParser) -> None:
 
 
 def redo_stage(arguments: argparse.Namespace) -> int:
-    from eoli.redo import redo
-    from eoli.sweep import series_of, systems_of
+    from eoli.stage.redo import redo
+    from eoli.study.systems import series_of, systems_of
 
     study = study_of(arguments)
     stage = study.stage(arguments.stage)

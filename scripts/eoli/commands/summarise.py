@@ -16,7 +16,7 @@ def add_figures(parser: argparse.ArgumentParser) -> None:
 
 
 def figures(arguments: argparse.Namespace) -> int:
-    from eoli.analysis.interactions import anion_name
+    from eoli.analysis.interactions.groups import anion_name
     from eoli.figures.system import OF_SYSTEM, Subject
     from eoli.topology.description import read_description
 
@@ -37,10 +37,10 @@ def add_collect(parser: argparse.ArgumentParser) -> None:
 
 
 def collect_table(arguments: argparse.Namespace) -> int:
-    from eoli.chemistry import library
-    from eoli.collect import collect
-    from eoli.products import not_asked_for
-    from eoli.sweep import size_of, systems_of
+    from eoli.forcefield.library import library
+    from eoli.study.systems import size_of, systems_of
+    from eoli.summary.sweep_table import collect
+    from eoli.workflow.products import not_asked_for
 
     study = study_of(arguments)
     systems = list(systems_of(study).values())
@@ -72,8 +72,8 @@ def add_cost(parser: argparse.ArgumentParser) -> None:
 
 
 def cost(arguments: argparse.Namespace) -> int:
-    from eoli.spent import write_cost
-    from eoli.sweep import systems_of
+    from eoli.study.systems import systems_of
+    from eoli.summary.core_hours import write_cost
 
     study = study_of(arguments)
     names = [stage.name for stage in study.stages]

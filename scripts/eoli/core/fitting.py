@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scipy.stats import chi2 as chi2_distribution
 
-from eoli.statistics import student_factor
+from eoli.core.statistics import student_factor
 
 _POOR_FIT = 0.05
 

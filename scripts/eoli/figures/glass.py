@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from eoli.analysis.glass.fit import volume_at
 from eoli.core.units import ZERO_CELSIUS_K
 from eoli.figures.style import BLUE, GREEN, GUIDE, ORANGE, PAGE, SHADE, VERMILION, Files, drawing, said, save
-from eoli.glass import volume_at
 from eoli.summary.glass_transition import Cooled
 
 _COLOURS = (BLUE, VERMILION, GREEN, ORANGE)

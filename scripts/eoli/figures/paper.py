@@ -19,7 +19,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from eoli.analysis import pictures as pic
+from eoli.analysis.results import read_curves, read_sweep
+from eoli.analysis.snapshots import pictures as pic
+from eoli.analysis.snapshots.scene import PATH_COLOURS, Scene, Snapshot, load_scene
 from eoli.errors import DataError
 from eoli.figures.style import (
     BLACK,
@@ -41,8 +43,6 @@ from eoli.figures.style import (
     save,
     say_empty,
 )
-from eoli.report.scene import PATH_COLOURS, Scene, Snapshot, load_scene
-from eoli.results import read_curves, read_sweep
 
 FORMATS = ("svg", "pdf", "png")
 INPUTS = ("snapshot-scene.json", "structure.csv", "motion.csv")

@@ -19,9 +19,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from eoli.files import whole
-from eoli.numbers import power_of_ten, ten_to
-from eoli.text import printable
+from eoli.core.files import whole
+from eoli.core.numbers import power_of_ten, ten_to
+from eoli.core.text import printable
 
 Floats = npt.NDArray[np.float64]
 Dashes = str | tuple[int, tuple[float, ...]]

@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from eoli.axes import SHAPE, SYSTEM_AXES, alike, axes_of, told_apart
-from eoli.config import DEFAULT_CHARGE_SCALE, DEFAULT_MIXING
+from eoli.analysis.results import read_curves
+from eoli.analysis.results import read_sweep as read_rows
+from eoli.core.numbers import plain, power_of_ten, ten_to, with_error
 from eoli.errors import DataError
 from eoli.figures.style import (
     BLACK,
@@ -44,11 +45,10 @@ from eoli.figures.style import (
     say_empty,
 )
 from eoli.figures.system import PARTNERS
-from eoli.numbers import plain, power_of_ten, ten_to, with_error
-from eoli.quantities import Panel, Quantity, fitted, named, panels
-from eoli.results import read_curves
-from eoli.results import read_sweep as read_rows
-from eoli.temperature import Fits, fits_of
+from eoli.study.axes import SHAPE, SYSTEM_AXES, alike, axes_of, told_apart
+from eoli.study.config import DEFAULT_CHARGE_SCALE, DEFAULT_MIXING
+from eoli.study.quantities import Panel, Quantity, fitted, named, panels
+from eoli.summary.temperature import Fits, fits_of
 
 GROUP_COLOURS = (BLUE, VERMILION, BLACK, SKY, GREEN, PURPLE, ORANGE)
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")

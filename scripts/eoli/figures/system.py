@@ -14,8 +14,10 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from eoli.analysis.pictures import STYLES
-from eoli.analysis.residence import LEAST_EXITS
+from eoli.analysis.mechanism.residence import LEAST_EXITS
+from eoli.analysis.results import read_curves, read_scalars
+from eoli.analysis.snapshots.pictures import STYLES
+from eoli.core.numbers import plain, with_error
 from eoli.errors import DataError
 from eoli.figures.style import (
     BLACK,
@@ -46,9 +48,7 @@ from eoli.figures.style import (
     save_text,
     say_empty,
 )
-from eoli.numbers import plain, with_error
-from eoli.quantities import Answer, named
-from eoli.results import read_curves, read_scalars
+from eoli.study.quantities import Answer, named
 
 PARTNERS = {
     "ether_O": Curve("O (ether)", BLUE),

@@ -10,10 +10,10 @@ from typing import Literal
 
 import pandas as pd
 
-from eoli.chemistry import NO_SALT
+from eoli.core.statistics import UNKNOWN, Estimate
+from eoli.forcefield.library import NO_SALT
 from eoli.reference.model import BeyondRandom, Claim, Larger, Numbers, Present, Reference, Test, Value
 from eoli.reference.readings import Condition, Missing, Reading, Scalars, conditions_of, read, walk
-from eoli.statistics import UNKNOWN, Estimate
 
 Verdict = Literal["agrees", "differs", "not resolved", "not comparable", "not simulated in the study"]
 
@@ -191,7 +191,7 @@ def _of_claim(claim: Claim, conditions: Sequence[Condition]) -> Iterator[Compari
 def compare(reference: Reference, sweep: pd.DataFrame, scalars: Mapping[str, Scalars]) -> list[Comparison]:
     """Every number and claim of a study beside the systems of a sweep that answer it.
 
-    `sweep` has a row a system, as `eoli.collect` writes them; `scalars` holds by system and analysis what the analyses
+    `sweep` has a row a system, as `eoli.summary.sweep_table` writes them; `scalars` holds by system and analysis what the analyses
     wrote. Starts of one composition count together: their mean, with the larger one of their own error and their
     scatter. A number agrees where the difference is within two errors of ours and the uncertainty of theirs, added in
     quadrature. A claim that one thing is larger than another agrees or differs where both are resolved and apart by

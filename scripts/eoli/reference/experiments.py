@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eoli.chemistry import NO_SALT
+from eoli.core.statistics import UNKNOWN, Estimate
+from eoli.core.text import printable
 from eoli.core.units import ZERO_CELSIUS_K
 from eoli.errors import InputError
-from eoli.quantities import QUANTITIES, grouped, named
+from eoli.forcefield.library import NO_SALT
 from eoli.reference.model import Reference
 from eoli.reference.readings import Missing, Scalars, read_one, walk
-from eoli.statistics import UNKNOWN, Estimate
-from eoli.sweep import System
-from eoli.text import printable
+from eoli.study.quantities import QUANTITIES, grouped, named
+from eoli.study.systems import System
 from eoli.topology.description import read_description
 
 ROUTES = tuple(quantity.route for quantity in reversed(grouped(QUANTITIES)["conductivity"]))

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from eoli.validation import Strict, validate
-from eoli.yamlfile import read_yaml
+from eoli.core.validation import Strict, validate
+from eoli.core.yamlfile import read_yaml
 
 
 class Comparable(Strict):

@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from eoli.axes import alike, axes_of, family_of
+from eoli.analysis.results import KINDS
+from eoli.analysis.results import read_scalars as read_analysis
+from eoli.core.statistics import mean_of_starts
 from eoli.reference.model import Of
-from eoli.results import KINDS
-from eoli.results import read_scalars as read_analysis
-from eoli.statistics import mean_of_starts
+from eoli.study.axes import alike, axes_of, family_of
 
 Scalars = Mapping[str, Mapping[str, Any]]
 """Of each system, by the name of the analysis, the content of its JSON file."""

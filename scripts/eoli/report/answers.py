@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from eoli import quantities
-from eoli.axes import SERIES_AXES
-from eoli.numbers import with_error
-from eoli.quantities import Answer, In, Quantity, declared, fitted, grouped
+from eoli.core.numbers import with_error
 from eoli.report.gather import Sweep, SystemResult
-from eoli.temperature import Arrhenius, Vtf, fits_of
+from eoli.study import quantities
+from eoli.study.axes import SERIES_AXES
+from eoli.study.quantities import Answer, In, Quantity, declared, fitted, grouped
+from eoli.summary.temperature import Arrhenius, Vtf, fits_of
 
 _CURVE_POINTS = 40
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eoli.analyses import ANALYSES
-from eoli.axes import axes_of
 from eoli.report.answers import answer_of, asked, temperature_series
 from eoli.report.gather import Sweep, SystemResult
+from eoli.study.analyses import ANALYSES
+from eoli.study.axes import axes_of
 
 ROWS = 400
 """Rows of a table at most: every n-th is kept, so that each number in the page stands in the table on disk."""

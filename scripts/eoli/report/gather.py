@@ -10,21 +10,29 @@ from typing import Any, TypeVar, get_args
 
 import pandas as pd
 
-from eoli.analyses import ANALYSES
-from eoli.analyses import TABLES as SCALARS
-from eoli.axes import SYSTEM_AXES
-from eoli.collect import NOT_SHOWN
-from eoli.config import Study
+from eoli.analysis.results import (
+    check_salted,
+    read_curves,
+    read_found,
+    read_scalars,
+    read_sweep,
+    read_table,
+    read_verdict,
+)
+from eoli.analysis.snapshots.scene import load_scene
+from eoli.core.text import printable
 from eoli.errors import DataError
-from eoli.quantities import In, declared
 from eoli.reference.claims import Verdict
 from eoli.reference.model import Reference, read_reference
-from eoli.report.scene import load_scene
-from eoli.results import check_salted, read_curves, read_found, read_scalars, read_sweep, read_table, read_verdict
-from eoli.starts import read_starts
-from eoli.status import StageStatus, study_status
-from eoli.sweep import System, systems_of
-from eoli.text import printable
+from eoli.study.analyses import ANALYSES
+from eoli.study.analyses import TABLES as SCALARS
+from eoli.study.axes import SYSTEM_AXES
+from eoli.study.config import Study
+from eoli.study.quantities import In, declared
+from eoli.study.systems import System, systems_of
+from eoli.summary.pooled import read_starts
+from eoli.summary.sweep_table import NOT_SHOWN
+from eoli.workflow.status import StageStatus, study_status
 
 TABLES = (
     "structure", "motion", "ions", "conductivity", "mechanism", "morphology", "domains",

@@ -17,19 +17,19 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from eoli.chemistry import NO_SALT, library
-from eoli.collect import NOT_SHOWN
-from eoli.config import Study
-from eoli.cutoffs import POOLED
-from eoli.numbers import as_given, counted, listed, plain, unit_text, with_error
-from eoli.protocol import Stage
-from eoli.quantities import In, declared, named
+from eoli.analysis.snapshots.scene import load_scene
+from eoli.core.numbers import as_given, counted, listed, plain, unit_text, with_error
+from eoli.forcefield.library import NO_SALT, library
 from eoli.report import plots
 from eoli.report.answers import Asked, asked, unresolved
 from eoli.report.embed import script_json, summary_data, system_data
 from eoli.report.gather import StageResult, Sweep, SystemResult, known
-from eoli.report.scene import load_scene
-from eoli.sweep import side_by_side, systems_of
+from eoli.study.config import Study
+from eoli.study.protocol import Stage
+from eoli.study.quantities import In, declared, named
+from eoli.study.systems import side_by_side, systems_of
+from eoli.summary.cutoffs import POOLED
+from eoli.summary.sweep_table import NOT_SHOWN
 
 _POLYMERS = {"peo": "PEO", "pebax": "Pebax"}
 _SALTS = {"litfsi": "LiTFSI"}

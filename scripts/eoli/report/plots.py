@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from eoli.analyses import ANALYSES
-from eoli.quantities import In, declared, grouped
+from eoli.study.analyses import ANALYSES
+from eoli.study.quantities import In, declared, grouped
 
 
 @dataclass(frozen=True)

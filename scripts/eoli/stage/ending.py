@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from eoli.core.files import read_record, write_json
 from eoli.errors import DataError
-from eoli.files import read_record, write_json
 from eoli.stage.checkpoint import read_checkpoint
 from eoli.stage.job import GROWING
 

@@ -14,21 +14,21 @@ import sys
 import time
 from pathlib import Path
 
-from eoli import gmx
+from eoli.core.files import whole, write_text
 from eoli.errors import DataError, RunError
-from eoli.files import whole, write_text
-from eoli.machine import this_machine
-from eoli.mdp import mdp_options, mdp_text
-from eoli.slots import Slots, own_cores
-from eoli.stage.bind import own_files, reached_step
+from eoli.gromacs import build as gmx
+from eoli.gromacs.mdp import mdp_options, mdp_text
+from eoli.gromacs.states import copy_frame, read_states
+from eoli.machine.processors import this_machine
+from eoli.machine.slots import Slots, own_cores
+from eoli.stage.binding import own_files, reached_step
 from eoli.stage.checkpoint import Continued, read_checkpoint
 from eoli.stage.ending import CHECKPOINTS, FIXED, STARTS, Ending, forget, read_ending, write_ending
 from eoli.stage.ending import NAME as ENDING
 from eoli.stage.job import GROWING, StageJob
+from eoli.stage.messages import Reporter
 from eoli.stage.progress import Pace, last_step
-from eoli.stage.report import Reporter
 from eoli.stage.sessions import SessionRecord, close_open
-from eoli.stage.states import copy_frame, read_states
 
 _STARTED = "starting mdrun"
 _WROTE_CHECKPOINT = b"Writing checkpoint"

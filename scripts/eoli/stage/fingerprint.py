@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from eoli.files import sha256
+from eoli.core.files import sha256
 
 LENGTH_KEYS = frozenset({"nsteps"})
 OUTPUT_KEYS = frozenset({"nstlog"})

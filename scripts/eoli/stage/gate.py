@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eoli.energies import densities, read_energies
+from eoli.core.statistics import UNKNOWN, equilibrated_mean, linear_drift
 from eoli.errors import DataError
-from eoli.protocol import Stage
-from eoli.ramp import target_K
-from eoli.stage.states import read_positions, read_states
-from eoli.statistics import UNKNOWN, equilibrated_mean, linear_drift
+from eoli.gromacs.energies import densities, read_energies
+from eoli.gromacs.states import read_positions, read_states
+from eoli.study.annealing import target_K
+from eoli.study.protocol import Stage
 from eoli.topology.description import SystemDescription
 
 TEMPERATURE_BROKEN = 0.10

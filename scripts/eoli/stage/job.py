@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from eoli.gmx import Gromacs
-from eoli.mdp import Conditions
-from eoli.protocol import Stage
+from eoli.gromacs.build import Gromacs
+from eoli.gromacs.mdp import Conditions
 from eoli.stage.walltime import Deadline
+from eoli.study.protocol import Stage
 
 RUN = "run"
 GROWING = ("md.xtc", "md.trr", "md.edr", "md.log")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from eoli.files import read_record, write_json
+from eoli.core.files import read_record, write_json
 
 SILENCE_S = 120.0
 """A run on another machine that has written nothing for this long has ended."""

@@ -10,21 +10,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eoli import gmx
+from eoli.core.files import link_or_copy, read_json, read_record, write_json
+from eoli.core.provenance import provenance
+from eoli.core.records import ENDING, check_inputs, content, damaged, date_after, marks, read_record_of
 from eoli.errors import EoliError, RunError
-from eoli.files import link_or_copy, read_json, read_record, write_json
-from eoli.protocol import OFFLOADED
-from eoli.provenance import provenance
-from eoli.records import ENDING, check_inputs, content, damaged, date_after, marks, read_record_of
-from eoli.stage.bind import Binding, bind, extend, reached_step
+from eoli.gromacs import build as gmx
+from eoli.stage.binding import Binding, bind, extend, reached_step
 from eoli.stage.ending import read_ending, write_ending
 from eoli.stage.engine import advice, is_complete, make_run_input, mend, run_mdrun
 from eoli.stage.gate import Verdict, judge, require_all_data
+from eoli.stage.initial_frame import source_files
 from eoli.stage.job import StageJob
 from eoli.stage.lock import run_lock
+from eoli.stage.messages import Reporter
 from eoli.stage.progress import last_step
-from eoli.stage.report import Reporter
-from eoli.stage.start import source_files
+from eoli.study.protocol import OFFLOADED
 from eoli.topology.description import SystemDescription, read_description
 
 _LEAST_HOURS = 0.005

@@ -8,9 +8,9 @@ import time
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
+from eoli.analysis.results import read_found
+from eoli.core.files import write_json
 from eoli.errors import DataError
-from eoli.files import write_json
-from eoli.results import read_found
 
 FOLDER = "sessions"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from eoli.config import Study
+from eoli.analysis.glass.fit import GlassTransition, combined, expected_shift_K, fit_curve
+from eoli.analysis.results import read_curves
 from eoli.errors import InputError
-from eoli.glass import GlassTransition, combined, expected_shift_K, fit_curve
-from eoli.ramp import cooling_rate_K_per_s
-from eoli.results import read_curves
-from eoli.sweep import System, families_of, systems_of
+from eoli.study.annealing import cooling_rate_K_per_s
+from eoli.study.config import Study
+from eoli.study.systems import System, families_of, systems_of
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def glass_table(cooled: Sequence[Cooled], measured_K: Sequence[float | None]) ->
     """A row for each system: Tg of the cooling with its 68 % interval and rate, the measured one, the shift to expect.
 
     `measured_K` is the measured Tg of each. Without a Tg the interval is where a bend would be if there was one. Nothing
-    is corrected: the shift is the range of `eoli.glass.expected_shift_K`, the measured rate taken as 10 K/min.
+    is corrected: the shift is the range of `eoli.analysis.glass.fit.expected_shift_K`, the measured rate taken as 10 K/min.
     """
     rows = []
     for entry, theirs in zip(cooled, measured_K, strict=True):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from eoli.chemistry import ELEMENTS, ForceFieldChoice, Library
+from eoli.core.files import write_text
 from eoli.errors import ForceFieldError, InputError
-from eoli.files import write_text
+from eoli.forcefield.library import ELEMENTS, ForceFieldChoice, Library
 from eoli.topology.description import LARGEST_SITES, MoleculeCount, SystemDescription, to_json
 from eoli.topology.gromos import Gromos54A7, PairKey, pair_key
 from eoli.topology.molecule import NREXCL, Molecule, Term, build_chain, build_ion

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eoli.chemistry import ForceFieldChoice
 from eoli.errors import DataError
+from eoli.forcefield.library import ForceFieldChoice
 from eoli.topology.molecule import Molecule, Site, Term
 
 KINDS = ("polymer", "cation", "anion")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eoli.chemistry import Library, When
+from eoli.forcefield.library import Library, When
 from eoli.topology.description import SystemDescription
 
 

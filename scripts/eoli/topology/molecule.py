@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from eoli.chemistry import NUMBERS, BondedEntry, BondedTable, Chain, Ion, Library
 from eoli.errors import ForceFieldError
+from eoli.forcefield.library import NUMBERS, BondedEntry, BondedTable, Chain, Ion, Library
 from eoli.topology.gromos import Gromos54A7
 
 NREXCL = 3

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import get_args
 
-from eoli.chemistry import LennardJonesType, Library, Mixing
 from eoli.errors import ForceFieldError, InputError
+from eoli.forcefield.library import LennardJonesType, Library, Mixing
 from eoli.topology.gromos import C6C12, Gromos54A7, PairKey, pair_key
 
 

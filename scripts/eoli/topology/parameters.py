@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from eoli.chemistry import Library, Source
 from eoli.errors import ForceFieldError
+from eoli.forcefield.library import Library, Source
 from eoli.topology.description import SystemDescription
 from eoli.topology.gromos import pair_key
 from eoli.topology.limits import limits_of

@@ -1,0 +1,1 @@
+"""Conductivity, Onsager coefficients, transference numbers."""

@@ -1,0 +1,320 @@
+"""Conductivity: Nernst-Einstein, clusters and collective; Onsager coefficients, ionicity, transference numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import constants
+
+from eoli.analysis.common import write_results
+from eoli.analysis.conductivity.onsager import (
+    Onsager,
+    charge_form,
+    cluster_nernst_einstein,
+    collective_exponent,
+    judged,
+    nernst_einstein,
+    nernst_einstein_transference,
+    of_ions,
+    onsager,
+    pair_msd,
+    polymer_frame,
+    ratio,
+    siemens_per_metre,
+    transference_form,
+)
+from eoli.analysis.ions.analyse import formal_charges, read_clusters
+from eoli.analysis.ions.clusters import block_populations
+from eoli.analysis.motion.analyse import FRAME, Motion, folded_of, read_motion
+from eoli.analysis.motion.msd import (
+    M2_S_PER_NM2_PS,
+    NOT_KNOWN,
+    Diffusion,
+    diffusion,
+    gls_diffusion,
+    local_exponent,
+    log_lags,
+)
+from eoli.core.statistics import UNKNOWN, Estimate
+from eoli.study.criteria import ConductivityCriteria, StartsCriteria
+from eoli.topology.description import read_description
+from eoli.trajectory.store import open_reduced
+from eoli.trajectory.unwrap import total
+
+Floats = npt.NDArray[np.float64]
+
+IONS = ("Li", "anion")
+
+_EQUAL_SHARES = 0.5
+
+
+def _scaled(estimate: Estimate, factor: float) -> Estimate:
+    if estimate.value is None or estimate.error is None:
+        return UNKNOWN
+    return Estimate(factor * estimate.value, factor * estimate.error)
+
+
+def _stated(
+    estimate: Estimate, verdict: str, at_most: float | None = None, at_least: float | None = None
+) -> dict[str, Any]:
+    """Value and error only where resolved, bounds only where not."""
+    if verdict == "resolved":
+        return asdict(estimate) | {"verdict": verdict}
+    bounds = {"upper_bound": at_most, "lower_bound": at_least}
+    return asdict(UNKNOWN) | {"verdict": verdict} | {key: bound for key, bound in bounds.items() if bound is not None}
+
+
+def _coefficient(found: Diffusion) -> Estimate:
+    """D in nm2/ps."""
+    return _scaled(Estimate(found.value_m2_s, found.error_m2_s), 1 / M2_S_PER_NM2_PS)
+
+
+def _bounds(found: Diffusion) -> tuple[float, float | None]:
+    """What D is above and below, nm2/ps: by two errors where it is known, else zero and its bound, if it has one."""
+    if found.value_m2_s is not None and found.error_m2_s is not None:
+        low, high = (found.value_m2_s + sign * 2 * found.error_m2_s for sign in (-1, 1))
+        return max(0.0, low) / M2_S_PER_NM2_PS, high / M2_S_PER_NM2_PS
+    return 0.0, None if found.upper_bound_m2_s is None else found.upper_bound_m2_s / M2_S_PER_NM2_PS
+
+
+def _share(plus: float | None, minus: float | None) -> float | None:
+    """Nernst-Einstein transference number of ions of these D; None where one is missing or neither moves."""
+    if plus is None or minus is None or not plus + minus > 0:
+        return None
+    return plus / (plus + minus)
+
+
+@dataclass(frozen=True)
+class _Ions:
+    """Lithium and anion of one or several starts: sums of their positions (frames, 2, 3), nm, in each of these, their
+    own motion and how they move together. Nothing is known of motion where paths are `folded`."""
+
+    counts: list[int]
+    charges: list[float]
+    sums: list[Floats]
+    interval_ps: float
+    motions: dict[str, Diffusion]
+    gls: list[Estimate]
+    onsager: Onsager | None
+    folded: bool
+
+    def exponent(self, weights: Sequence[float]) -> Estimate:
+        """Exponent of the MSD of a weighted sum of the two sums of positions."""
+        if self.folded:
+            return UNKNOWN
+        paths = [np.einsum("i,fik->fk", np.array(weights), sums) for sums in self.sums]
+        return collective_exponent(paths, self.interval_ps)
+
+
+def _ions(motions: Sequence[Motion], charges: Mapping[str, int], tolerance: float) -> _Ions:
+    interval_ps, folded = motions[0].interval_ps, folded_of(motions) is not None
+    paths = {name: [motion.paths[name] for motion in motions] for name in IONS}
+    sums = [np.stack([total(motion.paths[name]) for name in IONS], axis=1) for motion in motions]
+    return _Ions(
+        counts=[starts[0].shape[1] for starts in paths.values()],
+        charges=[float(charges[name]) for name in IONS],
+        sums=sums,
+        interval_ps=interval_ps,
+        motions={
+            name: NOT_KNOWN if folded else diffusion(starts, interval_ps, tolerance) for name, starts in paths.items()
+        },
+        gls=[_scaled(gls_diffusion(starts, interval_ps), 1 / M2_S_PER_NM2_PS) for starts in paths.values()],
+        onsager=None if folded else onsager(sums, interval_ps),
+        folded=folded,
+    )
+
+
+def _onsager_scalars(ions: _Ions, matrix: Onsager, factor: float) -> dict[str, Any]:
+    """F^2 L_ij in S/m, with the self and distinct parts of the diagonal."""
+    scalars: dict[str, Any] = {}
+    exponents = [ions.exponent(weights) for weights in np.eye(2).tolist()]
+    # what two kinds share is judged by what it could be at most
+    most = math.sqrt(abs(matrix.matrix[0, 0] * matrix.matrix[1, 1]))
+    for i, j in ((0, 0), (1, 1), (0, 1)):
+        form = np.zeros((2, 2))
+        form[i, j] += 0.5
+        form[j, i] += 0.5
+        found = matrix.form(form)
+        verdicts = [judged(found, ions.motions, exponents[k], most if i != j else None) for k in {i, j}]
+        verdict = next((text for text in verdicts if text != "resolved"), "resolved")
+        name = f"{IONS[i]}_{IONS[j]}"
+        scalars[name] = _stated(_scaled(found, factor), verdict)
+        if i == j:
+            alone = _scaled(ions.gls[i], ions.counts[i])
+            scalars[f"{name}_self"] = _stated(_scaled(alone, factor), of_ions({IONS[i]: ions.motions[IONS[i]]}))
+            # the two errors are not independent; that of the whole dwarfs that of the self part
+            rest = Estimate((found.value or 0) - (alone.value or 0), found.error)
+            scalars[f"{name}_distinct"] = _stated(_scaled(rest, factor), verdict)
+    return scalars
+
+
+def _bare(scalars: dict[str, Any]) -> dict[str, Any]:
+    """Onsager coefficients in mol2 / (J m s), from those in S/m."""
+    squared = (constants.e * constants.N_A) ** 2
+    return {
+        name: {key: None if found[key] is None else found[key] / squared for key in ("value", "error")}
+        for name, found in scalars.items()
+    }
+
+
+def _independent(ions: _Ions, factor: float, populations: Floats | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Conductivities, S/m, and transference numbers of ions, and of clusters, that move independently."""
+    plus, minus = (_coefficient(ions.motions[name]) for name in IONS)
+    verdict = of_ions(ions.motions)
+    (least_plus, most_plus), (least_minus, most_minus) = (_bounds(ions.motions[name]) for name in IONS)
+
+    def sigma_of(*coefficients: float | None) -> float | None:
+        known = [Estimate(d, 0.0) if d is not None else UNKNOWN for d in coefficients]
+        return _scaled(nernst_einstein(ions.counts, ions.charges, known), factor).value
+
+    # the ion that does diffuse carries its part whatever the other one does
+    lowest = sigma_of(least_plus, least_minus) if least_plus or least_minus else None
+    smallest = _share(least_plus, most_minus) if least_plus else None
+    largest = _share(most_plus, least_minus) if least_minus else None
+    total = nernst_einstein(ions.counts, ions.charges, [plus, minus])
+    share = nernst_einstein_transference(ions.counts, ions.charges, [plus, minus])
+    sigma = {"nernst_einstein": _stated(_scaled(total, factor), verdict, sigma_of(most_plus, most_minus), lowest)}
+    shares = {"nernst_einstein": _stated(share, verdict, largest, smallest)}
+    if populations is not None:
+        clusters = cluster_nernst_einstein(populations, (ions.charges[0], ions.charges[1]), (plus, minus))
+        name, carry = "cluster_nernst_einstein", verdict
+        if verdict == "resolved" and clusters.transference.value is None:
+            carry = "not resolved: no charged clusters"
+        sigma[name] = _stated(_scaled(clusters.charge_diffusivity, factor), verdict)
+        shares[name] = _stated(clusters.transference, carry)
+    return sigma, shares
+
+
+def _collective(ions: _Ions, motion: Motion, factor: float) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Conductivity, S/m, and transference numbers of ions that move together, and the scalars beside them."""
+    exponent = ions.exponent(ions.charges)
+    beside: dict[str, Any] = {"exponent_of_charge_msd": asdict(exponent)}
+    if ions.onsager is None:
+        why = of_ions(ions.motions) if ions.folded else "not resolved: too few frames"
+        return {"collective": _stated(UNKNOWN, why)}, {}, beside
+    charge = charge_form(ions.charges)
+    found = ions.onsager.form(charge)
+    verdict = judged(found, ions.motions, exponent)
+    sigma = _scaled(found, factor)
+    at_most = None
+    if of_ions(ions.motions) == "resolved" and sigma.value is not None and sigma.error is not None:
+        at_most = sigma.value + 2 * sigma.error
+    independent = nernst_einstein(ions.counts, ions.charges, [_coefficient(ions.motions[name]) for name in IONS])
+    beside["ionicity"] = _stated(ratio(found, independent), verdict)
+    beside["onsager_S_m"] = _onsager_scalars(ions, ions.onsager, factor)
+    beside["onsager_mol2_J_m_s"] = _bare(beside["onsager_S_m"])
+    frames = {"onsager_centre_of_mass": ions.onsager}
+    if "chain" in motion.paths:
+        masses = [float(motion.masses[name][0]) for name in IONS]
+        transform = polymer_frame(ions.counts, masses, float(motion.masses["chain"].sum()))
+        frames["onsager_polymer"] = ions.onsager.transformed(transform)
+    shares = {}
+    for name, matrix in frames.items():
+        share = matrix.form(transference_form(ions.charges, 0), charge)
+        shares[name] = _stated(share, judged(share, ions.motions, exponent, _EQUAL_SHARES))
+    return {"collective": _stated(sigma, verdict, at_most)}, shares, beside
+
+
+def _table(motion: Motion, charges: Mapping[str, int], factor: float) -> pd.DataFrame:
+    sums = np.stack([total(motion.paths[name]) for name in IONS], axis=1)
+    lags = log_lags(len(sums))
+    lag_ps = lags * motion.interval_ps
+    pairs = np.full((len(lags), 2, 2), np.nan) if motion.folded else pair_msd(sums, lags)
+    charge = np.tensordot(pairs, charge_form([charges[name] for name in IONS]), 2)
+    return pd.DataFrame(
+        {
+            "lag_ps": lag_ps,
+            "collective_Li_Li_nm2": pairs[:, 0, 0],
+            "collective_anion_anion_nm2": pairs[:, 1, 1],
+            "collective_Li_anion_nm2": pairs[:, 0, 1],
+            "charge_msd_e2_nm2": charge,
+            "alpha_charge": local_exponent(lag_ps, charge),
+            "sigma_apparent_S_m": factor * charge / (6 * lag_ps),
+        }
+    )
+
+
+def _simulated(sigma: dict[str, Any], scale: float) -> dict[str, Any]:
+    """Conductivities with the charges of the simulation; verdicts stay."""
+    return {
+        route: {key: number * scale**2 if isinstance(number, float) else number for key, number in found.items()}
+        for route, found in sigma.items()
+    }
+
+
+def conductivity_scalars(
+    motions: Sequence[Motion], populations: Floats | None, charges: Mapping[str, int], charge_scale: float,
+    criteria: ConductivityCriteria | StartsCriteria,
+) -> dict[str, Any]:  # fmt: skip
+    """Conductivities, Onsager coefficients, ionicity and transference numbers of independent starts of one system.
+
+    `motions` are those of the starts, often a single one, `populations` (blocks, n, m) the ion clusters of all of them,
+    `charges` the formal charges, e. Formal charges, the mean volume of the boxes, the frame of the system's centre of
+    mass unless another is named. With scaled charges the simulated ones are given beside: they multiply a conductivity
+    by the square of the scale and leave all ratios.
+    """
+    volume = float(np.mean([motion.box.prod(axis=1).mean() for motion in motions]))
+    scalars: dict[str, Any] = {
+        "temperature_K": criteria.temperature_K,
+        "volume_nm3": volume,
+        "length_ns": sum(motion.length_ns for motion in motions),
+        "frame_of_reference": FRAME,
+        "system_drift_nm": max(motion.farthest_drift_nm for motion in motions),
+        "ion_charge_scale": charge_scale,
+        "ions": {},
+    }
+    folded = folded_of(motions)
+    if folded:
+        scalars |= {"system_drift_nm": None, "motion_not_known": folded}
+    if not all(name in motions[0].paths for name in IONS):
+        return scalars
+    factor = siemens_per_metre(volume, criteria.temperature_K)
+    ions = _ions(motions, charges, criteria.tolerance)
+    sigma, shares = _independent(ions, factor, populations)
+    collective, of_collective, beside = _collective(ions, motions[0], factor)
+    sigma |= collective
+    window = ions.motions["Li"]
+    scalars |= beside | {
+        "ions": {
+            n: {"count": c, "formal_charge_e": z} for n, c, z in zip(IONS, ions.counts, ions.charges, strict=True)
+        },
+        "sigma_S_m": {"formal_charges": sigma},
+        "transference": shares | of_collective,
+        "cluster_cutoff_nm": criteria.contact_nm,
+        "fit_from_ps": window.fit_from_ps,
+        "fit_to_ps": window.fit_to_ps,
+    }
+    if charge_scale != 1:
+        scalars["sigma_S_m"]["simulated_charges"] = _simulated(sigma, charge_scale)
+    return scalars
+
+
+def analyse_conductivity(
+    reduced: Path, description: Path, criteria: ConductivityCriteria, out_csv: Path, out_json: Path
+) -> None:
+    """Collective displacements by lag, and the `conductivity_scalars` of one system.
+
+    Without a distance of contact there is no cluster route. A system without salt has lag_ps alone. Raises DataError for
+    files that cannot be read or do not belong together.
+    """
+    system = read_description(description)
+    with open_reduced(reduced, system) as opened:
+        motion = read_motion(opened, system)
+        salted = set(IONS) <= motion.paths.keys()
+        populations = None
+        if salted and criteria.contact_nm is not None:
+            clusters = read_clusters(opened, system, criteria.contact_nm, criteria.use_interval_ps)
+            populations = block_populations(clusters)
+        charges = formal_charges(system)
+        scalars = conductivity_scalars([motion], populations, charges, system.choice.ion_charge_scale, criteria)
+        table = pd.DataFrame({"lag_ps": log_lags(len(motion.box)) * motion.interval_ps})
+        if salted:
+            table = _table(motion, charges, siemens_per_metre(scalars["volume_nm3"], criteria.temperature_K))
+    write_results(table, scalars, out_csv, out_json)

@@ -1,0 +1,1 @@
+"""Specific volume of a cooling and its glass transition."""

@@ -1,0 +1,1 @@
+"""Interaction energies between groups."""

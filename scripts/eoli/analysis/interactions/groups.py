@@ -1,0 +1,295 @@
+"""Interaction energies: the groups of the study's table, their exact Coulomb energies, energies of first-shell contacts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from MDAnalysis.lib.distances import capped_distance
+
+from eoli.analysis.interactions.ewald import COULOMB_KJ_NM_MOL_E2, ScaledPairs, ewald_form
+from eoli.core.statistics import Estimate, block_estimate, block_means, jackknife_error
+from eoli.errors import DataError
+from eoli.topology.description import SystemDescription
+from eoli.topology.molecule import Molecule
+from eoli.topology.selections import pair_groups
+
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+Groups = dict[str, Indices]
+
+_ANGSTROM = 10.0
+
+
+def anion_name(description: SystemDescription) -> str:
+    """Name of the anion, such as TFSI; `anion` where there is none."""
+    return next((entry.molecule.name for entry in description.molecules if entry.molecule.kind == "anion"), "anion")
+
+
+def table_groups(description: SystemDescription) -> Groups:
+    """Site indices of the groups of the study's table (Ma 2022, Table S5) that the system has.
+
+    `Li`; `C-O-C`: the ether oxygens and the carbons bonded to them; `C=O`: the oxygens of amides and esters and the
+    carbons bonded to them; `NH`: the amide nitrogens and hydrogens; `N(TFSI)`: the nitrogen atoms of the anion.
+    """
+    bonds = description.bonds()
+
+    def with_bonded(oxygens: Indices) -> Indices:
+        return np.unique(np.concatenate([oxygens, *(bonds[np.isin(bonds[:, k], oxygens), 1 - k] for k in (0, 1))]))
+
+    found = {
+        "Li": description.with_role("Li"),
+        "C-O-C": with_bonded(description.with_role("ether_O")),
+        "C=O": with_bonded(description.with_role("amide_O", "ester_O")),
+        "NH": description.with_role("amide_N", "amide_H"),
+        f"N({anion_name(description)})": description.with_role("anion_N"),
+    }
+    return {name: sites for name, sites in found.items() if len(sites)}
+
+
+def table_pairs(description: SystemDescription) -> list[tuple[str, str]]:
+    """The pairs of groups of the study's table that the system has, in its order."""
+    nitrogen, groups = f"N({anion_name(description)})", table_groups(description)
+    pairs = [("Li", "C-O-C"), ("Li", "C=O"), ("Li", nitrogen), (nitrogen, "NH")]
+    return [pair for pair in pairs if all(name in groups for name in pair)]
+
+
+def whole_groups(description: SystemDescription) -> Groups:
+    """The parts that together are the box: lithium, the anion by its name, and the blocks of the chains.
+
+    The carbon that the bridging oxygen of an ester holds counts to `PA`, which the ester does not leave neutral
+    without it; all else of a chain is `PEO`, in whole and neutral C-O-C units. `chain` joins the two where both exist.
+    """
+    polymer = description.molecules_of("polymer").ravel()
+    is_pa = np.concatenate(
+        [np.tile([site.block == "PA" for site in e.molecule.sites], e.count) for e in description.molecules]
+    )
+    bonds, bridges = description.bonds(), description.with_role("ester_bridging_O")
+    for k in (0, 1):
+        is_pa[bonds[np.isin(bonds[:, k], bridges), 1 - k]] = True
+    found = {
+        "Li": description.with_role("Li"),
+        anion_name(description): description.molecules_of("anion").ravel(),
+        "PEO": polymer[~is_pa[polymer]],
+        "PA": polymer[is_pa[polymer]],
+    }
+    present = {name: sites for name, sites in found.items() if len(sites)}
+    return present | ({"chain": polymer} if "PEO" in present and "PA" in present else {})
+
+
+def scaled_pairs(description: SystemDescription) -> ScaledPairs:
+    """Excluded pairs, up to three bonds apart, with the factor of the Coulomb energy that each of them keeps.
+
+    Zero, but for 1-4 pairs one (GROMOS) or the factor that the ion's own force field gives them.
+    """
+    start, sites, factors = 0, [], []
+    for entry in description.molecules:
+        one = _factors(entry.molecule)
+        shifts = start + len(entry.molecule.sites) * np.arange(entry.count)
+        start += len(entry.molecule.sites) * entry.count
+        if one:
+            sites.append((np.array(list(one))[None] + shifts[:, None, None]).reshape(-1, 2))
+            factors.append(np.tile(list(one.values()), entry.count))
+    if not sites:
+        return ScaledPairs(np.empty((0, 2), dtype=np.int64), np.empty(0))
+    return ScaledPairs(np.concatenate(sites), np.concatenate(factors))
+
+
+def _factors(molecule: Molecule) -> dict[tuple[int, int], float]:
+    # by the bonds, as GROMACS does: a list of angles or torsions need not hold every pair, of PF6 it does not
+    kept = {(t.sites[0], t.sites[1]): 1.0 if t.function == 1 else t.parameters[0] for t in molecule.pairs14}
+    return dict.fromkeys(molecule.separations(), 0.0) | {(min(p), max(p)): factor for p, factor in kept.items()}
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Non-overlapping cells of sites, from which every group of `groups` can be put together.
+
+    `cell` (n_sites,) numbers the cells; `members[name]` (cells,) is 1 for those of a group and 0 for others.
+    """
+
+    cell: Indices
+    members: dict[str, Floats]
+
+
+def partition(groups: Mapping[str, Indices], n_sites: int) -> Partition:
+    """The coarsest partition of all sites that divides no group."""
+    belongs = np.zeros((n_sites, len(groups)), dtype=np.int64)
+    for column, sites in enumerate(groups.values()):
+        belongs[sites, column] = 1
+    cells, cell = np.unique(belongs, axis=0, return_inverse=True)
+    return Partition(
+        cell.ravel().astype(np.int64), {name: cells[:, k].astype(np.float64) for k, name in enumerate(groups)}
+    )
+
+
+def between(forms: Floats, first: Floats, second: Floats) -> Floats:
+    """Energy between two groups without common cells, kJ/mol, shape (...), from forms (..., cells, cells)."""
+    return np.asarray(2 * np.einsum("a,...ab,b->...", first, forms, second))
+
+
+def within(forms: Floats, group: Floats) -> Floats:
+    """Energy within a group, kJ/mol, shape (...), from forms (..., cells, cells)."""
+    return np.asarray(np.einsum("a,...ab,b->...", group, forms, group))
+
+
+@dataclass(frozen=True)
+class LennardJones:
+    """C6 (kJ/mol nm6) and C12 (kJ/mol nm12) of every pair of types, both of shape (types, types)."""
+
+    types: tuple[str, ...]
+    c6: Floats
+    c12: Floats
+
+    def of_sites(self, description: SystemDescription) -> Indices:
+        """Row of each site, shape (n_sites,). Raises DataError for a type without parameters."""
+        row = {name: k for k, name in enumerate(self.types)}
+        names = [site.type for e in description.molecules for _ in range(e.count) for site in e.molecule.sites]
+        missing = sorted({name for name in names if name not in row})
+        if missing:
+            raise DataError(f"the force field has no type {', '.join(missing)}")
+        return np.array([row[name] for name in names], dtype=np.int64)
+
+
+def read_lennard_jones(path: Path) -> LennardJones:
+    """Lennard-Jones parameters of a topology's forcefield.itp as GROMACS pairs them.
+
+    Combination rule 1: geometric C6 and C12; 2: arithmetic sigma, geometric epsilon; a listed pair goes before
+    either. Raises DataError when the file is missing or not of that kind.
+    """
+    rows: dict[str, list[list[str]]] = {"defaults": [], "atomtypes": [], "nonbond_params": []}
+    try:
+        section = ""
+        for line in path.read_text(encoding="utf-8").splitlines():
+            words = line.partition(";")[0].split()
+            if words[:1] == ["["]:
+                section = words[1]
+            elif words and section in rows:
+                rows[section].append(words)
+        rule = int(rows["defaults"][0][1])
+        names = tuple(words[0] for words in rows["atomtypes"])
+        v, w = np.array([[float(word) for word in words[5:7]] for words in rows["atomtypes"]]).T
+        listed = [
+            (names.index(a), names.index(b), float(one), float(other)) for a, b, _, one, other in rows["nonbond_params"]
+        ]
+    except (OSError, ValueError, IndexError) as error:
+        raise DataError(f"{path}: no force field of this project: {error}") from error
+    if rule not in (1, 2):
+        raise DataError(f"{path}: combination rule {rule}; known are 1 and 2")
+    first = np.sqrt(np.outer(v, v)) if rule == 1 else np.add.outer(v, v) / 2
+    second = np.sqrt(np.outer(w, w))
+    for i, j, one, other in listed:
+        first[[i, j], [j, i]], second[[i, j], [j, i]] = one, other
+    if rule == 1:
+        return LennardJones(names, first, second)
+    return LennardJones(names, 4 * second * first**6, 4 * second * first**12)
+
+
+@dataclass(frozen=True)
+class ContactKind:
+    """A kind of contact of lithium: its sites (S,), the unit of each, (S, U) padded with -1, and its reach, nm.
+
+    A unit is the site with the sites of its group that are bonded to it: C-O-C of an ether oxygen, C=O of a carbonyl.
+    """
+
+    sites: Indices
+    units: Indices
+    reach_nm: float
+
+
+def contact_kinds(description: SystemDescription, reach_nm: Mapping[str, float]) -> dict[str, ContactKind]:
+    """The kinds of contact that the system has, out of those whose reach is given, by the names of pair_groups."""
+    groups = [sites for name, sites in table_groups(description).items() if name != "Li"]
+    bonds = description.bonds()
+    both = np.concatenate([bonds, bonds[:, ::-1]])
+    kinds = {}
+    for name, sites in pair_groups(description).get("Li", {}).items():
+        if name not in reach_nm:
+            continue
+        group = next((g for g in groups if np.isin(sites, g).all()), sites)
+        inside = both[np.isin(both[:, 1], group)]
+        units = [[site, *inside[inside[:, 0] == site, 1].tolist()] for site in sites.tolist()]
+        padded = np.full((len(sites), max(map(len, units))), -1, dtype=np.int64)
+        for row, unit in enumerate(units):
+            padded[row, : len(unit)] = unit
+        kinds[name] = ContactKind(sites, padded, reach_nm[name])
+    return kinds
+
+
+def contact_energies(
+    positions: Floats, box: Floats, lithium: Indices, kind: ContactKind, charges: Floats, types: Indices,
+    table: LennardJones,
+) -> Floats:  # fmt: skip
+    """Sums over the contacts of a frame: [number; E_vdw, E_ele of the sites; E_vdw, E_ele of the units], shape (5,).
+
+    Bare Coulomb and Lennard-Jones energies, kJ/mol, of a lithium and a site within the kind's reach, and of a lithium
+    and that site's whole unit, at their nearest images. `positions` (n_sites, 3) and `box` (3,) in nm.
+    """
+    found = capped_distance(
+        (positions[lithium] * _ANGSTROM).astype(np.float32),
+        (positions[kind.sites] * _ANGSTROM).astype(np.float32),
+        max_cutoff=kind.reach_nm * _ANGSTROM,
+        box=np.array([*(box * _ANGSTROM), 90, 90, 90], dtype=np.float32),
+        return_distances=False,
+    )
+    ion, unit = lithium[found[:, 0]][:, None], kind.units[found[:, 1]]
+    gaps = positions[unit] - positions[ion]
+    gaps -= box * np.round(gaps / box)
+    r = np.linalg.norm(gaps, axis=2)
+    real = unit >= 0
+    coulomb = np.where(real, COULOMB_KJ_NM_MOL_E2 * charges[ion] * charges[unit] / r, 0.0)
+    c6, c12 = table.c6[types[ion], types[unit]], table.c12[types[ion], types[unit]]
+    lj = np.where(real, c12 / r**12 - c6 / r**6, 0.0)
+    return np.array([len(found), lj[:, 0].sum(), coulomb[:, 0].sum(), lj.sum(), coulomb.sum()])
+
+
+@dataclass(frozen=True)
+class Sums:
+    """By frame: the form over the cells of a partition, (frames, cells, cells); by kind the contacts, (frames, 5)."""
+
+    forms: Floats
+    contacts: dict[str, Floats]
+
+
+def frame_sums(
+    frames: Iterable[tuple[Floats, Floats]], description: SystemDescription, cells: Partition,
+    kinds: Mapping[str, ContactKind], table: LennardJones,
+) -> Sums:  # fmt: skip
+    """Exact Coulomb energies between cells, and contacts, of frames (positions nm, box edges nm)."""
+    charges, pairs = description.charges(), scaled_pairs(description)
+    types, lithium = table.of_sites(description), description.with_role("Li")
+    forms, contacts = [], []
+    for positions, box in frames:
+        forms.append(ewald_form(positions, box, charges, cells.cell, pairs))
+        contacts.append(
+            [contact_energies(positions, box, lithium, kind, charges, types, table) for kind in kinds.values()]
+        )
+    by_kind = np.array(contacts).reshape(len(forms), len(kinds), 5)
+    return Sums(np.array(forms), {name: by_kind[:, k] for k, name in enumerate(kinds)})
+
+
+def _known(error: float) -> float | None:
+    return error if math.isfinite(error) else None
+
+
+def block_mean(series: Floats) -> Estimate:
+    """Mean of a series over frames, shape (n,), with the error of `eoli.core.statistics.block_estimate` where it is known."""
+    mean, error = block_estimate(series)
+    return Estimate(float(mean), _known(float(error)))
+
+
+def block_ratio(numerator: Floats, denominator: Floats) -> Estimate:
+    """Ratio of the sums of two series, each of shape (n,), and its jackknife error over five blocks (`block_means`).
+
+    Both unknown where the denominator is always zero; the error also where only one block has any of it, or the frames are fewer than the blocks.
+    """
+    samples = np.stack([numerator, denominator], axis=1).astype(np.float64)
+    if not denominator.any():
+        return Estimate(None, None)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = jackknife_error(lambda mean: float(mean[0] / mean[1]), block_means(samples))
+    return Estimate(float(numerator.sum() / denominator.sum()), _known(error))

@@ -1,0 +1,1 @@
+"""Ion pairs and clusters."""

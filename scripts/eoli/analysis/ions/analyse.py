@@ -1,0 +1,126 @@
+"""Ion pairs and clusters: who is free, paired, aggregated, and the population of clusters by size and charge."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eoli.analysis.common import write_results
+from eoli.analysis.ions.clusters import (
+    STATES,
+    Clusters,
+    anion_of_sites,
+    block_populations,
+    find_clusters,
+    mean_of,
+    population,
+    states,
+    verdict,
+)
+from eoli.core.statistics import Estimate, standard_error
+from eoli.errors import DataError
+from eoli.study.criteria import IonsCriteria
+from eoli.topology.description import SystemDescription, read_description
+from eoli.trajectory.reader import Floats, stride_of
+from eoli.trajectory.store import Reduced, open_reduced
+
+_CUTOFF_STEPS_NM = (-0.04, -0.02, 0.0, 0.02, 0.04)
+_COLUMNS = ["n_Li", "n_anion", "charge_e", "clusters", "clusters_error", "share_of_Li", "share_of_anions"]
+
+
+def read_clusters(reduced: Reduced, system: SystemDescription, cutoff_nm: float, use_interval_ps: float) -> Clusters:
+    """Clusters of every frame of motion that is used. Raises DataError for a cut-off beyond the range of the file."""
+    names = ("motion/neighbours", "motion/distances")
+    range_nm = float(reduced.attribute(names[0], "range_nm"))
+    if not 0 < cutoff_nm <= range_nm:
+        raise DataError(f"{reduced.path}: holds neighbours within {range_nm:g} nm, not within {cutoff_nm:g} nm")
+    stride = stride_of(reduced.interval_ps("motion"), use_interval_ps)
+    pieces = reduced.pieces(names)
+    used = ((sites[-first % stride :: stride], near[-first % stride :: stride]) for first, (sites, near) in pieces)
+    return find_clusters(used, anion_of_sites(system), cutoff_nm)
+
+
+def formal_charges(system: SystemDescription) -> dict[str, int]:
+    """Formal charges of lithium and anion, e, of those that the system has."""
+    names = {"cation": "Li", "anion": "anion"}
+    return {names[e.molecule.kind]: e.molecule.formal_charge for e in system.molecules if e.molecule.kind in names}
+
+
+def _contact_scan(
+    reduced: Reduced, system: SystemDescription, cutoff_nm: float, use_interval_ps: float
+) -> list[dict[str, Any]]:
+    """Shares of lithium by the distance of contact around the configured one."""
+    range_nm = float(reduced.attribute("motion/neighbours", "range_nm"))
+    distances = [round(cutoff_nm + step, 6) for step in _CUTOFF_STEPS_NM]
+    return [
+        {"cutoff_nm": at, **_shares(read_clusters(reduced, system, at, use_interval_ps))["Li"]}
+        for at in distances
+        if 0 < at <= range_nm
+    ]
+
+
+def _shares(clusters: Clusters) -> dict[str, Any]:
+    sides = {"Li": clusters.sizes[:, : clusters.n_lithium], "anion": clusters.sizes[:, clusters.n_lithium :]}
+    return {
+        name: {state: asdict(mean_of(series)) for state, series in zip(STATES, states(sizes).T, strict=True)}
+        for name, sizes in sides.items()
+    }
+
+
+def _table(clusters: Clusters, charges: dict[str, int], mean: Floats, blocks: Floats) -> pd.DataFrame:
+    lithium, anions = np.nonzero(mean)
+    n_lithium, n_anions = clusters.n_lithium, clusters.sizes.shape[1] - clusters.n_lithium
+    number = mean[lithium, anions]
+    net = charges["Li"] * lithium + charges["anion"] * anions
+    errors = [standard_error(column) for column in blocks[:, lithium, anions].T]
+    columns = (lithium, anions, net, number, errors, number * lithium / n_lithium, number * anions / n_anions)
+    return pd.DataFrame(dict(zip(_COLUMNS, columns, strict=True)))
+
+
+def _by_charge(charges: dict[str, int], mean: Floats, blocks: Floats) -> dict[str, Any]:
+    """Mean number of clusters of each net charge."""
+    net = charges["Li"] * np.arange(blocks.shape[1])[:, None] + charges["anion"] * np.arange(blocks.shape[2])
+    return {
+        str(charge): asdict(
+            Estimate(float(mean[net == charge].sum()), standard_error(blocks[:, net == charge].sum(axis=1)))
+        )
+        for charge in sorted(set(net[mean > 0].tolist()))
+    }
+
+
+def analyse_ions(reduced: Path, description: Path, criteria: IonsCriteria, out_csv: Path, out_json: Path) -> None:
+    """Population of clusters by numbers of lithium ions and anions; shares of free, paired, aggregated ions.
+
+    A lithium and an anion are in contact where a binding site of the anion (its oxygens, or all its sites with a role
+    where it has none) is within the distance of contact: None says that g(r) shows no first minimum, and then there is nothing to
+    count. A system without salt has an empty table. Raises DataError for files that cannot be read, do not belong
+    together, or a cut-off beyond the neighbours that the reduced trajectory holds.
+    """
+    system = read_description(description)
+    charges, cutoff_nm, use_interval_ps = formal_charges(system), criteria.contact_nm, criteria.use_interval_ps
+    table = pd.DataFrame(columns=_COLUMNS)
+    scalars: dict[str, Any] = {"cutoff_nm": cutoff_nm}
+    with open_reduced(reduced, system) as opened:
+        if {"Li", "anion"} <= charges.keys() and cutoff_nm is None:
+            scalars["verdict"] = "not resolved: no cut-off, because g(r) of lithium and anion shows no first minimum"
+        elif {"Li", "anion"} <= charges.keys() and cutoff_nm is not None:
+            clusters = read_clusters(opened, system, cutoff_nm, use_interval_ps)
+            largest = clusters.sizes.sum(axis=2).max(axis=1).astype(np.float64)
+            populations = population(clusters.sizes), block_populations(clusters)
+            table = _table(clusters, charges, *populations)
+            scalars |= _shares(clusters)
+            scalars |= {
+                "frames": len(clusters.sizes),
+                "use_interval_ps": opened.interval_ps("motion")
+                * stride_of(opened.interval_ps("motion"), use_interval_ps),
+                "clusters_by_charge_e": _by_charge(charges, *populations),
+                "ions_in_largest_cluster": asdict(mean_of(largest)),
+                "contacts_kept": clusters.contacts_kept,
+                "contact_scan": _contact_scan(opened, system, cutoff_nm, use_interval_ps),
+                "verdict": verdict(clusters.contacts_kept),
+            }
+    write_results(table, scalars, out_csv, out_json)

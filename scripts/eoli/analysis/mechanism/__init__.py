@@ -1,0 +1,1 @@
+"""How lithium moves: residence, hopping, segments."""

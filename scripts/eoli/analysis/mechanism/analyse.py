@@ -1,0 +1,509 @@
+"""How lithium moves and why: residence with its partners, moves, environments, and the motion of the ether segments."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from eoli.analysis.common import write_results
+from eoli.analysis.mechanism import hopping as mv
+from eoli.analysis.mechanism import residence as rs
+from eoli.analysis.mechanism import segments as sg
+from eoli.analysis.motion.analyse import merged_by_lag
+from eoli.analysis.motion.msd import M2_S_PER_NM2_PS, SMALLEST_MSD_NM2, log_lags
+from eoli.core.files import whole
+from eoli.core.statistics import Estimate
+from eoli.errors import DataError
+from eoli.study.criteria import MechanismCriteria
+from eoli.topology.description import SystemDescription, read_description
+from eoli.topology.molecule import Molecule
+from eoli.topology.selections import ANION, binding_partners, ether_torsions
+from eoli.trajectory.store import Reduced, open_reduced
+from eoli.trajectory.unwrap import may_fold, too_far_apart, unwrap_and_largest_step
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[Any]
+Booleans = npt.NDArray[np.bool_]
+Columns = dict[str, Floats]
+
+_PER_DECADE = 20
+_PS_PER_NS = 1000.0
+_CHUNK_BYTES = 128e6
+_SMALLEST_CONTOUR_MSD = 1.0
+_OF_BLOCK = {"PEO": ("ether_O", "hydroxyl_O"), "PA": ("carbonyl_O",)}
+"""Kinds of contact by the block that they belong to; lithium touches no bridging oxygen of an ester."""
+_BLOCKS = tuple(_OF_BLOCK)
+_POLYMER = tuple(kind for kinds in _OF_BLOCK.values() for kind in kinds)
+_SITES = (*_POLYMER, ANION)
+_RESIDENT = (*_SITES, "chain", *_BLOCKS)
+
+
+def _numbered(n_sites: int, groups: Sequence[Integers]) -> Integers:
+    label = np.full(n_sites, -1, dtype=np.int64)
+    for number, sites in enumerate(groups):
+        label[sites] = number
+    return label
+
+
+def _partners(system: SystemDescription, cutoffs_nm: Mapping[str, float]) -> dict[str, rs.Partners]:
+    """What lithium can be with; what the system does not have is absent."""
+    n = system.n_sites
+    sites = {name: found for name, found in binding_partners(system).items() if name in _SITES}
+    cutoff = np.zeros(n)
+    for name, indices in sites.items():
+        if name not in cutoffs_nm:
+            raise DataError(f"no cut-off for the contacts of lithium with {name}")
+        cutoff[indices] = cutoffs_nm[name]
+    polymers, anions = (list(system.molecules_of(kind)) for kind in ("polymer", "anion"))
+
+    def of_kinds(kinds: Sequence[str]) -> Integers:
+        return np.concatenate([np.empty(0, dtype=np.int64), *(sites[kind] for kind in kinds if kind in sites)])
+
+    def of_molecules(molecules: list[Integers], only: Integers) -> Integers:
+        return _numbered(n, [molecule[np.isin(molecule, only)] for molecule in molecules])
+
+    blocks = {name: of_kinds(kinds) for name, kinds in _OF_BLOCK.items()}
+    labels = {
+        **{name: _numbered(n, list(of_kinds([name])[:, None])) for name in _POLYMER},
+        ANION: of_molecules(anions, of_kinds([ANION])),
+        "chain": of_molecules(polymers, of_kinds(_POLYMER)),
+        **{name: _numbered(n, [of_block]) for name, of_block in blocks.items()},
+        "block": _numbered(n, list(blocks.values())),
+        "ether_chain": of_molecules(polymers, blocks["PEO"]),
+    }
+    return {name: rs.Partners(label, cutoff) for name, label in labels.items() if (label >= 0).any()}
+
+
+def _joined(parts: list[rs.Periods]) -> rs.Periods:
+    """Periods of consecutive batches of ions as one."""
+    starts = np.cumsum([0, *(part.n_lithium for part in parts[:-1])])
+    return rs.Periods(
+        lithium=np.concatenate([part.lithium + start for part, start in zip(parts, starts, strict=True)]),
+        partner=np.concatenate([part.partner for part in parts]),
+        first=np.concatenate([part.first for part in parts]),
+        last=np.concatenate([part.last for part in parts]),
+        n_frames=parts[0].n_frames, n_lithium=sum(part.n_lithium for part in parts), break_frames=parts[0].break_frames,
+    )  # fmt: skip
+
+
+def _lags(reduced: Reduced, cadence: str) -> tuple[Integers, Floats]:
+    """Lags of a cadence in frames and in ps."""
+    lags = log_lags(reduced.n_frames(cadence), _PER_DECADE)
+    return lags, lags.astype(np.float64) * reduced.interval_ps(cadence)
+
+
+def _batches(reduced: Reduced) -> Iterator[tuple[Integers, Integers]]:
+    """Neighbours and distances, of as many ions at a time as memory allows."""
+    n_frames, n_ions, slots = reduced.file["motion/neighbours"].shape
+    size = max(1, int(_CHUNK_BYTES / (n_frames * slots * 8)))
+    for start in range(0, n_ions, size):
+        part = slice(start, start + size)
+        yield reduced.array("motion/neighbours", part), reduced.array("motion/distances", part)
+
+
+def _decay_scalars(found: rs.Decay | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "value": found.time_ps,
+        "error": found.error_ps,
+        "at_least": found.at_least_ps,
+        "verdict": found.verdict,
+    }
+
+
+def _residence(
+    periods: Mapping[str, rs.Periods], interval_ps: float, lags: Integers, columns: Columns
+) -> dict[str, dict[str, Any]]:
+    scalars = {}
+    for name, of in periods.items():
+        mean = rs.mean_residence(of, interval_ps)
+        entry: dict[str, Any] = {
+            "mean_ps": {"value": mean.mean_ps, "error": mean.error_ps},
+            "mean_at_least_ps": mean.at_least_ps,
+            "verdict": mean.verdict,
+            "exits": mean.exits,
+            "bound_ns": mean.bound_ps / _PS_PER_NS,
+        }
+        kaplan_meier = rs.survival(of, interval_ps, lags)
+        entry["survival_1e_ps"] = _decay_scalars(kaplan_meier)
+        # A block is one partner: its correlation ends at the fraction of time spent there, not at zero.
+        correlation = rs.contact_correlation(of, interval_ps, lags) if name not in _BLOCKS else None
+        if correlation is not None:
+            entry["correlation_1e_ps"] = _decay_scalars(correlation)
+        for key, found in (("survival", kaplan_meier), ("correlation", correlation)):
+            if found is not None:
+                columns[f"{key}_{name}"], columns[f"{key}_{name}_error"] = found.function, found.errors
+        scalars[name] = entry
+    return scalars
+
+
+def _displacement(found: mv.Displacement, key: str, unit: str, columns: Columns) -> dict[str, Any]:
+    columns[f"{key}_{unit}"], columns[f"{key}_{unit}_error"] = found.msd, found.errors
+    return {
+        f"msd_{unit}": asdict(found.at_lag),
+        "lag_ps": found.lag_ps,
+        "exponent": asdict(found.exponent),
+        "origins": found.origins,
+        "verdict": found.verdict,
+    }
+
+
+def _scaled(estimate: Estimate, factor: float) -> dict[str, float | None]:
+    return {key: None if value is None else value * factor for key, value in asdict(estimate).items()}
+
+
+def _environments(numbers: Mapping[str, Integers]) -> dict[str, Booleans]:
+    """Where an ion is, (frames, ions): anywhere, by oxygens of PEO alone, at a C=O, at an anion; the last two overlap."""
+    near = {name: number > 0 for name, number in numbers.items()}
+    found = {"all": np.ones_like(next(iter(near.values())))}
+    ether = [of for name, of in near.items() if name in _OF_BLOCK["PEO"]]
+    if ether:
+        others = [of for name, of in near.items() if name not in _OF_BLOCK["PEO"]]
+        found["PEO_only"] = np.any(ether, axis=0) & ~np.any([np.zeros_like(found["all"]), *others], axis=0)
+    found |= {f"{key}_contact": near[name] for key, name in (("PA", "carbonyl_O"), ("anion", "anion")) if name in near}
+    return {name: where for name, where in found.items() if where.any()}
+
+
+def _partition(numbers: Mapping[str, Integers]) -> dict[str, Any]:
+    """Fractions of lithium by what it touches; those that need a C=O are absent where there is none."""
+    found = {}
+    if "carbonyl_O" in numbers:
+        found["with_carbonyl_O"] = mv.fraction(numbers["carbonyl_O"] > 0)
+        if "ether_O" in numbers:
+            found["mostly_carbonyl_O"] = mv.fraction(numbers["carbonyl_O"] > numbers["ether_O"])
+            found["mostly_ether_O"] = mv.fraction(numbers["ether_O"] > numbers["carbonyl_O"])
+    if "anion" in numbers:
+        found["with_anion"] = mv.fraction(numbers["anion"] > 0)
+    polymer = [numbers[name] == 0 for name in _POLYMER if name in numbers]
+    if polymer:
+        found["without_polymer"] = mv.fraction(np.all(polymer, axis=0))
+    return {name: asdict(estimate) for name, estimate in found.items()}
+
+
+def _event_table(
+    moves: Sequence[mv.Move], carried: Floats, chain: Integers | None, block: Integers | None, interval_ps: float
+) -> pd.DataFrame:
+    """Moves in the order of time; chains, ions and units as in the topology, counted from 1, blank where not known."""
+
+    def at(host: Integers | None, frame: int, ion: int) -> int | None:
+        return None if host is None or host[frame, ion] < 0 else int(host[frame, ion])
+
+    rows = []
+    for move, distance in zip(moves, carried, strict=True):
+        before, after = (move.start - 1, move.lithium), (move.frame, move.lithium)
+        chains, blocks = [at(chain, *before), at(chain, *after)], [at(block, *before), at(block, *after)]
+        rows.append(
+            {
+                "time_ps": move.frame * interval_ps,
+                "left_ps": move.start * interval_ps,
+                "lithium": move.lithium + 1,
+                "kind": move.kind,
+                **{f"{end}_chain": None if c is None else c + 1 for end, c in zip(("from", "to"), chains, strict=True)},
+                **{
+                    f"{end}_block": "none" if c is None else "" if b is None else _BLOCKS[b]
+                    for end, b, c in zip(("from", "to"), blocks, chains, strict=True)
+                },
+                "from_unit": move.from_unit,
+                "to_unit": move.to_unit,
+                "displacement_nm": float(distance),
+            }
+        )
+    names = (
+        "time_ps", "left_ps", "lithium", "kind", "from_chain", "to_chain", "from_block", "to_block", "from_unit",
+        "to_unit", "displacement_nm",
+    )  # fmt: skip
+    table = pd.DataFrame(rows, columns=list(names)).sort_values(["time_ps", "lithium"], kind="stable")
+    return table.astype({"from_chain": "Int64", "to_chain": "Int64"})
+
+
+def _moves(
+    moves: Sequence[mv.Move], carried: Floats, paths: Floats, hold_frames: int, ion_ns: float, kinds: Sequence[mv.Kind]
+) -> dict[str, Any]:
+    scalars: dict[str, Any] = {}
+    for kind in kinds:
+        squares = carried[[move.kind == kind for move in moves]] ** 2
+        scalars[kind] = asdict(mv.rate(len(squares), ion_ns))
+        if len(squares):
+            error = float(squares.std(ddof=1) / math.sqrt(len(squares))) if len(squares) > 1 else None
+            scalars[kind]["square_displacement_nm2"] = {"value": float(squares.mean()), "error": error}
+    if "between_blocks" in kinds:
+        for name, target in (("PEO_to_PA", 1), ("PA_to_PEO", 0)):
+            seen = sum(move.kind == "between_blocks" and move.to_host == target for move in moves)
+            scalars[name] = asdict(mv.rate(seen, ion_ns))
+    scalars["square_displacement_anytime_nm2"] = mv.square_displacement_anytime(paths, hold_frames)
+    return scalars
+
+
+def _unit_of_site(system: SystemDescription) -> Integers:
+    units = [np.tile([site.residue_number for site in e.molecule.sites], e.count) for e in system.molecules]
+    return np.concatenate(units)
+
+
+@dataclass(frozen=True)
+class _Contacts:
+    """What lithium touches: bound periods by partner, sites of a kind at each ion, hosts and contour positions.
+
+    Arrays are (frames, ions); what the system does not have is absent or None.
+    """
+
+    periods: dict[str, rs.Periods]
+    numbers: dict[str, Integers]
+    chain: Integers | None
+    block: Integers | None
+    contour: Floats | None
+
+
+def _contacts(
+    reduced: Reduced, system: SystemDescription, cutoffs_nm: Mapping[str, float], break_frames: int, hold: int
+) -> _Contacts:
+    partners, units = _partners(system, cutoffs_nm), _unit_of_site(system)
+    range_nm = float(reduced.attribute("motion/neighbours", "range_nm"))
+    for of in partners.values():
+        rs.check_range(of, range_nm)
+    periods: dict[str, list[rs.Periods]] = defaultdict(list)
+    arrays: dict[str, list[Any]] = defaultdict(list)
+    for neighbours, distances in _batches(reduced):
+        for name, of in partners.items():
+            if name in _RESIDENT:
+                periods[name].append(rs.bound_periods(neighbours, distances, of, break_frames))
+            if name in _SITES:
+                arrays[name].append(mv.contact_numbers(neighbours, distances, of))
+        if "chain" in partners:
+            chain = mv.hosts(neighbours, distances, partners["chain"], hold, True)
+            arrays["chain"].append(chain)
+            if "ether_chain" in partners:
+                contour = mv.contour_positions(neighbours, distances, partners["ether_chain"], units, chain)
+                arrays["contour"].append(contour)
+        if "PEO" in partners and "PA" in partners:
+            arrays["block"].append(mv.hosts(neighbours, distances, partners["block"], hold, False))
+    whole_arrays = {name: np.concatenate(parts, axis=1) for name, parts in arrays.items()}
+    return _Contacts(
+        {name: _joined(parts) for name, parts in periods.items()},
+        {name: whole_arrays[name] for name in _SITES if name in whole_arrays},
+        *(whole_arrays.get(name) for name in ("chain", "block", "contour")),
+    )
+
+
+def _contour(
+    found: _Contacts, lags: Integers, interval_ps: float, tolerance: float, columns: Columns
+) -> dict[str, Any]:
+    if found.chain is None or found.contour is None:
+        return {}
+    stays = (np.diff(found.chain, axis=0, prepend=found.chain[:1]) != 0).cumsum(axis=0, dtype=np.int32)
+    along = mv.conditional_msd(
+        found.contour[:, :, None], found.chain >= 0, lags, interval_ps, tolerance, _SMALLEST_CONTOUR_MSD, stays
+    )
+    entry = _displacement(along, "msd_contour", "units2", columns)
+    return {"contour": {**entry, "D_units2_ns": _scaled(along.slope, _PS_PER_NS / 2)}}
+
+
+def _mobility(
+    paths: Floats, numbers: Mapping[str, Integers], lags: Integers, interval_ps: float, tolerance: float,
+    columns: Columns,
+) -> dict[str, Any]:  # fmt: skip
+    scalars = {}
+    for name, where in _environments(numbers).items():
+        moved = mv.conditional_msd(paths, where, lags, interval_ps, tolerance, SMALLEST_MSD_NM2)
+        scalars[name] = _displacement(moved, f"msd_Li_{name}", "nm2", columns)
+        if name == "all":
+            continue
+        scalars[name]["D_m2_s"] = _scaled(moved.slope, M2_S_PER_NM2_PS / 6)
+        if moved.lag_ps is not None:
+            lag = round(moved.lag_ps / interval_ps)
+            still = (where[lag:] & where[:-lag]).sum() / max(1, where[:-lag].sum())
+            scalars[name]["still_there"] = float(still)
+    return scalars
+
+
+def _lithium(
+    reduced: Reduced, system: SystemDescription, criteria: MechanismCriteria
+) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:  # fmt: skip
+    """Scalars, table over lags and table of moves."""
+    interval_ps, n_frames = reduced.interval_ps("motion"), reduced.n_frames("motion")
+    hold, tolerance = max(1, round(criteria.hold_ps / interval_ps)), criteria.tolerance
+    found = _contacts(reduced, system, criteria.contact_nm, round(criteria.break_ps / interval_ps), hold)
+    paths, largest = unwrap_and_largest_step(reduced.array("motion/lithium"), reduced.array("motion/box"))
+    folded = too_far_apart(largest, interval_ps) if may_fold(largest, paths.shape) else None
+    if folded:
+        # all that follows from them is then not known either
+        paths[:] = np.nan
+    lags, lag_ps = _lags(reduced, "motion")
+    columns: Columns = {"lag_ps": lag_ps}
+    moves: list[mv.Move] = []
+    kinds: list[mv.Kind] = []
+    if found.chain is not None:
+        moves += mv.moves_between_hosts(found.chain, "between_chains")
+        kinds += ["between_chains", "with_anion"]
+        if found.contour is not None:
+            moves += mv.moves_along_chains(found.contour, found.chain, hold, criteria.least_units)
+            kinds.append("along_chain")
+    if found.block is not None:
+        moves += mv.moves_between_hosts(found.block, "between_blocks")
+        kinds.append("between_blocks")
+    carried = mv.displacements(paths, moves, hold)
+    # a state must be seen for `hold` frames after its begin
+    ion_ns = paths.shape[1] * max(1, n_frames - hold) * interval_ps / _PS_PER_NS
+    scalars = {
+        "residence": _residence(found.periods, interval_ps, lags, columns),
+        "moves": _moves(moves, carried, paths, hold, ion_ns, kinds),
+        "partition": _partition(found.numbers),
+        "mobility": _mobility(paths, found.numbers, lags, interval_ps, tolerance, columns),
+        **_contour(found, lags, interval_ps, tolerance, columns),
+    }
+    if folded:
+        for entry in scalars["mobility"].values():
+            entry["verdict"] = f"not known: {folded}"
+    return scalars, pd.DataFrame(columns), _event_table(moves, carried, found.chain, found.block, interval_ps)
+
+
+def _relaxation(found: sg.Relaxation, name: str, columns: Columns) -> dict[str, Any]:
+    columns[name], columns[f"{name}_error"] = found.decay.function, found.decay.errors
+    return {
+        "time_1e_ps": _decay_scalars(found.decay),
+        "mean_ps": asdict(found.mean_ps),
+        "stretching": asdict(found.stretching),
+        "amplitude": asdict(found.amplitude),
+    }
+
+
+def _resolved(
+    lag_ps: Floats, samples: Mapping[str, Floats], counts: Mapping[str, int], quantity: str, columns: Columns,
+    curve: sg.Curve = lambda mean: mean,
+) -> dict[str, Any]:  # fmt: skip
+    """Relaxation by bin, and of all bins together, from samples (chains, ...) that are means over `counts` series."""
+    total = sum(counts.values())
+    together = np.sum([samples[name] * (count / total) for name, count in counts.items()], axis=0)
+    parts = {"all": together, **(samples if len(samples) > 1 else {})}
+    return {
+        name: _relaxation(sg.relaxation(lag_ps, part, curve), f"{quantity}_{name}", columns)
+        for name, part in parts.items()
+    }
+
+
+def _ether_chains(system: SystemDescription) -> tuple[Molecule, Integers] | None:
+    """The chain and the sites of the ether oxygens of all chains, (chains, ether oxygens)."""
+    chains = system.molecules_of("polymer")
+    if not len(chains):
+        return None
+    molecule = next(entry.molecule for entry in system.molecules if entry.molecule.kind == "polymer")
+    ether = [k for k, site in enumerate(molecule.sites) if site.role == "ether_O"]
+    return (molecule, chains[:, ether]) if len(ether) > 1 else None
+
+
+def _orientations(
+    reduced: Reduced, n_chains: int, groups: Mapping[str, Integers], n_oxygens: int, columns: Columns
+) -> dict[str, Any]:
+    lags, lag_ps = _lags(reduced, "structure")
+    box = reduced.array("motion/box")[:: reduced.motion_per_structure]
+    rows: dict[str, list[tuple[Floats, Floats]]] = {name: [] for name in groups}
+    size = max(1, int(_CHUNK_BYTES / (len(box) * n_oxygens * 12)))
+    for start in range(0, n_chains, size):
+        part = reduced.array("structure/ether_oxygen", slice(start * n_oxygens, (start + size) * n_oxygens))
+        vectors = sg.segment_vectors(part.reshape(len(box), -1, n_oxygens, 3), box)
+        for chain in range(vectors.shape[1]):
+            for name, members in groups.items():
+                rows[name].append(sg.orientation_samples(vectors[:, chain, members], lags))
+    counts = {name: len(members) for name, members in groups.items()}
+    return {
+        quantity: _resolved(
+            lag_ps, {name: np.array([pair[k] for pair in rows[name]]) for name in groups}, counts, quantity, columns
+        )
+        for k, quantity in enumerate(("P1", "P2"))
+    }
+
+
+def _torsions(
+    reduced: Reduced, system: SystemDescription, oxygens: Integers, groups: Mapping[str, Integers], columns: Columns
+) -> dict[str, Any]:
+    rank = np.full(system.n_sites, -1, dtype=np.int64)
+    rank[oxygens] = np.arange(oxygens.shape[1])
+    chain_of = _numbered(system.n_sites, list(oxygens))
+    ends = ether_torsions(system)[:, [0, 3]]
+    lags, lag_ps = _lags(reduced, "structure")
+    chain, segment = chain_of[ends[:, 0]], rank[ends].min(axis=1)
+    members = {name: np.isin(segment, of) for name, of in groups.items()}
+    members = {name: of for name, of in members.items() if of.any()}
+    samples: dict[str, dict[str, list[Floats]]] = defaultdict(lambda: defaultdict(list))
+    for c in range(len(oxygens)):
+        # the torsions of a chain follow each other: one chain at a time bounds memory
+        mine = np.flatnonzero(chain == c)
+        torsions = reduced.array("structure/torsions", slice(mine[0], mine[-1] + 1))
+        for quantity, series in sg.torsion_series(torsions).items():
+            for name, of in members.items():
+                chosen = mine[of[mine]] - mine[0]
+                samples[quantity][name].append(sg.fluctuation_samples(series[:, chosen], lags))
+    counts = {name: int(of.sum()) for name, of in members.items()}
+    return {
+        quantity: _resolved(
+            lag_ps, {name: np.array(rows) for name, rows in of.items()}, counts, quantity, columns, sg.fluctuation_curve
+        )
+        for quantity, of in samples.items()
+    }
+
+
+def _segments(
+    reduced: Reduced, system: SystemDescription, unit_edges: Sequence[int]
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Scalars, and the table over lags."""
+    scalars: dict[str, Any] = {}
+    lags, lag_ps = _lags(reduced, "structure")
+    columns: Columns = {"lag_ps": lag_ps}
+    ether = _ether_chains(system)
+    if ether is not None:
+        molecule, oxygens = ether
+        distances = sg.segment_distances(molecule)
+        bins = sg.bin_numbers(distances, unit_edges)
+        groups = {
+            name: np.flatnonzero((bins == k) & (distances > 0)) for k, name in enumerate(sg.bin_names(unit_edges))
+        }
+        groups = {name: of for name, of in groups.items() if len(of)}
+        scalars["units_from"] = "PA" if any(site.block == "PA" for site in molecule.sites) else "chain end"
+        scalars |= _orientations(reduced, len(oxygens), groups, oxygens.shape[1], columns)
+        if reduced.has("structure/torsions"):
+            scalars |= _torsions(reduced, system, oxygens, groups, columns)
+    if reduced.has("structure/end_to_end"):
+        vectors = reduced.array("structure/end_to_end")
+        found = sg.relaxation(lag_ps, sg.end_to_end_samples(vectors, lags), sg.end_to_end_curve)
+        scalars["end_to_end"] = _relaxation(found, "end_to_end", columns)
+    return scalars, pd.DataFrame(columns)
+
+
+def analyse_mechanism(
+    reduced: Path, description: Path, criteria: MechanismCriteria, out_csv: Path, out_events_csv: Path, out_json: Path
+) -> None:
+    """Residence, moves, partition and mobility of lithium, and relaxation of the ether segments, of one run.
+
+    Contacts are those with `ether_O`, `hydroxyl_O`, `carbonyl_O` and `anion`. Times are rounded to whole frames. `out_csv` holds the functions of the lag,
+    `out_events_csv` the moves (the head alone without lithium). Raises DataError for files that cannot be read or do
+    not belong together, and for cut-offs beyond the neighbour lists.
+    """
+    system = read_description(description)
+    events = _event_table([], np.empty(0), None, None, 1.0)
+    with open_reduced(reduced, system) as opened:
+        for cadence in ("motion", "structure"):
+            if opened.n_frames(cadence) < 2:
+                raise DataError(f"{reduced}: {opened.n_frames(cadence)} frame of {cadence}; at least 2 are needed")
+        scalars: dict[str, Any] = {
+            "length_ns": opened.length_ps / _PS_PER_NS,
+            "motion_interval_ps": opened.interval_ps("motion"),
+            "structure_interval_ps": opened.interval_ps("structure"),
+            "criteria": {"cutoffs_nm": criteria.contact_nm, **criteria.model_dump(exclude={"contact_nm"})},
+        }
+        scalars["segments"], table = _segments(opened, system, criteria.unit_edges)
+        tables = [table]
+        if opened.has("motion/neighbours"):
+            found, table, events = _lithium(opened, system, criteria)
+            scalars |= found
+            tables.insert(0, table)
+    with whole(out_events_csv) as temporary:
+        events.to_csv(temporary, index=False, float_format="%.10g")
+        write_results(merged_by_lag(tables), scalars, out_csv, out_json)

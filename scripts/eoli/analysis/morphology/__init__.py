@@ -1,0 +1,1 @@
+"""Domains, percolation, structure factor."""

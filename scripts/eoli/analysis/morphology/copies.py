@@ -1,0 +1,93 @@
+"""Whether the copies of a repeated box still look alike: a correlation of their structure that falls from 1 to 0.
+
+A box that repeats a small one N times has, at the start, all its scattering on the reciprocal lattice of the small box
+and none between. With a correlation R between the densities of two copies, and S(q) that of one copy alone, the mean
+intensity is S (1 + (N - 1) R) on that lattice and S (1 - R) off it, at equal |q|; so
+
+    R = (S_on - S_off) / (S_on + (N - 1) S_off).
+
+R is taken where structure lives longest, on the shells of the small box's first three lengths, and off the lattice at
+lengths near those. Below the first of them S(q) of the repeated box is too small by the share R: nothing there is known
+before R is shown to be small. For sites that have moved independently by a Gaussian of variance s^2 along each axis
+R = exp(-q^2 s^2); the tests hold it against that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from eoli.analysis.morphology.scattering import amplitudes, wave_vectors
+from eoli.core.statistics import Estimate, jackknife_error
+
+Floats = npt.NDArray[np.float64]
+
+SHELLS = 3
+"""Shells of the small box's lattice, |n|^2 = 1, 2, 3: lengths L, L/sqrt(2), L/sqrt(3)."""
+NEAR = 0.25
+"""How far from a shell, in units of 2 pi / L, vectors off the lattice count for it."""
+TOLERANCE = 0.1
+"""Copies count as different where R with twice its error is below this: S(q) beyond the small box is right within it."""
+_BLOCKS = 5
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Correlation R between copies, mean over the frames, and whether it is shown to be small.
+
+    The error holds the scatter of blocks of frames and that of the few wave vectors of a single configuration, which
+    frames of a slow system share.
+    """
+
+    correlation: Estimate
+    different: bool
+
+    @property
+    def text(self) -> str:
+        """What a table says."""
+        value, error = self.correlation.value, self.correlation.error
+        return f"copies correlate by {value:.2f} +- {error:.2f}; allowed: below {TOLERANCE:g} with twice the error"
+
+
+def likeness(
+    frames: Iterable[tuple[Floats, Floats]], n_frames: int, copies: tuple[int, int, int], weights: Floats
+) -> Likeness:
+    """Likeness of the copies of a repeated box in frames (positions (n_sites, 3), box edges (3,)), nm.
+
+    `weights` (n_sites,) are what scatters. The lattices follow each frame's box.
+    """
+    number = int(np.prod(copies))
+    # lengths in units of the lattice of the small box, which is taken as cubic for the shells alone
+    hkl, _ = wave_vectors(2 * np.pi * np.array(copies), np.sqrt(SHELLS) + NEAR)
+    scaled = hkl / np.array(copies)
+    lengths = np.linalg.norm(scaled, axis=1)
+    on = np.all(hkl % np.array(copies) == 0, axis=1)
+    shells = [
+        (on & (np.abs(lengths - radius) < 1e-6), ~on & (np.abs(lengths - radius) <= NEAR))
+        for radius in np.sqrt(np.arange(1, SHELLS + 1))
+    ]
+    blocks = min(_BLOCKS, n_frames)
+    sums, counts = np.zeros((blocks, 2)), np.zeros(blocks)
+    for index, (positions, box) in enumerate(frames):
+        found = amplitudes(np.asarray(positions, dtype=np.float64) / box, weights, hkl)
+        intensity = (found * found.conj()).real
+        block = index * blocks // n_frames
+        counts[block] += 1
+        # a shell counts by the vectors that it has on the lattice
+        sums[block, 0] += sum(intensity[lattice].sum() for lattice, _ in shells)
+        sums[block, 1] += sum(intensity[off].mean() * lattice.sum() for lattice, off in shells)
+    samples = sums / counts[:, None]
+
+    def correlation(means: Floats) -> float:
+        return float((means[0] - means[1]) / (means[0] + (number - 1) * means[1]))
+
+    value = correlation(samples.mean(axis=0))
+    vectors = [sum(int(mask.sum()) for mask in masks) for masks in zip(*shells, strict=True)]
+    # dR/R of the two intensities, each known to 1/sqrt(vectors) from one configuration
+    speckle = (1 - value) * (1 + (number - 1) * value) / number * float(np.sqrt(sum(1 / n for n in vectors)))
+    scatter = jackknife_error(correlation, samples)
+    error = float(np.hypot(speckle, 0.0 if np.isnan(scatter) else scatter))
+    return Likeness(Estimate(value, error), n_frames > 1 and value + 2 * error < TOLERANCE)

@@ -1,0 +1,1 @@
+"""Mean-square displacements and diffusion coefficients."""

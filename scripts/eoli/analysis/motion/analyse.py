@@ -1,0 +1,262 @@
+"""Motion: mean squared displacements, their exponents, diffusion coefficients where motion is diffusive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from eoli.analysis.common import write_results
+from eoli.analysis.motion.msd import (
+    NOT_KNOWN,
+    Extension,
+    carried_share,
+    chain_of_ions,
+    diffusion,
+    extension,
+    gls_diffusion,
+    local_exponent,
+    log_lags,
+    longest_lag,
+    particle_msd,
+)
+from eoli.core.statistics import UNKNOWN, Estimate, standard_error
+from eoli.errors import DataError
+from eoli.study.criteria import MotionCriteria
+from eoli.topology.description import SystemDescription, read_description
+from eoli.trajectory.store import Reduced, open_reduced
+from eoli.trajectory.unwrap import Paths, centre_of_mass, may_fold, too_far_apart, unwrap, unwrap_and_largest_step
+
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+FRAME = "centre of mass of the system"
+
+_KINDS = {"Li": ("lithium", "cation"), "anion": ("anions", "anion"), "chain": ("chains", "polymer")}
+_COLUMNS = {"Li": "Li", "anion": "anion_com", "chain": "chain_com"}
+_SITES = {"F": ("fluorine", ("anion_F",), "anion"), "ether_O": ("ether_oxygen", ("ether_O",), "polymer")}
+_FORMS = ("msd_{}_nm2", "msd_{}_error_nm2", "alpha_{}")
+_ORIGINS = 2000
+_CHUNK_BYTES = 64e6
+_BYTES_IN_MEMORY = 256e6
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Paths (frames, particles, 3), nm, of Li, anion and chain that the system has, relative to the system's centre.
+
+    `drift` (frames, 3) is the path of that centre in the box; `masses` (particles,) are in g/mol, `box` (frames, 3)
+    in nm. `folded` says why the paths cannot be believed, None where they can. Paths that do not fit into memory are
+    read again when they are asked for, so that the reduced trajectory stays open.
+    """
+
+    paths: dict[str, Floats | Paths]
+    masses: dict[str, Floats]
+    drift: Floats
+    box: Floats
+    interval_ps: float
+    folded: str | None = None
+
+    @property
+    def length_ns(self) -> float:
+        """From the first to the last frame."""
+        return (len(self.box) - 1) * self.interval_ps / 1000
+
+    @property
+    def farthest_drift_nm(self) -> float:
+        """Farthest distance of the system's centre of mass from where it was; NaN where paths may be folded."""
+        return float("nan") if self.folded else float(np.linalg.norm(self.drift, axis=1).max())
+
+
+def _masses(system: SystemDescription, kind: str) -> Floats:
+    return np.array([e.molecule.mass for e in system.molecules if e.molecule.kind == kind for _ in range(e.count)])
+
+
+def read_motion(reduced: Reduced, system: SystemDescription) -> Motion:
+    """Unwrapped paths of lithium and of the centres of mass of anions and chains, without the drift of the system.
+
+    Raises DataError where these are not the whole mass of the system, because its centre cannot be had then, or the
+    frames are fewer than two.
+    """
+    box = reduced.array("motion/box").astype(np.float64)
+    if len(box) < 2:
+        raise DataError(f"{reduced.path}: {len(box)} frame of motion; at least 2 are needed")
+    present = {name: kinds for name, kinds in _KINDS.items() if reduced.has(f"motion/{kinds[0]}")}
+    masses = {name: _masses(system, kind) for name, (_, kind) in present.items()}
+    moved = sum(float(of.sum()) for of in masses.values())
+    if abs(moved - system.mass_g_mol) > 1e-6 * system.mass_g_mol:
+        raise DataError(f"{reduced.path}: ions and chains are {moved:g} of {system.mass_g_mol:g} g/mol")
+    interval_ps, folded = reduced.interval_ps("motion"), None
+    paths: dict[str, Floats | Paths] = {}
+    for name, (array, _) in present.items():
+        paths[name], largest = _unwrapped(reduced, f"motion/{array}", box)
+        if may_fold(largest, paths[name].shape):
+            folded = f"{name}: {too_far_apart(largest, interval_ps)}"
+    drift = centre_of_mass(paths, masses)
+    in_frame = {name: _without(drift, path) for name, path in paths.items()}
+    return Motion(in_frame, masses, drift, box, interval_ps, folded)
+
+
+def _unwrapped(reduced: Reduced, name: str, box: Floats) -> tuple[Floats | Paths, float]:
+    """Paths of an array and its largest step; where they are many, made again whenever they are asked for."""
+    n_frames, particles, _ = reduced.shape(name)
+    if 24 * n_frames * particles <= _BYTES_IN_MEMORY:
+        return unwrap_and_largest_step(reduced.array(name), box)
+    size = max(1, int(_CHUNK_BYTES / (24 * n_frames)))
+    parts = (slice(start, start + size) for start in range(0, particles, size))
+    largest = max(unwrap_and_largest_step(reduced.array(name, part), box)[1] for part in parts)
+    return Paths(lambda part: unwrap(reduced.array(name, part), box), n_frames, particles), largest
+
+
+def _without(drift: Floats, paths: Floats | Paths) -> Floats | Paths:
+    """Paths relative to one that all share."""
+    if not isinstance(paths, Paths):
+        paths -= drift[:, None]
+        return paths
+    read = paths.read
+    return replace(paths, read=lambda part: read(part) - drift[:, None])
+
+
+def _msd(motion: Motion, name: str, lags: Indices) -> Floats:
+    """MSD of each particle of a kind, (lags, particles); NaN where paths may be folded."""
+    if motion.folded:
+        return np.full((len(lags), motion.paths[name].shape[1]), np.nan)
+    return particle_msd(motion.paths[name], lags)
+
+
+def _site_msd(reduced: Reduced, system: SystemDescription, motion: Motion, name: str, lags: Indices) -> Floats:
+    """MSD of sites, averaged over those of each molecule, (lags, molecules), at lags in frames of structure.
+
+    NaN where paths may be folded. The sites are read in parts to bound memory.
+    """
+    array, roles, kind = _SITES[name]
+    used = slice(None, None, reduced.motion_per_structure)
+    box, drift = motion.box[used], motion.drift[used]
+    n_sites = reduced.shape(f"structure/{array}")[1]
+    chunk = max(1, int(_CHUNK_BYTES / (24 * len(box))))
+    parts = []
+    for start in range(0, n_sites, chunk):
+        path, largest = unwrap_and_largest_step(reduced.array(f"structure/{array}", slice(start, start + chunk)), box)
+        path -= drift[:, None]
+        parts.append(particle_msd(path, lags))
+        if motion.folded or may_fold(largest, path.shape):
+            parts[-1][:] = np.nan
+    molecule = system.molecule_numbers(kind)[system.with_role(*roles)]
+    msd = np.concatenate(parts, axis=1)
+    return np.stack([msd[:, molecule == m].mean(axis=1) for m in np.unique(molecule)], axis=1)
+
+
+def _chain_of_lithium(reduced: Reduced, system: SystemDescription, stride: int, cutoff_nm: float) -> Indices:
+    """Chain of each lithium in every `stride`-th frame, -1 for none, (origins, ions)."""
+    of_site = system.molecule_numbers("polymer")
+    found = []
+    for first, (sites, distances) in reduced.pieces(("motion/neighbours", "motion/distances")):
+        rows = slice(-first % stride, None, stride)
+        found.append(chain_of_ions(sites[rows], distances[rows], of_site, cutoff_nm))
+    return np.concatenate(found)
+
+
+def _carried(reduced: Reduced, system: SystemDescription, motion: Motion, cutoff_nm: float) -> dict[str, Any]:
+    n_frames = len(motion.box)
+    lag, stride = longest_lag(n_frames), max(1, n_frames // _ORIGINS)
+    share: Estimate = UNKNOWN
+    if lag and not motion.folded:
+        chain_of = _chain_of_lithium(reduced, system, stride, cutoff_nm)
+        origins = np.arange(0, n_frames, stride, dtype=np.int64)
+        share = carried_share(motion.paths["Li"], motion.paths["chain"], origins, chain_of, lag)
+    return {"share": asdict(share), "lag_ps": lag * motion.interval_ps, "cutoff_nm": cutoff_nm}
+
+
+def _table(lags: Indices, interval_ps: float, msd: Mapping[str, Floats]) -> pd.DataFrame:
+    """MSD, its standard error and its local exponent by lag, from MSDs (lags, molecules) by name."""
+    lag_ps = lags * interval_ps
+    columns: dict[str, Any] = {"lag_ps": lag_ps}
+    for name, values in msd.items():
+        mean = values.mean(axis=1)
+        of_name = (mean, [standard_error(row) for row in values], local_exponent(lag_ps, mean))
+        columns |= {form.format(name): column for form, column in zip(_FORMS, of_name, strict=True)}
+    return pd.DataFrame(columns)
+
+
+def merged_by_lag(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One table by `lag_ps` from tables of several cadences; blank where a cadence does not have the lag."""
+    rounded = [table.assign(lag_ps=table["lag_ps"].round(6)) for table in tables]
+    return reduce(lambda left, right: left.merge(right, on="lag_ps", how="outer"), rounded).sort_values("lag_ps")
+
+
+def folded_of(motions: Sequence[Motion]) -> str | None:
+    """Why the paths of some starts cannot be believed; None where they can."""
+    return next((motion.folded for motion in motions if motion.folded), None)
+
+
+def diffusion_scalars(motions: Sequence[Motion], tolerance: float, target_error: float) -> dict[str, Any]:
+    """By kind of particle what its motion in independent starts of one system, often a single one, allows to say.
+
+    The D by generalised least squares stands beside a D, never alone.
+    """
+    interval_ps, length_ns = motions[0].interval_ps, sum(motion.length_ns for motion in motions)
+    folded = folded_of(motions)
+    scalars: dict[str, Any] = {}
+    for name in motions[0].paths:
+        starts = [motion.paths[name] for motion in motions]
+        found = NOT_KNOWN if folded else diffusion(starts, interval_ps, tolerance)
+        further = (
+            Extension(None, True, None, folded) if folded else extension(found, length_ns, tolerance, target_error)
+        )
+        gls = gls_diffusion(starts, interval_ps) if found.verdict == "diffusive" else UNKNOWN
+        scalars[name] = {
+            "D_m2_s": {"value": found.value_m2_s, "error": found.error_m2_s},
+            "D_gls_m2_s": asdict(gls),
+            "D_upper_bound_m2_s": found.upper_bound_m2_s,
+            "exponent": {"value": found.exponent, "error": found.exponent_error},
+            "fit_from_ps": found.fit_from_ps,
+            "fit_to_ps": found.fit_to_ps,
+            "msd_at_fit_to_nm2": found.farthest_msd_nm2,
+            "verdict": found.verdict,
+            "extension": asdict(further),
+        }
+    return scalars
+
+
+def analyse_motion(reduced: Path, description: Path, criteria: MotionCriteria, out_csv: Path, out_json: Path) -> None:
+    """MSD and local exponent of all that moves; D, its verdict and the length that it needs; what chains carry.
+
+    Lithium, centres of mass of anions and chains, fluorine and ether oxygen, each in the frame of the system's centre
+    of mass, at logarithmic lags up to half the run. Fluorine and ether oxygen are from the frames of structure: blank
+    at lags that these do not have, as the others are where motion does not have them. The MSD of fluorine holds the anion's own rotation: only
+    that of its centre of mass gives a D of the anion. Errors of an MSD are
+    standard errors over molecules. Where frames are so far apart that particles move by nearly half the box between them,
+    the table has no MSD and the scalars have the reason alone (`eoli.trajectory.unwrap.may_fold`). Raises DataError for files that cannot be read or do not belong together.
+    """
+    system = read_description(description)
+    with open_reduced(reduced, system) as opened:
+        motion, sites_ps = read_motion(opened, system), opened.interval_ps("structure")
+        lags, site_lags = (log_lags(opened.n_frames(cadence)) for cadence in ("motion", "structure"))
+        msd = {_COLUMNS[name]: _msd(motion, name, lags) for name in motion.paths}
+        msd_of_sites = {
+            name: _site_msd(opened, system, motion, name, site_lags)
+            for name, (array, _, _) in _SITES.items()
+            if opened.has(f"structure/{array}") and opened.n_frames("structure") > 1
+        }
+        scalars: dict[str, Any] = {
+            "length_ns": motion.length_ns,
+            "use_interval_ps": motion.interval_ps,
+            "sites_interval_ps": sites_ps,
+            "frames": len(motion.box),
+            "tolerance": criteria.tolerance,
+            "frame_of_reference": FRAME,
+            "system_drift_nm": motion.farthest_drift_nm,
+        }
+        scalars |= diffusion_scalars([motion], criteria.tolerance, criteria.target_error)
+        if {"Li", "chain"} <= motion.paths.keys() and opened.has("motion/neighbours"):
+            scalars["Li_carried_by_chain"] = _carried(opened, system, motion, criteria.contact_nm)
+    cadences = ((lags, motion.interval_ps, msd), (site_lags, sites_ps, msd_of_sites))
+    table = merged_by_lag([_table(at, interval_ps, of) for at, interval_ps, of in cadences if of])
+    columns = [form.format(name) for form in _FORMS for name in (*msd, *msd_of_sites)]
+    write_results(table[["lag_ps", *columns]], scalars, out_csv, out_json)

@@ -1,0 +1,81 @@
+"""Transport of independent starts of one system together: more particles, and longer lags, than any of them has alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eoli.analysis.common import finite
+from eoli.analysis.conductivity.analyse import IONS, conductivity_scalars
+from eoli.analysis.ions.analyse import formal_charges, read_clusters
+from eoli.analysis.ions.clusters import block_populations
+from eoli.analysis.motion.analyse import FRAME, diffusion_scalars, read_motion
+from eoli.core.files import write_json
+from eoli.errors import DataError
+from eoli.study.criteria import StartsCriteria
+from eoli.topology.description import read_description
+from eoli.trajectory.store import open_reduced
+
+Floats = npt.NDArray[np.float64]
+
+
+def _stacked(populations: Sequence[Floats]) -> Floats:
+    """Blocks of all starts, (blocks, n, m), padded with zero to the largest cluster of any."""
+    most = max(of_start.shape[1] for of_start in populations)
+    return np.concatenate(
+        [np.pad(p, ((0, 0), (0, most - p.shape[1]), (0, most - p.shape[2]))) for p in populations], axis=0
+    )
+
+
+def analyse_starts(
+    reduced: Sequence[Path], descriptions: Sequence[Path], criteria: StartsCriteria, out_json: Path
+) -> None:
+    """Diffusion and conductivity from all starts of one system at once, as `motion` and `conductivity` have them of each.
+
+    `reduced` and `descriptions` are those of the starts that the criteria name. The further length that a D needs is that
+    of all starts in sum. Raises DataError for
+    files that cannot be read or do not belong together, and for starts that differ in composition, charges or the
+    spacing of their frames.
+    """
+    described = [read_description(path) for path in descriptions]
+    motions, populations = [], []
+    with ExitStack() as files:
+        for path, system in zip(reduced, described, strict=True):
+            opened = files.enter_context(open_reduced(path, system))
+            motions.append(read_motion(opened, system))
+            if set(IONS) <= motions[-1].paths.keys():
+                populations.append(
+                    block_populations(read_clusters(opened, system, criteria.contact_nm, criteria.use_interval_ps))
+                )
+        first = motions[0]
+        sizes = {name: of.shape[1] for name, of in first.paths.items()}
+        for path, motion, system in zip(reduced, motions, described, strict=True):
+            if {n: of.shape[1] for n, of in motion.paths.items()} != sizes or system.choice != described[0].choice:
+                raise DataError(
+                    f"{path}: another system than {reduced[0]}; starts differ in how they were packed alone"
+                )
+            if motion.interval_ps != first.interval_ps:
+                raise DataError(
+                    f"{path}: frames {motion.interval_ps:g} ps apart, those of {reduced[0]} {first.interval_ps:g} ps"
+                )
+        lengths_ns = [motion.length_ns for motion in motions]
+        found: dict[str, Any] = {
+            "systems": list(criteria.systems),
+            "lengths_ns": lengths_ns,
+            "motion": {
+                "length_ns": sum(lengths_ns),
+                "tolerance": criteria.tolerance,
+                "frame_of_reference": FRAME,
+                **diffusion_scalars(motions, criteria.tolerance, criteria.target_error),
+            },
+            "conductivity": conductivity_scalars(
+                motions, _stacked(populations) if populations else None, formal_charges(described[0]),
+                described[0].choice.ion_charge_scale, criteria,
+            ),
+        }  # fmt: skip
+    write_json(out_json, finite(found))

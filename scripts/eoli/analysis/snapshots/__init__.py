@@ -1,0 +1,1 @@
+"""Structures, pictures and scenes of a run."""

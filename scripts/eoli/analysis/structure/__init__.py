@@ -1,0 +1,1 @@
+"""Radial distributions, first shells, shape of the chains."""

@@ -1,0 +1,177 @@
+"""One-line messages for data that does not fit its pydantic model."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Strict as StrictType
+
+from eoli.core.names import SAID
+from eoli.core.yamlfile import KeyPath, YamlFile, scalar
+from eoli.errors import InputError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """Base of all models: unknown keys are errors, instances do not change, a number is neither text nor a truth value."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+LENIENT = StrictType(False)
+"""Marks what YAML cannot write as it is: a tuple, or a number as a key."""
+Positive = Annotated[float, Field(gt=0, le=1e12)]
+NotNegative = Annotated[float, Field(ge=0, le=1e12)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(gt=0, le=2**31 - 1)]
+CountOrZero = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Kelvin = Annotated[float, Field(ge=50, le=5000)]
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Union, UnionType, list, tuple, dict) or get_args(annotation):
+        return [model for argument in get_args(annotation) for model in _models_in(argument)]
+    return []
+
+
+def _model_at(model: type[BaseModel], keys: KeyPath) -> type[BaseModel] | None:
+    """The model that holds the last of `keys`."""
+    current: type[BaseModel] = model
+    pending: list[type[BaseModel]] = []
+    for key in keys[:-1]:
+        if isinstance(key, str) and key in current.model_fields:
+            pending = _models_in(current.model_fields[key].annotation)
+        if pending:
+            current = pending[0]
+    return current
+
+
+def place(keys: KeyPath, files: Sequence[YamlFile]) -> str:
+    """`file:line: key.path` of the last file that sets the key, as a person would look for it."""
+    shown = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
+    # a list replaces the list of an earlier file as a whole: what is wrong in it is wrong in the last file that has one
+    whole = next((keys[:at] for at, key in enumerate(keys) if isinstance(key, int)), ())
+    owners = [file for file in files if whole and file.depth_of(whole) == len(whole)][-1:]
+    best = max(reversed(owners or files), key=lambda file: file.depth_of(keys), default=None)
+    if best is None:
+        return shown
+    line = best.line_of(keys)
+    return f"{best.path}:{line}: {shown}" if line else f"{best.path}: {shown}"
+
+
+def _keys_in(data: Any, location: Sequence[str | int]) -> KeyPath:
+    """The part of pydantic's location that a person wrote; the rest are its own names of unions and validators."""
+    keys: list[str | int] = []
+    for key in location:
+        is_key = isinstance(data, Mapping) and key != "[key]" and not str(key).startswith("function-")
+        if is_key or (isinstance(data, list | tuple) and isinstance(key, int)):
+            keys.append(key)
+            data = data.get(key) if isinstance(data, Mapping) else data[int(key)]
+    return tuple(keys)
+
+
+def _spelling(value: str, kind: str) -> str:
+    """How to write what YAML or a person may take for a number or a truth value (`kind`: int, float, bool), and we do not."""
+    text = value.strip()
+    if ratio := re.fullmatch(r"(\d+(?:\.\d+)?)\s*:\s*1(?:\.0*)?", text):
+        return f"; write {ratio[1]} for {text}"
+    if re.fullmatch(r"\d+(:\d+)+(\.\d*)?", text):
+        return "; write one decimal number, as 1.5 for 1:30"
+    if text.lower() in ("yes", "no", "on", "off", "y", "n"):
+        return "; write true or false" if kind == "bool" else ""
+    plain = text.replace("_", "").lstrip("+")
+    plain = re.sub(r"^0+(?=\d)", "", plain) if re.fullmatch(r"[\d.]+", plain) else plain.replace(",", ".")
+    if isinstance(scalar(plain), int | float):
+        return f"; write {plain}"
+    if unit := re.fullmatch(r"([-+]?\d+(?:\.\d*)?)\s*(?:°?[CK]|[fpn]s|h|min|nm|bar|%)", text):
+        return f"; write the number alone, as {unit[1]}"
+    return ""
+
+
+def _short(value: Any) -> str:
+    """A value as it stands in YAML, cut where it is long."""
+    shown = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."
+
+
+def _explain(error: Any, keys: KeyPath, model: type[BaseModel]) -> str:
+    value = error.get("input")
+    if error["type"] == "extra_forbidden":
+        holder = _model_at(model, keys)
+        known = sorted(holder.model_fields) if holder else []
+        near = difflib.get_close_matches(str(keys[-1]), known, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        return f"unknown key{hint}; allowed: {', '.join(known)}"
+    if error["type"] == "missing":
+        return "is missing; it has no default"
+    if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] in SAID:
+        return f"{_short(value)} is not allowed; allowed: {SAID[error['ctx']['pattern']]}"
+    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    if isinstance(value, dict | list | tuple):
+        return message
+    kind, key = str(error["type"]).split("_")[0], str(next((key for key in reversed(keys) if isinstance(key, str)), ""))
+    hint = _spelling(value, kind) if isinstance(value, str) and kind in ("int", "float", "bool") else ""
+    if kind == "greater" and key.endswith("_K") and "step" not in key:
+        hint = f"; in kelvin, {value:g} degrees Celsius are {value + 273.15:g}"
+    return f"{_short(value)} is not allowed: {message}{hint}"
+
+
+def kind_of(model: type[BaseModel], name: str) -> Any:
+    """The type of one value of a field, with its limits; of a list that of its items, None left out."""
+    field = model.model_fields[name]
+    found: Any = field.annotation
+    if get_origin(found) in (Union, UnionType):
+        found = Union[tuple(kind for kind in get_args(found) if kind is not type(None))]  # noqa: UP007
+    if get_origin(found) is list:
+        return get_args(found)[0]
+    return Annotated[found, *field.metadata] if field.metadata else found
+
+
+def from_text(kind: Any) -> Callable[[str], Any]:
+    """Reader of a value of a type from one word, by the rules of a configuration file.
+
+    It raises InputError with what is wrong and what is allowed.
+    """
+    adapter = TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False))
+
+    def read(text: str) -> Any:
+        value = scalar(text)
+        for candidate in (value, text):
+            try:
+                return adapter.validate_python(candidate)
+            except ValidationError as failure:
+                error = failure.errors()[0]
+                if error["type"] != "string_type":
+                    raise InputError(_explain(error, (), Strict)) from None
+        raise AssertionError("text is text")
+
+    return read
+
+
+def validate(model: type[Model], data: Any, files: Sequence[YamlFile], under: KeyPath = ()) -> Model:
+    """Build `model` from `data`, which stands in the files under the keys `under`; None, of an empty file, has no keys.
+
+    Raises InputError with one line that names file, key, value and what is allowed.
+    """
+    try:
+        return model.model_validate({} if data is None else data)
+    except ValidationError as failure:
+        # a key that is unknown explains one that is missing
+        errors = sorted(failure.errors(), key=lambda error: error["type"] != "extra_forbidden")
+        keys = _keys_in(data, errors[0]["loc"])
+        where = place((*under, *keys), files) if under or keys else str(files[-1].path) if files else ""
+        # a value that fits no member of a union has one error for each
+        here = [error for error in errors if _keys_in(data, error["loc"]) == keys]
+        tail = "".join(f", or {error['msg']}" for error in here[1:])
+        more = f" (and {len(errors) - len(here)} more)" if len(errors) > len(here) else ""
+        said = f"{_explain(errors[0], keys, model)}{tail}{more}"
+        raise InputError(f"{where}: {said}" if where else said) from None

@@ -1,0 +1,1 @@
+"""Building blocks and force fields, as data with their sources."""

@@ -1,0 +1,1 @@
+"""GROMACS: its build and tools, mdp files, mdrun, energies, states, throughput."""

@@ -1,0 +1,127 @@
+"""Run parameters for grompp from a stage; keys in lower case with dashes, values as GROMACS prints them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eoli.study.annealing import points
+from eoli.study.protocol import Stage
+
+NSTCALCENERGY = 100
+LOG_STEPS = 1000
+# Twice the buffer that GROMACS 2022 takes by itself for lists of this age at 400 K and 2 fs.
+FIXED_LIST_STEPS = 20
+FIXED_LIST_BUFFER_NM = 0.12
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a stage does not say itself: the protocol's common settings, the system's temperature and seed."""
+
+    temperature_K: float
+    cutoff_nm: float
+    fourier_spacing_nm: float
+    dispersion_correction: bool
+    constraints: str
+    seed: int
+
+
+def mdp_options(stage: Stage, conditions: Conditions, reproducible: bool = False) -> dict[str, str]:
+    """All options of the .mdp file.
+
+    GROMACS derives the age and the radius of its pair list from the density at each start of mdrun. In a box as PACKMOL
+    leaves it that is a list without a buffer, kept for 100 steps, in which an ion that falls towards its counter-ion
+    reaches it unseen: stages that start from such a box or drive it have a fixed list. So has a reproducible run, for
+    with another radius a continued run sums its forces in another order than one that was never interrupted.
+
+    One setting of the constraint algorithm serves all stages: CF3 and SO2 groups are coupled constraints, for which LINCS
+    needs a higher order than its default. Minimisation leaves the bonds flexible: between overlapping molecules steepest
+    descent moves sites farther than LINCS can follow, and stops with torn bonds.
+    """
+    common = {
+        "integrator": stage.integrator,
+        "comm-mode": "linear",
+        "nstcomm": str(NSTCALCENERGY),
+        "cutoff-scheme": "verlet",
+        "pbc": "xyz",
+        "coulombtype": "pme",
+        "rcoulomb": f"{conditions.cutoff_nm:g}",
+        "fourierspacing": f"{conditions.fourier_spacing_nm:g}",
+        "pme-order": "4",
+        "vdwtype": "cut-off",
+        "rvdw": f"{conditions.cutoff_nm:g}",
+        "dispcorr": "enerpres" if conditions.dispersion_correction else "no",
+        "constraints": conditions.constraints if stage.is_dynamics else "none",
+        "constraint-algorithm": "lincs",
+        "lincs-order": "6",
+        "lincs-iter": "2",
+    }
+    if stage.is_dynamics and (reproducible or stage.generate_velocities or not stage.equilibrates):
+        common |= {
+            "verlet-buffer-tolerance": "-1",
+            "nstlist": str(FIXED_LIST_STEPS),
+            "rlist": f"{conditions.cutoff_nm + FIXED_LIST_BUFFER_NM:g}",
+        }
+    if not stage.is_dynamics:
+        return common | {
+            "nsteps": str(stage.max_steps),
+            "emtol": f"{stage.force_tolerance_kJ_mol_nm:g}",
+            "emstep": "0.01",
+            "nstenergy": "100",
+            "nstlog": "100",
+        }
+    return common | _dynamics(stage, conditions)
+
+
+def _dynamics(stage: Stage, conditions: Conditions) -> dict[str, str]:
+    assert stage.time_step_fs is not None and stage.frame_interval_ps is not None
+    assert stage.energy_interval_ps is not None
+    energy_steps = stage.steps_in(stage.energy_interval_ps)
+    state_steps = stage.steps_in(stage.state_interval_ps) if stage.state_interval_ps else 0
+    course = stage.course(conditions.temperature_K)
+    temperature = course[0].temperature_K
+    options = {
+        "dt": f"{stage.time_step_fs / 1000:g}",
+        "tinit": "0",
+        "nsteps": str(stage.n_steps),
+        "nstxout-compressed": str(stage.steps_in(stage.frame_interval_ps)),
+        "compressed-x-precision": "1000",
+        "nstxout": str(state_steps),
+        "nstvout": str(state_steps),
+        "nstfout": "0",
+        # energies are summed only where they are written, or at a divisor of that
+        "nstcalcenergy": str(next(n for n in range(min(NSTCALCENERGY, energy_steps), 0, -1) if energy_steps % n == 0)),
+        "nstenergy": str(energy_steps),
+        "nstlog": str(LOG_STEPS),
+        "continuation": "no" if stage.generate_velocities else "yes",
+        "gen-vel": "yes" if stage.generate_velocities else "no",
+        "tc-grps": "system",
+        "tcoupl": "no" if stage.thermostat == "none" else stage.thermostat,
+        "tau-t": f"{stage.tau_t_ps:g}",
+        "ref-t": f"{temperature:g}",
+        "ld-seed": str(conditions.seed),
+        "pcoupl": "no" if stage.barostat == "none" else stage.barostat,
+    }
+    if stage.temperature_from_K is not None:
+        times, kelvin = zip(*points(course), strict=True)
+        options |= {
+            "annealing": "single",
+            "annealing-npoints": str(len(times)),
+            "annealing-time": " ".join(f"{time:.10g}" for time in times),
+            "annealing-temp": " ".join(f"{temperature:.10g}" for temperature in kelvin),
+        }
+    if stage.generate_velocities:
+        options |= {"gen-temp": f"{temperature:g}", "gen-seed": str(conditions.seed)}
+    if stage.barostat != "none":
+        options |= {
+            "pcoupltype": "isotropic",
+            "tau-p": f"{stage.tau_p_ps:g}",
+            "ref-p": f"{stage.pressure_bar:g}",
+            "compressibility": f"{stage.compressibility_per_bar:g}",
+        }
+    return options
+
+
+def mdp_text(options: dict[str, str]) -> str:
+    """The .mdp file, keys sorted."""
+    return "".join(f"{key:24s} = {options[key]}\n" for key in sorted(options))

@@ -1,1 +1,0 @@
-"""Jobs: the edge functions of the analyses, files in and files out."""

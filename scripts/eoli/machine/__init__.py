@@ -1,0 +1,1 @@
+"""The machine: processors, slots that runs share, measured speed, SLURM."""

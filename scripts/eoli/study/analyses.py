@@ -1,0 +1,135 @@
+"""The analyses, each declared once: commands, rules, tables and what is missing of a sweep follow from here.
+
+What an analysis is told is in `eoli.study.criteria`, what it computes in the module that `function` names. Nothing is imported
+here, for `eoli --help` and every job read this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Source = Literal["reduced", "energies", "trajectory"]
+Stage = Literal["analysed", "equilibrated", "cooling", "each"]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """How the page draws the table of an analysis: each column against the first, with `<column>_error` around it.
+
+    `group` is the part of the page, `caption` says how to read it.
+    """
+
+    group: Literal["structure", "motion"]
+    heading: str
+    caption: str
+    x_title: str
+    x_log: bool = False
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """An analysis of one system.
+
+    `name` is that of its command and, with underscores, of its rule. It reads one file of the kind `reads` of a stage (of
+    `each` stage by itself: then its files bear the name of that stage). `criteria` is a model in `eoli.study.criteria`. `function`
+    is called with the paths of that file and of the description of the system, the criteria, and the paths of `files`; the
+    record of what it made bears the name of `record`, or that of the first of them. `in_sweep` says whether the table of the
+    sweep needs its scalars. Tables without `curves` are drawn by code of their own, or not at all.
+    """
+
+    name: str
+    help: str
+    reads: Source
+    criteria: str
+    function: str
+    files: tuple[str, ...]
+    of: Stage = "analysed"
+    record: str = ""
+    in_sweep: bool = True
+    curves: Curves | None = None
+
+    @property
+    def rule(self) -> str:
+        """Name of the rule."""
+        return self.name.replace("-", "_")
+
+    @property
+    def log(self) -> str:
+        """Name of the log of the rule."""
+        return f"{self.name}-{{stage}}.log" if self.of == "each" else f"{self.name}.log"
+
+    def files_of(self, stage: str = "") -> tuple[str, ...]:
+        """Names of the files that it leaves, of one stage where it is made of each."""
+        return tuple(file.format(stage=stage) for file in self.files)
+
+    def known_by(self, stage: str = "") -> str:
+        """Name of the file, or the beginning of the names, that its record is named after."""
+        return self.record or self.files_of(stage)[0]
+
+
+def _tables(name: str, *more: str) -> tuple[str, ...]:
+    return (f"{name}.csv", *(f"{table}.csv" for table in more), f"{name}.json")
+
+
+ANALYSES = (
+    Analysis(
+        "reduce", "decode a trajectory once, for all analyses", "trajectory", "ReduceCriteria",
+        "eoli.trajectory.reduce:reduce_trajectory", ("reduced.h5",), in_sweep=False,
+    ),
+    Analysis(
+        "density", "density of a stage from its energies", "energies", "DensityCriteria",
+        "eoli.analysis.density:analyse_density", _tables("density"), "equilibrated",
+    ),
+    Analysis(
+        "traces", "energy, temperature, pressure, density of a stage", "energies", "TracesCriteria",
+        "eoli.analysis.traces:analyse_traces", _tables("traces-{stage}"), "each", in_sweep=False,
+    ),
+    Analysis(
+        "specific-volume", "specific volume while a melt is cooled", "energies", "SpecificVolumeCriteria",
+        "eoli.analysis.glass.analyse:analyse_specific_volume", _tables("specific-volume"), "cooling", in_sweep=False,
+    ),
+    Analysis(
+        "structure", "g(r), first shells, chains, gauche fraction", "reduced", "StructureCriteria",
+        "eoli.analysis.structure.analyse:analyse_structure", _tables("structure"),
+    ),
+    Analysis(
+        "motion", "mean-square displacements and diffusion", "reduced", "MotionCriteria",
+        "eoli.analysis.motion.analyse:analyse_motion", _tables("motion"),
+    ),
+    Analysis(
+        "ions", "ion pairs and clusters", "reduced", "IonsCriteria", "eoli.analysis.ions.analyse:analyse_ions", _tables("ions"),
+    ),
+    Analysis(
+        "conductivity", "conductivity and transference", "reduced", "ConductivityCriteria",
+        "eoli.analysis.conductivity.analyse:analyse_conductivity", _tables("conductivity"),
+    ),
+    Analysis(
+        "mechanism", "residence, moves of lithium, segments", "reduced", "MechanismCriteria",
+        "eoli.analysis.mechanism.analyse:analyse_mechanism", _tables("mechanism", "moves"),
+    ),
+    Analysis(
+        "morphology", "domains, percolation, S(q)", "reduced", "MorphologyCriteria",
+        "eoli.analysis.morphology.analyse:analyse_morphology", _tables("morphology", "domains"),
+    ),
+    Analysis(
+        "hydrogen-bonds", "hydrogen bonds of the amide", "reduced", "HydrogenBondsCriteria",
+        "eoli.analysis.hydrogen_bonds:analyse_hydrogen_bonds", _tables("hydrogen-bonds"),
+    ),
+    Analysis(
+        "snapshots", "structures and pictures of a run", "reduced", "SnapshotsCriteria",
+        "eoli.analysis.snapshots.analyse:analyse_snapshots",
+        ("snapshot-start.pdb", "snapshot-middle.pdb", "snapshot-end.pdb", "snapshot.png", "snapshot-scene.json"),
+        record="snapshot", in_sweep=False,
+    ),
+    Analysis(
+        "interactions", "interaction energies of groups", "trajectory", "InteractionsCriteria",
+        "eoli.analysis.interactions.analyse:analyse_interactions", _tables("interactions"),
+    ),
+)  # fmt: skip
+"""All analyses, in the order of commands, columns and pages."""
+BY_NAME = {analysis.name: analysis for analysis in ANALYSES}
+REDUCED = tuple(analysis for analysis in ANALYSES if analysis.reads == "reduced")
+"""Those of the reduced trajectory."""
+TABLES = tuple(analysis.name for analysis in ANALYSES if analysis.in_sweep)
+"""Those whose scalars the table of the sweep holds."""

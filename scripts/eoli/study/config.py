@@ -1,0 +1,453 @@
+"""The configuration of a study as a typed model: read, merged with its protocol, checked; one line for a mistake."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from eoli.core.names import Line, ModuleName, Part, PathText
+from eoli.core.validation import Strict, place, validate
+from eoli.core.yamlfile import KeyPath, YamlFile, read_yaml
+from eoli.errors import InputError
+from eoli.forcefield.library import DEFAULT, Mixing
+from eoli.study.criteria import Analysis
+from eoli.study.protocol import Protocol, Stage
+
+DEFAULT_COMMAND = "gmx"
+DEFAULT_SALT = "litfsi"
+DEFAULT_ETHER_SET = "oxy-d"
+DEFAULT_MIXING: Mixing = "gromos"
+DEFAULT_CHARGE_SCALE = 1.0
+LEAST_FRAMES = 10
+"""Frames of motion and of structure: as many as blocks that errors are made of."""
+LEAST_WHOLE_FRAMES = 3
+"""Whole frames: a start, a middle and an end."""
+
+
+class _OneOrMany:
+    """Marks a list for which a single value may stand; the schema says so too."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda value: value if isinstance(value, list | tuple) else [value], handler(source)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        many = handler(schema)
+        return {"anyOf": [many, many["items"]]}
+
+
+Many = _OneOrMany()
+
+
+def _as_named(value: float) -> float:
+    if round(value, 4) != value:
+        raise ValueError("the names of systems show four digits after the point; allowed: so many")
+    return value
+
+
+def _shell_words(text: str) -> str:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; allowed: words as in a shell") from None
+    if text and (not words or not all(words) or not text.isprintable()):
+        raise ValueError("allowed: words as in a shell, or nothing at all")
+    return text
+
+
+Ratio = Annotated[float, Field(ge=0.1, le=10_000)]
+SystemKelvin = Annotated[float, Field(ge=150, le=2000)]
+Replicate = Annotated[int, Field(gt=0, le=9999)]
+Scale = Annotated[float, Field(ge=0.5, le=1.0), AfterValidator(_as_named)]
+
+
+class GromacsBuild(Strict):
+    """Which GROMACS runs."""
+
+    command: PathText = Field(
+        DEFAULT_COMMAND,
+        description="name or path of the GROMACS program (`gmx`, `gmx_mpi`); plain `gmx` is the one that `make gromacs` "
+        "built, where there is one",
+    )
+    launcher: Annotated[str, Field(max_length=1000), AfterValidator(_shell_words)] = Field(
+        "", description="put in front of mdrun alone, e.g. `srun` or `mpirun -np 4`"
+    )
+    modules: list[ModuleName] = Field(default_factory=list, description="loaded by `module load` before every call")
+
+
+class SweepBlock(Strict):
+    """One block of the sweep; every combination of its axes is a system. A single value may stand without a list."""
+
+    polymer: Annotated[list[Part], Many, Field(min_length=1, description="polymers of `topologies/polymers`")]
+    salt: Annotated[list[Part], Many] = Field([DEFAULT_SALT], min_length=1, description="salts, or `none`")
+    eo_li: Annotated[list[Ratio], Many] = Field(
+        default_factory=list, description="ether oxygens for each lithium; left out where the salt is none"
+    )
+    temperature_K: Annotated[list[SystemKelvin], Many] = Field([298.15], min_length=1, description="temperatures, K")
+    temperature_series: bool = Field(
+        False,
+        description="the temperatures share one box and the first stages, up to the first at the system's temperature",
+    )
+    replicate: Annotated[list[Replicate], Many] = Field([1], min_length=1, description="numbers of independent starts")
+    ether_set: Annotated[list[Part], Many] = Field(
+        [DEFAULT_ETHER_SET], min_length=1, description="parameter sets of the ether, the folders in `topologies/units`"
+    )
+    cation_model: Annotated[list[Part], Many] = Field(
+        [DEFAULT], min_length=1, description="models in `topologies/ions/<cation>`, or the salt's own default"
+    )
+    anion_model: Annotated[list[Part], Many] = Field(
+        [DEFAULT], min_length=1, description="models in `topologies/ions/<anion>`, or the salt's own default"
+    )
+    mixing: Annotated[list[Mixing], Many] = Field([DEFAULT_MIXING], min_length=1, description="mixing rules")
+    ion_charge_scale: Annotated[list[Scale], Many] = Field(
+        [DEFAULT_CHARGE_SCALE], min_length=1, description="factor on all ion charges, those of 1-4 pairs too"
+    )
+    supercell: list[Annotated[int, Field(gt=0, le=100)]] = Field(
+        [1, 1, 1],
+        min_length=3,
+        max_length=3,
+        description="copies along x, y and z of the box of the same system without this key, which is in the sweep, too",
+    )
+    in_study: bool = Field(False, description="the study of record simulated this; otherwise it is our extension")
+
+
+class Box(Strict):
+    """The start box."""
+
+    chains: int = Field(25, gt=0, le=10_000_000, description="polymer chains in a box")
+    packing_density_g_cm3: float = Field(0.22, ge=0.01, le=1.0, description="density of the PACKMOL box")
+    tolerance_nm: float = Field(0.20, ge=0.15, le=0.4, description="smallest distance between molecules")
+    attempts: int = Field(5, gt=0, le=100, description="PACKMOL runs, each with a new seed and a larger box")
+    supercell_from: str | None = Field(
+        None, description="stage whose end a supercell repeats; the last in NPT up to the analysed one, if not said"
+    )
+
+
+class Run(Strict):
+    """How simulations are run; nothing here changes the physics."""
+
+    threads: Annotated[int, Field(gt=0, le=4096)] | Literal["auto"] = Field(
+        "auto",
+        description="threads of one mdrun; auto takes what `eoli tune` measured on this machine, else shares the cores "
+        "among the systems",
+    )
+    pin: bool = Field(
+        True, description="give each mdrun cores of its own, and a GPU where it uses one; false leaves it to the system"
+    )
+    checkpoint_minutes: float = Field(5.0, ge=0.01, le=1440, description="spacing of checkpoints")
+    max_hours: float | None = Field(
+        None,
+        ge=1e-4,
+        le=10_000,
+        description="stop each mdrun after this long with a checkpoint; the next run continues",
+    )
+    reproducible: bool = Field(False, description="mdrun -reprod: the same trajectory bit for bit, a little slower")
+
+
+class Reference(Strict):
+    """What a sweep is laid beside."""
+
+    study: PathText = Field("config/reference/ma2022.yaml", description="numbers and claims of a study")
+    conductivity: PathText = Field(
+        "config/reference/peo-litfsi-conductivity.csv", description="measured conductivities"
+    )
+
+
+class Config(Strict):
+    """A study."""
+
+    study: Line = Field(description="name of the study, shown in the tables")
+    seed: int = Field(ge=0, le=2**63 - 1, description="all other seeds are derived from it and the system's name")
+    gmx: GromacsBuild = Field(default_factory=lambda: GromacsBuild.model_validate({}), description="the GROMACS build")
+    topologies: PathText = Field(
+        "topologies", description="folder of building blocks; looked for here, then beside the Snakefile"
+    )
+    sweep: list[SweepBlock] = Field(min_length=1, description="the systems")
+    box: Box = Field(default_factory=lambda: Box.model_validate({}), description="the start box")
+    protocol: PathText = Field(description="protocol file; looked for here, then beside the Snakefile")
+    stages: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="keys of single stages of the protocol, set here instead"
+    )
+    run: Run = Field(default_factory=lambda: Run.model_validate({}), description="how simulations are run")
+    analysis: Analysis = Field(
+        default_factory=lambda: Analysis.model_validate({}), description="frames and criteria of the analyses"
+    )
+    reference: Reference = Field(
+        default_factory=lambda: Reference.model_validate({}),
+        description="what the sweep is laid beside; looked for here, then beside the Snakefile",
+    )
+
+
+def _found(name: str, base: Path) -> Path:
+    # Path.exists raises for a name that is too long
+    return Path(name) if os.path.exists(name) else base / name  # noqa: PTH110
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked configuration with its protocol; what all later modules read."""
+
+    config: Config
+    protocol: Protocol
+    base: Path
+    files: tuple[YamlFile, ...]
+
+    def found(self, name: str) -> Path:
+        """A path of the configuration: from the working folder, else from the folder of the workflow."""
+        return _found(name, self.base)
+
+    @property
+    def topologies(self) -> Path:
+        """Folder of building blocks."""
+        return self.found(self.config.topologies)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Stages that run, in their order."""
+        return self.protocol.active_stages
+
+    @property
+    def common_stages(self) -> tuple[Stage, ...]:
+        """The first stages, up to the first of dynamics that runs at the system's temperature: equal at all of these."""
+        own = [stage.is_dynamics and stage.temperature_K is None for stage in self.stages]
+        return self.stages[: own.index(True)] if True in own else self.stages
+
+    @property
+    def equilibrated_stage(self) -> str:
+        """The last stage at constant pressure up to the analysed one, which inherits its box and its density.
+
+        Raises InputError where there is none, or it is not at equilibrium at the temperature of the analysed one.
+        """
+        names = [stage.name for stage in self.stages]
+        analysed = self.stages[names.index(self.config.analysis.stage)]
+        found = [stage for stage in self.stages[: names.index(analysed.name) + 1] if stage.ensemble == "NPT"]
+        if not found or not found[-1].is_steady or self.temperatures_K(found[-1]) != self.temperatures_K(analysed):
+            last = f"the last, {found[-1].name}, is not" if found else "there is none"
+            raise InputError(
+                f"{place(('analysis', 'stage'), self.files)}: {analysed.name} needs the density of a stage in NPT before it, "
+                f"or its own, that equilibrates at its temperature; {last}"
+            )
+        return found[-1].name
+
+    def temperatures_K(self, stage: Stage) -> set[float]:
+        """Temperatures that a stage ends at, in all systems."""
+        return (
+            {k for block in self.config.sweep for k in block.temperature_K}
+            if stage.temperature_K is None
+            else {stage.temperature_K}
+        )
+
+    @property
+    def reduced_frames(self) -> tuple[float, dict[str, float]]:
+        """Length of the analysed stage, ps, at most, and the spacing of its frames by cadence, ps."""
+        analysis = self.config.analysis
+        stage = self.stage(analysis.stage)
+        length_ns = stage.max_length_ns or stage.length_ns or 0.0
+        cadences = ("motion", "structure", "slow")
+        return length_ns * 1000, {cadence: getattr(analysis, f"{cadence}_interval_ps") for cadence in cadences}
+
+    @property
+    def supercell_stage(self) -> str:
+        """The stage whose end a supercell repeats."""
+        return self.config.box.supercell_from or self.equilibrated_stage
+
+    def stage(self, name: str) -> Stage:
+        """A stage by its name.
+
+        Raises InputError for a stage that the protocol does not have.
+        """
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise InputError(f"stage {name!r} is not in the protocol; allowed: {', '.join(s.name for s in self.stages)}")
+
+
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """`overlay` over `base`, mappings merged, all else replaced."""
+    merged = copy.deepcopy(dict(base))
+    for key, value in overlay.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else copy.deepcopy(value)
+    return merged
+
+
+def _protocol_with_overrides(config: Config, base: Path, files: Sequence[YamlFile]) -> Protocol:
+    path = _found(config.protocol, base)
+    if not path.is_file():
+        raise InputError(
+            f"{place(('protocol',), files)}: {config.protocol!r} is no file; allowed: a protocol such as "
+            "config/protocols/annealed.yaml"
+        )
+    file = read_yaml(path)
+    data = copy.deepcopy(file.data)
+    plain = validate(Protocol, data, [file])
+    names = [stage.name for stage in plain.stages]
+    for name, keys in config.stages.items():
+        if name not in names:
+            raise InputError(
+                f"{place(('stages', name), files)}: unknown stage; allowed: {', '.join(names)} (of {config.protocol})"
+            )
+        data["stages"][names.index(name)].update(keys)
+    if not config.stages:
+        return plain
+    try:
+        return validate(Protocol, data, [_overrides_as_protocol(source, names) for source in files])
+    except InputError as error:
+        named = re.sub(r"stages\[(\d+)\]", lambda found: f"stages.{names[int(found[1])]}", str(error), count=1)
+        raise InputError(named) from None
+
+
+def _overrides_as_protocol(source: YamlFile, names: list[str]) -> YamlFile:
+    """The lines of a file's overrides under the key paths of the protocol, so that a mistake is located in the file."""
+    lines = {
+        (keys[0], names.index(str(keys[1])), *keys[2:]): line
+        for keys, line in source.lines.items()
+        if len(keys) > 1 and keys[0] == "stages" and keys[1] in names
+    }
+    return YamlFile(source.path, source.data, lines)
+
+
+def _check_analysed_stage(study: Study) -> None:
+    """What is analysed must be at equilibrium and at the temperature that the systems are named after."""
+    name, files = study.config.analysis.stage, study.files
+    where = place(("analysis", "stage"), files)
+    steady = [stage.name for stage in study.stages if stage.is_steady and stage.temperature_K is None]
+    stage = next((stage for stage in study.stages if stage.name == name and stage.is_dynamics), None)
+    if stage is None or not stage.is_steady:
+        why = (
+            "is no stage of dynamics that runs"
+            if stage is None
+            else "changes its temperature"
+            if stage.equilibrates
+            else "drives the box (equilibrates: false)"
+        )
+        raise InputError(f"{where}: {name!r} {why}; allowed: {', '.join(steady) or 'none in this protocol'}")
+    for number, block in enumerate(study.config.sweep):
+        other = [kelvin for kelvin in block.temperature_K if stage.temperature_K not in (None, kelvin)]
+        if other:
+            raise InputError(
+                f"{place(('stages', name, 'temperature_K'), files)}: {name}, which is analysed, runs at "
+                f"{stage.temperature_K:g} K, and systems are named after {other[0]:g} K; allowed: no temperature_K in "
+                f"{name} and sweep[{number}].temperature_K: {stage.temperature_K:g}, or another analysis.stage"
+            )
+    # raises where the density has no stage
+    _ = study.equilibrated_stage
+    for before, stage in itertools.pairwise(study.stages):
+        if stage.start == "mean-volume-frame" and study.temperatures_K(before) != study.temperatures_K(stage):
+            raise InputError(
+                f"{place(('stages', stage.name, 'start'), files)}: {stage.name} starts at the mean volume of {before.name}, "
+                "which has another temperature; allowed: last-frame, or one temperature"
+            )
+
+
+def _is_multiple(interval: float, of: float) -> bool:
+    return round(interval / of) >= 1 and abs(interval / of - round(interval / of)) < 1e-6
+
+
+def _check_cadences(study: Study) -> None:
+    """The frames that analyses use must be frames of the stage, and enough of them."""
+    analysis, stage = study.config.analysis, study.stage(study.config.analysis.stage)
+    frame, length = float(stage.frame_interval_ps or 0), float(stage.length_ns or 0) * 1000
+    motion = analysis.motion_interval_ps
+    for key, of, said, least in (
+        ("motion_interval_ps", frame, f"frame_interval_ps of {stage.name}", LEAST_FRAMES),
+        ("structure_interval_ps", motion, "motion_interval_ps", LEAST_FRAMES),
+        ("slow_interval_ps", frame, f"frame_interval_ps of {stage.name}", LEAST_WHOLE_FRAMES),
+    ):
+        interval = getattr(analysis, key)
+        where = place(("analysis", key), study.files)
+        if not _is_multiple(interval, of):
+            raise InputError(f"{where}: {interval:g} is not allowed; allowed: a whole multiple of {of:g}, the {said}")
+        frames = int(length / interval + 1e-6) + 1
+        if frames < least:
+            raise InputError(
+                f"{where}: {interval:g} leaves {frames} frames of {stage.name}, which is {length:g} ps long; allowed: at "
+                f"least {least}, so at most {length / (least - 1):g}, or a longer stage"
+            )
+
+
+def _check_paths(study: Study) -> None:
+    """Files that only the end of a workflow reads must be there at its start."""
+    for key, name in study.config.reference.model_dump().items():
+        path = study.found(name)
+        # Snakemake takes what stands between braces for a wildcard
+        if not path.is_file() or {"{", "}"} & set(str(path)):
+            raise InputError(
+                f"{place(('reference', key), study.files)}: {str(path)!r} is no file; allowed: a file, no braces in its path"
+            )
+    if not study.topologies.is_dir():
+        name = study.config.topologies
+        raise InputError(f"{place(('topologies',), study.files)}: {name!r} is no folder of building blocks")
+
+
+def make_study(data: Mapping[str, Any], files: Sequence[YamlFile], base: Path) -> Study:
+    """Check merged configuration data.
+
+    `files` are the files that it was merged from, in order, so that a mistake can be located; `base` is the folder
+    that relative paths start from. Raises InputError with one line.
+    """
+    config = validate(Config, dict(data), files)
+    protocol = _protocol_with_overrides(config, base, files)
+    study = Study(config, protocol, base, tuple(files))
+    _check_analysed_stage(study)
+    _check_cadences(study)
+    _check_paths(study)
+    cooling = config.analysis.cooling_stage
+    cooled = [stage.name for stage in study.stages if stage.ensemble == "NPT" and stage.temperature_from_K is not None]
+    if cooling is not None and cooling not in cooled:
+        raise InputError(
+            f"{place(('analysis', 'cooling_stage'), files)}: {cooling!r} is no stage in NPT whose temperature changes by "
+            f"steps; allowed: {', '.join(cooled) or 'none in this protocol'}"
+        )
+    before = {stage.name: earlier for earlier, stage in itertools.pairwise(study.stages)}
+    if cooling in before and study.temperatures_K(before[cooling]) != {study.stage(cooling).temperature_from_K}:
+        raise InputError(
+            f"{place(('stages', cooling, 'temperature_from_K'), files)}: {cooling} begins at "
+            f"{study.stage(cooling).temperature_from_K:g} K, and {before[cooling].name} before it does not end there in all "
+            "systems; allowed: one temperature for both"
+        )
+    dynamics = [stage.name for stage in study.stages if stage.is_dynamics]
+    if config.box.supercell_from not in (None, *dynamics):
+        raise InputError(
+            f"{place(('box', 'supercell_from'), files)}: {config.box.supercell_from!r} is no stage of dynamics that runs; "
+            f"allowed: {', '.join(dynamics)}"
+        )
+    return study
+
+
+def _key_paths(data: Any, keys: KeyPath = ()) -> Iterator[tuple[KeyPath, int]]:
+    """Every key of nested mappings and lists, with 1 for its line."""
+    items = data.items() if isinstance(data, Mapping) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in items:
+        yield (*keys, key), 1
+        yield from _key_paths(value, (*keys, key))
+
+
+def load_study(paths: Sequence[Path], base: Path, overrides: Mapping[str, Any] | None = None) -> Study:
+    """Read, merge (later over earlier, `overrides` last) and check configuration files.
+
+    Raises InputError with one line that names file, key, value and what is allowed.
+    """
+    files = [read_yaml(path) for path in paths]
+    data: dict[str, Any] = {}
+    for file in files:
+        if not isinstance(file.data, dict):
+            what = "holds no keys" if file.data is None else "not a mapping of keys"
+            raise InputError(f"{file.path}: {what}; allowed: the keys of config/README.md")
+        data = merge(data, file.data)
+    if overrides:
+        files.append(YamlFile(Path("command line"), overrides, dict(_key_paths(overrides))))
+        data = merge(data, overrides)
+    return make_study(data, files, base)

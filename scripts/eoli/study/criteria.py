@@ -1,0 +1,334 @@
+"""What the analyses are told: the section `analysis` of a configuration, and the criteria of each analysis.
+
+The criteria of an analysis come from a study or from the options of its command; names, limits and descriptions are
+declared here once. Light imports only, for every job parses this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
+
+from eoli.core.validation import Count, Kelvin, Strict
+from eoli.study.annealing import Plateau, plateaus
+from eoli.study.protocol import Protocol, Stage
+
+
+def _growing(edges: list[int]) -> list[int]:
+    if sorted(set(edges)) != edges:
+        raise ValueError(f"{edges} do not grow; allowed: each larger than the one before")
+    return edges
+
+
+Interval = Annotated[float, Field(gt=0, le=1e6)]
+
+
+class ContactDistances(Strict):
+    """Distances within which a site binds lithium, the same for all systems so that they can be compared."""
+
+    ether_O: float = Field(0.35, gt=0.1, le=0.5, description="ether oxygen, nm")
+    carbonyl_O: float = Field(0.32, gt=0.1, le=0.5, description="carbonyl oxygen of amide and ester, nm")
+    ester_bridging_O: float = Field(0.32, gt=0.1, le=0.5, description="bridging oxygen of the ester, nm")
+    hydroxyl_O: float = Field(0.35, gt=0.1, le=0.5, description="oxygen of a hydroxyl end, nm")
+    anion: float = Field(0.30, gt=0.1, le=0.5, description="oxygen of the anion, or its other binding sites, nm")
+
+
+class Mechanism(Strict):
+    """What counts as a residence and as a move of lithium."""
+
+    break_ps: float = Field(2.0, ge=0, le=1e6, description="absences up to this do not end a residence")
+    hold_ps: float = Field(
+        10.0, ge=0, le=1e6, description="a new host chain, or place on it, counts once held this long"
+    )
+    least_units: float = Field(
+        1.0, ge=0.01, le=1000, description="least shift, in repeat units, that is a move along a chain"
+    )
+    unit_edges: Annotated[list[Annotated[int, Field(gt=0, le=100_000)]], AfterValidator(_growing)] = Field(
+        [4, 12],
+        min_length=1,
+        max_length=20,
+        description="repeat units from the amide block, or the chain end, that part the segments",
+    )
+
+
+class Morphology(Strict):
+    """Domains and S(q)."""
+
+    distance_nm: float = Field(0.6, gt=0.2, le=5, description="sites of one block closer than this are connected")
+    q_max_per_nm: float = Field(20.0, ge=0.5, le=200, description="largest wave vector of S(q)")
+    weighting: Literal["electrons", "composition"] = Field(
+        "electrons", description="contrast of S(q): what X-rays see, or PEO against PA"
+    )
+
+
+class HydrogenBonds(Strict):
+    """What counts as a hydrogen bond."""
+
+    distance_nm: float = Field(0.25, gt=0.1, le=0.4, description="largest distance H...A")
+    angle_deg: float = Field(130.0, ge=90, le=180, description="smallest angle N-H...A")
+
+
+class Analysis(Strict):
+    """Frames and criteria of the analyses."""
+
+    stage: str = Field("production", description="stage whose trajectory is analysed")
+    cooling_stage: str | None = Field(
+        None, description="stage of a melt that is cooled by steps: the glass transition is read from its volumes"
+    )
+    motion_interval_ps: Interval = Field(
+        1.0,
+        description="spacing of the frames for motion and residence; a whole multiple of the stage's frame_interval_ps",
+    )
+    structure_interval_ps: Interval = Field(
+        1.0,
+        description="spacing of the frames for g(r), chains, torsions, F and ether O; a whole multiple of motion's",
+    )
+    slow_interval_ps: Interval = Field(
+        10.0,
+        description="spacing of whole frames for domains, S(q), hydrogen bonds; a whole multiple of the stage's "
+        "frame_interval_ps",
+    )
+    rdf_range_nm: float = Field(1.5, gt=0.3, le=100, description="largest distance of g(r), cut at half the box")
+    rdf_bin_nm: float = Field(0.004, ge=1e-4, le=0.05, description="bin of g(r)")
+    contact_nm: ContactDistances = Field(
+        default_factory=lambda: ContactDistances.model_validate({}), description="distances that bind lithium"
+    )
+    diffusive_tolerance: float = Field(
+        0.1, gt=0, lt=0.5, description="motion is diffusive where the local exponent is within this of 1"
+    )
+    target_error: float = Field(
+        0.2, gt=0, lt=1, description="relative error of D for which the run length is estimated"
+    )
+    mechanism: Mechanism = Field(
+        default_factory=lambda: Mechanism.model_validate({}), description="residences and moves of lithium"
+    )
+    morphology: Morphology = Field(
+        default_factory=lambda: Morphology.model_validate({}), description="domains and S(q)"
+    )
+    hydrogen_bonds: HydrogenBonds = Field(
+        default_factory=lambda: HydrogenBonds.model_validate({}), description="hydrogen bonds of the amide"
+    )
+    interaction_frames: int = Field(100, gt=0, le=100_000, description="frames at most for interaction energies")
+
+    @property
+    def contacts_nm(self) -> dict[str, float]:
+        """Distances of contact of lithium by kind, and of hydrogen bonds."""
+        return {**self.contact_nm.model_dump(), "hydrogen_bond": self.hydrogen_bonds.distance_nm}
+
+
+class OneSystem(Strict):
+    """What an analysis may be told of the system at hand."""
+
+    name: str = Field(description="name of the system, for the titles")
+    starts: list[str] = Field(description="names of all independent starts of the system")
+    temperature_K: Kelvin = Field(description="temperature of the run")
+    contact_nm: dict[str, float] = Field(description="distance within which a kind of site binds lithium")
+    copies: list[Count] | None = Field(None, description="of a smaller box that the start repeated, along x, y and z")
+
+
+class Facts(Strict):
+    """All that criteria are filled from; `stage` is the stage that the analysis reads."""
+
+    analysis: Analysis
+    protocol: Protocol
+    stage: Stage
+    system: OneSystem
+
+
+@dataclass(frozen=True)
+class From:
+    """Marks a criterion as the value of a key of `Facts`, by its path."""
+
+    path: str
+
+    @property
+    def field(self) -> tuple[type[BaseModel], str]:
+        """Model and name of the field that has the limits and the description."""
+        *above, name = self.path.split(".")
+        model: type[BaseModel] = Facts
+        for key in above:
+            found = model.model_fields[key].annotation
+            assert isinstance(found, type)
+            model = found
+        return model, name
+
+
+class Criteria(Strict):
+    """What an analysis is told. A criterion without a `From` is a key of `section`, whose model the criteria inherit."""
+
+    section: ClassVar[str] = ""
+
+    @classmethod
+    def origin(cls, name: str) -> From:
+        """Where the value of a criterion comes from."""
+        marks = [mark for mark in cls.model_fields[name].metadata if isinstance(mark, From)]
+        return marks[0] if marks else From(f"{cls.section}.{name}")
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Self:
+        """The criteria of a study; `facts` are those of Facts, in nested mappings."""
+        values = {}
+        for name in cls.model_fields:
+            value: Any = facts
+            for key in cls.origin(name).path.split("."):
+                value = value[key]
+            values[name] = value
+        return cls.model_validate(values)
+
+
+Tolerance = Annotated[float, From("analysis.diffusive_tolerance")]
+TargetError = Annotated[float, From("analysis.target_error")]
+Contacts = Annotated[dict[str, float], From("system.contact_nm")]
+AnionContact = Annotated[float | None, From("analysis.contact_nm.anion")]
+IonFrames = Annotated[float, From("analysis.structure_interval_ps")]
+Temperature = Annotated[float, From("system.temperature_K")]
+
+
+def _without_bridging_oxygen(distances: dict[str, float]) -> dict[str, float]:
+    return {kind: nm for kind, nm in distances.items() if kind != "ester_bridging_O"}
+
+
+def _named_as_pairs(distances: dict[str, float]) -> dict[str, float]:
+    return {"anion_O" if kind == "anion" else kind: nm for kind, nm in distances.items()}
+
+
+class _OfRun(Criteria):
+    """What is known of the run: what ends before its length is refused."""
+
+    length_ns: Annotated[float | None, From("stage.length_ns")] = None
+
+    @property
+    def length_ps(self) -> float | None:
+        """Length of the run, ps, where it is known."""
+        return None if self.length_ns is None else self.length_ns * 1000
+
+
+class _OfFrames(Criteria):
+    frame_interval_ps: Annotated[float, From("stage.frame_interval_ps")]
+
+
+class ReduceCriteria(_OfRun, _OfFrames):
+    """Which frames are decoded for what, and the range of g(r)."""
+
+    motion_interval_ps: Annotated[float, From("analysis.motion_interval_ps")]
+    structure_interval_ps: Annotated[float, From("analysis.structure_interval_ps")]
+    slow_interval_ps: Annotated[float, From("analysis.slow_interval_ps")]
+    rdf_range_nm: Annotated[float, From("analysis.rdf_range_nm")]
+    rdf_bin_nm: Annotated[float, From("analysis.rdf_bin_nm")]
+
+
+class _OfEnergies(Criteria):
+    equilibrates: Annotated[bool, From("stage.equilibrates")] = True
+
+
+class DensityCriteria(_OfRun, _OfEnergies):
+    """What is known of the stage that left the energies."""
+
+
+class _OfStage(Criteria):
+    stage: Annotated[str, From("stage.name")]
+
+
+class TracesCriteria(_OfRun, _OfEnergies, _OfStage):
+    """What is known of a stage, whose name the files have."""
+
+
+class SpecificVolumeCriteria(Criteria):
+    """The course of a cooling."""
+
+    from_K: Annotated[float, From("stage.temperature_from_K")]
+    to_K: Annotated[float, From("stage.temperature_K")]
+    step_K: Annotated[float, From("stage.temperature_step_K")]
+    length_ns: Annotated[float, From("stage.length_ns")]
+
+    @model_validator(mode="after")
+    def _changes(self) -> Self:
+        if self.from_K == self.to_K:
+            raise ValueError(f"to_K {self.to_K:g} is not allowed; allowed: another temperature than from_K")
+        return self
+
+    @property
+    def course(self) -> list[Plateau]:
+        """Its plateaus."""
+        return plateaus(self.from_K, self.to_K, self.step_K, self.length_ns * 1000)
+
+
+class StructureCriteria(Criteria):
+    """What binds lithium."""
+
+    contact_nm: Contacts
+
+
+class MotionCriteria(Criteria):
+    """When motion is diffusive, how well D should be known, what binds lithium to a chain."""
+
+    tolerance: Tolerance
+    target_error: TargetError
+    contact_nm: Annotated[float, From("analysis.contact_nm.ether_O")]
+
+
+class IonsCriteria(Criteria):
+    """What binds an anion to lithium; None says that there is no such distance."""
+
+    contact_nm: AnionContact
+    use_interval_ps: IonFrames
+
+
+class ConductivityCriteria(IonsCriteria):
+    """Those of ions, of diffusive motion, and the temperature."""
+
+    tolerance: Tolerance
+    temperature_K: Temperature
+
+
+class StartsCriteria(Criteria):
+    """Those of motion and conductivity, for all starts of a system."""
+
+    systems: Annotated[list[str], From("system.starts")]
+    temperature_K: Temperature
+    tolerance: Tolerance
+    target_error: TargetError
+    contact_nm: Annotated[float, From("analysis.contact_nm.anion")]
+    use_interval_ps: IonFrames
+
+
+class _OfLithium(Criteria):
+    contact_nm: Annotated[Contacts, AfterValidator(_without_bridging_oxygen)]
+    tolerance: Tolerance
+
+
+class MechanismCriteria(Mechanism, _OfLithium):
+    """What binds lithium, when motion is diffusive, and the section. A bridging ester oxygen is no host."""
+
+    section = "analysis.mechanism"
+
+
+class MorphologyCriteria(Morphology, Criteria):
+    """Those of the section, and the copies of a repeated box."""
+
+    section = "analysis.morphology"
+    copies: Annotated[list[int] | None, From("system.copies")] = None
+
+
+class HydrogenBondsCriteria(HydrogenBonds, Criteria):
+    """Those of the section."""
+
+    section = "analysis.hydrogen_bonds"
+
+
+class SnapshotsCriteria(Criteria):
+    """The name in the titles, and what binds lithium."""
+
+    system: Annotated[str, From("system.name")]
+    contact_nm: Contacts
+
+
+class InteractionsCriteria(_OfFrames):
+    """Frames, the cut-off of the run, and how far a contact of each partner of lithium reaches."""
+
+    frames: Annotated[int, From("analysis.interaction_frames")]
+    cutoff_nm: Annotated[float, From("protocol.cutoff_nm")]
+    contact_nm: Annotated[Contacts, BeforeValidator(_named_as_pairs), AfterValidator(_without_bridging_oxygen)]

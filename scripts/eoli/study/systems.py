@@ -1,0 +1,355 @@
+"""The systems of a study: names, compositions, seeds, sizes."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+
+from eoli.core.names import LONGEST_NAME
+from eoli.core.units import GRAM_PER_MOL_NM3
+from eoli.core.validation import place
+from eoli.core.yamlfile import KeyPath
+from eoli.errors import InputError
+from eoli.forcefield.library import DEFAULT, NO_SALT, ForceFieldChoice, Library, library
+from eoli.study.config import DEFAULT_CHARGE_SCALE, DEFAULT_ETHER_SET, DEFAULT_MIXING, DEFAULT_SALT, Study, SweepBlock
+from eoli.study.protocol import LEAST_ENERGIES, Stage
+
+NO_COPIES = (1, 1, 1)
+
+MOST_SYSTEMS = 10_000
+MOST_SITES = 10_000_000
+"""Sites of a box: a frame of it is 120 MB, and analyses hold some dozens."""
+MOST_BINS = 200_000
+"""Bins of g(r) up to the corners of a box: some 200 MB of pair counts."""
+MOST_WAVES = 10_000_000
+"""Wave vectors of S(q) up to the largest: their indices take 240 MB, and more while they are chosen."""
+MOST_PLATEAUS = 150
+"""Temperatures of a stage: their times must fit into a line of GROMACS of 4096 characters."""
+
+
+@dataclass(frozen=True)
+class System:
+    """One box: what it contains and at which conditions it is simulated.
+
+    Systems of a temperature series have the box and the `common` stages of `series`, which is a folder like theirs.
+    The box of a supercell is the equilibrated one of its `parent`, repeated.
+    """
+
+    name: str
+    polymer: str
+    salt: str
+    eo_li_asked: float | None
+    temperature_K: float
+    replicate: int
+    choice: ForceFieldChoice
+    chains: int
+    ether_oxygens: int
+    cations: int
+    in_study: bool
+    series: str | None = None
+    common: tuple[str, ...] = ()
+    supercell: tuple[int, int, int] = NO_COPIES
+    parent: str | None = None
+
+    def home(self, stage: str) -> str:
+        """Name of the folder in `results` that a stage of the system lies in: its own, or that of its series."""
+        return self.series if self.series is not None and stage in self.common else self.name
+
+    @property
+    def eo_li(self) -> float | None:
+        """Simulated ratio: ether oxygens over whole lithium ions."""
+        return self.ether_oxygens / self.cations if self.cations else None
+
+    @property
+    def family(self) -> str:
+        """Name of all independent starts of the system."""
+        return self.name.removesuffix(f"-r{self.replicate}")
+
+
+def families_of(systems: Iterable[System]) -> dict[str, list[System]]:
+    """The independent starts of each system, by its `family`."""
+    found: dict[str, list[System]] = {}
+    for system in systems:
+        found.setdefault(system.family, []).append(system)
+    return found
+
+
+def side_by_side(systems: Iterable[System]) -> list[System]:
+    """Two systems to show beside each other: of two polymers, all else equal, those of the study and with salt first.
+
+    Without such a pair the first two; fewer where there are fewer.
+    """
+    ordered = sorted(systems, key=lambda s: (not s.in_study, s.salt == NO_SALT, s.replicate))
+
+    def conditions(system: System) -> tuple[object, ...]:
+        box = system.chains, system.supercell
+        return system.salt, system.eo_li_asked, system.temperature_K, system.replicate, system.choice, *box
+
+    for first, second in itertools.combinations(ordered, 2):
+        if first.polymer != second.polymer and conditions(first) == conditions(second):
+            return [first, second]
+    return ordered[:2]
+
+
+def seed_for(seed: int, *purpose: str | int) -> int:
+    """A positive 31-bit seed that depends on the study's seed and on what it is for, and on nothing else."""
+    text = "/".join(map(str, (seed, *purpose)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % (2**31 - 2) + 1
+
+
+def whole_ions(ether_oxygens: int, eo_li: float) -> int:
+    """Lithium ions for a ratio, rounded half up."""
+    return math.floor(ether_oxygens / eo_li + 0.5)
+
+
+def system_name(
+    polymer: str, salt: str, eo_li: float | None, temperature_K: float | None, choice: ForceFieldChoice,
+    usual: ForceFieldChoice, replicate: int, supercell: tuple[int, int, int] = NO_COPIES,
+) -> str:  # fmt: skip
+    """`<polymer>-eo<ratio>-<T>K[-salt][-ether][-cation][-anion][-mixing][-q<scale>][-<n>x<n>x<n>]-r<replicate>`.
+
+    Axes at their default, for the force field those of `usual`, stay out; without a temperature it is a `series`.
+    """
+    at = "series" if temperature_K is None else f"{temperature_K:.0f}K"
+    parts = [polymer, "neat" if salt == NO_SALT or eo_li is None else f"eo{eo_li:g}", at]
+    if salt not in (DEFAULT_SALT, NO_SALT):
+        parts.append(salt)
+    for key in ("ether_set", "cation_model", "anion_model", "mixing"):
+        if getattr(choice, key) != getattr(usual, key):
+            parts.append(getattr(choice, key))
+    scale = choice.ion_charge_scale
+    if scale != DEFAULT_CHARGE_SCALE:
+        parts.append(f"q{scale:.2f}" if round(scale, 2) == scale else f"q{scale:g}")
+    if supercell != NO_COPIES:
+        parts.append("x".join(map(str, supercell)))
+    return "-".join([*parts, f"r{replicate}"])
+
+
+def _wrong(study: Study, keys: KeyPath, message: object) -> InputError:
+    """A mistake in the configuration, with the line of the key that it is about."""
+    return InputError(f"{place(keys, study.files)}: {message}")
+
+
+@contextmanager
+def _asked_by(study: Study, number: int, key: str) -> Iterator[None]:
+    """A mistake in what a key of a block asks for is located at that key."""
+    try:
+        yield
+    except InputError as error:
+        raise _wrong(study, ("sweep", number, key), error) from None
+
+
+def _check_block(block: SweepBlock, number: int, study: Study, blocks: Library) -> None:
+    """Raise InputError for a name that no building block has, and for keys that do not go together."""
+    sets, salts = blocks.ether_sets(), [*blocks.names("salts"), NO_SALT]
+    unknown_set = next((name for name in block.ether_set if name not in sets), None)
+    unknown_salt = next((name for name in block.salt if name not in salts), None)
+    all_neat = all(name == NO_SALT for name in block.salt)
+    series, common, analysed = block.temperature_series, study.common_stages, study.config.analysis.stage
+    for wrong, key, message in (
+        (unknown_set, "ether_set", f"{unknown_set!r} is not allowed; allowed: {', '.join(sets)}"),
+        (series and analysed in [stage.name for stage in common], "temperature_series",
+         f"{analysed}, which is analysed, is the same at all temperatures; allowed: an analysis.stage at the system's "
+         "temperature"),
+        (series and not any(stage.is_dynamics for stage in common), "temperature_series",
+         f"{study.config.protocol} begins its dynamics at the system's temperature, so that there is nothing to share; "
+         "allowed: a protocol whose first stages of dynamics have a temperature_K of their own"),
+        (series and math.prod(block.supercell) > 1, "supercell",
+         "does not go with temperature_series; allowed: one of them in a block"),
+        (unknown_salt, "salt", f"salt {unknown_salt!r} is not in {blocks.root / 'salts'}; allowed: {', '.join(salts)}"),
+        (block.eo_li and all_neat, "eo_li", f"has no meaning with salt: {NO_SALT}; allowed: leave it out, or name a salt"),
+        (not block.eo_li and not all_neat, "eo_li", "is missing; a salt needs it"),
+    ):  # fmt: skip
+        if wrong:
+            raise _wrong(study, ("sweep", number, key), message)
+
+
+def _cations(polymer: str, ether_oxygens: int, eo_li: float | None) -> int:
+    if eo_li is None:
+        return 0
+    if ether_oxygens == 0:
+        raise InputError(f"{polymer} has no ether oxygen; allowed: salt: none")
+    cations = whole_ions(ether_oxygens, eo_li)
+    if cations == 0:
+        raise InputError(
+            f"{eo_li:g} gives no lithium ion among {ether_oxygens} ether oxygens; allowed: at most {2 * ether_oxygens}"
+        )
+    return cations
+
+
+def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library) -> Iterator[System]:
+    """Every combination of the axes of a block. Raises InputError for one that cannot be built."""
+    x, y, z = block.supercell
+    supercell, copies, chains = (x, y, z), x * y * z, study.config.box.chains
+    common = tuple(stage.name for stage in study.common_stages) if block.temperature_series else ()
+    asked_by = partial(_asked_by, study, number)
+    for polymer, salt, ether_set in itertools.product(block.polymer, block.salt, block.ether_set):
+        with asked_by("polymer"):
+            ether_oxygens = blocks.polymer(polymer, ether_set).ether_oxygens * chains
+        with asked_by("salt"):
+            usual = blocks.choose(salt, DEFAULT_ETHER_SET, DEFAULT, DEFAULT, DEFAULT_MIXING, DEFAULT_CHARGE_SCALE)
+        ratios: Sequence[float | None] = [None] if salt == NO_SALT else block.eo_li
+        choices = []
+        for cation, anion, mixing, scale in itertools.product(
+            block.cation_model, block.anion_model, block.mixing, block.ion_charge_scale
+        ):
+            with asked_by("cation_model"):
+                blocks.choose(salt, ether_set, cation, DEFAULT, mixing, scale)
+            with asked_by("anion_model"):
+                choices.append(blocks.choose(salt, ether_set, cation, anion, mixing, scale))
+        for ratio, kelvin, choice, replicate in itertools.product(
+            ratios, block.temperature_K, choices, block.replicate
+        ):
+            with asked_by("eo_li"):
+                # whole ions are those of the box that is repeated: the ratio of a supercell is its parent's
+                cations = _cations(polymer, ether_oxygens, ratio)
+            named = partial(system_name, polymer, salt, ratio, choice=choice, usual=usual, replicate=replicate)
+            yield System(
+                name=named(temperature_K=kelvin, supercell=supercell),
+                polymer=polymer,
+                salt=salt,
+                eo_li_asked=ratio,
+                temperature_K=kelvin,
+                replicate=replicate,
+                choice=choice,
+                chains=chains * copies,
+                ether_oxygens=ether_oxygens * copies,
+                cations=cations * copies,
+                in_study=block.in_study,
+                series=named(temperature_K=None) if block.temperature_series else None,
+                common=common,
+                supercell=supercell,
+                parent=named(temperature_K=kelvin) if copies > 1 else None,
+            )
+
+
+@dataclass(frozen=True)
+class Size:
+    """How big a system is, from its composition alone."""
+
+    sites: int
+    mass_g_mol: float
+    ideal_density_g_cm3: float
+
+    @property
+    def box_nm(self) -> float:
+        """Edge of the box at the ideal-mixing density."""
+        return box_length_nm(self.mass_g_mol, self.ideal_density_g_cm3)
+
+
+def size_of(system: System, blocks: Library) -> Size:
+    """Sites, mass and ideal-mixing density of a system.
+
+    The density mixes the neat polymer and the salt by volume; both hold at their own temperature, so it is an
+    estimate for sizes and plausibility, never a result.
+    """
+    chain, ions = blocks.composition(system.polymer, system.salt, system.choice)
+    chain_mass = sum(blocks.mass(atom.type) for unit in chain.units for atom in unit.atoms)
+    sites, mass = system.chains * chain.n_atoms, system.chains * chain_mass
+    volume = mass / chain.polymer.neat_density_g_cm3.value
+    if system.salt != NO_SALT:
+        salt = blocks.salt(system.salt)
+        pair = [atom for ion in ions for atom in ion.atoms]
+        sites += system.cations * len(pair)
+        mass += system.cations * sum(blocks.mass(atom.type) for atom in pair)
+        volume += system.cations * salt.molar_volume_cm3_mol.value
+    return Size(sites, mass, mass / volume)
+
+
+def box_length_nm(mass_g_mol: float, density_g_cm3: float) -> float:
+    """Edge of the cube that holds a mass at a density."""
+    return float((mass_g_mol / (density_g_cm3 * GRAM_PER_MOL_NM3)) ** (1 / 3))
+
+
+def _check_box(system: System, number: int, study: Study, blocks: Library) -> None:
+    """Raise InputError for a box that is too large to be analysed, or too small for the cut-off."""
+    size, cutoff, analysis = size_of(system, blocks), study.protocol.cutoff_nm, study.config.analysis
+    box, rdf_bin, q_max = size.box_nm, analysis.rdf_bin_nm, analysis.morphology.q_max_per_nm
+    bins, waves = math.sqrt(3) / 2 * box / rdf_bin, 4 * (q_max * box / (2 * math.pi)) ** 3
+    keys: KeyPath
+    for wrong, keys, message in (
+        (size.sites > MOST_SITES, ("sweep", number),
+         f"{system.name}: {system.chains} chains make {size.sites} sites; allowed: at most {MOST_SITES}, which analyses can "
+         "hold in memory"),
+        (bins > MOST_BINS, ("analysis", "rdf_bin_nm"),
+         f"{rdf_bin:g} makes {bins:.3g} bins in the box of {system.name}; allowed: at least "
+         f"{math.sqrt(3) / 2 * box / MOST_BINS:.2g}"),
+        (waves > MOST_WAVES, ("analysis", "morphology", "q_max_per_nm"),
+         f"{q_max:g} makes {waves:.3g} wave vectors in the box of {system.name}; allowed: at most "
+         f"{(MOST_WAVES / 4) ** (1 / 3) * 2 * math.pi / box:.3g}"),
+        (system.parent is None and box < 2 * cutoff, ("sweep", number),
+         f"{system.name}: {system.chains} chains make a box of {box:.2f} nm, smaller than twice the cut-off of {cutoff:g} nm; "
+         "allowed: more chains (box.chains)"),
+    ):  # fmt: skip
+        if wrong:
+            raise _wrong(study, keys, message)
+
+
+def _check_course(stage: Stage, system: System, study: Study) -> None:
+    """The steps of a temperature must be told to GROMACS, and each needs energies of its own."""
+    if stage.temperature_from_K is None or stage.length_ns is None or stage.energy_interval_ps is None:
+        return
+    steps = len(stage.course(system.temperature_K))
+    most = max(1, min(MOST_PLATEAUS, int(stage.length_ns * 1000 / stage.energy_interval_ps / LEAST_ENERGIES)))
+    if steps > most:
+        raise _wrong(
+            study, ("stages", stage.name, "temperature_step_K"),
+            f"{stage.name} of {system.name} has {steps} temperatures; allowed: {most}, of {LEAST_ENERGIES} energies at least "
+            "(energy_interval_ps)",
+        )  # fmt: skip
+
+
+def systems_of(study: Study) -> dict[str, System]:
+    """All systems of a study by name, in the order of the configuration.
+
+    Raises InputError where a block asks for what cannot be built, or two systems have one name.
+    """
+    blocks = library(study.topologies)
+    systems: dict[str, System] = {}
+    asked = 0
+    for number, block in enumerate(study.config.sweep):
+        axes: tuple[Sized, ...] = (block.polymer, block.salt, block.eo_li or [0], block.temperature_K, block.replicate, block.ether_set,
+                block.cation_model, block.anion_model, block.mixing, block.ion_charge_scale)  # fmt: skip
+        asked += math.prod(map(len, axes))
+        here = ("sweep", number)
+        if asked > MOST_SYSTEMS:
+            raise _wrong(study, here, f"the sweep has {asked} systems and more; allowed: {MOST_SYSTEMS}")
+        _check_block(block, number, study, blocks)
+        for system in _block_systems(block, number, study, blocks):
+            name = system.name
+            if len(name) > LONGEST_NAME:
+                allowed = f"allowed: {LONGEST_NAME}, which file systems can hold"
+                raise _wrong(study, here, f"{name} has {len(name)} characters; {allowed}")
+            for stage in study.stages:
+                _check_course(stage, system, study)
+            if name in systems:
+                unique = "names are unique (temperatures that round to one kelvin count as one)"
+                raise _wrong(study, here, f"{name} is already in the sweep; {unique}")
+            _check_box(system, number, study, blocks)
+            systems[name] = system
+    for system in systems.values():
+        if system.parent is not None and system.parent not in systems:
+            raise _wrong(
+                study, ("sweep",),
+                f"{system.name} repeats the box of {system.parent}, which is not in the sweep; allowed: a block that has it, "
+                "the same without supercell",
+            )  # fmt: skip
+    return systems
+
+
+def series_of(study: Study, systems: Iterable[System]) -> dict[str, System]:
+    """What the temperature series among the systems share, by name: boxes with the common stages and no others.
+
+    Their temperature is that of the last common stage.
+    """
+    kelvin = [stage.temperature_K for stage in study.common_stages if stage.temperature_K is not None]
+    return {
+        system.series: replace(system, name=system.series, temperature_K=kelvin[-1], series=None, common=())
+        for system in systems
+        if system.series is not None
+    }

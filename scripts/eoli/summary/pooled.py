@@ -1,0 +1,67 @@
+"""What independent starts of one system say together, as `eoli starts` found it, and its table for a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from eoli.analysis.results import Scalars, read_together
+from eoli.study.axes import SYSTEM_AXES
+from eoli.study.quantities import LENGTH, In, Quantity, at, declared, grouped
+
+_FOLDER = Path("summary") / "starts"
+_COLUMNS = (
+    "starts", "systems", *SYSTEM_AXES, "length_ns", "quantity", "unit", "value", "error", "lower_bound", "upper_bound", "exponent",
+    "exponent_error", "fit_from_ps", "fit_to_ps", "verdict",
+)  # fmt: skip
+
+
+def starts_file(results: Path, name: str) -> Path:
+    """Where the scalars of several starts together lie, by the name of all of them."""
+    return results / _FOLDER / f"{name}.json"
+
+
+def read_starts(results: Path, systems: Sequence[str]) -> dict[str, Scalars]:
+    """Scalars of several starts together, by the name of all of them; of those whose starts are all among `systems`.
+
+    Raises DataError for a file that is not what it should be.
+    """
+    found: dict[str, Scalars] = {}
+    for path in sorted((results / _FOLDER).glob("*.json")):
+        if path.name.endswith(".provenance.json"):
+            continue
+        record = read_together(path)
+        if set(record["systems"]) <= set(systems):
+            found[path.stem] = record
+    return dict(sorted(found.items(), key=lambda item: systems.index(item[1]["systems"][0])))
+
+
+def _row(quantity: Quantity, record: Mapping[str, Any]) -> dict[str, Any]:
+    """A quantity as the columns have it; empty where the starts say nothing of it."""
+    answer = quantity.of(record)
+    return {} if answer is None else {
+        "quantity": quantity.name, "unit": quantity.unit.replace("_", "/") or "1", "value": answer.value,
+        "error": answer.error, "lower_bound": answer.least, "upper_bound": answer.bound,
+        "exponent": quantity.beside(record, "exponent", "value"), "verdict": answer.verdict,
+        "exponent_error": quantity.beside(record, "exponent", "error"),
+        **{key: quantity.beside(record, key) for key in ("fit_from_ps", "fit_to_ps")},
+    }  # fmt: skip
+
+
+def starts_table(sweep: pd.DataFrame, together: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """A row for each quantity of each entry of `read_starts`; `sweep` has a row a system.
+
+    `length_ns` is that of all starts in sum; conductivities are those of formal charges.
+    """
+    groups = grouped(declared(In.STARTS)).values()
+    quantities = [quantity for group in groups for quantity in sorted(group, key=lambda each: each.name)]
+    rows = []
+    for name, record in together.items():
+        (first,) = sweep[sweep["system"] == record["systems"][0]].to_dict("records")
+        of_all = {"starts": name, "systems": " ".join(record["systems"]), "length_ns": at(record, LENGTH)}
+        axes = {axis: first[axis] for axis in SYSTEM_AXES}
+        rows += [{**of_all, **axes, **row} for quantity in quantities if (row := _row(quantity, record))]
+    return pd.DataFrame(rows, columns=list(_COLUMNS))

@@ -1,0 +1,75 @@
+"""Do independent starts of one system agree? Density, coordination of lithium and free ions, in units of their errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import chi2
+
+from eoli.core.statistics import mean_of_starts
+from eoli.study import quantities
+from eoli.study.axes import SYSTEM_AXES, alike
+
+DIFFER_BELOW = 0.01
+_COLUMNS = (
+    "systems", *SYSTEM_AXES, "quantity", "replicates", "mean", "mean_error", "largest_difference", "combined_error",
+    "difference_over_error", "relative_difference", "chi2", "p_value", "verdict",
+)  # fmt: skip
+
+
+def _compared(rows: pd.DataFrame, value: str, error: str) -> dict[str, Any]:
+    """Mean of the starts; their largest difference in units of its combined error, and chi-squared of all."""
+    numbers = rows[[value, error]].apply(pd.to_numeric, errors="coerce").dropna()
+    numbers = numbers[numbers[error] > 0]
+    x, sigma = numbers[value].to_numpy(), numbers[error].to_numpy()
+    found: dict[str, Any] = {"replicates": len(x)}
+    if len(x) < 2:
+        return found | {"verdict": f"not resolved: {len(x)} of {len(rows)} starts with a value and an error"}
+    low, high = int(x.argmin()), int(x.argmax())
+    difference, combined = float(x[high] - x[low]), float(np.hypot(sigma[low], sigma[high]))
+    weighted = float(np.average(x, weights=1 / sigma**2))
+    square = float((((x - weighted) / sigma) ** 2).sum())
+    mean, mean_error = mean_of_starts(x, sigma)
+    p_value = float(chi2.sf(square, len(x) - 1))
+    return found | {
+        "mean": mean,
+        "mean_error": mean_error,
+        "largest_difference": difference,
+        "combined_error": combined,
+        "difference_over_error": difference / combined,
+        "relative_difference": difference / abs(mean) if mean else None,
+        "chi2": square,
+        "p_value": p_value,
+        "verdict": "differ" if p_value < DIFFER_BELOW else "agree",
+    }
+
+
+def replica_table(sweep: pd.DataFrame) -> pd.DataFrame:
+    """A row for each system that has several starts and each quantity compared; `sweep` has a row a system.
+
+    `mean_error` is half of the 68 % interval of `mean_of_starts`. The stated errors are those within a run. Starts
+    *differ* where chance gives so large a chi-squared in fewer than one case in a hundred: the errors within a run then
+    miss what the start decides, and the runs have not forgotten it.
+    """
+    rows = []
+    for axes, starts in alike(sweep):
+        if len(starts) < 2:
+            continue
+        names = {"systems": " ".join(map(str, starts["system"])), **axes}
+        for quantity in quantities.QUANTITIES:
+            value, error = quantity.columns
+            if quantity.compared_as and value in starts and starts[value].notna().any():
+                rows.append({**names, "quantity": quantity.compared_as, **_compared(starts, value, error)})
+    return pd.DataFrame(rows, columns=list(_COLUMNS))
+
+
+def differing(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Of each system whose starts differ, by its name, what to warn of, from a `replica_table`."""
+    found: dict[str, list[str]] = {}
+    for row in table[table["verdict"] == "differ"].to_dict("records"):
+        text = f"starts differ in {row['quantity']} by {row['difference_over_error']:.1f} combined errors"
+        for system in str(row["systems"]).split():
+            found.setdefault(system, []).append(text)
+    return found

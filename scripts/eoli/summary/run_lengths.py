@@ -1,0 +1,201 @@
+"""How long must runs be? From what the analyses of short ones found: lengths to a given error, with what they cost.
+
+A length follows from a measured error alone where motion is diffusive; otherwise it is a lower bound, and said to be.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import reduce
+from operator import getitem
+from pathlib import Path
+from typing import Any
+
+from eoli.analysis.results import Scalars, read_scalars
+from eoli.forcefield.library import library
+from eoli.study.config import Study
+from eoli.study.quantities import LENGTH, In, Quantity, declared, named
+from eoli.study.systems import System, families_of, size_of, systems_of
+from eoli.summary.pooled import read_starts
+from eoli.workflow.cost import ASSUMED_SPEED, Cost, cost_of_stage, measured_speed
+
+COLLECTIVE_AT_BEST = 0.25
+"""Relative error of a collective conductivity from one run, whose only sample is itself, at best."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a quantity of a system needs, over all its independent starts together.
+
+    `total_ns` is an estimate, or a lower bound where `at_least`, or None where the data do not tell; `runs` how many
+    independent starts it takes at least. `further_ns` is what is missing of it, with its cost, `at_this_exponent_ns` the
+    further length if sub-diffusion stays as it is.
+    """
+
+    system: str
+    temperature_K: float
+    quantity: str
+    starts: int
+    have_ns: float
+    relative_error: float | None
+    target: float
+    at_least: bool
+    total_ns: float | None
+    runs: int
+    further_ns: float | None
+    at_this_exponent_ns: float | None
+    core_hours: float | None
+    disk_gb: float | None
+    ns_per_day_core: float
+    reason: str
+
+    def line(self) -> str:
+        """The need in words; a bound is never a bare number."""
+        have = f"{self.system:34s} {self.quantity:28s} {self.have_ns:8.4g} ns"
+        if self.further_ns is None or self.core_hours is None or self.disk_gb is None:
+            return f"{have}: no estimate: {self.reason}"
+        now = "" if self.relative_error is None else f", error now {self.relative_error:.0%}"
+        if self.further_ns == 0:
+            return f"{have}: enough{now}"
+        kind = "at least" if self.at_least else "about"
+        slow = (
+            "" if self.at_this_exponent_ns is None else f", {self.at_this_exponent_ns:.3g} ns at its present exponent"
+        )
+        runs = f" in {self.runs} starts" if self.runs > self.starts else ""
+        cost = f"{self.core_hours:.3g} core-hours, {self.disk_gb:.2g} GB"
+        return f"{have}{now}: {kind} {self.further_ns:.3g} ns more{runs}{slow} ({cost}): {self.reason}"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A quantity in one run: its relative error where resolved, else the length that the run must have at least."""
+
+    length_ns: float
+    relative_error: float | None
+    least_ns: float | None
+    at_this_exponent_ns: float | None
+    reason: str
+
+
+def _found(quantity: Quantity, of: Mapping[str, Any]) -> _Found:
+    """What scalars by analysis, which have the quantity, say of it."""
+    # key by key, so that what a file lacks is said
+    found: Any = reduce(getitem, (quantity.analysis, *quantity.home), of)
+    length: Any = reduce(getitem, LENGTH, of)
+    answer = quantity.of(of)
+    assert answer is not None
+    if answer.value and answer.error is not None:
+        return _Found(length, answer.error / abs(answer.value), None, None, "")
+    if quantity.analysis == "motion":
+        extension, verdict = found["extension"], answer.verdict
+        least = None if extension["further_ns"] is None else length + extension["further_ns"]
+        reason = f"motion of {quantity.home[-1]} is {verdict}: {str(extension['reason']).removeprefix('at least: ')}"
+        return _Found(length, None, least, extension.get("at_this_exponent_ns"), reason)
+    ions = [_found(ion, of) for ion in declared(In.PLAN) if ion.analysis == "motion"]
+    if any(each.relative_error is None for each in ions):
+        return _slower(ions)
+    # the ions diffuse, but one collective sample did not settle
+    return _Found(length, None, length, None, answer.verdict)
+
+
+def _slower(found: Sequence[_Found]) -> _Found:
+    """Of several things that must all be resolved, the one that needs most; an unknown need is the greatest."""
+    unresolved = [each for each in found if each.relative_error is None]
+    return max(unresolved, key=lambda each: math.inf if each.least_ns is None else each.least_ns)
+
+
+def _total(
+    found: Sequence[_Found], starts: int, target: float, collective: bool
+) -> tuple[float | None, bool, int, float | None]:
+    """(ns over all starts, whether at least, starts, relative error of all starts together).
+
+    `found` has an entry a start, or a single one of all of them together, which has their length in sum.
+    """
+    have = sum(each.length_ns for each in found)
+    errors = [each.relative_error for each in found if each.relative_error is not None]
+    if len(errors) == len(found):
+        error = math.sqrt(sum(value**2 for value in errors)) / len(found)
+        total = have * (error / target) ** 2
+        # a longer run has longer lags, not more collective samples: only more starts have
+        return (
+            total,
+            False,
+            max(starts, math.ceil(round(starts * (error / target) ** 2, 6))) if collective else starts,
+            error,
+        )
+    least = [each.least_ns for each in found if each.relative_error is None]
+    if any(value is None for value in least):
+        return None, True, starts, None
+    each_ns = max(value for value in least if value is not None) * len(found) / starts
+    runs = max(starts, math.ceil((COLLECTIVE_AT_BEST / target) ** 2)) if collective else starts
+    return max(have, runs * each_ns), True, runs, None
+
+
+def _need(
+    members: Sequence[System], quantity: Quantity, found: Sequence[_Found], target: float, cost_per_ns: Cost,
+    ns_per_day_core: float,
+) -> Need:  # fmt: skip
+    total, at_least, runs, error = _total(found, len(members), target, quantity.collective)
+    have = sum(each.length_ns for each in found)
+    further = None if total is None else max(0.0, total - have)
+    if error is not None:
+        reason = f"errors fall as 1/sqrt(length); {target:.0%} is asked for"
+        exponents: list[float] = []
+    else:
+        reason = _slower(found).reason
+        exponents = [each.at_this_exponent_ns for each in found if each.at_this_exponent_ns is not None]
+    return Need(
+        members[0].family, members[0].temperature_K, quantity.name, len(members), have, error, target, at_least, total, runs,
+        further, sum(exponents) if exponents else None,
+        None if further is None else further * cost_per_ns.core_hours,
+        None if further is None else further * cost_per_ns.disk_gb, ns_per_day_core, reason,
+    )  # fmt: skip
+
+
+def _tables(analysis: Path) -> Iterator[dict[str, Scalars]]:
+    """Scalars by analysis, from that folder, of what is planned for; nothing where no lithium moved."""
+    names = dict.fromkeys(quantity.analysis for quantity in declared(In.PLAN))
+    found = {name: scalars for name in names if (scalars := read_scalars(analysis, name)) is not None}
+    if named("D_Li").found(found):
+        yield found
+
+
+def needs(study: Study, results: Path, target: float) -> list[Need]:
+    """What each system and temperature needs for a relative error `target` of each quantity.
+
+    Starts that differ in their replicate alone count together: by what `eoli starts` found of all of them, where it did,
+    else by each of them. Reads `motion.json` and `conductivity.json` of the systems that have them; others are left
+    out, and so are neat polymers. The speed is the median of what the runs in
+    `results` have measured, else the assumed one. Raises DataError for results that are not what they should be.
+    """
+    blocks = library(study.topologies)
+    speed = measured_speed(results)[0] or ASSUMED_SPEED
+    stage = study.stage(study.config.analysis.stage)
+    systems = systems_of(study)
+    together = read_starts(results, list(systems))
+    found = []
+    for family, members in families_of(systems.values()).items():
+        tables: list[Mapping[str, Any]] = []
+        for member in members:
+            tables += _tables(results / member.name / "analysis")
+        if not tables:
+            continue
+        cost = cost_of_stage(size_of(members[0], blocks), stage, speed)
+        per_ns = Cost(cost.core_hours / cost.ns, cost.disk_gb / cost.ns, 1.0, cost.core_hours / cost.ns)
+        per_day = 24 / per_ns.core_hours
+        present = members[: len(tables)]
+        of_all, pooled = together.get(family), list[Mapping[str, Any]]()
+        if of_all is not None and len(of_all["systems"]) == len(present):
+            pooled = [of_all]
+        for quantity in declared(In.PLAN):
+            runs = pooled if any(quantity.analysis in of for of in pooled) else tables
+            if quantity.analysis == "motion" or all(quantity.found(of) for of in runs):
+                found.append(_need(present, quantity, [_found(quantity, of) for of in runs], target, per_ns, per_day))
+    return found
+
+
+def rows(found: Sequence[Need]) -> list[dict[str, Any]]:
+    """The needs for a table."""
+    return [asdict(need) for need in found]

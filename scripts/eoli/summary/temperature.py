@@ -1,0 +1,327 @@
+"""Temperature dependence of a transport coefficient: Arrhenius and Vogel-Tammann-Fulcher, and whether data decide."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import constants
+from scipy.optimize import brentq, minimize_scalar
+
+from eoli.core.fitting import NO_INTERVAL, Goodness, Interval, aicc, goodness_of
+from eoli.core.statistics import UNKNOWN, Estimate
+from eoli.errors import DataError
+from eoli.study.axes import SERIES_AXES, alike
+from eoli.study.quantities import Quantity, fitted
+
+Floats = npt.NDArray[np.float64]
+
+R_KJ_MOL_K = constants.R / 1000
+KJ_MOL_PER_EV = constants.e * constants.N_A / 1000
+
+STUDY_PREFACTOR = -0.5
+"""Power of T in front of the exponential of Ma 2022."""
+_LEAST_ARRHENIUS = 3
+_LEAST_VTF = 4
+_SCAN = 2000
+_BELOW_LOWEST_K = 1.0
+_AICC_DECIDES = 2.0
+
+
+@dataclass(frozen=True)
+class Points:
+    """Temperatures, K, with ln of the values and its errors, each (n,), and how many others could not be used."""
+
+    temperature_K: Floats
+    ln_value: Floats
+    ln_error: Floats
+    excluded: int
+
+    @property
+    def temperatures(self) -> int:
+        """Different temperatures."""
+        return len(np.unique(self.temperature_K))
+
+
+@dataclass(frozen=True)
+class Arrhenius:
+    """y = exp(ln_prefactor) exp(-Ea/RT), and how it fits."""
+
+    activation_energy_kJ_mol: Estimate
+    activation_energy_eV: Estimate
+    ln_prefactor: float | None
+    goodness: Goodness | None
+    points: int
+    excluded: int
+    verdict: str
+
+    def at(self, temperature_K: npt.ArrayLike) -> Floats:
+        """The fitted values, in the unit of the data. Raises DataError without a fit."""
+        energy = self.activation_energy_kJ_mol.value
+        if energy is None or self.ln_prefactor is None:
+            raise DataError(f"no Arrhenius line: {self.verdict}")
+        exponent = self.ln_prefactor - energy / (R_KJ_MOL_K * np.asarray(temperature_K, dtype=np.float64))
+        return np.asarray(np.exp(exponent))
+
+
+@dataclass(frozen=True)
+class Vtf:
+    """y = exp(ln_prefactor) T^prefactor_power exp(-B/(T - T0)), and how it fits; B is given as the energy R B.
+
+    Where T0 is not determined the other numbers are unknown, and `T0_K` keeps the end of the interval that is bounded.
+    """
+
+    T0_K: Interval
+    energy_kJ_mol: Interval
+    energy_eV: Interval
+    ln_prefactor: float | None
+    prefactor_power: float
+    goodness: Goodness | None
+    points: int
+    excluded: int
+    verdict: str
+
+    def at(self, temperature_K: npt.ArrayLike) -> Floats:
+        """The fitted values, in the unit of the data, above T0. Raises DataError where T0 is not determined."""
+        if self.energy_kJ_mol.value is None or self.T0_K.value is None or self.ln_prefactor is None:
+            raise DataError(f"no VTF curve: {self.verdict}")
+        temperature = np.asarray(temperature_K, dtype=np.float64)
+        exponent = self.ln_prefactor - self.energy_kJ_mol.value / (R_KJ_MOL_K * (temperature - self.T0_K.value))
+        return np.asarray(temperature**self.prefactor_power * np.exp(exponent))
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Akaike's criterion with its correction for few points, of each fit that has it, and what it says."""
+
+    aicc_arrhenius: float | None
+    aicc_vtf: float | None
+    verdict: str
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def usable_points(
+    temperatures_K: Sequence[float], values: Sequence[float | None], errors: Sequence[float | None]
+) -> Points:
+    """Points in ln y, with the error of a value over the value as the error of its ln.
+
+    A value or error that is None or NaN (an upper bound, a motion that is not diffusive) or a value that is not above
+    zero is left out and counted. Raises DataError for lengths that differ, temperatures or errors that are not
+    positive.
+    """
+    if not len(temperatures_K) == len(values) == len(errors):
+        raise DataError(f"{len(temperatures_K)} temperatures, {len(values)} values, {len(errors)} errors")
+    temperature, y, error = (np.array([_or_nan(x) for x in of]) for of in (temperatures_K, values, errors))
+    if not (temperature > 0).all():
+        raise DataError("temperatures must be above 0 K")
+    used = np.isfinite(y) & np.isfinite(error) & (y > 0)
+    if not (error[used] > 0).all():
+        raise DataError("a value without error cannot be weighted; errors must be above 0")
+    return Points(temperature[used], np.log(y[used]), error[used] / y[used], int((~used).sum()))
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Weighted least squares of ln y = intercept + slope x for rows of x, (..., n): arrays (...)."""
+
+    intercept: Floats
+    slope: Floats
+    slope_error: Floats
+    chi2: Floats
+
+
+def _line(x: Floats, y: Floats, errors: Floats) -> _Line:
+    weights = errors**-2
+    middle = (weights * x).sum(axis=-1) / weights.sum()
+    centred = x - middle[..., None]
+    squares = (weights * centred**2).sum(axis=-1)
+    slope = (weights * centred * y).sum(axis=-1) / squares
+    intercept = (weights * y).sum() / weights.sum() - slope * middle
+    residuals = y - intercept[..., None] - slope[..., None] * x
+    return _Line(intercept, slope, squares**-0.5, (weights * residuals**2).sum(axis=-1))
+
+
+def _said(goodness: Goodness, shape: str) -> str:
+    numbers = f"chi2 {goodness.chi2:.2g} with {goodness.degrees_of_freedom} degrees of freedom"
+    if goodness.poor:
+        return f"not {shape} within the errors ({numbers}); the error is that of the scatter"
+    return f"{shape} within the errors ({numbers})"
+
+
+def fit_arrhenius(points: Points) -> Arrhenius:
+    """Weighted least squares of ln y against 1/T.
+
+    The error of the activation energy is that of the points' errors; where chi-squared rejects the straight line
+    (p < 0.05), it is the 68 % half-width of the scatter with Student's t. Two temperatures give an energy that nothing
+    tests, fewer give none.
+    """
+    n, different = len(points.ln_value), points.temperatures
+    if different < 2:
+        verdict = f"not resolved: {different} temperature with a value; at least {_LEAST_ARRHENIUS} are needed"
+        return Arrhenius(UNKNOWN, UNKNOWN, None, None, n, points.excluded, verdict)
+    line = _line(1 / points.temperature_K, points.ln_value, points.ln_error)
+    goodness = goodness_of(float(line.chi2), n - 2)
+    energy = -R_KJ_MOL_K * float(line.slope)
+    error = R_KJ_MOL_K * float(line.slope_error) * goodness.widening
+    tested = different >= _LEAST_ARRHENIUS
+    verdict = _said(goodness, "a straight line") if tested else "two temperatures: nothing tests the straight line"
+    return Arrhenius(
+        Estimate(energy, error), Estimate(energy / KJ_MOL_PER_EV, error / KJ_MOL_PER_EV), float(line.intercept),
+        goodness, n, points.excluded, verdict,
+    )  # fmt: skip
+
+
+def _scaled(interval: Interval, factor: float) -> Interval:
+    return Interval(*(None if x is None else factor * x for x in (interval.value, interval.low, interval.high)))
+
+
+def fit_vtf(points: Points, prefactor_power: float = 0.0) -> Vtf:
+    """Fit of Vogel (Phys. Z. 22, 645 (1921)), Tammann and Fulcher, by the profile of chi-squared over T0.
+
+    At each T0 from 0 to 1 K below the lowest temperature the rest is a straight line in 1/(T - T0). The 68 % interval of
+    T0 is where chi-squared is less than 1 above its minimum; where the best fit itself is rejected (p < 0.05), the limit
+    is the square of `Goodness.widening`. T0 is not determined where that interval reaches an end of the scan, or with
+    fewer than four temperatures. R B has the interval that the ends of T0 give it, which is its own profile to about a
+    hundredth of its width. `prefactor_power` is the power of T in front of the exponential (STUDY_PREFACTOR for the form
+    of Ma 2022).
+    """
+
+    def undetermined(why: str, goodness: Goodness | None = None, t0: Interval = NO_INTERVAL) -> Vtf:
+        verdict = f"not determined: {why}"
+        return Vtf(t0, NO_INTERVAL, NO_INTERVAL, None, prefactor_power, goodness, n, points.excluded, verdict)
+
+    n = len(points.ln_value)
+    if points.temperatures < _LEAST_VTF:
+        return undetermined(f"{points.temperatures} temperatures with a value; at least {_LEAST_VTF} are needed")
+    y = points.ln_value - prefactor_power * np.log(points.temperature_K)
+
+    def lines(t0: npt.ArrayLike) -> _Line:
+        return _line(1 / (points.temperature_K - np.asarray(t0, dtype=np.float64)[..., None]), y, points.ln_error)
+
+    scan = np.linspace(0, points.temperature_K.min() - _BELOW_LOWEST_K, _SCAN)
+    top = int(np.argmin(lines(scan).chi2))
+    around = (scan[max(0, top - 1)], scan[min(_SCAN - 1, top + 1)])
+    best = float(minimize_scalar(lambda t0: float(lines(t0).chi2), bounds=around, method="bounded").x)
+    found = lines(best)
+    goodness = goodness_of(float(found.chi2), n - 3)
+    if found.slope >= 0:
+        return undetermined("the values do not rise with temperature", goodness)
+    limit = float(found.chi2) + goodness.widening**2
+    scan = np.sort(np.append(scan, best))
+    inside = np.flatnonzero(lines(scan).chi2 <= limit)
+    first, last = int(inside[0]), int(inside[-1])
+
+    def end(outside: int, within: int) -> float:
+        return float(brentq(lambda t0: float(lines(t0).chi2) - limit, scan[outside], scan[within]))
+
+    low = end(first - 1, first) if first > 0 else None
+    high = end(last + 1, last) if last < len(scan) - 1 else None
+    if low is None or high is None:
+        open_ends = [name for name, x in (("0 K", low), ("the lowest temperature", high)) if x is None]
+        return undetermined(f"T0 is not bounded towards {' and '.join(open_ends)}", goodness, Interval(None, low, high))
+    ends = -lines([high, low]).slope
+    energy = _scaled(Interval(-float(found.slope), *map(float, ends)), R_KJ_MOL_K)
+    return Vtf(
+        Interval(best, low, high), energy, _scaled(energy, 1 / KJ_MOL_PER_EV), float(found.intercept), prefactor_power,
+        goodness, n, points.excluded, _said(goodness, "a VTF curve"),
+    )  # fmt: skip
+
+
+def preferred(arrhenius: Arrhenius, vtf: Vtf) -> Preference:
+    """Which of two fits to the same points is to be preferred, by AICc (Hurvich, Tsai, Biometrika 76, 297 (1989)).
+
+    The errors of the points count as known. A difference of 2 decides; VTF needs five points to have a criterion.
+    """
+    of_line, of_curve = aicc(arrhenius.goodness, 2), aicc(vtf.goodness, 3)
+    if of_line is None or of_curve is None or arrhenius.goodness is None or vtf.goodness is None:
+        verdict = "not resolved: too few points"
+    elif arrhenius.goodness.poor and vtf.goodness.poor:
+        verdict = "neither fits within the errors"
+    elif abs(of_line - of_curve) < _AICC_DECIDES:
+        verdict = "not resolved: the two fit alike"
+    else:
+        verdict = "Arrhenius" if of_line < of_curve else "VTF"
+    return Preference(of_line, of_curve, verdict)
+
+
+@dataclass(frozen=True)
+class Fits:
+    """Both fits of a quantity to systems that differ in temperature and replicate alone.
+
+    `systems` is what these have in common, `names` are theirs.
+    """
+
+    systems: dict[str, Any]
+    names: tuple[str, ...]
+    quantity: str
+    points: Points
+    arrhenius: Arrhenius
+    vtf: Vtf
+    preference: Preference
+
+
+def fits_of(
+    sweep: pd.DataFrame, quantities: Sequence[Quantity] | None = None, prefactor_power: float = 0.0
+) -> list[Fits]:
+    """Fits of each of the quantities, else of all that are fitted, for all systems of a sweep that differ in temperature and replicate alone.
+
+    `sweep` has a row a system; a set of systems at one temperature
+    has no fit, a quantity whose column is missing neither.
+    """
+    found = []
+    for common, systems in alike(sweep, SERIES_AXES):
+        if systems["temperature_K"].nunique() < 2:
+            continue
+        for quantity in fitted() if quantities is None else quantities:
+            value, error = quantity.columns
+            if value not in systems:
+                continue
+            # an error of zero weighs nothing that is known
+            errors = systems[error].where(systems[error] != 0)
+            points = usable_points(systems["temperature_K"].tolist(), systems[value].tolist(), errors.tolist())
+            line, curve = fit_arrhenius(points), fit_vtf(points, prefactor_power)
+            found.append(
+                Fits(common, tuple(systems["system"]), quantity.name, points, line, curve, preferred(line, curve))
+            )
+    return found
+
+
+def _row(fits: Fits) -> dict[str, Any]:
+    line, curve, goodness = fits.arrhenius, fits.vtf, fits.arrhenius.goodness
+    return fits.systems | {
+        "quantity": fits.quantity,
+        "points": line.points,
+        "excluded": line.excluded,
+        "activation_energy_kJ_mol": line.activation_energy_kJ_mol.value,
+        "activation_energy_error_kJ_mol": line.activation_energy_kJ_mol.error,
+        "activation_energy_eV": line.activation_energy_eV.value,
+        "activation_energy_error_eV": line.activation_energy_eV.error,
+        "chi2": None if goodness is None else goodness.chi2,
+        "degrees_of_freedom": None if goodness is None else goodness.degrees_of_freedom,
+        "p_value": None if goodness is None else goodness.p_value,
+        "arrhenius_verdict": line.verdict,
+        "T0_K": curve.T0_K.value,
+        "T0_low_K": curve.T0_K.low,
+        "T0_high_K": curve.T0_K.high,
+        "vtf_energy_eV": curve.energy_eV.value,
+        "vtf_energy_low_eV": curve.energy_eV.low,
+        "vtf_energy_high_eV": curve.energy_eV.high,
+        "vtf_verdict": curve.verdict,
+        "aicc_arrhenius": fits.preference.aicc_arrhenius,
+        "aicc_vtf": fits.preference.aicc_vtf,
+        "preferred": fits.preference.verdict,
+    }
+
+
+def activation_table(sweep: pd.DataFrame) -> pd.DataFrame:
+    """`fits_of` as a table with a row for each; for a sweep at one temperature it has the names of its first columns."""
+    rows = [_row(fits) for fits in fits_of(sweep)]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*SERIES_AXES, "quantity"])

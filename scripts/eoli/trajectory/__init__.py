@@ -1,0 +1,1 @@
+"""Trajectories: read, unwrapped, and reduced once for all analyses."""

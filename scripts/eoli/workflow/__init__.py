@@ -1,0 +1,1 @@
+"""What Snakemake asks: the plan of a study, its products, and where its runs stand."""

@@ -1,0 +1,337 @@
+"""What the Snakefile asks: systems, flags of commands, file names. Light imports only, for every job parses it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from eoli.core.yamlfile import parse_value
+from eoli.errors import InputError
+from eoli.forcefield.library import NO_SALT, ForceFieldChoice, library
+from eoli.machine.tuning import Timing, run_timing
+from eoli.study import criteria
+from eoli.study.analyses import ANALYSES, TABLES, Analysis
+from eoli.study.config import Study, load_study, merge
+from eoli.study.criteria import Criteria
+from eoli.study.protocol import OFFLOADED, Stage
+from eoli.study.systems import NO_COPIES, System, families_of, seed_for, series_of, side_by_side, size_of, systems_of
+from eoli.trajectory.sizes import analysis_mb
+
+FIGURES = ("structure", "motion", "ions", "transport", "mechanism", "scattering")
+"""Figures of a system."""
+SWEEP_FIGURES = ("sweep", "transport", "structure", "mechanism", "diffusion", "temperature")
+"""Figures of the sweep; with salt there is one of g(r), too."""
+PAPER_FORMATS = ("svg", "pdf", "png")
+"""Formats of the figure for papers."""
+
+
+def flags(values: Mapping[str, Any]) -> str:
+    """`--key value` words for a shell; True gives a bare flag, False its negation, None nothing, a list its values."""
+    words: list[str] = []
+    for key, value in values.items():
+        flag = f"--{key.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        elif isinstance(value, list):
+            words += [flag, *map(str, value)]
+        elif value is not None:
+            word = f"{value:.10g}" if isinstance(value, float) else str(value)
+            # a word that begins with a dash is no option
+            words += [f"{flag}={word}"] if word.startswith("-") else [flag, word]
+    return shlex.join(words)
+
+
+def _words(distances: Mapping[str, float]) -> list[str]:
+    return [f"{kind}={nm:g}" for kind, nm in distances.items()]
+
+
+def walltime_flags(runtime: Any) -> str:
+    """The time limit of a job, where it has one: `runtime` is Snakemake's resource, in minutes."""
+    return flags({"walltime_minutes": runtime if isinstance(runtime, int | float) else None})
+
+
+def check_flags(executor: str, settings: Any) -> str:
+    """What is checked before jobs start, by the executor's name and its settings (those of Snakemake's plugins)."""
+    values: dict[str, Any] = {"gromacs": True, "on_nodes": executor != "local" or None}
+    if executor == "slurm":
+        values |= {
+            "slurm_status_command": settings.status_command,
+            "slurm_interval_s": settings.init_seconds_before_status_checks,
+        }
+    return flags(values)
+
+
+@cache
+def _digest(topologies: Path, polymer: str, salt: str, choice: ForceFieldChoice) -> str:
+    return library(topologies).digest(polymer, salt, choice)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study and its systems, as the rules need them."""
+
+    study: Study
+    systems: dict[str, System]
+    config_flags: str
+
+    @cached_property
+    def boxes(self) -> dict[str, System]:
+        """All folders that have a topology: the systems, and what their temperature series share."""
+        return self.systems | series_of(self.study, self.systems.values())
+
+    @cached_property
+    def families(self) -> dict[str, list[str]]:
+        """Names of the independent starts of each system that has several, by the name of all of them."""
+        families = families_of(self.systems.values()).items()
+        return {family: [system.name for system in starts] for family, starts in families if len(starts) > 1}
+
+    def check_targets(self, targets: Iterable[str]) -> None:
+        """Refuse files of systems that the study does not have, which a rule would take for its own.
+
+        Raises InputError with what is near.
+        """
+        for target in targets:
+            parts = Path(target).parts
+            if len(parts) > 2 and parts[0] == "results" and parts[1] not in (*self.boxes, "summary"):
+                near = difflib.get_close_matches(parts[1], self.boxes, n=1)
+                hint = f"did you mean {near[0]}?" if near else "`eoli check` lists them"
+                raise InputError(f"{target}: {parts[1]!r} is no system of the study; {hint}")
+
+    def file(self, system: str, stage: str, name: str) -> str:
+        """Path of a published file of a stage of a system, wherever that stage lies."""
+        return f"results/{self.systems[system].home(stage)}/{stage}/{name}"
+
+    def files(self, stages: Sequence[str], name: str) -> list[str]:
+        """`file` of all systems and these stages, each once."""
+        return list(dict.fromkeys(self.file(system, stage, name) for system in self.systems for stage in stages))
+
+    def table_files(self) -> list[str]:
+        """What the table of the sweep is made from: scalars of the analyses, verdicts of the stages."""
+        scalars = [f"results/{system}/analysis/{table}.json" for system in self.systems for table in TABLES]
+        return [*scalars, *self.files([stage.name for stage in self.study.stages], "verdict.json")]
+
+    def topology_flags(self, system: str) -> str:
+        """Composition and force field of a system."""
+        s = self.boxes[system]
+        return flags(
+            {
+                "polymer": s.polymer,
+                "chains": s.chains,
+                "salt": s.salt,
+                "cations": s.cations,
+                **asdict(s.choice),
+            }
+        )
+
+    def blocks_digest(self, system: str) -> str:
+        """What the topology of a system is made from; a comment or a date in the building blocks changes nothing."""
+        entry = self.boxes[system]
+        return _digest(self.study.topologies, entry.polymer, entry.salt, entry.choice)
+
+    @property
+    def citations_digest(self) -> str:
+        """What is said about the numbers; it changes the pages of parameters and nothing else."""
+        return library(self.study.topologies).citations_digest
+
+    def box_flags(self, system: str) -> str:
+        """Packing of a system."""
+        box = self.study.config.box
+        return flags(
+            {
+                "seed": seed_for(self.study.config.seed, system, "box"),
+                "density_g_cm3": box.packing_density_g_cm3,
+                "tolerance_nm": box.tolerance_nm,
+                "attempts": box.attempts,
+            }
+        )
+
+    def supercell_flags(self, system: str) -> str:
+        """Copies of a supercell along x, y and z."""
+        return flags({"copies": list(self.boxes[system].supercell)})
+
+    def repeated_files(self, system: str) -> list[str]:
+        """What the box of a supercell is made from: the description of its parent and the end of one of its stages."""
+        parent, stage = self.boxes[system].parent, self.study.supercell_stage
+        if parent is None:
+            return []
+        return [f"results/{self.systems[parent].name}/topology/system.json", self.file(parent, stage, "state.trr")]
+
+    def _copies(self, system: str) -> dict[str, Any]:
+        copies = self.boxes[system].supercell
+        return {} if copies == NO_COPIES else {"copies": list(copies)}
+
+    def stage_flags(self, stage: str, system: str) -> str:
+        """Physics of a stage: what the protocol says, the system's temperature, the seed."""
+        protocol, entry = self.study.protocol, self.study.stage(stage)
+        own = entry.model_dump(exclude_defaults=True, exclude={"enabled", *OFFLOADED})
+        if {"free_ions", "contact_memory"} & set(entry.converge):
+            own["contact_nm"] = self.study.config.analysis.contact_nm.anion
+        return flags(
+            {
+                **own,
+                "system_temperature_K": self.boxes[system].temperature_K,
+                "seed": seed_for(self.study.config.seed, system, stage),
+                "cutoff_nm": protocol.cutoff_nm,
+                "fourier_spacing_nm": protocol.fourier_spacing_nm,
+                "constraints": protocol.constraints,
+                "dispersion_correction": protocol.dispersion_correction,
+            }
+        )
+
+    @property
+    def gmx_flags(self) -> str:
+        """The GROMACS build; not a parameter of a rule, for another build makes no result stale."""
+        gmx = self.study.config.gmx
+        words = flags({"gmx": gmx.command, "gmx_launcher": gmx.launcher or None})
+        return " ".join([words, *(flags({"gmx_module": module}) for module in gmx.modules)])
+
+    def run_flags(self, cores: int | None) -> str:
+        """How mdrun is run when Snakemake fills `cores`; changes no physics."""
+        run, timing = self.study.config.run, self.timing(cores)
+        words = flags({"checkpoint_minutes": run.checkpoint_minutes, "max_hours": run.max_hours, "at_once": cores})
+        words += "" if run.pin else " --no-pin"
+        words += "" if timing.hyper_threads else " --no-hyper-threads"
+        return f"{words} --reproducible" if run.reproducible else words
+
+    def offload_flags(self, stage: str) -> str:
+        """Where mdrun computes what; changes no physics."""
+        return flags(self.study.stage(stage).offload)
+
+    def timing(self, cores: int | None) -> Timing:
+        """mdruns side by side when Snakemake fills `cores` of this machine (None: it starts jobs elsewhere)."""
+        return run_timing(self.study, len(self.systems), cores)
+
+    def threads(self, cores: int | None) -> int:
+        """Hardware threads of one mdrun."""
+        return self.timing(cores).processors
+
+    def start_files(self, stage: str, system: str) -> list[str]:
+        """Paths of the files that a stage of a box reads of its start; the first names the start."""
+        names = [entry.name for entry in self.study.stages]
+        number = names.index(stage)
+        if number == 0:
+            return [f"results/{system}/box/box.gro"]
+        wanted = self.study.stage(stage).read_of_start
+        before = names[number - 1]
+        return [f"results/{self.boxes[system].home(before)}/{before}/{name}" for name in wanted]
+
+    @property
+    def cooling_stage(self) -> str | None:
+        """The stage that the glass transition is read from."""
+        return self.study.config.analysis.cooling_stage
+
+    @property
+    def analyses(self) -> list[Analysis]:
+        """The analyses that the study asks for."""
+        return [analysis for analysis in ANALYSES if analysis.of != "cooling" or self.cooling_stage]
+
+    def stage_of(self, analysis: Analysis) -> str | None:
+        """The stage that an analysis reads; None for one of each stage, and where the study has no such stage."""
+        study = self.study
+        stages = {
+            "analysed": study.config.analysis.stage,
+            "equilibrated": study.equilibrated_stage,
+            "cooling": self.cooling_stage,
+        }
+        return stages.get(analysis.of)
+
+    def source(self, analysis: Analysis, system: str, stage: str | None = None) -> str:
+        """Path of the file that an analysis reads, of one stage where it is made of each."""
+        if analysis.reads == "reduced":
+            return f"results/{system}/analysis/reduced.h5"
+        name = {"energies": "md.edr", "trajectory": "md.xtc"}[analysis.reads]
+        return self.file(system, str(stage or self.stage_of(analysis)), name)
+
+    def outputs(self, analysis: Analysis, system: str, stage: str = "") -> list[str]:
+        """Paths of the files that an analysis leaves."""
+        return [f"results/{system}/analysis/{file}" for file in analysis.files_of(stage)]
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "analysis": self.study.config.analysis.model_dump(),
+            "protocol": {"cutoff_nm": self.study.protocol.cutoff_nm},
+        }
+
+    def _contacts(self, system: str) -> dict[str, float]:
+        """Distances of contact by kind; of hydroxyl ends only where the chains have them, which few do."""
+        entry = self.systems[system]
+        chain = library(self.study.topologies).polymer(entry.polymer, entry.choice.ether_set)
+        has_hydroxyl = any(atom.role == "hydroxyl_O" for unit in chain.units for atom in unit.atoms)
+        distances: dict[str, float] = self._settings["analysis"]["contact_nm"]
+        return {kind: nm for kind, nm in distances.items() if has_hydroxyl or kind != "hydroxyl_O"}
+
+    def _facts(self, system: str, stage: Stage) -> dict[str, Any]:
+        """What the criteria of analyses are filled from: `criteria.Facts` of a system and a stage."""
+        entry = self.systems[system]
+        # of a stage, what it does: a cooling begins and ends where its plateaus do
+        of_stage = stage.model_dump() | {"equilibrates": stage.is_steady}
+        if stage.temperature_from_K is not None:
+            course = stage.course(entry.temperature_K)
+            of_stage |= {"temperature_from_K": course[0].temperature_K, "temperature_K": course[-1].temperature_K}
+        of_system = {
+            "name": system,
+            "starts": self.families.get(entry.family, [system]),
+            "temperature_K": entry.temperature_K,
+            "contact_nm": self._contacts(system),
+            "copies": None if entry.supercell == NO_COPIES else list(entry.supercell),
+        }
+        return {**self._settings, "stage": of_stage, "system": of_system}
+
+    def _criteria_flags(self, model: type[Criteria], system: str, stage: str) -> str:
+        values = dict(model.of(self._facts(system, self.study.stage(stage))))
+        return flags({key: _words(value) if isinstance(value, Mapping) else value for key, value in values.items()})
+
+    def analysis_flags(self, analysis: Analysis, system: str, stage: str | None = None) -> str:
+        """Criteria of an analysis, of one stage where it is made of each."""
+        return self._criteria_flags(getattr(criteria, analysis.criteria), system, str(stage or self.stage_of(analysis)))
+
+    def starts_flags(self, family: str) -> str:
+        """Criteria of motion and conductivity, for all starts of a system at once."""
+        first = self.families[family][0]
+        return self._criteria_flags(criteria.StartsCriteria, first, self.study.config.analysis.stage)
+
+    def analysis_mb(self, system: str) -> int:
+        """Memory that any analysis of the reduced trajectory of a system needs at most, MB."""
+        size = size_of(self.systems[system], library(self.study.topologies))
+        return analysis_mb(size.sites, self.systems[system].cations, *self.study.reduced_frames)
+
+    @property
+    def sweep_figures(self) -> list[str]:
+        """Names of the figures of the sweep."""
+        return [*SWEEP_FIGURES, *(["rdf"] if self.salted() else [])]
+
+    @property
+    def paper_systems(self) -> list[str]:
+        """Names of the one or two systems in the figure for papers."""
+        return [system.name for system in side_by_side(self.systems.values())]
+
+    def salted(self) -> list[str]:
+        """Names of the systems with ions."""
+        return [name for name, system in self.systems.items() if system.salt != NO_SALT]
+
+
+def make_plan(files: Sequence[str], overlays: Sequence[str | Path], entries: Sequence[str], base: str) -> Plan:
+    """Plan of a call of Snakemake: its own configuration `files`, then the `overlays` and `KEY=VALUE` entries of the call.
+
+    The files are read again here, for Snakemake reads YAML 1.1, in which 12:1 is 721. Raises InputError with one line
+    that names file, key, value and what is allowed.
+    """
+    last = [os.path.relpath(file) for file in overlays]
+    ordered = [path for file in files if (path := os.path.relpath(file)) not in last] + last
+    overrides: dict[str, Any] = {}
+    for entry in entries:
+        key, _, text = entry.partition("=")
+        overrides = merge(overrides, {key: parse_value(text, f"--config {key}")})
+    words = ["--config", *ordered]
+    if overrides:
+        words += ["--set", json.dumps(overrides, sort_keys=True, ensure_ascii=False)]
+    study = load_study([Path(path) for path in ordered], Path(base), overrides)
+    return Plan(study, systems_of(study), shlex.join(words))

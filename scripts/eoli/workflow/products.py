@@ -1,0 +1,295 @@
+"""What each job of a study leaves, from what, and whether that is what the study asks for now.
+
+Snakemake forgets a job that failed once over a finished result, and all that it knows when its folder is lost. So each
+call compares the records that lie beside the results with the study; what differs is made again, whatever Snakemake
+remembers, and until then it is named and its numbers are not shown.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from eoli.core.records import ENDING, Record, damaged, options_of, other_options, read_record_of
+from eoli.errors import DataError
+from eoli.study.config import Study
+from eoli.study.systems import System, systems_of
+from eoli.workflow.plan import FIGURES, PAPER_FORMATS, Plan
+
+SUMMARY = "results/summary"
+NO_RECORD = "it has no record of what it was made from"
+LOST = "is missing"
+PICTURES = ("figures", "parameters", "snapshot")
+"""Products whose files hold no numbers that tables or pages read."""
+_NOTED = {
+    "blocks_sha256": "building blocks",
+    "citations_sha256": "sources",
+    "systems": "systems",
+    "study": "words about the study",
+    "contacts_nm": "contact distances",
+}
+"""Keys of records that are compared with the study although no option has them."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """Files of one job. `name` is said to a person, `home` is the folder of its system (empty for the sweep's own)."""
+
+    name: str
+    home: str
+    record: str
+    files: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
+    flags: str = ""
+    noted: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _topology(plan: Plan, box: str) -> Product:
+    folder = f"results/{box}/topology"
+    files = (f"{folder}/system.top", f"{folder}/system.json", f"{folder}/forcefield.itp")
+    noted = {"blocks_sha256": plan.blocks_digest(box)}
+    return Product("topology", box, f"{folder}/system.{ENDING}", files, (), plan.topology_flags(box), noted)
+
+
+def _box(plan: Plan, box: str) -> Product:
+    folder, description = f"results/{box}/box", f"results/{box}/topology/system.json"
+    repeated = plan.repeated_files(box)
+    flags = plan.supercell_flags(box) if repeated else plan.box_flags(box)
+    files = (f"{folder}/box.gro", f"{folder}/box.json")
+    return Product("box", box, f"{folder}/box.{ENDING}", files, (description, *repeated), flags)
+
+
+def _stage(plan: Plan, home: str, stage: str) -> Product:
+    folder, topology = f"results/{home}/{stage}", f"results/{home}/topology"
+    files = tuple(f"{folder}/{name}" for name in plan.study.stage(stage).published)
+    inputs = (f"{topology}/system.top", f"{topology}/system.json", f"{topology}/forcefield.itp")
+    return Product(
+        stage, home, f"{folder}/{ENDING}", files, (*inputs, *plan.start_files(stage, home)), plan.stage_flags(stage, home)
+    )  # fmt: skip
+
+
+def _analyses(plan: Plan, system: str) -> Iterator[Product]:
+    folder, description = f"results/{system}/analysis", f"results/{system}/topology/system.json"
+
+    def product(name: str, files: Sequence[str], inputs: Sequence[str], flags: str, record: str) -> Product:
+        return Product(name, system, f"{folder}/{record}.{ENDING}", tuple(files), (*inputs, description), flags)
+
+    for analysis in plan.analyses:
+        for stage in [stage.name for stage in plan.study.stages] if analysis.of == "each" else [""]:
+            record = analysis.known_by(stage).partition(".")[0]
+            yield product(
+                record, plan.outputs(analysis, system, stage), [plan.source(analysis, system, stage)],
+                plan.analysis_flags(analysis, system, stage), record,
+            )  # fmt: skip
+    used = [
+        f"{folder}/{name}.csv" for name in ("structure", "motion", "ions", "conductivity", "mechanism", "morphology")
+    ]
+    figures = [f"{folder}/{figure}.{ending}" for figure in FIGURES for ending in ("svg", "png")]
+    yield product("figures", figures, used, "", "figures")
+    page, noted = f"results/{system}/topology/parameters", {"citations_sha256": plan.citations_digest}
+    yield Product("parameters", system, f"{page}.{ENDING}", (f"{page}.html",), (description,), "", noted)
+
+
+def _summary(plan: Plan) -> Iterator[Product]:
+    for family, systems in plan.families.items():
+        inputs = [
+            f"results/{system}/{file}" for system in systems for file in ("analysis/reduced.h5", "topology/system.json")
+        ]
+        file = f"{SUMMARY}/starts/{family}"
+        yield Product(
+            f"starts {family}", "", f"{file}.{ENDING}", (f"{file}.json",), tuple(inputs), plan.starts_flags(family)
+        )
+    sweep = f"{SUMMARY}/sweep.csv"
+    tables = plan.table_files()
+    config = plan.study.config
+    noted = {"study": config.study, "systems": list(plan.systems)}
+    yield Product("sweep.csv", "", f"{SUMMARY}/sweep.{ENDING}", (sweep,), tuple(tables), "", noted)
+    verdicts = tuple(plan.files([stage.name for stage in plan.study.stages], "verdict.json"))
+    yield Product("cost.csv", "", f"{SUMMARY}/cost.{ENDING}", (f"{SUMMARY}/cost.csv",), verdicts)
+    structures = tuple(f"results/{system}/analysis/structure.csv" for system in plan.salted())
+    contacts = {"contacts_nm": config.analysis.contacts_nm}
+    file = f"{SUMMARY}/cutoffs"
+    yield Product("cutoffs.csv", "", f"{file}.{ENDING}", (f"{file}.csv",), structures, "", contacts)
+    if plan.cooling_stage:
+        volumes = tuple(f"results/{system}/analysis/specific-volume.csv" for system in plan.systems)
+        files = tuple(f"{SUMMARY}/glass-transition.{ending}" for ending in ("csv", "svg", "png"))
+        yield Product("glass-transition.csv", "", f"{SUMMARY}/glass-transition.{ENDING}", files, volumes)
+    made = {
+        "study": ["study.csv", "experiments.csv", "compare.json"],
+        "temperature": ["temperature.csv"],
+        "replicas": ["replicas.csv", "starts.csv"],
+        "figures": [f"{name}.{ending}" for name in plan.sweep_figures for ending in ("svg", "png")],
+        "paper": [f"paper.{ending}" for ending in PAPER_FORMATS],
+        "report": ["report.html"],
+    }
+    for stem, names in made.items():
+        yield Product(
+            names[0], "", f"{SUMMARY}/{stem}.{ENDING}", tuple(f"{SUMMARY}/{name}" for name in names), (sweep,)
+        )
+
+
+def products_of(plan: Plan) -> list[Product]:
+    """Products of a study, each after what it is made from."""
+    homes = {
+        home: None for s in plan.systems.values() for home in [s.name, *(s.home(x.name) for x in plan.study.stages)]
+    }
+    # what others begin from comes first: series before their systems, parents before supercells
+    ordered = sorted(homes, key=lambda home: (plan.boxes[home].parent is not None, home in plan.systems))
+    steps = {(system.home(stage.name), stage.name) for system in plan.systems.values() for stage in plan.study.stages}
+    found = []
+    for home in ordered:
+        found += [_topology(plan, home), _box(plan, home)]
+        found += [_stage(plan, home, stage.name) for stage in plan.study.stages if (home, stage.name) in steps]
+    for system in plan.systems:
+        found += _analyses(plan, system)
+    return [*found, *_summary(plan)]
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A product that is not what the study asks for, and why."""
+
+    product: Product
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.product.home} {self.product.name}: {self.reason}".lstrip()
+
+
+class Results:
+    """The results of a study as they lie in a folder, compared with what it asks for; each record is read once."""
+
+    def __init__(self, plan: Plan, folder: Path = Path("results")) -> None:
+        self._folder = folder
+        self._records: dict[str, Record | DataError | None] = {}
+        self.products = products_of(plan)
+
+    @cached_property
+    def _by_file(self) -> dict[str, Product]:
+        return {file: product for product in self.products for file in product.files}
+
+    @cached_property
+    def _used(self) -> dict[str, list[Product]]:
+        """Products of systems that are made from a product, by its record."""
+        used: dict[str, list[Product]] = {}
+        for product in self.products:
+            if not product.home:
+                continue
+            for made_from in {self._by_file[file].record for file in product.inputs if file in self._by_file}:
+                used.setdefault(made_from, []).append(product)
+        return used
+
+    @cached_property
+    def _by_home(self) -> dict[str, list[Product]]:
+        found: dict[str, list[Product]] = {}
+        for product in self.products:
+            found.setdefault(product.home, []).append(product)
+        return found
+
+    @cached_property
+    def _order(self) -> dict[str, int]:
+        return {product.record: number for number, product in enumerate(self.products)}
+
+    def _path(self, file: str) -> Path:
+        return self._folder / file.removeprefix("results/")
+
+    def _record(self, product: Product) -> Record | None:
+        if product.record not in self._records:
+            try:
+                self._records[product.record] = read_record_of(self._path(product.record))
+            except DataError as error:
+                self._records[product.record] = error
+        known = self._records[product.record]
+        if isinstance(known, DataError):
+            raise known
+        return known
+
+    def _is_there(self, product: Product) -> bool:
+        return self._path(product.record).is_file() or self._path(product.files[0]).exists()
+
+    def reason(self, product: Product) -> str | None:
+        """Why a product is not what the study asks for; None where it is, or where it was never made."""
+        try:
+            record = self._record(product)
+        except DataError:
+            return "its record cannot be read"
+        if record is None:
+            if any(self._path(file).exists() for file in product.files):
+                return NO_RECORD
+            return LOST if any(map(self._is_there, self._used.get(product.record, ()))) else None
+        lost = [Path(file).name for file in product.files if not self._path(file).exists()]
+        if lost:
+            return f"{lost[0]} is missing"
+        if differs := other_options(options_of(shlex.split(product.flags)), record) if product.flags else []:
+            return ", ".join(differs)
+        for key, value in product.noted.items():
+            if key in record.more and record.more[key] != value:
+                return f"was made with other {_NOTED[key]}"
+        if wrong := damaged(record):
+            return wrong[0]
+        producers = {p.record: p for file in product.inputs if (p := self._by_file.get(file)) is not None}
+        return next((text for p in producers.values() if (text := self._made_from_another(product, record, p))), None)
+
+    def _made_from_another(self, product: Product, record: Record, producer: Product) -> str | None:
+        try:
+            before = self._record(producer)
+        except DataError:
+            return None
+        # what earlier versions left has no marks
+        if before is None or not before.outputs or not record.outputs:
+            return None
+        folder = producer.record.rpartition("/")[0]
+        for name, known in before.outputs.items():
+            file = f"{folder}/{name}"
+            # what a job reads beside the inputs of its rule, such as the molecules of a topology, is in its record alone
+            if (file in product.inputs or file in record.inputs) and record.inputs.get(file) != known.sha256:
+                return f"was made from another {name} of {producer.home or 'the sweep'} {producer.name}"
+        return None
+
+    def stale(self, products: Iterable[Product] | None = None) -> list[Stale]:
+        """Those of the products (of all, if not said) that are not what the study asks for, in their order."""
+        chosen = self.products if products is None else products
+        return [Stale(product, text) for product in chosen if (text := self.reason(product)) is not None]
+
+    def behind(self, targets: Iterable[str]) -> list[Product]:
+        """Products that targets of Snakemake need: of files theirs and all before them, of anything else all."""
+        wanted: set[str] = set()
+        pending = list(targets)
+        if not pending or any(target not in self._by_file for target in pending):
+            return self.products
+        while pending:
+            product = self._by_file.get(pending.pop())
+            if product is not None and product.record not in wanted:
+                wanted.add(product.record)
+                pending += product.inputs
+        return [product for product in self.products if product.record in wanted]
+
+    def of_system(self, system: System) -> list[Stale]:
+        """What of a system's results is not what the study asks for, in its order; pictures are left out.
+
+        What has no record is left out as well: nothing says that it is another one. Snakemake makes it again.
+        """
+        homes = {system.name, *map(system.home, system.common)}
+        chosen = [product for home in homes for product in self._by_home.get(home, ()) if product.name not in PICTURES]
+        found = self.stale(sorted(chosen, key=lambda product: self._order[product.record]))
+        return [one for one in found if one.reason not in (NO_RECORD, LOST)]
+
+
+def plan_of(study: Study) -> Plan:
+    """The plan of a study outside of Snakemake."""
+    return Plan(study, systems_of(study), "")
+
+
+def not_asked_for(study: Study, results: Path) -> dict[str, str]:
+    """Systems with results that are not what the study asks for, with the first reason of each."""
+    plan = plan_of(study)
+    found = Results(plan, results)
+    return {
+        name: f"{stale[0].product.name}: {stale[0].reason}"
+        for name, system in plan.systems.items()
+        if (stale := found.of_system(system))
+    }

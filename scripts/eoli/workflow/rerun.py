@@ -1,0 +1,102 @@
+"""What Snakemake does not do by itself: refuse a misspelt system in one line, make again what is not what the study asks
+for, keep and restore published files without harm to the run, and take a clock that was set back for no failure.
+
+This needs its inner classes, of which there is one of each in a call; nothing else of EOLI touches them.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from eoli.core.files import link_or_copy, whole
+from eoli.core.records import date_after
+from eoli.errors import InputError
+from eoli.workflow.plan import Plan
+from eoli.workflow.products import Results, Stale
+
+MOST_LINES = 12
+
+
+def install(plan: Plan, forces: bool) -> None:
+    """Prepare Snakemake's graph of jobs for a study; with `forces`, results that do not fit the study are made again.
+
+    That is for the call of a person; the calls with which Snakemake runs single jobs on a cluster do what they are told.
+    """
+    from snakemake.dag import DAG
+
+    plain = DAG.init
+
+    @functools.wraps(plain)
+    async def init(dag: Any, *arguments: Any, **options: Any) -> None:
+        try:
+            plan.check_targets(map(str, dag.targetfiles))
+        except InputError as error:
+            print(f"eoli: {error}", file=sys.stderr)
+            sys.exit(error.exit_code)
+        persistence = dag.workflow.persistence
+        persistence.backup_output = functools.partial(keep, persistence)
+        persistence.restore_output = functools.partial(restore, persistence)
+        dag.check_output_mtime = date_after_inputs
+        stale = _stale(plan, dag) if forces else []
+        dag.forcefiles.update(file for found in stale for file in found.product.files)
+        await plain(dag, *arguments, **options)
+        _say(stale, dag)
+
+    DAG.init = init
+
+
+def _stale(plan: Plan, dag: Any) -> list[Stale]:
+    results = Results(plan)
+    # a target that is a rule may need anything
+    targets = [] if dag.targetrules else list(map(str, dag.targetfiles))
+    return results.stale(results.behind(targets))
+
+
+def _say(stale: Sequence[Stale], dag: Any) -> None:
+    """Name what this call brings up to date; what its targets do not need is not in the graph and stays as it is."""
+    made = {str(file) for job in dag.needrun_jobs() for file in job.output}
+    lines = [f"eoli: not up to date: {found}" for found in stale if made.intersection(found.product.files)]
+    if len(lines) > MOST_LINES:
+        lines[MOST_LINES:] = [f"eoli: not up to date: {len(lines) - MOST_LINES} more"]
+    for line in lines:
+        print(line, file=sys.stderr)
+
+
+def keep(persistence: Any, path: Path) -> None:
+    """Keep a published file until its update has ended well: as a hard link, which costs no room on a full disk.
+
+    Nothing writes into a published file: each is replaced as a whole.
+    """
+    backup = persistence._get_backup_path(path)
+    backup.parent.mkdir(parents=True, exist_ok=True)
+    backup.unlink(missing_ok=True)
+    link_or_copy(path, backup)
+
+
+def restore(persistence: Any, path: Path) -> bool:
+    """Put back what a file was before its update failed; whether it is there then, or is deleted as the rest of a failure.
+
+    On a cluster the job has put it back by itself when the driver hears of its end: what is published is whole, and stays.
+    Snakemake itself copies into the file that is there: a hard link of it, such as the one in a run folder, would change
+    with it, and a kill in between would leave half a file.
+    """
+    backup = persistence._get_backup_path(path)
+    if not backup.is_file():
+        return path.is_file()
+    with whole(path) as temporary:
+        temporary.unlink()
+        link_or_copy(backup, temporary)
+    backup.unlink()
+    return True
+
+
+async def date_after_inputs(job: Any, outputs: Iterable[str]) -> None:
+    """Date what a job has left no earlier than its inputs, which lie in the future where a clock was set back since.
+
+    Snakemake itself calls the job failed then, until that time has come, and deletes what it left.
+    """
+    date_after(map(Path, outputs), map(Path, job.input))
