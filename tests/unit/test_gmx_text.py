@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from eoli.errors import InputError, ToolError
+from eoli.gromacs import build
 from eoli.gromacs.build import (
     Gromacs,
     fatal_message,
@@ -327,3 +328,7 @@ def test_a_build_that_does_not_run(tmp_path: Path) -> None:
     assert "\n" not in str(failure.value)
     with pytest.raises(ToolError, match=r"'gmx_absent' is not on the PATH.*gmx\.command"):
         inspect(GromacsBuild(command="gmx_absent"))
+
+
+def test_the_build_of_the_project_is_looked_for_beside_the_makefile() -> None:
+    assert (build.NATIVE.parent / "Makefile").is_file() and build.NATIVE.name == ".gromacs"

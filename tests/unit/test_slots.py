@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eoli.machine.processors import Machine, slots
+from eoli.machine import slots
+from eoli.machine.processors import Machine
 from eoli.machine.slots import FOLDER, SHARING_ADVICE, choose, choose_whole, own_cores
 from support import LIMIT_S
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eoli import PROJECT
 from eoli.core.records import content
 
 PACKAGES = (
@@ -31,13 +32,11 @@ PACKAGES = (
 
 
 _SELF = Path(__file__).resolve()
-# scripts/eoli/core/provenance.py
-_PROJECT = _SELF.parents[2]
 
 
 def _git(*arguments: str) -> str | None:
     try:
-        run = subprocess.run(["git", *arguments], cwd=_PROJECT, capture_output=True, text=True, check=False, timeout=60)
+        run = subprocess.run(["git", *arguments], cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return run.stdout.strip() if run.returncode == 0 else None
@@ -49,7 +48,7 @@ def commit() -> dict[str, str | bool | None]:
     A tarball that was unpacked inside another repository, or an installed package, has no commit.
     """
     root = _git("rev-parse", "--show-toplevel")
-    if root is None or Path(root).resolve() != _PROJECT or _git("ls-files", "--error-unmatch", str(_SELF)) is None:
+    if root is None or Path(root).resolve() != PROJECT or _git("ls-files", "--error-unmatch", str(_SELF)) is None:
         return {"commit": None, "modified": None}
     status = _git("status", "--porcelain", "--untracked-files=no")
     return {"commit": _git("rev-parse", "HEAD"), "modified": None if status is None else bool(status)}

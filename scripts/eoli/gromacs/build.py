@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eoli import PROJECT
 from eoli.errors import InputError, RunError, ToolError
 from eoli.machine.processors import vector_units
 from eoli.machine.slots import Slots
@@ -26,7 +27,7 @@ from eoli.study.config import DEFAULT_COMMAND, GromacsBuild
 from eoli.study.protocol import OFFLOADED, OLDEST_GROMACS, OLDEST_GROMACS_FOR, Stage
 
 Version = tuple[int, int]
-NATIVE = Path(__file__).resolve().parents[2] / ".gromacs"
+NATIVE = PROJECT / ".gromacs"
 """Where `make gromacs` installs."""
 
 
