@@ -6,22 +6,6 @@ Snakemake runs.
 
 from eoli.trajectory.sizes import FORMAT
 
-
-def flags_of(analysis):
-    """Criteria of an analysis for the system, and the stage where there is one, of the wildcards."""
-    return lambda wildcards: PLAN.analysis_flags(analysis, wildcards.system, wildcards.get("stage"))
-
-
-def source_of(analysis):
-    """The file that it reads."""
-    return lambda wildcards: PLAN.source(analysis, wildcards.system, wildcards.get("stage"))
-
-
-def outputs_of(analysis):
-    """The files that it leaves; of one that is made of each stage with the wildcard of the stage in their names."""
-    return PLAN.outputs(analysis, "{system}", "{stage}")
-
-
 # One rule for each analysis, named after it: `snakemake -R conductivity` repeats that one. A stage's energies are read for
 # each stage by itself, so that a sweep that stopped shows the traces of what ran.
 for analysis in PLAN.analyses:
@@ -40,11 +24,12 @@ for analysis in PLAN.analyses:
             localrule: True
             resources:
                 mem_mb=energies_mb,
+                # no parameter, for finished results were made without it
+                analysis=analysis.name,
             params:
                 flags=flags_of(analysis),
             shell:
-                f"eoli {analysis.name}"
-                " --energies {input.energies:q} --system-json {input.description:q} {params.flags}"
+                "eoli {resources.analysis} --energies {input.energies:q} --system-json {input.description:q} {params.flags}"
                 " --out results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
     elif analysis.reads == "reduced":

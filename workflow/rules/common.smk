@@ -53,6 +53,21 @@ def energies_mb(wildcards, input):
     return round(300 + 7 * input.size_mb)
 
 
+def flags_of(analysis):
+    """Criteria of an analysis for the system, and the stage where there is one, of the wildcards."""
+    return lambda wildcards: PLAN.analysis_flags(analysis, wildcards.system, wildcards.get("stage"))
+
+
+def source_of(analysis):
+    """The file that it reads."""
+    return lambda wildcards: PLAN.source(analysis, wildcards.system, wildcards.get("stage"))
+
+
+def outputs_of(analysis):
+    """The files that it leaves; of one that is made of each stage with the wildcard of the stage in their names."""
+    return PLAN.outputs(analysis, "{system}", "{stage}")
+
+
 def of_all(pattern, systems=PLAN.systems, **axes):
     """Files of many systems, listed only when they are wanted: a job of one system has no use for those of a thousand."""
     return lambda wildcards: expand(pattern, system=systems, **axes)
