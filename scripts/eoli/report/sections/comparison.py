@@ -1,0 +1,105 @@
+"""Beside the study and beside measurements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eoli.core.numbers import as_given, counted, with_error
+from eoli.report.gather import Sweep, known
+from eoli.report.sections.tables import Cell, bounds_text
+
+VERDICTS = {
+    "agrees": ("good", "✓"),
+    "differs": ("bad", "✗"),
+    "not resolved": ("open", "?"),
+    "not comparable": ("quiet", "≠"),
+    "not simulated in the study": ("quiet", "+"),
+}
+
+
+def beside_study(sweep: Sweep) -> dict[str, Any] | None:
+    table = sweep.beside_study
+    if table is None:
+        return None
+    entries = {}
+    if sweep.reference is not None:
+        entries = {entry.id: entry for entry in (*sweep.reference.numbers, *sweep.reference.claims)}
+    claims = {entry.id for entry in sweep.reference.claims} if sweep.reference is not None else set()
+    # by id and what is compared, so that the systems of one number stand together
+    parts: dict[str, dict[tuple[str, str], dict[str, Any]]] = {"numbers": {}, "claims": {}}
+    for record in map(known, table.to_dict("records")):
+        entry = entries.get(record["id"])
+        unit = str(record.get("unit", ""))
+        verdict = str(record["verdict"])
+        ours, theirs = record.get("ours"), record.get("theirs")
+        said = "–" if ours is None else with_error(ours, record.get("ours_error"), unit)
+        is_claim = record["id"] in claims
+        if theirs is not None:
+            of_study = as_given(theirs, unit)
+            if entry is not None and entry.origin == "measured":
+                of_study += " (measured)"
+        elif is_claim:
+            of_study = "a claim in words"
+        else:
+            of_study = "not simulated there"
+        where = entry.where if entry is not None else ""
+        unverified = entry is not None and entry.status != "verified"
+        group = parts["claims" if is_claim else "numbers"].setdefault(
+            (record["id"], record["what"]),
+            {"what": record["what"], "where": where, "unverified": unverified, "rows": []},
+        )
+        group["rows"].append(
+            {
+                "system": record.get("system", ""),
+                "ours": Cell(ours, said),
+                "theirs": Cell(theirs, of_study),
+                "verdict": verdict,
+                "reason": record.get("reason", ""),
+            }
+        )
+    groups = {part: list(of.values()) for part, of in parts.items()}
+    found = [row["verdict"] for part in groups.values() for group in part for row in group["rows"]]
+    counts = {verdict: found.count(verdict) for verdict in VERDICTS}
+    return {
+        **groups,
+        "total": len(found),
+        "counts": counts,
+        "cite": sweep.compared.get("cite", "the study"),
+        "reference": sweep.reference,
+    }
+
+
+def experiments(sweep: Sweep) -> dict[str, Any] | None:
+    table = sweep.experiments
+    if table is None:
+        return None
+    rows = []
+    for record in map(known, table.to_dict("records")):
+        ours, difference = record.get("sigma_S_cm"), record.get("log10_difference")
+        bounds = bounds_text(record.get("sigma_low_S_cm"), record.get("sigma_high_S_cm"), "S/cm")
+        apart = bounds_text(record.get("log10_difference_low"), record.get("log10_difference_high"))
+        rows.append(
+            {
+                "system": record["system"],
+                "route": str(record["route"]).replace("_", " "),
+                "ours": Cell(
+                    ours, bounds if ours is None else with_error(ours, record.get("sigma_error_S_cm"), "S/cm")
+                ),
+                "difference": Cell(
+                    difference,
+                    apart if difference is None else with_error(difference, record.get("log10_difference_error")),
+                ),
+                "series": f"{record['series']}, {record['measured_molar_mass_g_mol']:g} g/mol, EO:Li {record['measured_eo_li']}",
+                "source": record["source"],
+                "verdict": record.get("verdict", ""),
+                "differs": record["what_differs"],
+            }
+        )
+    means = [
+        f"{entry['series']}, {entry['route'].replace('_', ' ')}{', extrapolated' if entry.get('extrapolated') else ''}: "
+        f"{with_error(entry['value'], entry['error'])} "
+        f"({counted(entry['points'], 'system')})"
+        for entry in sweep.compared.get("mean_absolute_log10_difference", [])
+        if entry.get("value") is not None
+    ]
+    return {"rows": rows, "means": means}

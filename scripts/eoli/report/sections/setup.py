@@ -1,0 +1,108 @@
+"""What was simulated: systems, force field, stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eoli.core.numbers import counted, listed
+from eoli.forcefield.library import NO_SALT, library
+from eoli.report.gather import Sweep, SystemResult
+from eoli.report.sections.tables import Line, length_text, unique
+from eoli.study.config import Study
+from eoli.study.protocol import Stage
+
+_POLYMERS = {"peo": "PEO", "pebax": "Pebax"}
+_SALTS = {"litfsi": "LiTFSI"}
+_MIXING = {
+    "gromos": "the pair table of 54A7, geometric where it has no row",
+    "lorentz-berthelot": "Lorentz-Berthelot for every pair, as the study says",
+    "lb-ions": "the pair table of 54A7 within the polymer, Lorentz-Berthelot with ions",
+}
+
+
+def _named(names: Mapping[str, str], key: Any) -> str:
+    return names.get(str(key), str(key))
+
+
+def _stage_words(stage: Stage) -> str:
+    if not stage.is_dynamics:
+        return f"{stage.name} (energy minimisation)"
+    assert stage.length_ns is not None
+    return f"{stage.name} ({length_text(stage.length_ns)}, {stage.ensemble}, {stage.time_step_fs:g} fs)"
+
+
+def _ratios(systems: Sequence[SystemResult]) -> str:
+    groups: dict[tuple[str, str], list[SystemResult]] = {}
+    for system in systems:
+        groups.setdefault((system.row["polymer"], system.row["salt"]), []).append(system)
+    parts = []
+    for (polymer, salt), members in groups.items():
+        ratios = unique([f"{m.row['eo_li_asked']:g}" for m in members if "eo_li_asked" in m.row])
+        name = _named(_POLYMERS, polymer)
+        parts.append(name if salt == NO_SALT else f"{name} with {_named(_SALTS, salt)} at EO:Li {listed(ratios, 20)}")
+    return "; ".join(parts)
+
+
+def _force_field(systems: Sequence[SystemResult]) -> str:
+    def axis(key: str) -> list[str]:
+        return [str(value) for value in unique([s.row.get(key) for s in systems]) if value is not None]
+
+    mixing = [f"{name} ({_MIXING.get(name, 'as configured')})" for name in axis("mixing")]
+    parts = [
+        "GROMOS 54A7 (united atoms)",
+        f"ether set {listed(axis('ether_set'))}",
+        *([f"lithium model {listed(axis('cation_model'))}"] if axis("cation_model") else []),
+        *([f"anion model {listed(axis('anion_model'))}"] if axis("anion_model") else []),
+        f"mixing {listed(mixing)}",
+        f"ion charges × {listed(axis('ion_charge_scale'))}",
+    ]
+    return "; ".join(parts)
+
+
+def _lengths(study: Study) -> str:
+    """Lengths of the stages of dynamics, `0.5 + 20 + 20 + 10 ns`."""
+    lengths = [stage.length_ns for stage in study.stages if stage.length_ns is not None]
+    unit, scale = ("ns", 1) if max(lengths) >= 1 else ("ps", 1000)
+    return f"{' + '.join(f'{scale * length:g}' for length in lengths)} {unit}"
+
+
+def _temperatures(systems: Sequence[SystemResult]) -> str:
+    found = sorted({float(system.row["temperature_K"]) for system in systems})
+    return listed([f"{kelvin:g}" for kelvin in found], 12) + " K"
+
+
+def facts(sweep: Sweep) -> str:
+    """What was simulated, in one line."""
+    systems = sweep.systems
+    return " · ".join(
+        [
+            f"{counted(len(systems), 'box', 'boxes')}: {_ratios(systems)}",
+            _temperatures(systems),
+            f"{_lengths(sweep.study)} each",
+            "GROMOS 54A7",
+        ]
+    )
+
+
+def simulated(sweep: Sweep) -> list[Line]:
+    systems, study = sweep.systems, sweep.study
+    theirs = sum(bool(system.row["simulated_in_study"]) for system in systems)
+    chains = unique([f"{system.row['chains']:g}" for system in systems])
+    polymers = unique([system.row["polymer"] for system in systems])
+    blocks = library(study.topologies)
+    analysed = study.stage(study.config.analysis.stage)
+    lengths = unique([s.row["analysed_length_ns"] for s in systems if "analysed_length_ns" in s.row])
+    reached = f"; analysed: {listed([length_text(length) for length in lengths])}" if lengths else ""
+    origin = f"{theirs} also simulated in the study of record, {len(systems) - theirs} our extension"
+    lines = [
+        Line("Systems", f"{counted(len(systems), 'box', 'boxes')}: {_ratios(systems)}; {origin}"),
+        Line("Conditions", f"{_temperatures(systems)}, {listed(chains)} chains in each box"),
+        Line("Lengths", f"{', '.join(_stage_words(stage) for stage in study.stages)}; protocol {study.protocol.name}"),
+        Line("Results from", f"the stage {analysed.name}{reached}"),
+        Line("Force field", _force_field(systems)),
+    ]
+    for polymer in polymers:
+        chain = blocks.polymer(polymer, next(str(s.row["ether_set"]) for s in systems if s.row["polymer"] == polymer))
+        lines.append(Line(f"{_named(_POLYMERS, polymer)} chain", chain.polymer.description))
+    return lines

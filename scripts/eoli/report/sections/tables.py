@@ -1,0 +1,88 @@
+"""Cells, lines and plain tables of the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from eoli.core.numbers import plain, with_error
+from eoli.report.gather import Sweep
+from eoli.study.quantities import In, declared
+from eoli.summary.cutoffs import POOLED
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number on the page: its exact value, as tables have it, and its text."""
+
+    value: float | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A term and what is said of it."""
+
+    term: str
+    text: str
+
+
+def unique(values: Sequence[Any]) -> list[Any]:
+    return list(dict.fromkeys(values))
+
+
+def length_text(length_ns: float) -> str:
+    return f"{length_ns:g} ns" if length_ns >= 1 else f"{1000 * length_ns:g} ps"
+
+
+def bounds_text(low: float | None, high: float | None, unit: str = "") -> str:
+    """What bounds leave, from both sides or from one; a dash without them."""
+    if low is not None and high is not None:
+        return f"{plain(low, digits=2)} to {plain(high, unit, digits=2)}"
+    if high is not None:
+        return f"below {plain(high, unit, digits=2)}"
+    return "–" if low is None else f"above {plain(low, unit, digits=2)}"
+
+
+def number_rows(sweep: Sweep) -> list[dict[str, Any]]:
+    """Every scalar of the sweep table that any system has, with its value in each system."""
+    rows = []
+    for quantity in declared(In.SWEEP):
+        value, error = quantity.columns
+        if not any(value in system.row for system in sweep.systems):
+            continue
+        cells = []
+        for system in sweep.systems:
+            found = system.row.get(value)
+            text = "" if found is None else with_error(found, system.row.get(error), quantity.unit)
+            cells.append(Cell(found, text))
+        rows.append({"column": value, "name": quantity.name.replace("_", " "), "cells": cells})
+    return rows
+
+
+def as_it_is(frame: pd.DataFrame | None) -> dict[str, Any] | None:
+    """A table of the sweep as it is, without empty columns; None without rows."""
+    if frame is None or frame.empty:
+        return None
+    table = frame.dropna(axis="columns", how="all")
+    rows = [[_as_cell(value) for value in row] for row in table.itertuples(index=False)]
+    return {"columns": [str(column).replace("_", " ") for column in table], "rows": rows}
+
+
+def pooled(cutoffs: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Contact distances of the whole sweep; those of its systems stand in the table alone."""
+    if cutoffs is None:
+        return None
+    return cutoffs[(cutoffs["system"] == POOLED) & cutoffs["contact"].notna()].drop(columns=["system", "contact"])
+
+
+def _as_cell(value: Any) -> Cell:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Cell(float(value), str(value))
+    if isinstance(value, float):
+        return Cell(None, "–") if math.isnan(value) else Cell(float(value), plain(float(value), digits=4))
+    return Cell(None, "–" if value is None else str(value))
