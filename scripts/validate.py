@@ -195,23 +195,23 @@ def page(energy_verdict: str) -> str:
     passed = sum(row[1] == "passed" for row in options)
     return f"""# Validation of the force field
 
-Written by `make validate` (`scripts/validate.py`) from the sweeps of `config/validation`; GROMACS as installed, two cores.
-Errors are standard errors over time or between two independent starts, whichever is larger. *Unconverged*: the two starts
-differ by more than twice the error within each. The runs are short (0.3 ns for the boxes with salt): they show whether the
-force field is written correctly and roughly right, not what it predicts for transport.
+`make validate` (`scripts/validate.py`) writes this page from the sweeps of `config/validation`, with GROMACS as installed,
+on two cores. Errors are standard errors over time or between two independent starts, whichever is larger. *Unconverged*
+means that the two starts differ by more than twice the error within each. The runs are short (0.3 ns for the boxes with
+salt). They show whether the force field is written correctly and roughly right, not what it predicts for transport.
 
 ## Single-point energies
 
-Every term of PEO, Pebax, TFSI and of mixed boxes, for the three mixing rules, against a numpy evaluation of the building
-blocks (`tests/gmx/test_energy.py`; bonded terms within 1e-5 relative, non-bonded terms too, with a plain cut-off and
-without potential modifiers): **{energy_verdict}**.
+The test compares every term of PEO, Pebax, TFSI and of mixed boxes, for the three mixing rules, with a numpy evaluation of
+the building blocks (`tests/gmx/test_energy.py`). The tolerance is 1e-5 relative for bonded terms, and for non-bonded terms
+too, with a plain cut-off and without potential modifiers: **{energy_verdict}**.
 
 ## Liquids
 
 {table(["liquid", "ether set", "density, g/cm3", "gauche fraction O-C-C-O", "reference", "verdict"], liquid_rows())}
 
-Published equations of state put high-polymer PEO at 1.076 g/cm3 (353 K), chain ends lower it. No number of the gauche
-fraction could be read in a source; 0.8 is what spectroscopy and other force fields lead one to expect.
+Published equations of state put high-polymer PEO at 1.076 g/cm3 (353 K); chain ends lower the density. We found no source
+with a readable number for the gauche fraction; spectroscopy and other force fields lead one to expect 0.8.
 
 ## TFSI
 
@@ -221,17 +221,17 @@ fraction could be read in a source; 0.8 is what spectroscopy and other force fie
 
 {table(["polymer", "mixing", "lithium", "density, g/cm3", "Li-O ether, Å", "CN", "Li-O carbonyl, Å", "Li-O TFSI, Å", "CN", "Li-N, Å"], salt_rows())}
 
-Beside it: ideal mixing gives 1.21 to 1.24 g/cm3 for PEO at 400 K (an estimate from recalled volumes, ±2 %). Neutron
+For comparison, ideal mixing gives 1.21 to 1.24 g/cm3 for PEO at 400 K (an estimate from recalled volumes, ±2 %). Neutron
 diffraction gives Li-O 2.1 Å with about five ether oxygens and no ion pairing (Mao et al., Phys. Rev. Lett. 84 (2000) 5536,
-EO:Li 7.5). The study of record shows first peaks near 2.3 Å (ether and carbonyl oxygen) and near 3.5 Å (Li-N). No model of
-lithium here comes to 2.3 Å; the Li-O distances agree with neutron diffraction and with other force fields and differ from the
-study. The Li-N peak depends on whether TFSI binds with one oxygen (near 4.2 Å) or two (near 3.6 Å). Coordination numbers
-count up to each box's own first minimum of g(r) and keep the memory of the random start on this time scale.
+EO:Li 7.5). The study of record shows first peaks near 2.3 Å (ether and carbonyl oxygen) and near 3.5 Å (Li-N). No lithium
+model here reaches 2.3 Å: the Li-O distances agree with neutron diffraction and with other force fields, and differ from
+the study. The Li-N peak depends on whether TFSI binds with one oxygen (near 4.2 Å) or two (near 3.6 Å). Coordination
+numbers count up to each box's own first minimum of g(r) and keep the memory of the random start on this time scale.
 
 ## Options
 
-Every polymer, ether set, lithium model, salt, mixing rule and a scaled charge through grompp (which stops at a warning),
-minimisation and 5 ps of dynamics at 3,000 bar and 450 K: **{passed} of {len(options)} passed**.
+Every polymer, ether set, lithium model, salt and mixing rule, and a scaled charge, goes through grompp (which stops at a
+warning), minimisation and 5 ps of dynamics at 3,000 bar and 450 K: **{passed} of {len(options)} passed**.
 
 {table(["system", "verdict"], options)}
 """
