@@ -42,9 +42,7 @@ NO_COST = Cost(0.0, 0.0, 0.0, 0.0)
 
 
 def measured_speed(results: Path) -> tuple[float, int]:
-    """Median speed of the runs in `results`, site-steps per second and core, and the number of stages; (0, 0) without
-    any.
-    """
+    """(median site-steps per second and core, number of stages) of the runs in `results`; (0, 0) without any."""
     speeds = []
     for path in results.glob("*/*/provenance.json"):
         # only an estimate: skip what cannot be read or is not dynamics
