@@ -1,5 +1,4 @@
-"""A run folder belongs to one physics: the same continues, longer extends, anything else starts a new folder beside it.
-"""
+"""A run folder belongs to one physics: the same continues, longer extends, anything else starts anew beside it."""
 
 from __future__ import annotations
 
@@ -76,8 +75,7 @@ def reached_step(state: Path) -> int | None:
 
 
 def bind(job: StageJob, say: Callable[[str], None]) -> Binding:
-    """Bind a job's run folder to its physics. A run of other physics moves aside; an earlier one of this physics
-    returns.
+    """Bind a job's run folder to its physics: other physics moves aside, an earlier run of the same physics comes back.
 
     Raises RunError if the run is already longer than asked for: a trajectory is never cut.
     """

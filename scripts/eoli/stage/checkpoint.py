@@ -21,8 +21,7 @@ _FILE = re.compile(rb"\0\0\0\x06(md\.(?:log|xtc|trr|edr))\0\0(.{8})(.{4})((?:\0\
 
 @dataclass(frozen=True)
 class Continued:
-    """A file that mdrun truncates to `size` bytes and appends to; `md5` is that of the last `checked` of them, if any.
-    """
+    """A file that mdrun truncates to `size` bytes and appends to; `md5` is that of its last `checked` bytes, if any."""
 
     name: str
     size: int

@@ -1,7 +1,6 @@
 """State of a run folder's files when mdrun ended, compared at the next look so that damage is noticed and named.
 
-While mdrun runs, the record holds the files that it does not change, and its checkpoints. After a kill there is no
-more.
+While mdrun runs, the record holds the files that it leaves unchanged, and its checkpoints; after a kill, no more.
 """
 
 from __future__ import annotations

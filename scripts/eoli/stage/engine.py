@@ -86,8 +86,7 @@ def _no_copy(job: StageJob, what: str) -> RunError:
 
 
 def mend(job: StageJob, say: Reporter) -> None:
-    """Check that a run's files are as its last mdrun left them, and repair what can be. bind has already checked the
-    start.
+    """Check that a run's files are as its last mdrun left them and repair what can be; bind has checked the start.
 
     Raises RunError if a finished run has lost something that cannot be made again.
     """

@@ -18,8 +18,7 @@ from eoli.study.protocol import Stage
 
 @dataclass(frozen=True)
 class Start:
-    """Start coordinates of a stage: `gro` names the sites; `trr` has positions, velocities and box in full precision.
-    """
+    """Start coordinates of a stage: `gro` names the sites; `trr` has positions, velocities and box in full."""
 
     gro: Path
     trr: Path | None

@@ -1,5 +1,4 @@
-"""Cost of each mdrun of a stage: one small record per start, updated while it runs, so that a kill loses only seconds.
-"""
+"""Cost of each mdrun of a stage: one small record per start, updated while it runs: a kill loses only seconds."""
 
 from __future__ import annotations
 

@@ -72,8 +72,7 @@ def slurm_seconds_left(environment: Mapping[str, str]) -> float | None:
 
 
 def parse_time_left(text: str) -> float | None:
-    """Seconds of SLURM's `[days-]hours:minutes:seconds` or `minutes:seconds`; None for `UNLIMITED`, `INVALID` and the
-    like."""
+    """Seconds of SLURM's `[days-]hours:minutes:seconds`, `minutes:seconds`; None for `UNLIMITED`, `INVALID`, ..."""
     days, dash, clock = text.rpartition("-")
     parts = clock.split(":")
     if not 2 <= len(parts) <= 3 or not all(part.isdecimal() for part in parts) or (dash and not days.isdecimal()):

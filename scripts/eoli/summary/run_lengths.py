@@ -1,7 +1,6 @@
 """How long must runs be? Lengths for a target error, with their cost, extrapolated from the analyses of short runs.
 
-A measured error gives a length only where motion is diffusive; otherwise the length is a lower bound and is labelled
-so.
+Only where motion is diffusive does a measured error give a length; otherwise it is a lower bound, labelled as one.
 """
 
 from __future__ import annotations

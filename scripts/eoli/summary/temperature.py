@@ -1,5 +1,4 @@
-"""Temperature dependence of transport coefficients: Arrhenius against Vogel-Tammann-Fulcher, and which one data prefer.
-"""
+"""Temperature dependence of transport coefficients: Arrhenius or Vogel-Tammann-Fulcher, and which one data prefer."""
 
 from __future__ import annotations
 

@@ -364,10 +364,9 @@ def reduce_trajectory(
 
     Intervals are rounded to whole frames, that of structure to the nearest whole multiple of motion's (at least one).
     Frames that no cadence needs are not decoded. Memory does not grow with the number of frames. The processes, at most
-    one per core, share the frames; the result is bit-identical for any number of them. All binding sites within
-    `contact_range_nm` of each lithium are kept, in at least `slots` slots. Raises DataError, and leaves no file, as
-    `open_trajectory` and `chunks` do, for a frame that cannot be one of the system (bonds, coordinates), and for a box
-    smaller than two bins.
+    one per core, share the frames with bit-identical results. All binding sites within `contact_range_nm` of each
+    lithium are kept, in at least `slots` slots. Raises DataError, and leaves no file, as `open_trajectory` and `chunks`
+    do, for a frame that cannot be one of the system (bonds, coordinates), and for a box smaller than two bins.
     """
     system = read_description(description)
     intervals = {

@@ -315,8 +315,7 @@ def open_reduced(path: Path, system: SystemDescription) -> Iterator[Reduced]:
 
 
 def create(path: Path, n_sites: int, length_ps: float, intervals_ps: Mapping[str, float]) -> h5py.File:
-    """A new, empty file with its three cadences. The caller adds arrays and each cadence's attribute `frames`, then
-    calls `seal`."""
+    """A new, empty file with three cadences; the caller adds arrays and each cadence's `frames`, then calls `seal`."""
     file = h5py.File(path, "w")
     file.attrs.update({"format": FORMAT, "sites": n_sites, "length_ps": length_ps})
     for cadence in CADENCES:
