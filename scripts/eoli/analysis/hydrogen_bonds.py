@@ -184,9 +184,8 @@ def analyse_hydrogen_bonds(
 ) -> None:
     """Hydrogen bonds of amide NH by kind of acceptor: a table over criteria, and scalars for the configured one.
 
-    A bond has H...A and the angle N-H...A within the criteria; the table scans around both. Without amide the table is
-    empty. Raises DataError for files that cannot be read or do not belong together, or a box too small for the
-    distance.
+    H...A and N-H...A are within the criteria; the table scans around both. Without amide the table is empty. Raises
+    DataError for files that cannot be read or do not belong together, or a box too small for the distance.
     """
     system = read_description(description)
     donors = donors_of(system)

@@ -84,8 +84,8 @@ def traces_of(edr: Path, mass_g_mol: float, equilibrates: bool, length_ps: float
 
 
 def analyse_traces(edr: Path, description: Path, criteria: TracesCriteria, out_csv: Path, out_json: Path) -> None:
-    """Potential energy, temperature, pressure and density: a table to plot, and the equilibrated mean and its begin by
-    column.
+    """Potential energy, temperature, pressure and density: a table to plot, and by column the equilibrated mean and its
+    start.
 
     Raises DataError for files that cannot be read, do not belong together, or end before the run does.
     """

@@ -222,10 +222,9 @@ def cluster_nernst_einstein(
     (2019).
 
     Sum over clusters of i cations and j anions of n_ij z_ij^2 D_ij with z_ij = i z+ + j z-; the cations carry the sum
-    of n_ij i z+ z_ij D_ij. Clusters that change have no D of their own: D_ij is the cation's for positive net charge
-    and the anion's for negative (as Xie et al., arXiv:2101.05339); neutral clusters carry nothing. `populations`
-    (blocks, i, j) are mean numbers in the box. The error combines those of both D and of the blocks. Unknown if a D is,
-    or for one block.
+    of n_ij i z+ z_ij D_ij. Changing clusters have no D: D_ij is the cation's for positive net charge, the anion's for
+    negative (as Xie et al., arXiv:2101.05339); neutral clusters carry nothing. `populations` (blocks, i, j) are mean
+    numbers in the box. The error combines those of both D and of the blocks. Unknown if a D is, or for one block.
     """
     plus, minus = coefficients
     if plus.value is None or minus.value is None or plus.error is None or minus.error is None:

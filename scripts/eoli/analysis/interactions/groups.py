@@ -285,7 +285,7 @@ def block_mean(series: Floats) -> Estimate:
 def block_ratio(numerator: Floats, denominator: Floats) -> Estimate:
     """Ratio of the sums of two series, each of shape (n,), and its jackknife error over five blocks (`block_means`).
 
-    Unknown if the denominator is always zero; the error also if only one block has any, or for too few frames.
+    Unknown if the denominator is always zero; the error also if only one block has any, or with fewer than five frames.
     """
     samples = np.stack([numerator, denominator], axis=1).astype(np.float64)
     if not denominator.any():

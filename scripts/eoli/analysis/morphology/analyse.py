@@ -181,7 +181,7 @@ def _other_weightings(
 
 
 def _likeness(opened: Reduced, system: SystemDescription, n_frames: int, copies: tuple[int, int, int]) -> Likeness:
-    """Likeness of the copies by block composition, or by electrons unless the polymer has two blocks."""
+    """Likeness of the copies in block composition, or in electrons if the polymer does not have two blocks."""
     two = len(site_labels(system)[0]) == 2
     weights = weights_of(system, "composition" if two else "electrons")
     return likeness(opened.slow_frames(), n_frames, copies, weights)

@@ -345,9 +345,9 @@ def segregation(positions: npt.ArrayLike, box: npt.ArrayLike, labellings: npt.Ar
 
     `positions` (n, 3), nm, in a box with edges (3,); `labellings` (labellings, n) are True for sites of the second
     block. The local composition is the share of the second block in the density of sites on a grid of about GRID_NM,
-    after a Gaussian of SMOOTHING_NM. The degree of segregation is its density-weighted variance over the variance f (1
-    - f) of fully demixed blocks: between 0 and 1, and below 1 for any domains because of the smoothing. The interface
-    is where the local composition is 1/2 (`interface_area`).
+    after a Gaussian of SMOOTHING_NM. The degree of segregation is its density-weighted variance over f (1 - f), that of
+    fully demixed blocks: between 0 and 1, and below 1 for any domains because of the smoothing. The interface is where
+    the local composition is 1/2 (`interface_area`).
     """
     edges = np.asarray(box, dtype=np.float64)
     shape = tuple(np.maximum(1, np.round(edges / GRID_NM)).astype(int))

@@ -74,9 +74,9 @@ def groups_of(description: SystemDescription) -> dict[str, Integers]:
 def weights_of(description: SystemDescription, weighting: Weighting) -> Floats:
     """Weight of each site, shape (n_sites,).
 
-    `electrons`: the contrast of small-angle X-ray scattering. `composition`: with two blocks of site shares f and 1-f,
-    1-f and -f, and 0 for ions, so that S(q) holds composition fluctuations and no density fluctuations; all 0 for a
-    polymer of one block. Raises DataError for other weightings, or other than one or two blocks.
+    `electrons`: its electrons, the contrast of SAXS. `composition`: with two blocks of site shares f and 1-f, 1-f and
+    -f, and 0 for ions, so that S(q) holds composition fluctuations and no density fluctuations; all 0 for a polymer of
+    one block. Raises DataError for other weightings, or other than one or two blocks.
     """
     if weighting == "electrons":
         return electrons(description)

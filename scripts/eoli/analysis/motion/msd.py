@@ -239,12 +239,14 @@ def diffusion(starts: Sequence[Floats | Paths], interval_ps: float, tolerance: f
     window from fewer origins than its share of the run, so the error of D over the blocks is multiplied by the gain of
     the whole for Brownian motion (about 0.83 for one run).
 
-    Verdicts: - `diffusive`: the exponent is within `tolerance` of 1, and an exponent 2 `tolerance` below 1 is excluded
-    by three standard errors (more for few particles, by Student's law), so that noise does not pass sub-diffusion for
-    diffusion. Only here are D and its error given. - `sub-diffusive`: the exponent is known to `tolerance` and lies
-    below 1 - `tolerance`. - `too short`: the MSD at the longest trustworthy lag is below (0.5 nm)^2, about one cage; or
-    the exponent's error exceeds the tolerance or leaves the verdict open; or the exponent lies above 1 + `tolerance`,
-    which no settled motion does.
+    Verdicts:
+    - `diffusive`: the exponent is within `tolerance` of 1, and an exponent 2 `tolerance` below 1 is excluded by three
+      standard errors (more for few particles, by Student's law), so that noise does not pass sub-diffusion for
+      diffusion. Only here are D and its error given.
+    - `sub-diffusive`: the exponent is known to `tolerance` and lies below 1 - `tolerance`.
+    - `too short`: the MSD at the longest trustworthy lag is below (0.5 nm)^2, about one cage; or the exponent's error
+      exceeds the tolerance or leaves the verdict open; or the exponent lies above 1 + `tolerance`, which no settled
+      motion does.
 
     Without D the bound is (MSD + 2 standard errors) / (6 t) at the longest trustworthy lag: MSD / (6 t) of
     sub-diffusive motion falls with t towards D. It is None if the run has no trustworthy lag, or if the exponent lies
