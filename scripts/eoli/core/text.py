@@ -8,7 +8,7 @@ _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
 def printable(text: str) -> str:
-    """The text on one line, without terminal control: control characters become blanks or escapes, `\x1b`."""
+    """The text on one line, without terminal control: control characters become blanks or escapes, `\\x1b`."""
     if text.isprintable():
         return text
     kept = "".join(
