@@ -72,8 +72,8 @@ def bond_geometry(
 ) -> tuple[float, float]:
     """(largest relative deviation of a bond from its reference, smallest distance between unconnected bonds in nm).
 
-    Two bonds of different chains that nearly touch have been pulled through each other. Positions and edges of the
-    rectangular box in nm.
+    Two bonds of different chains that nearly touch have been pulled through each other. Positions (n, 3) and
+    rectangular box vectors in nm.
     """
     from MDAnalysis.lib.distances import self_capped_distance
 

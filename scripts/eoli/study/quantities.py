@@ -112,8 +112,7 @@ class Quantity:
         return Answer(value, error, home.get(self.upper_bound), verdict, home.get(self.lower_bound))
 
     def beside(self, scalars: Mapping[str, Any], *keys: str) -> Any:
-        """What stands under `keys` next to it, else in the nearest level above: quantities may share a window of lags.
-        """
+        """What stands under `keys` next to it, else nearest above: quantities may share a window of lags."""
         places = (at(scalars, (self.analysis, *self.home[:depth], *keys)) for depth in range(len(self.home), -1, -1))
         return next((found for found in places if found is not None), None)
 

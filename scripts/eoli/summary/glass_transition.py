@@ -78,7 +78,7 @@ def glass_table(cooled: Sequence[Cooled], measured_K: Sequence[float | None]) ->
     """One row per system: Tg of the cooling with 68 % interval and rate, the measured Tg, the expected shift.
 
     `measured_K` is the measured Tg of each. Without a Tg, the interval is where a bend would be, if any. Nothing is
-    corrected: the shift is the range of `eoli.analysis.glass.fit.expected_shift_K`, from a measured 10 K/min.
+    corrected: the shift is the range of `eoli.analysis.glass.fit.expected_shift_K`, measured at 10 K/min.
     """
     rows = []
     for entry, theirs in zip(cooled, measured_K, strict=True):

@@ -131,8 +131,7 @@ class Plan:
         )
 
     def blocks_digest(self, system: str) -> str:
-        """Digest of the data that a topology is built from; comments and dates in the building blocks do not change it.
-        """
+        """Digest of what a topology is built from; comments and dates in the building blocks do not change it."""
         entry = self.boxes[system]
         return _digest(self.study.topologies, entry.polymer, entry.salt, entry.choice)
 
