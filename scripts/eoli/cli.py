@@ -42,11 +42,11 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
 }
 
 RESULTS = ("energies", "trajectory", "reduced", "system_json", "small_json", "state", "table")
-"""Options of commands that name results."""
+"""Command options that name results."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose mistakes are one line, and whose options have one spelling."""
+    """A parser with one-line errors and without abbreviated options."""
 
     def __init__(self, *words: Any, **options: Any) -> None:
         super().__init__(*words, **{"allow_abbrev": False, **options})
@@ -56,12 +56,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _nobody_reads() -> bool:
-    """Whether what we print goes into a closed pipe (`| head`); what is left of it is then dropped without a word."""
+    """Whether our output goes into a closed pipe (`| head`); the rest of it is then dropped silently."""
     pipe = select.poll()
     try:
         pipe.register(sys.stdout.fileno(), 0)
     except OSError:
-        # no file at all
+        # not a file
         return False
     closed = any(event & (select.POLLERR | select.POLLHUP) for _, event in pipe.poll(0))
     if closed:
@@ -108,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments, unknown = parser.parse_known_args(words)
         if unknown:
-            # said by the command, whose help lists what it takes
+            # by the command, whose help lists what it takes
             commands.choices[arguments.command].error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit:
         # of --help and --version
@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check_inputs(arguments: argparse.Namespace) -> None:
-    """See that what a command reads of the results is what was made, before it computes anything from it."""
+    """Check that the results a command reads match their records, before it computes anything from them."""
     results = getattr(arguments, "results", None)
     if results is not None and results.exists() and not results.is_dir():
         raise InputError(f"--results {results} is not allowed; allowed: the folder of the results")

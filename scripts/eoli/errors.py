@@ -1,4 +1,4 @@
-"""The exceptions of EOLI: what a person did (exit code 2) and what a run did (exit code 1)."""
+"""The exceptions of EOLI: mistakes of a user (exit code 2) and failures of a run (exit code 1)."""
 
 
 class EoliError(Exception):

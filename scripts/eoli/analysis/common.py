@@ -1,4 +1,4 @@
-"""What every analysis writes: a table (CSV) and its scalars (JSON), both whole or not at all."""
+"""Output of every analysis: a table (CSV) and its scalars (JSON), both whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eoli.core.files import whole, write_json
 
 
 def finite(data: Any) -> Any:
-    """The same data with null for numbers that JSON does not have."""
+    """The same data with null for numbers that JSON cannot represent."""
     if isinstance(data, Mapping):
         return {key: finite(value) for key, value in data.items()}
     if isinstance(data, list | tuple):
@@ -24,8 +24,8 @@ def finite(data: Any) -> Any:
 
 
 def write_results(table: pd.DataFrame, scalars: Mapping[str, Any], out_csv: Path, out_json: Path) -> None:
-    """Write the table and the scalars of an analysis; numbers that JSON does not have become null."""
-    # Nested, so that a table without its scalars does not stay behind.
+    """Write table and scalars of an analysis; numbers that JSON cannot represent become null."""
+    # nested, so that no table stays behind without its scalars
     with whole(out_csv) as temporary:
         table.to_csv(temporary, index=False, float_format="%.10g")
         write_json(out_json, finite(scalars))

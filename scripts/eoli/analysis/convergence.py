@@ -1,4 +1,4 @@
-"""Has a stage converged? Its second half against itself: blocks that agree, and no memory of where it began."""
+"""Convergence of a stage, judged on its second half: blocks that agree, and no memory of the start."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from eoli.trajectory.reader import Singles, chunks, open_trajectory, spanning_tr
 Floats = npt.NDArray[np.float64]
 
 FALSE_ALARMS = 0.05
-"""How often a stationary run may be called drifting, all criteria of a stage together."""
+"""Probability that a stationary run is called drifting, over all criteria of a stage together."""
 MEMORY_ALLOWED = {"chain_memory": float(np.exp(-1)), "contact_memory": 0.5}
 _SLOTS = 24
 _CHUNK = 64
@@ -38,7 +38,7 @@ _OF_TRAJECTORY = frozenset({"end_to_end", "free_ions", "chain_memory", "contact_
 
 @dataclass(frozen=True)
 class Finding:
-    """What one criterion found; `converged` is None where the system has nothing to judge."""
+    """Result of one criterion; `converged` is None if the system has nothing to judge."""
 
     converged: bool | None
     text: str
@@ -46,9 +46,9 @@ class Finding:
 
 
 def judge_blocks(name: Criterion, series: npt.ArrayLike, level: float) -> Finding:
-    """Whether the blocks of a series agree within their statistical error, at a level.
+    """Whether the blocks of a series agree within their statistical error, at a significance level.
 
-    A series too short to tell its own correlation has not converged.
+    A series too short to estimate its own correlation has not converged.
     """
     what = _WORDS[name]
     try:
@@ -67,7 +67,7 @@ def judge_blocks(name: Criterion, series: npt.ArrayLike, level: float) -> Findin
 
 
 def chain_memory(end_to_end: Floats) -> float:
-    """What chains remember over half of these frames: <R(t) R(t + half)> / <R R> of end-to-end vectors, (frames, M, 3).
+    """Memory of chains over half of these frames: <R(t) R(t + half)> / <R R> of end-to-end vectors, (frames, M, 3).
 
     Raises DataError for fewer than two frames.
     """
@@ -102,7 +102,7 @@ def _ends(positions: Singles, boxes: Singles, description: SystemDescription) ->
 def _from_trajectory(
     xtc: Path, frame_interval_ps: float, description: SystemDescription, contact_nm: float
 ) -> tuple[Floats, Floats | None, float | None]:
-    """End-to-end vectors (frames, M, 3), share of free lithium (frames,), contacts kept, of the second half of a run."""
+    """End-to-end vectors (frames, M, 3), share of free lithium (frames,), contacts kept, in a run's second half."""
     trajectory = open_trajectory(xtc, description.n_sites, frame_interval_ps)
     lithium, binding = description.with_role("Li"), anion_binding_sites(description)
     ends: list[Singles] = []
@@ -137,9 +137,9 @@ def convergence(
     """Each criterion on a finished run (`md.edr`, `md.xtc` in `folder`), over its second half.
 
     `density`, `energy`, `end_to_end` (mean square over the chains) and `free_ions` (share of lithium in no cluster; a
-    contact is an anion's site within `contact_nm`): blocks agree by `blocks_agree`, FALSE_ALARMS shared among them.
-    `chain_memory`: end-to-end vectors are correlated by at most 1/e over half of that half. `contact_memory`: at most
-    half of the contacts of its first frame are there in its last. Raises DataError for files that cannot be read.
+    contact is an anion's site within `contact_nm`): blocks agree by `blocks_agree`, sharing FALSE_ALARMS.
+    `chain_memory`: the correlation of end-to-end vectors over half of that half is at most 1/e. `contact_memory`: at
+    most half of the first frame's contacts are left in the last. Raises DataError for files that cannot be read.
     """
     level = FALSE_ALARMS / max(1, len([name for name in criteria if name in _WORDS]))
     series: dict[Criterion, Floats | None] = {**_from_energies(criteria, folder / "md.edr", description)}

@@ -16,14 +16,14 @@ from eoli.study.criteria import DensityCriteria
 from eoli.topology.description import read_description
 
 LEAST_SAMPLES = 2.0
-"""Independent samples below which a mean has no error."""
+"""A mean from fewer independent samples has no error."""
 
 
 @dataclass(frozen=True)
 class Density:
     """Density against time (columns time_ps, density_g_cm3), its equilibrated mean, g/cm3, and drift, g/cm3/ns.
 
-    `resolved` says whether the mean has a standard error that means something.
+    `resolved`: the mean has a meaningful standard error.
     """
 
     table: pd.DataFrame
@@ -33,12 +33,12 @@ class Density:
 
     @property
     def resolved(self) -> bool:
-        """A series that never changes is not that of a fluctuating box, and one sample has no error."""
+        """A constant series is not that of a fluctuating box, and a single sample has no error."""
         return self.mean.standard_error > 0 and self.mean.n_effective >= LEAST_SAMPLES
 
 
 def density_of(edr: Path, mass_g_mol: float, length_ps: float | None = None) -> Density:
-    """Density of a run, of `length_ps` where that is known.
+    """Density of a run of length `length_ps`, if known.
 
     The drift is unknown below four frames. Raises DataError, naming the file, as `read_energies` and `densities` do.
     """
@@ -55,7 +55,7 @@ def density_of(edr: Path, mass_g_mol: float, length_ps: float | None = None) -> 
 
 
 def _verdict(density: Density, equilibrates: bool) -> str | None:
-    """Why there is no mean, None where there is one."""
+    """Why there is no mean; None if there is one."""
     if not equilibrates:
         return "not resolved: the stage drives the box or its temperature, a mean over it is that of no state"
     if not density.resolved:
@@ -64,11 +64,11 @@ def _verdict(density: Density, equilibrates: bool) -> str | None:
 
 
 def analyse_density(edr: Path, description: Path, criteria: DensityCriteria, out_csv: Path, out_json: Path) -> None:
-    """Density of a run: table of time_ps and density_g_cm3; scalars of its equilibrated mean and its drift.
+    """Density of a run: table of time_ps and density_g_cm3; scalars of its equilibrated mean and drift.
 
-    Of a stage that does not equilibrate, because it is driven, and of a series that does not determine its mean, the
-    scalars have a verdict and no numbers. Raises DataError for files
-    that cannot be read, do not belong together, hold no density, or end before the run does.
+    If the stage is driven and does not equilibrate, or if the series does not determine its mean, the scalars have a
+    verdict and no numbers. Raises DataError for files that cannot be read, do not belong together, hold no density, or
+    end before the run does.
     """
     density = density_of(edr, read_description(description).mass_g_mol, criteria.length_ps)
     scalars = {

@@ -36,21 +36,20 @@ ACCEPTORS: dict[str, tuple[str, ...]] = {
     "ester_bridging_O": ("ester_bridging_O",),
     "hydroxyl_O": ("hydroxyl_O",),
 }
-"""Kinds of acceptor by the roles of their sites, `any` of them apart; a kind that repeats an earlier one in a system is
-left out there. Fluorine is none."""
+"""Kinds of acceptor by the roles of their sites, in addition to `any`; a kind equal to an earlier one in a system is
+left out there. Fluorine is no acceptor."""
 COUNTS = ("bonds_per_NH", "NH_share", "molecule_share")
-"""What is counted of a kind: bonds per NH; share of the NH with a bond; of the molecules with such sites, the share
-that an NH binds."""
+"""Counted per kind: bonds per NH; share of NH with a bond; share of the molecules with such sites that an NH binds."""
 _NEAR_BONDS = 4
 
 
 @dataclass(frozen=True)
 class Donors:
-    """NH groups and what may bind them.
+    """NH groups and their possible partners.
 
     `hydrogens` and their `nitrogens` (D,), `acceptors` (A,) as sites of the box, `owners` (A,) the molecules of the
-    acceptors, `kinds` by name which acceptors belong to it (A,), and `near` the pairs that the chain holds together
-    and that cannot bind, as donor * A + acceptor.
+    acceptors, `kinds` by name the acceptors that belong to it (A,), and `near` the pairs too close along the chain to
+    bind, as donor * A + acceptor.
     """
 
     hydrogens: Integers
@@ -76,9 +75,9 @@ def _near(bonds: Integers, n_sites: int, hydrogens: Integers, acceptors: Integer
 def donors_of(description: SystemDescription) -> Donors:
     """The amide NH groups and all acceptors of a system; without NH groups the arrays are empty.
 
-    An acceptor within four bonds of the hydrogen is no partner: the carbonyl oxygen of the same amide (three bonds)
-    is always near and never bound. More distant ones of the same chain are, the oxygen of the same PA6 unit (eight
-    bonds) included: that ring can form. Raises DataError where an amide hydrogen is not bound to one nitrogen.
+    Acceptors within four bonds of the hydrogen are excluded: the carbonyl oxygen of the same amide (three bonds) is
+    always near and never bound. More distant ones of the same chain count, including the oxygen of the same PA6 unit
+    (eight bonds): that ring can form. Raises DataError if an amide hydrogen is not bound to exactly one nitrogen.
     """
     hydrogens, n_sites = description.with_role("amide_H"), description.n_sites
     is_nitrogen = np.zeros(n_sites, dtype=bool)
@@ -114,7 +113,7 @@ class Candidates:
 def candidates(donors: Donors, positions: npt.ArrayLike, box: npt.ArrayLike, range_nm: float) -> Candidates:
     """Pairs with H...A within `range_nm`, from positions (n_sites, 3), nm, in a box with edges (3,).
 
-    Raises DataError where the range reaches half the box.
+    Raises DataError if the range reaches half the box.
     """
     edges = np.asarray(box, dtype=np.float64)
     if range_nm >= edges.min() / 2:
@@ -137,7 +136,7 @@ def candidates(donors: Donors, positions: npt.ArrayLike, box: npt.ArrayLike, ran
 
 
 def bonds_within(found: Candidates, distance_nm: float, angle_deg: float) -> Mask:
-    """Which candidates are bonds: H...A of at most `distance_nm` and N-H...A of at least `angle_deg`."""
+    """Mask of candidates that are bonds: H...A at most `distance_nm` and N-H...A at least `angle_deg`."""
     return (found.distances_nm <= distance_nm) & (found.angles_deg >= angle_deg)
 
 
@@ -148,7 +147,7 @@ def _distinct(numbers: Integers) -> int:
 def count(donors: Donors, found: Candidates, is_bond: Mask) -> Floats:
     """COUNTS of each kind of acceptor in `donors.kinds`, shape (kinds, 3).
 
-    An NH that binds two kinds counts in the share of both, so that shares may add up to more than that of `any`.
+    An NH bound to two kinds counts in both shares, so shares may add up to more than that of `any`.
     """
     d, a = found.donors[is_bond], found.acceptors[is_bond]
     n_donors = len(donors.hydrogens)
@@ -183,10 +182,10 @@ _COLUMNS = ("distance_nm", "angle_deg", "acceptor", *(f"{name}{end}" for name in
 def analyse_hydrogen_bonds(
     reduced: Path, description: Path, criteria: HydrogenBondsCriteria, out_csv: Path, out_json: Path
 ) -> None:
-    """Hydrogen bonds of amide NH by kind of acceptor: a table over criteria, and the scalars of the given one.
+    """Hydrogen bonds of amide NH by kind of acceptor: a table over criteria, and scalars for the configured one.
 
-    A bond has H...A and an angle N-H...A within the criteria; the table scans both around them. A system without amide has a table without rows. See `eoli.analysis.hydrogen_bonds`. Raises DataError for
-    files that cannot be read or do not belong together, or a box too small for the distance.
+    H...A and N-H...A are within the criteria; the table scans around both. Without amide the table is empty. Raises
+    DataError for files that cannot be read or do not belong together, or a box too small for the distance.
     """
     system = read_description(description)
     donors = donors_of(system)

@@ -1,4 +1,4 @@
-"""Transport of independent starts of one system together: more particles, and longer lags, than any of them has alone."""
+"""Pooled transport of the replicas of one system: more particles and longer lags than any single replica has."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def _stacked(populations: Sequence[Floats]) -> Floats:
-    """Blocks of all starts, (blocks, n, m), padded with zero to the largest cluster of any."""
+    """Blocks of all replicas, (blocks, n, m), padded with zero to the largest cluster of any."""
     most = max(of_start.shape[1] for of_start in populations)
     return np.concatenate(
         [np.pad(p, ((0, 0), (0, most - p.shape[1]), (0, most - p.shape[2]))) for p in populations], axis=0
@@ -35,12 +35,11 @@ def _stacked(populations: Sequence[Floats]) -> Floats:
 def analyse_starts(
     reduced: Sequence[Path], descriptions: Sequence[Path], criteria: StartsCriteria, out_json: Path
 ) -> None:
-    """Diffusion and conductivity from all starts of one system at once, as `motion` and `conductivity` have them of each.
+    """Diffusion and conductivity from all replicas of a system at once, as `motion` and `conductivity` give for one.
 
-    `reduced` and `descriptions` are those of the starts that the criteria name. The further length that a D needs is that
-    of all starts in sum. Raises DataError for
-    files that cannot be read or do not belong together, and for starts that differ in composition, charges or the
-    spacing of their frames.
+    `reduced` and `descriptions` belong to the replicas that the criteria name. The further length that a D needs is
+    summed over the replicas. Raises DataError for files that cannot be read or do not belong together, and for replicas
+    that differ in composition, charges or frame spacing.
     """
     described = [read_description(path) for path in descriptions]
     motions, populations = [], []

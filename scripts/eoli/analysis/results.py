@@ -1,7 +1,7 @@
-"""What stages and analyses left, read back: each kind of file by one reader, which refuses what cannot be right.
+"""Readers of the files that stages and analyses write: one per kind of file; each refuses what cannot be right.
 
-A file that is cut, altered, of another program or of another system is a DataError of one line with its path, the key or
-the column, and what stands there. A number is finite and within `RANGES`; a verdict that withholds a number has none.
+A file that is cut, altered, or of another program or system gives a DataError of one line with path, key or column, and
+what stands there. Numbers are finite and within `RANGES`; a verdict that withholds a number has none.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ RANGES = tuple(
         (r"^[gn]_|^msd_|_nm(\.value)?$|(?<!per)(?<!modified)_(ps|ns)(\.value)?$|(^|\.)ns$", 0.0, 1e15),
     )
 )
-"""Pattern of a dotted key or of a column, and the least and the largest number that it can have."""
+"""Pattern of a dotted key or column, with the smallest and largest number allowed."""
 
 
 @cache
 def _limits(name: str) -> tuple[float, float]:
-    """What a number of this name can be; rounding may leave it a little outside."""
+    """Allowed range for a name; rounding may exceed it slightly."""
     found = [(low, high) for pattern, low, high in RANGES if pattern.search(name)]
     low, high = found[0] if found else (-_LARGEST, _LARGEST)
     return low - 1e-9 * high if low == 0 and high == 1 else low, high * (1 + 1e-9)
@@ -64,7 +64,7 @@ def _said(low: float, high: float) -> str:
 
 
 class Scalars(dict[str, Any]):
-    """A mapping from a file: what it lacks is a DataError that names the file and the key."""
+    """A mapping read from a file; a missing key is a DataError that names file and key."""
 
     def __init__(self, data: Mapping[str, Any], path: Path, keys: tuple[str, ...] = ()) -> None:
         super().__init__(
@@ -88,17 +88,17 @@ def _is_mapping(annotation: Any) -> bool:
 
 
 class _Part(BaseModel):
-    """A part of a file: what is read of it has these types; more may stand there."""
+    """Part of a file: the fields read have these types; others may be present."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
 
     unknown: ClassVar[tuple[str, ...]] = ()
-    """Parts that can be null, since a run need not know them."""
+    """Parts that may be null, since a run need not know them."""
 
     @model_validator(mode="before")
     @classmethod
     def _no_null(cls, data: Any) -> Any:
-        """What an analysis did not find is left out; null stands for numbers alone."""
+        """Missing results are left out; null is allowed for numbers only."""
         for name, field in cls.model_fields.items():
             null = isinstance(data, Mapping) and data.get(name, ...) is None
             if null and name not in cls.unknown and _is_mapping(field.annotation):
@@ -107,14 +107,14 @@ class _Part(BaseModel):
 
 
 class Estimated(_Part):
-    """A number with its error, None where it is not known."""
+    """A number with its error, None if unknown."""
 
     value: float | None
     error: float | None
 
 
 class Stated(Estimated):
-    """A number with its verdict: bounds stand in its place, not beside it."""
+    """A number with its verdict; bounds replace it, they do not accompany it."""
 
     verdict: Said
     lower_bound: float | None = None
@@ -362,7 +362,7 @@ _NUMBERS = re.compile(r"value|error|bound|at_least")
 
 
 def _wrong_in(data: Any, name: str = "", withheld: str = "") -> Iterator[str]:
-    """What cannot be right under a key: numbers out of range or beside a verdict that withholds them, text for numbers."""
+    """Mistakes under a key: numbers out of range or beside a verdict that withholds them, text for numbers."""
     if isinstance(data, Mapping):
         verdict = data.get("verdict")
         said = verdict if isinstance(verdict, str) else ""
@@ -398,11 +398,11 @@ def _explained(error: ValidationError) -> str:
 
 
 def checked(data: Mapping[str, Any], kind: str, path: Path) -> Scalars:
-    """Data of a file as its kind of KINDS has them. Raises DataError with one line."""
+    """Data of a file, checked as its kind in KINDS. Raises DataError with one line."""
     if not data:
         raise DataError(f"{path}: holds nothing")
     try:
-        # of an analysis without a contract of its own, what all have in common
+        # without a contract of its own, the common one
         made = KINDS.get(kind, _Part).model_validate(data)
     except ValidationError as error:
         raise DataError(f"{path}: {_explained(error)}") from None
@@ -421,8 +421,8 @@ def _lists_of_text(made: _Part) -> dict[str, list[str]]:
 
 
 def read_found(path: Path, kind: str) -> Scalars | None:
-    """A file of a kind of KINDS; None where there is none. Raises DataError for one that is not what it should be."""
-    # an empty mapping is a file, too: it lacks what it must have
+    """A file of a kind in KINDS; None if there is none. Raises DataError for a malformed one."""
+    # an empty mapping counts as a file: it lacks required keys
     return checked(read_json(path), kind, path) if _is_there(path) else None
 
 
@@ -439,12 +439,12 @@ def _is_there(path: Path) -> bool:
 
 
 def read_scalars(analysis: Path, name: str) -> Scalars | None:
-    """Scalars of an analysis by the folder of analyses of a system; None where there are none. Raises DataError."""
+    """Scalars of an analysis from a system's `analysis` folder; None if there are none. Raises DataError."""
     return read_found(analysis / f"{name}.json", "traces" if name.startswith("traces-") else name)
 
 
 def check_salted(analysis: Path, scalars: Mapping[str, Scalars]) -> None:
-    """Raises DataError where scalars by analysis, from that folder, lack what those of every system with salt have."""
+    """Raises DataError if scalars by analysis, from that folder, lack what every system with salt has."""
     for name, keys in dict.fromkeys((of.analysis, of.salted) for of in quantities.QUANTITIES if of.salted):
         found: Any = scalars.get(name, {})
         for key in keys if name in scalars else ():
@@ -454,9 +454,9 @@ def check_salted(analysis: Path, scalars: Mapping[str, Scalars]) -> None:
 
 
 def read_verdict(folder: Path) -> Scalars | None:
-    """Verdict of the stage in a folder `<system>/<stage>`; None where there is none.
+    """Verdict of the stage in a folder `<system>/<stage>`; None if there is none.
 
-    Raises DataError for one that is none, or that says another system or stage.
+    Raises DataError for a malformed one, or one that names another system or stage.
     """
     path = folder / "verdict.json"
     found = read_found(path, "verdict")
@@ -469,7 +469,7 @@ def read_verdict(folder: Path) -> Scalars | None:
 
 
 def read_together(path: Path) -> Scalars:
-    """What independent starts say together. Raises DataError for a file that does not say it of those of its name."""
+    """Pooled scalars of replicas. Raises DataError unless the file matches the replicas of its name."""
     found = read_found(path, "together")
     assert found is not None
     others = [name for name in found["systems"] if family_of(name) != path.stem]
@@ -492,10 +492,10 @@ def _text_columns(names: Sequence[str]) -> list[str]:
 
 
 def read_table(path: Path, needed: Sequence[str] = (), filled: Sequence[str] = (), least: int = 0) -> pd.DataFrame:
-    """A table that a stage, an analysis or a command wrote: text in its columns of text, numbers in all others.
+    """A table that a stage, an analysis or a command wrote: text in its text columns, numbers in all others.
 
-    Columns `needed` must be there, those of `filled` too and without an empty cell; `least` rows at least. Empty cells
-    are NaN, the words `nan` and `NA` are text. Raises DataError with the line and the column of what is wrong.
+    Columns `needed` must exist, those of `filled` also without an empty cell; at least `least` rows. Empty cells are
+    NaN, the words `nan` and `NA` are text. Raises DataError with line and column of the mistake.
     """
     import pandas as pd
 
@@ -503,7 +503,7 @@ def read_table(path: Path, needed: Sequence[str] = (), filled: Sequence[str] = (
         names = list(pd.read_csv(path, nrows=0).columns)
         texts = _text_columns(names)
         with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
-            # without an index, lest the first cell of rows that have one too many becomes it
+            # without an index, else a surplus cell would make the first one the index
             table = pd.read_csv(
                 path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(texts, str), index_col=False
             )
@@ -524,12 +524,12 @@ def read_table(path: Path, needed: Sequence[str] = (), filled: Sequence[str] = (
             raise DataError(f"{path}:{_line(empty)}: {column} is empty")
     for column in table.columns.difference(texts, sort=False):
         _check_numbers(path, table[column])
-    # in one piece: a table with many columns is put together from as many by pandas' reader
+    # consolidated: pandas' reader builds a table with many columns from as many parts
     return table.copy()
 
 
 def _line(wrong: pd.Series) -> int:
-    """Line of a file, with its head, of the first row that is wrong."""
+    """Line number in the file, header included, of the first wrong row."""
     return int(wrong.to_numpy().argmax()) + 2
 
 
@@ -556,9 +556,9 @@ _ALWAYS = ("system", "polymer", "salt", "simulated_in_study", "temperature_K", "
 
 
 def read_sweep(path: Path) -> pd.DataFrame:
-    """The table of a sweep: a row a system, each of them once, and what tells them apart in every row.
+    """The sweep table: one row per system, each once, with its axes filled in every row.
 
-    Raises DataError for a table that is not one.
+    Raises DataError for any other table.
     """
     table = read_table(path, needed=[*SYSTEM_AXES, "eo_li_simulated"], filled=_ALWAYS, least=1)
     for wrong, said in (
@@ -578,11 +578,11 @@ def read_sweep(path: Path) -> pd.DataFrame:
 
 
 def read_curves(analysis: Path, name: str) -> pd.DataFrame:
-    """The table of an analysis by the folder of analyses of a system. Raises DataError for one that is none."""
+    """The table of an analysis from a system's `analysis` folder. Raises DataError for a malformed one."""
     first, least = _CURVES.get(name, (None, 0))
     path = analysis / f"{name}.csv"
     table = read_table(path, filled=[first] if first else [])
-    # that of a neat polymer has a first column alone
+    # a neat polymer has only the first column
     if len(table.columns) > 1 and len(table) < least:
         raise DataError(f"{path}: has {len(table)} rows; at least {least} are needed")
     if name == "structure" and (empty := table.isna().any(axis=1)).any():
@@ -599,4 +599,4 @@ _CURVES: Mapping[str, tuple[str, int]] = {
     "density": ("time_ps", 1), "ions": ("n_Li", 0), "morphology": ("q_per_nm", 0), "domains": ("block", 0),
     "specific-volume": ("temperature_K", 1),
 }  # fmt: skip
-"""Of the tables of analyses the first column and how many rows they have at least."""
+"""First column and least number of rows of each analysis table."""

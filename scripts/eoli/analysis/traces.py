@@ -1,4 +1,4 @@
-"""How energy, temperature, pressure and density of a stage went, short enough to be drawn."""
+"""Time course of energy, temperature, pressure and density of a stage, short enough to plot."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from eoli.topology.description import read_description
 Floats = npt.NDArray[np.float64]
 
 TERMS = {"potential_kJ_mol": "Potential", "temperature_K": "Temperature", "pressure_bar": "Pressure"}
-"""Columns of the table by the names that GROMACS gives their terms."""
+"""Columns of the table, with the GROMACS names of their terms."""
 ROWS = 300
-"""Rows of a table at most."""
+"""Most rows of a table."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """Mean of the equilibrated part of a quantity, and the time, ps, from which it counts as equilibrated."""
+    """Equilibrated mean of a quantity, and the time, ps, from which it counts as equilibrated."""
 
     mean: Mean
     equilibrated_from_ps: float
@@ -36,8 +36,8 @@ class Trace:
 class Traces:
     """Quantities of a stage against `time_ps`, or `step` of a minimisation.
 
-    A row of the table is the mean over `frames_per_row` energy frames, the last one over what is left. `equilibrated`
-    holds those of a stage that equilibrates, by column, found in all frames.
+    A table row is the mean over `frames_per_row` energy frames, the last row over the rest. `equilibrated` holds, by
+    column, the means of a stage that equilibrates, from all frames.
     """
 
     table: pd.DataFrame
@@ -46,17 +46,17 @@ class Traces:
 
 
 def block_means(values: Floats, size: int) -> Floats:
-    """Means over blocks of `size` values of a series (n,), the last block of what is left: (ceil(n / size),)."""
+    """Means over blocks of `size` values of a series (n,), the last block over the rest: (ceil(n / size),)."""
     starts = np.arange(0, len(values), size)
     return np.add.reduceat(values, starts) / np.diff([*starts, len(values)])
 
 
 def traces_of(edr: Path, mass_g_mol: float, equilibrates: bool, length_ps: float | None = None) -> Traces:
-    """Traces of a finished stage from its energy file; `length_ps` is that of its dynamics, where it is known.
+    """Traces of a finished stage from its energy file; `length_ps` is the length of its dynamics, if known.
 
-    Density, g/cm3, is there where the volume changes: a stage at constant volume has none. A minimisation, which has
-    no temperature, has steps in place of times and no pressure worth a trace. Raises DataError, naming the file, as
-    `read_energies` and `densities` do, and for values that are not finite.
+    Density, g/cm3, is included if the volume changes: not at constant volume. A minimisation has no temperature, has
+    steps instead of times and no meaningful pressure. Raises DataError, naming the file, as `read_energies` and
+    `densities` do, and for values that are not finite.
     """
     terms = read_energies(edr, least=1, length_ps=length_ps)
     is_dynamics = "Temperature" in terms
@@ -84,8 +84,8 @@ def traces_of(edr: Path, mass_g_mol: float, equilibrates: bool, length_ps: float
 
 
 def analyse_traces(edr: Path, description: Path, criteria: TracesCriteria, out_csv: Path, out_json: Path) -> None:
-    """Potential energy, temperature, pressure and density of a stage: a table short enough to be drawn, and by column
-    the mean of the equilibrated part and where that begins.
+    """Potential energy, temperature, pressure and density: a table to plot, and by column the equilibrated mean and its
+    start.
 
     Raises DataError for files that cannot be read, do not belong together, or end before the run does.
     """

@@ -1,1 +1,1 @@
-"""Start boxes: one random conformation a chain, packed by PACKMOL."""
+"""Start boxes: one random conformation per chain, packed by PACKMOL."""

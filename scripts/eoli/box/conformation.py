@@ -52,10 +52,10 @@ def torsion_energy(term: Term, angle: Array) -> Array:
 
 @dataclass(frozen=True)
 class _Placement:
-    """How a site is placed: bonded to `parent`, at an angle to `axis`, with a torsion against `reference`.
+    """Placement of a site: bonded to `parent`, at an angle to `axis`, with a torsion against `reference`.
 
-    The torsion is drawn, or it is that of the `leader`, a neighbour of the parent placed before, plus an offset.
-    `torsions` has the offsets of the sites whose torsions the draw decides.
+    The torsion is drawn, or it is that of the `leader`, a neighbour of the parent placed earlier, plus an offset.
+    `torsions` has the offsets of the sites whose torsions the draw determines.
     """
 
     site: int
@@ -70,9 +70,9 @@ class _Placement:
 
 
 def _offset(angles: Angles, centre: int, axis: int, one: int, other: int) -> float:
-    """Turn (radians) about the bond from `axis` to `centre` between two neighbours, from the three angles between bonds.
+    """Turn (radians) about the bond `axis`-`centre` between two neighbours, from the three angles between bonds.
 
-    Tetrahedral where an angle is not known or no turn leads to it; flat where the three angles exceed 360 degrees.
+    Tetrahedral if an angle is unknown or no turn fits; flat if the three angles exceed 360 degrees.
     """
     try:
         first, second = angles[axis, centre, one], angles[axis, centre, other]
@@ -87,9 +87,9 @@ def _offset(angles: Angles, centre: int, axis: int, one: int, other: int) -> flo
 
 
 def _offsets(molecule: Molecule, centre: int, axis: int, around: list[int], angles: Angles) -> list[float]:
-    """Turns (radians) of the other neighbours about the bond from `axis` to `centre`, against the first of them.
+    """Turns (radians) of the other neighbours about the bond from `axis` to `centre`, relative to the first of them.
 
-    A harmonic improper off 0 decides on which side they lie. Raises ForceFieldError for more than four neighbours.
+    A harmonic improper other than 0 decides their side. Raises ForceFieldError for more than four neighbours.
     """
     if len(around) > 3:
         raise ForceFieldError(
@@ -100,14 +100,14 @@ def _offsets(molecule: Molecule, centre: int, axis: int, around: list[int], angl
     handed = [term for term in impropers if improper_deg(term)]
     if len(around) == 3:
         gaps = [_offset(angles, centre, axis, *pair) for pair in itertools.pairwise([*around, around[0]])]
-        # six angles around a centre are one more than there is freedom: the three gaps share what is too much
+        # six angles around a centre are one more than its degrees of freedom: the three gaps share the excess
         excess = (sum(gaps) - 2 * math.pi) / 3
         offsets = [0.0, gaps[0] - excess, excess - gaps[2]]
     elif impropers and not handed:
         offsets = [0.0, math.pi][: len(around)]
     else:
         offsets = [0.0, *(_offset(angles, centre, axis, around[0], site) for site in around[1:])]
-    # the neighbours as they will lie around the centre, which tells the handedness
+    # the neighbours as they will lie around the centre, to tell its handedness
     x, z, origin = np.array([1.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0]), np.zeros(3)
     lying = {centre: origin, axis: z}
     for site, offset in zip(around, offsets, strict=True):
@@ -189,9 +189,8 @@ def _draw(torsions: tuple[tuple[Term, float], ...], rng: np.random.Generator) ->
 def random_conformation(molecule: Molecule, rng: np.random.Generator, tries: int = 2000) -> Array:
     """Positions (nm, shape (n_sites, 3)) of one random, self-avoiding conformation about its centre.
 
-    Grows the molecule site by site and steps back where it runs into itself; a molecule with a start geometry has that
-    one. Raises RunError when it stepped back more than `tries` times, ForceFieldError when the terms do not decide how
-    a centre is built.
+    Grows the molecule site by site and steps back at collisions; a molecule with a start geometry has that one. Raises
+    RunError after more than `tries` steps back, ForceFieldError if the terms do not determine the geometry of a centre.
     """
     if molecule.positions_nm:
         given = np.array(molecule.positions_nm)
@@ -217,7 +216,7 @@ def random_conformation(molecule: Molecule, rng: np.random.Generator, tries: int
             collisions += 1
             if collisions > tries:
                 raise RunError(f"{molecule.name}: no conformation without overlaps after {tries} steps back")
-            # now and then a long step back, for a chain can grow into a pocket of its own
+            # an occasional long step back, since a chain can trap itself in a pocket
             number = max(0, number - (40 if collisions % 20 == 0 else 6))
     return np.asarray(positions - positions.mean(axis=0))
 
@@ -228,7 +227,7 @@ def _position(step: _Placement, positions: Array, torsion: Array, rng: np.random
         return parent + np.array([step.length_nm, 0.0, 0.0]), 0.0
     axis = positions[step.axis]
     angle = _draw(step.torsions, rng) if step.leader is None else float(torsion[step.leader]) + step.offset
-    # the first torsion of a molecule has nothing to be measured against: any direction off the bond will do
+    # the first torsion has no reference: any direction off the bond will do
     anywhere = axis + np.array([0.001, 0.001, 1.001])
     reference = positions[step.reference] if step.reference >= 0 else anywhere
     return place_site(reference, axis, parent, step.length_nm, step.angle, angle), angle

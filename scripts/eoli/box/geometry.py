@@ -1,4 +1,4 @@
-"""Checks of a start geometry: a molecule against its own terms, a packed box against contacts between molecules."""
+"""Checks of start geometries: a molecule against its own terms, a packed box for contacts between molecules."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEPT_TOLERANCE = 0.9  # PACKMOL may fall short of its tolerance by a tenth
 
 
 def far_pairs(molecule: Molecule) -> npt.NDArray[np.bool_]:
-    """Which pairs are more than three bonds apart, shape (n, n)."""
+    """Mask of pairs more than three bonds apart, shape (n, n)."""
     far = ~np.eye(len(molecule.sites), dtype=bool)
     for i, j in molecule.separations():
         far[i, j] = far[j, i] = False
@@ -45,12 +45,12 @@ def dihedral_deg(a: Array, b: Array, c: Array, d: Array) -> float:
 
 
 def improper_deg(term: Term) -> float:
-    """Angle (degrees) at which an improper keeps its centre: not 0 only for harmonic ones (GROMACS function 2)."""
+    """Angle (degrees) at which an improper keeps its centre: non-zero only for harmonic ones (GROMACS function 2)."""
     return term.parameters[0] if term.function == 2 else 0.0
 
 
 def label(molecule: Molecule, sites: Sequence[int]) -> str:
-    """Sites of a molecule as a message names them."""
+    """Sites of a molecule, as named in messages."""
     shown = (molecule.sites[i] for i in sites)
     return "-".join(f"{site.residue}{site.residue_number}:{site.name}" for site in shown)
 
@@ -74,9 +74,9 @@ def _measured(molecule: Molecule, x: Array) -> Iterator[tuple[str, tuple[int, ..
 def check_molecule(molecule: Molecule, positions_nm: Array) -> None:
     """Check a conformation, positions in nm, against the terms of its molecule.
 
-    Raises ForceFieldError, naming the atoms, for a position that is not finite, a bond, angle, trans torsion or improper
-    far off its reference, a centre of the wrong handedness, and sites that overlap: the terms of the molecule or its
-    start geometry contradict each other.
+    Raises ForceFieldError, naming the atoms, for a non-finite position, a bond, angle, trans torsion or improper far
+    off its reference, a centre of the wrong handedness, and overlapping sites: the molecule's terms or its start
+    geometry contradict each other.
     """
     broken = np.flatnonzero(~np.isfinite(positions_nm).all(axis=1))
     if len(broken):
@@ -115,7 +115,7 @@ def _box_label(description: SystemDescription, index: int) -> str:
 
 
 def _closest(positions: Array, owner: npt.NDArray[np.int64], edge: float, reach: float) -> tuple[float, int, int]:
-    """(distance, site, site) of the closest two sites with different owners; an infinite distance where none are.
+    """(distance, site, site) of the closest two sites with different owners; infinite distance without any.
 
     Looks for pairs within `reach` first and then farther.
     """
@@ -138,8 +138,8 @@ def _closest(positions: Array, owner: npt.NDArray[np.int64], edge: float, reach:
 def check_box(description: SystemDescription, positions_nm: Array, edge_nm: float, tolerance_nm: float) -> float:
     """Smallest periodic distance (nm) between sites of different molecules in a cubic box; infinite for one molecule.
 
-    Raises RunError, naming the sites, for a position that is not finite, a molecule that is torn, and molecules closer
-    than the tolerance of PACKMOL allows.
+    Raises RunError, naming the sites, for a non-finite position, a torn molecule, and molecules closer than PACKMOL's
+    tolerance allows.
     """
     broken = np.flatnonzero(~np.isfinite(positions_nm).all(axis=1))
     if len(broken):

@@ -1,4 +1,4 @@
-"""Packing with PACKMOL: seeds from the configuration, retries that are reported, output as GRO."""
+"""Packing with PACKMOL: seeds from the configuration, recorded retries, output as GRO."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Array = npt.NDArray[np.float64]
 
 NOT_CONVERGED = 173
 GROWTH = 1.04  # edge of the box after an attempt that did not converge
-LONGEST_EDGE_NM = 900.0  # positions of a GRO file have four digits in front of the point, one for the sign
+LONGEST_EDGE_NM = 900.0  # GRO positions have four characters before the point, one for the sign
 SECONDS_A_SITE = 10.0  # of one attempt, at least an hour: far more than PACKMOL takes, whose loops end by themselves
 
 
@@ -42,7 +42,7 @@ class Attempt:
 def packmol_program() -> str:
     """Path of the `packmol` program of this environment.
 
-    Raises ToolError when it is not installed.
+    Raises ToolError if it is not installed.
     """
     beside = Path(sys.executable).with_name("packmol")
     found = str(beside) if beside.is_file() else shutil.which("packmol")
@@ -80,8 +80,8 @@ def _read_xyz(path: Path, n_sites: int) -> Array:
 
 
 def gro_text(description: SystemDescription, positions_nm: Array, edges_nm: float | Array, title: str) -> str:
-    """A GRO file of a box with these edges (one number: a cube); residue and site numbers wrap at 100,000 as the format
-    demands."""
+    """A GRO file of a box with these edges (one number: a cube); residue and site numbers wrap at 100,000, as the
+    format requires."""
     lines = [title, f"{description.n_sites}"]
     site_number = residue_offset = 0
     for entry in description.molecules:
@@ -105,10 +105,10 @@ def pack(
 ) -> list[Attempt]:  # fmt: skip
     """Pack a system into a cubic box and write it as GRO, with a JSON report of seeds and attempts.
 
-    Every polymer chain has its own random conformation; an ion type shares one. A run that does not converge
-    (exit 173) is repeated with a new seed and a larger box. Raises RunError after the last attempt or for a packed box
-    with torn or overlapping molecules, InputError for a box too large for a GRO file, ForceFieldError for a molecule whose start geometry contradicts its terms; no GRO
-    is written then.
+    Every polymer chain has its own random conformation; ions of a type share one. A run that does not converge (exit
+    173) is repeated with a new seed and a larger box. Raises RunError after the last attempt or for a packed box with
+    torn or overlapping molecules, InputError for a box too large for a GRO file, ForceFieldError for a molecule whose
+    start geometry contradicts its terms; no GRO is written then.
     """
     edge = box_length_nm(description.mass_g_mol, density_g_cm3)
     if edge * GROWTH ** (attempts - 1) > LONGEST_EDGE_NM:
@@ -150,7 +150,7 @@ def pack(
 
 
 def _run(program: str, folder: Path, limit_s: float, log: Path) -> subprocess.CompletedProcess[str]:
-    """PACKMOL on the input in a folder. Raises ToolError when it cannot be started or does not end."""
+    """Run PACKMOL on the input in a folder. Raises ToolError if it cannot be started or does not end."""
     try:
         with (folder / "box.inp").open() as stdin:
             return subprocess.run(
@@ -184,7 +184,7 @@ def _report(
         "packmol": importlib.metadata.version("packmol"),
         "density_g_cm3": density_g_cm3,
         "tolerance_nm": tolerance_nm,
-        # JSON has no infinity, the distance of a molecule that is alone
+        # JSON has no infinity, which is the distance of a single molecule
         "smallest_distance_nm": round(smallest_distance_nm, 6) if math.isfinite(smallest_distance_nm) else None,
         "attempts": [asdict(attempt) for attempt in attempts],
         "molecules": {entry.molecule.name: entry.count for entry in description.molecules},

@@ -1,8 +1,7 @@
 """Large boxes from small ones: an equilibrated box repeated along its axes, instead of a day of packing.
 
-The copies are the same at the start and stay alike until their motion has made them different; the stages that follow
-draw velocities for the whole box, so that no copy moves as another does. What repeats is judged by
-`eoli.analysis.morphology.copies`.
+The copies are identical at the start and stay alike until they diverge. The next stages draw velocities for the whole
+box, so that no two copies move alike. `eoli.analysis.morphology.copies` judges what still repeats.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ Copies = tuple[int, int, int]
 
 
 def make_whole(description: SystemDescription, positions_nm: Floats, edges_nm: Floats) -> Floats:
-    """Positions (n_sites, 3) with every molecule in one piece, its first site where it was; edges (3,) of the box."""
+    """Positions (n_sites, 3) with every molecule in one piece, its first site in place; edges (3,) of the box."""
     whole, start = positions_nm.copy(), 0
     for entry in description.molecules:
         size = len(entry.molecule.sites)
@@ -42,8 +41,8 @@ def make_whole(description: SystemDescription, positions_nm: Floats, edges_nm: F
 def repeat(description: SystemDescription, positions_nm: Floats, edges_nm: Floats, copies: Copies) -> Floats:
     """Positions of the large box in the order of its topology, which lists each kind of molecule once.
 
-    `description` and the whole molecules `positions_nm` (n_sites, 3) are those of the small box with edges (3,). Of each
-    kind come all molecules of the first copy, then those of the next, the last axis fastest.
+    `description` and the whole molecules `positions_nm` (n_sites, 3) are those of the small box with edges (3,). For
+    each kind all molecules of the first copy come first, then those of the next, the last axis fastest.
     """
     shifts = np.array(list(itertools.product(*map(range, copies)))) * edges_nm
     blocks, start = [], 0
@@ -59,7 +58,7 @@ def build_supercell(
 ) -> None:
     """Write the box of `description` as `copies` of the last frame of `state` (TRR), whose molecules are `small`.
 
-    Raises DataError when the large system is no multiple of the small one, or the box has oblique axes.
+    Raises DataError if the large system is no multiple of the small one, or if the box has oblique axes.
     """
     number = int(np.prod(copies))
     large = [(entry.molecule, entry.count) for entry in description.molecules]

@@ -1,1 +1,1 @@
-"""Commands of `eoli`: options and calls; heavy modules are imported by the command that needs them."""
+"""Commands of `eoli`: options and calls; each command imports its own heavy modules."""

@@ -1,4 +1,4 @@
-"""Commands of the analyses, from their registry: one decode of a trajectory, then each analysis by itself."""
+"""Commands of the analyses, from their registry: one decode of a trajectory, then each analysis on its own."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _add_criteria(parser: argparse.ArgumentParser, model: type[Criteria]) -> Non
 
 
 def _criteria(arguments: argparse.Namespace, model: type[Model]) -> Model:
-    """Criteria from options. Raises InputError for those that do not fit together."""
+    """Criteria from options. Raises InputError for inconsistent ones."""
     from eoli.core.validation import validate
 
     values = {name: getattr(arguments, name) for name in model.model_fields}
@@ -48,7 +48,7 @@ def _criteria(arguments: argparse.Namespace, model: type[Model]) -> Model:
 
 
 def _distances(words: Sequence[str]) -> dict[str, float]:
-    """Distances, nm, by kind. Raises InputError for a word that is none."""
+    """Distances, nm, by kind. Raises InputError for a malformed word."""
     from eoli.core.validation import from_text, kind_of
     from eoli.study.criteria import ContactDistances
 
@@ -158,7 +158,7 @@ _OWN: dict[str, tuple[Add, Command]] = {
     "reduce": (add_reduce, reduce),
     "interactions": (add_interactions, interactions),
 }
-"""Those whose commands take more than an analysis does."""
+"""Analyses whose commands need more than the usual arguments."""
 
 COMMANDS: dict[str, tuple[str, Add, Command]] = {
     analysis.name: (

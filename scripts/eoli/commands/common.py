@@ -1,4 +1,4 @@
-"""What several commands share: the GROMACS build, the configuration, what a result was made from."""
+"""Shared by several commands: the GROMACS build, the configuration, provenance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def made(path: Path, inputs: Sequence[Path], **more: Any) -> None:
-    """Write down what a result was made from and with, beside it, and tell the person at the terminal."""
+    """Write the provenance record of a result beside it, and name the result on the terminal."""
     from eoli.core.files import write_json, written
     from eoli.core.provenance import provenance
     from eoli.core.records import date_after, marks, record_beside
@@ -53,7 +53,7 @@ def add_option(
     parser: Any, name: str, model: type[BaseModel], field: str, required: bool = False, default: Any = None,
     dest: str | None = None,
 ) -> None:  # fmt: skip
-    """An option for a field of a model, with its type, its limits and its description."""
+    """Add an option for a model's field, with its type, limits and description."""
     from eoli.core.validation import kind_of
 
     described = model.model_fields[field]

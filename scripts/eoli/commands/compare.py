@@ -1,4 +1,4 @@
-"""Commands that lay a sweep beside the study, the experiments and its own temperatures."""
+"""Commands that compare a sweep with the study, with experiments and across temperatures."""
 
 from __future__ import annotations
 

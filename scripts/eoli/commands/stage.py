@@ -71,7 +71,7 @@ def stage_command(arguments: argparse.Namespace) -> int:
     from eoli.stage.walltime import deadline
     from eoli.study.protocol import Stage
 
-    # before anything else: the time of the job runs
+    # first of all: the job's time is already running
     ends = deadline(arguments.walltime_minutes)
     given = {name.removeprefix("stage_"): value for name, value in vars(arguments).items() if name.startswith("stage_")}
     stage = validate(Stage, {name: value for name, value in given.items() if value is not None}, [])

@@ -50,9 +50,9 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def check_gromacs(study: Study) -> list[str]:
-    """Find the study's GROMACS and refuse it where it is too old for a stage; what it is and how it will be run.
+    """Find the study's GROMACS and refuse one too old for a stage; returns what it is and how it will run.
 
-    Raises ToolError when there is none, InputError when it is too old.
+    Raises ToolError if there is none, InputError if it is too old.
     """
     from eoli.gromacs import build as gmx
     from eoli.machine.processors import mps_runs, this_machine, visible_gpus
@@ -73,7 +73,7 @@ def check_gromacs(study: Study) -> list[str]:
 
 
 def _check_references(study: Study) -> None:
-    """Read what the sweep will be laid beside, which only its end does. Raises InputError that names key and file."""
+    """Read the references, which otherwise only the end of a sweep does. Raises InputError that names key and file."""
     from eoli.core.validation import place
     from eoli.reference.experiments import read_measured
     from eoli.reference.model import read_reference
@@ -196,7 +196,7 @@ def tune_command(arguments: argparse.Namespace) -> int:
             f"{arguments.results}: no finished stage of dynamics to time; "
             f"snakemake {arguments.results}/{systems[0]}/{stages[0]}/md.gro makes one"
         )
-    # of the last stage that any system has reached, for a box that is still being compressed is another box
+    # from the last stage that any system has reached, since a box still being compressed is not typical
     tpr = max([path for path in found if path.parent.name == found[0].parent.name], key=sites_of)
     gromacs = gmx.inspect(study.config.gmx)
     box = f"{tpr.parent.parent.name} {tpr.parent.name}"

@@ -1,4 +1,4 @@
-"""Commands that make figures and the tables of a sweep."""
+"""Commands for the figures and tables of a sweep."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def cost(arguments: argparse.Namespace) -> int:
 
 def add_sweep_figures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table", type=Path, required=True, metavar="FILE", help="sweep.csv")
-    # not the files by name: a command line has no room for those of some thousand systems
+    # not single file names: a command line has no room for those of some thousand systems
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folders of the systems")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the figures")
 

@@ -1,1 +1,1 @@
-"""What every other package may use: it knows nothing of polymers, studies or GROMACS."""
+"""Shared by all other packages; knows nothing of polymers, studies or GROMACS."""

@@ -1,4 +1,4 @@
-"""Compiled loops, kept for the next process where some folder can be written."""
+"""Compiled loops, cached for the next process where a folder is writable."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numba
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """`numba.njit` with its cache beside the source or in the user's folder; without one where neither can be written.
+    """`numba.njit` with its cache beside the source or in the user's folder; without a cache if neither is writable.
 
-    A read-only installation of a user without a home then compiles in each process: slower, and all else the same.
+    A read-only installation of a user without a home then compiles in each process: slower, otherwise the same.
     """
 
     def compile_later(function: Callable[..., Any]) -> Any:

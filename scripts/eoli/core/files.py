@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic files: whole or not at all."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 written: list[Path] = []
-"""Files that this process has written whole, for the record of what a command made."""
+"""Files that this process has written, for a command's record."""
 
 
 def _owner(pid: int | None = None) -> str:
-    """A process, by this or that number, among all those that may write into a shared folder."""
+    """Identifies a process (by default this one) among all that may write into a shared folder."""
     try:
         namespace = Path("/proc/self/ns/pid").stat().st_ino
     except OSError:
@@ -37,7 +37,7 @@ def _owner(pid: int | None = None) -> str:
 
 
 def _remove_left(path: Path) -> None:
-    """Remove what a process of this machine left of `path` when it was killed."""
+    """Remove what a killed process of this machine left of `path`."""
     machine = _owner().partition("-")[0]
     for left in path.parent.glob(f".{glob.escape(path.stem)}.{machine}-*{glob.escape(path.suffix)}"):
         pid = left.name[len(f".{path.stem}.{machine}-") :].partition(".")[0]
@@ -56,13 +56,13 @@ def _umask() -> int:
 
 
 def _named(error: OSError, path: Path) -> OSError:
-    """The error with the file that was to be written: a full disk names none, and a temporary name says little."""
+    """The error, with the target file: a full disk names none, and a temporary name says little."""
     return type(error)(error.errno, error.strerror or str(error), str(path)) if error.errno == errno.ENOSPC else error
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that becomes `path` when the block ends well, and vanishes when it does not."""
+    """A temporary name beside `path` that becomes `path` if the block succeeds and is removed if it fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_left(path)
     try:
@@ -83,7 +83,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name, which does not exist yet; a copy where the file system has no hard links."""
+    """Hard-link a file under a new name; a copy if the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:
@@ -91,18 +91,18 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole."""
+    """Write a text file atomically."""
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write JSON whole; keys sorted, so that the same data gives the same bytes."""
+    """Write JSON atomically, with sorted keys: the same data gives the same bytes."""
     write_text(path, json.dumps(data, indent=1, sort_keys=True) + "\n")
 
 
 def write_table(path: Path, table: pd.DataFrame, digits: int = 10) -> None:
-    """Write a table as CSV whole, without its index; numbers with so many significant digits."""
+    """Write a table atomically as CSV without its index; `digits` is the number of significant digits."""
     with whole(path) as temporary:
         table.to_csv(temporary, index=False, float_format=f"%.{digits}g")
 
@@ -115,9 +115,9 @@ def _finite(text: str) -> float:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Content of a JSON file; empty where there is none.
+    """Content of a JSON file; empty if it does not exist.
 
-    Raises DataError for a file that cannot be read, is no JSON mapping, or has numbers that JSON does not have.
+    Raises DataError for a file that is unreadable, no JSON mapping, or has numbers that JSON does not allow.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"), parse_float=_finite, parse_constant=_finite)
@@ -133,7 +133,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """A JSON mapping that another process may be writing or may have lost: empty where it cannot be read."""
+    """A JSON mapping that another process may be writing or have lost: empty if unreadable."""
     try:
         return read_json(path)
     except DataError:

@@ -1,4 +1,4 @@
-"""How well a curve fits, the interval of what it gives, and which of two curves to prefer."""
+"""Goodness of fit, intervals, and the choice between two curves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _POOR_FIT = 0.05
 
 @dataclass(frozen=True)
 class Goodness:
-    """Chi-squared of a fit and how often chance alone gives a larger one; no probability without degrees of freedom."""
+    """Chi-squared of a fit, and the probability of a larger one by chance; none without degrees of freedom."""
 
     chi2: float
     degrees_of_freedom: int
@@ -22,7 +22,7 @@ class Goodness:
 
     @property
     def poor(self) -> bool:
-        """Chance alone gives so bad a fit in fewer than one case in twenty."""
+        """Chance gives a fit this bad in fewer than one case in twenty."""
         return self.p_value is not None and self.p_value < _POOR_FIT
 
     @property
@@ -36,7 +36,7 @@ class Goodness:
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with the ends of its 68 % interval; an end is None where it is not bounded, all are where unknown."""
+    """A value with its 68 % interval; an unbounded end is None, everything is None if unknown."""
 
     value: float | None
     low: float | None
@@ -53,7 +53,7 @@ def goodness_of(chi2: float, degrees_of_freedom: int) -> Goodness:
 
 
 def aicc(goodness: Goodness | None, parameters: int) -> float | None:
-    """Akaike's criterion with its correction for few points, the errors of the points known.
+    """Akaike's criterion, corrected for few points, with known errors of the points.
 
     AICc = chi2 + 2 k + 2 k (k + 1) / (n - k - 1) for k parameters and n points (Hurvich, Tsai, Biometrika 76, 297
     (1989)). None without a fit or with fewer than k + 2 points.

@@ -1,7 +1,7 @@
-"""What names and texts of a configuration may be: the one place for all that reaches a path, a rule, a shell or a page.
+"""Allowed names and texts of a configuration: the one place for all that reaches a path, a rule, a shell or a page.
 
-Names become parts of the names of systems, and so of folders, of Snakemake's wildcards and rules, of shell words and of
-columns. Free text (the name of the study) reaches shells, pages and figures, each of which quotes it.
+Names become parts of system names, and so of folders, Snakemake wildcards and rules, shell words and columns. Free text
+(the name of the study) reaches shells, pages and figures, each of which quotes it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 LONGEST_NAME = 180
-"""Characters of a system's name: file names end at 255, and Snakemake and GROMACS put more around it."""
+"""Characters in a system's name: file names end at 255, and Snakemake and GROMACS add to it."""
 
 PART = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,38}[A-Za-z0-9_])?$"
 STAGE = r"^[a-z][a-z0-9_]{0,30}$"
@@ -31,9 +31,9 @@ def _one_line(text: str) -> str:
 
 
 Part = Annotated[str, Field(pattern=PART)]
-"""A part of a system's name: polymer, salt, ether set, model of an ion."""
+"""A part of a system's name: polymer, salt, ether set, ion model."""
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
-"""Free text of one line."""
+"""One line of free text."""
 PathText = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_one_line)]
 """Path of a file or folder, or of a program."""
 ModuleName = Annotated[str, Field(pattern=MODULE)]

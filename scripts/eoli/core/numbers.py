@@ -1,4 +1,4 @@
-"""Numbers with their errors, as people write them."""
+"""Numbers with errors, as people write them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TWO_DIGITS_BELOW = 30
 
 
 def unit_text(unit: str) -> str:
-    """A unit of a column or of a reference as people write it."""
+    """A unit of a column or reference, as people write it."""
     return _UNITS.get(unit, unit)
 
 
@@ -26,7 +26,7 @@ def ten_to(exponent: int) -> str:
 
 
 def _error_digits(error: float) -> int:
-    """Decimals that show two digits of an error that begins with 1 or 2 and one digit of any other."""
+    """Decimals that show two digits of an error that begins with 1 or 2, and one digit of any other."""
     power = power_of_ten(error)
     leading = error / 10.0 ** (power - 1)
     return 1 - power if leading < _TWO_DIGITS_BELOW - 0.5 else -power
@@ -42,12 +42,12 @@ def _spaced(number: str, unit: str) -> str:
 
 
 def _scale(value: float) -> int:
-    """Power of ten that stands beside the number; 0 for sizes that read well without."""
+    """Power of ten to factor out; 0 for sizes that read well without."""
     return 0 if value == 0 or _SMALL <= abs(value) < _LARGE else power_of_ten(value)
 
 
 def plain(value: float, unit: str = "", digits: int = 3) -> str:
-    """A number without error, to so many significant digits."""
+    """A number without error, to `digits` significant digits."""
     if not math.isfinite(value):
         return "not a number"
     power = _scale(value)
@@ -57,14 +57,14 @@ def plain(value: float, unit: str = "", digits: int = 3) -> str:
 
 
 def as_given(value: float, unit: str = "", digits: int = 10) -> str:
-    """A number as somebody printed it: no zeros are added."""
+    """A number as it was given: no zeros are added."""
     power = _scale(value)
     text = f"{value / 10.0**power:.{digits}g}".replace("-", "−")
     return _spaced(text if not power else f"{text} × {ten_to(power)}", unit)
 
 
 def with_error(value: float, error: float | None, unit: str = "") -> str:
-    """`value ± error unit`, both to the digits that the error allows; an unknown error is said.
+    """`value ± error unit`, with the digits that the error allows; says if the error is unknown.
 
     An error of zero (every block gave the same) leaves four digits; a count, which is whole, stands alone.
     """
@@ -93,7 +93,7 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def listed(names: list[str], most: int = 6) -> str:
-    """`a, b and c`; of many the first ones and how many more."""
+    """`a, b and c`; of many, the first few and the number of the rest."""
     if len(names) > most:
         return f"{', '.join(names[:most])} and {len(names) - most} more"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""

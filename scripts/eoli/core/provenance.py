@@ -1,4 +1,4 @@
-"""What a result was made with: versions, commit, host, hashes, commands."""
+"""How a result was made: versions, commit, host, hashes, commands."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def _git(*arguments: str) -> str | None:
 
 
 def commit() -> dict[str, str | bool | None]:
-    """Commit of this project and whether tracked files differ from it; None where it is not in a repository of its own.
+    """Commit of this project, and whether tracked files differ from it; None without a repository of its own.
 
-    A tarball that was unpacked inside another repository, or an installed package, has no commit.
+    A tarball unpacked inside another repository, or an installed package, has no commit.
     """
     root = _git("rev-parse", "--show-toplevel")
     if root is None or Path(root).resolve() != PROJECT or _git("ls-files", "--error-unmatch", str(_SELF)) is None:
@@ -55,7 +55,7 @@ def commit() -> dict[str, str | bool | None]:
 
 
 def package_versions() -> dict[str, str]:
-    """Installed versions of the packages that touch results."""
+    """Installed versions of the packages that affect results."""
     found = {}
     for name in PACKAGES:
         try:
@@ -66,7 +66,7 @@ def package_versions() -> dict[str, str]:
 
 
 def provenance(inputs: Sequence[Path], commands: Sequence[Sequence[str]], **more: Any) -> Mapping[str, Any]:
-    """A record for JSON: software, host, SHA-256 of the inputs, exact commands, and what the caller adds."""
+    """A JSON record: software, host, SHA-256 of the inputs, exact commands, and the caller's additions."""
     return {
         "software": {"python": platform.python_version(), **package_versions()},
         "git": commit(),

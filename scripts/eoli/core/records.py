@@ -1,7 +1,7 @@
-"""Records of what was made: what it was asked to be, from which files, and which bytes were left; checked, not believed.
+"""Records of products: the request, the inputs and the bytes written, all checked by content.
 
-Dates and Snakemake's own notes can be lost, copied or set back. A record lies beside what it speaks of and holds
-SHA-256 sums, so that a result of another study, a stale one or a damaged one is recognised wherever it was copied to.
+Dates and Snakemake's own notes can be lost, copied or set back. A record lies beside its product and holds SHA-256
+sums, so that a result that is stale, damaged or from another study is recognised wherever it was copied to.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _WHERE_AND_HOW = (
     "update"
 )
 WHERE_AND_HOW = frozenset(_WHERE_AND_HOW.split())
-"""Options of commands that say where something lies or how it is computed, not what it is."""
+"""Command options that say where something lies or how it is computed, not what it is."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A file as it was left: size in bytes, SHA-256, date of its last change in ns since 1970."""
+    """A file as it was written: size in bytes, SHA-256, modification time in ns since 1970."""
 
     size: int
     sha256: str
@@ -42,8 +42,8 @@ class Mark:
     def fits(self, path: Path) -> bool:
         """Whether a file still has the content of the mark.
 
-        It is read only where its date has changed, and gets that date back when it fits: once is enough, and what a copy
-        without dates took for newer is in order again.
+        It is read only if its date has changed. If it fits, it gets the old date back, so that it is read only once and
+        a copy without dates no longer looks newer.
         """
         try:
             found = path.stat()
@@ -62,8 +62,8 @@ class Mark:
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a product: `options` of the command that made it, SHA-256 of its inputs by path as the command
-    named them, marks of its files by name, and everything else that was written down."""
+    """Record of a product: `options` of its command, SHA-256 of its inputs by path as in the command, marks of its
+    files by name, and all else that was written down."""
 
     path: Path
     options: Options
@@ -90,7 +90,7 @@ def options_of(words: Iterable[str]) -> Options:
 
 
 def content(path: Path) -> str:
-    """SHA-256 of a file; read once in a process as long as it does not change."""
+    """SHA-256 of a file; each process reads it once unless it changes."""
     found = path.stat()
     return _content(path, found.st_size, found.st_mtime_ns, found.st_ino)
 
@@ -101,18 +101,18 @@ def _content(path: Path, _size: int, _modified_ns: int, _inode: int) -> str:
 
 
 def mark(path: Path) -> Mark:
-    """The mark of a file as it is now. Raises OSError when it cannot be read."""
+    """The present mark of a file. Raises OSError if it cannot be read."""
     found = path.stat()
     return Mark(found.st_size, content(path), found.st_mtime_ns)
 
 
 def marks(folder: Path, paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
-    """Marks of files for a record in `folder`, by their path from there."""
+    """Marks of files for a record in `folder`, by relative path."""
     return {os.path.relpath(path, folder): asdict(mark(path)) for path in sorted(set(paths)) if path.is_file()}
 
 
 def date_after(paths: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Date files no earlier than what they are made from, which lies in the future where a clock was set back since."""
+    """Date files no earlier than their inputs, which lie in the future if a clock was set back since."""
     newest = max((path.stat().st_mtime_ns for path in inputs if path.exists()), default=0)
     for path in paths:
         if path.exists() and path.stat().st_mtime_ns < newest:
@@ -120,14 +120,14 @@ def date_after(paths: Iterable[Path], inputs: Iterable[Path]) -> None:
 
 
 def record_beside(path: Path) -> Path:
-    """Where the record of a file of that name lies: `motion.provenance.json` for `motion.csv`."""
+    """Path of a file's record: `motion.provenance.json` for `motion.csv`."""
     return path.with_name(f"{path.stem}.{ENDING}")
 
 
 def read_record_of(path: Path) -> Record | None:
-    """A record; None where there is none.
+    """A record; None if there is none.
 
-    Raises DataError for a file that is none.
+    Raises DataError for a malformed file.
     """
     try:
         text = path.read_bytes()
@@ -145,7 +145,7 @@ def read_record_of(path: Path) -> Record | None:
 
 
 def other_options(asked: Options, record: Record) -> list[str]:
-    """What a product is instead of what is asked for: `length-ns is 0.006, asked for 0.008`, one for each option."""
+    """Differences from the request: `length-ns is 0.006, asked for 0.008`, one per option."""
     found = {name: values for name, values in record.options.items() if name not in WHERE_AND_HOW or name in asked}
 
     def text(name: str) -> str:
@@ -159,7 +159,7 @@ def other_options(asked: Options, record: Record) -> list[str]:
 
 
 def damaged(record: Record) -> list[str]:
-    """Files of a record that are lost or have another content, each with what is wrong with it."""
+    """Files of a record that are lost or changed, each with the reason."""
     wrong = []
     for name, known in record.outputs.items():
         path = record.path.parent / name
@@ -171,14 +171,14 @@ def damaged(record: Record) -> list[str]:
 
 
 def check_inputs(paths: Sequence[Path]) -> None:
-    """See that files are those that their own records speak of, before anything is computed from them.
+    """Check that inputs match their own records before anything is computed from them.
 
-    A file without a record is a user's own and passes. Raises DataError with one line for a file that has changed.
+    A file without a record is a user's own and passes. Raises DataError with one line for a changed file.
     """
     for path in paths:
         known = _known(path)
         if known is not None and (known.size != path.stat().st_size or known.sha256 != content(path)):
-            # whoever looks at records reads a file only where its date has changed
+            # readers of records read a file only if its date has changed
             os.utime(path)
             raise DataError(
                 f"{path}: is not the file that was made here: cut, damaged or replaced since; snakemake makes it again"

@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and its standard error; both None where the data do not determine them."""
+    """A value and its standard error; both None if the data do not determine them."""
 
     value: float | None
     error: float | None
@@ -29,7 +29,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Mean:
-    """Mean of the equilibrated part of a series, with its standard error and the number of independent samples."""
+    """Equilibrated mean of a series, with its standard error and the number of independent samples."""
 
     value: float
     standard_error: float
@@ -39,7 +39,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class BlockTest:
-    """Whether blocks of a series agree; `p_value` is None where too few independent samples are in them."""
+    """Whether blocks of a series agree; `p_value` is None with too few independent samples."""
 
     block_means: tuple[float, ...]
     n_effective: float
@@ -48,7 +48,7 @@ class BlockTest:
 
 UNKNOWN = Estimate(None, None)
 CONFIDENCE = 0.6827
-"""Of every interval: that of one standard deviation."""
+"""Of every interval: one standard deviation."""
 BLOCKS = 5
 """Blocks of a run whose means count as independent."""
 
@@ -57,7 +57,7 @@ _LEAST_PER_BLOCK = 5.0
 
 
 def _timeseries() -> Any:
-    # pymbar advertises an optional package through the log on its first import.
+    # pymbar logs an advertisement for an optional package on its first import
     logging.getLogger("pymbar").setLevel(logging.ERROR)
     from pymbar import timeseries
 
@@ -74,7 +74,7 @@ def _series(series: npt.ArrayLike, least: int) -> Floats:
 
 
 def _is_constant(values: Floats) -> bool:
-    # The variance of equal numbers is not exactly zero in floating point.
+    # the variance of equal numbers is not exactly zero in floating point
     return bool(np.ptp(values) <= 1e-12 * max(1.0, float(np.abs(values).max())))
 
 
@@ -95,9 +95,9 @@ def inefficiency(series: npt.ArrayLike) -> float:
 def equilibrated_mean(series: npt.ArrayLike) -> Mean:
     """Mean of a series, shape (n,), after the start that maximises the number of independent samples.
 
-    Chodera, J. Chem. Theory Comput. 12, 1799 (2016), doi 10.1021/acs.jctc.5b00784; about 100 starts are tried,
-    and at least the second half of the series is kept. The standard error is that of the mean of n/g samples. A
-    constant series has error 0. Raises DataError for fewer than two values or one that is not finite.
+    Chodera, J. Chem. Theory Comput. 12, 1799 (2016), doi 10.1021/acs.jctc.5b00784; about 100 starts are tried, and at
+    least the second half of the series is kept. The standard error is that of n/g samples. A constant series has error
+    0. Raises DataError for fewer than two values or one that is not finite.
     """
     values = _series(series, 2)
     if _is_constant(values):
@@ -105,7 +105,7 @@ def equilibrated_mean(series: npt.ArrayLike) -> Mean:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found, _, _ = _timeseries().detect_equilibration(values, fast=True, nskip=max(1, len(values) // 100))
-    # A start near the end leaves too little to judge its own correlation.
+    # a start near the end leaves too little to estimate its own correlation
     start = min(int(found), (len(values) - 1) // 2)
     kept = values[start:]
     n_effective = len(kept) / inefficiency(kept)
@@ -116,8 +116,8 @@ def equilibrated_mean(series: npt.ArrayLike) -> Mean:
 def linear_drift(time: npt.ArrayLike, series: npt.ArrayLike) -> Estimate:
     """Slope of a series against time, in units of series per time; both of shape (n,), time increasing.
 
-    The error is that of the straight line with the variance of its residuals multiplied by their statistical
-    inefficiency, because neighbouring residuals are not independent. Raises DataError for fewer than four values.
+    The error is that of the straight line, with the residual variance multiplied by the residuals' statistical
+    inefficiency, because neighbours are not independent. Raises DataError for fewer than four values.
     """
     x, y = _series(time, 4), _series(series, 4)
     if len(x) != len(y) or not np.ptp(x) > 0:
@@ -132,10 +132,10 @@ def linear_drift(time: npt.ArrayLike, series: npt.ArrayLike) -> Estimate:
 def blocks_agree(series: npt.ArrayLike) -> BlockTest:
     """Analysis of variance of the means of four consecutive blocks of a correlated series, shape (n,).
 
-    The p-value is how often a stationary series shows blocks that differ by more. F is the variance of the block means
-    over that within the blocks, with n/g independent samples (g: statistical inefficiency of the series without its
-    block means) in place of n; a drift, and a fluctuation slower than a block, make it large. Unknown with fewer than
-    five independent samples a block, for then the correlation itself is not known. A constant series agrees. Raises
+    The p-value is the probability that blocks of a stationary series differ by more. F is the variance of the block
+    means over that within the blocks, with n/g independent samples (g: statistical inefficiency of the series without
+    its block means) in place of n; drifts, and fluctuations slower than a block, make it large. Unknown with fewer than
+    five independent samples per block, since then the correlation itself is unknown. A constant series agrees. Raises
     DataError for fewer than eight values.
     """
     values = _series(series, 2 * _TEST_BLOCKS)
@@ -166,15 +166,15 @@ def standard_error(samples: npt.ArrayLike) -> float:
 
 
 def student_factor(degrees_of_freedom: int) -> float:
-    """Student's t: half of the interval of CONFIDENCE in units of an error estimated with so many degrees of freedom."""
+    """Student's t: half of the CONFIDENCE interval, in units of an error with this many degrees of freedom."""
     return float(student.ppf((1 + CONFIDENCE) / 2, degrees_of_freedom))
 
 
 def mean_of_starts(values: npt.ArrayLike, errors: npt.ArrayLike) -> tuple[float, float]:
-    """Plain mean of at least two independent runs, shape (n,), and half of its 68 % interval.
+    """Plain mean of at least two replicas, shape (n,), and half of its 68 % interval.
 
-    The larger of Student's t times the standard error over the runs and of what their own errors give. Runs are not
-    weighted: the own error of one that is stuck is small. Raises DataError for fewer than two runs.
+    The half-interval is the larger of Student's t times the standard error over the replicas and of what their own
+    errors give. Replicas are not weighted: one that is stuck has a small error. Raises DataError for fewer than two.
     """
     x, sigma = _series(values, 2), _series(errors, 2)
     between = student_factor(len(x) - 1) * standard_error(x)
@@ -182,7 +182,7 @@ def mean_of_starts(values: npt.ArrayLike, errors: npt.ArrayLike) -> tuple[float,
 
 
 def block_means(series: npt.ArrayLike) -> Floats:
-    """Means of five blocks of consecutive frames, (5, ...), of a series (frames, ...), as equal in length as can be.
+    """Means of five consecutive blocks of frames, (5, ...), of a series (frames, ...), as equal in length as possible.
 
     NaN for fewer frames than blocks.
     """

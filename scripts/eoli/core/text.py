@@ -1,4 +1,4 @@
-"""Text from elsewhere - of other programs, of files, of names - on its way to a terminal, a page or a figure."""
+"""Foreign text (from other programs, files, names) on its way to a terminal, a page or a figure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
 def printable(text: str) -> str:
-    """The text in one line without what a terminal obeys: control characters as blanks or as escapes, `\\x1b`."""
+    """The text on one line, without terminal control: control characters become blanks or escapes, `\\x1b`."""
     if text.isprintable():
         return text
     kept = "".join(

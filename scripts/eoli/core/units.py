@@ -1,4 +1,4 @@
-"""Factors between units that several modules need."""
+"""Shared unit factors."""
 
 GRAM_PER_MOL_NM3 = 602.214076
 """1 g/cm3 in g/mol/nm3."""

@@ -1,4 +1,4 @@
-"""One-line messages for data that does not fit its pydantic model."""
+"""One-line messages for data that violates its pydantic model."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Strict(BaseModel):
-    """Base of all models: unknown keys are errors, instances do not change, a number is neither text nor a truth value."""
+    """Base of all models: unknown keys are errors, instances are frozen, numbers are neither text nor booleans."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 LENIENT = StrictType(False)
-"""Marks what YAML cannot write as it is: a tuple, or a number as a key."""
+"""For values that YAML cannot express: a tuple, or a number as a key."""
 Positive = Annotated[float, Field(gt=0, le=1e12)]
 NotNegative = Annotated[float, Field(ge=0, le=1e12)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -44,7 +44,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _model_at(model: type[BaseModel], keys: KeyPath) -> type[BaseModel] | None:
-    """The model that holds the last of `keys`."""
+    """Model that holds the last of `keys`."""
     current: type[BaseModel] = model
     pending: list[type[BaseModel]] = []
     for key in keys[:-1]:
@@ -56,9 +56,9 @@ def _model_at(model: type[BaseModel], keys: KeyPath) -> type[BaseModel] | None:
 
 
 def place(keys: KeyPath, files: Sequence[YamlFile]) -> str:
-    """`file:line: key.path` of the last file that sets the key, as a person would look for it."""
+    """`file:line: key.path` of the last file that sets the key."""
     shown = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
-    # a list replaces the list of an earlier file as a whole: what is wrong in it is wrong in the last file that has one
+    # a list replaces that of an earlier file as a whole, so a mistake in it belongs to the last file that has one
     whole = next((keys[:at] for at, key in enumerate(keys) if isinstance(key, int)), ())
     owners = [file for file in files if whole and file.depth_of(whole) == len(whole)][-1:]
     best = max(reversed(owners or files), key=lambda file: file.depth_of(keys), default=None)
@@ -69,7 +69,7 @@ def place(keys: KeyPath, files: Sequence[YamlFile]) -> str:
 
 
 def _keys_in(data: Any, location: Sequence[str | int]) -> KeyPath:
-    """The part of pydantic's location that a person wrote; the rest are its own names of unions and validators."""
+    """The part of pydantic's location that the user wrote; the rest are its names of unions and validators."""
     keys: list[str | int] = []
     for key in location:
         is_key = isinstance(data, Mapping) and key != "[key]" and not str(key).startswith("function-")
@@ -80,7 +80,7 @@ def _keys_in(data: Any, location: Sequence[str | int]) -> KeyPath:
 
 
 def _spelling(value: str, kind: str) -> str:
-    """How to write what YAML or a person may take for a number or a truth value (`kind`: int, float, bool), and we do not."""
+    """Correct spelling of a value that YAML or a user, but not EOLI, takes for a `kind` (int, float, bool)."""
     text = value.strip()
     if ratio := re.fullmatch(r"(\d+(?:\.\d+)?)\s*:\s*1(?:\.0*)?", text):
         return f"; write {ratio[1]} for {text}"
@@ -98,7 +98,7 @@ def _spelling(value: str, kind: str) -> str:
 
 
 def _short(value: Any) -> str:
-    """A value as it stands in YAML, cut where it is long."""
+    """A value as in YAML, shortened if long."""
     shown = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
@@ -126,7 +126,7 @@ def _explain(error: Any, keys: KeyPath, model: type[BaseModel]) -> str:
 
 
 def kind_of(model: type[BaseModel], name: str) -> Any:
-    """The type of one value of a field, with its limits; of a list that of its items, None left out."""
+    """Type of a single value of a field, with its limits: of a list the items' type, without None."""
     field = model.model_fields[name]
     found: Any = field.annotation
     if get_origin(found) in (Union, UnionType):
@@ -137,9 +137,9 @@ def kind_of(model: type[BaseModel], name: str) -> Any:
 
 
 def from_text(kind: Any) -> Callable[[str], Any]:
-    """Reader of a value of a type from one word, by the rules of a configuration file.
+    """Parser of one word into a type, by the rules of a configuration file.
 
-    It raises InputError with what is wrong and what is allowed.
+    It raises InputError with the mistake and what is allowed.
     """
     adapter = TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False))
 
@@ -158,14 +158,14 @@ def from_text(kind: Any) -> Callable[[str], Any]:
 
 
 def validate(model: type[Model], data: Any, files: Sequence[YamlFile], under: KeyPath = ()) -> Model:
-    """Build `model` from `data`, which stands in the files under the keys `under`; None, of an empty file, has no keys.
+    """Build `model` from `data`, which the files hold under the keys `under`; None, from an empty file, has no keys.
 
     Raises InputError with one line that names file, key, value and what is allowed.
     """
     try:
         return model.model_validate({} if data is None else data)
     except ValidationError as failure:
-        # a key that is unknown explains one that is missing
+        # an unknown key explains a missing one
         errors = sorted(failure.errors(), key=lambda error: error["type"] != "extra_forbidden")
         keys = _keys_in(data, errors[0]["loc"])
         where = place((*under, *keys), files) if under or keys else str(files[-1].path) if files else ""

@@ -1,7 +1,7 @@
-"""YAML with line numbers, by the rules of YAML 1.2: one place that decides what a scalar is.
+"""YAML 1.2 with line numbers: the one place that decides what a scalar is.
 
-Duplicate keys are refused, and every key knows the line that it came from. Base 60 (`12:1`), octal (`012`), `1_000`,
-dates and `yes` are text: a number that somebody meant otherwise reaches the models as text, which they refuse.
+Duplicate keys are refused, and every key knows its line. Base 60 (`12:1`), octal (`012`), `1_000`, dates and `yes` are
+text, which the models refuse where they expect a number.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ KeyPath = tuple[str | int, ...]
 
 LARGEST_FILE_BYTES = 10_000_000
 MOST_ENTRIES = 200_000
-"""Keys and values of a file, aliases counted as often as they stand: what a few lines of aliases can multiply to."""
+"""Keys and values of a file, aliases expanded: a few lines of aliases can multiply without limit."""
 DEEPEST = 40
 TEMPLATES = "__use_yte__"
-"""Key by which a file asks Snakemake to evaluate it as a template, with any code in it."""
+"""Key by which a file asks Snakemake to evaluate it as a template, including any code in it."""
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _MOST_DIGITS = 400  # more than the largest float has
@@ -53,21 +53,21 @@ class YamlFile:
     lines: dict[KeyPath, int]
 
     def line_of(self, keys: KeyPath) -> int | None:
-        """Line of the longest known prefix of `keys`; None when not even the first key is in this file."""
+        """Line of the longest known prefix of `keys`; None if not even the first key is in this file."""
         for length in range(len(keys), 0, -1):
             if keys[:length] in self.lines:
                 return self.lines[keys[:length]]
         return None
 
     def depth_of(self, keys: KeyPath) -> int:
-        """How many leading keys of `keys` this file holds."""
+        """Number of leading keys of `keys` that this file holds."""
         return next((n for n in range(len(keys), 0, -1) if keys[:n] in self.lines), 0)
 
 
 def scalar(text: str) -> Any:
-    """What plain text stands for in YAML 1.2: None, a truth value, a number, else the text itself.
+    """Value of plain text in YAML 1.2: None, a boolean, a number, else the text itself.
 
-    Whole numbers with a zero in front, in another base or with more digits than a number can have are text.
+    Whole numbers with a leading zero, in another base or with too many digits are text.
     """
     if text in _WORDS:
         return _WORDS[text]
@@ -80,7 +80,7 @@ def scalar(text: str) -> Any:
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Resolves nothing but merges: `scalar` says what plain text is."""
+    """Resolves only merges; `scalar` interprets plain text."""
 
     yaml_implicit_resolvers = {"<": [(_MERGE, re.compile(r"<<"))]}  # noqa: RUF012
     DEFAULT_SCALAR_TAG = _NO_TAG
@@ -88,7 +88,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
 @dataclass
 class _Reading:
-    """Makes plain data of nodes, and notes the line of every key on the way."""
+    """Converts nodes to plain data and records the line of every key."""
 
     name: str
     lines: dict[KeyPath, int] = field(default_factory=dict)
@@ -147,7 +147,7 @@ class _Reading:
             if not isinstance(source, yaml.MappingNode):
                 raise self.wrong(source, keys, "<< takes a mapping or a list of mappings")
             known = dict(self.lines)
-            # what stands here, or in an earlier source, wins
+            # keys here, or in an earlier source, take precedence
             made = {**self.data(source, keys), **made}
             self.lines.update(known)
         return made
@@ -156,7 +156,7 @@ class _Reading:
 def parse_yaml(text: str, name: str) -> tuple[Any, dict[KeyPath, int]]:
     """(data, line of each key path) of YAML text; `name` stands for it in messages. The data of empty text is None.
 
-    Raises InputError when it is not YAML, repeats a key, holds a tag, or is larger or deeper than a person writes.
+    Raises InputError if it is not YAML, repeats a key, holds a tag, or is larger or deeper than a person writes.
     """
     try:
         root = yaml.compose(text, Loader=_Loader)
@@ -175,7 +175,7 @@ def parse_yaml(text: str, name: str) -> tuple[Any, dict[KeyPath, int]]:
 
 
 def parse_value(text: str, name: str) -> Any:
-    """A value as it stands on a command line: a list, a mapping or quoted text in YAML, else a plain scalar.
+    """A command-line value: a list, a mapping or quoted text in YAML, else a plain scalar.
 
     Raises InputError as `parse_yaml` does.
     """
@@ -185,7 +185,7 @@ def parse_value(text: str, name: str) -> Any:
 def read_yaml(path: Path) -> YamlFile:
     """Read one YAML file: UTF-8, with or without a byte-order mark.
 
-    Raises InputError when it is missing, too large, or not what `parse_yaml` takes.
+    Raises InputError if it is missing, too large, or refused by `parse_yaml`.
     """
     try:
         with path.open("rb") as stream:

@@ -1,4 +1,4 @@
-"""Figure of the glass transition: specific volume against temperature of every system that was cooled."""
+"""Glass transition figure: specific volume against temperature of every cooled system."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _panel(axes: Axes, entry: Cooled, measured_K: float | None) -> None:
 
 
 def figure_glass_transition(cooled: Sequence[Cooled], measured_K: Sequence[float | None], out_stem: Path) -> Files:
-    """Volumes of all coolings with their hyperbolas, and of their mean where not each has one.
+    """Volumes of all coolings with their hyperbolas, and that of the mean if some have none.
 
     Shaded: the 68 % interval of a resolved Tg; dotted: the measured Tg.
     """

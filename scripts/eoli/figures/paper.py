@@ -1,7 +1,7 @@
-"""One figure for a paper, in the layout of Fig. 18 of Ma 2022: structures, g(r), displacements, paths of lithium.
+"""One paper figure in the layout of Fig. 18 of Ma 2022: structures, g(r), displacements, paths of lithium.
 
 a to c pictures of the boxes, d and e g(r) of lithium, f mean-square displacements, g and h one lithium at the start, in
-the middle and at the end: two systems beside each other, or one alone.
+the middle and at the end: two systems side by side, or a single one.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from eoli.figures.style import (
 
 FORMATS = ("svg", "pdf", "png")
 INPUTS = ("snapshot-scene.json", "structure.csv", "motion.csv")
-"""Files that it is drawn from, in the folder of analyses of each system."""
+"""Input files in the `analysis` folder of each system."""
 _NAMES = {"peo": "PEO", "pebax": "Pebax"}
 _PARTNERS = {
     "ether_O": Curve("Li–O (C–O–C)", BLUE),
@@ -70,7 +70,7 @@ _MARGIN, _GAP, _TITLE = 0.06, 0.08, 0.2
 
 @dataclass(frozen=True)
 class Member:
-    """A system of the figure: how it is called, its anion, its scene and its tables."""
+    """A system of the figure: its label, anion, scene and tables."""
 
     label: str
     anion: str
@@ -80,7 +80,7 @@ class Member:
 
 
 def read_member(table: Path, analysis: Path) -> Member:
-    """A system from its folder of analyses and its row of the sweep table `table`.
+    """A system from its `analysis` folder and its row of the sweep table `table`.
 
     Raises DataError for files that cannot be read and for a system that the table lacks.
     """
@@ -124,7 +124,7 @@ def picture_of_box(scene: Scene) -> tuple[pic.Singles, float]:
 
 
 def picture_of_domains(scene: Scene) -> tuple[pic.Singles, float]:
-    """The blocks of the chains in the last frame, filling space, without the salt; with half its width, nm."""
+    """The chain blocks in the last frame, space-filling, without the salt; with half its width, nm."""
     frame = scene.frames[-1]
     salt = [scene.names.index(name) for name in ("Li", "anion") if name in scene.names]
     kept = ~np.isin(scene.group, salt)
@@ -133,7 +133,7 @@ def picture_of_domains(scene: Scene) -> tuple[pic.Singles, float]:
 
 
 def picture_of_lithium(scene: Scene, index: int) -> tuple[pic.Singles, float]:
-    """The followed lithium in a frame: its path until then, what binds it, and the sites around; with half its width."""
+    """The followed lithium in a frame: path so far, binding sites and surroundings; with half its width."""
     path, frame = scene.lithium, scene.frames[index]
     assert path is not None
     here = path.points[path.until[index] - 1]
@@ -162,7 +162,7 @@ def picture_of_lithium(scene: Scene, index: int) -> tuple[pic.Singles, float]:
 
 
 def _show(axes: Axes, picture: pic.Singles, half: float, height: float = 1.0) -> None:
-    """A picture with a bar of length; of its height the middle share `height`."""
+    """A picture with a scale bar; only the middle share `height` of its height is shown."""
     axes.imshow(picture[..., :3], extent=(-half, half, -half, half), interpolation="none")
     length = 1.0 if half > 1.5 else 0.2
     x, y = -0.96 * half, -0.94 * height * half
@@ -175,7 +175,7 @@ def _show(axes: Axes, picture: pic.Singles, half: float, height: float = 1.0) ->
 def _rdf(axes: Axes, member: Member) -> None:
     table = member.structure
     present = [name for name in _PARTNERS if f"g_Li_{name}" in table]
-    # the study shows N of the anion; oxygen stands for it where the anion has none
+    # the study shows N of the anion; oxygen replaces it if the anion has none
     if "anion_N" in present and "anion_O" in present:
         present.remove("anion_O")
     if not present:
@@ -281,7 +281,7 @@ def draw(members: Sequence[Member]) -> Figure:
 
 
 def _key(sheet: _Sheet, members: Sequence[Member], has_path: Sequence[Member]) -> None:
-    """Colours of the groups and of the path's time, at the foot."""
+    """Legend for group colours and the path's time, at the foot."""
     found = {
         label: (colour, size)
         for member in members
@@ -308,7 +308,7 @@ def _key(sheet: _Sheet, members: Sequence[Member], has_path: Sequence[Member]) -
 
 
 def figure_paper(table: Path, analyses: Sequence[Path], out_stem: Path) -> Files:
-    """Draw one or two systems, by their folders of analyses; `table` is that of the sweep.
+    """Draw one or two systems, given their `analysis` folders and the sweep table `table`.
 
     Returns SVG, PDF and PNG. Raises DataError for files that cannot be read.
     """

@@ -1,4 +1,4 @@
-"""What all figures share: sizes, colours, labels at the ends of curves, and how a figure becomes files."""
+"""Common style of all figures: sizes, colours, labels at the ends of curves, and saving."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Dashes = str | tuple[int, tuple[float, ...]]
 Files = tuple[Path, ...]
 
 COLUMN, PAGE = 3.5, 7.0
-"""Widths, inch, of a printed column and of a page: text keeps its size when they are placed as they are."""
+"""Widths, inch, of a printed column and a page: text keeps its size when figures are placed unscaled."""
 
 # Okabe, Ito: Color Universal Design (2008), without yellow, which is faint on white.
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
@@ -77,29 +77,29 @@ _NOTE_SPACING = 1.3
 
 @dataclass(frozen=True)
 class Curve:
-    """How a curve is called and drawn: by dashes too, because colour may be lost."""
+    """Name and style of a curve: dashes too, because colour may be lost."""
 
     label: str
     colour: str
     dashes: Dashes = SOLID
 
     def line(self, **changes: Any) -> dict[str, Any]:
-        """Keywords of a line."""
+        """Keyword arguments of a line."""
         return {"color": self.colour, "linestyle": self.dashes, **changes}
 
 
 def anion_of_salt(salt: str) -> str:
-    """Name of the anion of a salt by the salt's name in the configuration; `anion` for one that is not known."""
+    """Name of a salt's anion, by the salt's configuration name; `anion` if unknown."""
     return _ANIONS.get(salt.lower(), "anion")
 
 
 def said(text: str) -> str:
-    """A name as a figure shows it: no mathematics between dollars, nothing that a file of text does not hold."""
+    """A name as shown in a figure: no mathematics between dollars, nothing that a text file cannot hold."""
     return printable(text).replace("$", r"\$")
 
 
 def drawing() -> Any:
-    """Context in which figures are made."""
+    """Context for making figures."""
     return mpl.rc_context(STYLE)
 
 
@@ -113,12 +113,12 @@ _METADATA: dict[str, dict[str, str | None]] = {
 def save(figure: Figure, out_stem: Path, formats: Sequence[str] = ("svg", "png")) -> Files:
     """Write `<out_stem>.<format>` for each format, without date or program version. Returns the paths."""
     FigureCanvasAgg(figure)
-    # Not with_suffix: names of systems contain dots (q0.80).
+    # not with_suffix: names of systems contain dots (q0.80)
     paths = tuple(out_stem.with_name(f"{out_stem.name}.{ending}") for ending in formats)
     for path, ending in zip(paths, formats, strict=True):
         with whole(path) as temporary:
             figure.savefig(temporary, metadata=_METADATA[ending])
-        # all files have one layout, made once
+        # one layout for all files
         figure.set_layout_engine("none")
     return paths
 
@@ -163,7 +163,7 @@ def _tick_text(value: float, _: float | None = None) -> str:
 
 
 def plain_log(axis: Axis) -> None:
-    """Legible ticks of a logarithmic axis, whose limits must be final: more of them where it spans few decades."""
+    """Legible ticks of a logarithmic axis with final limits: more of them if it spans few decades."""
     low, high = axis.get_view_interval()
     span = high / low
     axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7) if span < 4 else (1, 2, 5) if span < 60 else (1,)))
@@ -173,11 +173,11 @@ def plain_log(axis: Axis) -> None:
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """Places in increasing order at least `gap` apart, as near as they can be to `wanted`, within 0 and 1."""
+    """Positions in increasing order, at least `gap` apart, as close as possible to `wanted`, within 0 and 1."""
     order = np.argsort(wanted, kind="stable")
     places = np.clip(np.array(wanted, dtype=float)[order], 0, 1)
     steps = gap * np.arange(len(places))
-    # an isotonic fit of what is left after the gaps, by merging neighbours that would change places
+    # isotonic fit of the positions without gaps, by merging neighbours that would swap
     means: list[list[float]] = []
     for value in places - steps:
         means.append([value, 1.0])
@@ -192,9 +192,9 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
 
 
 def label_ends(axes: Axes, curves: Sequence[tuple[Curve, npt.ArrayLike, npt.ArrayLike]], height_inch: float) -> None:
-    """Name curves (with x and y) right of the axes, at the height of their last points, with a sample of the line.
+    """Label curves (with x and y) right of the axes, at the height of their last points, with a line sample.
 
-    The limits of the axes must not change any more; `height_inch` is about how high the axes will be.
+    The axis limits must be final; `height_inch` is the approximate height of the axes.
     """
     axes.get_xlim(), axes.get_ylim()
     to_axes = axes.transData + axes.transAxes.inverted()

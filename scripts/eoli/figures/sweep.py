@@ -1,4 +1,4 @@
-"""Figures of a sweep, from its table: every scalar against EO:Li, with errors, bounds as arrows, replicates as points."""
+"""Sweep figures from its table: every scalar against EO:Li, with errors, bounds as arrows, replicates as points."""
 
 from __future__ import annotations
 
@@ -61,16 +61,16 @@ _D_BOUND = named("D_Li").column("_upper_bound")
 NEAT = "neat systems alone: they have no EO:Li"
 
 
-# Colours that the first groups of systems do not have: where a panel holds several quantities, colour is quantity.
+# Colours not used by the first groups of systems: in a panel of several quantities, colour is quantity.
 _QUANTITY_COLOURS = (GREEN, PURPLE, ORANGE, SKY)
 _QUANTITY_DASHES = (SOLID, DASHED, DOTTED, CHAINED)
 
 
 def _curves(labels: Sequence[str], anion: str) -> list[Curve | None]:
-    """How the quantities of a panel are drawn; a single one has the colours of the systems, and no curve."""
+    """Styles of a panel's quantities; a single one has the colours of the systems, and no curve."""
     if len(labels) == 1:
         return [None]
-    # other dashes where the colours begin again
+    # other dashes once the colours repeat
     looks = [(_QUANTITY_COLOURS[n % 4], _QUANTITY_DASHES[(n + n // 4) % 4]) for n in range(len(labels))]
     return [Curve(label.format(anion=anion), *look) for label, look in zip(labels, looks, strict=True)]
 
@@ -80,7 +80,7 @@ _USUAL = {"mixing": DEFAULT_MIXING, "ion_charge_scale": DEFAULT_CHARGE_SCALE}
 
 
 def _label(row: Mapping[Any, Any], differing: Sequence[str]) -> str:
-    """The polymer and what tells a system from the others; a force field that is not the usual one is always said."""
+    """The polymer and what distinguishes a system; an unusual force field is always named."""
     axes = axes_of(row)
     label = said(_NAMES.get(str(axes["polymer"]), str(axes["polymer"])))
     for axis in ("temperature_K", "salt", "ether_set", "cation_model", "anion_model", *_USUAL, "chains", SHAPE):
@@ -92,7 +92,7 @@ def _label(row: Mapping[Any, Any], differing: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Group:
-    """Systems that differ in EO:Li and replicate alone, and how they are drawn."""
+    """Systems that differ only in EO:Li and replicate, with their style."""
 
     label: str
     rows: pd.DataFrame
@@ -100,7 +100,7 @@ class Group:
 
     @property
     def colour(self) -> str:
-        """Colour, which repeats after seven groups."""
+        """Colour; repeats after seven groups."""
         return GROUP_COLOURS[self.number % len(GROUP_COLOURS)]
 
     @property
@@ -111,7 +111,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Sweep:
-    """The systems with salt of a table, in groups; `neat` systems have no EO:Li and stand in the table alone."""
+    """The systems with salt of a table, in groups; `neat` systems have no EO:Li and are only in the table."""
 
     path: Path
     groups: tuple[Group, ...]
@@ -125,7 +125,7 @@ class Sweep:
 
 
 def read_sweep(path: Path) -> Sweep:
-    """The table of a sweep. Raises DataError when it cannot be read or lacks a column."""
+    """The sweep table. Raises DataError if it cannot be read or lacks a column."""
     table = read_rows(path)
     try:
         salted = table[table["eo_li_simulated"].notna()]
@@ -141,7 +141,7 @@ def read_sweep(path: Path) -> Sweep:
 
 
 def _aside(rows: pd.DataFrame, sweep: Sweep, number: int) -> pd.Series:
-    """EO:Li, with groups and replicates a little aside, so that none hides another."""
+    """EO:Li, with groups and replicates slightly offset, so that none hides another."""
     every = np.concatenate([group.rows["eo_li_simulated"].to_numpy(dtype=float) for group in sweep.groups])
     step = 0.018 * (float(np.ptp(every)) or 1.0)
     replicate = rows.groupby("eo_li_simulated").cumcount()
@@ -149,7 +149,7 @@ def _aside(rows: pd.DataFrame, sweep: Sweep, number: int) -> pd.Series:
 
 
 def _points(axes: Axes, rows: pd.DataFrame, x: pd.Series, y: pd.Series, errors: pd.Series | None, **style: Any) -> None:
-    """Points of systems: filled where the study simulated it too, open where it is an extension."""
+    """Points of systems: filled if the study simulated it too, open for an extension."""
     for in_study, some in rows.groupby("simulated_in_study"):
         face = style["color"] if in_study else "white"
         axes.errorbar(
@@ -159,7 +159,7 @@ def _points(axes: Axes, rows: pd.DataFrame, x: pd.Series, y: pd.Series, errors: 
 
 
 def _draw(axes: Axes, quantity: Quantity, curve: Curve | None, group: Group, sweep: Sweep) -> tuple[bool, pd.Series]:
-    """Values with errors and bounds of a group; whether there are any, and EO:Li of the rows that have neither."""
+    """Draw values and bounds of a group; returns whether there are any, and EO:Li of rows without either."""
     rows = group.rows
     colour, dashes = (curve.colour, curve.dashes) if curve else (group.colour, SOLID)
     value, error = quantity.columns
@@ -185,7 +185,7 @@ def _draw(axes: Axes, quantity: Quantity, curve: Curve | None, group: Group, swe
 
 
 def draw_panel(axes: Axes, panel: Panel, of: Sequence[Quantity], sweep: Sweep) -> None:
-    """A panel of quantities: values with errors, bounds as arrows, crosses at the foot where nothing is resolved.
+    """A panel of quantities: values with errors, bounds as arrows, crosses at the foot for unresolved ones.
 
     Raises KeyError for a column that the table lacks.
     """
@@ -234,7 +234,7 @@ def _key(sweep: Sweep) -> list[Line2D]:
 
 
 def figure_panels(sweep: Sweep, name: str, title: str, out_stem: Path) -> Files:
-    """The panels of a figure, in two columns. Returns the SVG and the PNG. Raises DataError when the table lacks a column."""
+    """The panels of a figure, in two columns. Returns SVG and PNG. Raises DataError if the table lacks a column."""
     if not sweep.groups:
         return save_text(title, NEAT, out_stem)
     with drawing():
@@ -292,7 +292,7 @@ def _bar(axes: Axes, place: float, width: float, rows: pd.DataFrame, group: Grou
 
 
 def figure_diffusion(sweep: Sweep, out_stem: Path) -> Files:
-    """Bars of D(Li) by EO:Li as asked for, one for each polymer; the points are replicates, open bars upper bounds."""
+    """Bars of D(Li) by requested EO:Li, one per polymer; points are replicates, open bars upper bounds."""
     if not sweep.groups:
         return save_text("D(Li)", NEAT, out_stem)
     try:
@@ -361,7 +361,7 @@ def _temperatures(axes: Axes, of_quantity: Sequence[Fits], all_fits: Sequence[Fi
 
 
 def figure_temperature(sweep_csv: Path, out_stem: Path) -> Files:
-    """Diffusion and conductivity, on a logarithmic axis, against 1000/T, with Arrhenius lines and VTF curves."""
+    """Diffusion and conductivity on a logarithmic axis against 1000/T, with Arrhenius lines and VTF curves."""
     sweep = read_sweep(sweep_csv)
     try:
         fits = [each for each in fits_of(read_rows(sweep_csv)) if len(each.points.ln_value)]
@@ -394,9 +394,9 @@ def _inverse(x: Any) -> Any:
 
 
 def figure_rdf_overlay(tables: Sequence[tuple[str, Path]], anion: str, out_stem: Path) -> Files:
-    """g(r) of lithium of several systems, one panel for each partner that occurs; `tables` are (label, CSV).
+    """g(r) of lithium of several systems, one panel per partner; `tables` are (label, CSV).
 
-    Returns the SVG and the PNG. Raises DataError when a table cannot be read or none holds lithium.
+    Returns SVG and PNG. Raises DataError if a table cannot be read or none holds lithium.
     """
     read = [(said(label), read_curves(path.parent, path.stem)) for label, path in tables]
     present = [name for name in PARTNERS if any(f"g_Li_{name}" in table for _, table in read)]
@@ -439,4 +439,4 @@ OF_SWEEP: dict[str, Callable[[Path, Path], Files]] = {
     "diffusion": lambda sweep_csv, out_stem: figure_diffusion(read_sweep(sweep_csv), out_stem),
     "temperature": figure_temperature,
 }
-"""Figures of the table of a sweep by name; each takes the table and the stem of its files."""
+"""Sweep figures by name; each takes the table and the stem of its files."""

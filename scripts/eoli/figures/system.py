@@ -1,4 +1,4 @@
-"""Figures of one system, from the tables and scalars of its analyses. What a system does not have is not drawn."""
+"""Figures of one system, from the tables and scalars of its analyses. What a system lacks is not drawn."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ PARTNERS = {
     "anion_F": Curve("F ({anion})", ORANGE, DENSE),
     "anion_Cl": Curve("{anion}", ORANGE, DENSE),
 }
-"""Partners of lithium in g(r), and of the amide's H; the carbonyl oxygens are those of amides and esters together."""
+"""Partners of lithium in g(r), and of the amide's H; carbonyl oxygens are those of amides and esters together."""
 MOVING = {
     "Li": Curve("Li", BLUE),
     "anion_com": Curve("{anion} centre", VERMILION, DASHED),
@@ -89,7 +89,7 @@ ROUTES = {
     "collective": Curve("collective", BLACK),
 }
 _PARTICLES = {"Li": "Li", "anion": "{anion}", "chain": "chain"}
-"""Labels of what has a diffusion coefficient."""
+"""Labels of the particles with a diffusion coefficient."""
 _STATES = {"free": ("0.85", ""), "paired": (SKY, "///"), "aggregated": (BLUE, "")}
 _BINS = ((BLUE, SOLID), (GREEN, DASHED), (ORANGE, CHAINED), (PURPLE, DOTTED), (SKY, DENSE))
 _BLOCKS = {"PEO": (STYLES["PEO"].colour, SOLID), "PA": (STYLES["PA"].colour, LONG)}
@@ -102,18 +102,18 @@ NO_SALT = "a neat polymer: there are no ions"
 
 @dataclass(frozen=True)
 class Subject:
-    """A system by its folder of tables and scalars, the name for titles, and what its anion is called."""
+    """A system: its folder of tables and scalars, its name for titles, and its anion's name."""
 
     analysis: Path
     title: str
     anion: str = "anion"
 
     def table(self, name: str) -> pd.DataFrame:
-        """The table of an analysis. Raises DataError when it cannot be read."""
+        """The table of an analysis. Raises DataError if it cannot be read."""
         return read_curves(self.analysis, name)
 
     def scalars(self, name: str) -> dict[str, Any]:
-        """The scalars of an analysis. Raises DataError when they cannot be read."""
+        """The scalars of an analysis. Raises DataError if they cannot be read."""
         found = read_scalars(self.analysis, name)
         if found is None:
             raise DataError(f"{self.analysis / name}.json: no such file")
@@ -143,7 +143,7 @@ def _band(axes: Axes, x: pd.Series, y: pd.Series, error: pd.Series, colour: str)
 def figure_structure(of: Subject, out_stem: Path) -> Files:
     """g(r) and n(r) around lithium, and around the H of amides for anions.
 
-    Returns the SVG and the PNG, as all figures here do, and raises DataError, as all do, for files that cannot be read.
+    Like all figures here, returns SVG and PNG, and raises DataError for files that cannot be read.
     """
     table = of.table("structure")
     columns = {
@@ -169,7 +169,7 @@ def figure_structure(of: Subject, out_stem: Path) -> Files:
             upper.set(ylabel="g(r)", xlim=(0, float(table["r_nm"].max())))
             upper.set_ylim(bottom=0)
             upper.legend(title=f"{centre} with", loc="upper right")
-            # n(r) grows as r³; the shells are what the axis has to show.
+            # n(r) grows as r³; the axis must show the shells
             lower.set(xlabel=f"r from {centre} (nm)", ylabel="n(r)", ylim=(0, min(_HIGHEST_N, 1.05 * highest) or 1))
         return save(figure, out_stem)
 
@@ -182,9 +182,9 @@ def _motion_note(name: str, found: Answer) -> str:
 
 
 def figure_motion(of: Subject, out_stem: Path) -> Files:
-    """MSD against lag with a guide of slope 1, below it the local exponent; verdicts stand under them.
+    """MSD against lag with a guide of slope 1; below it the local exponent, and the verdicts.
 
-    The fit window is shaded, and in the panel of the exponent the tolerance of diffusive motion.
+    The fit window is shaded, and in the exponent panel the tolerance of diffusive motion.
     """
     table, scalars = of.table("motion"), of.scalars("motion")
     with drawing():
@@ -251,7 +251,7 @@ def _population(axes: Axes, figure: Figure, of: Subject, table: pd.DataFrame) ->
 
 
 def figure_ions(of: Subject, out_stem: Path) -> Files:
-    """Population of ion clusters by size, neutral ones on the dotted line, and shares of free, paired, aggregated ions."""
+    """Population of ion clusters by size, neutral ones on the dotted line; shares of free, paired, aggregated ions."""
     table, scalars = of.table("ions"), of.scalars("ions")
     if table.empty:
         return save_text(of.heading("ions"), scalars.get("verdict", NO_SALT), out_stem)
@@ -292,7 +292,7 @@ def _route_note(name: str, found: Answer) -> str:
 
 
 def figure_transport(of: Subject, out_stem: Path) -> Files:
-    """Collective displacements by lag, and the conductivity that each lag alone would give; verdicts under them."""
+    """Collective displacements by lag, and the conductivity that each single lag would give; verdicts below."""
     table, scalars = of.table("conductivity"), of.scalars("conductivity")
     if "charge_msd_e2_nm2" not in table:
         return save_text(of.heading("transport"), NO_SALT, out_stem)
@@ -341,7 +341,7 @@ def _bin_label(name: str) -> str:
 
 
 def _decays(axes: Axes, table: pd.DataFrame, curves: Sequence[tuple[Curve, str]], ylabel: str, height: float) -> None:
-    """Functions that start at 1, with the level of 1/e."""
+    """Functions that start at 1, with the 1/e level."""
     axes.set(xscale="log", ylim=(0, 1.05), ylabel=ylabel)
     ends = []
     for curve, column in curves:
@@ -356,7 +356,7 @@ def _decays(axes: Axes, table: pd.DataFrame, curves: Sequence[tuple[Curve, str]]
 
 
 def figure_mechanism(of: Subject, out_stem: Path) -> Files:
-    """How long lithium stays with its partners, and how ether segments turn by their distance from PA or the end."""
+    """Residence of lithium with its partners, and reorientation of ether segments by distance from PA or the end."""
     table, scalars = of.table("mechanism"), of.scalars("mechanism")
     panels: list[tuple[list[tuple[Curve, str]], str]] = []
     few: list[str] = []
@@ -417,7 +417,7 @@ def _partials(axes: Axes, table: pd.DataFrame, names: Sequence[str]) -> None:
 
 
 def figure_scattering(of: Subject, out_stem: Path) -> Files:
-    """S(q), total and partial; shaded what the box cannot resolve, as a band the scatter of few wave vectors."""
+    """S(q), total and partial; shaded: what the box cannot resolve; band: the scatter of few wave vectors."""
     table, scalars = of.table("morphology"), of.scalars("morphology")
     found = scalars["scattering"]
     if "S_total" not in table or table.empty:
@@ -427,7 +427,7 @@ def figure_scattering(of: Subject, out_stem: Path) -> Files:
         name for name in map(str, table) if name.startswith("S_") and not name.endswith("_error") and name != "S_total"
     ]
     with drawing():
-        # the only partial is the total
+        # the total is the only partial
         n_panels = 2 if len(names) > 1 else 1
         figure = Figure(figsize=(COLUMN, 0.8 + 2.1 * n_panels), layout="constrained")
         panels = figure.subplots(n_panels, 1, sharex=True, squeeze=False)[:, 0]
@@ -473,4 +473,4 @@ OF_SYSTEM: dict[str, tuple[Callable[[Subject, Path], Files], tuple[str, ...]]] =
     "mechanism": (figure_mechanism, ("mechanism.csv", "mechanism.json")),
     "scattering": (figure_scattering, ("morphology.csv", "morphology.json")),
 }
-"""Figures by name, with the files that they are drawn from."""
+"""Figures by name, with their input files."""

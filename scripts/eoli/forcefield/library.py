@@ -22,9 +22,9 @@ Item = TypeVar("Item")
 
 Mixing = Literal["gromos", "lorentz-berthelot", "lb-ions"]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_+.*-]*$", max_length=40)]
-"""A name that stands in files of GROMACS: one word, nothing that begins a comment, a section or a directive."""
+"""A name in GROMACS files: one word, nothing that begins a comment, a section or a directive."""
 Text = Annotated[str, Field(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]+$", max_length=2000)]
-"""What a person reads: no control characters."""
+"""Text for people: no control characters."""
 POLYMER_ROLES = (
     "ether_O", "hydroxyl_O", "amide_O", "amide_N", "amide_H", "ester_O", "ester_bridging_O",
 )  # fmt: skip
@@ -38,9 +38,9 @@ ELEMENTS = {
 }  # fmt: skip
 """Atomic number and mass, g/mol."""
 _HIDDEN_HYDROGENS = 4.1
-"""Mass by which a united atom may be above its element, g/mol."""
+"""Largest excess of a united atom's mass over its element's, g/mol."""
 MOST_SITES = 10_000
-"""Sites of a chain: its pairs are looked at one by one when it is built."""
+"""Most sites of a chain: building looks at its pairs one by one."""
 
 
 class AtomEntry(Strict):
@@ -72,7 +72,7 @@ class BondedEntry(Strict):
 
     @property
     def rows(self) -> list[list[float]]:
-        """The own numbers, a row for each term (a torsion may be a sum)."""
+        """Its own numbers, one row per term (a torsion may be a sum)."""
         rows: list[list[float]] = []
         for entry in self.parameters:
             if isinstance(entry, list):
@@ -144,7 +144,7 @@ class Unit(Strict):
 
 
 class Estimate(Strict):
-    """A reference value that is used for sizes and for a plausibility column, never as a result."""
+    """A reference value for sizes and for a plausibility column, never a result."""
 
     value: float = Field(gt=0, le=1e4)
     temperature_K: float = Field(gt=0, le=5000)
@@ -152,7 +152,7 @@ class Estimate(Strict):
 
 
 class Repeat(Strict):
-    """A part of a sequence that stands several times, as the blocks of a multiblock copolymer do."""
+    """A repeated part of a sequence, such as the blocks of a multiblock copolymer."""
 
     repeat: int = Field(gt=0, le=MOST_SITES)
     of: list[str] = Field(min_length=1, description="unit names, `NAME * COUNT` repeats")
@@ -185,7 +185,7 @@ class Ion(Strict):
 
 
 class IonVariant(Strict):
-    """A model of an ion that differs from another one in Lennard-Jones types alone."""
+    """A model of an ion that differs from another one only in Lennard-Jones types."""
 
     ion: str
     model: str
@@ -196,7 +196,7 @@ class IonVariant(Strict):
 
 
 class Salt(Strict):
-    """A 1:1 salt; its models are those that are used unless a sweep asks for others."""
+    """A 1:1 salt; its models are used unless a sweep asks for others."""
 
     salt: str
     description: Text
@@ -210,7 +210,7 @@ class Salt(Strict):
 class LennardJonesType(Strict):
     """A type that gromos54a7.ff lacks. C6 in kJ mol-1 nm6, C12 in kJ mol-1 nm12, mass in g/mol.
 
-    `sigma_nm` and `epsilon_kJ_mol` may stand instead of `c6` and `c12`, as the source prints them.
+    `sigma_nm` and `epsilon_kJ_mol` may replace `c6` and `c12`, as the source prints them.
     """
 
     element: str
@@ -264,7 +264,7 @@ class LennardJonesType(Strict):
 
 
 class Source(Strict):
-    """Where a number comes from, and whether anybody looked."""
+    """Source of a number, and whether anyone verified it."""
 
     citation: Text
     doi: str | None = Field(None, pattern=r"^10\.[0-9]{4,9}/[!-~]+$")
@@ -274,7 +274,7 @@ class Source(Strict):
 
 
 class When(Strict):
-    """Conditions on a system; those that are given must all hold, of a list one name is enough."""
+    """Conditions on a system; all that are given must hold; of a list, one name suffices."""
 
     mixing: list[Mixing] | None = None
     ether_set: list[str] | None = None
@@ -289,7 +289,7 @@ class When(Strict):
 
 
 class Limit(Strict):
-    """What is known not to hold, in plain words."""
+    """A known limit, in plain words."""
 
     limit: Text
     when: When = When()
@@ -309,17 +309,17 @@ class _Table(RootModel[dict[Word, Item]], Generic[Item]):
 
 NO_SALT = "none"
 DEFAULT = "default"
-"""Stands for the model that a salt names itself."""
+"""Stands for the model that the salt names."""
 TERMS = {"bonds": 2, "angles": 3, "dihedrals": 4, "impropers": 4}
-"""Sections of bonded terms, and how many sites a term has."""
+"""Sections of bonded terms, with the number of sites per term."""
 NUMBERS = {(2, 1): 2, (2, 2): 2, (3, 1): 2, (3, 2): 2, (4, 1): 3, (4, 2): 2, (4, 5): 4}
-"""How many numbers a term of so many sites and a function of GROMACS takes."""
+"""Number of parameters of a term, by number of sites and GROMACS function."""
 _REPEAT = re.compile(r"^\s*(?P<unit>[^*\s]+)\s*(?:\*\s*(?P<count>[1-9][0-9]{0,30})\s*)?$")
 
 
 @dataclass(frozen=True)
 class ForceFieldChoice:
-    """What is disputed, chosen: parameter sets, mixing rule, factor on the ion charges."""
+    """Disputed choices: parameter sets, mixing rule, factor on the ion charges."""
 
     ether_set: str
     cation_model: str | None
@@ -330,7 +330,7 @@ class ForceFieldChoice:
 
 @dataclass(frozen=True)
 class Chain:
-    """A polymer with its units looked up."""
+    """A polymer with its units resolved."""
 
     polymer: Polymer
     ether_set: str
@@ -343,7 +343,7 @@ class Chain:
 
     @property
     def n_atoms(self) -> int:
-        """Sites of one chain."""
+        """Number of sites of one chain."""
         return sum(len(unit.atoms) for unit in self.units)
 
 
@@ -354,7 +354,7 @@ class Library:
     root: Path
 
     def _file(self, kind: str, name: str, wanted: str, variant: str | None = None) -> YamlFile:
-        """The file of an entry: `<kind>/<name>.yaml`, or `<kind>/<name>/<variant>.yaml` where it has variants."""
+        """The file of an entry: `<kind>/<name>.yaml`, or `<kind>/<name>/<variant>.yaml` if it has variants."""
         known = self.names(kind)
         if name not in known:
             raise InputError(f"{wanted} {name!r} is not in {self.root / kind}; allowed: {', '.join(known)}")
@@ -364,7 +364,7 @@ class Library:
         return read_yaml(self.root / self.relative_path(kind, name, variant))
 
     def relative_path(self, kind: str, name: str, variant: str | None) -> str:
-        """Where an entry stands in the folder."""
+        """Path of an entry within the folder."""
         return f"{kind}/{name}/{variant}.yaml" if self.variants(kind, name) else f"{kind}/{name}.yaml"
 
     def _cited(self, model: type[Model], data: Any, file: YamlFile, under: KeyPath = ()) -> Model:
@@ -384,7 +384,7 @@ class Library:
         )
 
     def variants(self, kind: str, name: str) -> list[str]:
-        """Parameter sets of an entry that has several; empty where it has one file."""
+        """Parameter sets of an entry that has several; empty if it has a single file."""
         return sorted(path.stem for path in (self.root / kind / name).glob("*.yaml"))
 
     def ether_sets(self) -> list[str]:
@@ -393,7 +393,7 @@ class Library:
 
     @lru_cache  # noqa: B019  (a process reads one or two libraries)
     def unit(self, name: str, ether_set: str) -> Unit:
-        """A unit by its name, with its own consistency checked; one without variants belongs to every ether set."""
+        """A unit by its name, checked for consistency; one without variants belongs to every ether set."""
         file = self._file("units", name, "unit", ether_set)
         unit = self._cited(Unit, file.data, file)
         _check_atoms(file, unit.atoms, unit.bonds, unit.charge)
@@ -411,7 +411,7 @@ class Library:
         return unit
 
     def _check_roles(self, file: YamlFile, atoms: list[AtomEntry], allowed: tuple[str, ...]) -> None:
-        """Roles are known, and no oxygen is without: it would bind lithium and be counted by no analysis."""
+        """Roles must be known, and every oxygen needs one: else it would bind lithium without being counted."""
         for number, atom in enumerate(atoms):
             where = place(("atoms", number, "role"), [file])
             if atom.role is not None and atom.role not in allowed:
@@ -493,7 +493,7 @@ class Library:
 
     @lru_cache  # noqa: B019  (a process reads one or two libraries)
     def salt(self, name: str) -> Salt:
-        """A salt by its name; its ions exist and are of opposite charge."""
+        """A salt by its name; its ions must exist and have opposite charges."""
         file = self._file("salts", name, "salt")
         salt = self._cited(Salt, file.data, file)
         try:
@@ -516,7 +516,7 @@ class Library:
     def choose(
         self, salt: str, ether_set: str, cation_model: str, anion_model: str, mixing: str, ion_charge_scale: float
     ) -> ForceFieldChoice:
-        """A choice with `default` replaced by the models that the salt names; a neat polymer has none of its ions.
+        """A choice with `default` replaced by the models that the salt names; a neat polymer has no ion models.
 
         Raises InputError for a model that an ion does not have.
         """
@@ -535,7 +535,7 @@ class Library:
         return self._ions(self.salt(salt), choice.cation_model, choice.anion_model)
 
     def composition(self, polymer: str, salt: str, choice: ForceFieldChoice) -> tuple[Chain, tuple[Ion, ...]]:
-        """The chain and the ions of a system. Raises InputError where two of them have one name, and so one file."""
+        """The chain and ions of a system. Raises InputError if two of them have the same name, and so the same file."""
         chain, ions = self.polymer(polymer, choice.ether_set), self.ions(salt, choice)
         where = f"{self.root / self.relative_path('polymers', polymer, None)}"
         _check_names(where, [chain.polymer.molecule, *(ion.molecule for ion in ions)])
@@ -566,7 +566,7 @@ class Library:
 
     @cached_property
     def limits(self) -> tuple[Limit, ...]:
-        """What is known not to hold."""
+        """Known limits of the models."""
         file = read_yaml(self.root / "limits.yaml")
         return tuple(validate(Limits, file.data, [file]).limits)
 
@@ -581,7 +581,7 @@ class Library:
         return self._masses[type_name]
 
     def digest(self, polymer: str, salt: str, choice: ForceFieldChoice) -> str:
-        """SHA-256 of all that the topology of a polymer with a salt is made from, without comments and spacing.
+        """SHA-256 of everything that the topology of a polymer with a salt is made from, without comments and spacing.
 
         Only the entries that these molecules use count, so that an edit elsewhere makes no other topology stale.
         """
@@ -602,7 +602,7 @@ class Library:
 
     @cached_property
     def citations_digest(self) -> str:
-        """SHA-256 of what is said about the numbers: sources and known limits, without comments and spacing."""
+        """SHA-256 of sources and known limits, without comments and spacing."""
         said = [read_yaml(self.root / name).data for name in ("sources.yaml", "limits.yaml")]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
@@ -613,7 +613,7 @@ class Library:
         return validate(_Table[Source], file.data, [file]).root
 
     def check_tables(self) -> None:
-        """Read the files that all entries share. Raises InputError for one that is missing or wrong."""
+        """Read the shared files. Raises InputError for one that is missing or wrong."""
         _ = self.sources, self.atom_types, self._masses, self.bonded, self.limits
 
 
@@ -651,7 +651,7 @@ def _check_atoms(file: YamlFile, atoms: list[AtomEntry], bonds: list[tuple[str, 
 
 
 def _bonded_to(name: str, bonds: list[tuple[str, str]]) -> set[str]:
-    """Atoms that bonds lead to from one of them, itself among them."""
+    """Atoms connected to an atom by bonds, including itself."""
     reached, front = {name}, [name]
     for atom in front:
         new = {other for bond in bonds if atom in bond for other in bond} - reached
@@ -668,7 +668,7 @@ def _check_names(where: str, molecules: list[str]) -> None:
 
 
 def _changed(ion: Ion, variant: IonVariant, file: YamlFile) -> Ion:
-    """An ion with other types."""
+    """An ion with the types of a variant."""
     known = sorted({atom.type for atom in ion.atoms})
     for name in variant.types:
         if name not in known:
@@ -693,9 +693,9 @@ def _check_geometry(file: YamlFile, ion: Ion) -> None:
 
 @lru_cache(maxsize=8)
 def library(root: Path) -> Library:
-    """The building blocks of a folder; one object a folder, so that files are parsed once.
+    """The building blocks of a folder; cached per folder, so that files are parsed once.
 
-    Raises InputError when the folder is not one of building blocks.
+    Raises InputError if the folder is not one of building blocks.
     """
     if not (root / "bonded.yaml").is_file():
         raise InputError(f"{root}: no folder of building blocks: bonded.yaml is missing")

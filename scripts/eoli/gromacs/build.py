@@ -1,4 +1,4 @@
-"""The only module that calls GROMACS: finding it, its tools through GromacsWrapper, mdrun as a watched process."""
+"""The only module that calls GROMACS: finding it, its tools through GromacsWrapper, mdrun as a supervised process."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Gromacs:
 
     @property
     def is_real_mpi(self) -> bool:
-        """Whether mdrun is started by an MPI launcher; thread-MPI options are not for such a build."""
+        """Whether mdrun needs an MPI launcher; such a build has no thread-MPI options."""
         return self.mpi.lower().startswith("mpi")
 
     @property
@@ -57,22 +57,22 @@ class Gromacs:
 
     @property
     def ranks(self) -> int:
-        """MPI ranks of one mdrun, as the launcher starts them; its threads are shared among them."""
+        """MPI ranks of one mdrun, as the launcher starts them; they share its threads."""
         return launched_ranks(self.build.launcher) if self.is_real_mpi else 1
 
     @property
     def binds_itself(self) -> bool:
-        """Whether the launcher gives the ranks their cores: it may start them on another machine."""
+        """Whether the launcher places the ranks on cores itself: it may start them on another machine."""
         return bool(self.build.launcher) and not _starts_here(self.build.launcher)
 
     @property
     def words(self) -> list[str]:
-        """The first words of each command line: the program, behind a shell that loads the modules where there are some."""
+        """First words of each command line: the program, or a shell that loads modules first, if there are some."""
         return _words(self.program, self.build.modules)
 
     @property
     def forcefields(self) -> Path:
-        """Folder of the installed force fields: its own, else what GMXDATA says."""
+        """Folder of the installed force fields: its own, else as GMXDATA says."""
         own, said = self.data_prefix / "share/gromacs/top", os.environ.get("GMXDATA")
         return own if own.is_dir() or not said else Path(said) / "top"
 
@@ -86,11 +86,11 @@ _KEPT = frozenset(
         "GMX_GPU_ID",
     }
 )
-"""Variables of GROMACS that say how GPUs of a machine are used; all others can change what is computed, or with what."""
+"""GROMACS variables about the use of a machine's GPUs; all others can change what is computed, or with what."""
 
 
 def left_out(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """Variables of the environment that no GROMACS started here sees: the configuration alone says what runs and how.
+    """Environment variables hidden from every GROMACS started here: only the configuration says what runs and how.
 
     Some change the physics (GMX_NSTLIST, GMX_MAXCONSTRWARN), others the files that are read (GMXLIB).
     """
@@ -98,8 +98,8 @@ def left_out(environment: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """The environment of every GROMACS that is started."""
-    # -ntomp of the command says how many threads; mdrun refuses to start where OMP_NUM_THREADS says something else
+    """Environment of every GROMACS process."""
+    # -ntomp sets the threads; mdrun refuses to start if OMP_NUM_THREADS differs
     dropped = {*left_out(), "OMP_NUM_THREADS"}
     return {key: value for key, value in os.environ.items() if key not in dropped} | {"GMX_MAXBACKUP": "-1"}
 
@@ -119,7 +119,7 @@ def _as_environment(environment: Mapping[str, str]) -> Iterator[None]:
 def _words(program: Path | str, modules: Sequence[str]) -> list[str]:
     if not modules:
         return [str(program)]
-    # no script in a file: a temporary folder can be cleaned, or must not be executed from
+    # not a script file: a temporary folder can be cleaned, or be mounted noexec
     load = "".join(f"module load {shlex.quote(module)} >/dev/null || exit 127; " for module in modules)
     return ["/bin/bash", "-lc", f'{load}exec "$0" "$@"', str(program)]
 
@@ -143,7 +143,7 @@ def _starts_here(launcher: str) -> bool:
 
 
 def native_program() -> Path | None:
-    """The GROMACS that `make gromacs` built, where there is one that this processor can run."""
+    """The GROMACS built by `make gromacs`, if there is one that this processor can run."""
     program = NATIVE / "bin" / "gmx"
     try:
         needed = set((NATIVE / "vector-units").read_text(encoding="utf-8").split())
@@ -153,10 +153,10 @@ def native_program() -> Path | None:
 
 
 def program_of(build: GromacsBuild) -> Path:
-    """The program of this build, as its modules find it where there are some; the default command is the project's own
-    GROMACS where there is one.
+    """The program of this build, found through its modules, if any; the default command means the project's own GROMACS
+    if there is one.
 
-    Raises ToolError when the command does not exist.
+    Raises ToolError if the command does not exist.
     """
     if build.modules:
         return Path(build.command)
@@ -177,9 +177,9 @@ def _field(text: str, key: str) -> str:
 
 
 def parse_version(text: str) -> Version:
-    """(2022, 5) of "2022.5-Debian_2022.5_2".
+    """(2022, 5) from "2022.5-Debian_2022.5_2".
 
-    Raises ToolError when the text has no version.
+    Raises ToolError if the text has no version.
     """
     match = re.search(r"(\d{4})(?:\.(\d+))?", text)
     if match is None:
@@ -219,16 +219,13 @@ def _inspect(command: str, modules: tuple[str, ...], launcher: str) -> Gromacs:
 def inspect(build: GromacsBuild) -> Gromacs:
     """Find a build and read its version, MPI kind and folders from its own output.
 
-    Raises ToolError when it cannot be run.
+    Raises ToolError if it cannot be run.
     """
     return _inspect(build.command, tuple(build.modules), build.launcher)
 
 
 def require(gromacs: Gromacs, oldest: Version, what: str) -> None:
-    """Refuse a GROMACS that is too old for something.
-
-    Raises InputError.
-    """
+    """Raise InputError for a GROMACS that is too old for something."""
     if gromacs.version < oldest:
         raise InputError(
             f"{what} needs GROMACS {oldest[0]}.{oldest[1]} or newer; {gromacs.build.command} is {gromacs.version_text}"
@@ -236,10 +233,7 @@ def require(gromacs: Gromacs, oldest: Version, what: str) -> None:
 
 
 def require_for(gromacs: Gromacs, stages: Iterable[Stage]) -> None:
-    """Refuse a GROMACS that is too old for the workflow or for one of the stages.
-
-    Raises InputError.
-    """
+    """Raise InputError for a GROMACS that is too old for the workflow or for one of the stages."""
     require(gromacs, OLDEST_GROMACS, "this workflow")
     for stage in stages:
         if stage.barostat in OLDEST_GROMACS_FOR:
@@ -262,7 +256,7 @@ _NUMBERED = re.compile(r"(?P<kind>WARNING|ERROR) \d+[^\n]*:\n(?P<text>(?:  [^\n]
 
 
 def fatal_message(text: str) -> str:
-    """What GROMACS gives as the cause, in one line; the errors or warnings that it counts there; else its last line."""
+    """The cause that GROMACS gives, in one line; the errors or warnings that it counts there; else its last line."""
     match = _BLOCK.search(text)
     cause = " ".join(match["text"].split()) if match else ""
     if not match or "Too many warnings" in cause or "in input file(s)" in cause:
@@ -278,8 +272,8 @@ def fatal_message(text: str) -> str:
 
 @functools.cache
 def _wrapper() -> types.ModuleType:
-    """GromacsWrapper, imported where it finds no settings of its own, no folder of a user and no GROMACS to probe: what
-    runs is what the configuration says."""
+    """Import GromacsWrapper such that it finds no settings, no user folder and no GROMACS to probe: only the
+    configuration decides what runs."""
     nowhere = {"HOME": os.devnull, "PATH": os.devnull}
     environment = {key: value for key, value in _environment().items() if not key.startswith("GW_")} | nowhere
     with (
@@ -297,12 +291,12 @@ def _tool(gromacs: Gromacs, name: str) -> Callable[..., Any]:
         def _commandline(self, *arguments: Any, **options: Any) -> list[str]:
             return [*gromacs.words, name, *self.transform_args(*arguments, **options)]
 
-    # its exception would hold the fatal message alone, without the warnings that grompp counts in it
+    # its exception would hold only the fatal message, without the warnings that grompp counts in it
     return Tool(failure=None)
 
 
 def run_tool(gromacs: Gromacs, name: str, log: Path, *, answers: Sequence[str] = (), **options: Any) -> list[str]:
-    """Run a gmx tool other than mdrun; its output goes to `log`, its cause of failure into the error.
+    """Run a gmx tool other than mdrun; its output goes to `log`, the cause of a failure into the error.
 
     Paths must be absolute: GromacsWrapper has no working directory. Returns the command line. Raises RunError.
     """
@@ -331,7 +325,7 @@ def grompp(
     gromacs: Gromacs, mdp: Path, structure: Path, topology: Path, tpr: Path, log: Path, state: Path | None,
     index: Path | None = None,
 ) -> list[str]:  # fmt: skip
-    """Make a run input. A warning of grompp is an error here: nothing is waved through.
+    """Make a run input. A grompp warning is an error here.
 
     Raises RunError with the warning or the cause.
     """
@@ -350,15 +344,15 @@ def grompp(
 
 
 def mdrun_start(gromacs: Gromacs, threads: int) -> list[str]:
-    """The first words of a command line of mdrun that uses `threads` threads in all; thread-MPI options never reach a
-    build with real MPI."""
+    """First words of an mdrun command line with `threads` threads in total; a real MPI build never gets thread-MPI
+    options."""
     command = [*shlex.split(gromacs.build.launcher), *gromacs.words, "mdrun"]
     command += ["-ntomp", str(max(1, threads // gromacs.ranks))]
     return command if gromacs.is_real_mpi else [*command, "-ntmpi", "1"]
 
 
 def offload_options(offload: Mapping[str, str]) -> list[str]:
-    """Options of mdrun that say where parts of the work run: `nb`, `pme`, `bonded`, `update`, each auto, cpu or gpu."""
+    """mdrun options for where parts of the work run: `nb`, `pme`, `bonded`, `update`, each auto, cpu or gpu."""
     return [word for key, where in offload.items() for word in (f"-{key}", where)]
 
 
@@ -366,7 +360,7 @@ def mdrun_command(
     gromacs: Gromacs, *, threads: int, checkpoint_minutes: float, max_hours: float | None, reproducible: bool, name: str,
     offload: Mapping[str, str] = types.MappingProxyType({}),
 ) -> list[str]:  # fmt: skip
-    """Command line of mdrun for a run folder; the same for a start and for a continuation."""
+    """mdrun command line for a run folder; the same for start and continuation."""
     command = [
         *mdrun_start(gromacs, threads),
         "-deffnm",
@@ -398,7 +392,7 @@ class Mdrun:
         environment = _environment()
         slots = slots or Slots()
         if slots.processors:
-            # Open MPI and Intel MPI would move their ranks to the first cores of the machine, whatever cores we are on
+            # Open MPI and Intel MPI would move their ranks to the machine's first cores, whatever our affinity
             environment |= {"OMPI_MCA_hwloc_base_binding_policy": "none", "I_MPI_PIN": "off"}
             environment |= {"PRTE_MCA_hwloc_default_binding_policy": "none"}
         if slots.gpu is not None:
@@ -409,7 +403,7 @@ class Mdrun:
         self._start = self._log.tell()
         self._path = log
         try:
-            # descriptors of locks go along: an orphaned mdrun keeps its folder and its cores
+            # lock descriptors are inherited: an orphaned mdrun keeps its folder and its cores
             self.process = subprocess.Popen(
                 command, cwd=folder, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT,
                 env=environment, pass_fds=(*keep_open, *slots.descriptors),
@@ -420,7 +414,7 @@ class Mdrun:
         self._used_before = _children_seconds()
 
     def cpu_seconds(self) -> float:
-        """Processor time that it has used; of all its processes once it has ended."""
+        """Processor time used; after the end, that of all its processes."""
         if self.process.returncode is not None:
             return _children_seconds() - self._used_before
         try:
@@ -431,13 +425,13 @@ class Mdrun:
         return sum(map(int, stat[11:15])) / os.sysconf("SC_CLK_TCK")
 
     def output(self) -> str:
-        """What this mdrun has printed so far."""
+        """Output of this mdrun so far."""
         with self._path.open(encoding="utf-8", errors="replace") as stream:
             stream.seek(self._start)
             return stream.read()
 
     def wait(self, every_s: float, report: Callable[[], None]) -> int:
-        """Wait for the end, calling `report` now and then; SIGTERM and SIGINT reach mdrun, which writes a checkpoint.
+        """Wait for the end, calling `report` regularly; SIGTERM and SIGINT reach mdrun, which writes a checkpoint.
 
         Returns the exit code, negative for a signal.
         """
@@ -462,8 +456,8 @@ class Mdrun:
 
 
 def rerun(gromacs: Gromacs, tpr: Path, trajectory: Path, log: Path, threads: int) -> Path:
-    """Energies of each frame of a trajectory, as an EDR file beside the run input; on processors, where alone energy
-    groups exist.
+    """Energies of each frame of a trajectory, as an EDR file beside the run input; on CPUs, the only place with energy
+    groups.
 
     Raises RunError with the cause.
     """

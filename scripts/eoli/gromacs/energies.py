@@ -25,9 +25,9 @@ _MAGIC = struct.pack(">i", -55555)
 
 
 def _frames(path: Path) -> tuple[dict[str, Floats], Floats]:
-    """Terms by name, and how far the time of each frame is off its step, in steps.
+    """Terms by name, and the offset of each frame's time from its step, in steps.
 
-    Raises DataError where frames end before the file does: `pyedr.edr_to_dict` takes that for the end.
+    Raises DataError if frames end before the file does: `pyedr.edr_to_dict` takes that for the end.
     """
     file = pyedr.pyedr.EDRFile(str(path))
     rows, off, first, end = [], [], None, file.data.get_position()
@@ -35,7 +35,7 @@ def _frames(path: Path) -> tuple[dict[str, Floats], Floats]:
         end = file.data.get_position()
         if frame.ener:
             first = first or frame
-            # as an array, for a list of numbers takes four times the memory
+            # a list of numbers takes four times the memory of an array
             rows.append(np.array([frame.t, *(energy.e for energy in frame.ener)]))
             if frame.dt > 0:
                 off.append((frame.t - first.t) / frame.dt - (frame.step - first.step))
@@ -48,13 +48,13 @@ def _frames(path: Path) -> tuple[dict[str, Floats], Floats]:
 def read_energies(path: Path, least: int = 2, length_ps: float | None = None) -> dict[str, Floats]:
     """All terms of an energy file by name, each of shape (n,), in its own units; `Time` in ps.
 
-    `length_ps` is that of the run of dynamics, where it is known. Raises DataError when the file is missing, unreadable,
-    truncated, has fewer than `least` frames, or times that go back; with a length also when it does not reach that, lacks
-    frames, or has times that do not fit their steps.
+    `length_ps` is the length of a run of dynamics, if known. Raises DataError if the file is missing, unreadable,
+    truncated, has fewer than `least` frames, or times that go back; with a length also if it ends early, lacks frames,
+    or has times that do not fit their steps.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such energy file")
-    # The parser takes the first word of a foreign file for a number of terms, and fills the memory with them.
+    # the parser reads the first word of a foreign file as a number of terms, and fills the memory with them
     with path.open("rb") as stream:
         if stream.read(len(_MAGIC)) != _MAGIC:
             raise DataError(f"{path}: no energy file of GROMACS")
@@ -79,7 +79,7 @@ def read_energies(path: Path, least: int = 2, length_ps: float | None = None) ->
 
 
 def _check_run(path: Path, terms: Mapping[str, Floats], off: Floats, length_ps: float) -> None:
-    """Raise DataError for what a whole run of dynamics does not leave."""
+    """Raise DataError for anything that a complete run of dynamics does not write."""
     time = terms["Time"]
     if "Temperature" not in terms:
         raise DataError(f"{path}: no energies of dynamics")
@@ -95,8 +95,8 @@ def densities(terms: dict[str, Floats], mass_g_mol: float) -> Floats:
     """Density of each energy frame, g/cm3, shape (n,).
 
     From the term `Density` (kg/m3), else from the mass and `Volume` (nm3) or the box edges `Box-X/Y/Z` (nm). Raises
-    DataError when no volume is there, or one that is none, or when the density disagrees with mass over volume by more
-    than 0.5 %: the description is then not that of this run.
+    DataError for a missing or impossible volume, or if the density differs from mass over volume by more than 0.5 %:
+    then the description is not of this run.
     """
     for name in ("Volume", "Density", "Box-X", "Box-Y", "Box-Z"):
         if name in terms and not ((terms[name] > 0) & np.isfinite(terms[name])).all():

@@ -1,4 +1,4 @@
-"""Run parameters for grompp from a stage; keys in lower case with dashes, values as GROMACS prints them."""
+"""grompp parameters of a stage; keys in lower case with dashes, values as GROMACS prints them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from eoli.study.protocol import Stage
 
 NSTCALCENERGY = 100
 LOG_STEPS = 1000
-# Twice the buffer that GROMACS 2022 takes by itself for lists of this age at 400 K and 2 fs.
+# twice the buffer that GROMACS 2022 chooses for lists of this age at 400 K and 2 fs
 FIXED_LIST_STEPS = 20
 FIXED_LIST_BUFFER_NM = 0.12
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a stage does not say itself: the protocol's common settings, the system's temperature and seed."""
+    """Settings from outside the stage: the protocol's common ones, the system's temperature and seed."""
 
     temperature_K: float
     cutoff_nm: float
@@ -29,13 +29,13 @@ class Conditions:
 def mdp_options(stage: Stage, conditions: Conditions, reproducible: bool = False) -> dict[str, str]:
     """All options of the .mdp file.
 
-    GROMACS derives the age and the radius of its pair list from the density at each start of mdrun. In a box as PACKMOL
-    leaves it that is a list without a buffer, kept for 100 steps, in which an ion that falls towards its counter-ion
-    reaches it unseen: stages that start from such a box or drive it have a fixed list. So has a reproducible run, for
-    with another radius a continued run sums its forces in another order than one that was never interrupted.
+    GROMACS derives age and radius of its pair list from the density at each start of mdrun. In a box as PACKMOL leaves
+    it, that is a list without a buffer, kept for 100 steps, in which an ion that falls towards its counter-ion reaches
+    it unseen. Stages that start from such a box or drive it therefore have a fixed list. So does a reproducible run:
+    with another radius, a continued run would sum its forces in another order than an uninterrupted one.
 
-    One setting of the constraint algorithm serves all stages: CF3 and SO2 groups are coupled constraints, for which LINCS
-    needs a higher order than its default. Minimisation leaves the bonds flexible: between overlapping molecules steepest
+    One setting of the constraint algorithm serves all stages: CF3 and SO2 groups are coupled constraints, for which
+    LINCS needs more than its default order. Minimisation keeps bonds flexible: between overlapping molecules steepest
     descent moves sites farther than LINCS can follow, and stops with torn bonds.
     """
     common = {
@@ -89,7 +89,7 @@ def _dynamics(stage: Stage, conditions: Conditions) -> dict[str, str]:
         "nstxout": str(state_steps),
         "nstvout": str(state_steps),
         "nstfout": "0",
-        # energies are summed only where they are written, or at a divisor of that
+        # energies are summed only when written, or at a divisor of that interval
         "nstcalcenergy": str(next(n for n in range(min(NSTCALCENERGY, energy_steps), 0, -1) if energy_steps % n == 0)),
         "nstenergy": str(energy_steps),
         "nstlog": str(LOG_STEPS),

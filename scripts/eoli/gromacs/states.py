@@ -1,4 +1,4 @@
-"""Full-precision states (TRR): reading, and taking one frame of a trajectory as the start of the next stage."""
+"""Full-precision states (TRR): reading, and extracting one frame as the start of the next stage."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _open(path: Path, mode: str = "r"):  # type: ignore[no-untyped-def]
 def read_states(path: Path) -> list[StateInfo]:
     """All frames of a TRR file.
 
-    Raises DataError when the file is missing or damaged.
+    Raises DataError if the file is missing or damaged.
     """
     states = []
     with _open(path) as stream:
@@ -63,7 +63,7 @@ def _frame(stream: Any, path: Path, index: int) -> Any:
 def read_positions(path: Path, index: int = -1) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Positions (n_sites, 3) and box vectors (3, 3) of a frame, nm.
 
-    Raises DataError when the file has no such frame.
+    Raises DataError if the file has no such frame.
     """
     with _open(path) as stream:
         frame = _frame(stream, path, index)
@@ -71,9 +71,9 @@ def read_positions(path: Path, index: int = -1) -> tuple[npt.NDArray[np.float64]
 
 
 def copy_frame(source: Path, index: int, target: Path, step: int = 0) -> None:
-    """Write one frame of a TRR as a TRR of its own: the same float32 numbers, at time 0 and the step given.
+    """Write one frame of a TRR as its own TRR: the same float32 numbers, at time 0 and the given step.
 
-    Raises DataError when the file has no such frame, or the step does not fit the 32 bits that a TRR has for it.
+    Raises DataError if the file has no such frame, or if the step exceeds the TRR's 32 bits.
     """
     with _open(source) as stream, whole(target) as temporary:
         frame = _frame(stream, source, index)
@@ -86,5 +86,5 @@ def copy_frame(source: Path, index: int, target: Path, step: int = 0) -> None:
 
 
 def nearest_to_mean(volumes_nm3: npt.NDArray[np.float64], first: int, mean_nm3: float) -> int:
-    """Index of the frame, at `first` or later, whose volume is nearest the mean."""
+    """Index of the frame, at `first` or later, whose volume is closest to the mean."""
     return first + int(np.argmin(np.abs(volumes_nm3[first:] - mean_nm3)))

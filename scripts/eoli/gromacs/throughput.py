@@ -1,4 +1,4 @@
-"""How fast mdruns side by side are: short runs of a real box on chosen cores, timed by their own logs."""
+"""Speed of parallel mdruns: short runs of a real box on chosen cores, timed by their own logs."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ FEWEST_ROUNDS = 3
 
 @dataclass(frozen=True)
 class Layout:
-    """mdruns side by side: threads of each and the hardware threads that each is bound to (empty: the kernel's choice)."""
+    """Parallel mdruns: threads of each, and the hardware threads that each is bound to (empty: the kernel's choice)."""
 
     threads: int
     places: tuple[tuple[int, ...], ...]
 
 
 def lay_out(machine: Machine, runs: int, threads: int, processors: int) -> Layout:
-    """Places for `runs` mdruns as the slots of a study would give them.
+    """Places for `runs` mdruns, as the slots of a study would assign them.
 
-    Raises InputError when the machine has too few.
+    Raises InputError if the machine has too few.
     """
     free = set(machine.processors)
     per_core = 1 if runs * processors <= len(machine.cores) else machine.threads_per_core
@@ -60,7 +60,7 @@ def throughput(
 ) -> list[float]:
     """ns/day of each mdrun of a layout, all at once for `seconds`; the first half of the time is not counted.
 
-    Raises RunError when one of them fails.
+    Raises RunError if one of them fails.
     """
     folder = Path(tempfile.mkdtemp(prefix="eoli-tune-"))
     gpus = visible_gpus() if gromacs.uses_cuda else ()
@@ -69,7 +69,7 @@ def throughput(
         for number, place in enumerate(layout.places):
             run = folder / str(number)
             run.mkdir()
-            # as a stage runs it, but for its end: steps without limit, the counters reset half way
+            # as a stage runs it, except for its end: unlimited steps, counters reset half way
             command = [*gmx.mdrun_start(gromacs, layout.threads), "-s", str(tpr.resolve()), "-deffnm", "md"]
             command += gmx.offload_options(offload)
             command += ["-nsteps", "-1", "-maxh", f"{seconds / 3600:.6f}", "-resethway", "-noconfout", "-cpt", "-1"]
@@ -95,10 +95,10 @@ def tune(
     gromacs: gmx.Gromacs, machine: Machine, tpr: Path, box: str, sites: int, seconds: float, say: Callable[[str], None],
     offload: Mapping[str, str] = types.MappingProxyType({}),
 ) -> Tuning:  # fmt: skip
-    """Time every way to fill this machine with mdruns of a box, in turns, for about `seconds` in all.
+    """Time every way to fill this machine with mdruns of a box, for about `seconds` in total.
 
-    Each way is timed several times, the ways in turn, so that a disturbance hits all of them; the median counts. Holds
-    all cores of the machine meanwhile. Raises RunError when mdrun fails.
+    The ways are timed several times in turn, so that a disturbance hits all of them; the median counts. All cores of
+    the machine are held meanwhile. Raises RunError if mdrun fails.
     """
     ways = candidates(machine)
     each = max(SHORTEST_S, seconds / (FEWEST_ROUNDS * len(ways)))
@@ -121,11 +121,11 @@ def tune(
 
 
 def finished_inputs(results: Path, systems: Sequence[str], stages: Sequence[str]) -> list[Path]:
-    """Run inputs of finished stages: those of later stages first, of one stage in the order of the systems."""
+    """Run inputs of finished stages: later stages first, within a stage in system order."""
     found = [results / system / stage / "md.tpr" for stage in reversed(stages) for system in systems]
     return [path for path in found if path.is_file()]
 
 
 def sites_of(tpr: Path) -> int:
-    """Sites of a finished stage, from the structure beside its run input."""
+    """Number of sites of a finished stage, from the structure beside its run input."""
     return int((tpr.parent / "md.gro").read_text(encoding="utf-8").split("\n", 2)[1])

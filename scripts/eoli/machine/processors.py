@@ -1,4 +1,4 @@
-"""What this machine lets us use: cores with their hardware threads, as affinity and control groups limit them; GPUs."""
+"""Resources of this machine: cores with their hardware threads, limited by affinity and control groups; GPUs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _VECTOR = re.compile(r"^(?:sse|ssse|avx|fma|f16c|asimd|sve|vsx)")
 class Machine:
     """Processors that this process may use: `cores` holds the hardware threads of each physical core.
 
-    `limit` is the number of processors that a control group grants by quota (a container started with `--cpus 2` sees
-    all processors of its host); None without one.
+    `limit` is a control group's quota in processors (a container started with `--cpus 2` sees all processors of its
+    host); None without one.
     """
 
     cores: tuple[tuple[int, ...], ...]
@@ -32,13 +32,13 @@ class Machine:
 
     @property
     def usable(self) -> int:
-        """How many hardware threads may be busy at a time."""
+        """Number of hardware threads that may be busy at a time."""
         number = len(self.processors)
         return number if self.limit is None else min(number, self.limit)
 
     @property
     def threads_per_core(self) -> int:
-        """Hardware threads of a core, the most that one has."""
+        """Most hardware threads of any core."""
         return max(len(core) for core in self.cores)
 
     @property
@@ -57,7 +57,7 @@ def _read(path: Path) -> str:
 
 
 def parse_list(text: str) -> tuple[int, ...]:
-    """The kernel's lists of processors: `0-2,8` is (0, 1, 2, 8)."""
+    """The kernel's processor lists: `0-2,8` is (0, 1, 2, 8)."""
     numbers: list[int] = []
     for part in filter(None, text.strip().split(",")):
         first, _, last = part.partition("-")
@@ -75,7 +75,7 @@ def _cores(processors: Iterable[int], system: Path) -> tuple[tuple[int, ...], ..
 
 
 def _quota(folder: Path) -> float | None:
-    """Processors that one control group grants, of either version; None without a limit."""
+    """Processors granted by one control group, of either version; None without a limit."""
     words = _read(folder / "cpu.max").split() or [
         _read(folder / "cpu.cfs_quota_us"),
         _read(folder / "cpu.cfs_period_us"),
@@ -88,7 +88,7 @@ def _quota(folder: Path) -> float | None:
 
 
 def _limit(root: Path) -> int | None:
-    """The smallest quota of the control groups that we are in and of their parents, in whole processors."""
+    """Smallest quota of our control groups and their parents, in whole processors."""
     quotas = []
     for line in _read(root / "proc/self/cgroup").splitlines():
         _, controllers, place = [*line.split(":", 2), "", ""][:3]
@@ -127,7 +127,7 @@ def this_machine(root: Path = Path("/"), affinity: Iterable[int] | None = None) 
 
 
 def vector_units(root: Path = Path("/")) -> frozenset[str]:
-    """The vector instructions of the processor, as the kernel names them."""
+    """Vector instructions of the processor, by their kernel names."""
     return frozenset(flag for flag in _cpu_field(root, "flags", "Features").split() if _VECTOR.match(flag))
 
 
@@ -166,7 +166,7 @@ def visible_gpus() -> tuple[str, ...]:
 
 
 def mps_runs() -> bool:
-    """Whether NVIDIA's multi-process service runs, with which programs compute on a GPU at once instead of in turns.
+    """Whether NVIDIA's multi-process service runs, which lets programs compute on a GPU concurrently, not in turns.
 
     Its control daemon listens on a pipe in CUDA_MPS_PIPE_DIRECTORY.
     """
@@ -175,7 +175,7 @@ def mps_runs() -> bool:
 
 @contextlib.contextmanager
 def on_processors(processors: Collection[int]) -> Iterator[None]:
-    """Start processes on these hardware threads: a child inherits the affinity of who starts it. None: anywhere."""
+    """Start processes on these hardware threads: a child inherits its parent's affinity. None: anywhere."""
     before = os.sched_getaffinity(0)
     try:
         if processors:

@@ -1,9 +1,9 @@
-"""Cores of its own for every mdrun on a machine, and a GPU: Snakemake counts cores but names none.
+"""Separate cores, and a GPU, for every mdrun on a machine: Snakemake counts cores but assigns none.
 
-Each hardware thread has a lock file; who runs on it holds flock(2) on the file, through a descriptor that mdrun inherits,
-so that an orphaned mdrun keeps its cores. mdrun gets its cores by the affinity of the process that starts it, not by
--pinoffset: that option counts the machine's hardware threads in GROMACS' own order, which is not ours under control
-groups, hyper-threads or an affinity that we are under ourselves, while every mdrun leaves an affinity that it finds alone.
+Each hardware thread has a lock file. A run holds flock(2) on it through a descriptor that mdrun inherits, so that an
+orphaned mdrun keeps its cores. mdrun gets its cores by the affinity of the process that starts it, not by -pinoffset:
+that option counts the machine's hardware threads in GROMACS' own order, which differs from ours under control groups,
+hyper-threads or our own affinity, whereas every mdrun respects the affinity it finds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from eoli.machine.processors import Machine, loads, mps_runs, on_processors, vis
 
 Cores = Sequence[Sequence[int]]
 FOLDER = "EOLI_SLOTS"
-"""Environment variable that names the folder of the locks; else one in /tmp for each user."""
+"""Environment variable for the folder of the locks; default: one per user in /tmp."""
 IN_TMP = "/tmp/eoli-slots-"
 POLL_S = 1.0
 SAY_EVERY_S = 60.0
@@ -33,20 +33,20 @@ SHARING_ADVICE = "nvidia-cuda-mps-control -d, before the study starts, lets runs
 
 @dataclass(frozen=True)
 class Slots:
-    """What a run holds: hardware threads (none: it is left to the kernel), a GPU, the descriptors of the locks."""
+    """Resources of a run: hardware threads (none: left to the kernel), a GPU, the lock descriptors."""
 
     processors: tuple[int, ...] = ()
     gpu: str | None = None
     descriptors: tuple[int, ...] = ()
 
     def keep(self) -> bool:
-        """Date the lock files, so that nothing that cleans temporary folders takes them; whether all are still there."""
+        """Touch the lock files to protect them from cleaners of temporary folders; returns whether all still exist."""
         for descriptor in self.descriptors:
             os.utime(descriptor)
         return all(os.fstat(descriptor).st_nlink for descriptor in self.descriptors)
 
     def give_back(self) -> None:
-        """Close the locks. Not unlock them: an mdrun that outlives this process keeps its cores."""
+        """Close the locks without unlocking them: an mdrun that outlives this process keeps its cores."""
         for descriptor in self.descriptors:
             os.close(descriptor)
 
@@ -54,13 +54,13 @@ class Slots:
 def choose(
     cores: Cores, free: Collection[int], number: int, per_core: int, load: Mapping[int, float] | None = None
 ) -> tuple[int, ...] | None:
-    """Hardware threads for a run of `number` threads, or None where fewer are free.
+    """Hardware threads for a run of `number` threads, or None if too few are free.
 
-    Idle cores come first, `per_core` threads on each, then what is left of others; among equals those that other
-    programs use least (`load`, busy share of each).
+    Idle cores come first, `per_core` threads on each, then the rest of others; among equals those least used by other
+    programs (`load`, busy share of each).
     """
     load = load or {}
-    # a run elsewhere on the machine moves as we come; only a core that is clearly busy is worth avoiding
+    # other programs move when we arrive; only a clearly busy core is worth avoiding
     busy = [round(2 * max((load.get(processor, 0.0) for processor in core), default=0.0)) for core in cores]
     taken = [sum(processor not in free for processor in core) for core in cores]
     order = sorted(range(len(cores)), key=lambda index: (taken[index] > 0, busy[index], taken[index], index))
@@ -73,7 +73,7 @@ def choose(
 def choose_whole(
     cores: Cores, free: Collection[int], number: int, load: Mapping[int, float] | None = None
 ) -> tuple[int, ...] | None:
-    """All hardware threads of as many idle cores as `number` threads would fill, or None where fewer are idle."""
+    """All hardware threads of as many idle cores as `number` threads would fill, or None if too few are idle."""
     idle = [core for core in cores if all(processor in free for processor in core)]
     count = max(1, number // max(map(len, cores)))
     first = choose([core[:1] for core in idle], free, count, 1, load)
@@ -81,9 +81,9 @@ def choose_whole(
 
 
 def slots_folder() -> Path:
-    """Folder of the lock files of this user on this machine, made where it is missing.
+    """This user's folder of lock files on this machine, created if missing.
 
-    Raises OSError where there can be none: what somebody else made in /tmp, or can write to, is not ours to lock in.
+    Raises OSError if that is impossible: a folder in /tmp that others made or can write to is not safe for locks.
     """
     own = os.environ.get(FOLDER)
     folder = Path(own) if own else Path(f"{IN_TMP}{os.getuid()}")
@@ -95,7 +95,7 @@ def slots_folder() -> Path:
 
 
 def _try_lock(path: Path) -> int | None:
-    """A descriptor that holds a lock; None where another process has it. Raises OSError where there are no locks."""
+    """A descriptor that holds a lock; None if another process has it. Raises OSError if locks do not work."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -127,7 +127,7 @@ def _measure_load() -> dict[int, float]:
 def _take(
     folder: Path, machine: Machine, choose_from: Callable[[Collection[int]], tuple[int, ...] | None], who: str
 ) -> tuple[tuple[int, ...], tuple[int, ...]] | str:
-    """(hardware threads, descriptors), or who holds them where too few are free; called by one process at a time."""
+    """(hardware threads, descriptors), or who holds them if too few are free; called by one process at a time."""
     locks: dict[int, int | None] = {}
     try:
         for processor in machine.processors:
@@ -154,7 +154,7 @@ def _take(
 
 
 def _take_gpu(folder: Path, gpus: Sequence[str], say: Callable[[str], None]) -> tuple[str | None, tuple[int, ...]]:
-    """The GPU that the fewest runs use, and the descriptor of its lock."""
+    """The GPU used by the fewest runs, and the descriptor of its lock."""
     for layer in range(MOST_ON_A_GPU):
         for gpu in gpus:
             descriptor = _try_lock(folder / f"gpu-{gpu.replace('/', '_')}-{layer}")
@@ -170,12 +170,12 @@ def own_cores(
     machine: Machine, threads: int, say: Callable[[str], None], *, who: str, at_once: int | None = None,
     hyper_threads: bool = True, wants_gpu: bool = False, poll_s: float = POLL_S,
 ) -> Iterator[Slots]:  # fmt: skip
-    """Hold `threads` hardware threads of this machine, and a GPU where one is wanted and there; moves this process there.
+    """Hold `threads` hardware threads of this machine, and a GPU if wanted and present; moves this process there.
 
-    `at_once` is the number of threads that all runs together may have, Snakemake's cores: while they do not exceed the
-    cores, no core gets a second thread. Without `hyper_threads` whole cores are held, as many as have `threads` hardware
-    threads. Waits, first come first served, while others hold too many, and says who. Where locks are impossible the run
-    is left to the kernel. The locks end with the last process that has the descriptors.
+    `at_once` is the number of threads of all runs together, Snakemake's cores: while it does not exceed the cores, no
+    core gets a second thread. Without `hyper_threads` whole cores are held, as many as have `threads` hardware threads.
+    A run that finds too few free waits, first come first served, and logs who holds them. Where locks are impossible
+    the run is left to the kernel. The locks end with the last process that has the descriptors.
     """
     try:
         held = _wait_for(machine, threads, say, who, at_once, hyper_threads, wants_gpu, poll_s)
@@ -200,7 +200,7 @@ def _wait_for(
     per_core = 1 if sparse else machine.threads_per_core
     queue = os.open(folder / "queue", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        # whoever waits keeps the queue, so that a run of many threads is not overtaken for ever by runs of one
+        # a waiting run keeps the queue, else runs of one thread would overtake a run of many for ever
         fcntl.flock(queue, fcntl.LOCK_EX)
         load, said = _measure_load(), 0.0
 

@@ -1,7 +1,7 @@
-"""What has to be true of a SLURM cluster before jobs are submitted: that it tells when one has ended.
+"""Check before jobs go to a SLURM cluster: will the executor learn that a job has ended?
 
-Snakemake's executor asks sacct or squeue. sacct knows nothing without accounting, squeue forgets a job MinJobAge after
-its end; a job that neither names counts as running, for ever.
+Snakemake's executor asks sacct or squeue. sacct knows nothing without accounting; squeue forgets a job MinJobAge after
+its end. A job that neither names counts as running for ever.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from dataclasses import dataclass
 
 from eoli.errors import InputError, ToolError
 
-# The executor trusts squeue where finished jobs stay in it for this many of its own intervals.
+# the executor can trust squeue if finished jobs stay in it for this many of its intervals
 INTERVALS = 3
 
 
 @dataclass(frozen=True)
 class SlurmSettings:
-    """What `scontrol show config` says about finished jobs; `min_job_age_s` is None where it does not."""
+    """`scontrol show config` on finished jobs; `min_job_age_s` is None if it is not given."""
 
     accounting: bool
     min_job_age_s: int | None
 
 
 def parse_slurm_settings(text: str) -> SlurmSettings:
-    """Settings in the output of `scontrol show config`."""
+    """Settings from the output of `scontrol show config`."""
     found = dict(re.findall(r"^\s*(AccountingStorageType|MinJobAge)\s*=\s*(.*?)\s*$", text, re.MULTILINE))
     storage = found.get("AccountingStorageType", "")
     age = re.match(r"\d+", found.get("MinJobAge", ""))
@@ -36,7 +36,7 @@ def parse_slurm_settings(text: str) -> SlurmSettings:
 def slurm_settings() -> SlurmSettings:
     """Settings of the cluster that this machine submits to.
 
-    Raises ToolError when SLURM does not answer.
+    Raises ToolError if SLURM does not answer.
     """
     try:
         run = subprocess.run(
@@ -55,7 +55,7 @@ def check_slurm(settings: SlurmSettings, status_command: str, interval_s: int, h
     """How the executor will learn that a job has ended.
 
     `status_command` and `interval_s` are its options --slurm-status-command and
-    --slurm-init-seconds-before-status-checks. Raises InputError where it would wait for ever.
+    --slurm-init-seconds-before-status-checks. Raises InputError if it would wait for ever.
     """
     has_sacct = shutil.which("sacct") is not None if has_sacct is None else has_sacct
     age = settings.min_job_age_s

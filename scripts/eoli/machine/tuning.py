@@ -1,4 +1,4 @@
-"""Threads of one mdrun as `eoli tune` measured them on this machine: the file, and what follows from it."""
+"""Threads per mdrun as measured by `eoli tune` on this machine: the file, and its use."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from eoli.study.config import Study
 FOLDER = Path(".eoli")
 _Number = Annotated[int, Field(ge=1)]
 MOST_THREADS = 16
-"""Untuned, no mdrun gets more: a box of thousands of sites gains nothing from them."""
+"""Most threads of an untuned mdrun: a box of thousands of sites gains nothing from more."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """mdruns side by side that fill the machine: how many, threads of each, hardware threads that each holds (more than
-    its threads where the second thread of a core stays idle), and their speed together."""
+    """Parallel mdruns that fill the machine: their number, threads of each, hardware threads held by each (more than
+    its threads if the second thread of a core stays idle), and their total speed."""
 
     runs: _Number
     threads: _Number
@@ -33,7 +33,7 @@ class Timing:
 
     @property
     def hyper_threads(self) -> bool:
-        """Whether each hardware thread that a run holds is used."""
+        """Whether every hardware thread that a run holds is used."""
         return self.processors == self.threads
 
     @property
@@ -46,7 +46,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Tuning:
-    """What was measured, on which machine, with which GROMACS and box."""
+    """Measured timings, with machine, GROMACS and box."""
 
     cpu: str
     cores: _Number
@@ -64,18 +64,18 @@ class Tuning:
         return (self.cpu, self.cores, self.processors) == (machine.cpu, len(machine.cores), machine.usable)
 
     def best(self, cores: int, systems: int) -> Timing:
-        """The timing that brings most when Snakemake fills `cores` with `systems`."""
+        """The fastest timing when Snakemake fills `cores` with `systems`."""
         return max(self.timings, key=lambda timing: (expected(timing, cores, systems), -timing.processors))
 
 
 def expected(timing: Timing, cores: int, systems: int) -> float:
-    """ns/day of all runs together when `cores` hardware threads are filled and no more than `systems` runs exist."""
+    """ns/day of all runs together when they fill `cores` hardware threads and there are at most `systems` runs."""
     runs = min(cores // timing.processors, max(1, systems))
     return timing.ns_per_day / timing.runs * runs
 
 
 def tuning_file(folder: Path = FOLDER) -> Path:
-    """Where the tuning of this machine is kept; a folder that several machines share holds one file for each."""
+    """Path of this machine's tuning; a folder shared by several machines holds one file for each."""
     return folder / f"tune-{socket.gethostname()}.json"
 
 
@@ -85,7 +85,7 @@ def write_tuning(path: Path, tuning: Tuning) -> None:
 
 
 def read_tuning(path: Path) -> Tuning | None:
-    """The tuning of a file; None where there is none that can be read."""
+    """The tuning in a file; None if none is readable."""
     try:
         return TypeAdapter(Tuning).validate_json(path.read_bytes(), strict=True)
     except (OSError, ValueError):
@@ -93,16 +93,16 @@ def read_tuning(path: Path) -> Tuning | None:
 
 
 def untuned(cores: int, systems: int) -> Timing:
-    """Without a measurement all systems run side by side before one of them gets a second core."""
+    """Without a measurement, all systems run in parallel before any gets a second core."""
     threads = max(1, min(MOST_THREADS, cores // max(1, systems)))
     return Timing(max(1, cores // threads), threads, threads, 0.0)
 
 
 def run_timing(study: Study, systems: int, cores: int | None) -> Timing:
-    """What `run.threads` means when Snakemake fills `cores` hardware threads of this machine with `systems`.
+    """The meaning of `run.threads` when Snakemake fills `cores` hardware threads of this machine with `systems`.
 
-    A number is taken as it is. `auto` is what was measured here, and shares the cores among the systems where nothing
-    was, where the machine has changed since, or where the runs go to other machines (`cores` None).
+    A number is taken as it is. `auto` uses the measurement on this machine. Without one, after a change of the machine,
+    or if the runs go to other machines (`cores` None), it shares the cores among the systems.
     """
     wanted = study.config.run.threads
     if isinstance(wanted, int):
@@ -113,7 +113,7 @@ def run_timing(study: Study, systems: int, cores: int | None) -> Timing:
 
 
 def tuning_lines(study: Study, machine: Machine, gromacs: str, simd: str) -> list[str]:
-    """What `run.threads` comes to on this machine, for a person."""
+    """The effect of `run.threads` on this machine, in words."""
     path = tuning_file()
     tuning = read_tuning(path)
     if isinstance(study.config.run.threads, int):
@@ -137,8 +137,8 @@ def tuning_lines(study: Study, machine: Machine, gromacs: str, simd: str) -> lis
 
 
 def candidates(machine: Machine) -> list[tuple[int, int, int]]:
-    """(runs, threads, hardware threads of each) worth timing: every way to fill the cores evenly with threads of a power
-    of two, with and without their second threads."""
+    """(runs, threads, hardware threads of each) worth timing: every way to fill the cores evenly with a power of two of
+    threads, with and without second threads."""
     found = []
     cores = min(len(machine.cores), machine.usable)
     for per_core in {1, machine.threads_per_core}:

@@ -1,1 +1,1 @@
-"""What others measured and claimed, laid beside a sweep."""
+"""Measurements and claims of others, compared with a sweep."""

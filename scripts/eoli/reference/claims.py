@@ -1,4 +1,4 @@
-"""The numbers and claims of a study beside a sweep."""
+"""Numbers and claims of a study compared with a sweep."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MEASURED_TEMPERATURE_K = 5.0
 
 @dataclass(frozen=True)
 class Comparison:
-    """One number or claim beside ours; of a claim `ours` is the scalar that tests it, or the difference of two."""
+    """One number or claim next to ours; for a claim, `ours` is the scalar that tests it, or the difference of two."""
 
     id: str
     what: str
@@ -104,7 +104,7 @@ def _extension(*conditions: Condition) -> str:
 
 
 def _first_resolved(test: Test, conditions: Sequence[Condition]) -> tuple[str, list[Reading]] | Missing:
-    """The first scalar that all conditions have, with its readings; the same for all, so that like stands by like."""
+    """The first scalar that all conditions have, with its readings: the same one for all, to compare like with like."""
     why = ""
     for path in test.scalars:
         readings = [read(condition, path, test.needs) for condition in conditions]
@@ -189,16 +189,15 @@ def _of_claim(claim: Claim, conditions: Sequence[Condition]) -> Iterator[Compari
 
 
 def compare(reference: Reference, sweep: pd.DataFrame, scalars: Mapping[str, Scalars]) -> list[Comparison]:
-    """Every number and claim of a study beside the systems of a sweep that answer it.
+    """Every number and claim of a study, compared with the systems of a sweep that answer it.
 
-    `sweep` has a row a system, as `eoli.summary.sweep_table` writes them; `scalars` holds by system and analysis what the analyses
-    wrote. Starts of one composition count together: their mean, with the larger one of their own error and their
-    scatter. A number agrees where the difference is within two errors of ours and the uncertainty of theirs, added in
-    quadrature. A claim that one thing is larger than another agrees or differs where both are resolved and apart by
-    more than two errors of the difference; that something is there, where it is above zero by two errors; that a
-    structure is more than chance, where it exceeds the random arrangements. Everything else is not resolved, with the
-    reason. Systems of another salt are left out; those that the study did not simulate stand with their number and
-    without one of the study's.
+    `sweep` has one row per system, as `eoli.summary.sweep_table` writes them; `scalars` holds the analyses' output by
+    system and analysis. Replicas count together: their mean, with the larger of their own error and their scatter. A
+    number agrees if the difference is within two errors of ours and the uncertainty of theirs, added in quadrature. A
+    claim that one thing is larger than another agrees or differs if both are resolved and apart by more than two errors
+    of the difference; a claim of presence, if the value is above zero by two errors; a claim of more structure than
+    chance, if it exceeds the random arrangements. Everything else is not resolved, with the reason. Systems of another
+    salt are left out; systems that the study did not simulate appear with their number and without one of the study's.
     """
     known = sweep[sweep["salt"].isin([reference.salt, NO_SALT])]
     conditions = conditions_of(known, scalars, reference.simulated_at_K)

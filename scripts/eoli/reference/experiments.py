@@ -1,4 +1,4 @@
-"""Measured conductivities beside ours, and measured glass transitions of our systems."""
+"""Measured conductivities and glass transitions, compared with ours."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from eoli.study.systems import System
 from eoli.topology.description import read_description
 
 ROUTES = tuple(quantity.route for quantity in reversed(grouped(QUANTITIES)["conductivity"]))
-"""Routes to a conductivity, the most exact first."""
+"""Routes to a conductivity, most exact first."""
 EXTRAPOLATED_K = 5.0
 VOGEL_TEMPERATURES_K = (170.0, 240.0)
-"""Vogel temperatures T0 that salt in PEO may have; unverified: about 50 K below the glass transition of PEO with and
-without salt, as WLF with its constants for any polymer has it (Williams, Landel, Ferry 1955)."""
+"""Possible Vogel temperatures T0 of PEO with salt; unverified: about 50 K below the Tg of PEO with and without salt, by
+WLF with universal constants (Williams, Landel, Ferry 1955)."""
 
 _LEAST_VTF = 3
 _SAME_RATIO = 0.1
@@ -42,11 +42,11 @@ _RANGES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """One of our conductivities beside a measured series.
+    """One of our conductivities next to a measured series.
 
-    `log10_difference` is log10 of ours over the measured one, which was followed to higher temperatures by
-    `extrapolated_K` where that is given. What is bounded has `sigma_low` and `sigma_high` instead of a value, None where
-    that side is open; the differences there include the uncertainty of the series.
+    `log10_difference` is log10 of ours over the measured one, which was extrapolated to higher temperature by
+    `extrapolated_K`, if given. A bounded conductivity has `sigma_low` and `sigma_high` instead of a value, None for an
+    open side; its differences include the uncertainty of the series.
     """
 
     system: str
@@ -73,7 +73,7 @@ class Beside:
 
 @dataclass(frozen=True)
 class Measured:
-    """log10 of a measured conductivity with half the range of what it may be, and by how much it was extrapolated."""
+    """log10 of a measured conductivity with half its possible range, and the extrapolation."""
 
     log10_sigma: float
     half_range: float = 0.0
@@ -81,17 +81,17 @@ class Measured:
 
     @property
     def verdict(self) -> str:
-        """What a comparison with it is."""
+        """Status of a comparison with it."""
         if self.extrapolated_K is None:
             return "compared"
         return f"beside a VTF curve that leaves the measured temperatures by {self.extrapolated_K:.0f} K"
 
 
 def read_measured(path: Path) -> pd.DataFrame:
-    """Read a table of measured conductivities, lines that begin with `#` left out.
+    """Read a table of measured conductivities; lines that begin with `#` are skipped.
 
-    Raises InputError when it cannot be read or lacks a column, and for a cell of those that are used which is empty or is
-    no number where one belongs: its row would drop out without a word.
+    Raises InputError if it cannot be read or lacks a column, and for a required cell that is empty or not a number
+    where one belongs: its row would silently drop out.
     """
     try:
         lines = list(enumerate(path.read_text(encoding="utf-8").splitlines(), 1))
@@ -120,7 +120,7 @@ def read_measured(path: Path) -> pd.DataFrame:
 
 
 def _outside(text: str, low: float, high: float) -> str:
-    """What is allowed where a number is none or not between two, zero left out where it is the lower; else empty."""
+    """What is allowed, if a text is not a number in the range (a lower limit of zero is excluded); else empty."""
     try:
         number = float(text)
     except ValueError:
@@ -131,12 +131,12 @@ def _outside(text: str, low: float, high: float) -> str:
 
 
 def measured_log10(points: Iterable[tuple[float, float]], temperature_K: float) -> Measured | None:
-    """log10 of a measured series at a temperature; None where the series does not say.
+    """log10 of a measured series at a temperature; None if the series does not cover it.
 
     `points` are temperatures, K, with log10 of the conductivities measured there. Between neighbours log10 is linear in
-    1/T; up to 5 K beyond the first and last point the line through the two outermost is followed, or a single point
-    taken as it is. Further above, a VTF curve through at least three points is: log10 is linear in 1/(T - T0), and T0
-    runs over VOGEL_TEMPERATURES_K, because a few points do not determine it; the value is the middle of what that gives,
+    1/T. Up to 5 K beyond the first and last point the line through the two outermost is continued, or a single point
+    taken as it is. Further above, a VTF curve through at least three points is used: log10 is linear in 1/(T - T0), and
+    T0 runs over VOGEL_TEMPERATURES_K, because a few points do not determine it; the value is the middle of the result,
     with its half range. Nothing is known further below, nor for a point at or below those T0.
     """
     t, logs = np.array(sorted(points), dtype=np.float64).reshape(-1, 2).T
@@ -156,9 +156,9 @@ def measured_log10(points: Iterable[tuple[float, float]], temperature_K: float) 
 
 
 def log10_difference(sigma: float, error: float, measured: Measured | None) -> Estimate:
-    """log10 of a conductivity over the measured one, in its unit; its half range adds to the error in quadrature.
+    """log10 of a conductivity over the measured one, in its unit; the half range adds to the error in quadrature.
 
-    Unknown where nothing was measured and for a conductivity that is not above zero.
+    Unknown without a measurement and for a conductivity that is not positive.
     """
     if measured is None or sigma <= 0:
         return UNKNOWN
@@ -203,7 +203,7 @@ def _route_beside(scalars: Scalars, route: str, measured: Measured | None) -> di
 def _matching(
     measured: pd.DataFrame, row: Mapping[Any, Any], molar_mass: float
 ) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """Of each kind of series the one with a fitting ratio and the nearest chain length: fields of `Beside`, points."""
+    """Per kind of series, the one with a fitting ratio and the closest chain length: fields of `Beside`, points."""
     ratio = row["eo_li_simulated"]
     single = measured["eo_li_from"] == measured["eo_li_to"]
     fits = np.where(
@@ -226,7 +226,7 @@ def _matching(
 
 
 def _subjects(sweep: pd.DataFrame, together: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, dict[Any, Any]]]:
-    """Systems by name, with their row of the sweep; starts that are taken together have the row of the first."""
+    """Systems by name, with their row of the sweep; pooled replicas have the row of the first."""
     first = {names[0]: name for name, names in together.items()}
     others = {name for names in together.values() for name in names[1:]}
     for row in sweep.to_dict("records"):
@@ -241,12 +241,12 @@ def beside_experiments(
     chain_molar_mass_g_mol: Mapping[str, float],
     together: Mapping[str, Sequence[str]],
 ) -> list[Beside]:
-    """Our conductivities beside the measured series of the same polymer and salt, by every route of ROUTES.
+    """Our conductivities next to the measured series of the same polymer and salt, by every route of ROUTES.
 
-    Of each kind of series the one whose EO:Li holds ours (within a tenth for a series of one ratio) and whose molar
-    mass is nearest to that of our chain, given by system, is taken, and what it says at our temperature
-    (`measured_log10`). A conductivity that is bounded, be it from one side, has the bounds of the difference instead of
-    a difference. Starts that `together` names have one row, under their common name, instead of one each.
+    Per kind of series, the one is taken whose EO:Li range holds ours (within a tenth for a series of one ratio) and
+    whose molar mass is closest to that of our chain, given by system, at our temperature (`measured_log10`). A bounded
+    conductivity, even from one side, has bounds of the difference instead of a difference. Replicas that `together`
+    names have one row, under their common name, instead of one each.
     """
     rows = []
     for system, row in _subjects(sweep, together):
@@ -269,7 +269,7 @@ def beside_experiments(
 def mean_absolute_errors(rows: Sequence[Beside]) -> list[dict[str, Any]]:
     """Mean absolute difference in log10 of the conductivity for each series and route, extrapolated rows apart.
 
-    Over the rows that were compared, `points` in number; unknown without any.
+    Over the `points` rows that were compared; unknown without any.
     """
     kinds: dict[tuple[str, str, bool], list[tuple[float | None, float | None]]] = {}
     for row in rows:
@@ -287,7 +287,7 @@ def mean_absolute_errors(rows: Sequence[Beside]) -> list[dict[str, Any]]:
 
 
 def chain_molar_masses(results: Path, systems: Sequence[str]) -> dict[str, float]:
-    """By system the mean molar mass of its chains, g/mol, from `results/<system>/topology/system.json`.
+    """Mean molar mass of the chains, g/mol, by system, from `results/<system>/topology/system.json`.
 
     Raises DataError for a description that cannot be read.
     """
@@ -302,7 +302,7 @@ def chain_molar_masses(results: Path, systems: Sequence[str]) -> dict[str, float
 
 
 def measured_Tg_K(reference: Reference, system: System) -> float | None:
-    """The glass transition that a study measured of the same polymer, ratio and salt, K; None where it did not."""
+    """Tg that a study measured for the same polymer, ratio and salt, K; None if it did not."""
     if system.salt not in (reference.salt, NO_SALT):
         return None
     measured = {

@@ -1,4 +1,4 @@
-"""What a reference is: the numbers and claims of a study, and what of ours stands beside each."""
+"""Model of a reference: numbers and claims of a study, and our counterpart of each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Comparable(Strict):
 
 
 class Value(Strict):
-    """A number of one system; a system without `eo_li` has no salt. `scalar` is the path of ours."""
+    """A number for one system; without `eo_li` the system has no salt. `scalar` is the path of ours."""
 
     of: str | None = None
     polymer: str
@@ -46,7 +46,7 @@ class _Entry(Strict):
 
 
 class Numbers(_Entry):
-    """Numbers of one kind; ours times `factor` is in `unit`. A value beyond that of the path `limit` needs a larger box."""
+    """Numbers of one kind; ours times `factor` is in `unit`. A value above that of path `limit` needs a larger box."""
 
     unit: str
     uncertainty: float = Field(0.0, ge=0)
@@ -69,7 +69,7 @@ class Of(Strict):
 
 
 class _Test(Strict):
-    """The first of `scalars` that is resolved counts; the verdicts at the paths `needs` must be resolved, too."""
+    """The first resolved one of `scalars` counts; the verdicts at the paths `needs` must be resolved, too."""
 
     of: Of
     scalars: list[str] = Field(min_length=1)
@@ -78,7 +78,7 @@ class _Test(Strict):
 
 
 class Larger(_Test):
-    """The scalar is larger in `of` than in `than`, all other axes equal, and `at_equal` as well."""
+    """The scalar is larger in `of` than in `than`, with all other axes, and `at_equal`, equal."""
 
     kind: Literal["larger"]
     than: Of
@@ -102,7 +102,7 @@ Test = Annotated[Larger | Present | BeyondRandom, Field(discriminator="kind")]
 
 
 class Claim(_Entry):
-    """A claim in words and what tests it."""
+    """A claim in words, with its test."""
 
     tests: list[Test] = Field(default_factory=list)
 
@@ -114,7 +114,7 @@ class Claim(_Entry):
 
 
 class Reference(Strict):
-    """What a study reports."""
+    """Contents of a study."""
 
     cite: str
     thesis: str
@@ -127,6 +127,6 @@ class Reference(Strict):
 
 
 def read_reference(path: Path) -> Reference:
-    """Read what a study reports. Raises InputError with one line."""
+    """Read a reference. Raises InputError with one line."""
     file = read_yaml(path)
     return validate(Reference, file.data, [file])

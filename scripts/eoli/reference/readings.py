@@ -1,4 +1,4 @@
-"""How our results are read for what a reference asks: at a path, from all starts of a system."""
+"""Reads our results for a comparison: at a path, over all replicas of a system."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from eoli.reference.model import Of
 from eoli.study.axes import alike, axes_of, family_of
 
 Scalars = Mapping[str, Mapping[str, Any]]
-"""Of each system, by the name of the analysis, the content of its JSON file."""
+"""Content of the JSON files by system and analysis."""
 
 _RESOLVED = ("resolved", "diffusive")
 _SAME_TEMPERATURE_K = 1.0
@@ -25,7 +25,7 @@ _SAME_TEMPERATURE_K = 1.0
 
 @dataclass(frozen=True)
 class Reading:
-    """A number with its standard error, and from which starts it is where there are several."""
+    """A number with its standard error, and the replicas that it is from, if several."""
 
     value: float
     error: float
@@ -41,9 +41,9 @@ class Missing:
 
 @dataclass(frozen=True, eq=False)
 class Condition:
-    """Systems that differ in the replicate alone, with their scalars; the sweep table's row stands as `sweep`.
+    """Replicas of one system, with their scalars; the sweep table's row is under `sweep`.
 
-    `together` holds the scalars of all starts at once, where there are any.
+    `together` holds the pooled scalars, if any.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Condition:
 
     @property
     def ratio(self) -> float | None:
-        """The EO:Li that was asked for; None without salt."""
+        """The requested EO:Li; None without salt."""
         asked = self.axes["eo_li_asked"]
         return None if asked is None else float(asked)
 
@@ -65,7 +65,7 @@ class Condition:
 
 
 def conditions_of(sweep: pd.DataFrame, scalars: Mapping[str, Scalars], simulated_at_K: float) -> list[Condition]:
-    """The conditions of a sweep table, which has a row a system; `scalars` are by system, and by all starts of one."""
+    """The conditions of a sweep table with one row per system; `scalars` are by system and by replica group."""
     found = []
     for _, rows in alike(sweep):
         records = rows.to_dict("records")
@@ -85,7 +85,7 @@ def conditions_of(sweep: pd.DataFrame, scalars: Mapping[str, Scalars], simulated
 
 
 def walk(start: Mapping[str, Any], path: str) -> tuple[Any, str | None]:
-    """What stands at a path, and the nearest verdict above or in it; None where nothing does."""
+    """Value at a path, and the nearest verdict above or in it; None if there is no value."""
     node: Any = start
     verdict = None
     for key in path.split("."):
@@ -98,13 +98,13 @@ def walk(start: Mapping[str, Any], path: str) -> tuple[Any, str | None]:
 
 
 def _lacks(start: Mapping[str, Any], path: str) -> str:
-    """That the analysis of a path is missing; else empty."""
+    """A message if the analysis of a path is missing; else empty."""
     analysis = path.split(".")[0]
     return "" if analysis in start else f"analysis missing: {analysis}"
 
 
 def read_one(start: Mapping[str, Any], path: str, needs: Sequence[str] = ()) -> Reading | Missing:
-    """The number at a path in the scalars of one start, where the verdicts at the paths `needs` are resolved."""
+    """The number at a path in the scalars of one replica, if the verdicts at the paths `needs` are resolved."""
     for need in needs:
         verdict = _lacks(start, need) or walk(start, need)[0]
         if verdict not in _RESOLVED:
@@ -126,7 +126,7 @@ def read_one(start: Mapping[str, Any], path: str, needs: Sequence[str] = ()) -> 
 
 
 def read(condition: Condition, path: str, needs: Sequence[str] = ()) -> Reading | Missing:
-    """What the starts of a condition say together, else the mean over them with half of its 68 % interval."""
+    """The pooled result of a condition, else the mean over its replicas with half of its 68 % interval."""
     n = len(condition.starts)
     of_all = read_one(condition.together, path, needs)
     if isinstance(of_all, Reading):
@@ -142,9 +142,9 @@ def read(condition: Condition, path: str, needs: Sequence[str] = ()) -> Reading 
 
 
 def read_scalars(results: Path, systems: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """By system the scalars of every analysis under `results/<system>/analysis`, `hydrogen-bonds` as `hydrogen_bonds`.
+    """Scalars of every analysis under `results/<system>/analysis` by system, `hydrogen-bonds` as `hydrogen_bonds`.
 
-    Raises DataError for a file that is not what it should be.
+    Raises DataError for a malformed file.
     """
     return {
         system: {

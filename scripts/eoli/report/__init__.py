@@ -1,1 +1,1 @@
-"""The page that shows a sweep: one HTML file that loads nothing."""
+"""The page of a sweep: one self-contained HTML file."""

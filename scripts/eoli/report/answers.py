@@ -1,4 +1,4 @@
-"""The answers of a sweep: diffusion, conductivity and transference of each system, or what is known instead."""
+"""Answers of a sweep: diffusion, conductivity and transference of each system, or what is known instead."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CURVE_POINTS = 40
 
 @dataclass(frozen=True)
 class Asked:
-    """What the page gives of each system: a quantity by its routes, the most exact first."""
+    """A quantity that the page shows for each system, by its routes, most exact first."""
 
     key: str
     routes: tuple[Quantity, ...]
@@ -44,7 +44,7 @@ class Asked:
 
 
 def answer_of(quantity: Quantity, system: SystemResult) -> Answer:
-    """What a system says; a system without the analysis or without ions says so."""
+    """Answer of a system; a missing analysis or missing ions are stated."""
     if quantity.analysis not in system.scalars:
         return Answer(None, None, None, f"missing: {quantity.analysis}")
     no_answer = "no salt" if "eo_li_asked" not in system.row else "not resolved: the run is too short"
@@ -52,13 +52,13 @@ def answer_of(quantity: Quantity, system: SystemResult) -> Answer:
 
 
 def asked(where: In = In.PAGE) -> list[Asked]:
-    """The quantities of the plots of answers, or of their table."""
+    """Quantities of the answer plots, or of the answer table."""
     return [Asked(key, tuple(routes[::-1])) for key, routes in grouped(declared(where)).items()]
 
 
 @dataclass(frozen=True)
 class Unresolved:
-    """What is not resolved: the quantity, why, and in which systems."""
+    """An unresolved quantity: why, and in which systems."""
 
     what: str
     why: str
@@ -66,7 +66,7 @@ class Unresolved:
 
 
 def unresolved(sweep: Sweep) -> list[Unresolved]:
-    """Quantities that an analysis was made for and did not resolve, by reason; the answers first."""
+    """Quantities that were analysed but not resolved, by reason; the answers first."""
     found: dict[tuple[str, str], list[str]] = {}
     for system in sweep.answering:
         for each in asked():
@@ -74,7 +74,7 @@ def unresolved(sweep: Sweep) -> list[Unresolved]:
             if answer.value is None and answer.verdict != "no salt" and not answer.verdict.startswith("missing"):
                 why = answer.verdict.removeprefix("not resolved: ")
                 found.setdefault((f"{quantity.symbol}, {quantity.title}", why), []).append(system.name)
-    # what is there before how it moves
+    # structure before mechanism
     for quantity in sorted(quantities.QUANTITIES, key=lambda each: each.analysis == "mechanism"):
         for system in sweep.systems if quantity.open[0] else ():
             stated = quantity.of(system.scalars)
@@ -88,7 +88,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def _gathered(found: Mapping[tuple[str, str], Sequence[str]]) -> list[Unresolved]:
-    """Reasons that differ in their numbers alone as one, with the ranges of these."""
+    """Merge reasons that differ only in their numbers, giving the ranges."""
     alike: dict[tuple[str, str], list[tuple[str, Sequence[str]]]] = {}
     for (what, why), names in found.items():
         alike.setdefault((what, _NUMBER.sub("#", why)), []).append((why, names))
@@ -103,7 +103,7 @@ def _gathered(found: Mapping[tuple[str, str], Sequence[str]]) -> list[Unresolved
 
 
 def _curve(fit: Arrhenius | Vtf, temperature_k: npt.NDArray[np.float64]) -> list[list[float]] | None:
-    """Points (T, value) of a fit, evenly in 1/T over the temperatures; None where there is no fit."""
+    """Points (T, value) of a fit, evenly in 1/T over the temperatures; None without a fit."""
     if fit.ln_prefactor is None:
         return None
     along = 1 / np.linspace(1 / temperature_k.max(), 1 / temperature_k.min(), _CURVE_POINTS)
@@ -111,7 +111,7 @@ def _curve(fit: Arrhenius | Vtf, temperature_k: npt.NDArray[np.float64]) -> list
 
 
 def temperature_series(sweep: Sweep) -> list[dict[str, Any]]:
-    """The fits of `temperature.csv` by quantity and route: names of the systems, curves, and what the fits say."""
+    """Fits of `temperature.csv` by quantity and route: system names, curves, and results in words."""
     shown = {quantity.name: quantity for quantity in fitted() if quantity.where & In.PAGE}
     columns = ["system", "temperature_K", *SERIES_AXES, *(column for each in shown.values() for column in each.columns)]
     # rows hold no empty cells

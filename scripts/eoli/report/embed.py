@@ -1,4 +1,4 @@
-"""The data of the page as JSON: tables thinned to what a plot can show."""
+"""Data of the page as JSON: tables thinned to what a plot can show."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from eoli.study.analyses import ANALYSES
 from eoli.study.axes import axes_of
 
 ROWS = 400
-"""Rows of a table at most: every n-th is kept, so that each number in the page stands in the table on disk."""
+"""Most rows of a table: every n-th is kept, so that each number on the page is also in the table on disk."""
 _DIGITS = {"structure": 4}
 _USUAL_DIGITS = 5
 _TEXTS = ("block",)
 
 
 def rounded(value: Any, digits: int = _USUAL_DIGITS) -> Any:
-    """Numbers to so many significant digits, NaN and infinity as None, through lists and mappings."""
+    """Numbers to `digits` significant digits, NaN and infinity as None, recursively in lists and mappings."""
     if isinstance(value, Mapping):
         return {str(key): rounded(entry, digits) for key, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -58,7 +58,7 @@ def system_data(system: SystemResult) -> dict[str, Any]:
     return {
         "name": system.name,
         "tables": {
-            # a g(r) keeps its bins: its peaks are narrower than every n-th of them
+            # a g(r) keeps all bins: its peaks are narrower than the thinning
             name: _columns(name, table if name == "structure" else thinned(table))
             for name, table in system.tables.items()
         },
@@ -73,14 +73,14 @@ def _summary_of(system: SystemResult) -> dict[str, Any]:
         "eo_li": row.get("eo_li_simulated"),
         "temperature_K": row["temperature_K"],
         "in_study": bool(row["simulated_in_study"]),
-        # all but what the plots are along, the polymer first
+        # all axes except those along which plots run, the polymer first
         "group": [value for axis, value in axes_of(row).items() if axis != "eo_li_asked"],
         "answers": {of.key: {q.route: asdict(answer_of(q, system)) for q in of.routes} for of in asked()},
     }
 
 
 def summary_data(sweep: Sweep, title: str) -> dict[str, Any]:
-    """What all plots need: answers of all systems and of starts together, the columns that tables have, fits against temperature."""
+    """Data of all plots: answers of systems and pooled replicas, columns of the tables, fits against temperature."""
     columns: dict[str, dict[str, None]] = {}
     places = {system.name: number for number, system in enumerate(sweep.systems)}
     for system in sweep.systems:
@@ -109,6 +109,6 @@ def summary_data(sweep: Sweep, title: str) -> dict[str, Any]:
 
 
 def script_json(data: Any) -> str:
-    """JSON that may stand in a script element, whatever the data hold."""
+    """JSON that is safe inside a script element, whatever the data hold."""
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e").replace("\u2028", "\\u2028")

@@ -1,4 +1,4 @@
-"""What a sweep left on disk, read from its tables alone, and what is missing of it."""
+"""Reads the results of a sweep from its tables only, and lists what is missing."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ TABLES = (
     "structure", "motion", "ions", "conductivity", "mechanism", "morphology", "domains",
     *(analysis.name for analysis in ANALYSES if analysis.curves is not None),
 )  # fmt: skip
-"""Tables of a system that are drawn; the other analyses are shown by their scalars."""
+"""Tables of a system that are plotted; the other analyses appear only by their scalars."""
 TRACES = "traces-"
-"""Before the name of a stage: its traces."""
+"""Prefix of a stage's traces, followed by its name."""
 STEPS = ("topology/system", "box/box")
-"""Steps before the stages that leave a provenance, as paths without its ending."""
+"""Steps before the stages that write a provenance, as paths without its ending."""
 
 
 @dataclass(frozen=True)
 class StageResult:
-    """A stage: the system in whose folder it lies, where it stands, and its verdict, provenance, history and cost over
-    restarts, empty where there is none."""
+    """A stage: the system in whose folder it lies, its status, and its verdict, provenance, history and cost over
+    restarts, empty if there is none."""
 
     home: str
     status: StageStatus
@@ -64,7 +64,7 @@ class StageResult:
 
     @property
     def core_hours(self) -> float | None:
-        """Core-hours of all calls of mdrun, else of the last one; None where it did not run or left no record."""
+        """Core-hours of all mdrun calls, else of the last one; None if it did not run or left no record."""
         if "core_hours" in self.cost:
             return float(self.cost["core_hours"])
         seconds, threads = self.provenance.get("wall_seconds"), self.provenance.get("threads")
@@ -72,15 +72,15 @@ class StageResult:
 
     @property
     def interrupted(self) -> bool:
-        """Whether earlier calls of mdrun, whose time is not recorded, belong to the run as well."""
+        """Whether the run includes earlier mdrun calls without a recorded time."""
         return "core_hours" not in self.cost and ("continues" in self.history or "is extended" in self.history)
 
 
 @dataclass(frozen=True, eq=False)
 class SystemResult:
-    """A system: its row of the sweep table (no key where empty), scalars and tables by analysis, and its stages.
+    """A system: its row of the sweep table (no key for empty cells), scalars and tables by analysis, and its stages.
 
-    `scene` is the path of its structures in three dimensions, `made_by` the provenance of the steps before its stages.
+    `scene` is the path of its 3D structures, `made_by` the provenance of the steps before its stages.
     """
 
     name: str
@@ -95,7 +95,7 @@ class SystemResult:
 
 @dataclass(frozen=True, eq=False)
 class Together:
-    """Independent starts of one system: what they say together, as a system of their common name, and each of them."""
+    """Replicas of one system: the pooled result, as a system with their common name, and each of them."""
 
     all_starts: SystemResult
     starts: tuple[SystemResult, ...]
@@ -103,7 +103,7 @@ class Together:
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """A sweep as far as it got; tables are None where they were not made."""
+    """A sweep as far as it got; tables that were not made are None."""
 
     study: Study
     systems: tuple[SystemResult, ...]
@@ -121,7 +121,7 @@ class Sweep:
 
     @property
     def answering(self) -> tuple[SystemResult, ...]:
-        """What transport is read from: the systems, those that are starts of one system together as one."""
+        """Systems that transport is read from; replicas of one system count as one."""
         first = {of.starts[0].name: of.all_starts for of in self.together}
         others = {start.name for of in self.together for start in of.starts[1:]}
         return tuple(first.get(system.name, system) for system in self.systems if system.name not in others)
@@ -143,7 +143,7 @@ _SUMMARIES: Mapping[str, Sequence[str]] = {
     "cutoffs": ("first", "second", "system"),
     "cost": ("system", "stage", "core_hours", "wall_hours", "restarts"),
 }
-"""Tables beside that of the sweep, and the columns in which their rows have something."""
+"""Tables next to that of the sweep, and the columns that must be filled."""
 _NEEDED: Mapping[str, Sequence[str]] = {
     "study": ("system", "ours", "ours_error", "theirs", "unit", "reason"),
     "experiments": ("sigma_S_cm", "sigma_error_S_cm", "log10_difference", "log10_difference_error", "verdict"),
@@ -152,13 +152,13 @@ _NEEDED: Mapping[str, Sequence[str]] = {
     "cutoffs": ("contact",),
     "cost": ("ns_per_day",),
 }  # fmt: skip
-"""Columns in which they may have nothing."""
+"""Columns that may be empty."""
 Found = TypeVar("Found")
 
 
 @dataclass
 class _Reading:
-    """Reads files. With `partial` one that is not what it should be counts as none, and is noted."""
+    """Reads files. With `partial`, a malformed one counts as missing and is noted."""
 
     partial: bool
     unreadable: list[str] = field(default_factory=list)
@@ -173,7 +173,7 @@ class _Reading:
             return None
 
     def summary(self, table: Path, name: str) -> pd.DataFrame | None:
-        """The table of that name beside that of the sweep; None where there is none."""
+        """The table of that name next to that of the sweep; None if there is none."""
         path = table.with_name(f"{name}.csv")
         return self(_summary, path, name) if path.is_file() else None
 
@@ -214,12 +214,12 @@ def _costs(table: pd.DataFrame | None) -> Costs:
 
 
 def _differs(row: Mapping[str, Any], system: System, table: Path) -> None:
-    """Raises DataError where a row of the table is not that of its system in the study."""
+    """Raises DataError if a table row does not match its system in the study."""
     axes = asdict(system) | asdict(system.choice)
     for axis in SYSTEM_AXES:
         ours, theirs = row.get(axis), axes[axis]
         alike = math.isclose(ours, theirs, rel_tol=1e-9) if isinstance(ours, int | float) and theirs else ours == theirs
-        # an axis that a neat polymer has not
+        # an axis that a neat polymer does not have
         if not alike and (ours or theirs):
             made = f"{axis} of {system.name} is {ours}, in the study {theirs}"
             raise DataError(f"{table}: {made}; `eoli collect` makes the table again")
@@ -233,7 +233,7 @@ def _system(
     folder = results / name
     analysis = folder / "analysis"
     traces = [f"{TRACES}{stage.name}" for stage in study.stages]
-    # the row of a system whose results are not its own has none, and says why
+    # the row of a system whose results are not its own is empty and says why
     of_row = [str(row[key]) for key in ("status",) if str(row.get(key, "")).startswith(NOT_SHOWN)]
     analyses = () if of_row else (*SCALARS, *traces)
     scalars = {key: found for key in analyses if (found := reading(read_scalars, analysis, key)) is not None}
@@ -258,7 +258,7 @@ def _system(
     paths = {step: folder / f"{step}.provenance.json" for step in STEPS}
     made_by = {step: found for step, path in paths.items() if (found := reading(read_found, path, "provenance"))}
     has_scene = scene.is_file() and reading(load_scene, scene) is not None and not of_row
-    # where nothing of a system is shown, the reason is all that is to be said
+    # if nothing of a system is shown, only the reason is given
     missing = [*(of_row or missing), *reading.unreadable]
     return SystemResult(
         name, row, scalars, tables, stages, made_by, scene if has_scene else None, tuple(missing)
@@ -280,12 +280,12 @@ def gather(
     study: Study, names: Sequence[str], results: Path, table: Path, now: float, partial: bool = False,
     not_asked_for: Mapping[str, str] | None = None,
 ) -> Sweep:  # fmt: skip
-    """Read a sweep: every system of the table `table`, the comparisons beside it, and what its stages left.
+    """Read a sweep: every system of the table `table`, the comparisons beside it, and the output of its stages.
 
-    `names` are the systems of the configuration, `now` the time in s since the epoch, by which a run counts as alive.
-    What is not there is left out and named. Raises DataError for the table of the sweep when it is missing or has no
-    systems, for a row with numbers of a system of `not_asked_for` (`products.not_asked_for`), and for any file that is not
-    what it should be; with `partial` such a file is left out and named, too.
+    `names` are the systems of the configuration; `now` is the time in s since the epoch, to tell whether a run is
+    alive. Missing things are left out and named. Raises DataError if the sweep table is missing or has no systems, for
+    a row with numbers of a system in `not_asked_for` (`products.not_asked_for`), and for any malformed file; with
+    `partial` such a file is left out and named, too.
     """
     if not table.is_file():
         raise DataError(f"{table}: no table of a sweep; `eoli collect --partial` makes one of what there is")

@@ -1,4 +1,4 @@
-"""The page of a sweep: one HTML file that loads nothing."""
+"""The page of a sweep: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from eoli.study.systems import side_by_side, systems_of
 
 
 def _inlined(figure: Path | None) -> str | None:
-    """An SVG as an address that holds it."""
+    """An SVG as a data address."""
     return None if figure is None else f"data:image/svg+xml;base64,{base64.b64encode(figure.read_bytes()).decode()}"
 
 
@@ -43,19 +43,19 @@ def _plotly() -> str:
 
 
 def _scripts() -> list[str]:
-    """What the page runs, in its order."""
+    """Scripts of the page, in order."""
     return [_plotly(), _asset("viewer.js"), _asset("report.js")]
 
 
 def _policy(scripts: Sequence[str]) -> str:
-    """Nothing is loaded, and no script runs but these."""
+    """Content policy: nothing is loaded, and only these scripts run."""
     digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
     return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
 
 
 def _scenes_shown(sweep: Sweep) -> list[str]:
-    """Names of the systems whose boxes stand beside each other at first."""
+    """Names of the systems whose boxes are shown side by side at first."""
     drawn = {system.name for system in sweep.systems if system.scene is not None}
     planned = systems_of(sweep.study)
     known = [planned[name] for name in drawn if name in planned]
@@ -65,15 +65,15 @@ def _scenes_shown(sweep: Sweep) -> list[str]:
 
 
 def _present(sweep: Sweep, group: Sequence[plots.Plot]) -> list[plots.Plot]:
-    """The plots for which any system has data."""
+    """Plots for which any system has data."""
     present = {name for system in sweep.systems for name in (*system.tables, *system.scalars)}
     return [plot for plot in group if any(name.startswith(plot.needs) for name in present)]
 
 
 def render(sweep: Sweep) -> str:
-    """The page as HTML that loads nothing, the same bytes for the same results.
+    """The page as self-contained HTML; the same results give the same bytes.
 
-    Raises InputError when a polymer of the table is not in the building blocks.
+    Raises InputError if a polymer of the table is not in the building blocks.
     """
     environment = Environment(
         loader=PackageLoader("eoli.report", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
@@ -82,7 +82,7 @@ def render(sweep: Sweep) -> str:
     environment.filters |= {"unit": unit_text}
     title = sweep.study.config.study
     summary = summary_data(sweep, title)
-    # a script is closed by its end tag alone, and none of these holds one
+    # only its end tag closes a script, and none of these contains one
     scripts = _scripts()
     return environment.get_template("page.html.j2").render(
         title=title,

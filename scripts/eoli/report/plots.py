@@ -11,7 +11,7 @@ from eoli.study.quantities import In, declared, grouped
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot: its name in static/report.js, how the table or analysis that it needs begins, a heading, how to read it."""
+    """A plot: its name in static/report.js, the prefix of the table or analysis it needs, a heading, a caption."""
 
     key: str
     needs: str
@@ -20,7 +20,7 @@ class Plot:
 
 
 def _declared(group: str) -> Iterator[Plot]:
-    """Plots of the tables whose analyses say how they are drawn."""
+    """Plots of the tables whose analyses declare `curves`."""
     for analysis in ANALYSES:
         if analysis.curves is not None and analysis.curves.group == group:
             yield Plot(analysis.name, analysis.name, analysis.curves.heading, analysis.curves.caption)
@@ -37,7 +37,7 @@ _ANSWERS = (
 
 
 def answers() -> list[Plot]:
-    """The plots of answers, with one for each quantity of the page that those in words do not hold."""
+    """The answer plots, including one for each quantity of the page without its own text."""
     found = {plot.key: plot for plot in _ANSWERS}
     for key, (quantity, *_) in grouped(declared(In.PAGE)).items():
         if key not in found and key.split("_")[0] not in found:

@@ -1,4 +1,4 @@
-"""A run folder belongs to one physics: the same continues, longer extends, anything else starts afresh beside it."""
+"""A run folder belongs to one physics: the same continues, longer extends, anything else starts anew beside it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from eoli.stage.job import GROWING, StageJob
 
 INPUTS = "inputs.json"
 DISCARDED = "discarded"
-"""Name of a file in a run that was moved aside for good: it is never taken up again."""
+"""Marker file in a run that was moved aside for good; it is never resumed."""
 ENDS = ("md.tpr", "md.gro", "state.trr")
-"""What an extension makes anew."""
+"""Files that an extension writes anew."""
 
 
 @dataclass(frozen=True)
 class Binding:
-    """What a run folder is bound to; `options` are those that the physics of the run has, to name what changes."""
+    """The physics that a run folder is bound to; `options` are its settings, to name what changes."""
 
     fingerprint: Fingerprint
     n_steps: int
@@ -40,7 +40,7 @@ class Binding:
 
 
 def read_binding(run: Path) -> Binding | None:
-    """The record of a run folder; None when it has none, or one that is not as it was written."""
+    """The record of a run folder; None if it is missing or altered."""
     try:
         return TypeAdapter(Binding).validate_python(unsealed(read_record(run / INPUTS)))
     except ValueError:
@@ -57,7 +57,7 @@ def move_aside(folder: Path) -> Path:
 
 
 def own_files(run: Path) -> None:
-    """Give a run folder its own copy of what it shares with published files, so that these stay as they are."""
+    """Replace a run's hard links to published files by its own copies, so that the published ones stay unchanged."""
     for name in GROWING:
         path = run / name
         if path.is_file() and path.stat().st_nlink > 1:
@@ -67,7 +67,7 @@ def own_files(run: Path) -> None:
 
 
 def reached_step(state: Path) -> int | None:
-    """Step of a final state; None without one."""
+    """Step of a final state; None if there is none."""
     try:
         return read_states(state)[-1].step
     except DataError:
@@ -75,10 +75,9 @@ def reached_step(state: Path) -> int | None:
 
 
 def bind(job: StageJob, say: Callable[[str], None]) -> Binding:
-    """Bind the run folder of a job to its physics, moving a run of other physics aside; one of this physics that was
-    moved aside before is taken up again.
+    """Bind a job's run folder to its physics: other physics moves aside, an earlier run of the same physics comes back.
 
-    Raises RunError when the run is already longer than what is asked for, for a trajectory is never cut.
+    Raises RunError if the run is already longer than asked for: a trajectory is never cut.
     """
     scratch = job.folder / ".start"
     shutil.rmtree(scratch, ignore_errors=True)
@@ -86,7 +85,7 @@ def bind(job: StageJob, say: Callable[[str], None]) -> Binding:
         start = prepare_start(job.stage, job.source, scratch)
         options = mdp_options(job.stage, job.conditions)
         fingerprint = make_fingerprint(options, start.files, job.topology, job.gromacs.precision)
-        # one that was thrown away, and whoever did it was killed before it was moved
+        # a kill can come between discarding a run and moving it
         known = None if (job.run / DISCARDED).exists() else read_binding(job.run)
         if known is None or known.fingerprint != fingerprint:
             kept = _kept_run(job, fingerprint)
@@ -109,7 +108,7 @@ def bind(job: StageJob, say: Callable[[str], None]) -> Binding:
 
 
 def _changes(known: Binding, fingerprint: Fingerprint, options: dict[str, str]) -> str:
-    """`mdp: ref-t 400, now 420; start`: keys and values of what differs, as far as the run has recorded them."""
+    """Differing keys and values, as far as recorded: `mdp: ref-t 400, now 420; start`."""
     words = []
     now = physics(options)
     for name in known.fingerprint.differences(fingerprint):
@@ -124,7 +123,7 @@ def _changes(known: Binding, fingerprint: Fingerprint, options: dict[str, str]) 
 
 
 def _kept_run(job: StageJob, fingerprint: Fingerprint) -> Path | None:
-    """The newest run moved aside that has a fingerprint and is not longer than the stage may be."""
+    """The newest run moved aside that has this fingerprint and is no longer than the stage may be."""
     found = {}
     for path in job.folder.glob(f"{job.run.name}.old-*"):
         number = path.name.rpartition("-")[2]
@@ -135,7 +134,7 @@ def _kept_run(job: StageJob, fingerprint: Fingerprint) -> Path | None:
 
 
 def _restore_start(job: StageJob, start: Start, say: Callable[[str], None]) -> None:
-    """See that a run has the start that its fingerprint speaks of."""
+    """Make sure that a run has the start that its fingerprint was made from."""
     for path in start.files:
         own = job.run / path.name
         if not own.is_file() or sha256(own) != sha256(path):
@@ -144,7 +143,7 @@ def _restore_start(job: StageJob, start: Start, say: Callable[[str], None]) -> N
 
 
 def _begin(job: StageJob, start: Start, fingerprint: Fingerprint, options: dict[str, str]) -> Binding:
-    # the folder appears under its name only when it is bound: a kill in between leaves nothing that looks like a run
+    # the folder gets its name only once bound: a kill in between leaves nothing that looks like a run
     fresh = job.folder / ".run.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
@@ -180,7 +179,7 @@ def _continue(job: StageJob, known: Binding, options: dict[str, str], say: Calla
 
 
 def extend(job: StageJob, known: Binding, say: Callable[[str], None]) -> Binding:
-    """Bind a run to the longer `target_steps` of a job; a kill in between leaves a run that can be extended again."""
+    """Bind a run to the longer `target_steps` of a job; after a kill in between it can still be extended."""
     say(f"is extended from {job.ns(known.n_steps):g} to {job.ns(job.target_steps):g} ns")
     own_files(job.run)
     forget(job.run, ENDS)

@@ -1,6 +1,6 @@
-"""Checkpoints of mdrun as their bytes are: whole or not, of which step, and whether the files that they continue fit.
+"""Checkpoints of mdrun, read byte by byte: whether whole, at which step, and whether the files they continue match.
 
-No tool of GROMACS is asked: one that fails says nothing about the file, for it may be older, lack memory or a library.
+No GROMACS tool is asked: a tool that fails proves nothing about the file; it may be older, or lack memory or a library.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from eoli.errors import DataError
 
 _FIRST, _LAST = 171817, 171819
 _OLDEST_LAYOUT = 14
-# name of the file, its length when the checkpoint was written, the length and the MD5 sum of its end (checkpoint.cpp)
+# file name, its length when the checkpoint was written, length and MD5 sum of its end (checkpoint.cpp)
 _FILE = re.compile(rb"\0\0\0\x06(md\.(?:log|xtc|trr|edr))\0\0(.{8})(.{4})((?:\0\0\0.){16})", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Continued:
-    """A file that mdrun cuts to `size` bytes and goes on writing; `md5` is that of the `checked` bytes before, if any."""
+    """A file that mdrun truncates to `size` bytes and appends to; `md5` is that of its last `checked` bytes, if any."""
 
     name: str
     size: int
@@ -29,7 +29,7 @@ class Continued:
     md5: bytes
 
     def fits(self, path: Path) -> bool:
-        """Whether a file holds what was written up to the checkpoint; its end is compared as mdrun compares it."""
+        """Whether a file holds what was written up to the checkpoint; its end is compared as mdrun does it."""
         try:
             with path.open("rb") as stream:
                 if stream.seek(0, 2) < self.size:
@@ -43,7 +43,7 @@ class Continued:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint says of itself: the GROMACS that wrote it, its step, the files that it continues."""
+    """Contents of a checkpoint: the GROMACS that wrote it, its step, the files that it continues."""
 
     gromacs: str
     step: int
@@ -51,7 +51,7 @@ class Checkpoint:
 
 
 class _Reader:
-    """Numbers and texts in XDR, one after another."""
+    """Reads successive XDR numbers and strings."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
@@ -77,9 +77,9 @@ class _Reader:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """What a checkpoint says of itself.
+    """Read the header of a checkpoint.
 
-    Raises DataError when it is missing, cut, or none.
+    Raises DataError if it is missing, truncated, or not a checkpoint.
     """
     try:
         data = path.read_bytes()

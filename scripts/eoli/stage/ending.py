@@ -1,6 +1,6 @@
-"""What the files of a run folder were when an mdrun ended: compared at the next look, so that damage is noticed and named.
+"""State of a run folder's files when mdrun ended, compared at the next look so that damage is noticed and named.
 
-While an mdrun runs the record holds what it does not change, and its checkpoints. One that was killed leaves no more.
+While mdrun runs, the record holds the files that it leaves unchanged, and its checkpoints; after a kill, no more.
 """
 
 from __future__ import annotations
@@ -31,33 +31,33 @@ _SEAL = "sha256"
 
 @dataclass(frozen=True)
 class Part:
-    """The first `size` bytes of a file, by their SHA-256."""
+    """The first `size` bytes of a file, as SHA-256."""
 
     size: int
     sha256: str
 
     def begins(self, path: Path) -> bool:
-        """Whether a file begins with them."""
+        """Whether a file begins with these bytes."""
         try:
             return _digests(path, [self.size])[self.size] == self.sha256
         except (OSError, KeyError):
             return False
 
     def is_all_of(self, path: Path) -> bool:
-        """Whether a file is that and nothing else."""
+        """Whether a file is exactly these bytes."""
         return path.is_file() and path.stat().st_size == self.size and self.begins(path)
 
 
 @dataclass(frozen=True)
 class Ending:
-    """Files of a run by name, and of those that grow what each checkpoint continues."""
+    """Files of a run by name, and what each checkpoint continues of the growing ones."""
 
     files: Mapping[str, Part] = field(default_factory=dict)
     continued: Mapping[str, Mapping[str, Part]] = field(default_factory=dict)
 
     def damaged_checkpoints(self, run: Path) -> set[str]:
-        """Checkpoints that are not as they were written. mdrun moves both on at once: where one is the recorded one, so
-        is the other; where neither is, or none was there yet, they are younger than the record."""
+        """Checkpoints that are not as written. mdrun advances both at once: if one matches the record, so must the
+        other. If neither does, or none was recorded, they are younger than the record."""
         if not self.files.keys() & set(CHECKPOINTS):
             return set()
         same = {
@@ -67,7 +67,7 @@ class Ending:
         return set() if sum(same.values()) != 1 else {name for name in CHECKPOINTS if not same[name]}
 
     def continued_by(self, checkpoint: Path) -> Mapping[str, Part]:
-        """What a checkpoint continues, wherever it lies now; empty where it is not known."""
+        """What a checkpoint continues, wherever it lies now; empty if unknown."""
         for name, parts in self.continued.items():
             if name in self.files and self.files[name].is_all_of(checkpoint):
                 return parts
@@ -75,14 +75,14 @@ class Ending:
 
 
 def sealed(data: dict[str, Any]) -> dict[str, Any]:
-    """A record for JSON with the SHA-256 of the rest of it."""
+    """A JSON record with the SHA-256 of its content."""
     return data | {_SEAL: _sum(data)}
 
 
 def unsealed(data: dict[str, Any]) -> dict[str, Any]:
-    """The record without its sum; one from before there were sums passes.
+    """The record without its sum; records from before there were sums pass.
 
-    Raises ValueError when it is not as it was written.
+    Raises ValueError if it was altered.
     """
     rest = {key: value for key, value in data.items() if key != _SEAL}
     if _SEAL in data and data[_SEAL] != _sum(rest):
@@ -95,7 +95,7 @@ def _sum(data: dict[str, Any]) -> str:
 
 
 def _digests(path: Path, sizes: Iterable[int]) -> dict[int, str]:
-    """SHA-256 of the first bytes of a file, for each of the sizes that it has."""
+    """SHA-256 of the first bytes of a file, for each of `sizes` that it reaches."""
     found, at, digest = {}, 0, hashlib.sha256()
     with path.open("rb") as stream:
         for size in sorted(set(sizes)):
@@ -108,7 +108,7 @@ def _digests(path: Path, sizes: Iterable[int]) -> dict[int, str]:
 
 
 def read_ending(run: Path) -> Ending:
-    """The record of a run folder; an empty one where there is none that can be read."""
+    """The record of a run folder; an empty one if none is readable."""
     try:
         return TypeAdapter(Ending).validate_python(unsealed(read_record(run / NAME)))
     except ValueError:
@@ -116,7 +116,7 @@ def read_ending(run: Path) -> Ending:
 
 
 def write_ending(run: Path, names: Iterable[str] = _ALL) -> None:
-    """Record the files of a run folder as they are now."""
+    """Record the current state of a run folder's files."""
     present = {name: (run / name).stat() for name in names if (run / name).is_file()}
     ends: dict[str, dict[str, int]] = {}
     for name in CHECKPOINTS:
@@ -140,7 +140,7 @@ def write_ending(run: Path, names: Iterable[str] = _ALL) -> None:
 
 
 def forget(run: Path, names: Iterable[str]) -> None:
-    """Take files out of the record, before they are changed on purpose."""
+    """Remove files from the record before they are changed on purpose."""
     known = read_ending(run)
     if known.files:
         kept = {name: part for name, part in known.files.items() if name not in names}

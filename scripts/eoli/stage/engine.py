@@ -1,7 +1,6 @@
-"""GROMACS in a run folder: run input, mdrun from the last good checkpoint, the final state.
+"""GROMACS in a run folder: run input, mdrun from the last good checkpoint, final state.
 
-Whether a file is damaged is decided by its bytes, never by a program that fails on it: that one may be older, lack
-memory or a library.
+Files are judged by their bytes, never by a program that fails on them: it may be older, or lack memory or a library.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ def set_aside(path: Path) -> None:
 
 
 def _restore(job: StageJob, name: str, say: Reporter) -> None:
-    """Put a copy of a published file into the run folder; what was there is kept."""
+    """Copy a published file back into the run folder; the existing one is kept aside."""
     path = job.run / name
     if path.exists():
         set_aside(path)
@@ -87,10 +86,9 @@ def _no_copy(job: StageJob, what: str) -> RunError:
 
 
 def mend(job: StageJob, say: Reporter) -> None:
-    """See that the files of a run are those that its last mdrun left, and put right what can be. Its start is sound: bind
-    has seen to that.
+    """Check that a run's files are as its last mdrun left them and repair what can be; bind has checked the start.
 
-    Raises RunError for a finished run that has lost what cannot be made again.
+    Raises RunError if a finished run has lost something that cannot be made again.
     """
     known = read_ending(job.run)
     if not known.files and job.stage.is_dynamics and is_complete(job):
@@ -113,7 +111,7 @@ def mend(job: StageJob, say: Reporter) -> None:
         if name == "md.tpr":
             say(f"{what}; it is made anew")
         elif "md.gro" not in known.files:
-            continue  # what a run continues is looked at by settle_checkpoint
+            continue  # settle_checkpoint looks at what a run continues
         elif name == "state.trr":
             say(f"{what}; it is made anew")
         elif name in job.stage.published:
@@ -129,9 +127,9 @@ def mend(job: StageJob, say: Reporter) -> None:
 
 
 def _missing_parts(job: StageJob, checkpoint: Path, known: Ending) -> tuple[list[str], list[str]]:
-    """Files that a checkpoint does not find as it left them: (those whose published copy does, the others).
+    """Files that are not as a checkpoint left them: (those whose published copy is, the others).
 
-    Raises DataError when the checkpoint is damaged.
+    Raises DataError if the checkpoint is damaged.
     """
     if checkpoint.name in known.damaged_checkpoints(job.run):
         raise DataError(f"{checkpoint}: is not as it was written")
@@ -149,10 +147,10 @@ def _missing_parts(job: StageJob, checkpoint: Path, known: Ending) -> tuple[list
 
 
 def settle_checkpoint(job: StageJob, say: Reporter) -> None:
-    """See that md.cpt is a checkpoint that the files fit: the newest, else the one before, else none (a fresh start).
+    """Make md.cpt a checkpoint that the files match: the newest, else the previous one, else none (a fresh start).
 
-    They are judged by their bytes alone. Raises RunError when none fits and results of the stage are published: they
-    are not thrown away by themselves.
+    They are judged by their bytes alone. Raises RunError if none matches and results of the stage are published: those
+    are not discarded automatically.
     """
     if not job.stage.is_dynamics:
         return
@@ -196,7 +194,7 @@ def _has_written_checkpoints(run: Path) -> bool:
 
 
 def _start_over(job: StageJob) -> None:
-    """Put what the run has written aside, so that mdrun begins anew; nothing is deleted."""
+    """Move the run's output aside so that mdrun starts afresh; nothing is deleted."""
     forget(job.run, (*CHECKPOINTS, *GROWING))
     for name in (*CHECKPOINTS, *GROWING):
         if (job.run / name).is_file():
@@ -204,8 +202,8 @@ def _start_over(job: StageJob) -> None:
 
 
 def _its_writer_cannot_read_it(job: StageJob) -> bool:
-    """Whether the GROMACS that wrote md.cpt fails on it and not on the structure that the run began from: then it is
-    damaged. One that fails on both, or that did not write it, says nothing about it."""
+    """Whether the GROMACS that wrote md.cpt reads the start structure but not md.cpt: then it is damaged. A GROMACS
+    that fails on both, or did not write it, proves nothing."""
     checkpoint = job.run / "md.cpt"
     try:
         if read_checkpoint(checkpoint).gromacs != job.gromacs.version_text:
@@ -229,7 +227,7 @@ def _convert(job: StageJob, source: Path) -> None:
 
 
 def _write_frame(job: StageJob, source: Path, frame: Path) -> None:
-    """Write what a checkpoint or a structure holds as a TRR. Raises RunError with GROMACS' own cause."""
+    """Write a checkpoint or structure as a TRR. Raises RunError with GROMACS' own cause."""
     gmx.run_tool(
         job.gromacs, "trjconv", job.run / "gmx.log", answers=("System",), f=source.resolve(),
         s=(job.run / "md.tpr").resolve(), o=frame.resolve(),
@@ -237,9 +235,9 @@ def _write_frame(job: StageJob, source: Path, frame: Path) -> None:
 
 
 def final_state(job: StageJob) -> bool:
-    """Write state.trr, the last positions and velocities, when the run has reached its end; whether it has.
+    """Write state.trr, the last positions and velocities, if the run has reached its end; returns whether it has.
 
-    Raises RunError with GROMACS' own cause when it cannot read its checkpoint.
+    Raises RunError with GROMACS' own cause if it cannot read its checkpoint.
     """
     state, last = job.run / "state.trr", job.run / ".last.trr"
     if not (job.run / "md.gro").is_file():
@@ -262,7 +260,7 @@ def final_state(job: StageJob) -> bool:
 
 
 def is_complete(job: StageJob) -> bool:
-    """Whether the run folder holds a finished run of the length asked for."""
+    """Whether the run folder holds a finished run of the requested length."""
     if not (job.run / "md.gro").is_file():
         return False
     step = reached_step(job.run / "state.trr")
@@ -270,9 +268,9 @@ def is_complete(job: StageJob) -> bool:
 
 
 def run_mdrun(job: StageJob, lock: int, say: Reporter) -> tuple[list[str], float]:
-    """Run mdrun to the end of the stage. Returns its command line and the seconds that it took.
+    """Run mdrun to the end of the stage. Returns its command line and its seconds.
 
-    Raises RunError when it was stopped (the next run continues) or failed (with GROMACS' own cause).
+    Raises RunError if it was stopped (the next run continues) or failed (with GROMACS' own cause).
     """
     settle_checkpoint(job, say)
     own_files(job.run)
@@ -294,7 +292,7 @@ def run_mdrun(job: StageJob, lock: int, say: Reporter) -> tuple[list[str], float
 
 
 def _hours_for_mdrun(job: StageJob) -> float | None:
-    """The shorter of what the user and the walltime of the job allow."""
+    """The shorter of the user's limit and the job's walltime."""
     limits = [job.max_hours, None if job.deadline is None else job.deadline.hours_left()]
     return min((limit for limit in limits if limit is not None), default=None)
 
@@ -359,21 +357,21 @@ def _date(path: Path) -> int | None:
 
 
 def advice(cause: str) -> str:
-    """What to try about a cause, as the end of a sentence; empty when nothing is known."""
+    """Advice about a cause, as the end of a sentence; empty if there is none."""
     return next((f"; {text}" for word, text in _ADVICE.items() if word.lower() in cause.lower()), "")
 
 
 def _why_incomplete(job: StageJob, code: int, output: str) -> str:
     step = last_step(job.run / "md.log") or 0
     done = f"at step {step} of {job.target_steps or job.stage.max_steps}"
-    # a signal that mdrun handled ends it with a checkpoint and exit code 0 or 1
+    # after a signal that it handled, mdrun leaves a checkpoint and exits with 0 or 1
     if code == 0 or "Received the" in output:
         return f"stopped {done}; the next run continues"
     if code < 0 and -code not in _CRASHES:
         return f"mdrun was killed by signal {-code} {done}; the next run continues from its checkpoint"
     cause = gmx.fatal_message(output)
     if code < 0:
-        # a crash has no fatal error; what it warned of before tells more than its last line
+        # a crash has no fatal error; its earlier warnings tell more than its last line
         warned = _WARNED.findall(output.partition("starting mdrun")[2])
         cause = f"crash ({signal.Signals(-code).name}) after: {' '.join((warned or [cause])[0].split())}"
     return f"mdrun failed {done}: {cause}; log: {job.run / 'md.log'}{advice(cause)}"

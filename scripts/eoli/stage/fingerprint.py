@@ -11,13 +11,13 @@ from eoli.core.files import sha256
 
 LENGTH_KEYS = frozenset({"nsteps"})
 OUTPUT_KEYS = frozenset({"nstlog"})
-# how pairs are looked up, not which forces they have
+# how neighbours are searched; the forces stay the same
 PAIR_LIST_KEYS = frozenset({"nstlist", "rlist", "verlet-buffer-tolerance"})
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Hashes of everything that decides a trajectory, and the length that it was asked for."""
+    """Hashes of everything that determines a trajectory, and the requested length."""
 
     mdp: str
     start: str
@@ -41,7 +41,7 @@ def _topology_text(folder: Path) -> bytes:
 
 
 def physics(options: Mapping[str, str]) -> dict[str, str]:
-    """The options that decide a trajectory, without its length, sorted."""
+    """The options that determine a trajectory, without its length, sorted."""
     return {key: options[key] for key in sorted(options) if key not in LENGTH_KEYS | OUTPUT_KEYS | PAIR_LIST_KEYS}
 
 

@@ -1,4 +1,4 @@
-"""Verdicts: is what a stage left physically sound, and is it equilibrated?"""
+"""Verdicts: is the outcome of a stage physically sound, and is it equilibrated?"""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DENSITY_DRIFT = 0.005
 
 @dataclass
 class Verdict:
-    """What a gate found: `broken` stops the system, `warnings` reach the summary, `unsettled` prolongs the stage."""
+    """Verdict of a gate: `broken` stops the system, `warnings` reach the summary, `unsettled` prolongs the stage."""
 
     stage: str
     values: dict[str, Any] = field(default_factory=dict)
@@ -72,8 +72,8 @@ def bond_geometry(
 ) -> tuple[float, float]:
     """(largest relative deviation of a bond from its reference, smallest distance between unconnected bonds in nm).
 
-    Two bonds of different chains that nearly meet have been pulled through each other. Positions in nm, rectangular
-    box vectors in nm.
+    Two bonds of different chains that nearly touch have been pulled through each other. Positions (n, 3) and
+    rectangular box vectors in nm.
     """
     from MDAnalysis.lib.distances import self_capped_distance
 
@@ -102,27 +102,26 @@ def bond_geometry(
 
 
 def lincs_warnings(text: str) -> int:
-    """How many LINCS warnings a log holds."""
+    """Number of LINCS warnings in a log."""
     return len(re.findall(r"LINCS WARNING|lincs warning", text))
 
 
 def largest_force(log_text: str) -> float | None:
-    """Largest force (kJ/mol/nm) at the end of a minimisation, as its log gives it."""
+    """Largest force (kJ/mol/nm) at the end of a minimisation, from its log."""
     found = re.findall(r"Maximum force\s*=\s*([+-]?(?:nan|inf|[0-9.]+(?:[eE][+-]?[0-9]+)?))", log_text)
     return float(found[-1]) if found else None
 
 
 def last_potential(log_text: str) -> float | None:
-    """Potential energy (kJ/mol) at the end of a minimisation, as its log gives it; None where it gives no number."""
+    """Potential energy (kJ/mol) at the end of a minimisation, from its log; None if it has no number."""
     found = re.findall(r"^Potential Energy\s*=\s*([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)\s*$", log_text, re.MULTILINE)
     return float(found[-1]) if found else None
 
 
 def require_all_data(stage: Stage, n_steps: int, folder: Path) -> None:
-    """See that a finished run of `n_steps` has all that it should have written, from the start to its last step; a
-    minimisation the energy that it ended with.
+    """Check that a finished run of `n_steps` wrote all its output to the last step (a minimisation: its final energy).
 
-    Raises DataError with the file, what it holds and what it should.
+    Raises DataError that names the file, what it holds and what it should hold.
     """
     if not stage.is_dynamics:
         found = float(read_energies(folder / "md.edr", least=1)["Potential"][-1])
@@ -160,7 +159,7 @@ def require_all_data(stage: Stage, n_steps: int, folder: Path) -> None:
 
 
 def _xtc_frames(path: Path) -> tuple[int, int]:
-    """Frames of an XTC file and the step of the last."""
+    """Number of frames of an XTC file, and the step of the last."""
     from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
     try:
@@ -175,7 +174,7 @@ def _xtc_frames(path: Path) -> tuple[int, int]:
 def judge(
     stage: Stage, temperature_K: float, folder: Path, description: SystemDescription, cutoff_nm: float
 ) -> Verdict:
-    """Judge a finished stage from its files in `folder` (md.edr, md.log, state.trr)."""
+    """Judge a finished stage by its files in `folder` (md.edr, md.log, state.trr)."""
     verdict = Verdict(stage.name)
     energies = read_energies(folder / "md.edr", least=2 if stage.is_dynamics else 1)
     text = (folder / "md.log").read_text(encoding="utf-8", errors="replace")
@@ -233,7 +232,7 @@ def _judge_dynamics(
 ) -> None:  # fmt: skip
     warnings = lincs_warnings(text)
     time_ps = energies["Time"]
-    # a temperature that is changed by steps is judged by what it is off, at the end of the course
+    # where the temperature changes in steps, its deviation from the target is judged, at the end of the course
     off_target = energies["Temperature"] - target_K(stage.course(temperature_K), time_ps)
     deviation = equilibrated_mean(off_target)
     temperature = replace(deviation, value=deviation.value + temperature_K)

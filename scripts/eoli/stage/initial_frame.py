@@ -1,4 +1,4 @@
-"""Where a stage starts: a packed box, or a full-precision frame of the stage before."""
+"""The start of a stage: a packed box, or a full-precision frame of the previous stage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from eoli.study.protocol import Stage
 
 @dataclass(frozen=True)
 class Start:
-    """Start coordinates of a stage: `gro` names the sites, `trr` holds positions, velocities and box in full."""
+    """Start coordinates of a stage: `gro` names the sites; `trr` has positions, velocities and box in full."""
 
     gro: Path
     trr: Path | None
@@ -26,13 +26,13 @@ class Start:
 
     @property
     def files(self) -> list[Path]:
-        """The files that decide the start."""
+        """The files that determine the start."""
         return [self.gro] if self.trr is None else [self.gro, self.trr]
 
 
 @dataclass(frozen=True)
 class MeanVolumeFrame:
-    """The frame whose volume is nearest the mean of the equilibrated part (nm3, ps)."""
+    """Frame whose volume is closest to the mean of the equilibrated part (nm3, ps)."""
 
     frame: int
     time_ps: float
@@ -43,9 +43,9 @@ class MeanVolumeFrame:
 
 
 def choose_mean_volume_frame(energies_edr: Path, states_trr: Path) -> MeanVolumeFrame:
-    """Choose the frame of a TRR by the volumes of the whole run.
+    """Choose a TRR frame by the volumes of the whole run.
 
-    Raises DataError when no full-precision frame lies in the equilibrated part.
+    Raises DataError if no full-precision frame lies in the equilibrated part.
     """
     energies = read_energies(energies_edr)
     mean = equilibrated_mean(energies["Volume"])
@@ -63,21 +63,21 @@ def choose_mean_volume_frame(energies_edr: Path, states_trr: Path) -> MeanVolume
 
 
 def source_files(stage: Stage, source: Path) -> list[Path]:
-    """Files that the start of a stage is made from: a box, or md.gro of the stage before and what lies beside it."""
+    """Files that a start is made from: a box, or md.gro of the previous stage and the files beside it."""
     if not _is_of_a_stage(source):
         return [source]
     return [source.parent / name for name in stage.read_of_start]
 
 
 def _is_of_a_stage(source: Path) -> bool:
-    # by its name, not by what lies beside: a lost file must not make a stage begin from rounded positions at rest
+    # by name, not by the files beside it: if one is lost, no stage must start from rounded positions at rest
     return source.name == "md.gro"
 
 
 def prepare_start(stage: Stage, source: Path, folder: Path) -> Start:
-    """Put the start of a stage into `folder`. `source` is a box, or md.gro of the stage before with its files beside.
+    """Put the start of a stage into `folder`. `source` is a box, or md.gro of the previous stage with its files beside.
 
-    Raises DataError when the source lacks what the stage needs.
+    Raises DataError if the source lacks what the stage needs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     gro, trr = folder / "start.gro", folder / "start.trr"

@@ -1,4 +1,4 @@
-"""What one run of a stage needs, and where its files lie."""
+"""Inputs of one stage run, and the paths of its files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ GROWING = ("md.xtc", "md.trr", "md.edr", "md.log")
 
 @dataclass(frozen=True)
 class Placement:
-    """How a run gets its cores: whether it is pinned at all, whether it may use the second thread of a core, and how
-    many threads all runs together have (None: not known)."""
+    """How a run gets its cores: whether it is pinned, whether it may use a core's second thread, and the number of
+    threads of all runs together (None: unknown)."""
 
     pin: bool = True
     hyper_threads: bool = True
@@ -26,9 +26,9 @@ class Placement:
 
 @dataclass(frozen=True)
 class StageJob:
-    """A stage of a system, where it starts, where it goes, and how mdrun is called.
+    """A stage of a system: its start, its folders, and how to call mdrun.
 
-    `n_steps` is the length of a stage that has been prolonged; `contact_nm` binds an anion to lithium.
+    `n_steps` is the length of a prolonged stage; `contact_nm` is the contact distance of anion and lithium.
     """
 
     system: str
@@ -49,17 +49,17 @@ class StageJob:
 
     @property
     def run(self) -> Path:
-        """The undeclared run folder; Snakemake never touches it."""
+        """The run folder, undeclared to Snakemake, which never touches it."""
         return self.folder / RUN
 
     @property
     def target_steps(self) -> int:
-        """Steps that make the stage complete; 0 for a minimisation, which ends by itself."""
+        """Steps of the complete stage; 0 for a minimisation, which ends by itself."""
         return (self.n_steps or self.stage.n_steps) if self.stage.is_dynamics else 0
 
     @property
     def most_steps(self) -> int:
-        """Steps that the stage may be prolonged to; 0 for a minimisation."""
+        """Steps after the maximum prolongation; 0 for a minimisation."""
         return self.stage.most_steps if self.stage.is_dynamics else 0
 
     @property
@@ -68,5 +68,5 @@ class StageJob:
         return self.conditions.temperature_K if self.stage.temperature_K is None else self.stage.temperature_K
 
     def ns(self, steps: int) -> float:
-        """Simulated time of a number of steps."""
+        """Steps as simulated time."""
         return steps * (self.stage.time_step_fs or 0.0) * 1e-6

@@ -1,4 +1,4 @@
-"""One run at a time in a run folder; an orphaned mdrun counts as a run, one on another machine too."""
+"""One run at a time per run folder. An orphaned mdrun counts as a run, also on another machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 from eoli.core.files import read_record, write_json
 
 SILENCE_S = 120.0
-"""A run on another machine that has written nothing for this long has ended."""
+"""A run on another machine counts as ended once it has written nothing for this long."""
 NOTE = "holder.json"
 _NO_LOCKS = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL})
 _SIGNS = ("progress.json", "run/md.log", "run/md.cpt", "run/md.edr")
@@ -31,7 +31,7 @@ def _holder(note: dict[str, Any]) -> str:
 
 
 def _slurm_runs(job: str) -> bool | None:
-    """Whether SLURM still runs a job; None when SLURM cannot be asked."""
+    """Whether SLURM still runs a job; None if SLURM cannot be asked."""
     try:
         run = subprocess.run(
             ["squeue", "--noheader", "--jobs", job, "--states", "RUNNING,COMPLETING,SUSPENDED", "--format", "%i"],
@@ -40,13 +40,13 @@ def _slurm_runs(job: str) -> bool | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     if run.returncode != 0:
-        # it does not know a job any more whose end lies some minutes back
+        # SLURM forgets a job some minutes after its end
         return False if "Invalid job id" in run.stderr else None
     return bool(run.stdout.strip())
 
 
 def _writes(folder: Path, signs: Sequence[str] = _SIGNS) -> bool:
-    """Whether a run has written lately. The clock is that of the file system: nodes need not agree on the time."""
+    """Whether a run has written recently, by the file system's clock, since clocks of nodes may differ."""
     lock = folder / ".lock"
     lock.touch()
     now = lock.stat().st_mtime
@@ -55,9 +55,9 @@ def _writes(folder: Path, signs: Sequence[str] = _SIGNS) -> bool:
 
 
 def runs_elsewhere(folder: Path, note: dict[str, Any]) -> bool:
-    """Whether the process that left a note still runs on another machine, for file systems that share no locks.
+    """Whether the process that left a note still runs on another machine; for file systems that do not share locks.
 
-    The note is taken away when a run ends, however it ends, unless it was killed.
+    A run removes its note when it ends, unless it was killed.
     """
     if not note or note.get("host") == socket.gethostname():
         return False
@@ -66,9 +66,9 @@ def runs_elsewhere(folder: Path, note: dict[str, Any]) -> bool:
 
 
 def take(descriptor: int, how: int = fcntl.LOCK_EX) -> bool | None:
-    """Take flock(2) on a descriptor at once; whether it was free, None where the file system has no such lock.
+    """Try flock(2) without waiting. Returns whether it was free; None if the file system has no such lock.
 
-    Raises OSError for any other reason.
+    Raises OSError for any other failure.
     """
     try:
         fcntl.flock(descriptor, how | fcntl.LOCK_NB)
@@ -82,14 +82,14 @@ def take(descriptor: int, how: int = fcntl.LOCK_EX) -> bool | None:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a process holds the lock of a stage folder on this machine (or on a file system that shares locks); where
-    there are none, whether a note says so that is kept young. Nothing is written."""
+    """Whether a process holds the lock of a stage folder on this machine (or a file system that shares locks); where
+    there are no locks, whether its note is kept fresh. Writes nothing."""
     try:
         descriptor = os.open(folder / ".lock", os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
         return False
     try:
-        # shared, so that two who look do not take each other for a run
+        # shared, so that two observers do not take each other for a run
         free = take(descriptor, fcntl.LOCK_SH)
         return not free and (free is False or time.time() - (folder / NOTE).stat().st_mtime < SILENCE_S)
     except OSError:
@@ -99,12 +99,12 @@ def is_held(folder: Path) -> bool:
 
 
 def runs_anywhere(folder: Path) -> bool:
-    """Whether a run holds a stage folder, on this machine or on another that does not share its locks."""
+    """Whether a run holds a stage folder, on this machine or on one that does not share its locks."""
     return is_held(folder) or runs_elsewhere(folder, read_record(folder / NOTE))
 
 
 def _runs(folder: Path, note: dict[str, Any], locked: bool | None) -> bool:
-    """Whether the process that left a note runs where its lock is not seen: nowhere else, where this machine has locks."""
+    """Whether the process that left a note runs out of sight of its lock: only elsewhere, if this machine has locks."""
     if locked is None:
         return bool(note) and _writes(folder, (NOTE, *_SIGNS))
     return runs_elsewhere(folder, note)
@@ -112,7 +112,7 @@ def _runs(folder: Path, note: dict[str, Any], locked: bool | None) -> bool:
 
 @contextlib.contextmanager
 def _alive(note: Path) -> Iterator[None]:
-    """Keep a note young, for those who have nothing else to tell whether its writer lives."""
+    """Keep a note fresh, for observers that cannot tell otherwise whether its writer lives."""
     ended = threading.Event()
 
     def beat() -> None:
@@ -133,12 +133,12 @@ def _alive(note: Path) -> Iterator[None]:
 def run_lock(
     folder: Path, say: Callable[[str], None], poll_s: float = 2.0, still: Callable[[], object] = lambda: None
 ) -> Iterator[int]:
-    """Hold the lock of a run folder; yields the descriptor that a child inherits to hold it too.
+    """Hold the lock of a run folder; yields the descriptor, which a child inherits to hold the lock too.
 
-    Waits while somebody else holds it, for a resubmitted job must not spend its retries; says who it waits for.
-    `still` is called at every look and ends the waiting by raising. The lock is flock(2): it ends with the last process
-    that has the descriptor, whatever killed the others. Where the file system does not carry it from one machine to
-    another, or has none, the note of the holder does: it holds as long as the run writes, and two minutes more.
+    A run that finds the lock taken waits and logs who holds it: a resubmitted job must not spend its retries. `still`
+    is called at every poll and ends the waiting by raising. The lock is flock(2): it ends with the last process that
+    has the descriptor, whatever killed the others. Where the file system does not share it between machines, or has
+    none, the holder's note counts: it is valid while the run writes, and two minutes more.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NOTE
@@ -157,7 +157,7 @@ def run_lock(
                 write_json(path, holder)
                 if locked:
                     break
-                # of two who found no note the one who wrote the last goes on
+                # if two processes found no note, the last one to write it goes on
                 time.sleep(poll_s)
                 if read_record(path) == holder:
                     say("the file system has no locks; the note of the holder keeps others from the run")
@@ -173,5 +173,5 @@ def run_lock(
         finally:
             path.unlink(missing_ok=True)
     finally:
-        # closing, not unlocking: an mdrun that outlives this process keeps the folder locked
+        # close without unlocking: an mdrun that outlives this process keeps the folder locked
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""What a run says while it runs and when it fails: lines for a person, small JSON files for `eoli status`."""
+"""Messages of a run and of its failure: lines for people, small JSON files for `eoli status`."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ FAILURE = "failure.json"
 
 
 class Reporter:
-    """Lines to the terminal, to the log of the rule and to the history of the stage; progress and failure as JSON."""
+    """Writes lines to the terminal, the rule's log and the stage's history; progress and failure as JSON."""
 
     def __init__(self, job: StageJob, log: Path | None, stream: TextIO | None = None) -> None:
         self._job = job
         self._prefix = f"{job.system} {job.stage.name}"
         self._stream = stream or sys.stderr
-        # the history is the stage's own: Snakemake empties the log of a rule at every start
+        # the history belongs to the stage: Snakemake empties a rule's log at every start
         self._files = [job.folder / "history.log", *([log] if log else [])]
         for path in self._files:
             path.parent.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, text: str) -> None:
-        """Say one line."""
+        """Write one line."""
         text = printable(text)
         print(f"[{time.strftime('%H:%M:%S')}] {self._prefix}: {text}", file=self._stream, flush=True)
         self._write(text)
 
     def _write(self, text: str) -> None:
-        # a full disk must not keep a line from the person, nor end the watch over a running mdrun
+        # a full disk must neither hide the line nor end the supervision of a running mdrun
         with contextlib.suppress(OSError):
             for path in self._files:
                 with path.open("a", encoding="utf-8") as stream:
                     stream.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {self._prefix}: {text}\n")
 
     def progress(self, step: int, n_steps: int, ns_per_day: float | None) -> None:
-        """Record how far the run is on its way to `n_steps`."""
+        """Record the progress of the run towards `n_steps`."""
         data: dict[str, Any] = {
             "step": step,
             "n_steps": n_steps,
@@ -57,7 +57,7 @@ class Reporter:
             write_json(self._job.folder / PROGRESS, data)
 
     def started(self) -> None:
-        """Forget the failure of an earlier run."""
+        """Remove the failure record of an earlier run."""
         (self._job.folder / FAILURE).unlink(missing_ok=True)
 
     def failed(self, message: str) -> None:

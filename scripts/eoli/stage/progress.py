@@ -1,4 +1,4 @@
-"""How far a run is, from its log, and how fast."""
+"""Progress and speed of a run, from its log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TAIL_BYTES = 64 * 1024
 
 
 def last_step(log: Path) -> int | None:
-    """Last step that an mdrun log reports."""
+    """Last step in an mdrun log."""
     try:
         with log.open("rb") as stream:
             stream.seek(0, 2)
@@ -35,14 +35,14 @@ def duration(seconds: float) -> str:
 
 @dataclass
 class Pace:
-    """Speed of a run since it was first looked at, so that a continued run is not credited with its past."""
+    """Speed of a run since it was first looked at; a continued run gets no credit for its past."""
 
     n_steps: int
     time_step_fs: float
     _first: tuple[int, float] | None = field(default=None)
 
     def ns_per_day(self, step: int, now: float | None = None) -> float | None:
-        """Speed up to a step; None before it can be told."""
+        """Speed up to a step; None if it is too early to tell."""
         now = time.monotonic() if now is None else now
         if self._first is None:
             self._first = (step, now)

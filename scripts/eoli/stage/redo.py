@@ -1,4 +1,4 @@
-"""Throwing a stage's run away without deleting it."""
+"""Discard a stage's run without deleting it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from eoli.study.protocol import Stage
 
 
 def redo(stage: Stage, folder: Path) -> Path:
-    """Move the run of a stage aside for good, its published files and their record with it, so that the next `snakemake`
-    starts it afresh.
+    """Move a stage's run, its published files and their record aside for good; the next `snakemake` starts it afresh.
 
-    Returns where they went. Raises InputError when there is nothing, RunError while it is running.
+    Returns their new place. Raises InputError if there is nothing, RunError while it is running.
     """
     run = folder / RUN
     published = [folder / name for name in (*stage.published, "provenance.json", "failure.json", "progress.json")]
@@ -32,7 +31,7 @@ def redo(stage: Stage, folder: Path) -> Path:
             continue
         own = kept / path.name
         if own.exists():
-            # a published file that an extension has outgrown is another file than the run's
+            # after an extension, the published file is no longer the run's
             path.unlink() if path.samefile(own) else shutil.move(path, kept / f"published-{path.name}")
         else:
             shutil.move(path, own)

@@ -1,4 +1,4 @@
-"""Running a stage to its end: lock, bind, start or continue, judge, publish."""
+"""Run a stage to its end: lock, bind, start or continue, judge, publish."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _LEAST_HOURS = 0.005
 
 
 def run_stage(job: StageJob, log: Path | None = None) -> None:
-    """Run a stage to its end, or continue it, judge it and publish its files.
+    """Run or continue a stage to its end, judge it and publish its files.
 
-    Raises an EoliError, one line with its cause, after recording it for `eoli status`: RunError when the run did not
-    end or is physically broken, DataError when its start is unusable, InputError when GROMACS is too old for it.
+    Raises an EoliError, one line with its cause, after recording it for `eoli status`: RunError if the run did not end
+    or is physically broken, DataError if its start is unusable, InputError if GROMACS is too old for it.
     """
     say = Reporter(job, log)
     gmx.require_for(job.gromacs, [job.stage])
@@ -64,7 +64,7 @@ def _run_locked(job: StageJob, lock: int, say: Reporter) -> None:
         return
     done = _Done()
     while True:
-        # a stage that has been prolonged before is as long as it was made then
+        # a stage prolonged before keeps that length
         job = dataclasses.replace(job, n_steps=binding.n_steps)
         _simulate(job, lock, say, done)
         verdict = _judge(job, binding)
@@ -73,10 +73,10 @@ def _run_locked(job: StageJob, lock: int, say: Reporter) -> None:
         say(f"has not converged: {'; '.join(verdict.unsettled)}")
         binding = extend(_prolonged(job), binding, say)
     if done.seconds or not read_record(job.run / ENDING):
-        # where the run has lost its own, what was published of it says the same and more
+        # if the run has lost its own record, the published one says the same and more
         known = {} if done.seconds else read_record(job.folder / ENDING)
         own = asdict(binding.fingerprint)
-        same = known and known.get("fingerprint", own) == own  # earlier versions noted none
+        same = known and known.get("fingerprint", own) == own  # earlier versions recorded none
         write_json(job.run / ENDING, known if same else _provenance(job, binding, done))
     if not read_ending(job.run).files:
         write_ending(job.run)
@@ -86,7 +86,7 @@ def _run_locked(job: StageJob, lock: int, say: Reporter) -> None:
 
 @dataclass
 class _Done:
-    """What one call has computed: command lines, seconds of mdrun, steps."""
+    """Work done in one call: command lines, seconds of mdrun, steps."""
 
     commands: list[list[str]] = field(default_factory=list)
     seconds: float = 0.0
@@ -94,7 +94,7 @@ class _Done:
 
 
 def _simulate(job: StageJob, lock: int, say: Reporter, done: _Done) -> None:
-    """Bring a run to the end that its job has; nothing where it is there."""
+    """Bring a run to the end of its job, if it is not there yet."""
     mend(job, say)
     if not (job.run / "md.tpr").is_file():
         done.commands.append(make_run_input(job))
@@ -102,7 +102,7 @@ def _simulate(job: StageJob, lock: int, say: Reporter, done: _Done) -> None:
         say("is complete already")
         return
     before = last_step(job.run / "md.log") or 0
-    # the limit is one of the call, however often it prolongs the run
+    # the limit is per call, however often the call prolongs the run
     most = job.max_hours
     left = None if most is None else max(min(_LEAST_HOURS, most), most - done.seconds / 3600)
     command, seconds = run_mdrun(dataclasses.replace(job, max_hours=left), lock, say)
@@ -112,14 +112,14 @@ def _simulate(job: StageJob, lock: int, say: Reporter, done: _Done) -> None:
 
 
 def _prolonged(job: StageJob) -> StageJob:
-    """The job with one more length of its stage, up to its limit."""
+    """The job, longer by one length of its stage, up to its limit."""
     return dataclasses.replace(job, n_steps=min(job.target_steps + job.stage.n_steps, job.most_steps))
 
 
 def publish(job: StageJob, binding: Binding) -> None:
-    """Link the files of a finished run beside the run folder, each whole or not at all, and last the record of them.
+    """Link the files of a finished run beside the run folder, each one atomically, and write their record last.
 
-    Until the record is there the files are not taken for what the study asks for: a kill in between costs one more call.
+    Without the record the files do not count as matching the study, so a kill in between costs one more call.
     """
     fresh = {name: job.folder / f".{name}.new" for name in job.stage.published}
     try:
@@ -135,9 +135,9 @@ def publish(job: StageJob, binding: Binding) -> None:
 
 
 def vouch_for_shorter(job: StageJob, binding: Binding) -> None:
-    """Record anew what was published before a run was extended, which a study asks for again.
+    """Renew the record of files that were published before a run was extended, when a study asks for them again.
 
-    Raises RunError when that is lost, damaged, or of another physics than the run.
+    Raises RunError if they are lost, damaged, or of other physics than the run.
     """
     path = job.folder / ENDING
     known = read_record_of(path)
@@ -150,10 +150,10 @@ def vouch_for_shorter(job: StageJob, binding: Binding) -> None:
 
 
 def _vouch(job: StageJob, binding: Binding, provenance: Mapping[str, Any]) -> None:
-    """Date the published files and record them, with what this call was asked for and from what."""
+    """Date the published files and record them, with the request and inputs of this call."""
     published = [job.folder / name for name in job.stage.published]
     for path in published:
-        # Snakemake compares them with the inputs of the rule, and a link has the date of the run
+        # Snakemake compares their dates with the rule's inputs, and a link has the date of the run
         os.utime(path)
     date_after(published, _inputs(job))
     record = {
@@ -167,7 +167,7 @@ def _vouch(job: StageJob, binding: Binding, provenance: Mapping[str, Any]) -> No
 
 
 def _inputs(job: StageJob) -> list[Path]:
-    """Files of other steps that decide the run: the topology and the start."""
+    """Files of other steps that determine the run: topology and start."""
     topology = [*sorted(job.topology.glob("*.itp")), job.topology / "system.top", job.topology / "system.json"]
     return [*topology, *source_files(job.stage, job.source)]
 

@@ -1,4 +1,4 @@
-"""What each mdrun of a stage cost: one small record a start, kept up to date while it runs, so that a kill loses seconds."""
+"""Cost of each mdrun of a stage: one small record per start, updated while it runs: a kill loses only seconds."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ FOLDER = "sessions"
 
 @dataclass(frozen=True)
 class Session:
-    """One mdrun: when it began (s since 1970), how long it ran, the hardware threads that it held, the processor time
-    that it used (None where it cannot be known: a launcher starts it elsewhere), whether its end was seen."""
+    """One mdrun: start (s since 1970), duration, hardware threads held, processor time used (None if unknown, as when a
+    launcher starts it elsewhere), and whether its end was seen."""
 
     started: float
     wall_seconds: float
@@ -31,22 +31,22 @@ class Session:
 
 
 def _read(path: Path) -> Session | None:
-    """One record; None where it is lost. Raises DataError for a file that is none."""
+    """One record; None if it is lost. Raises DataError for a malformed file."""
     record = read_found(path, "session")
     return None if record is None else Session(**{field.name: record[field.name] for field in fields(Session)})
 
 
 def read_sessions(run: Path) -> list[Session]:
-    """All sessions of a run folder in their order.
+    """All sessions of a run folder in order.
 
-    Raises DataError for a record that is not what it should be: without it the run would seem to have cost less.
+    Raises DataError for a malformed record: without it the run would seem cheaper than it was.
     """
     found = [_read(path) for path in sorted((run / FOLDER).glob("*.json"))]
     return sorted((session for session in found if session is not None), key=lambda session: session.started)
 
 
 def close_open(run: Path) -> None:
-    """End the records whose end nobody saw: such an mdrun wrote to its log for as long as it ran."""
+    """Close the records whose end nobody saw: such an mdrun ran as long as it wrote to its log."""
     with contextlib.suppress(OSError):
         wrote = (run / "md.log").stat().st_mtime
         for path in sorted((run / FOLDER).glob("*.json")):
@@ -58,7 +58,7 @@ def close_open(run: Path) -> None:
 
 
 class SessionRecord:
-    """The record of an mdrun that runs now. A full disk or a lost folder never ends the watch over it."""
+    """Record of a running mdrun. A full disk or a lost folder never ends the supervision."""
 
     def __init__(self, run: Path, processors: int, gromacs: str, simd: str) -> None:
         numbers = [int(path.stem) for path in (run / FOLDER).glob("*.json") if path.stem.isdecimal()]
@@ -68,7 +68,7 @@ class SessionRecord:
         self.update(None)
 
     def update(self, cpu_seconds: float | None, ended: bool = False) -> None:
-        """Write how long it has run, and the processor time that it has used."""
+        """Write its duration and processor time so far."""
         seconds = time.monotonic() - self._began
         self._session = replace(self._session, wall_seconds=seconds, cpu_seconds=cpu_seconds, ended=ended)
         with contextlib.suppress(OSError):

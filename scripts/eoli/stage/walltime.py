@@ -1,4 +1,4 @@
-"""How long a job may still run, so that mdrun stops with a checkpoint before the scheduler kills it."""
+"""Time left for a job, so that mdrun stops with a checkpoint before the scheduler kills it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from eoli.errors import RunError
 
-# Kept back for the checkpoint, the judgement of the run and the ends of programs: ten seconds and a tenth of the time,
-# five minutes at most, never more than half. mdrun keeps back another hundredth by itself.
+# Reserve for the checkpoint, judging the run and ending programs: ten seconds plus a tenth of the time, at most five
+# minutes, never more than half. mdrun itself reserves another hundredth.
 MARGIN_S = 10.0
 MARGIN_FRACTION = 0.1
 LARGEST_MARGIN_S = 300.0
@@ -25,9 +25,9 @@ class Deadline:
     at_s: float
 
     def hours_left(self, now_s: float | None = None) -> float:
-        """Hours that mdrun may run from now on.
+        """Hours left for mdrun.
 
-        Raises RunError when nothing useful is left of them.
+        Raises RunError if no useful time is left.
         """
         left_s = self.at_s - (time.monotonic() if now_s is None else now_s)
         if left_s < LEAST_RUN_S:
@@ -36,16 +36,15 @@ class Deadline:
 
 
 def margin_s(left_s: float) -> float:
-    """Seconds kept back of `left_s` seconds."""
+    """Reserve out of `left_s` seconds, s."""
     left_s = max(0.0, left_s)
     return min(LARGEST_MARGIN_S, MARGIN_S + MARGIN_FRACTION * left_s, left_s / 2)
 
 
 def deadline(walltime_minutes: float | None, environment: Mapping[str, str] = os.environ) -> Deadline | None:
-    """Deadline of mdrun in this job; None where nothing limits it.
+    """Deadline of mdrun in this job; None without a limit.
 
-    Inside a SLURM allocation it is the end that SLURM has set, whatever was asked for; elsewhere `walltime_minutes`
-    from now on.
+    In a SLURM allocation it is the end set by SLURM, whatever was requested; elsewhere `walltime_minutes` from now.
     """
     left_s = slurm_seconds_left(environment)
     if left_s is None and walltime_minutes is not None:
@@ -54,7 +53,7 @@ def deadline(walltime_minutes: float | None, environment: Mapping[str, str] = os
 
 
 def slurm_seconds_left(environment: Mapping[str, str]) -> float | None:
-    """Seconds until SLURM ends the allocation of this process; None outside of one, or where there is no limit."""
+    """Seconds until SLURM ends this process's allocation; None outside one, or without a limit."""
     job = environment.get("SLURM_JOB_ID")
     if job is None:
         return None
@@ -62,7 +61,7 @@ def slurm_seconds_left(environment: Mapping[str, str]) -> float | None:
     if end.isdigit():
         return float(end) - time.time()
     try:
-        # SLURM before 23.02, and the steps of Snakemake's executor, do not have that variable
+        # SLURM before 23.02 and the job steps of Snakemake's executor do not set that variable
         run = subprocess.run(
             ["squeue", "--noheader", "--jobs", job, "--format", "%L"],
             capture_output=True, text=True, check=True, timeout=30, env=dict(environment),
@@ -73,7 +72,7 @@ def slurm_seconds_left(environment: Mapping[str, str]) -> float | None:
 
 
 def parse_time_left(text: str) -> float | None:
-    """Seconds of SLURM's `[days-]hours:minutes:seconds`, `minutes:seconds`; None of `UNLIMITED`, `INVALID` and the like."""
+    """Seconds of SLURM's `[days-]hours:minutes:seconds`, `minutes:seconds`; None for `UNLIMITED`, `INVALID`, ..."""
     days, dash, clock = text.rpartition("-")
     parts = clock.split(":")
     if not 2 <= len(parts) <= 3 or not all(part.isdecimal() for part in parts) or (dash and not days.isdecimal()):

@@ -1,1 +1,1 @@
-"""What is to be simulated: configuration, protocol, systems, and what is analysed of them."""
+"""What to simulate: configuration, protocol, systems, and what to analyse."""

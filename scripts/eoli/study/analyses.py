@@ -1,7 +1,7 @@
-"""The analyses, each declared once: commands, rules, tables and what is missing of a sweep follow from here.
+"""The table of analyses. Commands, rules, tables and the list of missing results follow from it.
 
-What an analysis is told is in `eoli.study.criteria`, what it computes in the module that `function` names. Nothing is imported
-here, for `eoli --help` and every job read this.
+Criteria are in `eoli.study.criteria`; `function` names the module that does the computation. This module imports
+nothing heavy because `eoli --help` and every job read it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ Stage = Literal["analysed", "equilibrated", "cooling", "each"]
 
 @dataclass(frozen=True)
 class Curves:
-    """How the page draws the table of an analysis: each column against the first, with `<column>_error` around it.
+    """How the page plots the table of an analysis: each column against the first, with a band of `<column>_error`.
 
-    `group` is the part of the page, `caption` says how to read it.
+    `group` is the part of the page; `caption` says how to read the plot.
     """
 
     group: Literal["structure", "motion"]
@@ -31,11 +31,11 @@ class Curves:
 class Analysis:
     """An analysis of one system.
 
-    `name` is that of its command and, with underscores, of its rule. It reads one file of the kind `reads` of a stage (of
-    `each` stage by itself: then its files bear the name of that stage). `criteria` is a model in `eoli.study.criteria`. `function`
-    is called with the paths of that file and of the description of the system, the criteria, and the paths of `files`; the
-    record of what it made bears the name of `record`, or that of the first of them. `in_sweep` says whether the table of the
-    sweep needs its scalars. Tables without `curves` are drawn by code of their own, or not at all.
+    `name` is the name of the command and, with underscores, of the rule. The analysis reads one file of the kind
+    `reads`, of the stage `of`; with `each` it runs once per stage and its files carry the stage's name. `criteria` is a
+    model in `eoli.study.criteria`. `function` is called with the paths of that file and of the system's description,
+    the criteria, and the paths of `files`. The provenance record is named after `record`, or after the first file.
+    `in_sweep`: the sweep table needs its scalars. Tables without `curves` have their own plotting code, or no plot.
     """
 
     name: str
@@ -56,15 +56,15 @@ class Analysis:
 
     @property
     def log(self) -> str:
-        """Name of the log of the rule."""
+        """Name of the rule's log file."""
         return f"{self.name}-{{stage}}.log" if self.of == "each" else f"{self.name}.log"
 
     def files_of(self, stage: str = "") -> tuple[str, ...]:
-        """Names of the files that it leaves, of one stage where it is made of each."""
+        """Names of the output files; `stage` fills in the name where there is one set per stage."""
         return tuple(file.format(stage=stage) for file in self.files)
 
     def known_by(self, stage: str = "") -> str:
-        """Name of the file, or the beginning of the names, that its record is named after."""
+        """File name, or common prefix, that the record is named after."""
         return self.record or self.files_of(stage)[0]
 
 
@@ -130,6 +130,6 @@ ANALYSES = (
 """All analyses, in the order of commands, columns and pages."""
 BY_NAME = {analysis.name: analysis for analysis in ANALYSES}
 REDUCED = tuple(analysis for analysis in ANALYSES if analysis.reads == "reduced")
-"""Those of the reduced trajectory."""
+"""Analyses that read the reduced trajectory."""
 TABLES = tuple(analysis.name for analysis in ANALYSES if analysis.in_sweep)
-"""Those whose scalars the table of the sweep holds."""
+"""Analyses whose scalars go into the sweep table."""

@@ -1,4 +1,4 @@
-"""A stage that changes its temperature by steps: the plateaus, and the points by which GROMACS is told of them."""
+"""A stage whose temperature changes in steps: its plateaus, and the annealing points for GROMACS."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 MOVE_SHARE = 0.1
-"""Share of a plateau, at its start, in which the temperature goes over from the one before."""
+"""First part of a plateau, as a share of its length, in which the temperature ramps from the previous one."""
 
 
 @dataclass(frozen=True)
 class Plateau:
-    """A temperature, K, and when it is asked for, ps: it is reached at `from_ps` and held until `to_ps`."""
+    """A temperature, K, reached at `from_ps` and held until `to_ps`."""
 
     temperature_K: float
     from_ps: float
@@ -26,8 +26,8 @@ class Plateau:
 def plateaus(from_K: float, to_K: float, step_K: float, length_ps: float) -> list[Plateau]:
     """Plateaus of equal length from one temperature to another, both included, in equal steps of about `step_K`.
 
-    The first is held from the start of the stage; each other is reached after MOVE_SHARE of its length. One plateau
-    alone where the two temperatures are one.
+    The first is held from the start of the stage; each later one is reached after MOVE_SHARE of its length. Equal
+    temperatures give a single plateau.
     """
     n_steps = 0 if from_K == to_K else max(1, round(abs(to_K - from_K) / step_K))
     each = length_ps / (n_steps + 1)
@@ -39,14 +39,14 @@ def plateaus(from_K: float, to_K: float, step_K: float, length_ps: float) -> lis
 
 
 def points(course: Sequence[Plateau]) -> list[tuple[float, float]]:
-    """(time ps, K) between which the temperature is a straight line, times increasing."""
+    """Annealing points (time ps, K) in time order; the temperature is linear between them."""
     ends = [(p.to_ps, p.temperature_K) for p in course]
     starts = [(p.from_ps, p.temperature_K) for p in course]
     return [point for pair in zip(starts, ends, strict=True) for point in pair]
 
 
 def target_K(course: Sequence[Plateau], time_ps: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Temperature asked for at times, K."""
+    """Target temperature at the given times, K."""
     import numpy as np
 
     times, kelvin = zip(*points(course), strict=True)
@@ -54,7 +54,7 @@ def target_K(course: Sequence[Plateau], time_ps: npt.ArrayLike) -> npt.NDArray[n
 
 
 def cooling_rate_K_per_s(course: Sequence[Plateau]) -> float:
-    """Mean rate of a cooling, K/s, from plateau to plateau: above zero, below it where it heats. 0 for a single plateau."""
+    """Mean cooling rate between plateaus, K/s: positive for cooling, negative for heating, 0 for a single plateau."""
     if len(course) < 2:
         return 0.0
     fall_K = course[0].temperature_K - course[1].temperature_K

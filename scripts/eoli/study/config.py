@@ -1,4 +1,4 @@
-"""The configuration of a study as a typed model: read, merged with its protocol, checked; one line for a mistake."""
+"""The configuration of a study as a typed model: read, merged with its protocol, checked. A mistake gives one line."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ DEFAULT_ETHER_SET = "oxy-d"
 DEFAULT_MIXING: Mixing = "gromos"
 DEFAULT_CHARGE_SCALE = 1.0
 LEAST_FRAMES = 10
-"""Frames of motion and of structure: as many as blocks that errors are made of."""
+"""For motion and structure: as many as the blocks that errors are estimated from."""
 LEAST_WHOLE_FRAMES = 3
-"""Whole frames: a start, a middle and an end."""
+"""Whole frames: start, middle and end."""
 
 
 class _OneOrMany:
-    """Marks a list for which a single value may stand; the schema says so too."""
+    """Marks a list that also accepts a single value, in the schema too."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(
@@ -197,7 +197,7 @@ def _found(name: str, base: Path) -> Path:
 
 @dataclass(frozen=True)
 class Study:
-    """A checked configuration with its protocol; what all later modules read."""
+    """A checked configuration with its protocol; all later modules read this."""
 
     config: Config
     protocol: Protocol
@@ -205,7 +205,7 @@ class Study:
     files: tuple[YamlFile, ...]
 
     def found(self, name: str) -> Path:
-        """A path of the configuration: from the working folder, else from the folder of the workflow."""
+        """A path from the configuration, relative to the working folder, else to the workflow's folder."""
         return _found(name, self.base)
 
     @property
@@ -215,20 +215,20 @@ class Study:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """Stages that run, in their order."""
+        """Active stages, in order."""
         return self.protocol.active_stages
 
     @property
     def common_stages(self) -> tuple[Stage, ...]:
-        """The first stages, up to the first of dynamics that runs at the system's temperature: equal at all of these."""
+        """Stages before the first dynamics at the system's temperature: identical at all temperatures."""
         own = [stage.is_dynamics and stage.temperature_K is None for stage in self.stages]
         return self.stages[: own.index(True)] if True in own else self.stages
 
     @property
     def equilibrated_stage(self) -> str:
-        """The last stage at constant pressure up to the analysed one, which inherits its box and its density.
+        """The last NPT stage up to the analysed one, which inherits its box and density.
 
-        Raises InputError where there is none, or it is not at equilibrium at the temperature of the analysed one.
+        Raises InputError if there is none, or if it does not equilibrate at the temperature of the analysed stage.
         """
         names = [stage.name for stage in self.stages]
         analysed = self.stages[names.index(self.config.analysis.stage)]
@@ -242,7 +242,7 @@ class Study:
         return found[-1].name
 
     def temperatures_K(self, stage: Stage) -> set[float]:
-        """Temperatures that a stage ends at, in all systems."""
+        """Final temperatures of a stage, over all systems."""
         return (
             {k for block in self.config.sweep for k in block.temperature_K}
             if stage.temperature_K is None
@@ -251,7 +251,7 @@ class Study:
 
     @property
     def reduced_frames(self) -> tuple[float, dict[str, float]]:
-        """Length of the analysed stage, ps, at most, and the spacing of its frames by cadence, ps."""
+        """Maximum length of the analysed stage, ps, and the frame spacing by cadence, ps."""
         analysis = self.config.analysis
         stage = self.stage(analysis.stage)
         length_ns = stage.max_length_ns or stage.length_ns or 0.0
@@ -260,13 +260,13 @@ class Study:
 
     @property
     def supercell_stage(self) -> str:
-        """The stage whose end a supercell repeats."""
+        """The stage whose final frame a supercell repeats."""
         return self.config.box.supercell_from or self.equilibrated_stage
 
     def stage(self, name: str) -> Stage:
         """A stage by its name.
 
-        Raises InputError for a stage that the protocol does not have.
+        Raises InputError if the protocol does not have it.
         """
         for stage in self.stages:
             if stage.name == name:
@@ -275,7 +275,7 @@ class Study:
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """`overlay` over `base`, mappings merged, all else replaced."""
+    """`overlay` merged over `base`: mappings recursively, everything else replaced."""
     merged = copy.deepcopy(dict(base))
     for key, value in overlay.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
@@ -310,7 +310,7 @@ def _protocol_with_overrides(config: Config, base: Path, files: Sequence[YamlFil
 
 
 def _overrides_as_protocol(source: YamlFile, names: list[str]) -> YamlFile:
-    """The lines of a file's overrides under the key paths of the protocol, so that a mistake is located in the file."""
+    """Line numbers of a file's stage overrides under the protocol's key paths, so that errors point into the file."""
     lines = {
         (keys[0], names.index(str(keys[1])), *keys[2:]): line
         for keys, line in source.lines.items()
@@ -320,7 +320,7 @@ def _overrides_as_protocol(source: YamlFile, names: list[str]) -> YamlFile:
 
 
 def _check_analysed_stage(study: Study) -> None:
-    """What is analysed must be at equilibrium and at the temperature that the systems are named after."""
+    """The analysed stage must be at equilibrium, at the temperature that the systems are named after."""
     name, files = study.config.analysis.stage, study.files
     where = place(("analysis", "stage"), files)
     steady = [stage.name for stage in study.stages if stage.is_steady and stage.temperature_K is None]
@@ -342,7 +342,7 @@ def _check_analysed_stage(study: Study) -> None:
                 f"{stage.temperature_K:g} K, and systems are named after {other[0]:g} K; allowed: no temperature_K in "
                 f"{name} and sweep[{number}].temperature_K: {stage.temperature_K:g}, or another analysis.stage"
             )
-    # raises where the density has no stage
+    # raises if no stage gives the density
     _ = study.equilibrated_stage
     for before, stage in itertools.pairwise(study.stages):
         if stage.start == "mean-volume-frame" and study.temperatures_K(before) != study.temperatures_K(stage):
@@ -357,7 +357,7 @@ def _is_multiple(interval: float, of: float) -> bool:
 
 
 def _check_cadences(study: Study) -> None:
-    """The frames that analyses use must be frames of the stage, and enough of them."""
+    """Analyses need frames that the stage writes, and enough of them."""
     analysis, stage = study.config.analysis, study.stage(study.config.analysis.stage)
     frame, length = float(stage.frame_interval_ps or 0), float(stage.length_ns or 0) * 1000
     motion = analysis.motion_interval_ps
@@ -379,10 +379,10 @@ def _check_cadences(study: Study) -> None:
 
 
 def _check_paths(study: Study) -> None:
-    """Files that only the end of a workflow reads must be there at its start."""
+    """Files that only the end of the workflow reads must exist at its start."""
     for key, name in study.config.reference.model_dump().items():
         path = study.found(name)
-        # Snakemake takes what stands between braces for a wildcard
+        # Snakemake reads braces as a wildcard
         if not path.is_file() or {"{", "}"} & set(str(path)):
             raise InputError(
                 f"{place(('reference', key), study.files)}: {str(path)!r} is no file; allowed: a file, no braces in its path"
@@ -395,8 +395,8 @@ def _check_paths(study: Study) -> None:
 def make_study(data: Mapping[str, Any], files: Sequence[YamlFile], base: Path) -> Study:
     """Check merged configuration data.
 
-    `files` are the files that it was merged from, in order, so that a mistake can be located; `base` is the folder
-    that relative paths start from. Raises InputError with one line.
+    `files` are the merged files in order, to locate mistakes; `base` is the folder for relative paths. Raises
+    InputError with one line.
     """
     config = validate(Config, dict(data), files)
     protocol = _protocol_with_overrides(config, base, files)
@@ -428,7 +428,7 @@ def make_study(data: Mapping[str, Any], files: Sequence[YamlFile], base: Path) -
 
 
 def _key_paths(data: Any, keys: KeyPath = ()) -> Iterator[tuple[KeyPath, int]]:
-    """Every key of nested mappings and lists, with 1 for its line."""
+    """Every key path of nested mappings and lists, all with line 1."""
     items = data.items() if isinstance(data, Mapping) else enumerate(data) if isinstance(data, list) else ()
     for key, value in items:
         yield (*keys, key), 1

@@ -1,7 +1,7 @@
-"""What the analyses are told: the section `analysis` of a configuration, and the criteria of each analysis.
+"""Criteria of the analyses: the `analysis` section of a configuration, and the model of each analysis.
 
-The criteria of an analysis come from a study or from the options of its command; names, limits and descriptions are
-declared here once. Light imports only, for every job parses this.
+Criteria come from a study or from command-line options; names, limits and descriptions are declared here once. Imports
+are light because every job loads this module.
 """
 
 from __future__ import annotations
@@ -115,12 +115,12 @@ class Analysis(Strict):
 
     @property
     def contacts_nm(self) -> dict[str, float]:
-        """Distances of contact of lithium by kind, and of hydrogen bonds."""
+        """Contact distances by kind, of lithium and of hydrogen bonds."""
         return {**self.contact_nm.model_dump(), "hydrogen_bond": self.hydrogen_bonds.distance_nm}
 
 
 class OneSystem(Strict):
-    """What an analysis may be told of the system at hand."""
+    """What an analysis may need to know about its system."""
 
     name: str = Field(description="name of the system, for the titles")
     starts: list[str] = Field(description="names of all independent starts of the system")
@@ -140,13 +140,13 @@ class Facts(Strict):
 
 @dataclass(frozen=True)
 class From:
-    """Marks a criterion as the value of a key of `Facts`, by its path."""
+    """Marks a criterion whose value comes from a key of `Facts`, given by its path."""
 
     path: str
 
     @property
     def field(self) -> tuple[type[BaseModel], str]:
-        """Model and name of the field that has the limits and the description."""
+        """Model and name of the field that holds limits and description."""
         *above, name = self.path.split(".")
         model: type[BaseModel] = Facts
         for key in above:
@@ -157,7 +157,7 @@ class From:
 
 
 class Criteria(Strict):
-    """What an analysis is told. A criterion without a `From` is a key of `section`, whose model the criteria inherit."""
+    """Criteria of an analysis. A field without `From` is a key of `section`, whose model the class inherits."""
 
     section: ClassVar[str] = ""
 
@@ -169,7 +169,7 @@ class Criteria(Strict):
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
-        """The criteria of a study; `facts` are those of Facts, in nested mappings."""
+        """The criteria of a study; `facts` has the keys of Facts as nested mappings."""
         values = {}
         for name in cls.model_fields:
             value: Any = facts
@@ -196,13 +196,13 @@ def _named_as_pairs(distances: dict[str, float]) -> dict[str, float]:
 
 
 class _OfRun(Criteria):
-    """What is known of the run: what ends before its length is refused."""
+    """Length of the run: input that ends earlier is refused."""
 
     length_ns: Annotated[float | None, From("stage.length_ns")] = None
 
     @property
     def length_ps(self) -> float | None:
-        """Length of the run, ps, where it is known."""
+        """Length of the run, ps, if known."""
         return None if self.length_ns is None else self.length_ns * 1000
 
 
@@ -211,7 +211,7 @@ class _OfFrames(Criteria):
 
 
 class ReduceCriteria(_OfRun, _OfFrames):
-    """Which frames are decoded for what, and the range of g(r)."""
+    """Frames to decode by purpose, and the range of g(r)."""
 
     motion_interval_ps: Annotated[float, From("analysis.motion_interval_ps")]
     structure_interval_ps: Annotated[float, From("analysis.structure_interval_ps")]
@@ -225,7 +225,7 @@ class _OfEnergies(Criteria):
 
 
 class DensityCriteria(_OfRun, _OfEnergies):
-    """What is known of the stage that left the energies."""
+    """Facts about the stage that wrote the energies."""
 
 
 class _OfStage(Criteria):
@@ -233,11 +233,11 @@ class _OfStage(Criteria):
 
 
 class TracesCriteria(_OfRun, _OfEnergies, _OfStage):
-    """What is known of a stage, whose name the files have."""
+    """Facts about a stage; its name goes into the file names."""
 
 
 class SpecificVolumeCriteria(Criteria):
-    """The course of a cooling."""
+    """The temperature program of a cooling run."""
 
     from_K: Annotated[float, From("stage.temperature_from_K")]
     to_K: Annotated[float, From("stage.temperature_K")]
@@ -252,18 +252,18 @@ class SpecificVolumeCriteria(Criteria):
 
     @property
     def course(self) -> list[Plateau]:
-        """Its plateaus."""
+        """Plateaus of the cooling."""
         return plateaus(self.from_K, self.to_K, self.step_K, self.length_ns * 1000)
 
 
 class StructureCriteria(Criteria):
-    """What binds lithium."""
+    """Contact distances of lithium."""
 
     contact_nm: Contacts
 
 
 class MotionCriteria(Criteria):
-    """When motion is diffusive, how well D should be known, what binds lithium to a chain."""
+    """When motion is diffusive, the target error of D, and the ether contact distance."""
 
     tolerance: Tolerance
     target_error: TargetError
@@ -271,21 +271,21 @@ class MotionCriteria(Criteria):
 
 
 class IonsCriteria(Criteria):
-    """What binds an anion to lithium; None says that there is no such distance."""
+    """Contact distance of anion and lithium; None if there is none."""
 
     contact_nm: AnionContact
     use_interval_ps: IonFrames
 
 
 class ConductivityCriteria(IonsCriteria):
-    """Those of ions, of diffusive motion, and the temperature."""
+    """Ion contacts, tolerance of diffusive motion, temperature."""
 
     tolerance: Tolerance
     temperature_K: Temperature
 
 
 class StartsCriteria(Criteria):
-    """Those of motion and conductivity, for all starts of a system."""
+    """Criteria of motion and conductivity, for all replicas of a system."""
 
     systems: Annotated[list[str], From("system.starts")]
     temperature_K: Temperature
@@ -301,33 +301,33 @@ class _OfLithium(Criteria):
 
 
 class MechanismCriteria(Mechanism, _OfLithium):
-    """What binds lithium, when motion is diffusive, and the section. A bridging ester oxygen is no host."""
+    """Contacts, tolerance of diffusive motion, and the section. Bridging ester oxygens do not count as hosts."""
 
     section = "analysis.mechanism"
 
 
 class MorphologyCriteria(Morphology, Criteria):
-    """Those of the section, and the copies of a repeated box."""
+    """The section, and the copies of a repeated box."""
 
     section = "analysis.morphology"
     copies: Annotated[list[int] | None, From("system.copies")] = None
 
 
 class HydrogenBondsCriteria(HydrogenBonds, Criteria):
-    """Those of the section."""
+    """The section."""
 
     section = "analysis.hydrogen_bonds"
 
 
 class SnapshotsCriteria(Criteria):
-    """The name in the titles, and what binds lithium."""
+    """Name for the titles, and contact distances of lithium."""
 
     system: Annotated[str, From("system.name")]
     contact_nm: Contacts
 
 
 class InteractionsCriteria(_OfFrames):
-    """Frames, the cut-off of the run, and how far a contact of each partner of lithium reaches."""
+    """Frames, cut-off of the run, and contact distance of each partner of lithium."""
 
     frames: Annotated[int, From("analysis.interaction_frames")]
     cutoff_nm: Annotated[float, From("protocol.cutoff_nm")]

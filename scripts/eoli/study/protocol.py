@@ -22,15 +22,15 @@ Where = Literal["auto", "cpu", "gpu"]
 MOST_STEPS = 2**31 - 1
 """Steps of one run: TRR files hold the step in 32 bits."""
 LEAST_ENERGIES = 10
-"""Energies of a stage of dynamics, for a mean with an error."""
+"""Energies that a stage of dynamics must write, for a mean with an error."""
 LEAST_STATES = 4
-"""Full-precision frames of a stage whose mean volume is looked for: two of them in its second half."""
+"""Full-precision frames needed to look for the mean volume: two of them in the second half of the stage."""
 LEAST_STEPS_OF_TAU = {"nose-hoover": 20, "parrinello-rahman": 20, "v-rescale": 5, "none": 5, "c-rescale": 10}
-"""Time steps in a time constant, below which GROMACS integrates the coupling wrongly (grompp says so); none is sd."""
+"""Least time steps per coupling time constant; below, grompp warns of a wrong integration. "none" is sd."""
 OLDEST_GROMACS = (2020, 0)
 OLDEST_GROMACS_FOR = {"c-rescale": (2021, 0)}
 OFFLOADED = ("nb", "pme", "bonded", "update")
-"""Keys of a stage that say where mdrun computes what. They are how it is run, not what: they make no result stale."""
+"""Keys that say where mdrun computes what. They do not change the physics, so they make no result stale."""
 
 
 RULES = frozenset(
@@ -40,9 +40,9 @@ RULES = frozenset(
         *(analysis.rule for analysis in ANALYSES),
     }
 )  # fmt: skip
-"""Names of the rules of the workflow beside those of stages."""
+"""Rules of the workflow other than those of stages."""
 FOLDERS = frozenset({"analysis", "summary"})
-"""Folders of the results that are no stage's."""
+"""Folders of the results that do not belong to a stage."""
 
 
 def _free_stage(name: str) -> str:
@@ -113,7 +113,7 @@ class Stage(Strict):
 
     @property
     def offload(self) -> dict[str, str]:
-        """Where mdrun computes what, as far as it is not left to mdrun."""
+        """Explicit placements of mdrun's work; what is left to mdrun is absent."""
         return {key: getattr(self, key) for key in OFFLOADED if getattr(self, key) != "auto"}
 
     @property
@@ -123,7 +123,7 @@ class Stage(Strict):
 
     @property
     def is_steady(self) -> bool:
-        """Whether the stage is meant to come to equilibrium: not one that drives the box or changes its temperature."""
+        """Whether the stage equilibrates: it neither drives the box nor changes its temperature."""
         return self.is_dynamics and self.equilibrates and self.temperature_from_K is None
 
     @property
@@ -138,7 +138,7 @@ class Stage(Strict):
 
     @property
     def most_steps(self) -> int:
-        """Steps that the stage may be prolonged to: `n_steps` where it is not prolonged.
+        """Steps after the maximum prolongation; `n_steps` if the stage is not prolonged.
 
         Raises ValueError for a minimisation.
         """
@@ -147,7 +147,7 @@ class Stage(Strict):
         return round(self.max_length_ns * 1e6 / self.time_step_fs)
 
     def course(self, system_temperature_K: float) -> list[Plateau]:
-        """Temperatures of the stage in their order; a single one where it is not changed.
+        """Temperature plateaus of the stage in order; one if the temperature is constant.
 
         Raises ValueError for a minimisation.
         """
@@ -159,7 +159,7 @@ class Stage(Strict):
 
     @property
     def published(self) -> tuple[str, ...]:
-        """Names of the files that the finished stage publishes."""
+        """Files that the finished stage publishes."""
         names = ["md.gro", "md.tpr", "md.edr", "md.log", "state.trr", "verdict.json"]
         if self.is_dynamics:
             names.append("md.xtc")
@@ -169,11 +169,11 @@ class Stage(Strict):
 
     @property
     def read_of_start(self) -> tuple[str, ...]:
-        """Names of the files of the stage before that the start is made from; the first names the sites."""
+        """Files of the previous stage that the start is made from; the first names the sites."""
         return ("md.gro", "md.edr", "md.trr") if self.start == "mean-volume-frame" else ("md.gro", "state.trr")
 
     def steps_in(self, interval_ps: float) -> int:
-        """Steps of one output interval."""
+        """Steps per output interval."""
         if self.time_step_fs is None:
             raise ValueError(f"stage {self.name} has no time step")
         return round(interval_ps * 1e3 / self.time_step_fs)
@@ -200,7 +200,7 @@ class Stage(Strict):
 
     @model_validator(mode="after")
     def _gpu_can_do_it(self) -> Self:
-        """What GROMACS refuses (2020 to 2025: decidegpuusage.cpp, pme.cpp, listed_forces_gpu), before anything starts."""
+        """Combinations that GROMACS 2020 to 2025 refuses (decidegpuusage.cpp, pme.cpp, listed_forces_gpu)."""
 
         def refuse(key: str, reason: str) -> None:
             if getattr(self, key) == "gpu":

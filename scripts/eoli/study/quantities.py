@@ -1,7 +1,7 @@
-"""The quantities of a sweep, each declared once: where an analysis keeps it, what it is called, and where it appears.
+"""The quantities of a sweep, each declared once: where its analysis stores it, its name, and where it appears.
 
-Tables, figures, plans and the page read this table at each call: a new quantity that an analysis writes takes one more
-entry here and nothing else. Nothing heavy is imported.
+Tables, figures, plans and the page read this table. A new quantity of an analysis needs one entry here and nothing
+else. Imports are light.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ Keys = tuple[str, ...]
 
 
 class In(Flag):
-    """Where a quantity appears, besides what its other fields say."""
+    """Where a quantity appears, in addition to what its other fields say."""
 
-    SWEEP = auto()  # columns of sweep.csv, and the table of all numbers on the page
-    RARE = auto()  # columns at the end of sweep.csv, where a system of the sweep has it
-    STARTS = auto()  # rows of starts.csv: what independent starts say together
+    SWEEP = auto()  # columns of sweep.csv, and the page's table of all numbers
+    RARE = auto()  # columns at the end of sweep.csv, if any system has it
+    STARTS = auto()  # rows of starts.csv: replicas combined
     PLAN = auto()  # lines of `eoli plan`
-    PAGE = auto()  # plots of answers on the page, and its list of what is not resolved
-    HEADLINE = auto()  # table of answers on the page
+    PAGE = auto()  # answer plots on the page, and its list of unresolved quantities
+    HEADLINE = auto()  # answer table on the page
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A panel against EO:Li in the figure of that name of the sweep; panels are ordered by their place.
+    """A panel against EO:Li in the sweep figure `figure`, ordered by `place`.
 
-    `level` is a line to compare with; `{anion}` in a label becomes the name of the anion.
+    `level` is a reference line; `{anion}` in a label becomes the name of the anion.
     """
 
     figure: str
@@ -41,7 +41,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Answer:
-    """A number with its error, or bounds (`bound` is the upper one, `least` the lower), or neither; and the verdict."""
+    """Value with error, or bounds (`bound` upper, `least` lower), or neither; and the verdict."""
 
     value: float | None
     error: float | None
@@ -52,11 +52,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Quantity:
-    """A quantity by the stem of its columns, with its unit as these end; a number without a dimension has none.
+    """A quantity: `stem` of its columns, and `unit` as they end in it (empty if dimensionless).
 
-    The scalars of `analysis` have a mapping under the keys `home`, and in that, under `value`, `{"value": ..., "error":
-    ...}`. Bounds and verdict stand in `home`, too, under the names that are given. `bounds` says which of them are columns
-    of sweep.csv, `verdict_column` how that of the verdict is called.
+    In the scalars of `analysis`, the mapping under the keys `home` holds `{"value": ..., "error": ...}` under `value`,
+    and bounds and verdict under the names given. `bounds` lists those that are columns of sweep.csv; `verdict_column`
+    names the column of the verdict.
     """
 
     name: str
@@ -72,39 +72,39 @@ class Quantity:
     verdict: str = "verdict"
     bounds: tuple[str, ...] = ()
     verdict_column: str = ""
-    salted: Keys = ()  # keys that the results of every system with salt have, resolved or not
+    salted: Keys = ()  # keys that every system with salt has, resolved or not
     where: In = In.SWEEP
-    log: bool = False  # the scale of its axis
-    last: bool = False  # in its panel, after those that come later here
-    overview: Panel | None = None  # another panel
-    of_carbonyl: bool = False  # chains without a C=O do not have it, rather than not resolve it
-    collective: bool = False  # one run is one sample of it, however long
-    group: str = ""  # routes to one quantity have one group, the most exact last
+    log: bool = False  # log axis
+    last: bool = False  # drawn last in its panel
+    overview: Panel | None = None  # a second panel
+    of_carbonyl: bool = False  # chains without C=O do not have it (rather than: not resolved)
+    collective: bool = False  # one run gives one sample, however long
+    group: str = ""  # routes to the same quantity share a group, most exact last
     route: str = "only"
     route_label: str = ""
     symbol: str = ""
     title: str = ""
-    fitted: int = 0  # place among the fits of temperature.csv; 0: not fitted
-    fit_label: str = ""  # of the axis in the figure of fits; without one it is not drawn
-    compared_as: str = ""  # name in replicas.csv; without one starts are not compared in it
-    open: tuple[str, str] = ("", "")  # how the page calls it where it is not resolved, and how its verdict then begins
+    fitted: int = 0  # order among the fits of temperature.csv; 0: not fitted
+    fit_label: str = ""  # axis label in the figure of fits; empty: not drawn
+    compared_as: str = ""  # name in replicas.csv; empty: replicas are not compared
+    open: tuple[str, str] = ("", "")  # its name on the page when unresolved, and how the verdict then begins
 
     @property
     def columns(self) -> tuple[str, str]:
-        """Names of the columns of the value and of its error."""
+        """Columns of value and error."""
         return self.column(), self.column("_error")
 
     def column(self, what: str = "") -> str:
-        """Name of the column of the value, of its `_error`, or of a bound."""
+        """Column of the value, of its `_error`, or of a bound."""
         return f"{self.name}{what}_{self.unit}" if self.unit else f"{self.name}{what}"
 
     def found(self, scalars: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """All that scalars by analysis say of it; None where they say nothing."""
+        """Its mapping in scalars by analysis; None if missing."""
         home = at(scalars, (self.analysis, *self.home))
         return home if isinstance(home, Mapping) else None
 
     def of(self, scalars: Mapping[str, Any]) -> Answer | None:
-        """Number, bounds and verdict of `found`."""
+        """Value, bounds and verdict in scalars by analysis; None if missing."""
         if (home := self.found(scalars)) is None:
             return None
         value, error = (at(home, (*self.value, key)) for key in ("value", "error"))
@@ -112,13 +112,13 @@ class Quantity:
         return Answer(value, error, home.get(self.upper_bound), verdict, home.get(self.lower_bound))
 
     def beside(self, scalars: Mapping[str, Any], *keys: str) -> Any:
-        """What stands under keys beside it, else the nearest above it: a window of lags may serve several quantities."""
+        """What stands under `keys` next to it, else nearest above: quantities may share a window of lags."""
         places = (at(scalars, (self.analysis, *self.home[:depth], *keys)) for depth in range(len(self.home), -1, -1))
         return next((found for found in places if found is not None), None)
 
 
 def at(data: Any, keys: Sequence[str]) -> Any:
-    """What stands under keys in nested mappings; None where one of them is missing."""
+    """Value under a path of keys in nested mappings; None if a key is missing."""
     for key in keys:
         data = data.get(key) if isinstance(data, Mapping) else None
     return data
@@ -200,7 +200,7 @@ QUANTITIES: tuple[Quantity, ...] = (
     _first_shell("anion_N", ""),
     _peak("anion_O", "O ({anion})"),
     _first_shell("anion_O", "O ({anion})"),
-    # whatever sites an anion binds with
+    # any site that an anion binds with
     Quantity("neighbours_Li_anion", "", "structure", ("shell_statistics", "anion", "mean"), _IN_CUTOFF, "{anion}"),
     Quantity("chains_of_Li", "", "structure", ("shell_statistics", "chains", "mean"),
              Panel("structure", "chains that bind a Li", 4)),
@@ -266,29 +266,29 @@ QUANTITIES: tuple[Quantity, ...] = (
     _in_cutoff("hydroxyl_O", "", where=In.RARE),
     _residence("hydroxyl_O", "", where=In.RARE),
 )  # fmt: skip
-"""Every quantity of the sweep, in the order of its table."""
+"""Every quantity of the sweep, in table order."""
 
 LENGTH: Keys = ("motion", "length_ns")
-"""Path in scalars by analysis of the length of a run, or of all starts in sum."""
+"""Path to the run length in scalars by analysis (summed over replicas where they are pooled)."""
 NUMBERS: Mapping[str, Keys] = {
     "further_ns_for_D_Li": ("motion", "Li", "extension", "further_ns"),
     "analysed_length_ns": LENGTH,
 }
-"""Single numbers of sweep.csv beside the quantities: path in scalars by analysis, by column."""
+"""Further columns of sweep.csv, with their paths in scalars by analysis."""
 
 
 def declared(where: In) -> list[Quantity]:
-    """The quantities that appear somewhere."""
+    """Quantities that appear in a given place."""
     return [quantity for quantity in QUANTITIES if quantity.where & where]
 
 
 def named(name: str) -> Quantity:
-    """The quantity of a name."""
+    """Quantity by name."""
     return next(quantity for quantity in QUANTITIES if quantity.name == name)
 
 
 def grouped(quantities: Iterable[Quantity]) -> dict[str, list[Quantity]]:
-    """Quantities by group; one without a group is one by itself."""
+    """Quantities by group; one without a group forms its own."""
     groups: dict[str, list[Quantity]] = {}
     for quantity in quantities:
         groups.setdefault(quantity.group or quantity.name, []).append(quantity)
@@ -296,12 +296,12 @@ def grouped(quantities: Iterable[Quantity]) -> dict[str, list[Quantity]]:
 
 
 def fitted() -> list[Quantity]:
-    """What is fitted against temperature, in the order of temperature.csv."""
+    """Quantities fitted against temperature, in the order of temperature.csv."""
     return sorted((quantity for quantity in QUANTITIES if quantity.fitted), key=lambda quantity: quantity.fitted)
 
 
 def panels(figure: str) -> list[tuple[Panel, list[Quantity]]]:
-    """The panels of a figure of the sweep, with their quantities."""
+    """Panels of a sweep figure, with their quantities."""
     found: dict[Panel, list[Quantity]] = {}
     for quantity in sorted(QUANTITIES, key=lambda quantity: quantity.last):
         for panel in (quantity.panel, quantity.overview):
@@ -311,14 +311,14 @@ def panels(figure: str) -> list[tuple[Panel, list[Quantity]]]:
 
 
 def sweep_columns(analyses: Sequence[str]) -> dict[str, Keys]:
-    """Path in scalars by analysis of each column of sweep.csv that an analysis fills; bounds and verdicts in their order."""
+    """Columns of sweep.csv that the analyses fill, with paths in scalars by analysis; bounds and verdicts in order."""
     columns = {
         column: (quantity.analysis, *quantity.home, *quantity.value, key)
         for quantity in declared(In.SWEEP | In.RARE)
         for column, key in zip(quantity.columns, ("value", "error"), strict=True)
     }
     by_analysis = sorted(QUANTITIES, key=lambda quantity: analyses.index(quantity.analysis))
-    # bounds of one kind stand together over all routes of a group
+    # bounds of one kind stay together across the routes of a group
     for group in grouped(by_analysis).values():
         for what in dict.fromkeys(what for quantity in group for what in quantity.bounds):
             for quantity in group:

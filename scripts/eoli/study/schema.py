@@ -32,7 +32,7 @@ _TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
 
 
 def json_schema(model: type[BaseModel] = Config) -> str:
-    """JSON schema of a model, for editors and for checks outside EOLI."""
+    """JSON schema of a model, for editors and outside checks."""
     schema = model.model_json_schema()
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2) + "\n"
 
@@ -58,7 +58,7 @@ def _plain(value: Any) -> str:
 
 
 def _limits(schema: Any) -> str:
-    """The numbers that a property may be, of the list's items where it is one; empty where there is no limit."""
+    """Allowed range of a property (for a list: of its items); empty if unlimited."""
     if not isinstance(schema, dict):
         return ""
     low, high = (
@@ -87,7 +87,7 @@ def _default(field: Any) -> str:
 
 
 def markdown() -> str:
-    """Tables of all keys with type, default and meaning."""
+    """Markdown tables of all keys with type, default and meaning."""
     parts = []
     for title, prefix, model in _TABLES:
         properties = model.model_json_schema()["properties"]

@@ -23,21 +23,21 @@ NO_COPIES = (1, 1, 1)
 
 MOST_SYSTEMS = 10_000
 MOST_SITES = 10_000_000
-"""Sites of a box: a frame of it is 120 MB, and analyses hold some dozens."""
+"""Largest box, in sites: one frame takes 120 MB, and analyses hold a few dozen."""
 MOST_BINS = 200_000
-"""Bins of g(r) up to the corners of a box: some 200 MB of pair counts."""
+"""Bins of g(r) up to the corners of a box: about 200 MB of pair counts."""
 MOST_WAVES = 10_000_000
-"""Wave vectors of S(q) up to the largest: their indices take 240 MB, and more while they are chosen."""
+"""Wave vectors of S(q) up to q_max: their indices take 240 MB, more during selection."""
 MOST_PLATEAUS = 150
-"""Temperatures of a stage: their times must fit into a line of GROMACS of 4096 characters."""
+"""Temperatures per stage: their times must fit into one line of GROMACS, 4096 characters."""
 
 
 @dataclass(frozen=True)
 class System:
-    """One box: what it contains and at which conditions it is simulated.
+    """One box: what it contains and the conditions of its simulation.
 
-    Systems of a temperature series have the box and the `common` stages of `series`, which is a folder like theirs.
-    The box of a supercell is the equilibrated one of its `parent`, repeated.
+    Systems of a temperature series share the box and the `common` stages of `series`, which has a folder like theirs. A
+    supercell repeats the equilibrated box of its `parent`.
     """
 
     name: str
@@ -57,22 +57,22 @@ class System:
     parent: str | None = None
 
     def home(self, stage: str) -> str:
-        """Name of the folder in `results` that a stage of the system lies in: its own, or that of its series."""
+        """Folder in `results` that holds a stage: the system's own, or its series'."""
         return self.series if self.series is not None and stage in self.common else self.name
 
     @property
     def eo_li(self) -> float | None:
-        """Simulated ratio: ether oxygens over whole lithium ions."""
+        """Simulated ratio: ether oxygens per lithium ion, after rounding to whole ions."""
         return self.ether_oxygens / self.cations if self.cations else None
 
     @property
     def family(self) -> str:
-        """Name of all independent starts of the system."""
+        """Name of the system's replica group."""
         return self.name.removesuffix(f"-r{self.replicate}")
 
 
 def families_of(systems: Iterable[System]) -> dict[str, list[System]]:
-    """The independent starts of each system, by its `family`."""
+    """Systems by replica group."""
     found: dict[str, list[System]] = {}
     for system in systems:
         found.setdefault(system.family, []).append(system)
@@ -80,9 +80,9 @@ def families_of(systems: Iterable[System]) -> dict[str, list[System]]:
 
 
 def side_by_side(systems: Iterable[System]) -> list[System]:
-    """Two systems to show beside each other: of two polymers, all else equal, those of the study and with salt first.
+    """Two systems to show side by side: two polymers, all else equal, with those of the study and with salt first.
 
-    Without such a pair the first two; fewer where there are fewer.
+    Without such a pair, the first two; fewer if there are fewer.
     """
     ordered = sorted(systems, key=lambda s: (not s.in_study, s.salt == NO_SALT, s.replicate))
 
@@ -97,13 +97,13 @@ def side_by_side(systems: Iterable[System]) -> list[System]:
 
 
 def seed_for(seed: int, *purpose: str | int) -> int:
-    """A positive 31-bit seed that depends on the study's seed and on what it is for, and on nothing else."""
+    """A positive 31-bit seed that depends only on the study's seed and on its purpose."""
     text = "/".join(map(str, (seed, *purpose)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % (2**31 - 2) + 1
 
 
 def whole_ions(ether_oxygens: int, eo_li: float) -> int:
-    """Lithium ions for a ratio, rounded half up."""
+    """Number of lithium ions for a ratio, rounded half up."""
     return math.floor(ether_oxygens / eo_li + 0.5)
 
 
@@ -113,7 +113,7 @@ def system_name(
 ) -> str:  # fmt: skip
     """`<polymer>-eo<ratio>-<T>K[-salt][-ether][-cation][-anion][-mixing][-q<scale>][-<n>x<n>x<n>]-r<replicate>`.
 
-    Axes at their default, for the force field those of `usual`, stay out; without a temperature it is a `series`.
+    Axes at their default are left out (force field: those of `usual`). Without a temperature, `series` takes its place.
     """
     at = "series" if temperature_K is None else f"{temperature_K:.0f}K"
     parts = [polymer, "neat" if salt == NO_SALT or eo_li is None else f"eo{eo_li:g}", at]
@@ -131,13 +131,13 @@ def system_name(
 
 
 def _wrong(study: Study, keys: KeyPath, message: object) -> InputError:
-    """A mistake in the configuration, with the line of the key that it is about."""
+    """Configuration error located at the line of its key."""
     return InputError(f"{place(keys, study.files)}: {message}")
 
 
 @contextmanager
 def _asked_by(study: Study, number: int, key: str) -> Iterator[None]:
-    """A mistake in what a key of a block asks for is located at that key."""
+    """Locates an error raised in this context at a key of a sweep block."""
     try:
         yield
     except InputError as error:
@@ -145,7 +145,7 @@ def _asked_by(study: Study, number: int, key: str) -> Iterator[None]:
 
 
 def _check_block(block: SweepBlock, number: int, study: Study, blocks: Library) -> None:
-    """Raise InputError for a name that no building block has, and for keys that do not go together."""
+    """Raise InputError for an unknown building block, or keys that exclude each other."""
     sets, salts = blocks.ether_sets(), [*blocks.names("salts"), NO_SALT]
     unknown_set = next((name for name in block.ether_set if name not in sets), None)
     unknown_salt = next((name for name in block.salt if name not in salts), None)
@@ -183,7 +183,7 @@ def _cations(polymer: str, ether_oxygens: int, eo_li: float | None) -> int:
 
 
 def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library) -> Iterator[System]:
-    """Every combination of the axes of a block. Raises InputError for one that cannot be built."""
+    """Every combination of a block's axes. Raises InputError for one that cannot be built."""
     x, y, z = block.supercell
     supercell, copies, chains = (x, y, z), x * y * z, study.config.box.chains
     common = tuple(stage.name for stage in study.common_stages) if block.temperature_series else ()
@@ -206,7 +206,7 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
             ratios, block.temperature_K, choices, block.replicate
         ):
             with asked_by("eo_li"):
-                # whole ions are those of the box that is repeated: the ratio of a supercell is its parent's
+                # ions are rounded in the box that is repeated, so a supercell has its parent's ratio
                 cations = _cations(polymer, ether_oxygens, ratio)
             named = partial(system_name, polymer, salt, ratio, choice=choice, usual=usual, replicate=replicate)
             yield System(
@@ -230,7 +230,7 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
 
 @dataclass(frozen=True)
 class Size:
-    """How big a system is, from its composition alone."""
+    """Size of a system, from its composition alone."""
 
     sites: int
     mass_g_mol: float
@@ -238,15 +238,15 @@ class Size:
 
     @property
     def box_nm(self) -> float:
-        """Edge of the box at the ideal-mixing density."""
+        """Box edge at the ideal-mixing density, nm."""
         return box_length_nm(self.mass_g_mol, self.ideal_density_g_cm3)
 
 
 def size_of(system: System, blocks: Library) -> Size:
     """Sites, mass and ideal-mixing density of a system.
 
-    The density mixes the neat polymer and the salt by volume; both hold at their own temperature, so it is an
-    estimate for sizes and plausibility, never a result.
+    The density mixes neat polymer and salt by volume, each at the temperature of its own data. It is an estimate for
+    sizes and plausibility, never a result.
     """
     chain, ions = blocks.composition(system.polymer, system.salt, system.choice)
     chain_mass = sum(blocks.mass(atom.type) for unit in chain.units for atom in unit.atoms)
@@ -262,12 +262,12 @@ def size_of(system: System, blocks: Library) -> Size:
 
 
 def box_length_nm(mass_g_mol: float, density_g_cm3: float) -> float:
-    """Edge of the cube that holds a mass at a density."""
+    """Edge of the cube that holds a mass at a density, nm."""
     return float((mass_g_mol / (density_g_cm3 * GRAM_PER_MOL_NM3)) ** (1 / 3))
 
 
 def _check_box(system: System, number: int, study: Study, blocks: Library) -> None:
-    """Raise InputError for a box that is too large to be analysed, or too small for the cut-off."""
+    """Raise InputError for a box too large to analyse, or too small for the cut-off."""
     size, cutoff, analysis = size_of(system, blocks), study.protocol.cutoff_nm, study.config.analysis
     box, rdf_bin, q_max = size.box_nm, analysis.rdf_bin_nm, analysis.morphology.q_max_per_nm
     bins, waves = math.sqrt(3) / 2 * box / rdf_bin, 4 * (q_max * box / (2 * math.pi)) ** 3
@@ -291,7 +291,7 @@ def _check_box(system: System, number: int, study: Study, blocks: Library) -> No
 
 
 def _check_course(stage: Stage, system: System, study: Study) -> None:
-    """The steps of a temperature must be told to GROMACS, and each needs energies of its own."""
+    """Temperature steps must fit into GROMACS's input, and each needs enough energies."""
     if stage.temperature_from_K is None or stage.length_ns is None or stage.energy_interval_ps is None:
         return
     steps = len(stage.course(system.temperature_K))
@@ -305,9 +305,9 @@ def _check_course(stage: Stage, system: System, study: Study) -> None:
 
 
 def systems_of(study: Study) -> dict[str, System]:
-    """All systems of a study by name, in the order of the configuration.
+    """All systems of a study by name, in configuration order.
 
-    Raises InputError where a block asks for what cannot be built, or two systems have one name.
+    Raises InputError if a block cannot be built, or if two systems share a name.
     """
     blocks = library(study.topologies)
     systems: dict[str, System] = {}
@@ -343,7 +343,7 @@ def systems_of(study: Study) -> dict[str, System]:
 
 
 def series_of(study: Study, systems: Iterable[System]) -> dict[str, System]:
-    """What the temperature series among the systems share, by name: boxes with the common stages and no others.
+    """Shared parts of the temperature series, by name: systems with a box and the common stages only.
 
     Their temperature is that of the last common stage.
     """

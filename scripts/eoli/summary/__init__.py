@@ -1,1 +1,1 @@
-"""What a sweep says as a whole, from what the analyses left of each system."""
+"""Results of a whole sweep, from the analyses of its systems."""

@@ -1,16 +1,16 @@
-"""What the runs of a sweep have cost, from the records that every mdrun left: the table `results/summary/cost.csv`.
+"""Cost of the runs of a sweep, from the records of every mdrun: the table `results/summary/cost.csv`.
 
-One row for each stage that was run (of a stage that several systems share, one), columns:
+One row for each stage that ran (one for a stage that several systems share), columns:
 
 - `system`, `stage`: the folder `results/<system>/<stage>`;
 - `ns`: simulated, empty for a minimisation;
-- `core_hours`: hardware threads that the run held times the time that it held them, over all restarts, work that a kill
-  threw away included; runs that were moved aside (`run.old-1`) are not counted;
+- `core_hours`: hardware threads held by the run times the time it held them, over all restarts, including work lost to
+  a kill; runs that were moved aside (`run.old-1`) are not counted;
 - `ns_per_day`: `ns` over the wall time of all mdruns, so restarts and lost work lower it;
 - `wall_hours`: of all mdruns together, without the time in between;
 - `idle_share`: part of `core_hours` in which the held hardware threads did nothing for mdrun, from its processor time;
-  other programs on the same cores, and waiting for files, raise it. Threads that wait for each other count as busy. Empty
-  where the processor time is not known;
+  other programs on the same cores, and waiting for files, raise it. Threads that wait for each other count as busy.
+  Empty if the processor time is unknown;
 - `restarts`: mdruns after the first, prolongations included.
 """
 
@@ -24,7 +24,7 @@ from pathlib import Path
 from eoli.analysis.results import read_verdict
 from eoli.stage.sessions import Session, read_sessions
 
-# of runs from before there were records: `Time:` at the end of each session in the log, Core t and Wall t in s
+# runs without records: `Time:` at the end of each session in the log, Core t and Wall t in s
 _TIME = re.compile(r"^\s+Time:\s+([0-9.]+)\s+([0-9.]+)\s", re.MULTILINE)
 _THREADS = re.compile(r"^Using (\d+) (MPI|OpenMP) (?:process|thread)", re.MULTILINE)
 
@@ -51,7 +51,7 @@ def _from_log(log: Path) -> list[Session]:
     per_kind = {kind: int(number) for number, kind in _THREADS.findall(text)}
     threads = per_kind.get("MPI", 1) * per_kind.get("OpenMP", 1)
     return [
-        # what a log calls core time is its wall time times its threads
+        # core time in a log is wall time times threads
         Session(float(number), float(wall), threads, None, True, "", "", "")
         for number, (_, wall) in enumerate(_TIME.findall(text))
     ]
@@ -63,9 +63,9 @@ def _ns(folder: Path) -> float | None:
 
 
 def cost_of_stage(system: str, stage: str, folder: Path) -> StageCost | None:
-    """What one stage has cost; None where nothing is known of any mdrun.
+    """Cost of one stage; None if nothing is known of any mdrun.
 
-    Raises DataError for a record or a verdict that is not what it should be.
+    Raises DataError for a malformed record or verdict.
     """
     ns = _ns(folder)
     sessions = read_sessions(folder / "run") or _from_log(folder / "run" / "md.log") or _from_log(folder / "md.log")
@@ -74,7 +74,7 @@ def cost_of_stage(system: str, stage: str, folder: Path) -> StageCost | None:
         return None
     core = sum(session.wall_seconds * session.processors for session in sessions)
     used = [session.cpu_seconds for session in sessions if session.cpu_seconds is not None]
-    # clock ticks and what ran before the first look make it a little more than all, at times
+    # clock ticks, and what ran before the first look, can make it slightly more than the total
     idle = max(0.0, 1 - sum(used) / core) if len(used) == len(sessions) else None
     return StageCost(
         system, stage, ns, core / 3600, ns / wall * 86400 if ns else None, wall / 3600, idle, len(sessions) - 1

@@ -1,4 +1,4 @@
-"""Distances of contact of a sweep beside the first minima of g(r), of each system and pooled over all."""
+"""Contact distances of a sweep next to the first minima of g(r), per system and pooled."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from eoli.topology.selections import contact_of
 Floats = npt.NDArray[np.float64]
 
 POOLED = "all"
-"""Stands for the system in the rows of what is pooled."""
+"""Name in the `system` column for pooled rows."""
 FLAT = 0.05
-"""The flat region around a minimum: where n(r) is within this share of n at the minimum."""
+"""The flat region around a minimum: n(r) within this share of its value there."""
 
 HYDROGEN_BOND = "hydrogen_bond"
-"""Kind of contact of the amide hydrogens."""
+"""Contact kind of the amide hydrogens."""
 
 _COLUMNS = (
     "first", "second", "system", "systems", "first_peak_nm", "first_minimum_nm", "first_minimum_error_nm",
@@ -36,13 +36,13 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Structure:
-    """g(r) and n(r) of a system: `table` with r_nm and g_, n_ of each pair, `scalars` with the first shells."""
+    """g(r) and n(r) of a system: `table` has r_nm and g_, n_ of each pair, `scalars` the first shells."""
 
     table: pd.DataFrame
     scalars: Mapping[str, Any]
 
     def minimum(self, first: str, second: str) -> Estimate:
-        """First minimum of its own, with its error over blocks."""
+        """The system's own first minimum, with its error over blocks."""
         found = self.scalars.get(first, {}).get(second, {}).get("first_minimum_nm", {})
         return Estimate(found.get("value"), found.get("error"))
 
@@ -59,7 +59,7 @@ class _Curve:
         return float(np.interp(distance_nm, self.r, self.n))
 
     def flat(self, minimum_nm: float) -> tuple[float, float]:
-        """The distances around a minimum between which n stays within FLAT of its value there."""
+        """Range around a minimum in which n stays within FLAT of its value there, nm."""
         inside = np.abs(self.n - self.number(minimum_nm)) <= FLAT * self.number(minimum_nm)
         at = int(np.searchsorted(self.r, minimum_nm))
         below, above = np.flatnonzero(~inside[:at]), np.flatnonzero(~inside[at:])
@@ -69,7 +69,7 @@ class _Curve:
 
 
 def read_structure(table: Path) -> Structure:
-    """Structure of a system from its structure.csv and the structure.json beside it. Raises DataError with one line."""
+    """Structure of a system from structure.csv and structure.json beside it. Raises DataError with one line."""
     scalars = read_scalars(table.parent, table.stem)
     if scalars is None:
         raise DataError(f"{table.with_suffix('.json')}: no such file")
@@ -99,7 +99,7 @@ def _pairs(structures: Mapping[str, Structure]) -> list[tuple[str, str]]:
 
 
 def _curves(structures: Sequence[Structure], pair: str) -> list[_Curve]:
-    """Curves over the distances that all have. Raises DataError where bins differ."""
+    """Curves over the distances that all systems have. Raises DataError if bins differ."""
     n = min(len(structure.table) for structure in structures)
     r = structures[0].table["r_nm"].to_numpy()[:n]
     if any(not np.allclose(structure.table["r_nm"][:n], r) for structure in structures):
@@ -108,7 +108,7 @@ def _curves(structures: Sequence[Structure], pair: str) -> list[_Curve]:
 
 
 def _pooled_minimum(curves: Sequence[_Curve]) -> Estimate:
-    """First minimum of the mean g(r), with its error by leaving out one system at a time."""
+    """First minimum of the mean g(r), with a jackknife error over systems."""
 
     def minimum(g: Floats) -> float:
         found = first_minimum(curves[0].r, g)
@@ -145,13 +145,13 @@ def _row(names: tuple[str, str], system: str, systems: int, curve: _Curve, minim
 
 
 def cutoff_table(structures: Mapping[str, Structure], contacts_nm: Mapping[str, float]) -> pd.DataFrame:
-    """For each pair of a sweep a row of what is pooled, then one for each system that has the pair.
+    """For each pair of a sweep a pooled row, then one row per system that has the pair.
 
     `structures` by system; `contacts_nm` are the configured distances by kind (`analysis.contact_nm`, and
-    HYDROGEN_BOND), one of a kind for all systems. Pooled is the mean of g(r), and of n(r), over the systems, each of the same weight, and the error of its
-    minimum is by leaving out one system; the error of a system is that over the blocks of its run. The flat region is
-    where n(r) stays within FLAT of its value at the minimum: inside it the choice of the distance does not matter.
-    Raises DataError for systems whose g(r) have different bins.
+    HYDROGEN_BOND), the same for all systems. The pooled row uses the mean of g(r) and n(r) over systems with equal
+    weight, and the jackknife error of its minimum; a system's error is over the blocks of its run. In the flat region
+    n(r) stays within FLAT of its value at the minimum, so the choice of the distance does not matter there. Raises
+    DataError if the bins of g(r) differ between systems.
     """
     rows = []
     for first, second in _pairs(structures):

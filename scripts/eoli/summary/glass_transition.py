@@ -1,4 +1,4 @@
-"""Glass transitions of a sweep: independent coolings taken together, and their table beside what was measured."""
+"""Glass transitions of a sweep: replica coolings combined, in a table next to measured values."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from eoli.study.systems import System, families_of, systems_of
 
 @dataclass(frozen=True)
 class Cooled:
-    """All independent coolings of one system, their rate, the fit of each, and what they say together.
+    """All replica coolings of one system: their rate, each fit, and the combined result.
 
-    `system` is the first of them, `error_K` the standard error of Tg over the coolings.
+    `system` is the first replica; `error_K` is the standard error of Tg over the coolings.
     """
 
     system: System
@@ -33,19 +33,19 @@ class Cooled:
 
     @property
     def name(self) -> str:
-        """Name of all coolings of the system."""
+        """Name of the replica group."""
         return self.system.family
 
 
 def volumes_file(results: Path, system: str) -> Path:
-    """Where the specific volumes of the cooling of a system lie."""
+    """Path of a system's specific volumes during cooling."""
     return results / system / "analysis" / "specific-volume.csv"
 
 
 def read_coolings(study: Study, results: Path) -> list[Cooled]:
-    """The coolings of a study, those of systems that differ in their replicate alone taken together.
+    """The coolings of a study, grouped by replica.
 
-    Raises InputError where the study has no cooling stage, DataError for volumes that cannot be read or do not belong
+    Raises InputError if the study has no cooling stage, DataError for volumes that are unreadable or do not belong
     together.
     """
     if study.config.analysis.cooling_stage is None:
@@ -75,16 +75,16 @@ def _beside(found: GlassTransition, measured_K: float | None, shift_K: tuple[flo
 
 
 def glass_table(cooled: Sequence[Cooled], measured_K: Sequence[float | None]) -> pd.DataFrame:
-    """A row for each system: Tg of the cooling with its 68 % interval and rate, the measured one, the shift to expect.
+    """One row per system: Tg of the cooling with 68 % interval and rate, the measured Tg, the expected shift.
 
-    `measured_K` is the measured Tg of each. Without a Tg the interval is where a bend would be if there was one. Nothing
-    is corrected: the shift is the range of `eoli.analysis.glass.fit.expected_shift_K`, the measured rate taken as 10 K/min.
+    `measured_K` is the measured Tg of each. Without a Tg, the interval is where a bend would be, if any. Nothing is
+    corrected: the shift is the range of `eoli.analysis.glass.fit.expected_shift_K`, measured at 10 K/min.
     """
     rows = []
     for entry, theirs in zip(cooled, measured_K, strict=True):
         found, system = entry.found, entry.system
         interval, goodness = found.temperature_K, found.goodness
-        # the start of the cooling must not be warmer than its end
+        # a run that heats has no cooling rate
         shift = expected_shift_K(entry.rate_K_per_s) if entry.rate_K_per_s > 0 else (0.0, math.inf)
         rows.append(
             {

@@ -1,4 +1,4 @@
-"""What independent starts of one system say together, as `eoli starts` found it, and its table for a sweep."""
+"""Pooled results of replicas, as `eoli starts` wrote them, and their table for a sweep."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _COLUMNS = (
 
 
 def starts_file(results: Path, name: str) -> Path:
-    """Where the scalars of several starts together lie, by the name of all of them."""
+    """Path of the pooled scalars of a replica group."""
     return results / _FOLDER / f"{name}.json"
 
 
 def read_starts(results: Path, systems: Sequence[str]) -> dict[str, Scalars]:
-    """Scalars of several starts together, by the name of all of them; of those whose starts are all among `systems`.
+    """Pooled scalars by replica group, for groups whose members are all in `systems`.
 
-    Raises DataError for a file that is not what it should be.
+    Raises DataError for a malformed file.
     """
     found: dict[str, Scalars] = {}
     for path in sorted((results / _FOLDER).glob("*.json")):
@@ -40,7 +40,7 @@ def read_starts(results: Path, systems: Sequence[str]) -> dict[str, Scalars]:
 
 
 def _row(quantity: Quantity, record: Mapping[str, Any]) -> dict[str, Any]:
-    """A quantity as the columns have it; empty where the starts say nothing of it."""
+    """Table columns of a quantity; empty where the pooled replicas have no value."""
     answer = quantity.of(record)
     return {} if answer is None else {
         "quantity": quantity.name, "unit": quantity.unit.replace("_", "/") or "1", "value": answer.value,
@@ -52,9 +52,9 @@ def _row(quantity: Quantity, record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def starts_table(sweep: pd.DataFrame, together: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """A row for each quantity of each entry of `read_starts`; `sweep` has a row a system.
+    """One row per quantity of each entry of `read_starts`; `sweep` has one row per system.
 
-    `length_ns` is that of all starts in sum; conductivities are those of formal charges.
+    `length_ns` is summed over the replicas; conductivities are those of formal charges.
     """
     groups = grouped(declared(In.STARTS)).values()
     quantities = [quantity for group in groups for quantity in sorted(group, key=lambda each: each.name)]

@@ -1,4 +1,4 @@
-"""Do independent starts of one system agree? Density, coordination of lithium and free ions, in units of their errors."""
+"""Do replicas of one system agree? Density, lithium coordination and free ions, in units of their errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COLUMNS = (
 
 
 def _compared(rows: pd.DataFrame, value: str, error: str) -> dict[str, Any]:
-    """Mean of the starts; their largest difference in units of its combined error, and chi-squared of all."""
+    """Mean of the replicas, their largest difference in units of its combined error, and their chi-squared."""
     numbers = rows[[value, error]].apply(pd.to_numeric, errors="coerce").dropna()
     numbers = numbers[numbers[error] > 0]
     x, sigma = numbers[value].to_numpy(), numbers[error].to_numpy()
@@ -47,11 +47,11 @@ def _compared(rows: pd.DataFrame, value: str, error: str) -> dict[str, Any]:
 
 
 def replica_table(sweep: pd.DataFrame) -> pd.DataFrame:
-    """A row for each system that has several starts and each quantity compared; `sweep` has a row a system.
+    """One row per compared quantity of each system with several replicas; `sweep` has one row per system.
 
-    `mean_error` is half of the 68 % interval of `mean_of_starts`. The stated errors are those within a run. Starts
-    *differ* where chance gives so large a chi-squared in fewer than one case in a hundred: the errors within a run then
-    miss what the start decides, and the runs have not forgotten it.
+    `mean_error` is half the 68 % interval of `mean_of_starts`. The stated errors are those within a run. Replicas
+    *differ* if chance gives so large a chi-squared in fewer than one case in a hundred. Then the errors within a run
+    miss what the starting box decides, and the runs have not forgotten it.
     """
     rows = []
     for axes, starts in alike(sweep):
@@ -66,7 +66,7 @@ def replica_table(sweep: pd.DataFrame) -> pd.DataFrame:
 
 
 def differing(table: pd.DataFrame) -> dict[str, list[str]]:
-    """Of each system whose starts differ, by its name, what to warn of, from a `replica_table`."""
+    """Warnings from a `replica_table`, by system whose replicas differ."""
     found: dict[str, list[str]] = {}
     for row in table[table["verdict"] == "differ"].to_dict("records"):
         text = f"starts differ in {row['quantity']} by {row['difference_over_error']:.1f} combined errors"

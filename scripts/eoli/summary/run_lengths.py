@@ -1,6 +1,6 @@
-"""How long must runs be? From what the analyses of short ones found: lengths to a given error, with what they cost.
+"""How long must runs be? Lengths for a target error, with their cost, extrapolated from the analyses of short runs.
 
-A length follows from a measured error alone where motion is diffusive; otherwise it is a lower bound, and said to be.
+Only where motion is diffusive does a measured error give a length; otherwise it is a lower bound, labelled as one.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from eoli.summary.pooled import read_starts
 from eoli.workflow.cost import ASSUMED_SPEED, Cost, cost_of_stage, measured_speed
 
 COLLECTIVE_AT_BEST = 0.25
-"""Relative error of a collective conductivity from one run, whose only sample is itself, at best."""
+"""Best relative error of a collective conductivity from one run, which is a single sample."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a quantity of a system needs, over all its independent starts together.
+    """What a quantity of a system needs, over all its replicas together.
 
-    `total_ns` is an estimate, or a lower bound where `at_least`, or None where the data do not tell; `runs` how many
-    independent starts it takes at least. `further_ns` is what is missing of it, with its cost, `at_this_exponent_ns` the
-    further length if sub-diffusion stays as it is.
+    `total_ns` is an estimate, or a lower bound if `at_least`, or None if the data do not tell; `runs` is the least
+    number of replicas. `further_ns` is what is still missing, with its cost; `at_this_exponent_ns` is the further
+    length if sub-diffusion stays as it is.
     """
 
     system: str
@@ -52,7 +52,7 @@ class Need:
     reason: str
 
     def line(self) -> str:
-        """The need in words; a bound is never a bare number."""
+        """The need in words; a bound is always marked as one."""
         have = f"{self.system:34s} {self.quantity:28s} {self.have_ns:8.4g} ns"
         if self.further_ns is None or self.core_hours is None or self.disk_gb is None:
             return f"{have}: no estimate: {self.reason}"
@@ -70,7 +70,7 @@ class Need:
 
 @dataclass(frozen=True)
 class _Found:
-    """A quantity in one run: its relative error where resolved, else the length that the run must have at least."""
+    """A quantity in one run: its relative error if resolved, else the least length that the run must have."""
 
     length_ns: float
     relative_error: float | None
@@ -80,8 +80,8 @@ class _Found:
 
 
 def _found(quantity: Quantity, of: Mapping[str, Any]) -> _Found:
-    """What scalars by analysis, which have the quantity, say of it."""
-    # key by key, so that what a file lacks is said
+    """A quantity in scalars by analysis, which must have it."""
+    # key by key, so that the error names the missing key
     found: Any = reduce(getitem, (quantity.analysis, *quantity.home), of)
     length: Any = reduce(getitem, LENGTH, of)
     answer = quantity.of(of)
@@ -96,12 +96,12 @@ def _found(quantity: Quantity, of: Mapping[str, Any]) -> _Found:
     ions = [_found(ion, of) for ion in declared(In.PLAN) if ion.analysis == "motion"]
     if any(each.relative_error is None for each in ions):
         return _slower(ions)
-    # the ions diffuse, but one collective sample did not settle
+    # the ions diffuse, but a single collective sample has not settled
     return _Found(length, None, length, None, answer.verdict)
 
 
 def _slower(found: Sequence[_Found]) -> _Found:
-    """Of several things that must all be resolved, the one that needs most; an unknown need is the greatest."""
+    """Of several conditions that must all be met, the most demanding; unknown ranks highest."""
     unresolved = [each for each in found if each.relative_error is None]
     return max(unresolved, key=lambda each: math.inf if each.least_ns is None else each.least_ns)
 
@@ -109,16 +109,16 @@ def _slower(found: Sequence[_Found]) -> _Found:
 def _total(
     found: Sequence[_Found], starts: int, target: float, collective: bool
 ) -> tuple[float | None, bool, int, float | None]:
-    """(ns over all starts, whether at least, starts, relative error of all starts together).
+    """(ns over all replicas, whether a lower bound, replicas, relative error of all replicas together).
 
-    `found` has an entry a start, or a single one of all of them together, which has their length in sum.
+    `found` has one entry per replica, or a single one for all together, whose length is their sum.
     """
     have = sum(each.length_ns for each in found)
     errors = [each.relative_error for each in found if each.relative_error is not None]
     if len(errors) == len(found):
         error = math.sqrt(sum(value**2 for value in errors)) / len(found)
         total = have * (error / target) ** 2
-        # a longer run has longer lags, not more collective samples: only more starts have
+        # a longer run gives longer lags, not more collective samples: that takes more replicas
         return (
             total,
             False,
@@ -155,7 +155,7 @@ def _need(
 
 
 def _tables(analysis: Path) -> Iterator[dict[str, Scalars]]:
-    """Scalars by analysis, from that folder, of what is planned for; nothing where no lithium moved."""
+    """Scalars by analysis from a folder, as far as planning needs them; nothing if no lithium moved."""
     names = dict.fromkeys(quantity.analysis for quantity in declared(In.PLAN))
     found = {name: scalars for name in names if (scalars := read_scalars(analysis, name)) is not None}
     if named("D_Li").found(found):
@@ -165,10 +165,9 @@ def _tables(analysis: Path) -> Iterator[dict[str, Scalars]]:
 def needs(study: Study, results: Path, target: float) -> list[Need]:
     """What each system and temperature needs for a relative error `target` of each quantity.
 
-    Starts that differ in their replicate alone count together: by what `eoli starts` found of all of them, where it did,
-    else by each of them. Reads `motion.json` and `conductivity.json` of the systems that have them; others are left
-    out, and so are neat polymers. The speed is the median of what the runs in
-    `results` have measured, else the assumed one. Raises DataError for results that are not what they should be.
+    Replicas count together: by the pooled result of `eoli starts` if there is one, else one by one. Reads `motion.json`
+    and `conductivity.json`; systems without them and neat polymers are left out. The speed is the median measured in
+    `results`, else the assumed one. Raises DataError for malformed results.
     """
     blocks = library(study.topologies)
     speed = measured_speed(results)[0] or ASSUMED_SPEED
@@ -197,5 +196,5 @@ def needs(study: Study, results: Path, target: float) -> list[Need]:
 
 
 def rows(found: Sequence[Need]) -> list[dict[str, Any]]:
-    """The needs for a table."""
+    """The needs as table rows."""
     return [asdict(need) for need in found]

@@ -1,4 +1,4 @@
-"""The table of a sweep: one row for each system, from the files that its stages and analyses left."""
+"""The sweep table: one row per system, from the files of its stages and analyses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from eoli.summary.replicas import differing, replica_table
 from eoli.topology.description import read_description
 
 NOT_SHOWN = ("unreadable: ", "of another system: ", "not what the study asks for: ")
-"""How the status of a row without results begins, whose files are not what they should be."""
+"""Status prefixes of rows whose results are not shown because their files are wrong."""
 
 
 def _composition(system: System, ideal_density: Mapping[str, float]) -> dict[str, Any]:
@@ -41,12 +41,12 @@ def _composition(system: System, ideal_density: Mapping[str, float]) -> dict[str
 
 
 def _results(scalars: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """Columns of the analyses; those of a missing analysis, ion or partner are empty."""
+    """Columns of the analyses; empty for a missing analysis, ion or partner."""
     return {column: at(scalars, path) for column, path in sweep_columns(TABLES).items()}
 
 
 def _of_another_system(system: System, folder: Path, scalars: Mapping[str, Mapping[str, Any]]) -> str:
-    """What says that the results of a system were made from another one than the study has, in a line; else empty."""
+    """One line that says how the results contradict the system in the study; empty if they do not."""
     path = folder / "topology" / "system.json"
     numbers = {"lithium ions": system.cations}
     made: list[tuple[Path, Mapping[str, Any]]] = [
@@ -129,7 +129,7 @@ def _row_of(
 
 
 def _warn_of_starts(table: pd.DataFrame) -> None:
-    """Add to the warnings of systems whose independent starts differ; what has passed warns then."""
+    """Add a warning to systems whose replicas differ; their status `pass` becomes `warn`."""
     for name, texts in differing(replica_table(table)).items():
         row = table["system"] == name
         table.loc[row, "warnings"] = "; ".join([text for text in table.loc[row, "warnings"] if text] + texts)
@@ -146,17 +146,17 @@ def collect(
     allow_missing: bool = False,
     not_asked_for: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """Write and return the table of a sweep: one row a system, units in the column names, empty where unknown.
+    """Write and return the sweep table: one row per system, units in the column names, empty where unknown.
 
     Reads `results/<system>/analysis/<analysis>.json` of TABLES, of the stage `analysis_stage`, and
-    `results/<system>/<stage>/verdict.json` of every stage. `ideal_density` holds the ideal-mixing estimates, g/cm3,
-    by system. The status is `pass`, `warn` (a stage warned, or independent starts of the system differ; see the column
-    warnings) or, with `allow_missing`, `incomplete: <what is missing>`.
+    `results/<system>/<stage>/verdict.json` of every stage. `ideal_density` holds the ideal-mixing estimates, g/cm3, by
+    system; `not_asked_for` holds reasons by system (`products.not_asked_for`). The status is `pass`, `warn` (a stage
+    warned, or replicas differ; see the column warnings) or, with `allow_missing`, `incomplete: <what is missing>`.
 
-    Raises InputError when `analysis_stage` is no stage of the study, DataError for a file that is not what it should be
-    or, without `allow_missing`, is missing or was made from another system than the study has (chains, ions, force field)
-    or is in `not_asked_for`, reasons by system (`products.not_asked_for`); no table is written then. With it, such a row
-    has no results and its status says why.
+    Raises InputError if `analysis_stage` is not a stage of the study, and DataError for a malformed file. Without
+    `allow_missing`, DataError also for a file that is missing, made from another system than the study has (chains,
+    ions, force field) or in `not_asked_for`; no table is written then. With it, such a row has no results and its
+    status says why.
     """
     if analysis_stage not in stage_names:
         raise InputError(f"stage {analysis_stage!r} is not among the stages; allowed: {', '.join(stage_names)}")

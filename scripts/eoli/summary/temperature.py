@@ -1,4 +1,4 @@
-"""Temperature dependence of a transport coefficient: Arrhenius and Vogel-Tammann-Fulcher, and whether data decide."""
+"""Temperature dependence of transport coefficients: Arrhenius or Vogel-Tammann-Fulcher, and which one data prefer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ R_KJ_MOL_K = constants.R / 1000
 KJ_MOL_PER_EV = constants.e * constants.N_A / 1000
 
 STUDY_PREFACTOR = -0.5
-"""Power of T in front of the exponential of Ma 2022."""
+"""Power of T in front of the exponential in Ma 2022."""
 _LEAST_ARRHENIUS = 3
 _LEAST_VTF = 4
 _SCAN = 2000
@@ -35,7 +35,7 @@ _AICC_DECIDES = 2.0
 
 @dataclass(frozen=True)
 class Points:
-    """Temperatures, K, with ln of the values and its errors, each (n,), and how many others could not be used."""
+    """Temperatures, K, with ln of the values and its errors, each (n,), and the number of unusable points."""
 
     temperature_K: Floats
     ln_value: Floats
@@ -44,13 +44,13 @@ class Points:
 
     @property
     def temperatures(self) -> int:
-        """Different temperatures."""
+        """Number of different temperatures."""
         return len(np.unique(self.temperature_K))
 
 
 @dataclass(frozen=True)
 class Arrhenius:
-    """y = exp(ln_prefactor) exp(-Ea/RT), and how it fits."""
+    """y = exp(ln_prefactor) exp(-Ea/RT), with goodness of fit."""
 
     activation_energy_kJ_mol: Estimate
     activation_energy_eV: Estimate
@@ -61,7 +61,7 @@ class Arrhenius:
     verdict: str
 
     def at(self, temperature_K: npt.ArrayLike) -> Floats:
-        """The fitted values, in the unit of the data. Raises DataError without a fit."""
+        """Fitted values in the unit of the data. Raises DataError without a fit."""
         energy = self.activation_energy_kJ_mol.value
         if energy is None or self.ln_prefactor is None:
             raise DataError(f"no Arrhenius line: {self.verdict}")
@@ -71,9 +71,9 @@ class Arrhenius:
 
 @dataclass(frozen=True)
 class Vtf:
-    """y = exp(ln_prefactor) T^prefactor_power exp(-B/(T - T0)), and how it fits; B is given as the energy R B.
+    """y = exp(ln_prefactor) T^prefactor_power exp(-B/(T - T0)), with goodness of fit; B is given as the energy R B.
 
-    Where T0 is not determined the other numbers are unknown, and `T0_K` keeps the end of the interval that is bounded.
+    If T0 is not determined, the other numbers are unknown and `T0_K` keeps the bounded end of its interval.
     """
 
     T0_K: Interval
@@ -87,7 +87,7 @@ class Vtf:
     verdict: str
 
     def at(self, temperature_K: npt.ArrayLike) -> Floats:
-        """The fitted values, in the unit of the data, above T0. Raises DataError where T0 is not determined."""
+        """Fitted values above T0 in the unit of the data. Raises DataError if T0 is not determined."""
         if self.energy_kJ_mol.value is None or self.T0_K.value is None or self.ln_prefactor is None:
             raise DataError(f"no VTF curve: {self.verdict}")
         temperature = np.asarray(temperature_K, dtype=np.float64)
@@ -97,7 +97,7 @@ class Vtf:
 
 @dataclass(frozen=True)
 class Preference:
-    """Akaike's criterion with its correction for few points, of each fit that has it, and what it says."""
+    """AICc (Akaike's criterion, corrected for few points) of each fit that has it, and the verdict."""
 
     aicc_arrhenius: float | None
     aicc_vtf: float | None
@@ -111,11 +111,10 @@ def _or_nan(value: float | None) -> float:
 def usable_points(
     temperatures_K: Sequence[float], values: Sequence[float | None], errors: Sequence[float | None]
 ) -> Points:
-    """Points in ln y, with the error of a value over the value as the error of its ln.
+    """Points in ln y; the error of ln y is the relative error of y.
 
-    A value or error that is None or NaN (an upper bound, a motion that is not diffusive) or a value that is not above
-    zero is left out and counted. Raises DataError for lengths that differ, temperatures or errors that are not
-    positive.
+    Left out and counted: a value or error that is None or NaN (an upper bound, motion that is not diffusive), a value
+    that is not positive. Raises DataError for lengths that differ, or temperatures or errors that are not positive.
     """
     if not len(temperatures_K) == len(values) == len(errors):
         raise DataError(f"{len(temperatures_K)} temperatures, {len(values)} values, {len(errors)} errors")
@@ -159,9 +158,9 @@ def _said(goodness: Goodness, shape: str) -> str:
 def fit_arrhenius(points: Points) -> Arrhenius:
     """Weighted least squares of ln y against 1/T.
 
-    The error of the activation energy is that of the points' errors; where chi-squared rejects the straight line
-    (p < 0.05), it is the 68 % half-width of the scatter with Student's t. Two temperatures give an energy that nothing
-    tests, fewer give none.
+    The error of the activation energy follows from the points' errors. If chi-squared rejects the straight line (p <
+    0.05), it is the 68 % half-width of the scatter with Student's t instead. Two temperatures give an energy without a
+    test; fewer give none.
     """
     n, different = len(points.ln_value), points.temperatures
     if different < 2:
@@ -186,12 +185,12 @@ def _scaled(interval: Interval, factor: float) -> Interval:
 def fit_vtf(points: Points, prefactor_power: float = 0.0) -> Vtf:
     """Fit of Vogel (Phys. Z. 22, 645 (1921)), Tammann and Fulcher, by the profile of chi-squared over T0.
 
-    At each T0 from 0 to 1 K below the lowest temperature the rest is a straight line in 1/(T - T0). The 68 % interval of
-    T0 is where chi-squared is less than 1 above its minimum; where the best fit itself is rejected (p < 0.05), the limit
-    is the square of `Goodness.widening`. T0 is not determined where that interval reaches an end of the scan, or with
-    fewer than four temperatures. R B has the interval that the ends of T0 give it, which is its own profile to about a
-    hundredth of its width. `prefactor_power` is the power of T in front of the exponential (STUDY_PREFACTOR for the form
-    of Ma 2022).
+    At each T0 from 0 to 1 K below the lowest temperature, the rest is a straight line in 1/(T - T0). The 68 % interval
+    of T0 is where chi-squared is less than 1 above its minimum; if the best fit is rejected (p < 0.05), the limit is
+    the square of `Goodness.widening`. T0 is not determined if that interval reaches an end of the scan, or with fewer
+    than four temperatures. The interval of R B is its range between the ends of T0, which matches its own profile to
+    about a hundredth of its width. `prefactor_power` is the power of T in front of the exponential (STUDY_PREFACTOR for
+    the form of Ma 2022).
     """
 
     def undetermined(why: str, goodness: Goodness | None = None, t0: Interval = NO_INTERVAL) -> Vtf:
@@ -236,9 +235,9 @@ def fit_vtf(points: Points, prefactor_power: float = 0.0) -> Vtf:
 
 
 def preferred(arrhenius: Arrhenius, vtf: Vtf) -> Preference:
-    """Which of two fits to the same points is to be preferred, by AICc (Hurvich, Tsai, Biometrika 76, 297 (1989)).
+    """Which of two fits to the same points is preferred, by AICc (Hurvich, Tsai, Biometrika 76, 297 (1989)).
 
-    The errors of the points count as known. A difference of 2 decides; VTF needs five points to have a criterion.
+    The errors of the points count as known. A difference of 2 decides; VTF needs five points.
     """
     of_line, of_curve = aicc(arrhenius.goodness, 2), aicc(vtf.goodness, 3)
     if of_line is None or of_curve is None or arrhenius.goodness is None or vtf.goodness is None:
@@ -254,9 +253,9 @@ def preferred(arrhenius: Arrhenius, vtf: Vtf) -> Preference:
 
 @dataclass(frozen=True)
 class Fits:
-    """Both fits of a quantity to systems that differ in temperature and replicate alone.
+    """Both fits of a quantity, for systems that differ only in temperature and replicate.
 
-    `systems` is what these have in common, `names` are theirs.
+    `systems` holds what they have in common, `names` their names.
     """
 
     systems: dict[str, Any]
@@ -271,10 +270,10 @@ class Fits:
 def fits_of(
     sweep: pd.DataFrame, quantities: Sequence[Quantity] | None = None, prefactor_power: float = 0.0
 ) -> list[Fits]:
-    """Fits of each of the quantities, else of all that are fitted, for all systems of a sweep that differ in temperature and replicate alone.
+    """Fits of the given quantities (default: all that are fitted), for each set of systems of a sweep.
 
-    `sweep` has a row a system; a set of systems at one temperature
-    has no fit, a quantity whose column is missing neither.
+    The systems of a set differ only in temperature and replicate; `sweep` has one row per system. A set at a single
+    temperature and a quantity without a column have no fit.
     """
     found = []
     for common, systems in alike(sweep, SERIES_AXES):
@@ -284,7 +283,7 @@ def fits_of(
             value, error = quantity.columns
             if value not in systems:
                 continue
-            # an error of zero weighs nothing that is known
+            # an error of zero is no known weight
             errors = systems[error].where(systems[error] != 0)
             points = usable_points(systems["temperature_K"].tolist(), systems[value].tolist(), errors.tolist())
             line, curve = fit_arrhenius(points), fit_vtf(points, prefactor_power)
@@ -322,6 +321,6 @@ def _row(fits: Fits) -> dict[str, Any]:
 
 
 def activation_table(sweep: pd.DataFrame) -> pd.DataFrame:
-    """`fits_of` as a table with a row for each; for a sweep at one temperature it has the names of its first columns."""
+    """`fits_of` as a table, one row per fit; at a single temperature only the first column names."""
     rows = [_row(fits) for fits in fits_of(sweep)]
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*SERIES_AXES, "quantity"])

@@ -1,4 +1,4 @@
-"""Composition to files: forcefield.itp, one .itp a molecule, system.top and system.json."""
+"""From composition to files: forcefield.itp, one .itp per molecule, system.top and system.json."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def describe(
 ) -> SystemDescription:  # fmt: skip
     """The molecules of a system: `chains` of the polymer and `cations` pairs of the salt.
 
-    Raises ForceFieldError where a term is not resolved or the box is not neutral, InputError for a box that no file
-    holds, and for ions without a salt.
+    Raises ForceFieldError for an unresolved term or a box that is not neutral, InputError for a box too large for any
+    file, and for ions without a salt.
     """
     chain, ions = blocks.composition(polymer, salt, choice)
     molecules = [MoleculeCount(build_chain(chain, blocks, forcefield), chains)]
@@ -91,9 +91,9 @@ def forcefield_text(tables: PairTables, mixing: str, blocks: Library, forcefield
 
 
 def check_tables(tables: PairTables) -> None:
-    """Compare the numbers with [ defaults ]: C6 and C12 read as sigma and epsilon do not fail, they give nonsense.
+    """Check numbers against [ defaults ]: C6 and C12 read as sigma and epsilon give nonsense without an error.
 
-    Raises ForceFieldError when a type with Lennard-Jones is outside what its combination rule can hold.
+    Raises ForceFieldError if a type with Lennard-Jones is outside what its combination rule can hold.
     """
     for name, (v, w) in tables.types.items():
         if v == 0 and w == 0:
@@ -111,7 +111,7 @@ def _term_line(term: Term, combination_rule: int) -> str:
     numbers = list(term.parameters)
     if term.function == 2 and len(term.sites) == 2 and len(numbers) == 5 and combination_rule == 2:
         numbers[3:] = sigma_epsilon((numbers[3], numbers[4]), f"1-4 pair {sites}")
-    # GROMACS wants the multiplicity of a periodic torsion as a whole number.
+    # GROMACS requires an integer multiplicity of a periodic torsion
     shown = [_g(x) for x in numbers]
     return f"{sites} {term.function} {' '.join(shown)} ; {term.label}, {term.source}".replace("  ", " ")
 
@@ -146,9 +146,9 @@ def top_text(description: SystemDescription, title: str) -> str:
 
 
 def plain_text(text: str) -> str:
-    """Text that may stand in a file of GROMACS, which has one line for it and reads on after it.
+    """Text that may stand on one line of a GROMACS file.
 
-    Raises InputError for what would begin another line, a comment, a section or a directive.
+    Raises InputError for text that would begin another line, a comment, a section or a directive.
     """
     if not text.isprintable() or set(text) & set(';#[]\\"'):
         raise InputError(
@@ -171,7 +171,7 @@ def _check_texts(description: SystemDescription, title: str) -> None:
 def write_topology(
     description: SystemDescription, title: str, folder: Path, blocks: Library, forcefield: Gromos54A7
 ) -> dict[str, str]:
-    """Write all files of a topology; nothing is written when anything is unresolved.
+    """Write all files of a topology, or none if anything is unresolved.
 
     Returns the SHA-256 of each file by its name.
     """

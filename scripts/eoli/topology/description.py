@@ -1,4 +1,4 @@
-"""What a built system contains, as one JSON file that boxes, stages and analyses read instead of parsing topologies."""
+"""Contents of a built system as one JSON file, which boxes, stages and analyses read instead of topologies."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from eoli.topology.molecule import Molecule, Site, Term
 
 KINDS = ("polymer", "cation", "anion")
 LARGEST_SITES = 10**7
-"""Sites of a box at most: more than its coordinates' file and any analysis hold."""
+"""Most sites of a box: more than its coordinate file and any analysis can hold."""
 _ARITY = {"bonds": 2, "angles": 3, "dihedrals": 4, "impropers": 4, "pairs14": 2}
 
 
 @dataclass(frozen=True)
 class MoleculeCount:
-    """A molecule type and how many of it follow each other in the topology."""
+    """A molecule type and its number of consecutive molecules in the topology."""
 
     molecule: Molecule
     count: int
@@ -41,12 +41,12 @@ class SystemDescription:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of all that the description says."""
+        """SHA-256 of the whole description."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     @property
     def n_sites(self) -> int:
-        """Sites of the box."""
+        """Number of sites."""
         return sum(len(entry.molecule.sites) * entry.count for entry in self.molecules)
 
     @property
@@ -66,14 +66,14 @@ class SystemDescription:
         return self._expand([np.array([site.charge for site in e.molecule.sites]) for e in self.molecules])
 
     def with_role(self, *roles: str) -> npt.NDArray[np.int64]:
-        """Indices of the sites that have one of the roles; empty when the system has none."""
+        """Indices of the sites with one of the roles; empty if there are none."""
         mask = self._expand([np.array([site.role in roles for site in e.molecule.sites]) for e in self.molecules])
         return np.flatnonzero(mask)
 
     def molecules_of(self, kind: str) -> npt.NDArray[np.int64]:
         """Site indices of all molecules of a kind (`polymer`, `cation`, `anion`), shape (molecules, sites of one).
 
-        Raises DataError when two molecule types share the kind.
+        Raises DataError if two molecule types share the kind.
         """
         start, found = 0, []
         for entry in self.molecules:
@@ -86,9 +86,9 @@ class SystemDescription:
         return found[0] if found else np.empty((0, 0), dtype=np.int64)
 
     def molecule_numbers(self, kind: str) -> npt.NDArray[np.int64]:
-        """For every site the number of its molecule among those of a kind, -1 for other sites, shape (n_sites,).
+        """Molecule number of every site within a kind, -1 for other sites, shape (n_sites,).
 
-        Raises DataError when two molecule types share the kind.
+        Raises DataError if two molecule types share the kind.
         """
         molecules = self.molecules_of(kind)
         numbers = np.full(self.n_sites, -1, dtype=np.int64)
@@ -118,7 +118,7 @@ class SystemDescription:
 
 
 def to_json(description: SystemDescription) -> str:
-    """The description as JSON text with its checksum, the same bytes for the same system."""
+    """The description as JSON text with its checksum; the same system gives the same bytes."""
     return json.dumps(asdict(description) | {"sha256": description.digest}, indent=1, sort_keys=True) + "\n"
 
 
@@ -145,7 +145,7 @@ def _reader() -> Any:
 
 
 def _flaw(description: SystemDescription) -> str | None:
-    """What a system cannot have, in words; None where there is nothing."""
+    """What is impossible about a system, in words; None if nothing is."""
     if not 0 < description.n_sites <= LARGEST_SITES or any(entry.count < 1 for entry in description.molecules):
         return f"{description.n_sites} sites; allowed: 1 to {LARGEST_SITES}, at least one molecule of each type"
     if not 0 < description.choice.ion_charge_scale < math.inf:
@@ -175,8 +175,8 @@ def _flaw(description: SystemDescription) -> str | None:
 def read_description(path: Path) -> SystemDescription:
     """Read a description.
 
-    Raises DataError, one line that names the file, when it is none, holds what no system can have, or is not what was
-    written (files that know their checksum).
+    Raises DataError, one line that names the file, if it is malformed, describes an impossible system, or was altered
+    (files with a checksum).
     """
     try:
         text = path.read_text(encoding="utf-8")

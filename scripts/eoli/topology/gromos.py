@@ -19,7 +19,7 @@ def pair_key(first: str, second: str) -> PairKey:
 
 @dataclass(frozen=True)
 class Gromos54A7:
-    """What gromos54a7.ff holds; C6 in kJ mol-1 nm6, C12 in kJ mol-1 nm12, masses in g/mol."""
+    """Contents of gromos54a7.ff; C6 in kJ mol-1 nm6, C12 in kJ mol-1 nm12, masses in g/mol."""
 
     folder: Path
     masses: dict[str, float]
@@ -33,7 +33,7 @@ class Gromos54A7:
     def macro(self, name: str) -> tuple[float, ...]:
         """Numbers of a bonded macro.
 
-        Raises ForceFieldError when the installed force field does not define it.
+        Raises ForceFieldError if the installed force field does not define it.
         """
         if name not in self.macros:
             raise ForceFieldError(f"{self.folder / 'ffbonded.itp'}: macro {name!r} is not defined")
@@ -41,7 +41,7 @@ class Gromos54A7:
 
 
 def _rows(path: Path) -> dict[str, list[list[str]]]:
-    """Directive -> rows of a simple include file (no conditionals)."""
+    """Rows of a simple include file (no conditionals) by directive."""
     rows: dict[str, list[list[str]]] = {"": []}
     directive = ""
     for line in path.read_text(encoding="latin-1").splitlines():
@@ -59,7 +59,7 @@ def _rows(path: Path) -> dict[str, list[list[str]]]:
 def read_gromos54a7(folder: Path) -> Gromos54A7:
     """Read the force field in `folder` (".../gromos54a7.ff").
 
-    Raises ForceFieldError when a file is missing or not what GROMACS ships.
+    Raises ForceFieldError if a file is missing or differs from what GROMACS ships.
     """
     files = [folder / name for name in ("atomtypes.atp", "ffnonbonded.itp", "ffbonded.itp", "forcefield.itp")]
     for path in files:

@@ -1,4 +1,4 @@
-"""Known limits of the force fields, as data: which of them concern a system."""
+"""Known limits of the force fields, as data, and which of them concern a system."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ def _holds(when: When, description: SystemDescription) -> bool:
 def limits_of(description: SystemDescription, blocks: Library) -> list[str]:
     """The limits that concern a system, in the order of `limits.yaml`.
 
-    Raises InputError when the file is missing or wrong.
+    Raises InputError if the file is missing or wrong.
     """
     return [entry.limit for entry in blocks.limits if _holds(entry.when, description)]

@@ -11,8 +11,8 @@ from eoli.forcefield.library import NUMBERS, BondedEntry, BondedTable, Chain, Io
 from eoli.topology.gromos import Gromos54A7
 
 NREXCL = 3
-"""Bonds up to which GROMACS leaves out the interaction of two sites, in every molecule type; those apart by as many
-may be listed as 1-4 pairs, and then interact as such."""
+"""GROMACS excludes the interaction of sites up to this many bonds apart, in every molecule type; those exactly this far
+apart may be listed as 1-4 pairs, and then interact as such."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Term:
 class Molecule:
     """A molecule type with all its terms; `formal_charge` is that of the unscaled ion.
 
-    `positions_nm` is a start geometry, one position a site; empty where the terms lead to one.
+    `positions_nm` is a start geometry, one position per site; empty if the terms determine one.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Molecule:
         return _neighbours(len(self.sites), [(term.sites[0], term.sites[1]) for term in self.bonds])
 
     def separations(self) -> dict[tuple[int, int], int]:
-        """Bonds between the two sites (i < j) of each pair that GROMACS excludes: those up to NREXCL bonds apart."""
+        """Number of bonds between the sites (i < j) of each pair that GROMACS excludes: up to NREXCL bonds apart."""
         return _separations(self.neighbours())
 
     @property
@@ -89,7 +89,7 @@ def _neighbours(n_sites: int, bonds: Iterable[tuple[int, int]]) -> list[list[int
 
 
 def _separations(neighbours: list[list[int]]) -> dict[tuple[int, int], int]:
-    """Bonds on the shortest path of each pair (i < j) that is up to NREXCL of them apart."""
+    """Bonds on the shortest path of each pair (i < j) that is up to NREXCL bonds apart."""
     found: dict[tuple[int, int], int] = {}
     for start in range(len(neighbours)):
         distance, front = {start: 0}, [start]
@@ -182,7 +182,7 @@ def _improper_terms(
     terms: list[Term] = []
     for centre, around in enumerate(neighbours):
         entries = [e for e in table.impropers if e.classes[0] == graph.sites[centre].bonded_class]
-        # with united atoms three neighbours mean a planar centre or one with a hidden hydrogen: nothing else holds it
+        # with united atoms, three neighbours mean a planar centre or a hidden hydrogen: nothing else holds it
         if not entries and not (table.dihedral_convention == "one-per-bond" and len(around) == 3):
             continue
         for entry in entries:
@@ -261,7 +261,7 @@ def _mass(blocks: Library, forcefield: Gromos54A7, type_name: str, where: str) -
 def build_chain(chain: Chain, blocks: Library, forcefield: Gromos54A7) -> Molecule:
     """A polymer chain with all its terms.
 
-    Raises ForceFieldError, naming unit and atoms, where a type, bond, angle, torsion or improper is not resolved.
+    Raises ForceFieldError, naming unit and atoms, for an unresolved type, bond, angle, torsion or improper.
     """
     sites: list[Site] = []
     bonds: list[tuple[int, int]] = []
@@ -291,7 +291,7 @@ def build_chain(chain: Chain, blocks: Library, forcefield: Gromos54A7) -> Molecu
 def build_ion(ion: Ion, charge_scale: float, blocks: Library, forcefield: Gromos54A7) -> Molecule:
     """An ion with all its terms; `charge_scale` multiplies every charge, those of the 1-4 pairs too.
 
-    Raises ForceFieldError where a type or term is not resolved.
+    Raises ForceFieldError for an unresolved type or term.
     """
     where = f"ions/{ion.ion}/{ion.model}.yaml"
     sites = tuple(

@@ -13,10 +13,10 @@ from eoli.topology.gromos import C6C12, Gromos54A7, PairKey, pair_key
 
 @dataclass(frozen=True)
 class PairTables:
-    """Non-bonded parameters as they go into the topology.
+    """Non-bonded parameters as written into the topology.
 
     With `combination_rule` 1 the two numbers of a type or pair are C6 and C12 (kJ mol-1 nm6, kJ mol-1 nm12), with 2
-    they are sigma (nm) and epsilon (kJ/mol). `pairs` holds what is written out; `origin` says where each comes from.
+    they are sigma (nm) and epsilon (kJ/mol). `pairs` are those written out; `origin` is their source.
     """
 
     combination_rule: int
@@ -27,9 +27,9 @@ class PairTables:
 
 
 def sigma_epsilon(c6_c12: C6C12, what: str) -> tuple[float, float]:
-    """(sigma nm, epsilon kJ/mol) of (C6, C12); a pair without Lennard-Jones gives (0, 0).
+    """(sigma nm, epsilon kJ/mol) from (C6, C12); a pair without Lennard-Jones gives (0, 0).
 
-    Raises ForceFieldError when only one of the two is zero, for then no sigma and epsilon exist.
+    Raises ForceFieldError if only one of the two is zero, since then no sigma and epsilon exist.
     """
     c6, c12 = c6_c12
     if c6 == 0 and c12 == 0:
@@ -49,7 +49,7 @@ def _selected_sqrt_c12(like: LennardJonesType, partner: str) -> float:
 
 
 class _GromosRule:
-    """The pair parameters under the GROMOS rule, by type names; C6 and C12."""
+    """Pair parameters under the GROMOS rule, by type names; C6 and C12."""
 
     def __init__(self, blocks: Library, forcefield: Gromos54A7) -> None:
         self.blocks, self.forcefield = blocks, forcefield
@@ -112,10 +112,10 @@ def make_pair_tables(
 ) -> PairTables:
     """Tables for the types of a system, `ion_types` among them.
 
-    `gromos`: the 54A7 matrix among the types of GROMOS and those that are `like` one, geometric for all others
-    (native to CL&P and Aqvist), every pair written out. `lorentz-berthelot`: sigma arithmetic, epsilon geometric for every pair, as the study states.
-    `lb-ions`: the 54A7 matrix among polymer types, Lorentz-Berthelot where an ion takes part. 1-4 pairs are those of
-    54A7 under every rule. Raises InputError for another rule.
+    `gromos`: the 54A7 matrix among GROMOS types and those `like` one, geometric for all others (native to CL&P and
+    Aqvist), every pair written out. `lorentz-berthelot`: sigma arithmetic, epsilon geometric for every pair, as the
+    study states. `lb-ions`: the 54A7 matrix among polymer types, Lorentz-Berthelot for pairs with an ion. 1-4 pairs are
+    those of 54A7 under every rule. Raises InputError for another rule.
     """
     if mixing not in get_args(Mixing):
         raise InputError(f"mixing {mixing!r} is not allowed; allowed: {', '.join(get_args(Mixing))}")

@@ -1,4 +1,4 @@
-"""The provenance page of a topology: every number with where it comes from and whether anybody looked."""
+"""The provenance page of a topology: every number with its source, and whether anyone verified it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from eoli.topology.molecule import Molecule, Term
 from eoli.topology.pairs import PairTables, sigma_epsilon
 
 STATUSES = ("recalled", "assumed", "verified")
-"""From the least to the most trusted; a row is as good as the worst of its sources."""
+"""From least to most trusted; a row is as good as its worst source."""
 _GROMOS, _MASSES = "gromos54a7", "atomicmass"
 _MIXING = {
     "gromos": "the 54A7 pair table among types of GROMOS and types that follow a row of it, geometric in C6 and C12 for "
@@ -43,7 +43,7 @@ _FORMS: dict[tuple[str, int], tuple[str, tuple[tuple[str, str], ...]]] = {
 
 @dataclass(frozen=True)
 class Cited:
-    """A source under its key in sources.yaml."""
+    """A source, with its key in sources.yaml."""
 
     key: str
     source: Source
@@ -51,7 +51,7 @@ class Cited:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """Numbers and the sources that they were taken or computed from."""
+    """Numbers, and the sources they were taken or computed from."""
 
     sources: tuple[Cited, ...]
 
@@ -78,7 +78,7 @@ class Charge(Row):
 
 @dataclass(frozen=True)
 class LennardJones:
-    """The same numbers in both forms: kJ mol-1 nm6 and kJ mol-1 nm12; nm and kJ/mol, None where they do not exist."""
+    """The same numbers in both forms: kJ mol-1 nm6 and kJ mol-1 nm12; nm and kJ/mol, None if these do not exist."""
 
     c6: float
     c12: float
@@ -97,7 +97,7 @@ class AtomType(Row):
 
 @dataclass(frozen=True, kw_only=True)
 class Pair(Row):
-    """Two different types; `written` is whether the topology holds the numbers or leaves them to grompp."""
+    """Two different types; `written`: the topology holds the numbers, rather than leaving them to grompp."""
 
     types: tuple[str, str]
     lj: LennardJones
@@ -107,7 +107,7 @@ class Pair(Row):
 
 @dataclass(frozen=True, kw_only=True)
 class OneFour(Row):
-    """A kind of 1-4 pair, `count` in one molecule; charges in e and their factor where the pair has its own."""
+    """A kind of 1-4 pair, `count` in one molecule; charges in e and their factor, if the pair has its own."""
 
     molecule: str
     types: tuple[str, str]
@@ -130,7 +130,7 @@ class Quantity:
 
 @dataclass(frozen=True, kw_only=True)
 class Bonded(Row):
-    """A kind of bonded term, `count` in one molecule; `label` is the macro of the force field or `own`."""
+    """A kind of bonded term, `count` in one molecule; `label` is the force field's macro or `own`."""
 
     molecule: str
     kind: str
@@ -158,18 +158,18 @@ class Parameters:
         return itertools.chain(self.charges, self.types, self.pairs, self.one_four, self.bonded)
 
     def statuses(self) -> dict[str, int]:
-        """How many rows have each status."""
+        """Number of rows by status."""
         found = Counter(row.status for row in self.rows)
         return {status: found[status] for status in STATUSES}
 
     def sources(self) -> list[tuple[Cited, int]]:
-        """Every source that a row cites and in how many rows, the least trusted first."""
+        """Every cited source with its number of rows, least trusted first."""
         found = Counter(cited for row in self.rows for cited in row.sources)
         return sorted(found.items(), key=lambda item: (STATUSES.index(item[0].source.status), item[0].key))
 
 
 class _Sources:
-    """Finds sources by key, and those of types."""
+    """Finds sources by key or by type."""
 
     def __init__(self, blocks: Library) -> None:
         self.blocks = blocks
@@ -191,7 +191,7 @@ class _Sources:
         return [self.blocks.atom_types[name].source for name in names if name in self.blocks.atom_types]
 
     def like(self, name: str) -> str:
-        """The type of 54A7 whose 1-4 pairs a type has."""
+        """The 54A7 type whose 1-4 pairs a type uses."""
         own = self.blocks.atom_types.get(name)
         return (own.like or name) if own is not None else name
 
@@ -235,7 +235,7 @@ def _pairs(tables: PairTables, sources: _Sources) -> list[Pair]:
         else:
             (sigma_a, epsilon_a), (sigma_b, epsilon_b) = (tables.types[name] for name in key)
             lj = _from_sigma_epsilon(((sigma_a + sigma_b) / 2, math.sqrt(epsilon_a * epsilon_b)))
-        # a pair of the matrix has numbers of its own, all others are computed from those of the types
+        # a pair of the matrix has its own numbers, all others are computed from those of the types
         keys = [_GROMOS, *sources.own(key)] if origin.startswith("54A7") else [sources.of_type(name) for name in key]
         rows.append(Pair(types=key, lj=lj, origin=origin, written=key in tables.pairs, sources=sources.cited(keys)))
     return rows
@@ -278,7 +278,7 @@ def _bonded(molecule: Molecule, sources: _Sources) -> list[Bonded]:
     for kind, terms in sections.items():
         for term in terms:
             classes = tuple(molecule.sites[site].bonded_class for site in term.sites)
-            # the first class of an improper is its centre; all others read the same from both ends
+            # the first class of an improper is its centre; other terms read the same from both ends
             shown = classes if kind == "improper" else min(classes, classes[::-1])
             counts[kind, shown, term.label, term.function, term.parameters, term.source] += 1
     rows = []
@@ -298,7 +298,7 @@ def _bonded(molecule: Molecule, sources: _Sources) -> list[Bonded]:
 def parameter_rows(description: SystemDescription, tables: PairTables, blocks: Library) -> Parameters:
     """All parameters of a system, each kind once.
 
-    Raises ForceFieldError for a source that sources.yaml lacks.
+    Raises ForceFieldError for a source missing from sources.yaml.
     """
     sources = _Sources(blocks)
     molecules = [entry.molecule for entry in description.molecules]
@@ -321,7 +321,7 @@ def parameter_rows(description: SystemDescription, tables: PairTables, blocks: L
 
 
 def _exact(value: float) -> str:
-    """As in the files of the topology."""
+    """As in the topology files."""
     return f"{value:.10g}"
 
 
@@ -330,9 +330,9 @@ def _short(value: float) -> str:
 
 
 def parameters_page(description: SystemDescription, tables: PairTables, blocks: Library, title: str) -> str:
-    """The page as HTML that loads nothing, the same bytes for the same system.
+    """The page as self-contained HTML; the same system gives the same bytes.
 
-    Raises InputError when limits.yaml or sources.yaml is missing or wrong.
+    Raises InputError if limits.yaml or sources.yaml is missing or wrong.
     """
     environment = Environment(
         loader=PackageLoader("eoli.topology", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True,

@@ -1,4 +1,4 @@
-"""Sites of a system by what they do: what binds lithium, whose pairs are counted, which torsions are the ether's."""
+"""Sites of a system by function: lithium's binding sites, counted pairs, ether torsions."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ POLYMER_PARTNERS: dict[str, tuple[str, ...]] = {
     "ester_bridging_O": ("ester_bridging_O",),
     "hydroxyl_O": ("hydroxyl_O",),
 }
-"""What of a chain binds lithium: roles of the sites by kind of contact. All lists of partners follow from it."""
+"""Roles of the chain sites that bind lithium, by kind of contact. All lists of partners follow from it."""
 ANION = "anion"
-"""Kind of contact of the sites by which anions bind."""
+"""Kind of contact of an anion's binding sites."""
 _ANION_SITES = ("anion_O", "anion_F", "anion_Cl")
 
 
 def contact_of(partner: str) -> str | None:
-    """Kind of contact (`analysis.contact_nm`) that a partner of lithium in `pair_groups` makes; None for no contact."""
+    """Kind of contact (`analysis.contact_nm`) of a lithium partner in `pair_groups`; None for no contact."""
     if partner in _ANION_SITES:
         return ANION
     return next((kind for kind, roles in POLYMER_PARTNERS.items() if partner in (kind, *roles)), None)
 
 
 def anion_binding_sites(description: SystemDescription) -> Indices:
-    """Sites by which anions bind lithium: their oxygens, or all sites with a role where they have none."""
+    """Anion sites that bind lithium: oxygens, or all sites with a role if there are none."""
     oxygens = description.with_role("anion_O")
     return oxygens if len(oxygens) else _with_prefix(description, "anion_")
 
 
 def binding_partners(description: SystemDescription) -> dict[str, Indices]:
-    """Sites that may bind lithium by kind of contact, none of them twice; a kind that the system lacks is absent."""
+    """Sites that may bind lithium by kind of contact, without duplicates; kinds that the system lacks are absent."""
     found = {kind: description.with_role(*roles) for kind, roles in POLYMER_PARTNERS.items()}
     found[ANION] = anion_binding_sites(description)
     return {kind: sites for kind, sites in found.items() if len(sites)}
@@ -53,18 +53,18 @@ def _with_prefix(description: SystemDescription, prefix: str) -> Indices:
 
 
 def _outer(description: SystemDescription) -> dict[str, Indices]:
-    """The outermost sites of the anions by which lithium meets them: O, or else F, or else Cl."""
+    """Outermost anion sites that meet lithium: O, else F, else Cl."""
     found = {name: description.with_role(name) for name in _ANION_SITES}
     name = next((name for name, sites in found.items() if len(sites)), None)
     return {} if name is None else {name: found[name]}
 
 
 def pair_groups(description: SystemDescription) -> dict[str, dict[str, Indices]]:
-    """Sites of the partners whose pairs are counted, by the name of the first group and that of the partner.
+    """Sites of the groups whose pairs are counted, by names of first group and partner.
 
-    Lithium stands with the oxygens of the polymer, with N and O of the anions (F where they have no O, Cl where they
-    have neither) and with itself; the amide hydrogens with N and O of the anions. carbonyl_O is amide_O and ester_O
-    together, which stand by themselves only where both exist. No pair of these groups is in the same molecule.
+    Lithium is paired with the polymer's oxygens, with N and O of the anions (F without O, Cl without either) and with
+    itself; the amide hydrogens with N and O of the anions. carbonyl_O is amide_O and ester_O together, which are listed
+    separately only if both exist. No pair of these groups is in the same molecule.
     """
     amide, ester = description.with_role("amide_O"), description.with_role("ester_O")
     nitrogen = {"anion_N": description.with_role("anion_N")}
@@ -84,7 +84,7 @@ def pair_groups(description: SystemDescription) -> dict[str, dict[str, Indices]]
 
 
 def ether_torsions(description: SystemDescription) -> Indices:
-    """The O-C-C-O torsions: dihedrals whose two ends are ether oxygens, each once, shape (torsions, 4)."""
+    """The O-C-C-O torsions: dihedrals whose ends are ether oxygens, each once, shape (torsions, 4)."""
     start, found = 0, []
     for entry in description.molecules:
         roles = [site.role for site in entry.molecule.sites]

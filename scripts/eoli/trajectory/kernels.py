@@ -1,8 +1,8 @@
-"""Loops over frames, pairs and bonds, compiled: from positions as read (frames, sites, 3) and box edges (frames, 3).
+"""Compiled loops over frames, pairs and bonds, on raw positions (frames, sites, 3) and box edges (frames, 3).
 
-Positions and edges are single precision, nm, as the file holds them; boxes are orthorhombic and every distance is a
-minimum image. Positions may lie outside the box and molecules may be broken across its faces. The loops over pairs
-hold no branch that depends on a distance, so that the compiler turns them into vector instructions.
+Positions and edges are single precision, nm, as in the file. Boxes are orthorhombic; every distance is a minimum image.
+Positions may lie outside the box, and molecules may be broken across its faces. The pair loops have no branch on a
+distance, so that the compiler can vectorise them.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ def _wrapped_site(positions: Singles, site: int, edges: Vector, per_edge: Vector
 
 @_compiled
 def _columns(positions: Singles, edges: Vector, per_edge: Vector, sites: Integers, into: Singles) -> None:
-    """Wrapped positions of one frame's sites as columns (3, sites), in the order in which the pair loops read."""
+    """Wrapped positions of one frame's sites as columns (3, sites), the memory order of the pair loops."""
     for n in range(len(sites)):
         into[0, n], into[1, n], into[2, n] = _wrapped_site(positions, sites[n], edges, per_edge)
 
 
 @_compiled
 def _squared_distance(centre: Vector, edges: Vector, columns: Singles, n: int) -> np.float32:
-    """From a wrapped centre to a wrapped site: the nearer of an image and the next, axis by axis."""
+    """Squared distance of two wrapped sites: the nearer of two neighbouring images, axis by axis."""
     x, y, z = abs(columns[0, n] - centre[0]), abs(columns[1, n] - centre[1]), abs(columns[2, n] - centre[2])
     x, y, z = min(x, edges[0] - x), min(y, edges[1] - y), min(z, edges[2] - z)
     return np.float32(x * x + y * y + z * z)
@@ -62,7 +62,7 @@ def _squared_distance(centre: Vector, edges: Vector, columns: Singles, n: int) -
 
 @_compiled
 def _bond(positions: Singles, start: int, end: int, edges: Vector, per_edge: Vector) -> Vector:
-    """Minimum image of the vector between two bonded sites of one frame."""
+    """Minimum-image vector between two bonded sites of one frame."""
     x = positions[end, 0] - positions[start, 0]
     y = positions[end, 1] - positions[start, 1]
     z = positions[end, 2] - positions[start, 2]
@@ -76,10 +76,10 @@ def _bond(positions: Singles, start: int, end: int, edges: Vector, per_edge: Vec
 def first_flaw(
     positions: Singles, boxes: Singles, bonds: Integers, least: Singles, most: Singles, reach: np.float32
 ) -> tuple[int, int]:
-    """First frame that no run leaves, and the bond (B, 2) whose length is outside `least` to `most` (B,), nm.
+    """First frame that no run produces, and its bond (B, 2) with a length outside `least` to `most` (B,), nm.
 
-    In place of a bond -1 for a coordinate more than `reach` edges from the box, -2 for the coordinates of the frame
-    before. (-1, 0) where all is well.
+    Instead of a bond: -1 for a coordinate more than `reach` edges from the box, -2 for the coordinates of the frame
+    before. (-1, 0) if all is well.
     """
     for f in range(len(positions)):
         edges, per_edge = _box(boxes[f])
@@ -114,9 +114,9 @@ def wrapped(positions: Singles, boxes: Singles, sites: Integers) -> Singles:
 def centres_of_mass(
     positions: Singles, boxes: Singles, molecules: Integers, parents: Integers, children: Integers, weights: Singles
 ) -> Singles:
-    """Wrapped centres of mass, (frames, M, 3), of molecules that are made whole along their bonds.
+    """Wrapped centres of mass, (frames, M, 3), of molecules made whole along their bonds.
 
-    The centre is the position of site 0 and the sum over the edges of a spanning tree of (mass beyond the edge / mass
+    The centre is the position of site 0 plus the sum over the edges of a spanning tree of (mass beyond the edge / mass
     of the molecule) * bond vector. `molecules` (M, S) are sites; `parents`, `children` and `weights` (S - 1,) are the
     edges within one molecule.
     """
@@ -141,16 +141,16 @@ def centres_of_mass(
 def nearest(
     positions: Singles, boxes: Singles, centres: Integers, candidates: Integers, range_nm: np.float32, slots: int
 ) -> tuple[Integers, Singles]:
-    """Per centre the candidates within `range_nm`, nearest first: sites, and distances nm, (frames, centres, slots).
+    """Candidates within `range_nm` of each centre, nearest first: sites, and distances nm, (frames, centres, slots).
 
-    Padded with -1 and infinity; where more are in range than there are slots, the nearest stay.
+    Padded with -1 and infinity; if there are more than `slots`, the nearest are kept.
     """
     sites = np.full((len(positions), len(centres), slots), -1, dtype=np.int32)
     distances = np.full((len(positions), len(centres), slots), np.inf, dtype=np.float32)
     n = len(candidates)
     first, second = np.empty((3, len(centres)), dtype=np.float32), np.empty((3, n), dtype=np.float32)
     squared = np.empty(n, dtype=np.float32)
-    # few candidates are near: eight flags at a time are read as one word
+    # few candidates are near: read eight flags at a time as one word
     near = np.zeros((n + 7) // 8 * 8, dtype=np.bool_)
     words = near.view(np.uint64)
     found = np.empty(n + 8, dtype=np.int64)
@@ -185,7 +185,7 @@ def nearest(
 def all_within(
     positions: Singles, boxes: Singles, centres: Integers, candidates: Integers, range_nm: float, slots: int
 ) -> tuple[Integers, Singles]:
-    """As `nearest`, with at least `slots` slots, and so many that the last of every list is free: no list is cut."""
+    """As `nearest`, with at least `slots` slots, and enough that the last of every list is free: no list is cut."""
     while True:
         sites, distances = nearest(positions, boxes, centres, candidates, np.float32(range_nm), slots)
         if not is_full(distances):
@@ -194,12 +194,12 @@ def all_within(
 
 
 def is_full(distances: Singles) -> bool:
-    """Whether a list of `nearest` has no free slot: it may then lack a neighbour."""
+    """Whether a list of `nearest` has no free slot, so that it may lack a neighbour."""
     return bool(np.isfinite(distances[..., -1]).any())
 
 
 def more_slots(slots: int) -> int:
-    """Slots to try next where `slots` were too few."""
+    """Number of slots to try after `slots` were too few."""
     return slots + slots // 2 + 1
 
 
@@ -211,8 +211,8 @@ def count_pairs(
     """Add the pairs of `first` with `second` to `counts` (blocks, kinds, bins) by distance.
 
     Kind `k` is `second[starts[k]:starts[k + 1]]`; `blocks` (frames,) is the block of each frame; a bin is 1/per_nm
-    wide. The bins must reach to the largest minimum image, sqrt(3)/2 of the largest edge, so that no pair needs a
-    test. A site that is in both groups is its own pair, in bin 0.
+    wide. The bins must reach the largest minimum image, sqrt(3)/2 of the largest edge, so that no pair needs a test. A
+    site in both groups counts as its own pair, in bin 0.
     """
     n = len(second)
     centres, partners = np.empty((3, len(first)), dtype=np.float32), np.empty((3, n), dtype=np.float32)
@@ -237,8 +237,8 @@ def chain_shapes(
 ) -> tuple[Singles, Singles]:
     """Mass-weighted radius of gyration (frames, M) and vector from first to last site (frames, M, 3) of whole chains.
 
-    `molecules` (M, S) are sites, `masses` (S,) theirs; `parents` and `children` (S - 1,) are the edges of a spanning
-    tree within one molecule, in the order of a walk from site 0.
+    `molecules` (M, S) are sites, `masses` (S,) their masses; `parents` and `children` (S - 1,) are the edges of a
+    spanning tree within one molecule, in the order of a walk from site 0.
     """
     gyration = np.empty((len(positions), len(molecules)), dtype=np.float32)
     ends = np.empty((len(positions), len(molecules), 3), dtype=np.float32)
@@ -267,7 +267,7 @@ def chain_shapes(
 
 @_compiled
 def torsions(positions: Singles, boxes: Singles, quadruples: Integers) -> tuple[Singles, Singles]:
-    """Numbers in proportion to sine and cosine of the torsions of `quadruples` (Q, 4) of sites, each (frames, Q)."""
+    """Sine and cosine, up to a common factor, of the torsions of `quadruples` (Q, 4) of sites, each (frames, Q)."""
     sines = np.empty((len(positions), len(quadruples)), dtype=np.float32)
     cosines = np.empty_like(sines)
     for f in range(len(positions)):

@@ -1,4 +1,4 @@
-"""Trajectories: checked on opening, read frame by frame; what makes their molecules whole."""
+"""Trajectories: checked on opening, read frame by frame; and the spanning trees that make molecules whole."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _INTERVAL_TOLERANCE = 0.01
 class Trajectory:
     """A checked XTC file; frame `i` is at `i * frame_interval_ps`, whatever single-precision time the file holds.
 
-    `offsets` (n_frames,) are where its frames begin, bytes: found once, because to find them takes a hundredth of the
-    time that decoding takes, in every process and for every jump.
+    `offsets` (n_frames,) are the byte positions of the frames. They are found once, since the search takes a hundredth
+    of the decoding time, in every process and for every jump.
     """
 
     path: Path
@@ -34,7 +34,7 @@ class Trajectory:
 
     @property
     def n_frames(self) -> int:
-        """Frames of the file."""
+        """Number of frames."""
         return len(self.offsets)
 
     @property
@@ -56,12 +56,11 @@ def _check_times(path: Path, indices: Indices, times: Floats, first_time: float,
 
 
 def open_trajectory(path: Path, n_sites: int, frame_interval_ps: float, length_ps: float | None = None) -> Trajectory:
-    """Check an XTC file: readable from its first frame to its last, `n_sites` sites, frames `frame_interval_ps` apart.
+    """Check an XTC file: readable from first to last frame, `n_sites` sites, frames `frame_interval_ps` apart.
 
-    `length_ps` is that of the run, where it is known. Raises DataError, one line that names the file, when it is
-    missing, unreadable or truncated, has another number of sites, fewer than two frames, fewer than the length has, or
-    times that leave the spacing by more than 1 % of the interval (beyond the rounding of the file's single-precision
-    times).
+    `length_ps` is the length of the run, if known. Raises DataError, one line that names the file, if it is missing,
+    unreadable or truncated, has another number of sites, fewer than two frames, fewer than the length requires, or
+    times that deviate from the spacing by more than 1 % of the interval (beyond single-precision rounding).
     """
     if not path.is_file():
         raise DataError(f"{path}: no such trajectory")
@@ -81,14 +80,14 @@ def open_trajectory(path: Path, n_sites: int, frame_interval_ps: float, length_p
         raise DataError(f"{path}: no readable XTC, or truncated: {error}") from error
     _check_times(path, indices, times, times[0], frame_interval_ps)
     trajectory = Trajectory(path, n_sites, frame_interval_ps, offsets)
-    # the last frame may come before the end of a length that is no multiple of the interval
+    # if the length is no multiple of the interval, the last frame comes before the end
     if length_ps is not None and trajectory.length_ps <= length_ps - frame_interval_ps * (1 - _INTERVAL_TOLERANCE):
         raise DataError(f"{path}: frames to {trajectory.length_ps:g} ps; the run has {length_ps:g} ps")
     return trajectory
 
 
 def stride_of(frame_interval_ps: float, use_interval_ps: float) -> int:
-    """Frames from one used frame to the next: the nearest whole number of frames, at least one."""
+    """Frames from one used frame to the next: the nearest whole number, at least one."""
     return max(1, round(use_interval_ps / frame_interval_ps))
 
 
@@ -107,9 +106,8 @@ def _orthorhombic(path: Path, indices: Indices, boxes: Singles) -> Floats:
 def chunks(trajectory: Trajectory, indices: Indices, size: int = 64) -> Iterator[tuple[Indices, Singles, Floats]]:
     """Increasing frames `indices` as (at most `size` of them, positions nm (n, n_sites, 3), box edges nm (n, 3)).
 
-    Frames between them are not decoded. The positions are as the file holds them, and valid until the next chunk.
-    Raises DataError at a frame that cannot be read, has a non-finite coordinate or a box that is not orthorhombic,
-    or is not at its time.
+    Frames between them are not decoded. Positions are as in the file, and valid until the next chunk. Raises DataError
+    at a frame that is unreadable, has a non-finite coordinate or a box that is not orthorhombic, or is not at its time.
     """
     path = trajectory.path
     positions = np.empty((min(size, len(indices)), trajectory.n_sites, 3), dtype=np.float32)
@@ -145,9 +143,9 @@ def frames(trajectory: Trajectory, stride: int = 1) -> Iterator[tuple[int, Float
 
 
 def spanning_tree(n_sites: int, bonds: Indices) -> tuple[Indices, Indices, Indices]:
-    """Parents, children (one pair for each edge) and sites in the order of a walk from site 0.
+    """Parents and children (one pair per edge), and sites in the order of a walk from site 0.
 
-    Raises DataError when the bonds do not connect all sites.
+    Raises DataError if the bonds do not connect all sites.
     """
     neighbours: list[list[int]] = [[] for _ in range(n_sites)]
     for i, j in bonds.tolist():
@@ -166,10 +164,10 @@ def spanning_tree(n_sites: int, bonds: Indices) -> tuple[Indices, Indices, Indic
 
 
 def masses_beyond(parents: Indices, children: Indices, masses: Floats) -> Floats:
-    """Mass that hangs on each edge of a spanning tree, shape (edges,).
+    """Mass beyond each edge of a spanning tree, shape (edges,).
 
-    The centre of mass is the root's position plus the sum over the edges of (mass beyond the edge / total mass) *
-    bond vector.
+    The centre of mass is the root's position plus the sum over the edges of (mass beyond the edge / total mass) * bond
+    vector.
     """
     beyond = masses.astype(np.float64).copy()
     for child, parent in zip(children[::-1], parents[::-1], strict=True):

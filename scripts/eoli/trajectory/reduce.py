@@ -1,4 +1,4 @@
-"""The core pass: each needed frame of a trajectory is decoded once, and every analysis reads what it leaves."""
+"""The core pass: decode each needed frame of a trajectory once, into the arrays that every analysis reads."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ Counts = npt.NDArray[np.int64]
 
 _BLOCKS = 10
 _CHUNK = 64
-# Bonds of a run leave these lengths by some percent; what moved through a box many times is still nearer than this.
+# Bond lengths of a run vary by some percent; even coordinates that crossed the box many times stay within this.
 _BOND_FACTORS = (0.5, 2.0)
 _REACH_EDGES = 1000
 SLOTS = 16
-"""Neighbours that the lists have room for at least."""
+"""Least capacity of the neighbour lists."""
 _PARTS = 4
-"""Parts that each of several processes takes: one that the machine slows down leaves the rest to the others."""
+"""Parts per process: if the machine slows one process, the others take over its remaining parts."""
 
 
 @dataclass(frozen=True)
 class _Molecules:
     """Molecules (M, S) of a kind, their masses (S,), and a spanning tree of their bonds (S - 1,) with its weights.
 
-    Indices are unsigned: compiled code then need not ask whether they count from the end.
+    Indices are unsigned, so that compiled code need not handle negative ones.
     """
 
     sites: Unsigned
@@ -80,7 +80,7 @@ def _molecules(description: SystemDescription, kind: str) -> _Molecules | None:
 
 @dataclass(frozen=True)
 class _Plan:
-    """All that a pass over some frames needs, for any process."""
+    """All that a pass over some frames needs, in any process."""
 
     trajectory: Trajectory
     strides: dict[str, int]
@@ -107,7 +107,7 @@ class _Plan:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where an array over frames lies in the file, bytes."""
+    """Byte position in the file of an array over frames."""
 
     offset: int
     row_bytes: int
@@ -156,9 +156,9 @@ _ARRAYS_OF: dict[str, Callable[[_Plan, Singles, Singles], Arrays]] = {
 
 @dataclass
 class _Found:
-    """What a pass over some frames gathers: boxes (n, 3) of its structure frames, and pair counts by first group.
+    """Sums of a pass over some frames: boxes (n, 3) of its structure frames, and pair counts by first group.
 
-    `full` is whether a list of neighbours has no free slot.
+    `full`: a list of neighbours has no free slot.
     """
 
     boxes: list[Singles]
@@ -172,7 +172,7 @@ def _count(plan: _Plan, positions: Singles, boxes: Singles, blocks: Indices, pai
     for name, (first, partners) in plan.groups.items():
         counts = pairs.get(name, np.zeros((plan.n_blocks, len(partners), 0), dtype=np.int64))
         if counts.shape[2] < reach:
-            # some bins more than needed: a box that grows slowly would ask again and again
+            # some spare bins, or a slowly growing box would ask again and again
             counts = np.pad(counts, ((0, 0), (0, 0), (0, reach + reach // 10 - counts.shape[2])))
         starts = np.cumsum([0, *(len(sites) for sites in partners.values())])
         second = np.concatenate(list(partners.values()))
@@ -190,10 +190,10 @@ def _write(file: int, values: npt.NDArray[Any], offset: int) -> None:
 def check_frames(
     path: Path, indices: Indices, positions: Singles, boxes: Singles, bonds: Indices, lengths_nm: Singles
 ) -> None:
-    """Raise DataError for frames that are readable and yet none of this system: bits that changed, other sites.
+    """Raise DataError for frames that are readable but not of this system: flipped bits, other sites.
 
-    `indices` (F,) number the frames in the file `path`; `positions` (F, sites, 3) and `boxes` (F, 3) in nm; `bonds`
-    (B, 2) are sites, `lengths_nm` (B,) what the force field gives them.
+    `indices` (F,) number the frames in the file `path`; `positions` (F, sites, 3) and `boxes` (F, 3) in nm; `bonds` (B,
+    2) are sites, `lengths_nm` (B,) their force-field lengths.
     """
     least, most = (np.float32(factor) * lengths_nm for factor in _BOND_FACTORS)
     frame, bond = kernels.first_flaw(positions, boxes, bonds, least, most, np.float32(_REACH_EDGES))
@@ -212,7 +212,7 @@ def check_frames(
 
 
 def _reduce_frames(plan: _Plan, places: Mapping[str, _Place], out: Path, indices: Indices) -> _Found:
-    """Reduce some frames: their rows of every array into the file, what is summed over frames returned."""
+    """Reduce some frames: write their rows of every array into the file, return what is summed over frames."""
     found = _Found([], {})
     with out.open("r+b", buffering=0) as file:
         for chunk, positions, exact in chunks(plan.trajectory, indices, _CHUNK):
@@ -234,7 +234,7 @@ def _reduce_frames(plan: _Plan, places: Mapping[str, _Place], out: Path, indices
 
 
 def _create(plan: _Plan, out: Path) -> dict[str, _Place]:
-    """The file with room for all arrays over frames, and where each of them lies.
+    """Create the file with room for all arrays over frames; returns where each of them lies.
 
     The arrays are contiguous, so that each process writes its own rows without HDF5.
     """
@@ -265,7 +265,7 @@ def _create(plan: _Plan, out: Path) -> dict[str, _Place]:
 def _write_structure(plan: _Plan, out: Path, found: list[_Found]) -> None:
     """Add what is summed over frames.
 
-    Raises DataError where the smallest box has no room for a bin.
+    Raises DataError if the smallest box has no room for a bin.
     """
     boxes = np.concatenate([piece for part in found for piece in part.boxes]).astype(np.float64)
     block_of = np.arange(len(boxes)) * plan.n_blocks // len(boxes)
@@ -289,7 +289,7 @@ def _write_structure(plan: _Plan, out: Path, found: list[_Found]) -> None:
             ]
             pairs = np.concatenate([np.sum(part, axis=0) for part in parts], axis=1)
             first, second, n_first, n_second = map(list, zip(*kinds, strict=True))
-            # a site of both groups is its own pair
+            # a site in both groups counts as its own pair
             itself = np.equal(first, second)
             pairs[:, itself, 0] -= block_frames[:, None] * np.array(n_first)[itself]
             group["pair_counts"] = pairs
@@ -333,7 +333,7 @@ def _plan(
 
 
 def _with_room(plan: _Plan, indices: Indices) -> _Plan:
-    """The plan with slots for all neighbours in some of its frames, so that seldom a pass has to be repeated."""
+    """The plan with slots for all neighbours in a sample of frames, so that a pass seldom has to be repeated."""
     if not len(plan.lithium) or not len(plan.binding):
         return plan
     some = np.unique(indices[np.linspace(0, len(indices) - 1, _CHUNK).astype(np.int64)])
@@ -346,9 +346,9 @@ def _with_room(plan: _Plan, indices: Indices) -> _Plan:
 
 
 def _reduce(plan: _Plan, indices: Indices, out: Path, processes: int) -> list[_Found]:
-    """One pass: the arrays over frames into a new file, what is summed over frames returned."""
+    """One pass: arrays over frames go into a new file, what is summed over frames is returned."""
     part = partial(_reduce_frames, plan, _create(plan, out), out)
-    # all are started at once
+    # all start at once
     processes = min(processes, len(indices), os.cpu_count() or 1)
     if processes == 1:
         return [part(indices)]
@@ -362,11 +362,11 @@ def reduce_trajectory(
 ) -> None:  # fmt: skip
     """Reduce a trajectory to the arrays of `store.ARRAYS`.
 
-    The intervals are rounded to whole frames, that of structure to the nearest whole multiple of that of motion (to
-    that of motion itself where it is shorter); a frame that none of them needs is not decoded. Memory does not grow
-    with the number of frames; the processes, at most one for each core of the machine, share them, and the result is
-    the same to the last bit for any number. All binding sites within `contact_range_nm` of each lithium are kept, in at least `slots` slots. Raises DataError, and leaves no file, as `open_trajectory` and `chunks` do, where
-    a frame cannot be one of the system (bonds, coordinates), and where the box is smaller than two bins.
+    Intervals are rounded to whole frames, that of structure to the nearest whole multiple of motion's (at least one).
+    Frames that no cadence needs are not decoded. Memory does not grow with the number of frames. The processes, at most
+    one per core, share the frames with bit-identical results. All binding sites within `contact_range_nm` of each
+    lithium are kept, in at least `slots` slots. Raises DataError, and leaves no file, as `open_trajectory` and `chunks`
+    do, for a frame that cannot be one of the system (bonds, coordinates), and for a box smaller than two bins.
     """
     system = read_description(description)
     intervals = {

@@ -1,13 +1,13 @@
-"""One decode of a trajectory into the small arrays that every analysis reads."""
+"""Size of the reduced trajectory, and memory of its analyses."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 FORMAT = 3
-"""Of the reduced trajectory; one of another format is made again."""
+"""Format version of the reduced trajectory; other versions are made again."""
 SLOTS = 16
-"""Neighbours that are kept of each lithium."""
+"""Neighbours kept per lithium."""
 
 
 def _frames(length_ps: float, intervals_ps: Mapping[str, float]) -> dict[str, float]:
@@ -15,7 +15,7 @@ def _frames(length_ps: float, intervals_ps: Mapping[str, float]) -> dict[str, fl
 
 
 def reduced_bytes(sites: int, chains: int, cations: int, length_ps: float, intervals_ps: Mapping[str, float]) -> float:
-    """Size of the reduced trajectory of a system of so many sites, chains and ion pairs, bytes, from above.
+    """Upper bound for the size of a reduced trajectory, bytes; `cations` counts ion pairs.
 
     `intervals_ps` are those of motion, structure and slow.
     """
@@ -26,10 +26,10 @@ def reduced_bytes(sites: int, chains: int, cations: int, length_ps: float, inter
 
 
 def analysis_mb(sites: int, cations: int, length_ps: float, intervals_ps: Mapping[str, float]) -> int:
-    """Memory of the analysis of a system that needs most, MB, from above; measured up to 200,000 sites.
+    """Upper bound for the memory of the largest analysis of a system, MB; measured up to 200,000 sites.
 
-    That of how lithium moves keeps its paths, hosts and places over all frames, that of structure all torsions; all
-    else is read in pieces.
+    The mechanism analysis keeps lithium's paths, hosts and places over all frames, the structure analysis all torsions;
+    everything else is read in pieces.
     """
     frames = _frames(length_ps, intervals_ps)
     return round(1500 + (80 * cations * frames["motion"] + (4 * frames["structure"] + 2000) * sites) / 1e6)

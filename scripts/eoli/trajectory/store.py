@@ -1,4 +1,4 @@
-"""The reduced trajectory as an HDF5 file: what it holds, written whole, read in pieces, believed once it was checked."""
+"""The reduced trajectory as an HDF5 file: contract of its arrays, written whole, checked once, read in pieces."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ Check = Callable[[npt.NDArray[Any]], bool]
 _BYTES_AT_ONCE = 64e6
 _FREE = -1
 CADENCES = ("motion", "structure", "slow")
-"""The three groups of frames; each has its own interval, a whole multiple of the trajectory's.
+"""The three cadences of frames; each interval is a whole multiple of the trajectory's.
 
-That of structure is a whole multiple of that of motion as well: each of its frames is a frame of motion, whose box
-and drift of the system are also its own.
+Structure's interval is also a multiple of motion's: each structure frame is a motion frame and has its box and drift.
 """
 
 ARRAYS = {
@@ -53,12 +52,12 @@ ARRAYS = {
     "slow/box": "box edges, nm, (frames, 3)",
     "slow/positions": "wrapped positions of all sites, nm, (frames, sites, 3)",
 }
-"""What a file holds; an array of something that the system does not have is absent, never empty."""
+"""Contents of a file; an array of something that the system does not have is absent, never empty."""
 
 
 @dataclass(frozen=True)
 class _Contract:
-    """What an array must be: kind of its numbers, lengths of its axes after the first (below 0: free), its values."""
+    """What an array must be: kind of numbers, lengths of the axes after the first (below 0: free), values."""
 
     kind: str
     shape: tuple[int, ...]
@@ -78,14 +77,14 @@ def _not_negative(values: npt.NDArray[Any]) -> bool:
 
 
 def _sorted(distances: npt.NDArray[Any]) -> bool:
-    # NaN is neither below nor above anything, infinity pads
+    # NaN fails every comparison, infinity pads
     ordered = _not_negative(distances) and bool((distances[..., 1:] >= distances[..., :-1]).all())
     # a list without a free slot may lack a neighbour
     return ordered and bool(np.isinf(distances[..., -1]).all())
 
 
 def _some_of(sites: npt.NDArray[np.int64], n_sites: int) -> Check:
-    """Whether numbers are -1 at the end of a row, or else one of `sites`."""
+    """Whether rows hold only `sites`, padded with -1 at the end."""
     allowed = np.zeros(n_sites + 1, dtype=np.bool_)
     allowed[sites] = allowed[-1] = True
 
@@ -98,7 +97,7 @@ def _some_of(sites: npt.NDArray[np.int64], n_sites: int) -> Check:
 
 
 def _contracts(system: SystemDescription) -> dict[str, _Contract]:
-    """What a reduced trajectory of a system holds, by name; what is not here it must not hold."""
+    """Contract of every array that the reduced trajectory of a system may hold, by name."""
     lithium, binding = len(system.with_role("Li")), binding_sites(system)
     chains, torsions = len(system.molecules_of("polymer")), len(ether_torsions(system))
     points = {
@@ -129,7 +128,7 @@ def _contracts(system: SystemDescription) -> dict[str, _Contract]:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """DataError for whatever the HDF5 library and numpy make of a file that is not whole, or another one."""
+    """Turns errors of the HDF5 library and numpy about a broken or foreign file into DataError."""
     try:
         yield
     except DataError:
@@ -157,7 +156,7 @@ def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _signature(file: h5py.File) -> str:
-    """SHA-256 of all attributes, shapes and types, the checksums of the arrays among them."""
+    """SHA-256 of all attributes (checksums of the arrays included), shapes and types."""
     parts = {name: [_plain(data.attrs), list(data.shape), data.dtype.str] for name, data in _datasets(file).items()}
     groups = {name: _plain(file[name].attrs) for name in file}
     return hashlib.sha256(json.dumps([_plain(file.attrs), groups, parts], sort_keys=True).encode()).hexdigest()
@@ -167,8 +166,8 @@ def _signature(file: h5py.File) -> str:
 class Reduced:
     """An open reduced trajectory. Frame `k` of a cadence is at `k * interval_ps(cadence)`.
 
-    `file` is for shapes and attributes; numbers are read by the methods, which check an array once before they give
-    any of it.
+    Use `file` only for shapes and attributes. The methods read numbers; they check an array once before they return any
+    of it.
     """
 
     path: Path
@@ -179,7 +178,7 @@ class Reduced:
     def has(self, name: str) -> bool:
         """Whether the system has the array `name` of `ARRAYS`.
 
-        Raises DataError where the file lacks what the system has.
+        Raises DataError if the file lacks what the system has.
         """
         if name in self._contracts and name not in self.file:
             raise DataError(f"{self.path}: holds no {name} ({ARRAYS[name]}), which the system has; make it again")
@@ -190,17 +189,17 @@ class Reduced:
         return float(self.file[cadence].attrs["interval_ps"])
 
     def n_frames(self, cadence: str) -> int:
-        """Frames of a cadence."""
+        """Number of frames of a cadence."""
         return int(self.file[cadence].attrs["frames"])
 
     @property
     def motion_per_structure(self) -> int:
-        """Frames of motion from one frame of structure to the next."""
+        """Motion frames from one structure frame to the next."""
         return round(self.interval_ps("structure") / self.interval_ps("motion"))
 
     @property
     def length_ps(self) -> float:
-        """Time from the first frame of the trajectory to the last, ps."""
+        """Time from first to last frame of the trajectory, ps."""
         return float(self.file.attrs["length_ps"])
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -213,7 +212,7 @@ class Reduced:
             return self._data(name).attrs[key]
 
     def _data(self, name: str) -> h5py.Dataset:
-        """An array whose shape, checksum and values are checked, piece by piece, the first time it is asked for."""
+        """An array; its shape, checksum and values are checked piece by piece at the first request."""
         if not self.has(name):
             raise DataError(f"{self.path}: holds no {name} ({ARRAYS[name]})")
         with _readable(self.path):
@@ -242,9 +241,9 @@ class Reduced:
             raise DataError(f"{self.path}: {name} holds numbers that it cannot have ({ARRAYS[name]}); make it again")
 
     def array(self, name: str, particles: slice = slice(None)) -> npt.NDArray[Any]:
-        """An array of `ARRAYS`, all frames; of its second axis the part `particles`.
+        """All frames of an array of `ARRAYS`; `particles` selects from its second axis.
 
-        Raises DataError when the system does not have it, or it was changed since it was made.
+        Raises DataError if the system does not have it, or if it was changed since it was made.
         """
         data = self._data(name)
         return np.asarray(data[:, particles] if data.ndim > 1 else data[:])
@@ -265,7 +264,7 @@ class Reduced:
             yield first, tuple(np.asarray(data[first : first + frames]) for data in arrays)
 
     def slow_frames(self, sites: npt.NDArray[np.int64] | None = None) -> Iterator[tuple[Floats, Floats]]:
-        """Positions (sites, 3) and box edges (3,) of each slow frame, nm; of `sites` alone where given.
+        """Positions (sites, 3) and box edges (3,) of each slow frame, nm; only of `sites`, if given.
 
         Raises DataError as `array` does.
         """
@@ -300,8 +299,8 @@ def _check_file(path: Path, file: h5py.File, system: SystemDescription) -> None:
 def open_reduced(path: Path, system: SystemDescription) -> Iterator[Reduced]:
     """A reduced trajectory of a system, for reading.
 
-    Raises DataError, one line that names the file, when it is missing, no reduced trajectory, of another format, not
-    whole, changed since it was made, or made with another description than that of the system.
+    Raises DataError, one line that names the file, if it is missing, no reduced trajectory, of another format,
+    incomplete, changed since it was made, or made with another description than the system's.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such reduced trajectory")
@@ -316,7 +315,7 @@ def open_reduced(path: Path, system: SystemDescription) -> Iterator[Reduced]:
 
 
 def create(path: Path, n_sites: int, length_ps: float, intervals_ps: Mapping[str, float]) -> h5py.File:
-    """A new, empty file with its three cadences; the caller adds arrays, each cadence's attribute `frames`, and `seal`."""
+    """A new, empty file with three cadences; the caller adds arrays and each cadence's `frames`, then calls `seal`."""
     file = h5py.File(path, "w")
     file.attrs.update({"format": FORMAT, "sites": n_sites, "length_ps": length_ps})
     for cadence in CADENCES:
@@ -325,7 +324,7 @@ def create(path: Path, n_sites: int, length_ps: float, intervals_ps: Mapping[str
 
 
 def seal(path: Path, system: SystemDescription) -> None:
-    """Write into a complete file what its readers check: SHA-256 of each array, of the description, of all attributes."""
+    """Add to a complete file what readers check: SHA-256 of each array, of the description, of all attributes."""
     with h5py.File(path, "r+") as file:
         for data in _datasets(file).values():
             checksum = hashlib.sha256()

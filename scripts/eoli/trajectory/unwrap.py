@@ -22,10 +22,10 @@ _BYTES_AT_ONCE = 64e6
 
 @dataclass(frozen=True)
 class Paths:
-    """Continuous paths (frames, particles, 3), nm, that are made when they are asked for, some particles at a time.
+    """Continuous paths (frames, particles, 3), nm, computed on request for some particles at a time.
 
-    They stand where an array of all of them would not fit into memory. `read` gives those of a slice of the particles
-    over all `n_frames`; these paths have the frames from `first` to before `last`.
+    Used where one array of all of them would not fit into memory. `read` gives those of a slice of particles over all
+    `n_frames`; these paths cover the frames from `first` to before `last`.
     """
 
     read: Callable[[slice], Floats]
@@ -47,7 +47,7 @@ class Paths:
         return self.read(particles)[self.first : self.last]
 
     def part(self, window: slice) -> Paths:
-        """Some consecutive frames of all."""
+        """A range of consecutive frames."""
         frames = range(self.n_frames)[self.first : self.last][window]
         return replace(self, first=frames.start, last=frames.stop)
 
@@ -64,7 +64,7 @@ def some(paths: Floats | Paths, particles: slice) -> Floats:
 
 
 def window(paths: Floats | Paths, frames: slice) -> Floats | Paths:
-    """Some consecutive frames of paths."""
+    """A range of consecutive frames of paths."""
     return paths.part(frames) if isinstance(paths, Paths) else paths[frames]
 
 
@@ -76,7 +76,7 @@ def at(paths: Floats | Paths, frames: npt.NDArray[np.int64]) -> Floats:
 
 
 def total(paths: Floats | Paths, weights: Floats | None = None) -> Floats:
-    """Sum of the positions of all particles, (frames, 3), nm, each times its weight where there are weights."""
+    """Sum of the positions of all particles, (frames, 3), nm, weighted if weights are given."""
     start, found = 0, np.zeros((len(paths), 3))
     for piece in paths.pieces() if isinstance(paths, Paths) else [paths]:
         if weights is None:
@@ -89,7 +89,7 @@ def total(paths: Floats | Paths, weights: Floats | None = None) -> Floats:
 
 @compiled()
 def _unwrap(wrapped: npt.NDArray[Any], box: npt.NDArray[Any], paths: Floats) -> float:
-    """Fill `paths`; the largest step along an axis, as a share of half of its edge, is returned."""
+    """Fill `paths`; returns the largest step along an axis, as a share of half its edge."""
     frames, particles, _ = wrapped.shape
     largest = 0.0
     for p in range(particles):
@@ -106,19 +106,19 @@ def _unwrap(wrapped: npt.NDArray[Any], box: npt.NDArray[Any], paths: Floats) -> 
 
 
 def unwrap(wrapped: npt.NDArray[Any], box: npt.NDArray[Any]) -> Floats:
-    """Continuous paths as those of `unwrap_and_largest_step`."""
+    """The paths of `unwrap_and_largest_step`."""
     return unwrap_and_largest_step(wrapped, box)[0]
 
 
 def unwrap_and_largest_step(wrapped: npt.NDArray[Any], box: npt.NDArray[Any]) -> tuple[Floats, float]:
     """Continuous paths, nm, of the shape of `wrapped` (frames, particles, 3), in boxes of edges `box` (frames, 3).
 
-    Each step is the minimum image of the displacement of the wrapped particle in the box of the new frame: the
+    Each step is the minimum image of the wrapped particle's displacement in the box of the new frame: the
     toroidal-view-preserving scheme of von Bülow, Bullerjahn, Hummer, J. Chem. Phys. 153, 021101 (2020), eq. 3, doi
-    10.1063/5.0008316. Molecules are unwrapped by one point of each, such as the centre of mass of the whole molecule
-    (Bullerjahn et al., J. Chem. Theory Comput. 2023, doi 10.1021/acs.jctc.3c00308). Beside the paths stands the largest
-    step of any particle along any axis, as a share of half of the edge: see `may_fold`. Raises DataError for other
-    shapes, values that are not finite or edges that are not positive.
+    10.1063/5.0008316. Molecules are unwrapped by one point each, such as the centre of mass of the whole molecule
+    (Bullerjahn et al., J. Chem. Theory Comput. 2023, doi 10.1021/acs.jctc.3c00308). Also returned: the largest step of
+    any particle along any axis, as a share of half the edge; see `may_fold`. Raises DataError for other shapes, values
+    that are not finite or edges that are not positive.
     """
     if wrapped.ndim != 3 or wrapped.shape[2] != 3 or not len(wrapped) or box.shape != (len(wrapped), 3):
         raise DataError(f"positions of shape {wrapped.shape} and boxes of shape {box.shape} cannot be unwrapped")
@@ -129,19 +129,19 @@ def unwrap_and_largest_step(wrapped: npt.NDArray[Any], box: npt.NDArray[Any]) ->
 
 
 def may_fold(largest_step: float, shape: tuple[int, ...]) -> bool:
-    """Whether steps beyond half the box, which unwrapping folds back by an edge, are to be expected.
+    """Whether steps beyond half the box are likely, which unwrapping would fold back by an edge.
 
-    `largest_step` is the share of half an edge that the largest of the N steps along an axis takes, in paths of `shape`
-    (frames, particles, 3). With tails no heavier than
-    exponential (Gaussian ones are lighter) the largest of N steps of scale b is about b ln N, and N exp(-1/b) =
-    N^(1 - 1/largest) of them are beyond half the box. More than 0.01 of them in all may fold.
+    `largest_step` is the largest of the N steps along an axis as a share of half an edge, in paths of `shape` (frames,
+    particles, 3). With tails no heavier than exponential (Gaussian ones are lighter) the largest of N steps of scale b
+    is about b ln N, and N exp(-1/b) = N^(1 - 1/largest) of them are beyond half the box. True if more than 0.01 of them
+    in all may fold.
     """
     n = max(2, (shape[0] - 1) * shape[1] * shape[2])
     return largest_step > 0 and (1 - 1 / largest_step) * math.log(n) > math.log(_FOLDED_AT_MOST)
 
 
 def too_far_apart(largest_step: float, interval_ps: float) -> str:
-    """In words: steps are a share of half the box, frames `interval_ps` apart."""
+    """Reason in words: step size as a share of half the box, frames `interval_ps` apart."""
     return (
         f"frames {interval_ps:g} ps apart, between which particles move by up to {largest_step:.0%} of half the box: paths "
         f"across its faces are not known; frames at most {interval_ps / 4:.3g} ps apart are needed"
@@ -149,7 +149,7 @@ def too_far_apart(largest_step: float, interval_ps: float) -> str:
 
 
 def centre_of_mass(paths: Mapping[str, Floats | Paths], masses: Mapping[str, Floats]) -> Floats:
-    """Path of the common centre of mass of groups of particles, nm, (frames, 3), from where it starts.
+    """Path of the common centre of mass of groups of particles relative to its start, nm, (frames, 3).
 
     `paths` (frames, particles, 3) are unwrapped, nm; `masses` (particles,) of the same groups.
     """

@@ -1,1 +1,1 @@
-"""What Snakemake asks: the plan of a study, its products, and where its runs stand."""
+"""For Snakemake: the plan of a study, its products, and the state of its runs."""

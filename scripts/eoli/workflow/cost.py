@@ -1,4 +1,4 @@
-"""What a study costs before it starts: core-hours and disk, from sizes and a measured or assumed speed."""
+"""Cost of a study before it starts: core-hours and disk, from sizes and a measured or assumed speed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from eoli.study.protocol import Stage
 from eoli.study.systems import Size, System, series_of, size_of, systems_of
 from eoli.trajectory.sizes import reduced_bytes
 
-# Site-steps per second and core: 2,675 sites at 50 ns/day with 2 fs on one core, the Debian build of GROMACS 2022.5
-# on an AMD EPYC. Replaced by what the runs of this study have measured.
+# Site-steps per second and core: 2,675 sites at 50 ns/day with 2 fs on one core, Debian's GROMACS 2022.5 on an AMD
+# EPYC. Replaced by the speed measured in this study's own runs.
 ASSUMED_SPEED = 0.77e6
 XTC_BYTES_PER_SITE = 3.9
 TRR_BYTES_PER_SITE = 24.0
@@ -42,10 +42,10 @@ NO_COST = Cost(0.0, 0.0, 0.0, 0.0)
 
 
 def measured_speed(results: Path) -> tuple[float, int]:
-    """(median site-steps per second and core, how many stages) of the runs in `results`; (0, 0) without any."""
+    """(median site-steps per second and core, number of stages) of the runs in `results`; (0, 0) without any."""
     speeds = []
     for path in results.glob("*/*/provenance.json"):
-        # an estimate: what cannot be read, or is no run of dynamics, does without
+        # only an estimate: skip what cannot be read or is not dynamics
         try:
             data = checked(read_json(path), "provenance", path)
             stage, sites = data["stage"], int((path.parent / "md.gro").read_text().split("\n", 2)[1])

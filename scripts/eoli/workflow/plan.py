@@ -1,4 +1,4 @@
-"""What the Snakefile asks: systems, flags of commands, file names. Light imports only, for every job parses it."""
+"""What the Snakefile needs: systems, command-line flags, file names. Imports are light because every job loads this."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from eoli.study.systems import NO_COPIES, System, families_of, seed_for, series_
 from eoli.trajectory.sizes import analysis_mb
 
 FIGURES = ("structure", "motion", "ions", "transport", "mechanism", "scattering")
-"""Figures of a system."""
+"""Figures of one system."""
 SWEEP_FIGURES = ("sweep", "transport", "structure", "mechanism", "diffusion", "temperature")
-"""Figures of the sweep; with salt there is one of g(r), too."""
+"""Figures of the sweep; with salt there is also one of g(r)."""
 PAPER_FORMATS = ("svg", "pdf", "png")
-"""Formats of the figure for papers."""
+"""Formats of the paper figure."""
 
 
 def flags(values: Mapping[str, Any]) -> str:
-    """`--key value` words for a shell; True gives a bare flag, False its negation, None nothing, a list its values."""
+    """Shell words `--key value`. True gives a bare flag, False its negation, None nothing, a list all its values."""
     words: list[str] = []
     for key, value in values.items():
         flag = f"--{key.replace('_', '-')}"
@@ -43,7 +43,7 @@ def flags(values: Mapping[str, Any]) -> str:
             words += [flag, *map(str, value)]
         elif value is not None:
             word = f"{value:.10g}" if isinstance(value, float) else str(value)
-            # a word that begins with a dash is no option
+            # argparse takes a word that begins with a dash for an option
             words += [f"{flag}={word}"] if word.startswith("-") else [flag, word]
     return shlex.join(words)
 
@@ -53,12 +53,12 @@ def _words(distances: Mapping[str, float]) -> list[str]:
 
 
 def walltime_flags(runtime: Any) -> str:
-    """The time limit of a job, where it has one: `runtime` is Snakemake's resource, in minutes."""
+    """Flag for a job's time limit, if it has one; `runtime` is Snakemake's resource, in minutes."""
     return flags({"walltime_minutes": runtime if isinstance(runtime, int | float) else None})
 
 
 def check_flags(executor: str, settings: Any) -> str:
-    """What is checked before jobs start, by the executor's name and its settings (those of Snakemake's plugins)."""
+    """Flags for the check before jobs start, from the executor's name and its plugin settings."""
     values: dict[str, Any] = {"gromacs": True, "on_nodes": executor != "local" or None}
     if executor == "slurm":
         values |= {
@@ -83,19 +83,19 @@ class Plan:
 
     @cached_property
     def boxes(self) -> dict[str, System]:
-        """All folders that have a topology: the systems, and what their temperature series share."""
+        """All folders with a topology: the systems, and the shared parts of temperature series."""
         return self.systems | series_of(self.study, self.systems.values())
 
     @cached_property
     def families(self) -> dict[str, list[str]]:
-        """Names of the independent starts of each system that has several, by the name of all of them."""
+        """Systems with several replicas: their names, keyed by replica group."""
         families = families_of(self.systems.values()).items()
         return {family: [system.name for system in starts] for family, starts in families if len(starts) > 1}
 
     def check_targets(self, targets: Iterable[str]) -> None:
-        """Refuse files of systems that the study does not have, which a rule would take for its own.
+        """Refuse targets of systems that are not in the study; a rule would accept them.
 
-        Raises InputError with what is near.
+        Raises InputError that suggests close names.
         """
         for target in targets:
             parts = Path(target).parts
@@ -105,20 +105,20 @@ class Plan:
                 raise InputError(f"{target}: {parts[1]!r} is no system of the study; {hint}")
 
     def file(self, system: str, stage: str, name: str) -> str:
-        """Path of a published file of a stage of a system, wherever that stage lies."""
+        """Path of a published file of a system's stage, also when the stage lies in the series' folder."""
         return f"results/{self.systems[system].home(stage)}/{stage}/{name}"
 
     def files(self, stages: Sequence[str], name: str) -> list[str]:
-        """`file` of all systems and these stages, each once."""
+        """`file` for all systems and the given stages, without duplicates."""
         return list(dict.fromkeys(self.file(system, stage, name) for system in self.systems for stage in stages))
 
     def table_files(self) -> list[str]:
-        """What the table of the sweep is made from: scalars of the analyses, verdicts of the stages."""
+        """Inputs of the sweep table: scalars of the analyses, verdicts of the stages."""
         scalars = [f"results/{system}/analysis/{table}.json" for system in self.systems for table in TABLES]
         return [*scalars, *self.files([stage.name for stage in self.study.stages], "verdict.json")]
 
     def topology_flags(self, system: str) -> str:
-        """Composition and force field of a system."""
+        """Flags for composition and force field."""
         s = self.boxes[system]
         return flags(
             {
@@ -131,17 +131,17 @@ class Plan:
         )
 
     def blocks_digest(self, system: str) -> str:
-        """What the topology of a system is made from; a comment or a date in the building blocks changes nothing."""
+        """Digest of what a topology is built from; comments and dates in the building blocks do not change it."""
         entry = self.boxes[system]
         return _digest(self.study.topologies, entry.polymer, entry.salt, entry.choice)
 
     @property
     def citations_digest(self) -> str:
-        """What is said about the numbers; it changes the pages of parameters and nothing else."""
+        """Digest of the citations; a change only affects the parameter pages."""
         return library(self.study.topologies).citations_digest
 
     def box_flags(self, system: str) -> str:
-        """Packing of a system."""
+        """Flags for packing."""
         box = self.study.config.box
         return flags(
             {
@@ -153,11 +153,11 @@ class Plan:
         )
 
     def supercell_flags(self, system: str) -> str:
-        """Copies of a supercell along x, y and z."""
+        """Flags for the copies of a supercell along x, y and z."""
         return flags({"copies": list(self.boxes[system].supercell)})
 
     def repeated_files(self, system: str) -> list[str]:
-        """What the box of a supercell is made from: the description of its parent and the end of one of its stages."""
+        """Inputs of a supercell: its parent's description and the final frame of one of its stages."""
         parent, stage = self.boxes[system].parent, self.study.supercell_stage
         if parent is None:
             return []
@@ -168,7 +168,7 @@ class Plan:
         return {} if copies == NO_COPIES else {"copies": list(copies)}
 
     def stage_flags(self, stage: str, system: str) -> str:
-        """Physics of a stage: what the protocol says, the system's temperature, the seed."""
+        """Physics of a stage: the protocol, the system's temperature, the seed."""
         protocol, entry = self.study.protocol, self.study.stage(stage)
         own = entry.model_dump(exclude_defaults=True, exclude={"enabled", *OFFLOADED})
         if {"free_ions", "contact_memory"} & set(entry.converge):
@@ -187,13 +187,13 @@ class Plan:
 
     @property
     def gmx_flags(self) -> str:
-        """The GROMACS build; not a parameter of a rule, for another build makes no result stale."""
+        """Flags for the GROMACS build. Not a rule parameter: another build makes no result stale."""
         gmx = self.study.config.gmx
         words = flags({"gmx": gmx.command, "gmx_launcher": gmx.launcher or None})
         return " ".join([words, *(flags({"gmx_module": module}) for module in gmx.modules)])
 
     def run_flags(self, cores: int | None) -> str:
-        """How mdrun is run when Snakemake fills `cores`; changes no physics."""
+        """How mdrun runs when Snakemake fills `cores`; changes no physics."""
         run, timing = self.study.config.run, self.timing(cores)
         words = flags({"checkpoint_minutes": run.checkpoint_minutes, "max_hours": run.max_hours, "at_once": cores})
         words += "" if run.pin else " --no-pin"
@@ -205,7 +205,7 @@ class Plan:
         return flags(self.study.stage(stage).offload)
 
     def timing(self, cores: int | None) -> Timing:
-        """mdruns side by side when Snakemake fills `cores` of this machine (None: it starts jobs elsewhere)."""
+        """Parallel mdruns when Snakemake fills `cores` of this machine (None: jobs run elsewhere)."""
         return run_timing(self.study, len(self.systems), cores)
 
     def threads(self, cores: int | None) -> int:
@@ -213,7 +213,7 @@ class Plan:
         return self.timing(cores).processors
 
     def start_files(self, stage: str, system: str) -> list[str]:
-        """Paths of the files that a stage of a box reads of its start; the first names the start."""
+        """Files that a stage reads for its start; the first one names the start."""
         names = [entry.name for entry in self.study.stages]
         number = names.index(stage)
         if number == 0:
@@ -224,16 +224,16 @@ class Plan:
 
     @property
     def cooling_stage(self) -> str | None:
-        """The stage that the glass transition is read from."""
+        """The stage that Tg is read from."""
         return self.study.config.analysis.cooling_stage
 
     @property
     def analyses(self) -> list[Analysis]:
-        """The analyses that the study asks for."""
+        """Analyses that the study asks for."""
         return [analysis for analysis in ANALYSES if analysis.of != "cooling" or self.cooling_stage]
 
     def stage_of(self, analysis: Analysis) -> str | None:
-        """The stage that an analysis reads; None for one of each stage, and where the study has no such stage."""
+        """The stage that an analysis reads; None if it reads each stage, or if the study has no such stage."""
         study = self.study
         stages = {
             "analysed": study.config.analysis.stage,
@@ -243,14 +243,14 @@ class Plan:
         return stages.get(analysis.of)
 
     def source(self, analysis: Analysis, system: str, stage: str | None = None) -> str:
-        """Path of the file that an analysis reads, of one stage where it is made of each."""
+        """Path of the file that an analysis reads; `stage` for an analysis of each stage."""
         if analysis.reads == "reduced":
             return f"results/{system}/analysis/reduced.h5"
         name = {"energies": "md.edr", "trajectory": "md.xtc"}[analysis.reads]
         return self.file(system, str(stage or self.stage_of(analysis)), name)
 
     def outputs(self, analysis: Analysis, system: str, stage: str = "") -> list[str]:
-        """Paths of the files that an analysis leaves."""
+        """Paths of the files that an analysis writes."""
         return [f"results/{system}/analysis/{file}" for file in analysis.files_of(stage)]
 
     @cached_property
@@ -261,7 +261,7 @@ class Plan:
         }
 
     def _contacts(self, system: str) -> dict[str, float]:
-        """Distances of contact by kind; of hydroxyl ends only where the chains have them, which few do."""
+        """Contact distances by kind; hydroxyl ends only if the chains have them, which few do."""
         entry = self.systems[system]
         chain = library(self.study.topologies).polymer(entry.polymer, entry.choice.ether_set)
         has_hydroxyl = any(atom.role == "hydroxyl_O" for unit in chain.units for atom in unit.atoms)
@@ -269,9 +269,9 @@ class Plan:
         return {kind: nm for kind, nm in distances.items() if has_hydroxyl or kind != "hydroxyl_O"}
 
     def _facts(self, system: str, stage: Stage) -> dict[str, Any]:
-        """What the criteria of analyses are filled from: `criteria.Facts` of a system and a stage."""
+        """Facts for the criteria of analyses: `criteria.Facts` for a system and a stage."""
         entry = self.systems[system]
-        # of a stage, what it does: a cooling begins and ends where its plateaus do
+        # what the stage really does: a cooling begins and ends with its plateaus
         of_stage = stage.model_dump() | {"equilibrates": stage.is_steady}
         if stage.temperature_from_K is not None:
             course = stage.course(entry.temperature_K)
@@ -290,27 +290,27 @@ class Plan:
         return flags({key: _words(value) if isinstance(value, Mapping) else value for key, value in values.items()})
 
     def analysis_flags(self, analysis: Analysis, system: str, stage: str | None = None) -> str:
-        """Criteria of an analysis, of one stage where it is made of each."""
+        """Flags for the criteria of an analysis; `stage` for an analysis of each stage."""
         return self._criteria_flags(getattr(criteria, analysis.criteria), system, str(stage or self.stage_of(analysis)))
 
     def starts_flags(self, family: str) -> str:
-        """Criteria of motion and conductivity, for all starts of a system at once."""
+        """Flags for motion and conductivity over all replicas of a system."""
         first = self.families[family][0]
         return self._criteria_flags(criteria.StartsCriteria, first, self.study.config.analysis.stage)
 
     def analysis_mb(self, system: str) -> int:
-        """Memory that any analysis of the reduced trajectory of a system needs at most, MB."""
+        """Peak memory of any analysis of a system's reduced trajectory, MB."""
         size = size_of(self.systems[system], library(self.study.topologies))
         return analysis_mb(size.sites, self.systems[system].cations, *self.study.reduced_frames)
 
     @property
     def sweep_figures(self) -> list[str]:
-        """Names of the figures of the sweep."""
+        """Names of the sweep figures."""
         return [*SWEEP_FIGURES, *(["rdf"] if self.salted() else [])]
 
     @property
     def paper_systems(self) -> list[str]:
-        """Names of the one or two systems in the figure for papers."""
+        """Names of the one or two systems in the paper figure."""
         return [system.name for system in side_by_side(self.systems.values())]
 
     def salted(self) -> list[str]:
@@ -319,10 +319,10 @@ class Plan:
 
 
 def make_plan(files: Sequence[str], overlays: Sequence[str | Path], entries: Sequence[str], base: str) -> Plan:
-    """Plan of a call of Snakemake: its own configuration `files`, then the `overlays` and `KEY=VALUE` entries of the call.
+    """Plan of one Snakemake call: its configuration `files`, then the call's `overlays` and `KEY=VALUE` entries.
 
-    The files are read again here, for Snakemake reads YAML 1.1, in which 12:1 is 721. Raises InputError with one line
-    that names file, key, value and what is allowed.
+    The files are read again because Snakemake reads YAML 1.1, where 12:1 is 721. Raises InputError with one line that
+    names file, key, value and what is allowed.
     """
     last = [os.path.relpath(file) for file in overlays]
     ordered = [path for file in files if (path := os.path.relpath(file)) not in last] + last

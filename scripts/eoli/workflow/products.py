@@ -1,8 +1,8 @@
-"""What each job of a study leaves, from what, and whether that is what the study asks for now.
+"""The products of each job, their inputs, and whether they match the study as it is now.
 
-Snakemake forgets a job that failed once over a finished result, and all that it knows when its folder is lost. So each
-call compares the records that lie beside the results with the study; what differs is made again, whatever Snakemake
-remembers, and until then it is named and its numbers are not shown.
+Snakemake forgets a job that once failed over a finished result, and forgets everything when its folder is lost. So each
+call compares the records beside the results with the study. What differs is made again, whatever Snakemake remembers;
+until then it is reported and its numbers are hidden.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SUMMARY = "results/summary"
 NO_RECORD = "it has no record of what it was made from"
 LOST = "is missing"
 PICTURES = ("figures", "parameters", "snapshot")
-"""Products whose files hold no numbers that tables or pages read."""
+"""Products without numbers that tables or pages read."""
 _NOTED = {
     "blocks_sha256": "building blocks",
     "citations_sha256": "sources",
@@ -32,12 +32,12 @@ _NOTED = {
     "study": "words about the study",
     "contacts_nm": "contact distances",
 }
-"""Keys of records that are compared with the study although no option has them."""
+"""Record keys that are compared with the study although they are not options."""
 
 
 @dataclass(frozen=True)
 class Product:
-    """Files of one job. `name` is said to a person, `home` is the folder of its system (empty for the sweep's own)."""
+    """Files of one job. `name` is for messages; `home` is the system's folder (empty for those of the sweep)."""
 
     name: str
     home: str
@@ -133,11 +133,11 @@ def _summary(plan: Plan) -> Iterator[Product]:
 
 
 def products_of(plan: Plan) -> list[Product]:
-    """Products of a study, each after what it is made from."""
+    """Products of a study, each after its inputs."""
     homes = {
         home: None for s in plan.systems.values() for home in [s.name, *(s.home(x.name) for x in plan.study.stages)]
     }
-    # what others begin from comes first: series before their systems, parents before supercells
+    # dependencies first: series before their systems, parents before supercells
     ordered = sorted(homes, key=lambda home: (plan.boxes[home].parent is not None, home in plan.systems))
     steps = {(system.home(stage.name), stage.name) for system in plan.systems.values() for stage in plan.study.stages}
     found = []
@@ -151,7 +151,7 @@ def products_of(plan: Plan) -> list[Product]:
 
 @dataclass(frozen=True)
 class Stale:
-    """A product that is not what the study asks for, and why."""
+    """A product that does not match the study, and why."""
 
     product: Product
     reason: str
@@ -161,7 +161,7 @@ class Stale:
 
 
 class Results:
-    """The results of a study as they lie in a folder, compared with what it asks for; each record is read once."""
+    """The results in a folder, compared with the study; each record is read once."""
 
     def __init__(self, plan: Plan, folder: Path = Path("results")) -> None:
         self._folder = folder
@@ -174,7 +174,7 @@ class Results:
 
     @cached_property
     def _used(self) -> dict[str, list[Product]]:
-        """Products of systems that are made from a product, by its record."""
+        """Per-system products that use a product, by its record."""
         used: dict[str, list[Product]] = {}
         for product in self.products:
             if not product.home:
@@ -212,7 +212,7 @@ class Results:
         return self._path(product.record).is_file() or self._path(product.files[0]).exists()
 
     def reason(self, product: Product) -> str | None:
-        """Why a product is not what the study asks for; None where it is, or where it was never made."""
+        """Why a product does not match the study; None if it does or was never made."""
         try:
             record = self._record(product)
         except DataError:
@@ -239,24 +239,24 @@ class Results:
             before = self._record(producer)
         except DataError:
             return None
-        # what earlier versions left has no marks
+        # records of earlier versions have no marks
         if before is None or not before.outputs or not record.outputs:
             return None
         folder = producer.record.rpartition("/")[0]
         for name, known in before.outputs.items():
             file = f"{folder}/{name}"
-            # what a job reads beside the inputs of its rule, such as the molecules of a topology, is in its record alone
+            # inputs beyond those of the rule, such as a topology's molecules, are only in the job's record
             if (file in product.inputs or file in record.inputs) and record.inputs.get(file) != known.sha256:
                 return f"was made from another {name} of {producer.home or 'the sweep'} {producer.name}"
         return None
 
     def stale(self, products: Iterable[Product] | None = None) -> list[Stale]:
-        """Those of the products (of all, if not said) that are not what the study asks for, in their order."""
+        """Those of `products` (default: all) that do not match the study, in order."""
         chosen = self.products if products is None else products
         return [Stale(product, text) for product in chosen if (text := self.reason(product)) is not None]
 
     def behind(self, targets: Iterable[str]) -> list[Product]:
-        """Products that targets of Snakemake need: of files theirs and all before them, of anything else all."""
+        """Products that Snakemake's targets need: for a file its product and all upstream; for anything else, all."""
         wanted: set[str] = set()
         pending = list(targets)
         if not pending or any(target not in self._by_file for target in pending):
@@ -269,9 +269,9 @@ class Results:
         return [product for product in self.products if product.record in wanted]
 
     def of_system(self, system: System) -> list[Stale]:
-        """What of a system's results is not what the study asks for, in its order; pictures are left out.
+        """What of a system's results does not match the study, in order, without pictures.
 
-        What has no record is left out as well: nothing says that it is another one. Snakemake makes it again.
+        Results without a record are left out too: nothing says that they differ. Snakemake makes them again.
         """
         homes = {system.name, *map(system.home, system.common)}
         chosen = [product for home in homes for product in self._by_home.get(home, ()) if product.name not in PICTURES]
@@ -280,12 +280,12 @@ class Results:
 
 
 def plan_of(study: Study) -> Plan:
-    """The plan of a study outside of Snakemake."""
+    """The plan of a study outside Snakemake."""
     return Plan(study, systems_of(study), "")
 
 
 def not_asked_for(study: Study, results: Path) -> dict[str, str]:
-    """Systems with results that are not what the study asks for, with the first reason of each."""
+    """Systems whose results do not match the study, with the first reason."""
     plan = plan_of(study)
     found = Results(plan, results)
     return {

@@ -1,7 +1,7 @@
-"""What Snakemake does not do by itself: refuse a misspelt system in one line, make again what is not what the study asks
-for, keep and restore published files without harm to the run, and take a clock that was set back for no failure.
+"""Changes to Snakemake: refuse a misspelt system in one line, remake what does not match the study, back up and restore
+published files without harm to the run, and do not fail when a clock was set back.
 
-This needs its inner classes, of which there is one of each in a call; nothing else of EOLI touches them.
+They patch inner classes of Snakemake, of which a call has one instance each; nothing else in EOLI touches those.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ MOST_LINES = 12
 
 
 def install(plan: Plan, forces: bool) -> None:
-    """Prepare Snakemake's graph of jobs for a study; with `forces`, results that do not fit the study are made again.
+    """Prepare Snakemake's job graph for a study; with `forces`, results that do not match the study are made again.
 
-    That is for the call of a person; the calls with which Snakemake runs single jobs on a cluster do what they are told.
+    Forcing is for calls by a person. The calls with which Snakemake runs single jobs on a cluster do as they are told.
     """
     from snakemake.dag import DAG
 
@@ -51,13 +51,13 @@ def install(plan: Plan, forces: bool) -> None:
 
 def _stale(plan: Plan, dag: Any) -> list[Stale]:
     results = Results(plan)
-    # a target that is a rule may need anything
+    # a target that is a rule may need any product
     targets = [] if dag.targetrules else list(map(str, dag.targetfiles))
     return results.stale(results.behind(targets))
 
 
 def _say(stale: Sequence[Stale], dag: Any) -> None:
-    """Name what this call brings up to date; what its targets do not need is not in the graph and stays as it is."""
+    """List what this call brings up to date. What its targets do not need is not in the graph and stays as it is."""
     made = {str(file) for job in dag.needrun_jobs() for file in job.output}
     lines = [f"eoli: not up to date: {found}" for found in stale if made.intersection(found.product.files)]
     if len(lines) > MOST_LINES:
@@ -67,9 +67,9 @@ def _say(stale: Sequence[Stale], dag: Any) -> None:
 
 
 def keep(persistence: Any, path: Path) -> None:
-    """Keep a published file until its update has ended well: as a hard link, which costs no room on a full disk.
+    """Back up a published file until its update has succeeded, as a hard link, which takes no space on a full disk.
 
-    Nothing writes into a published file: each is replaced as a whole.
+    Published files are never written into, only replaced as a whole.
     """
     backup = persistence._get_backup_path(path)
     backup.parent.mkdir(parents=True, exist_ok=True)
@@ -78,11 +78,11 @@ def keep(persistence: Any, path: Path) -> None:
 
 
 def restore(persistence: Any, path: Path) -> bool:
-    """Put back what a file was before its update failed; whether it is there then, or is deleted as the rest of a failure.
+    """Restore a file after its update failed. Returns whether the file exists; if not, Snakemake deletes the remains.
 
-    On a cluster the job has put it back by itself when the driver hears of its end: what is published is whole, and stays.
-    Snakemake itself copies into the file that is there: a hard link of it, such as the one in a run folder, would change
-    with it, and a kill in between would leave half a file.
+    On a cluster the job has already restored it when the driver hears of its end; what is published is whole and stays.
+    Snakemake itself would copy into the existing file: that changes its hard links, such as the one in a run folder,
+    and a kill in between leaves half a file.
     """
     backup = persistence._get_backup_path(path)
     if not backup.is_file():

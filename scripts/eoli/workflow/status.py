@@ -1,4 +1,4 @@
-"""Where a study stands: systems by stages, read from small files alone, so that it works anywhere the results are."""
+"""Status of a study, systems by stages, read from small files only, so that it works wherever the results are."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ HEARTBEAT_S = 120.0
 
 @dataclass(frozen=True)
 class StageStatus:
-    """One stage of one system; lengths in ns, `left_s` in seconds, None where it has no meaning or is not known.
+    """One stage of one system: lengths in ns, `left_s` in seconds, None if not applicable or unknown.
 
-    `analysis` is true for another step of the system, which is listed only where it is stale.
+    `analysis` marks another step of the system, listed only when stale.
     """
 
     system: str
@@ -44,9 +44,9 @@ class StageStatus:
 
 
 def stage_status(system: str, stage: Stage, folder: Path, now: float, stale: str = "") -> StageStatus:
-    """Status of one stage from what lies in its folder; one of its files that is not what it should be hides no other.
+    """Status of one stage, from its folder; a damaged file does not hide the others.
 
-    `stale` says why what it has published is not what the study asks for; empty where it is.
+    `stale` says why its published files do not match the study; empty if they do.
     """
     asked, wrong = stage.length_ns, []
 
@@ -69,7 +69,7 @@ def stage_status(system: str, stage: Stage, folder: Path, now: float, stale: str
         wrong.append(f"{folder}: cannot be read: {error.strerror}")
     verdict, progress = read("verdict"), read("progress")
     running = ".lock" in present and is_held(folder)
-    # the lock of another node of a cluster may not be seen here; its heartbeat is
+    # on another cluster node the lock may be invisible here; the heartbeat is not
     elsewhere = progress.get("host") != socket.gethostname()
     fresh = now - float(progress.get("time", 0)) < HEARTBEAT_S
     running = running or (elsewhere and fresh and not _ended_after(folder, progress))
@@ -116,15 +116,15 @@ def _ended_after(folder: Path, progress: Mapping[str, Any]) -> bool:
 
 
 def study_status(study: Study, systems: Iterable[System], results: Path, now: float | None = None) -> list[StageStatus]:
-    """Status of all stages of all systems, in the order of the study, at a time in s since the epoch (else now).
+    """Status of all stages of all systems, in study order, at time `now` in s since the epoch (default: now).
 
-    Steps that are no stages follow those of their system where they are not what the study asks for.
+    Steps other than stages follow their system if they do not match the study.
     """
     now, compared = time.time() if now is None else now, Results(plan_of(study), results)
     found = []
     for system in systems:
         reasons = {one.product.name: one.reason for one in compared.of_system(system)}
-        # what follows a step that is made again is made again itself
+        # a step after one that is made again is made again itself
         before = next((f"{name} before it: {reasons[name]}" for name in ("topology", "box") if name in reasons), "")
         for stage in study.stages:
             folder = results / system.home(stage.name) / stage.name
@@ -138,7 +138,7 @@ def study_status(study: Study, systems: Iterable[System], results: Path, now: fl
 
 
 def to_json(statuses: Sequence[StageStatus]) -> str:
-    """The statuses as a JSON list."""
+    """Statuses as a JSON list."""
     return json.dumps([asdict(status) for status in statuses], indent=1) + "\n"
 
 
@@ -156,7 +156,7 @@ def _cell(status: StageStatus) -> str:
 
 
 def plain_lines(statuses: Sequence[StageStatus]) -> list[str]:
-    """A line a system, a column a stage, then a line for each failure."""
+    """One line per system, one column per stage, then a line per failure."""
     stages = list(dict.fromkeys(status.stage for status in statuses if not status.analysis))
     systems = list(dict.fromkeys(status.system for status in statuses))
     cells = {(status.system, status.stage): _cell(status) for status in statuses}
@@ -170,7 +170,7 @@ def plain_lines(statuses: Sequence[StageStatus]) -> list[str]:
 
 
 def notes(statuses: Sequence[StageStatus]) -> list[str]:
-    """A line for each stage that failed, stopped or is not what the study asks for, with its reason."""
+    """One line for each stage that failed, stopped or does not match the study, with the reason."""
     return [
         f"{status.system} {status.stage}: {status.state}: {status.message}"
         for status in statuses
@@ -190,7 +190,7 @@ _STYLE = {
 
 
 def table(statuses: Sequence[StageStatus]) -> Any:
-    """The same as a rich table, with the reasons below."""
+    """The same as a rich table, reasons below."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text

@@ -64,7 +64,7 @@ def _scaled(estimate: Estimate, factor: float) -> Estimate:
 def _stated(
     estimate: Estimate, verdict: str, at_most: float | None = None, at_least: float | None = None
 ) -> dict[str, Any]:
-    """Value and error only where resolved, bounds only where not."""
+    """Value and error only if resolved, bounds only if not."""
     if verdict == "resolved":
         return asdict(estimate) | {"verdict": verdict}
     bounds = {"upper_bound": at_most, "lower_bound": at_least}
@@ -77,7 +77,7 @@ def _coefficient(found: Diffusion) -> Estimate:
 
 
 def _bounds(found: Diffusion) -> tuple[float, float | None]:
-    """What D is above and below, nm2/ps: by two errors where it is known, else zero and its bound, if it has one."""
+    """Lower and upper bound of D, nm2/ps: two errors around a known D, else zero and its bound, if any."""
     if found.value_m2_s is not None and found.error_m2_s is not None:
         low, high = (found.value_m2_s + sign * 2 * found.error_m2_s for sign in (-1, 1))
         return max(0.0, low) / M2_S_PER_NM2_PS, high / M2_S_PER_NM2_PS
@@ -85,7 +85,7 @@ def _bounds(found: Diffusion) -> tuple[float, float | None]:
 
 
 def _share(plus: float | None, minus: float | None) -> float | None:
-    """Nernst-Einstein transference number of ions of these D; None where one is missing or neither moves."""
+    """Nernst-Einstein transference number from two D; None if one is missing or neither ion moves."""
     if plus is None or minus is None or not plus + minus > 0:
         return None
     return plus / (plus + minus)
@@ -93,8 +93,8 @@ def _share(plus: float | None, minus: float | None) -> float | None:
 
 @dataclass(frozen=True)
 class _Ions:
-    """Lithium and anion of one or several starts: sums of their positions (frames, 2, 3), nm, in each of these, their
-    own motion and how they move together. Nothing is known of motion where paths are `folded`."""
+    """Lithium and anion in one or several replicas: sums of their positions (frames, 2, 3), nm, per replica, self and
+    collective motion. If paths are `folded`, the motion is unknown."""
 
     counts: list[int]
     charges: list[float]
@@ -106,7 +106,7 @@ class _Ions:
     folded: bool
 
     def exponent(self, weights: Sequence[float]) -> Estimate:
-        """Exponent of the MSD of a weighted sum of the two sums of positions."""
+        """Exponent of the MSD of a weighted sum of the two position sums."""
         if self.folded:
             return UNKNOWN
         paths = [np.einsum("i,fik->fk", np.array(weights), sums) for sums in self.sums]
@@ -135,7 +135,7 @@ def _onsager_scalars(ions: _Ions, matrix: Onsager, factor: float) -> dict[str, A
     """F^2 L_ij in S/m, with the self and distinct parts of the diagonal."""
     scalars: dict[str, Any] = {}
     exponents = [ions.exponent(weights) for weights in np.eye(2).tolist()]
-    # what two kinds share is judged by what it could be at most
+    # cross terms are judged against their largest possible value
     most = math.sqrt(abs(matrix.matrix[0, 0] * matrix.matrix[1, 1]))
     for i, j in ((0, 0), (1, 1), (0, 1)):
         form = np.zeros((2, 2))
@@ -165,7 +165,7 @@ def _bare(scalars: dict[str, Any]) -> dict[str, Any]:
 
 
 def _independent(ions: _Ions, factor: float, populations: Floats | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Conductivities, S/m, and transference numbers of ions, and of clusters, that move independently."""
+    """Conductivities, S/m, and transference numbers of independently moving ions, and of clusters."""
     plus, minus = (_coefficient(ions.motions[name]) for name in IONS)
     verdict = of_ions(ions.motions)
     (least_plus, most_plus), (least_minus, most_minus) = (_bounds(ions.motions[name]) for name in IONS)
@@ -174,7 +174,7 @@ def _independent(ions: _Ions, factor: float, populations: Floats | None) -> tupl
         known = [Estimate(d, 0.0) if d is not None else UNKNOWN for d in coefficients]
         return _scaled(nernst_einstein(ions.counts, ions.charges, known), factor).value
 
-    # the ion that does diffuse carries its part whatever the other one does
+    # the diffusing ion carries its part whatever the other one does
     lowest = sigma_of(least_plus, least_minus) if least_plus or least_minus else None
     smallest = _share(least_plus, most_minus) if least_plus else None
     largest = _share(most_plus, least_minus) if least_minus else None
@@ -193,7 +193,7 @@ def _independent(ions: _Ions, factor: float, populations: Floats | None) -> tupl
 
 
 def _collective(ions: _Ions, motion: Motion, factor: float) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Conductivity, S/m, and transference numbers of ions that move together, and the scalars beside them."""
+    """Collective conductivity, S/m, collective transference numbers, and related scalars."""
     exponent = ions.exponent(ions.charges)
     beside: dict[str, Any] = {"exponent_of_charge_msd": asdict(exponent)}
     if ions.onsager is None:
@@ -253,12 +253,12 @@ def conductivity_scalars(
     motions: Sequence[Motion], populations: Floats | None, charges: Mapping[str, int], charge_scale: float,
     criteria: ConductivityCriteria | StartsCriteria,
 ) -> dict[str, Any]:  # fmt: skip
-    """Conductivities, Onsager coefficients, ionicity and transference numbers of independent starts of one system.
+    """Conductivities, Onsager coefficients, ionicity and transference numbers of the replicas of one system.
 
-    `motions` are those of the starts, often a single one, `populations` (blocks, n, m) the ion clusters of all of them,
-    `charges` the formal charges, e. Formal charges, the mean volume of the boxes, the frame of the system's centre of
-    mass unless another is named. With scaled charges the simulated ones are given beside: they multiply a conductivity
-    by the square of the scale and leave all ratios.
+    `motions` has one entry per replica, often a single one; `populations` (blocks, n, m) are the ion clusters of all of
+    them; `charges` are the formal charges, e. Results use formal charges, the mean box volume, and the frame of the
+    system's centre of mass unless another is named. With scaled charges the simulated values are added: conductivities
+    are multiplied by the square of the scale, ratios stay the same.
     """
     volume = float(np.mean([motion.box.prod(axis=1).mean() for motion in motions]))
     scalars: dict[str, Any] = {
@@ -301,7 +301,7 @@ def analyse_conductivity(
 ) -> None:
     """Collective displacements by lag, and the `conductivity_scalars` of one system.
 
-    Without a distance of contact there is no cluster route. A system without salt has lag_ps alone. Raises DataError for
+    Without a contact distance there is no cluster route. A system without salt has only lag_ps. Raises DataError for
     files that cannot be read or do not belong together.
     """
     system = read_description(description)

@@ -22,19 +22,19 @@ _SIGMAS = 2
 
 
 def siemens_per_metre(volume_nm3: float, temperature_k: float) -> float:
-    """S/m for each e2 nm2/ps of a charge diffusivity summed over the box: e^2 / (kB T V)."""
+    """Factor to S/m from a charge diffusivity summed over the box, e2 nm2/ps: e^2 / (kB T V)."""
     squared = constants.e**2 * constants.nano**2 / constants.pico
     return float(squared / (constants.k * temperature_k * volume_nm3 * constants.nano**3))
 
 
 @dataclass(frozen=True)
 class Onsager:
-    """Collective diffusivities Λ_ij, nm2/ps, (n, n), with what their errors come from.
+    """Collective diffusivities Λ_ij, nm2/ps, (n, n), with the input of their errors.
 
     Λ_ij = lim d/dt <ΔS_i · ΔS_j> / 6, S_i the sum of the positions of the particles of kind i, so that the Onsager
-    coefficient per volume is Λ_ij / (kB T V); Fong, Self, McCloskey, Persson, Macromolecules 54, 2575 (2021).
-    `blocks` (blocks, n, n) are those of the blocks of the runs. For Brownian motion `variance` is that of a diagonal
-    element over its square, and `gain` the standard error of the whole over that of the mean of the blocks.
+    coefficient per volume is Λ_ij / (kB T V); Fong, Self, McCloskey, Persson, Macromolecules 54, 2575 (2021). `blocks`
+    (blocks, n, n) are those of the blocks of the runs. For Brownian motion, `variance` is that of a diagonal element
+    over its square, and `gain` the standard error of the whole over that of the mean of the blocks.
     """
 
     matrix: Floats
@@ -43,12 +43,12 @@ class Onsager:
     gain: float
 
     def form(self, numerator: Floats, denominator: Floats | None = None) -> Estimate:
-        """The sum of numerator_ij Λ_ij, over that of denominator_ij Λ_ij where one is given; both symmetric (n, n).
+        """The sum of numerator_ij Λ_ij, divided by that of denominator_ij Λ_ij if given; both symmetric (n, n).
 
         The error is the larger of two standard errors. One is that of Brownian motion: the elements of Λ have the
-        covariance (Λ_ik Λ_jl + Λ_il Λ_jk) v / 2 of a Wishart matrix with the variance v of a diagonal element, and
-        ratios are linearised. The other is by leaving out one of the blocks, times `gain`. Blocks alone would be few degrees of
-        freedom, Brownian motion alone would not see that the motion changes during a run or from start to start.
+        covariance (Λ_ik Λ_jl + Λ_il Λ_jk) v / 2 of a Wishart matrix with the variance v of a diagonal element; ratios
+        are linearised. The other is the jackknife over blocks, times `gain`. Blocks alone have few degrees of freedom;
+        Brownian motion alone would miss that the motion changes during a run or between replicas.
         """
 
         def value_of(matrix: Floats) -> float:
@@ -65,14 +65,14 @@ class Onsager:
         return Estimate(value, error) if math.isfinite(value) and math.isfinite(error) else UNKNOWN
 
     def transformed(self, transform: Floats) -> Onsager:
-        """In another frame of reference, where the sums of positions are `transform` (n, n) times those of this one."""
+        """The same in another frame of reference, whose position sums are `transform` (n, n) times the present ones."""
         return replace(self, matrix=transform @ self.matrix @ transform.T, blocks=transform @ self.blocks @ transform.T)
 
 
 def pair_msd(sums: Floats, lags: Lags) -> Floats:
-    """All-origin <ΔS_i · ΔS_j>, nm2, (lags, n, n), from sums of positions (frames, n, 3).
+    """All-origin <ΔS_i · ΔS_j>, nm2, (lags, n, n), from position sums (frames, n, 3).
 
-    By the MSD of each sum and of the sum of each pair, all by fast Fourier transform.
+    From the MSD of each sum and of each pair's sum, by fast Fourier transform.
     """
     n = sums.shape[1]
     found = np.empty((len(lags), n, n))
@@ -90,12 +90,12 @@ def _slopes(sums: Floats, slope: Slope, interval_ps: float) -> Floats:
 
 
 def onsager(starts: Sequence[Floats], interval_ps: float) -> Onsager | None:
-    """Collective diffusivities of independent starts of one system, often a single one.
+    """Collective diffusivities from replicas of one system, often a single one.
 
-    Each of `starts` holds unwrapped sums of positions (frames, n, 3), nm, one for each kind of particle. Slopes by
-    generalised least squares from a third of the longest trustworthy lag to it (`eoli.analysis.motion.gls.slope_of`), their
-    mean over the starts; the blocks are those of `eoli.analysis.motion.msd.blocks_of` with the same lags. None where the
-    starts have too few frames for that.
+    Each of `starts` holds unwrapped position sums (frames, n, 3), nm, one per kind of particle. Slopes by generalised
+    least squares from a third of the longest trustworthy lag to it (`eoli.analysis.motion.gls.slope_of`), averaged over
+    the replicas; blocks are those of `eoli.analysis.motion.msd.blocks_of`, with the same lags. None if there are too
+    few frames.
     """
     lengths = [len(sums) for sums in starts]
     cut, slopes = blocks_of(lengths), slopes_of(lengths)
@@ -110,22 +110,22 @@ def onsager(starts: Sequence[Floats], interval_ps: float) -> Onsager | None:
 
 
 def polymer_frame(counts: Sequence[int], masses: Sequence[float], polymer_mass: float) -> Floats:
-    """Transform of sums of ion positions from the frame of the system's centre of mass to that of the polymer, (n, n).
+    """Transform (n, n) of ion position sums from the frame of the system's centre of mass to that of the polymer.
 
-    `counts` and `masses` (of one ion) by kind, `polymer_mass` of all chains, all in g/mol. In the first frame the
-    centre of mass of the polymer moves by - sum_k m_k ΔS_k / M_polymer: Shao, Gudla, Brandell, Zhang, J. Am. Chem.
-    Soc. 144, 7583 (2022), doi 10.1021/jacs.2c02389.
+    `counts` and `masses` (per ion) by kind, `polymer_mass` of all chains, all in g/mol. In the first frame the
+    polymer's centre of mass moves by - sum_k m_k ΔS_k / M_polymer: Shao, Gudla, Brandell, Zhang, J. Am. Chem. Soc. 144,
+    7583 (2022), doi 10.1021/jacs.2c02389.
     """
     return np.asarray(np.eye(len(counts)) + np.outer(counts, masses) / polymer_mass)
 
 
 def charge_form(charges: Sequence[float]) -> Floats:
-    """Form of the charge diffusivity: z_i z_j, e2, (n, n)."""
+    """Coefficients of the charge diffusivity: z_i z_j, e2, (n, n)."""
     return np.outer(charges, charges)
 
 
 def transference_form(charges: Sequence[float], kind: int) -> Floats:
-    """Form of the part of `charge_form` that the particles of one kind carry, z_kind z_j, made symmetric."""
+    """The part of `charge_form` carried by one kind of particle, z_kind z_j, made symmetric."""
     form = np.zeros((len(charges), len(charges)))
     form[kind] = charges[kind] * np.asarray(charges)
     return np.asarray((form + form.T) / 2)
@@ -134,8 +134,8 @@ def transference_form(charges: Sequence[float], kind: int) -> Floats:
 def collective_exponent(starts: Sequence[Floats], interval_ps: float) -> Estimate:
     """Exponent of the MSD of one collective coordinate at the lags of `onsager`, from `starts` of (frames, 3) each.
 
-    The error is that of Brownian motion: it says how far from 1 diffusive runs of these lengths may come out. Unknown
-    for too few frames or a coordinate that does not move.
+    The error is that of Brownian motion: how far from 1 diffusive runs of these lengths may come out. Unknown for too
+    few frames, or a coordinate that does not move.
     """
     slopes = slopes_of([len(path) for path in starts])
     if not slopes:
@@ -152,7 +152,7 @@ def collective_exponent(starts: Sequence[Floats], interval_ps: float) -> Estimat
 
 
 def of_ions(motions: dict[str, Diffusion]) -> str:
-    """`resolved` where all `motions` are diffusive, or which are not."""
+    """`resolved` if all `motions` are diffusive, else which are not."""
     failed = [f"motion of {name} {found.verdict}" for name, found in motions.items() if found.verdict != "diffusive"]
     return f"not resolved: {', '.join(failed)}" if failed else "resolved"
 
@@ -160,9 +160,9 @@ def of_ions(motions: dict[str, Diffusion]) -> str:
 def judged(estimate: Estimate, motions: dict[str, Diffusion], exponent: Estimate, scale: float | None = None) -> str:
     """`resolved`, or why a collective number is not.
 
-    The ions themselves must be diffusive (`motions`, whose 100 particles can tell what one collective coordinate
-    cannot), the exponent of the collective MSD within two errors of 1, and the error at most half of `scale`, by default the
-    value itself.
+    The ions themselves must be diffusive (`motions`: their 100 particles can tell what one collective coordinate
+    cannot), the exponent of the collective MSD within two errors of 1, and the error at most half of `scale`, by
+    default the value itself.
     """
     if of_ions(motions) != "resolved":
         return of_ions(motions)
@@ -179,7 +179,7 @@ def judged(estimate: Estimate, motions: dict[str, Diffusion], exponent: Estimate
 def nernst_einstein(counts: Sequence[int], charges: Sequence[float], coefficients: Sequence[Estimate]) -> Estimate:
     """Charge diffusivity of independent ions, sum of N z^2 D, in the unit of D times e2.
 
-    Errors of the kinds add in quadrature. Unknown where a D is.
+    Errors of the kinds add in quadrature. Unknown if a D is.
     """
     if any(d.value is None or d.error is None for d in coefficients):
         return UNKNOWN
@@ -189,7 +189,7 @@ def nernst_einstein(counts: Sequence[int], charges: Sequence[float], coefficient
 
 
 def ratio(above: Estimate, below: Estimate) -> Estimate:
-    """Ratio of two independent estimates; unknown where one is or the denominator is not above zero."""
+    """Ratio of two independent estimates; unknown if one is, or if the denominator is not positive."""
     if above.value is None or above.error is None or below.value is None or below.error is None or below.value <= 0:
         return UNKNOWN
     value = above.value / below.value
@@ -209,7 +209,7 @@ def nernst_einstein_transference(
 
 @dataclass(frozen=True)
 class ClusterTransport:
-    """Charge diffusivity of independent clusters, unit of D times e2, and the share of it that the cations carry."""
+    """Charge diffusivity of independent clusters, unit of D times e2, and the cations' share of it."""
 
     charge_diffusivity: Estimate
     transference: Estimate
@@ -218,13 +218,13 @@ class ClusterTransport:
 def cluster_nernst_einstein(
     populations: Floats, charges: tuple[float, float], coefficients: tuple[Estimate, Estimate]
 ) -> ClusterTransport:
-    """Nernst-Einstein sum over clusters as charge carriers, France-Lanord, Grossman, Phys. Rev. Lett. 122, 136001 (2019).
+    """Nernst-Einstein sum over clusters as charge carriers, France-Lanord, Grossman, Phys. Rev. Lett. 122, 136001
+    (2019).
 
-    Sum over clusters of i cations and j anions of n_ij z_ij^2 D_ij with z_ij = i z+ + j z-; of it the cations carry
-    the sum of n_ij i z+ z_ij D_ij. Diffusion coefficients of clusters cannot be had where clusters change, so D_ij is
-    D of the cation for clusters of positive net charge and of the anion for negative ones (as Xie et al.,
-    arXiv:2101.05339); neutral clusters carry nothing. `populations` (blocks, i, j) are mean numbers in the box. The error combines those of
-    the two D and that over the blocks. Unknown where a D is, or there is one block.
+    Sum over clusters of i cations and j anions of n_ij z_ij^2 D_ij with z_ij = i z+ + j z-; the cations carry the sum
+    of n_ij i z+ z_ij D_ij. Changing clusters have no D: D_ij is the cation's for positive net charge, the anion's for
+    negative (as Xie et al., arXiv:2101.05339); neutral clusters carry nothing. `populations` (blocks, i, j) are mean
+    numbers in the box. The error combines those of both D and of the blocks. Unknown if a D is, or for one block.
     """
     plus, minus = coefficients
     if plus.value is None or minus.value is None or plus.error is None or minus.error is None:

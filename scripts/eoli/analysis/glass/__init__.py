@@ -1,1 +1,1 @@
-"""Specific volume of a cooling and its glass transition."""
+"""Specific volume during cooling, and the glass transition."""

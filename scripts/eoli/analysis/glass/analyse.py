@@ -1,4 +1,4 @@
-"""Specific volume along one cooling, and the glass transition of this cooling alone."""
+"""Specific volume along one cooling run, and the glass transition of this run alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from eoli.topology.description import read_description
 def analyse_specific_volume(
     edr: Path, description: Path, criteria: SpecificVolumeCriteria, out_csv: Path, out_json: Path
 ) -> None:
-    """Specific volume at each plateau of a cooling, and where it bends, as a table and scalars.
+    """Specific volume at each plateau of a cooling, and the position of its bend, as table and scalars.
 
     Raises DataError for files that cannot be read or do not belong together.
     """

@@ -1,4 +1,4 @@
-"""Glass transition: the specific volume against temperature while a melt is cooled, and where its slope changes."""
+"""Glass transition: specific volume against temperature during cooling, and where its slope changes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from eoli.study.annealing import Plateau
 Floats = npt.NDArray[np.float64]
 
 CALORIMETER_K_PER_S = 10 / 60
-"""10 K a minute, a usual rate of a calorimeter."""
+"""10 K/min, a usual calorimeter rate."""
 WLF_C1, WLF_C2_K = 17.44, 51.6
-"""Williams, Landel, Ferry, J. Am. Chem. Soc. 77, 3701 (1955): their constants for any polymer."""
+"""Universal constants of Williams, Landel, Ferry, J. Am. Chem. Soc. 77, 3701 (1955)."""
 
 _COLUMNS = ("temperature_K", "specific_volume_cm3_g", "specific_volume_error_cm3_g")
 _MEANS = ("width_K", "expansion_glass", "expansion_melt")
@@ -35,10 +35,10 @@ _AICC_DECIDES = 4.0
 
 
 def volume_curve(edr: Path, mass_g_mol: float, course: Sequence[Plateau]) -> pd.DataFrame:
-    """Specific volume at each plateau of a cooling: mean of its equilibrated part with the standard error of that.
+    """Specific volume at each plateau of a cooling: mean of the equilibrated part, with its standard error.
 
-    Columns temperature_K, specific_volume_cm3_g, specific_volume_error_cm3_g, density_g_cm3, independent_samples. Raises
-    DataError for an energy file that cannot be read, ends early or has fewer than four frames in a plateau.
+    Columns temperature_K, specific_volume_cm3_g, specific_volume_error_cm3_g, density_g_cm3, independent_samples.
+    Raises DataError for an energy file that cannot be read, ends early or has fewer than four frames in a plateau.
     """
     terms = read_energies(edr, length_ps=course[-1].to_ps)
     time, volume = np.asarray(terms["Time"]), 1 / densities(terms, mass_g_mol)
@@ -54,10 +54,10 @@ def volume_curve(edr: Path, mass_g_mol: float, course: Sequence[Plateau]) -> pd.
 
 @dataclass(frozen=True)
 class GlassTransition:
-    """Where the two straight branches of v(T) meet, K, with its 68 % interval.
+    """Intersection of the two straight branches of v(T), K, with its 68 % interval.
 
-    `width_K` is that of the bend, expansions are slopes dv/dT of glass and melt, cm3/g/K. Where it is not resolved they
-    and the value are None, and the interval is where a bend would be if there was one, an end None where it is open.
+    `width_K` is the width of the bend; expansions are slopes dv/dT of glass and melt, cm3/g/K. If not resolved, these
+    and the value are None, and the interval says where a bend would be if there were one; an open end is None.
     """
 
     temperature_K: Interval
@@ -68,7 +68,7 @@ class GlassTransition:
     verdict: str
 
     def at(self, temperature_K: npt.ArrayLike, volume_at_transition: float) -> Floats:
-        """The hyperbola, cm3/g, through the crossing of its branches. Raises DataError where it is not resolved."""
+        """The hyperbola, cm3/g, through the intersection of its branches. Raises DataError if it is not resolved."""
         centre = self.temperature_K.value
         if centre is None or self.width_K is None or self.expansion_glass is None or self.expansion_melt is None:
             raise DataError(f"no hyperbola: {self.verdict}")
@@ -84,12 +84,12 @@ def _nothing(verdict: str, goodness: Goodness | None = None, bounds: Interval = 
 
 
 def _without(basis: Floats, values: Floats) -> Floats:
-    """What is left of values (..., n) after least squares on the columns of an orthonormal basis (n, k)."""
+    """Residuals of values (..., n) after least squares on the columns of an orthonormal basis (n, k)."""
     return np.asarray(values - (values @ basis) @ basis.T)
 
 
 def _aicc(chi2: float, n: int, parameters: int) -> float:
-    """Akaike's criterion with its correction for few points, the scale of the errors unknown."""
+    """Akaike's criterion, corrected for few points, with an unknown scale of the errors."""
     k = parameters + 1
     return n * math.log(max(chi2, 1e-300) / n) + 2 * k + 2 * k * (k + 1) / (n - k - 1)
 
@@ -102,7 +102,7 @@ def _polynomial_chi2(x: Floats, y: Floats, weight: Floats, degree: int) -> float
 
 @dataclass(frozen=True)
 class _Profile:
-    """Smallest chi-squared over the width of the bend at each temperature, (scan,), with that width."""
+    """Smallest chi-squared over the bend width at each temperature, (scan,), with that width."""
 
     scan_K: Floats
     chi2: Floats
@@ -121,7 +121,7 @@ def _profile(x: Floats, y: Floats, weight: Floats) -> _Profile:
     bends = _without(basis, bends * weight)
     squares = (bends**2).sum(axis=-1)
     size = np.divide(bends @ left, squares, out=np.zeros_like(squares), where=squares > 0)
-    # a melt expands more than its glass: a bend the other way is none
+    # a melt expands more than its glass, so a bend the other way does not count
     chi2 = left @ left - np.where(size > 0, size, 0) ** 2 * squares
     best = chi2.argmin(axis=1)
     return _Profile(scan, chi2.min(axis=1), widths[best])
@@ -133,13 +133,13 @@ def fit_glass_transition(
     """Hyperbola of specific volume against temperature, weighted by the errors, by profile likelihood.
 
     v = v0 + a (T - Tg) + b/2 [(T - Tg) + sqrt((T - Tg)^2 + w^2)]: straight branches that meet at Tg, with a bend of
-    width w, 0 for two lines (Patrone et al., Polymer 87, 246 (2016)). Tg is scanned from the third lowest temperature to
+    width w (0: two lines) (Patrone et al., Polymer 87, 246 (2016)). Tg is scanned from the third lowest temperature to
     the third highest, w up to half of the range. The 68 % interval is where chi-squared is less than 1 above its
-    minimum, the square of `Goodness.widening` where the fit is poor. Not resolved: fewer than eight temperatures;
-    a straight line or a parabola, which is what a melt that expands ever faster shows, is no worse by 4 in Akaike's
-    criterion; an interval that reaches an end of the scan or is wider than half of the range; a bend as wide as that.
-    The interval of a bend that is not resolved holds only if there is one; all reach at least `least_half_K` to both
-    sides. Raises DataError for arrays of different lengths or errors that are not positive.
+    minimum, the square of `Goodness.widening` if the fit is poor. Not resolved: fewer than eight temperatures; a
+    straight line or a parabola (a melt that expands ever faster) is no worse by 4 in Akaike's criterion; an interval
+    that reaches an end of the scan or is wider than half of the range; a bend as wide as that. The interval of an
+    unresolved bend holds only if there is a bend; every interval reaches at least `least_half_K` to both sides. Raises
+    DataError for arrays of different lengths or errors that are not positive.
     """
     x, y, sigma = (np.asarray(values, dtype=np.float64) for values in (temperature_K, volume, error))
     if not len(x) == len(y) == len(sigma) or not (sigma > 0).all():
@@ -176,7 +176,7 @@ def fit_glass_transition(
 
 
 def volume_at(found: GlassTransition, curve: pd.DataFrame) -> float:
-    """Specific volume where the branches meet, cm3/g: the one parameter that `GlassTransition` leaves to its data."""
+    """Specific volume where the branches meet, cm3/g: the one parameter that `GlassTransition` does not hold."""
     kelvin, volume, error = (curve[name].to_numpy(dtype=np.float64) for name in _COLUMNS)
     return float(np.average(volume - found.at(kelvin, 0.0), weights=1 / error**2))
 
@@ -184,7 +184,7 @@ def volume_at(found: GlassTransition, curve: pd.DataFrame) -> float:
 def _errors(curve: pd.DataFrame) -> Floats:
     """Errors of a curve, none smaller than their median.
 
-    The error of a short plateau is itself uncertain, and one that came out small by chance must not decide the fit.
+    The error of a short plateau is itself uncertain; one that came out small by chance must not dominate the fit.
     """
     error = curve[_COLUMNS[2]].to_numpy(dtype=np.float64)
     return np.asarray(np.maximum(error, np.median(error)))
@@ -196,11 +196,11 @@ def fit_curve(curve: pd.DataFrame) -> GlassTransition:
 
 
 def fit_mean(curves: Sequence[pd.DataFrame]) -> tuple[GlassTransition, float]:
-    """Hyperbola of the mean volumes of at least two independent coolings, and the standard error of Tg over them, K.
+    """Hyperbola of the mean volumes of at least two replica coolings, and the standard error of Tg over them, K.
 
-    The mean of coolings bends where they do on average, with an error that is smaller. It does not know how they
-    differ, which the jackknife over them does: half of the interval is at least Student's t for 68 % times that error.
-    Raises DataError for coolings with different temperatures.
+    The mean curve bends at the average Tg with a smaller error, but does not know how the coolings differ. The
+    jackknife over them does: half the interval is at least Student's t for 68 % times that error. Raises DataError for
+    coolings with different temperatures.
     """
     kelvin = curves[0][_COLUMNS[0]].to_numpy(dtype=np.float64)
     if any(not np.allclose(curve[_COLUMNS[0]], kelvin) for curve in curves):
@@ -218,10 +218,10 @@ def fit_mean(curves: Sequence[pd.DataFrame]) -> tuple[GlassTransition, float]:
 
 
 def combined(curves: Sequence[pd.DataFrame], own: Sequence[GlassTransition]) -> tuple[GlassTransition, float | None]:
-    """Tg of several independent coolings of one system, with the fit of each, and its standard error over them.
+    """Tg of several replica coolings of one system, given the fit of each, and its standard error over them.
 
-    Volumes below Tg are frozen in, so that the errors within a cooling miss what differs from one to the next. Where
-    each cooling resolves its own Tg, the mean counts; its half-interval is the larger of Student's t for 68 % times the
+    Volumes below Tg are frozen in, so errors within a cooling miss the differences between coolings. If each cooling
+    resolves its own Tg, the result is their mean; its half-interval is the larger of Student's t for 68 % times the
     standard error over the coolings, and of what their own intervals give. Otherwise it is `fit_mean`.
     """
     if len(own) == 1:
@@ -240,11 +240,11 @@ def combined(curves: Sequence[pd.DataFrame], own: Sequence[GlassTransition]) -> 
 
 
 def expected_shift_K(rate_K_per_s: float) -> tuple[float, float]:
-    """By how much faster cooling than a calorimeter's raises Tg, K: from the slope of the WLF equation at Tg, and from the whole of it.
+    """Expected rise of Tg, K, from cooling faster than a calorimeter: by the WLF slope at Tg, and by the full equation.
 
-    At Tg the equation gives C2/C1 = 3 K a decade of rate; ten decades away it is no straight line any more, and the two
-    are the ends between which a shift is to be expected. With the constants for any polymer (WLF_C1, WLF_C2_K): an
-    estimate, never a correction. The second is infinite from C1 decades on. Raises DataError for a rate not above zero.
+    At Tg the equation gives C2/C1 = 3 K per decade of rate. Ten decades away it is no longer linear, and the shift is
+    expected between the two. With the universal constants (WLF_C1, WLF_C2_K) this is an estimate, never a correction.
+    The second is infinite from C1 decades on. Raises DataError for a rate that is not positive.
     """
     if rate_K_per_s <= 0:
         raise DataError("rates of cooling must be above zero")

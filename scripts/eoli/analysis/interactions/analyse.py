@@ -1,4 +1,4 @@
-"""Interaction energies of a trajectory: the study's table by energy groups of GROMACS, exact energies, contacts."""
+"""Interaction energies of a trajectory: the study's table by GROMACS energy groups, exact energies, contacts."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ NO_IONS = "the system has no lithium: there are no pairs"
 _CHECK = 1e-3
 _GRID_PER_CUTOFF = 0.1
 _ENERGIES = ("E_vdw", "E_ele", "E_total")
-# Only what decides the non-bonded energies is taken of it.
+# only what decides the non-bonded energies is used
 _FRAME = Stage.model_validate(
     {"name": "rerun", "ensemble": "minimisation", "integrator": "steep", "max_steps": 1, "force_tolerance_kJ_mol_nm": 1}
 )
@@ -89,7 +89,7 @@ _FRAME = Stage.model_validate(
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: Estimates in kJ/mol of E_vdw, E_ele and E_total, per box, lithium or contact."""
+    """One table row: Estimates of E_vdw, E_ele and E_total, kJ/mol, per box, lithium or contact."""
 
     method: str
     pair: str
@@ -98,7 +98,7 @@ class Row:
 
 
 def _rows(method: str, pair: str, energies: Mapping[str, Floats], n_lithium: int) -> list[Row]:
-    """Rows per box and per lithium of series over frames, kJ/mol per box."""
+    """Rows per box and per lithium from series over frames, kJ/mol per box."""
     return [
         Row(method, pair, per, {name: block_mean(series / number) for name, series in energies.items()})
         for per, number in (("box", 1), ("lithium", n_lithium))
@@ -110,17 +110,17 @@ def _gmx_name(group: str) -> str:
 
 
 def index_text(groups: Groups) -> str:
-    """An index file of GROMACS, one site a line: GROMACS cuts lines of more than 4,095 characters into pieces."""
+    """A GROMACS index file with one site per line: GROMACS splits lines of more than 4,095 characters."""
     return "".join(
         f"[ {_gmx_name(name)} ]\n" + "".join(f"{site + 1}\n" for site in sites) for name, sites in groups.items()
     )
 
 
 def rerun_options(groups: Sequence[str], cutoff_nm: float) -> dict[str, str]:
-    """Options of the .mdp file for energies between groups: the non-bonded settings of every stage, exact pair lists.
+    """The .mdp options for energies between groups: the non-bonded settings of every stage, exact pair lists.
 
-    The grid is a tenth of the cut-off, whatever that of the run is: only the reciprocal part depends on it, which
-    serves for the comparison with the Ewald sum alone.
+    The grid is a tenth of the cut-off, whatever the run uses: only the reciprocal part depends on it, which serves only
+    for the comparison with the Ewald sum.
     """
     conditions = Conditions(
         temperature_K=0, cutoff_nm=cutoff_nm, fourier_spacing_nm=_GRID_PER_CUTOFF * cutoff_nm,
@@ -144,7 +144,7 @@ def group_energies(
     used: Sequence[tuple[Floats, Floats]], topology: Path, description: SystemDescription, groups: Groups,
     options: Mapping[str, str], gromacs: gmx.Gromacs, threads: int, log: Path,
 ) -> dict[str, Floats]:  # fmt: skip
-    """All energies of GROMACS for frames (positions nm, box edges nm), by name, each of shape (frames,).
+    """All GROMACS energies for frames (positions nm, box edges nm), by name, each of shape (frames,).
 
     Raises RunError with the cause and the log.
     """
@@ -155,7 +155,7 @@ def group_energies(
         write_text(folder / "groups.ndx", index_text(groups))
         positions, box = used[0]
         write_text(folder / "start.gro", gro_text(description, positions, float(box[0]), "rerun"))
-        # full precision: what is compared with these energies sees the same coordinates
+        # full precision, so that the Ewald sum sees the same coordinates
         with TRRFile(str(folder / "frames.trr"), "w") as file:
             for step, (positions, box) in enumerate(used):
                 x, edges = positions.astype(np.float32), np.diag(box).astype(np.float32)
@@ -173,7 +173,7 @@ def group_energies(
 def short_range(energies: Mapping[str, Floats], first: str, second: str) -> dict[str, Floats]:
     """E_vdw, E_ele and their sum between two energy groups, kJ/mol, shape (frames,) each.
 
-    Raises DataError when the energies are without that pair.
+    Raises DataError if the energies lack that pair.
     """
     found = []
     for kind in ("LJ-SR", "Coul-SR"):
@@ -230,13 +230,13 @@ def analyse_interactions(
     trajectory: Path, topology: Path, criteria: InteractionsCriteria, out_csv: Path, out_json: Path, *,
     build: GromacsBuild, threads: int, log: Path,
 ) -> None:  # fmt: skip
-    """Interaction energies of a number of evenly spaced frames of a run; see DEFINITIONS.
+    """Interaction energies of evenly spaced frames of a run; see DEFINITIONS.
 
-    `topology` is the folder of system.top. Distances of contact are by partner of lithium (names of pair_groups); one
-    without a distance has no contacts. The table has a row for each method, pair and `per` (box, lithium, contact); a neat polymer has none. Output of GROMACS
-    goes to `log`. Raises DataError for files that cannot be read or do not belong together, and for
-    frames that no run of the system leaves, RunError when GROMACS fails
-    or its Coulomb energy is not the Ewald sum of the same frames, to a thousandth of the terms' magnitudes.
+    `topology` is the folder of system.top. Contact distances are by partner of lithium (names of pair_groups); a
+    partner without one has no contacts. The table has a row for each method, pair and `per` (box, lithium, contact); a
+    neat polymer has none. GROMACS output goes to `log`. Raises DataError for files that cannot be read or do not belong
+    together, and for frames that no run of the system produces; RunError if GROMACS fails, or if its Coulomb energy
+    differs from the Ewald sum of the same frames by more than a thousandth of the terms' magnitudes.
     """
     system = read_description(topology / "system.json")
     opened = open_trajectory(trajectory, system.n_sites, criteria.frame_interval_ps)

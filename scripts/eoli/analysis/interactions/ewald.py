@@ -1,4 +1,4 @@
-"""Exact Coulomb energies of a periodic box, divided over groups of sites: the Ewald sum as a bilinear form."""
+"""Exact Coulomb energies of a periodic box, split by groups of sites: the Ewald sum as a bilinear form."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 COULOMB_KJ_NM_MOL_E2 = constants.e**2 * constants.N_A / (4 * math.pi * constants.epsilon_0) * 1e6
-# Both sums end where their Gaussian has fallen to exp(-16) = 1e-7.
+# both sums end where their Gaussian has fallen to exp(-16) = 1e-7
 _WIDTHS = 4.0
 _RECIPROCAL_COST = 0.05
 
 
 @dataclass(frozen=True)
 class ScaledPairs:
-    """Pairs of sites, shape (P, 2), whose own interaction counts by a factor, shape (P,): 0 where it is excluded."""
+    """Site pairs, shape (P, 2), whose Coulomb interaction is scaled by a factor, shape (P,): 0 if excluded."""
 
     sites: Indices
     factors: Floats
 
 
 def balanced_splitting(n_charges: int, box: Floats) -> float:
-    """Splitting parameter, 1/nm, at which both sums take about as long; the result does not depend on it.
+    """Splitting parameter, 1/nm, at which both sums take about equally long; the result does not depend on it.
 
-    Fincham, Mol. Simul. 13, 1 (1994), with the measured ratio of the costs of one term; never so small that the
-    direct sum would reach beyond half the shortest of the box edges `box` (3,), nm.
+    Fincham, Mol. Simul. 13, 1 (1994), with the measured cost ratio of one term; never so small that the direct sum
+    would reach beyond half the shortest of the box edges `box` (3,), nm.
     """
     balanced = math.sqrt(math.pi) * math.pow(n_charges / (_RECIPROCAL_COST * float(box.prod()) ** 2), 1 / 6)
     return max(balanced, 2 * _WIDTHS / float(box.min()))
@@ -88,7 +88,7 @@ def _reciprocal(
                     rows[1, group, m] += real * s + imaginary * c
                     rows[2, group, m] += real * c + imaginary * s
                     rows[3, group, m] += imaginary * c - real * s
-            # of each wave vector and its opposite one is summed and counted twice (in `scale`)
+            # one of each pair of opposite wave vectors is summed and counted twice (in `scale`)
             whole_row = h > 0 or k > 0
             for m in range(0 if whole_row else 1, end):
                 squared = (h * steps[0]) ** 2 + (k * steps[1]) ** 2 + (m * steps[2]) ** 2
@@ -112,12 +112,12 @@ def ewald_form(
     """Coulomb energy of a periodic box as a symmetric matrix over its groups, kJ/mol, shape (groups, groups).
 
     The energy within group a is `form[a, a]`, that between groups a and b `form[a, b] + form[b, a]`, of the whole box
-    the sum of all entries; groups are joined by adding their rows and columns. `positions` (N, 3) and `box` (3,) in
-    nm, `charges` (N,) in e, `groups` (N,) numbers from 0. Ewald sum with conducting surroundings; a group with a net
-    charge meets the uniform background that neutralises it, so that no entry depends on the splitting. The images of
-    `scaled` pairs count in full, the nearest one by its factor, as in GROMACS. Ewald, Ann. Phys. 369, 253 (1921); de
-    Leeuw, Perram, Smith, Proc. R. Soc. A 373, 27 (1980), eq. 1.6 without the dipole term. Raises DataError for a
-    splitting (1/nm) whose direct sum reaches beyond half the box.
+    the sum of all entries; to merge groups, add their rows and columns. `positions` (N, 3) and `box` (3,) in nm,
+    `charges` (N,) in e, `groups` (N,) numbers from 0. Ewald sum with conducting surroundings; a group with a net charge
+    gets a uniform neutralising background, so that no entry depends on the splitting. The images of `scaled` pairs
+    count in full, the nearest one by its factor, as in GROMACS. Ewald, Ann. Phys. 369, 253 (1921); de Leeuw, Perram,
+    Smith, Proc. R. Soc. A 373, 27 (1980), eq. 1.6 without the dipole term. Raises DataError for a splitting (1/nm)
+    whose direct sum reaches beyond half the box.
     """
     n_groups = int(groups.max()) + 1
     charged = np.flatnonzero(charges)

@@ -1,4 +1,4 @@
-"""Interaction energies: the groups of the study's table, their exact Coulomb energies, energies of first-shell contacts."""
+"""Interaction energies: groups of the study's table, their exact Coulomb energies, and first-shell contacts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ANGSTROM = 10.0
 
 
 def anion_name(description: SystemDescription) -> str:
-    """Name of the anion, such as TFSI; `anion` where there is none."""
+    """Name of the anion, such as TFSI; `anion` if there is none."""
     return next((entry.molecule.name for entry in description.molecules if entry.molecule.kind == "anion"), "anion")
 
 
@@ -52,17 +52,17 @@ def table_groups(description: SystemDescription) -> Groups:
 
 
 def table_pairs(description: SystemDescription) -> list[tuple[str, str]]:
-    """The pairs of groups of the study's table that the system has, in its order."""
+    """Group pairs of the study's table that the system has, in its order."""
     nitrogen, groups = f"N({anion_name(description)})", table_groups(description)
     pairs = [("Li", "C-O-C"), ("Li", "C=O"), ("Li", nitrogen), (nitrogen, "NH")]
     return [pair for pair in pairs if all(name in groups for name in pair)]
 
 
 def whole_groups(description: SystemDescription) -> Groups:
-    """The parts that together are the box: lithium, the anion by its name, and the blocks of the chains.
+    """The parts that make up the box: lithium, the anion by its name, and the blocks of the chains.
 
-    The carbon that the bridging oxygen of an ester holds counts to `PA`, which the ester does not leave neutral
-    without it; all else of a chain is `PEO`, in whole and neutral C-O-C units. `chain` joins the two where both exist.
+    The carbon bound to the bridging oxygen of an ester counts as `PA`, since the ester is not neutral without it; the
+    rest of a chain is `PEO`, in whole and neutral C-O-C units. `chain` joins the two if both exist.
     """
     polymer = description.molecules_of("polymer").ravel()
     is_pa = np.concatenate(
@@ -82,9 +82,9 @@ def whole_groups(description: SystemDescription) -> Groups:
 
 
 def scaled_pairs(description: SystemDescription) -> ScaledPairs:
-    """Excluded pairs, up to three bonds apart, with the factor of the Coulomb energy that each of them keeps.
+    """Excluded pairs, up to three bonds apart, each with the factor that its Coulomb energy keeps.
 
-    Zero, but for 1-4 pairs one (GROMOS) or the factor that the ion's own force field gives them.
+    Zero, except for 1-4 pairs: one (GROMOS) or the factor of the ion's own force field.
     """
     start, sites, factors = 0, [], []
     for entry in description.molecules:
@@ -100,14 +100,14 @@ def scaled_pairs(description: SystemDescription) -> ScaledPairs:
 
 
 def _factors(molecule: Molecule) -> dict[tuple[int, int], float]:
-    # by the bonds, as GROMACS does: a list of angles or torsions need not hold every pair, of PF6 it does not
+    # found by bonds, as GROMACS does: lists of angles or torsions need not hold every pair, and for PF6 do not
     kept = {(t.sites[0], t.sites[1]): 1.0 if t.function == 1 else t.parameters[0] for t in molecule.pairs14}
     return dict.fromkeys(molecule.separations(), 0.0) | {(min(p), max(p)): factor for p, factor in kept.items()}
 
 
 @dataclass(frozen=True)
 class Partition:
-    """Non-overlapping cells of sites, from which every group of `groups` can be put together.
+    """Non-overlapping cells of sites that every group of `groups` is composed of.
 
     `cell` (n_sites,) numbers the cells; `members[name]` (cells,) is 1 for those of a group and 0 for others.
     """
@@ -117,7 +117,7 @@ class Partition:
 
 
 def partition(groups: Mapping[str, Indices], n_sites: int) -> Partition:
-    """The coarsest partition of all sites that divides no group."""
+    """The coarsest partition of all sites that splits no group."""
     belongs = np.zeros((n_sites, len(groups)), dtype=np.int64)
     for column, sites in enumerate(groups.values()):
         belongs[sites, column] = 1
@@ -156,10 +156,10 @@ class LennardJones:
 
 
 def read_lennard_jones(path: Path) -> LennardJones:
-    """Lennard-Jones parameters of a topology's forcefield.itp as GROMACS pairs them.
+    """Lennard-Jones parameters of a topology's forcefield.itp, combined as GROMACS does.
 
-    Combination rule 1: geometric C6 and C12; 2: arithmetic sigma, geometric epsilon; a listed pair goes before
-    either. Raises DataError when the file is missing or not of that kind.
+    Combination rule 1: geometric C6 and C12; 2: arithmetic sigma, geometric epsilon; listed pairs take precedence.
+    Raises DataError if the file is missing or of another kind.
     """
     rows: dict[str, list[list[str]]] = {"defaults": [], "atomtypes": [], "nonbond_params": []}
     try:
@@ -191,9 +191,9 @@ def read_lennard_jones(path: Path) -> LennardJones:
 
 @dataclass(frozen=True)
 class ContactKind:
-    """A kind of contact of lithium: its sites (S,), the unit of each, (S, U) padded with -1, and its reach, nm.
+    """A kind of lithium contact: its sites (S,), the unit of each, (S, U) padded with -1, and its reach, nm.
 
-    A unit is the site with the sites of its group that are bonded to it: C-O-C of an ether oxygen, C=O of a carbonyl.
+    A unit is the site plus the bonded sites of its group: C-O-C of an ether oxygen, C=O of a carbonyl.
     """
 
     sites: Indices
@@ -202,7 +202,7 @@ class ContactKind:
 
 
 def contact_kinds(description: SystemDescription, reach_nm: Mapping[str, float]) -> dict[str, ContactKind]:
-    """The kinds of contact that the system has, out of those whose reach is given, by the names of pair_groups."""
+    """Contact kinds that the system has and whose reach is given, by the names of pair_groups."""
     groups = [sites for name, sites in table_groups(description).items() if name != "Li"]
     bonds = description.bonds()
     both = np.concatenate([bonds, bonds[:, ::-1]])
@@ -226,8 +226,8 @@ def contact_energies(
 ) -> Floats:  # fmt: skip
     """Sums over the contacts of a frame: [number; E_vdw, E_ele of the sites; E_vdw, E_ele of the units], shape (5,).
 
-    Bare Coulomb and Lennard-Jones energies, kJ/mol, of a lithium and a site within the kind's reach, and of a lithium
-    and that site's whole unit, at their nearest images. `positions` (n_sites, 3) and `box` (3,) in nm.
+    Bare Coulomb and Lennard-Jones energies, kJ/mol, of a lithium with a site within the kind's reach, and with that
+    site's whole unit, at their nearest images. `positions` (n_sites, 3) and `box` (3,) in nm.
     """
     found = capped_distance(
         (positions[lithium] * _ANGSTROM).astype(np.float32),
@@ -249,7 +249,7 @@ def contact_energies(
 
 @dataclass(frozen=True)
 class Sums:
-    """By frame: the form over the cells of a partition, (frames, cells, cells); by kind the contacts, (frames, 5)."""
+    """Per frame: the form over the cells of a partition, (frames, cells, cells); the contacts by kind, (frames, 5)."""
 
     forms: Floats
     contacts: dict[str, Floats]
@@ -277,7 +277,7 @@ def _known(error: float) -> float | None:
 
 
 def block_mean(series: Floats) -> Estimate:
-    """Mean of a series over frames, shape (n,), with the error of `eoli.core.statistics.block_estimate` where it is known."""
+    """Mean of a series over frames, shape (n,), with the error of `eoli.core.statistics.block_estimate`, if known."""
     mean, error = block_estimate(series)
     return Estimate(float(mean), _known(float(error)))
 
@@ -285,7 +285,7 @@ def block_mean(series: Floats) -> Estimate:
 def block_ratio(numerator: Floats, denominator: Floats) -> Estimate:
     """Ratio of the sums of two series, each of shape (n,), and its jackknife error over five blocks (`block_means`).
 
-    Both unknown where the denominator is always zero; the error also where only one block has any of it, or the frames are fewer than the blocks.
+    Unknown if the denominator is always zero; the error also if only one block has any, or with fewer than five frames.
     """
     samples = np.stack([numerator, denominator], axis=1).astype(np.float64)
     if not denominator.any():

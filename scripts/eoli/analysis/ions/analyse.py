@@ -1,4 +1,4 @@
-"""Ion pairs and clusters: who is free, paired, aggregated, and the population of clusters by size and charge."""
+"""Ion pairs and clusters: free, paired and aggregated ions, and clusters by size and charge."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _COLUMNS = ["n_Li", "n_anion", "charge_e", "clusters", "clusters_error", "share_
 
 
 def read_clusters(reduced: Reduced, system: SystemDescription, cutoff_nm: float, use_interval_ps: float) -> Clusters:
-    """Clusters of every frame of motion that is used. Raises DataError for a cut-off beyond the range of the file."""
+    """Clusters of every motion frame used. Raises DataError for a cut-off beyond the range of the file."""
     names = ("motion/neighbours", "motion/distances")
     range_nm = float(reduced.attribute(names[0], "range_nm"))
     if not 0 < cutoff_nm <= range_nm:
@@ -45,7 +45,7 @@ def read_clusters(reduced: Reduced, system: SystemDescription, cutoff_nm: float,
 
 
 def formal_charges(system: SystemDescription) -> dict[str, int]:
-    """Formal charges of lithium and anion, e, of those that the system has."""
+    """Formal charges, e, of lithium and anion, if present."""
     names = {"cation": "Li", "anion": "anion"}
     return {names[e.molecule.kind]: e.molecule.formal_charge for e in system.molecules if e.molecule.kind in names}
 
@@ -53,7 +53,7 @@ def formal_charges(system: SystemDescription) -> dict[str, int]:
 def _contact_scan(
     reduced: Reduced, system: SystemDescription, cutoff_nm: float, use_interval_ps: float
 ) -> list[dict[str, Any]]:
-    """Shares of lithium by the distance of contact around the configured one."""
+    """Shares of lithium for contact distances around the configured one."""
     range_nm = float(reduced.attribute("motion/neighbours", "range_nm"))
     distances = [round(cutoff_nm + step, 6) for step in _CUTOFF_STEPS_NM]
     return [
@@ -93,12 +93,12 @@ def _by_charge(charges: dict[str, int], mean: Floats, blocks: Floats) -> dict[st
 
 
 def analyse_ions(reduced: Path, description: Path, criteria: IonsCriteria, out_csv: Path, out_json: Path) -> None:
-    """Population of clusters by numbers of lithium ions and anions; shares of free, paired, aggregated ions.
+    """Cluster population by numbers of lithium ions and anions; shares of free, paired and aggregated ions.
 
-    A lithium and an anion are in contact where a binding site of the anion (its oxygens, or all its sites with a role
-    where it has none) is within the distance of contact: None says that g(r) shows no first minimum, and then there is nothing to
-    count. A system without salt has an empty table. Raises DataError for files that cannot be read, do not belong
-    together, or a cut-off beyond the neighbours that the reduced trajectory holds.
+    A lithium and an anion are in contact if a binding site of the anion (its oxygens, or all its sites with a role if
+    it has none) is within the contact distance. None means that g(r) has no first minimum, and nothing is counted.
+    Without salt the table is empty. Raises DataError for files that cannot be read, do not belong together, or a
+    cut-off beyond the neighbours in the reduced trajectory.
     """
     system = read_description(description)
     charges, cutoff_nm, use_interval_ps = formal_charges(system), criteria.contact_nm, criteria.use_interval_ps

@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 STATES = ("free", "paired", "aggregated")
-"""Of an ion: in a cluster by itself, of one lithium and one anion, or any other."""
+"""State of an ion: alone, in a cluster of one lithium and one anion, or in any other cluster."""
 
 _BLOCKS = 5
 _LEAST_TURNOVER = 0.5
@@ -27,9 +27,9 @@ _LEAST_TURNOVER = 0.5
 
 @dataclass(frozen=True)
 class Clusters:
-    """The lithium ions and anions, `sizes` (frames, ions, 2), in the cluster of each ion: lithium first, then anions.
+    """For each ion the size of its cluster, `sizes` (frames, ions, 2): lithium ions and anions. Lithium comes first.
 
-    `contacts_kept` is the share of the contacts of the first frame that the last frame has, None without contacts.
+    `contacts_kept` is the share of the first frame's contacts that the last frame still has, None without contacts.
     """
 
     sizes: npt.NDArray[np.int32]
@@ -38,7 +38,7 @@ class Clusters:
 
 
 def anion_of_sites(description: SystemDescription) -> Indices:
-    """For every site the anion that it binds lithium for, -1 where it is no binding site; shape (n_sites,).
+    """Anion of each site that binds lithium, -1 for other sites; shape (n_sites,).
 
     Raises DataError for two types of anion.
     """
@@ -87,10 +87,10 @@ def _contacts(neighbours: npt.NDArray[Any], distances: npt.NDArray[Any], anion_o
 def find_clusters(
     pieces: Iterable[tuple[npt.NDArray[Any], npt.NDArray[Any]]], anion_of: Indices, cutoff_nm: float
 ) -> Clusters:
-    """Clusters of each frame: lithium and anion are connected where a binding site of the anion is within the cut-off.
+    """Clusters of each frame: lithium and anion are connected if a binding site of the anion is within the cut-off.
 
     Each of the consecutive `pieces` holds the neighbours of the lithium ions, sites padded with -1, and their
-    distances, nm, both (frames, lithium ions, slots); `anion_of` is that of `anion_of_sites`. Two ions of one kind are
+    distances, nm, both (frames, lithium ions, slots); `anion_of` is from `anion_of_sites`. Ions of one kind are
     connected only through the other kind. Raises DataError without frames or lithium.
     """
     n_anions = int(anion_of.max(initial=-1)) + 1
@@ -112,14 +112,14 @@ def find_clusters(
 
 
 def states(sizes: npt.NDArray[np.int32]) -> Floats:
-    """Share of the ions in each of STATES by frame, (frames, 3), from sizes (frames, ions, 2)."""
+    """Share of ions in each of STATES per frame, (frames, 3), from sizes (frames, ions, 2)."""
     of_cluster = sizes.sum(axis=2)
     paired = (sizes == 1).all(axis=2)
     return np.stack([(of_cluster == 1).mean(1), paired.mean(1), ((of_cluster > 1) & ~paired).mean(1)], axis=1)
 
 
 def population(sizes: npt.NDArray[np.int32]) -> Floats:
-    """Mean number of clusters of n lithium ions and m anions in a frame, [n, m], from sizes (frames, ions, 2)."""
+    """Mean number of clusters of n lithium ions and m anions per frame, [n, m], from sizes (frames, ions, 2)."""
     most = int(sizes.max()) + 1
     index = sizes[..., 0].ravel() * most + sizes[..., 1].ravel()
     # every cluster is met once for each of its ions
@@ -128,7 +128,7 @@ def population(sizes: npt.NDArray[np.int32]) -> Floats:
 
 
 def block_populations(clusters: Clusters) -> Floats:
-    """`population` of each of five consecutive blocks of frames, (blocks, n, m); fewer where frames are fewer."""
+    """`population` of each of five consecutive blocks of frames, (blocks, n, m); fewer if there are fewer frames."""
     most = int(clusters.sizes.max()) + 1
     blocks = np.zeros((min(_BLOCKS, len(clusters.sizes)), most, most))
     for block, part in zip(blocks, np.array_split(clusters.sizes, len(blocks)), strict=True):
@@ -138,7 +138,7 @@ def block_populations(clusters: Clusters) -> Floats:
 
 
 def mean_of(series: Floats) -> Estimate:
-    """Mean of a series of frames, with the larger of two standard errors: of five blocks, and of its inefficiency.
+    """Mean of a series of frames, with the larger of two standard errors: over five blocks, and from its inefficiency.
 
     No error for fewer than ten frames.
     """
@@ -150,9 +150,9 @@ def mean_of(series: Floats) -> Estimate:
 
 
 def verdict(contacts_kept: float | None) -> str:
-    """Whether the shares are those of the liquid or still those of the start: at least half of the contacts must change.
+    """Whether the shares are those of the liquid or still of the start: at least half of the contacts must change.
 
-    Errors over the frames cannot tell: ions that never part have no error at all.
+    Errors over frames cannot tell: ions that never part have no error at all.
     """
     if contacts_kept is None or contacts_kept <= 1 - _LEAST_TURNOVER:
         return "resolved"

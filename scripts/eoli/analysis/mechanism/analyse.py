@@ -1,4 +1,4 @@
-"""How lithium moves and why: residence with its partners, moves, environments, and the motion of the ether segments."""
+"""Lithium transport mechanism: residence with its partners, moves, environments, and motion of the ether segments."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _PS_PER_NS = 1000.0
 _CHUNK_BYTES = 128e6
 _SMALLEST_CONTOUR_MSD = 1.0
 _OF_BLOCK = {"PEO": ("ether_O", "hydroxyl_O"), "PA": ("carbonyl_O",)}
-"""Kinds of contact by the block that they belong to; lithium touches no bridging oxygen of an ester."""
+"""Kinds of contact by block; lithium does not bind to the bridging oxygen of an ester."""
 _BLOCKS = tuple(_OF_BLOCK)
 _POLYMER = tuple(kind for kinds in _OF_BLOCK.values() for kind in kinds)
 _SITES = (*_POLYMER, ANION)
@@ -54,7 +54,7 @@ def _numbered(n_sites: int, groups: Sequence[Integers]) -> Integers:
 
 
 def _partners(system: SystemDescription, cutoffs_nm: Mapping[str, float]) -> dict[str, rs.Partners]:
-    """What lithium can be with; what the system does not have is absent."""
+    """Possible partners of lithium; those that the system lacks are absent."""
     n = system.n_sites
     sites = {name: found for name, found in binding_partners(system).items() if name in _SITES}
     cutoff = np.zeros(n)
@@ -83,7 +83,7 @@ def _partners(system: SystemDescription, cutoffs_nm: Mapping[str, float]) -> dic
 
 
 def _joined(parts: list[rs.Periods]) -> rs.Periods:
-    """Periods of consecutive batches of ions as one."""
+    """Join the periods of consecutive batches of ions."""
     starts = np.cumsum([0, *(part.n_lithium for part in parts[:-1])])
     return rs.Periods(
         lithium=np.concatenate([part.lithium + start for part, start in zip(parts, starts, strict=True)]),
@@ -101,7 +101,7 @@ def _lags(reduced: Reduced, cadence: str) -> tuple[Integers, Floats]:
 
 
 def _batches(reduced: Reduced) -> Iterator[tuple[Integers, Integers]]:
-    """Neighbours and distances, of as many ions at a time as memory allows."""
+    """Neighbours and distances, for as many ions at a time as memory allows."""
     n_frames, n_ions, slots = reduced.file["motion/neighbours"].shape
     size = max(1, int(_CHUNK_BYTES / (n_frames * slots * 8)))
     for start in range(0, n_ions, size):
@@ -135,7 +135,7 @@ def _residence(
         }
         kaplan_meier = rs.survival(of, interval_ps, lags)
         entry["survival_1e_ps"] = _decay_scalars(kaplan_meier)
-        # A block is one partner: its correlation ends at the fraction of time spent there, not at zero.
+        # A block is a single partner: its correlation decays to the fraction of time spent there, not to zero.
         correlation = rs.contact_correlation(of, interval_ps, lags) if name not in _BLOCKS else None
         if correlation is not None:
             entry["correlation_1e_ps"] = _decay_scalars(correlation)
@@ -162,7 +162,7 @@ def _scaled(estimate: Estimate, factor: float) -> dict[str, float | None]:
 
 
 def _environments(numbers: Mapping[str, Integers]) -> dict[str, Booleans]:
-    """Where an ion is, (frames, ions): anywhere, by oxygens of PEO alone, at a C=O, at an anion; the last two overlap."""
+    """Environment masks (frames, ions): anywhere, only PEO oxygens, at a C=O, at an anion; the last two overlap."""
     near = {name: number > 0 for name, number in numbers.items()}
     found = {"all": np.ones_like(next(iter(near.values())))}
     ether = [of for name, of in near.items() if name in _OF_BLOCK["PEO"]]
@@ -174,7 +174,7 @@ def _environments(numbers: Mapping[str, Integers]) -> dict[str, Booleans]:
 
 
 def _partition(numbers: Mapping[str, Integers]) -> dict[str, Any]:
-    """Fractions of lithium by what it touches; those that need a C=O are absent where there is none."""
+    """Fractions of lithium by environment; those that need a C=O are absent if there is none."""
     found = {}
     if "carbonyl_O" in numbers:
         found["with_carbonyl_O"] = mv.fraction(numbers["carbonyl_O"] > 0)
@@ -192,7 +192,7 @@ def _partition(numbers: Mapping[str, Integers]) -> dict[str, Any]:
 def _event_table(
     moves: Sequence[mv.Move], carried: Floats, chain: Integers | None, block: Integers | None, interval_ps: float
 ) -> pd.DataFrame:
-    """Moves in the order of time; chains, ions and units as in the topology, counted from 1, blank where not known."""
+    """Moves in time order; chains, ions and units as in the topology, counted from 1, blank if unknown."""
 
     def at(host: Integers | None, frame: int, ion: int) -> int | None:
         return None if host is None or host[frame, ion] < 0 else int(host[frame, ion])
@@ -250,9 +250,9 @@ def _unit_of_site(system: SystemDescription) -> Integers:
 
 @dataclass(frozen=True)
 class _Contacts:
-    """What lithium touches: bound periods by partner, sites of a kind at each ion, hosts and contour positions.
+    """Contacts of lithium: bound periods by partner, sites of each kind per ion, hosts and contour positions.
 
-    Arrays are (frames, ions); what the system does not have is absent or None.
+    Arrays are (frames, ions); what the system lacks is absent or None.
     """
 
     periods: dict[str, rs.Periods]
@@ -334,7 +334,7 @@ def _lithium(
     paths, largest = unwrap_and_largest_step(reduced.array("motion/lithium"), reduced.array("motion/box"))
     folded = too_far_apart(largest, interval_ps) if may_fold(largest, paths.shape) else None
     if folded:
-        # all that follows from them is then not known either
+        # everything derived from them is then unknown too
         paths[:] = np.nan
     lags, lag_ps = _lags(reduced, "motion")
     columns: Columns = {"lag_ps": lag_ps}
@@ -379,7 +379,7 @@ def _resolved(
     lag_ps: Floats, samples: Mapping[str, Floats], counts: Mapping[str, int], quantity: str, columns: Columns,
     curve: sg.Curve = lambda mean: mean,
 ) -> dict[str, Any]:  # fmt: skip
-    """Relaxation by bin, and of all bins together, from samples (chains, ...) that are means over `counts` series."""
+    """Relaxation per bin and over all bins, from samples (chains, ...) that are means over `counts` series."""
     total = sum(counts.values())
     together = np.sum([samples[name] * (count / total) for name, count in counts.items()], axis=0)
     parts = {"all": together, **(samples if len(samples) > 1 else {})}
@@ -390,7 +390,7 @@ def _resolved(
 
 
 def _ether_chains(system: SystemDescription) -> tuple[Molecule, Integers] | None:
-    """The chain and the sites of the ether oxygens of all chains, (chains, ether oxygens)."""
+    """The chain and its ether oxygens in all copies, (chains, ether oxygens)."""
     chains = system.molecules_of("polymer")
     if not len(chains):
         return None
@@ -434,7 +434,7 @@ def _torsions(
     members = {name: of for name, of in members.items() if of.any()}
     samples: dict[str, dict[str, list[Floats]]] = defaultdict(lambda: defaultdict(list))
     for c in range(len(oxygens)):
-        # the torsions of a chain follow each other: one chain at a time bounds memory
+        # torsions are ordered by chain: one chain at a time bounds memory
         mine = np.flatnonzero(chain == c)
         torsions = reduced.array("structure/torsions", slice(mine[0], mine[-1] + 1))
         for quantity, series in sg.torsion_series(torsions).items():
@@ -480,11 +480,11 @@ def _segments(
 def analyse_mechanism(
     reduced: Path, description: Path, criteria: MechanismCriteria, out_csv: Path, out_events_csv: Path, out_json: Path
 ) -> None:
-    """Residence, moves, partition and mobility of lithium, and relaxation of the ether segments, of one run.
+    """Residence, moves, environments and mobility of lithium, and relaxation of the ether segments, of one run.
 
-    Contacts are those with `ether_O`, `hydroxyl_O`, `carbonyl_O` and `anion`. Times are rounded to whole frames. `out_csv` holds the functions of the lag,
-    `out_events_csv` the moves (the head alone without lithium). Raises DataError for files that cannot be read or do
-    not belong together, and for cut-offs beyond the neighbour lists.
+    Contacts are with `ether_O`, `hydroxyl_O`, `carbonyl_O` and `anion`. Times are rounded to whole frames. `out_csv`
+    holds the functions of the lag, `out_events_csv` the moves (only its header without lithium). Raises DataError for
+    files that cannot be read or do not belong together, and for cut-offs beyond the neighbour lists.
     """
     system = read_description(description)
     events = _event_table([], np.empty(0), None, None, 1.0)

@@ -1,6 +1,6 @@
-"""How lithium moves: along a chain, from chain to chain, with anions, between blocks; where it is, and how mobile there.
+"""Moves of lithium along a chain, between chains, with anions, between blocks; its environment and mobility there.
 
-The host of an ion is the partner with most contacts, and changes only when another one leads for t*, that is for
+The host of an ion is the partner with most contacts. It changes only when another partner leads for t*, that is for
 `hold_frames` consecutive frames. Positions are unwrapped and in nm, contour positions in repeat units.
 """
 
@@ -38,7 +38,7 @@ _SIGMAS = 3
 class Move:
     """A move of one ion, from the first frame after the old state (`start`) to the first of the new one (`frame`).
 
-    The two differ only for a stay among anions. The host is a chain, for moves between blocks a block. Contour
+    The two differ only for a stay among anions. The host is a chain, or a block for moves between blocks. Contour
     positions, in repeat units, are given for moves along a chain.
     """
 
@@ -54,7 +54,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Rate:
-    """Events, and events per ion and ns with the central 68 % Poisson interval; without events only its upper end."""
+    """Number of events, and rate per ion and ns with central 68 % Poisson interval; without events its upper end."""
 
     events: int
     per_ion_ns: float | None
@@ -64,9 +64,9 @@ class Rate:
 
 @dataclass(frozen=True)
 class Displacement:
-    """MSD at lags with errors, and what it says at `lag_ps`, the longest trusted one (a tenth of the run).
+    """MSD at lags with errors, and the result at `lag_ps`, the longest trusted lag (a tenth of the run).
 
-    `exponent` and `slope` (MSD per ps) are those from a third of that lag to it; the slope is given only where the
+    `exponent` and `slope` (MSD per ps) are fitted from a third of that lag to it; the slope is given only if the
     verdict is `diffusive`. `origins` counts the ions' origins in the MSD at that lag.
     """
 
@@ -118,7 +118,7 @@ def _hosts(
                 candidate, held = leading, 1
             hosts[t, i] = present
             if held >= hold_frames:
-                # what came before the first host that stays was no state
+                # contacts before the first lasting host were no state
                 begin = 0 if present == unset else t - hold_frames + 1
                 hosts[begin : t + 1, i] = candidate
                 present, candidate, held = candidate, unset, 0
@@ -132,9 +132,9 @@ def hosts(
 ) -> Integers:
     """Host of each ion in each frame, (frames, ions): the partner with most sites within their cut-offs.
 
-    A tie keeps the present host. Another host counts once it leads for `hold_frames` consecutive frames, from the
-    first of them. No contact at all is a state too, -1, with `none_is_a_state`; otherwise it keeps the present host.
-    The first host that stays also holds before it; an ion that never has one gets -1. `neighbours`, `distances`: see
+    A tie keeps the present host. Another host counts once it leads for `hold_frames` consecutive frames, from the first
+    of them. With `none_is_a_state`, no contact at all is a state too, -1; otherwise it keeps the present host. The
+    first lasting host also holds before its time; an ion that never has one gets -1. `neighbours`, `distances`: see
     `eoli.analysis.mechanism.residence.bound_periods`.
     """
     label = np.ascontiguousarray(partners.label, dtype=np.int64)
@@ -145,7 +145,7 @@ def hosts(
 
 
 def contact_numbers(neighbours: Integers, distances: Integers, partners: Partners) -> Integers:
-    """Sites within their cut-offs of each ion, (frames, ions)."""
+    """Number of sites within their cut-offs of each ion, (frames, ions)."""
     ions = range(neighbours.shape[1])
     return np.stack(
         [contacts(neighbours[:, i], distances[:, i], partners).sum(axis=1, dtype=np.int16) for i in ions], axis=1
@@ -155,9 +155,9 @@ def contact_numbers(neighbours: Integers, distances: Integers, partners: Partner
 def contour_positions(
     neighbours: Integers, distances: Integers, partners: Partners, unit_of_site: Integers, host: Integers
 ) -> Floats:
-    """Mean repeat unit of the sites of its host that bind each ion, (frames, ions); NaN where none does.
+    """Mean repeat unit of the host's sites that bind each ion, (frames, ions); NaN if none does.
 
-    `partners` labels the sites that count by chain, `host` (frames, ions) are the chains from `hosts`.
+    `partners` labels the binding sites by chain; `host` (frames, ions) are the chains from `hosts`.
     """
     positions = np.empty(host.shape)
     for i in range(host.shape[1]):
@@ -171,7 +171,7 @@ def contour_positions(
 
 @compiled()
 def _medians(contour: Floats, begin: int, end: int, hold: int, into: Floats) -> None:
-    """Medians over the 2 hold - 1 frames around each frame of a stay; NaN where less than half of them are known."""
+    """Medians over the 2 hold - 1 frames around each frame of a stay; NaN if less than half of them are known."""
     width = 2 * hold - 1
     for t in range(begin + hold - 1, end - hold + 1):
         window = contour[t - hold + 1 : t + hold]
@@ -198,7 +198,7 @@ def _shifts(contour: Floats, host: Integers, hold: int, least: float) -> list[tu
                     if np.isnan(anchor):
                         anchor = median[t]
                     elif abs(median[t] - anchor) >= least:
-                        # a slide that takes several frames within t* is one move
+                        # a slide over several frames within t* is one move
                         after = median[min(t + hold - 1, last)]
                         if abs(after - anchor) >= least:
                             found.append((t, i, anchor, after))
@@ -210,21 +210,21 @@ def _shifts(contour: Floats, host: Integers, hold: int, least: float) -> list[tu
 
 
 def moves_along_chains(contour: Floats, host: Integers, hold_frames: int, least_units: float) -> list[Move]:
-    """Shifts of the site that binds an ion along its host chain by at least `least_units` repeat units.
+    """Shifts of an ion's binding site along its host chain by at least `least_units` repeat units.
 
-    The contour position, from `contour_positions`, is smoothed by the median of 2 `hold_frames` - 1 frames within one
-    stay on a chain, so that excursions shorter than `hold_frames` vanish; each shift counts from where the one before
-    ended. `host` (frames, ions) are the chains from `hosts`.
+    The contour position, from `contour_positions`, is smoothed by the median over 2 `hold_frames` - 1 frames within a
+    stay on a chain, so that excursions shorter than `hold_frames` vanish; each shift counts from the end of the
+    previous one. `host` (frames, ions) are the chains from `hosts`.
     """
     table = _shifts(np.ascontiguousarray(contour), host, max(1, hold_frames), least_units - 1e-6)
     return [Move(t, t, i, "along_chain", int(host[t, i]), int(host[t, i]), a, b) for t, i, a, b in table]
 
 
 def moves_between_hosts(host: Integers, kind: Kind) -> list[Move]:
-    """Changes of host, (frames, ions) from `hosts`, as moves of `kind`; those by way of no host as one `with_anion`.
+    """Changes of host, (frames, ions) from `hosts`, as moves of `kind`; those through no host are `with_anion`.
 
-    A `with_anion` move is complete when an ion that had left a host has a host again, be it the same. A stay without
-    host that was there at the start, or lasts to the end, is no move.
+    A `with_anion` move is complete once an ion that had left a host has a host again, even the same one. A stay without
+    host that began before the run or lasts to its end is no move.
     """
     found = []
     for i, series in enumerate(host.T):
@@ -240,10 +240,10 @@ def moves_between_hosts(host: Integers, kind: Kind) -> list[Move]:
 
 
 def displacements(paths: Floats, moves: Sequence[Move], window_frames: int) -> Floats:
-    """How far each move carried its ion, nm, shape (moves,).
+    """Displacement of the ion in each move, nm, shape (moves,).
 
-    Between the mean positions over `window_frames` frames before the old state ended and after the new one began,
-    which average rattling out; windows are cut at the ends of the run. `paths` (frames, ions, 3) are unwrapped.
+    Between the mean positions over `window_frames` frames before the old state ended and after the new one began, which
+    averages out rattling; windows are cut at the ends of the run. `paths` (frames, ions, 3) are unwrapped.
     """
     width = max(1, window_frames)
 
@@ -256,13 +256,13 @@ def displacements(paths: Floats, moves: Sequence[Move], window_frames: int) -> F
 
 
 def square_displacement_anytime(paths: Floats, window_frames: int) -> float:
-    """Mean square distance between the mean positions of neighbouring windows, nm2: that of `displacements` without
-    a move; NaN for a run below two windows."""
+    """Mean square distance between mean positions of neighbouring windows, nm2: the reference for `displacements`
+    without a move. NaN for a run shorter than two windows."""
     width = max(1, window_frames)
     if len(paths) < 2 * width:
         return math.nan
     squares = []
-    # ion by ion: copies of all paths would be most of the memory of the analysis
+    # ion by ion: copies of all paths would dominate the analysis's memory
     for i in range(paths.shape[1]):
         sums = np.concatenate([np.zeros((1, 3)), np.cumsum(paths[:, i] - paths[0, i], axis=0)])
         means = (sums[width:] - sums[:-width]) / width
@@ -271,7 +271,7 @@ def square_displacement_anytime(paths: Floats, window_frames: int) -> float:
 
 
 def rate(events: int, ion_ns: float) -> Rate:
-    """Rate of events over `ion_ns` ions times ns, with the exact central Poisson interval (Garwood 1936)."""
+    """Rate of events over `ion_ns` (ions times ns), with the exact central Poisson interval (Garwood 1936)."""
     tail = (1 - CONFIDENCE) / 2
     high = chi2.ppf(1 - tail, 2 * (events + 1)) / 2 / ion_ns
     if not events:
@@ -280,9 +280,9 @@ def rate(events: int, ion_ns: float) -> Rate:
 
 
 def fraction(is_so: Booleans) -> Estimate:
-    """Mean of a property (frames, ions) over both, with the larger standard error of five blocks of time and of ions.
+    """Mean of a property over (frames, ions), with the larger standard error of five time blocks and of ions.
 
-    The error is None where the property is always or never so, because nothing then tells how sure that is.
+    The error is None if the property is always or never true, since nothing then tells its uncertainty.
     """
     value = float(is_so.mean())
     if value in (0.0, 1.0):
@@ -311,16 +311,16 @@ def conditional_msd(
     paths: Floats, origin: Booleans, lags: Integers, interval_ps: float, tolerance: float, smallest: float,
     stay: Integers | None = None,
 ) -> Displacement:  # fmt: skip
-    """MSD of ions from the origins that fulfil a condition, with errors by leaving out ions.
+    """MSD of ions from origins that fulfil a condition, with jackknife errors over ions.
 
     `paths` (frames, ions, dimensions) may hold NaN; `origin` (frames, ions) says which origins count; with `stay`
     (frames, ions) only pairs of frames in the same stay count. `lags` are in frames, > 0. The verdict is that of
-    `eoli.analysis.motion.msd.diffusion` with the `tolerance` of the exponent, for an MSD of at least `smallest` (in the unit
-    of the paths, squared).
+    `eoli.analysis.motion.msd.diffusion` with the `tolerance` of the exponent, for an MSD of at least `smallest` (in the
+    unit of the paths, squared).
     """
     n, n_ions, _ = paths.shape
     samples = np.zeros((n_ions, 2, len(lags)))
-    # some ions at a time, whose paths stay in the cache over all lags
+    # a few ions at a time: their paths stay in cache over all lags
     size = max(1, int(_BYTES_AT_ONCE / paths[:, 0].nbytes))
     for part in (slice(start, start + size) for start in range(0, n_ions, size)):
         path, from_here = np.ascontiguousarray(paths[:, part]), np.ascontiguousarray(origin[:, part])

@@ -34,14 +34,14 @@ _CHUNK_BYTES = 64e6
 
 @dataclass(frozen=True)
 class Partners:
-    """What counts as contact: of every site the partner it belongs to (-1: none), shape (n_sites,), and its cut-off."""
+    """Definition of contact: the partner of every site (-1: none), shape (n_sites,), and the site's cut-off."""
 
     label: Integers
     cutoff_nm: Floats
 
     @property
     def count(self) -> int:
-        """Partners there are."""
+        """Number of partners."""
         return int(self.label.max(initial=-1)) + 1
 
 
@@ -65,8 +65,8 @@ class Periods:
 class Decay:
     """A decaying function of the lag with errors, shape (lags,), and the lag at which it falls to 1/e.
 
-    Where that lag is not resolved it is None and `at_least_ps` is the last lag up to which the function stays above
-    1/e by two standard errors; None where not even the first does.
+    If that lag is not resolved it is None, and `at_least_ps` is the last lag up to which the function stays above 1/e
+    by two standard errors; None if it does not even at the first lag.
     """
 
     function: Floats
@@ -122,7 +122,7 @@ def _periods(
 
 
 def check_range(partners: Partners, range_nm: float) -> None:
-    """Raise DataError when the neighbour lists, which reach `range_nm`, do not reach the cut-offs."""
+    """Raise DataError if the neighbour lists, which reach `range_nm`, are shorter than the cut-offs."""
     longest = float(partners.cutoff_nm[partners.label >= 0].max(initial=0.0))
     if longest > range_nm * (1 + 1e-6):
         raise DataError(f"a cut-off of {longest:g} nm; the reduced trajectory holds neighbours within {range_nm:g} nm")
@@ -131,10 +131,10 @@ def check_range(partners: Partners, range_nm: float) -> None:
 def bound_periods(neighbours: Integers, distances: Integers, partners: Partners, break_frames: int = 0) -> Periods:
     """Bound periods of every pair of lithium and partner that ever touches.
 
-    `neighbours` and `distances` (frames, lithium ions, slots) are sites, padded at the end with -1, and their
-    distances in nm. A pair is bound in a frame when any site of the partner lies below its cut-off. Absences of at
-    most `break_frames` frames do not end a period (the tolerance t* of Impey, Madden, McDonald, J. Phys. Chem. 87,
-    5071 (1983)). Memory beyond the arguments is that of the periods.
+    `neighbours` and `distances` (frames, lithium ions, slots) are sites, padded at the end with -1, and their distances
+    in nm. A pair is bound in a frame if any site of the partner is below its cut-off. Absences of at most
+    `break_frames` frames do not end a period (the tolerance t* of Impey, Madden, McDonald, J. Phys. Chem. 87, 5071
+    (1983)). Extra memory is that of the periods.
     """
     label = np.ascontiguousarray(partners.label, dtype=np.int64)
     cutoff = np.ascontiguousarray(partners.cutoff_nm, dtype=np.float64)
@@ -144,14 +144,14 @@ def bound_periods(neighbours: Integers, distances: Integers, partners: Partners,
 
 
 def contacts(neighbours: Integers, distances: Integers, partners: Partners) -> Booleans:
-    """Which slots hold a site within its cut-off, shape of `neighbours`."""
+    """Mask of slots with a site within its cut-off, shape of `neighbours`."""
     known = neighbours >= 0
     near = distances < partners.cutoff_nm[neighbours]
     return np.asarray(known & near & (partners.label[neighbours] >= 0))
 
 
 def crossing(lags: Floats, values: Floats, level: float = math.exp(-1)) -> float:
-    """First lag at which `values` (1 at lag 0) fall to `level`, by linear interpolation; NaN where they do not."""
+    """First lag at which `values` (1 at lag 0) fall to `level`, by linear interpolation; NaN if they do not."""
     below = np.flatnonzero(values <= level)
     if not len(below):
         return math.nan
@@ -163,9 +163,9 @@ def crossing(lags: Floats, values: Floats, level: float = math.exp(-1)) -> float
 def decay(lag_ps: Floats, samples: Floats, curve: Callable[[Floats], Floats]) -> Decay:
     """The function `curve(mean of samples)` of the lags, shape (lags,), and its 1/e time, with jackknife errors.
 
-    `samples` (n, ...) are independent, such as one row for each ion or chain; `lag_ps` grow from above 0. The time
-    is resolved when the function reaches 1/e beyond its first lag, with any one sample left out too, and the error
-    is below half of the time.
+    `samples` (n, ...) are independent, such as one row per ion or chain; `lag_ps` increase from above 0. The time is
+    resolved if the function reaches 1/e beyond its first lag, also with any one sample left out, and if the error is
+    below half of the time.
     """
     n = len(samples)
     total = samples.sum(axis=0)
@@ -186,8 +186,8 @@ def decay(lag_ps: Floats, samples: Floats, curve: Callable[[Floats], Floats]) ->
 
 
 def _window(periods: Periods) -> tuple[Booleans, Booleans, Integers, Booleans]:
-    """Kept periods; of them: whether the exit was seen, steps at risk, whether the entry was seen."""
-    # Later absences could still turn out to be breaks: their outcome is not known, so all is censored here.
+    """Kept periods, and for each: exit seen, steps at risk, entry seen."""
+    # Later absences could still turn out to be breaks, so everything is censored here.
     end = periods.n_frames - 1 - periods.break_frames
     kept = periods.first <= end
     exited = periods.last[kept] < end
@@ -198,14 +198,13 @@ def _window(periods: Periods) -> tuple[Booleans, Booleans, Integers, Booleans]:
 def mean_residence(periods: Periods, interval_ps: float) -> Residence:
     """Mean residence time of bound periods with right and left censoring.
 
-    The exit probability p of a step of bound time is exits / steps at risk, and the time -interval / ln(1 - p): the
-    maximum likelihood for exponential times seen in steps. Periods already there at the start count from there
-    (delayed entry without memory), those that last to the end count as time without an exit. In a stationary state
-    bound time / exits is the mean residence of an entering ion whatever the distribution of the times, because as
-    many enter as leave. The relative error is the larger of 1 / sqrt(exits) and that of the rate by leaving out ions,
-    which sees that the exits of one ion come together. Fewer than `LEAST_EXITS` exits, a single ion, or a relative
-    error above one half give the lower bound alone: the inverse of the rate plus 1.64 of its errors, or of its upper
-    Poisson limit where that is higher.
+    The exit probability p per step of bound time is exits / steps at risk, and the time -interval / ln(1 - p): the
+    maximum likelihood for exponential times seen in steps. Periods present at the start count from there (delayed entry
+    without memory); those that last to the end count as time without an exit. In a stationary state as many ions enter
+    as leave, so bound time / exits is the mean residence of an entering ion for any distribution of times. The relative
+    error is the larger of 1 / sqrt(exits) and the jackknife error of the rate over ions, which sees that exits of one
+    ion come in bunches. Fewer than `LEAST_EXITS` exits, a single ion, or a relative error above one half give only the
+    lower bound: the inverse of the rate plus 1.64 of its errors, or of its upper Poisson limit if that is higher.
     """
     kept, exited, steps, _ = _window(periods)
     lithium = periods.lithium[kept]
@@ -214,7 +213,7 @@ def mean_residence(periods: Periods, interval_ps: float) -> Residence:
     of_ions = of_ions[of_ions[:, 1] > 0]
 
     def rate_of(mean: Floats) -> float:
-        # one exit at each step is no rate that frames resolve; any large number says so
+        # frames cannot resolve a rate of one exit per step; any large number says so
         return float(-np.log1p(-min(mean[0] / mean[1], 0.99)) / interval_ps)
 
     rate = rate_of(of_ions.sum(axis=0)) if n_exits else 0.0
@@ -236,11 +235,11 @@ def _counts(durations: Integers, lithium: Integers, shape: tuple[int, int]) -> F
 
 
 def survival(periods: Periods, interval_ps: float, lags: Integers) -> Decay | None:
-    """Kaplan-Meier survival of bound periods at `lags` in frames, > 0, with errors by leaving out ions.
+    """Kaplan-Meier survival of bound periods at `lags` in frames, > 0, with jackknife errors over ions.
 
-    Only periods whose entry was seen enter; the age of those that were there at the start is not known, and they are
-    the long ones. Periods that last to the end are censored there. Kaplan, Meier, J. Am. Stat. Assoc. 53, 457 (1958).
-    Beyond the longest time at which a period was at risk the survival is NaN. None when no entry was seen.
+    Only periods whose entry was seen enter; those present at the start have unknown age and are the long ones. Periods
+    that last to the end are censored there. Kaplan, Meier, J. Am. Stat. Assoc. 53, 457 (1958). Beyond the longest time
+    at which a period was at risk the survival is NaN. None if no entry was seen.
     """
     kept, exited, steps, entered = _window(periods)
     # A period that begins at the last frame at risk has no step yet.
@@ -268,9 +267,9 @@ def survival(periods: Periods, interval_ps: float, lags: Integers) -> Decay | No
 def contact_correlation(periods: Periods, interval_ps: float, lags: Integers) -> Decay | None:
     """Intermittent correlation C(t) = <h(0)h(t)>/<h> at `lags` in frames, > 0, over all origins and pairs that touch.
 
-    h is 1 while a pair is bound; where it was bound and is bound again it counts, whatever happened between. The
-    average of h is that over the origins. By Fourier transform; one row of frames for each pair at a time in memory.
-    Rapaport, Mol. Phys. 50, 1151 (1983). Errors by leaving out ions. None when nothing is ever bound.
+    h is 1 while a pair is bound; a pair bound again counts, whatever happened in between. The average of h is over the
+    origins. Computed by Fourier transform, with one row of frames per pair in memory at a time. Rapaport, Mol. Phys.
+    50, 1151 (1983). Jackknife errors over ions. None if nothing is ever bound.
     """
     if not len(periods.first):
         return None

@@ -1,4 +1,4 @@
-"""Segmental motion: how fast ether segments turn and torsions flip, by their distance from a block or a chain end."""
+"""Segmental motion: reorientation of ether segments and torsion flips, by distance from a block or a chain end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LARGEST_RELATIVE_ERROR = 0.5
 class Relaxation:
     """A correlation function with its 1/e time, and A exp(-(t/tau)^beta) with its mean time A tau Gamma(1/beta)/beta.
 
-    The fitted numbers are there only where the 1/e time is resolved.
+    The fit is given only if the 1/e time is resolved.
     """
 
     decay: Decay
@@ -44,8 +44,8 @@ class Relaxation:
 def segment_distances(chain: Molecule) -> Integers:
     """Repeat units from each ether segment of a chain to the nearest PA unit, or to the nearest end without PA.
 
-    A segment goes from one ether oxygen to the next, shape (ether oxygens - 1,), and counts with the nearer of its two
-    units; the unit that is joined to PA, or the first and last one with an ether oxygen, is 1. Where the two are not in
+    A segment runs from one ether oxygen to the next, shape (ether oxygens - 1,), and counts by the nearer of its two
+    units; the unit joined to PA, or the first and last one with an ether oxygen, is 1. If the two are not in
     neighbouring units there is no segment: 0.
     """
     own = np.array([site.residue_number for site in chain.sites if site.role == "ether_O"], dtype=np.int64)
@@ -58,7 +58,7 @@ def segment_distances(chain: Molecule) -> Integers:
 
 
 def bin_names(edges: Sequence[int]) -> list[str]:
-    """Names of the bins of distance: with edges (4, 12) `1_4`, `5_12` and `13_up`."""
+    """Names of the distance bins: edges (4, 12) give `1_4`, `5_12` and `13_up`."""
     starts = [1, *(edge + 1 for edge in edges)]
     return [f"{start}_{end}" for start, end in zip(starts, edges, strict=False)] + [f"{starts[-1]}_up"]
 
@@ -66,7 +66,7 @@ def bin_names(edges: Sequence[int]) -> list[str]:
 def bin_numbers(distances: Integers, edges: Sequence[int]) -> Integers:
     """Bin of each distance in repeat units; an edge is the last unit of its bin.
 
-    Raises InputError for edges that do not grow from 1 or more.
+    Raises InputError for edges that do not increase from 1 or more.
     """
     if not all(a < b for a, b in zip((0, *edges), edges, strict=False)):
         raise InputError(
@@ -98,8 +98,7 @@ def _autocorrelations(series: Floats, lags: Integers) -> Floats:
 def orientation_samples(vectors: Floats, lags: Integers) -> tuple[Floats, Floats]:
     """<u(0).u(t)> and <P2(u(0).u(t))> of unit vectors (frames, n, 3) at lags in frames, each the mean over the n.
 
-    The second Legendre polynomial is 3/2 of the contraction of the dyads less 1/2, so that both are sums of
-    autocorrelations by Fourier transform.
+    P2 is 3/2 of the contraction of the dyads minus 1/2, so both are sums of autocorrelations by Fourier transform.
     """
     n = vectors.shape[1]
     first = sum(_autocorrelations(vectors[:, :, a], lags) for a in range(3)) / n
@@ -118,19 +117,19 @@ def fluctuation_samples(series: Floats, lags: Integers) -> Floats:
 
 
 def fluctuation_curve(mean: Floats) -> Floats:
-    """(<x(0)x(t)> - <x>^2) / (<x^2> - <x>^2); the average of x is that over all its series, not that of each."""
+    """(<x(0)x(t)> - <x>^2) / (<x^2> - <x>^2); <x> is the average over all series, not of each."""
     square = mean[-1] ** 2
     variance = mean[-2] - square
     return np.asarray((mean[:-2] - square) / variance if variance > 1e-12 else np.full(len(mean) - 2, np.nan))
 
 
 def torsion_series(torsions: Floats) -> dict[str, Floats]:
-    """What is followed of torsions in radians: their cosine, and whether they are trans (beyond 120 degrees)."""
+    """Series from torsions in radians: their cosine, and whether they are trans (beyond 120 degrees)."""
     return {"torsion_cos": np.cos(torsions), "torsion_state": (np.abs(torsions) > _TRANS).astype(torsions.dtype)}
 
 
 def end_to_end_samples(vectors: Floats, lags: Integers) -> Floats:
-    """<R(0).R(t)> at lags in frames, then <R^2>, of end-to-end vectors (frames, chains, 3): a row for each chain."""
+    """<R(0).R(t)> at lags in frames, then <R^2>, of end-to-end vectors (frames, chains, 3): one row per chain."""
     rows = [
         [*_autocorrelations(vectors[:, chain], lags), float((vectors[:, chain].astype(np.float64) ** 2).sum(1).mean())]
         for chain in range(vectors.shape[1])
@@ -165,11 +164,11 @@ def _numbers(fit: Floats) -> Floats:
 def relaxation(lag_ps: Floats, samples: Floats, curve: Curve = lambda mean: mean) -> Relaxation:
     """Relaxation of the correlation function `curve(mean of samples)`, shape (lags,), with errors over the chains.
 
-    `samples` (chains, ...) has a row for each chain, `lag_ps` grows from above 0. Where the 1/e time is resolved (see
-    `eoli.analysis.mechanism.residence.decay`), the stretched exponential of Williams and Watts (Trans. Faraday Soc. 66, 80
-    (1970)) is fitted down to 0.05, with an amplitude that leaves room for libration faster than the first lag; its
-    mean time is its integral. Errors of all three by leaving out chains; a number whose error exceeds half of it is
-    not given.
+    `samples` (chains, ...) has one row per chain; `lag_ps` increases from above 0. If the 1/e time is resolved (see
+    `eoli.analysis.mechanism.residence.decay`), the stretched exponential of Williams and Watts (Trans. Faraday Soc. 66,
+    80 (1970)) is fitted down to 0.05, with an amplitude that allows for libration faster than the first lag; its mean
+    time is its integral. Jackknife errors over chains for all three; a number whose error exceeds half of it is
+    withheld.
     """
     found = decay(lag_ps, samples, curve)
     low = np.flatnonzero(~(found.function > _FIT_TO))

@@ -1,4 +1,4 @@
-"""Morphology of a run: domains of the blocks against random arrangements, and S(q) with its peak at low q."""
+"""Morphology of a run: block domains compared with random arrangements, and S(q) with its low-q peak."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from eoli.trajectory.store import Reduced, open_reduced
 Floats = npt.NDArray[np.float64]
 
 SCAN = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""Distances of the table of domains, as multiples of the criterion."""
+"""Distances of the domain table, as multiples of the criterion."""
 _CRITERION = SCAN.index(1.0)
 _MIXING = ("degree", "interface_per_volume_per_nm")
 _COMPARED = ("domains", "largest_share", "xyz")
@@ -67,7 +67,7 @@ def _estimate(value: float, error: float) -> dict[str, float]:
 
 
 def _random(found: Morphology, kind: str, distance: int, block: int) -> dict[str, Comparison]:
-    """The compared quantities of a block beside one kind of random labels."""
+    """Comparison of a block's quantities with one kind of random labels."""
     observed = found.connectivity[found.null_frames].mean(axis=0)[distance, block]
     random = found.null_connectivity[kind][:, distance, block]
     return {name: compare(float(observed[k]), random[:, k]) for k, name in enumerate(CONNECTIVITY) if name in _COMPARED}
@@ -166,7 +166,7 @@ def _peak(found: StructureFactors) -> dict[str, Any]:
 def _other_weightings(
     opened: Reduced, system: SystemDescription, boxes: Floats, q_max_per_nm: float, chosen: Weighting
 ) -> dict[str, Any]:
-    """The peak with each of the other contrasts, from the wave vectors where it is looked for."""
+    """The peak with each of the other contrasts, from the wave vectors in its search range."""
     box = boxes.mean(axis=0)
     found: dict[str, Any] = {}
     reach = min(q_max_per_nm, max(PEAK_BELOW_PER_NM, 3 * math.tau / float(box.max())))
@@ -181,7 +181,7 @@ def _other_weightings(
 
 
 def _likeness(opened: Reduced, system: SystemDescription, n_frames: int, copies: tuple[int, int, int]) -> Likeness:
-    """Likeness of the copies in what segregates, or in electrons where the polymer has not two blocks."""
+    """Likeness of the copies in block composition, or in electrons if the polymer does not have two blocks."""
     two = len(site_labels(system)[0]) == 2
     weights = weights_of(system, "composition" if two else "electrons")
     return likeness(opened.slow_frames(), n_frames, copies, weights)
@@ -190,7 +190,7 @@ def _likeness(opened: Reduced, system: SystemDescription, n_frames: int, copies:
 def _withheld(
     table: pd.DataFrame, domains: pd.DataFrame, scalars: dict[str, Any], alike: Likeness, small_nm: float
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """Tables and scalars without what a box of copies that look alike repeats: S(q) and domains are the parent's."""
+    """Tables and scalars without S(q) and domains, which copies that still look alike repeat from the parent."""
     why = f"withheld: the box repeats one of {small_nm:.2f} nm and {alike.text}"
     for block in scalars["blocks"].values():
         for key in ("domains", "largest_share", "dimensions", "percolating_share_of_frames", "random"):
@@ -205,12 +205,12 @@ def analyse_morphology(
 ) -> None:
     """S(q) (`out_csv`), domains by distance criterion (`out_domains_csv`), and their scalars at the criterion.
 
-    See `eoli.analysis.morphology.domains` and `eoli.analysis.morphology.scattering`. The table of domains has a row for each block and each
-    multiple SCAN of the distance of the criteria. Polymers of one block have no segregation and no random arrangements. Of a box
-    that began as copies of a smaller one, S(q) and domains are withheld until `eoli.analysis.morphology.copies` shows that the
-    copies have become different; what is local, as segregation, is not.
-    Raises DataError for files that cannot be read or do not belong together, a system without polymer, or a box too
-    small for the distance or for the largest wave vector.
+    See `eoli.analysis.morphology.domains` and `eoli.analysis.morphology.scattering`. The domain table has a row for
+    each block and each multiple (SCAN) of the criterion's distance. Polymers of one block have no segregation and no
+    random arrangements. For a box that began as copies of a smaller one, S(q) and domains are withheld until
+    `eoli.analysis.morphology.copies` shows that the copies differ; local quantities such as segregation are not. Raises
+    DataError for files that cannot be read or do not belong together, a system without polymer, or a box too small for
+    the distance or for the largest wave vector.
     """
     system = read_description(description)
     blocks = blocks_of(system)

@@ -1,15 +1,15 @@
-"""Whether the copies of a repeated box still look alike: a correlation of their structure that falls from 1 to 0.
+"""Do the copies in a repeated box still look alike? A correlation of their structure that decays from 1 to 0.
 
 A box that repeats a small one N times has, at the start, all its scattering on the reciprocal lattice of the small box
 and none between. With a correlation R between the densities of two copies, and S(q) that of one copy alone, the mean
 intensity is S (1 + (N - 1) R) on that lattice and S (1 - R) off it, at equal |q|; so
 
-    R = (S_on - S_off) / (S_on + (N - 1) S_off).
+R = (S_on - S_off) / (S_on + (N - 1) S_off).
 
-R is taken where structure lives longest, on the shells of the small box's first three lengths, and off the lattice at
-lengths near those. Below the first of them S(q) of the repeated box is too small by the share R: nothing there is known
-before R is shown to be small. For sites that have moved independently by a Gaussian of variance s^2 along each axis
-R = exp(-q^2 s^2); the tests hold it against that.
+R is measured where structure lives longest: on the first three shells of the small box's lattice, and off the lattice
+at similar lengths. Below the first shell S(q) of the repeated box is too small by the share R, so nothing is known
+there until R is shown to be small. If each site has moved independently by a Gaussian of variance s^2 along each axis,
+R = exp(-q^2 s^2); the tests compare with that.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ Floats = npt.NDArray[np.float64]
 SHELLS = 3
 """Shells of the small box's lattice, |n|^2 = 1, 2, 3: lengths L, L/sqrt(2), L/sqrt(3)."""
 NEAR = 0.25
-"""How far from a shell, in units of 2 pi / L, vectors off the lattice count for it."""
+"""Largest distance from a shell, in units of 2 pi / L, at which off-lattice vectors count for it."""
 TOLERANCE = 0.1
-"""Copies count as different where R with twice its error is below this: S(q) beyond the small box is right within it."""
+"""Copies count as different once R plus twice its error is below this: S(q) beyond the small box is right within it."""
 _BLOCKS = 5
 
 
@@ -38,7 +38,7 @@ _BLOCKS = 5
 class Likeness:
     """Correlation R between copies, mean over the frames, and whether it is shown to be small.
 
-    The error holds the scatter of blocks of frames and that of the few wave vectors of a single configuration, which
+    The error combines the scatter over blocks of frames and that of the few wave vectors of one configuration, which
     frames of a slow system share.
     """
 
@@ -47,7 +47,7 @@ class Likeness:
 
     @property
     def text(self) -> str:
-        """What a table says."""
+        """Text for a table."""
         value, error = self.correlation.value, self.correlation.error
         return f"copies correlate by {value:.2f} +- {error:.2f}; allowed: below {TOLERANCE:g} with twice the error"
 
@@ -57,10 +57,10 @@ def likeness(
 ) -> Likeness:
     """Likeness of the copies of a repeated box in frames (positions (n_sites, 3), box edges (3,)), nm.
 
-    `weights` (n_sites,) are what scatters. The lattices follow each frame's box.
+    `weights` (n_sites,) are the scattering weights. The lattices follow each frame's box.
     """
     number = int(np.prod(copies))
-    # lengths in units of the lattice of the small box, which is taken as cubic for the shells alone
+    # in units of the small box's lattice, taken as cubic for the shells only
     hkl, _ = wave_vectors(2 * np.pi * np.array(copies), np.sqrt(SHELLS) + NEAR)
     scaled = hkl / np.array(copies)
     lengths = np.linalg.norm(scaled, axis=1)
@@ -76,7 +76,7 @@ def likeness(
         intensity = (found * found.conj()).real
         block = index * blocks // n_frames
         counts[block] += 1
-        # a shell counts by the vectors that it has on the lattice
+        # a shell is weighted by its number of lattice vectors
         sums[block, 0] += sum(intensity[lattice].sum() for lattice, _ in shells)
         sums[block, 1] += sum(intensity[off].mean() * lattice.sum() for lattice, off in shells)
     samples = sums / counts[:, None]

@@ -1,7 +1,7 @@
-"""Domains of the blocks of a copolymer: their connectivity through the periodic box, and how segregated they are.
+"""Domains of the blocks of a copolymer: connectivity through the periodic box, and degree of segregation.
 
-Both are compared with random arrangements of the labels on the same positions: a majority component percolates in
-any mixture, so that percolation by itself says nothing about a structure.
+Both are compared with random arrangements of the labels on the same positions: a majority component percolates in any
+mixture, so percolation alone says nothing about structure.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ Labels = npt.NDArray[np.int8]
 Verdict = Literal["above", "below", "not distinguishable"]
 
 CONNECTIVITY = ("domains", "largest_share", "dimensions", "x", "y", "z", "xyz")
-"""What `Connections.of` gives for each block: the number of its domains, the share of its sites in the largest one,
-the independent directions (0 to 3) in which a domain percolates, and 1 or 0 for whether one percolates along each axis,
-and whether one does in all three dimensions."""
+"""Results of `Connections.of` per block: number of domains, share of sites in the largest, independent directions (0 to
+3) in which a domain percolates; 1 or 0 for percolation along each axis, and for percolation of one domain in all three
+dimensions."""
 NULLS = ("chains", "sites")
-"""Random arrangements: the labels of whole chains turned round, or the labels of all sites shuffled."""
+"""Random arrangements: whole chains with reversed labels, or shuffled labels of all sites."""
 
 GRID_NM = 0.15
 SMOOTHING_NM = 0.3
@@ -46,8 +46,8 @@ _SEED = 2022
 class Blocks:
     """The sites of the polymer without hydrogens, chain by chain.
 
-    `names` of the blocks in the order of the chain, `sites` (chains, sites of one), and `labels` of the same shape,
-    which count in `names`.
+    `names` of the blocks in chain order, `sites` (chains, sites of one), and `labels` of the same shape: indices into
+    `names`.
     """
 
     names: tuple[str, ...]
@@ -56,10 +56,10 @@ class Blocks:
 
 
 def site_labels(description: SystemDescription) -> tuple[tuple[str, ...], Labels]:
-    """Names of the blocks and for each site of the box its block, shape (n_sites,); -1 for ions.
+    """Block names, and the block index of each site of the box, shape (n_sites,); -1 for ions.
 
-    A site of a chain without a block (an end group) belongs to the block that follows it, at the end of a chain to
-    the one in front. Raises DataError for a chain without any block.
+    A site without a block (an end group) belongs to the block that follows it, at the end of a chain to the preceding
+    one. Raises DataError for a chain without any block.
     """
     names: list[str] = []
     parts = []
@@ -79,7 +79,7 @@ def site_labels(description: SystemDescription) -> tuple[tuple[str, ...], Labels
 def blocks_of(description: SystemDescription) -> Blocks:
     """The blocks of a polymer with one kind of chain.
 
-    Hydrogens are left out: next to their heavy site they add nothing but weight. Raises DataError without a polymer.
+    Hydrogens are left out: next to their heavy site they only add weight. Raises DataError without a polymer.
     """
     chains = description.molecules_of("polymer")
     if not len(chains):
@@ -131,7 +131,7 @@ def _is_independent(basis: Integers, n: int, v: Integers) -> bool:
 
 @compiled()
 def _connect(pairs: Pairs, ends: Integers, fractions: Floats, labels: Labels, n_labels: int) -> Floats:
-    """`Connections.of`: union-find that carries the box image of each site relative to the root of its cluster."""
+    """`Connections.of`: union-find that tracks the box image of each site relative to its cluster's root."""
     n = len(labels)
     parent = np.arange(n)
     image = np.zeros((n, 3), dtype=np.int64)
@@ -147,11 +147,11 @@ def _connect(pairs: Pairs, ends: Integers, fractions: Floats, labels: Labels, n_
             if labels[i] != labels[j]:
                 continue
             a, b = _root(parent, image, i), _root(parent, image, j)
-            # most pairs join what is joined in all directions already
+            # most pairs join what is already joined in all directions
             if a == b and rank[a] == 3:
                 continue
             for k in range(3):
-                # box image of j that is the neighbour of i, relative to the root of i, less the one j has already
+                # box image of j as i's neighbour, relative to i's root, minus the image that j already has
                 step[k] = image[i, k] - int(np.floor(fractions[j, k] - fractions[i, k] + 0.5)) - image[j, k]
             if a == b:
                 if _is_independent(basis[a], rank[a], step):
@@ -200,9 +200,9 @@ class Connections:
     def of(self, labels: npt.ArrayLike, n_labels: int) -> Floats:
         """CONNECTIVITY by distance and block, shape (distances, n_labels, 7), of sites with `labels` (sites,).
 
-        Neighbours of the same label are connected. A domain percolates along a closed path that ends in another
-        image of the box (non-zero winding numbers); the independent windings of all its paths count the directions
-        in which it does. An axis percolates where one of them has a component along it.
+        Neighbours of the same label are connected. A domain percolates along a closed path that ends in another image
+        of the box (non-zero winding numbers); the independent windings of all its paths count its percolating
+        directions. An axis percolates if one of them has a component along it.
         """
         flat = np.ascontiguousarray(labels, dtype=np.int8)
         return np.asarray(_connect(self.pairs, self.ends, self.fractions, flat, n_labels))
@@ -210,10 +210,10 @@ class Connections:
 
 @compiled(error_model="numpy")
 def _neighbours(points: Floats, edges: Floats, limits: Floats) -> tuple[Pairs, Integers]:
-    """Pairs (P, 2) of points inside the box in the order of `limits` of their squared distance, and the ends of each.
+    """Pairs (P, 2) of points inside the box ordered by `limits` of their squared distance, and the end of each limit.
 
-    A sweep along x: each point is paired with those that follow within reach, the first ones once more behind the last.
-    Without branches in the loop over these, which are many more than the neighbours, it is faster than cells.
+    A sweep along x: each point is paired with those that follow within reach; the first points are repeated behind the
+    last. Most candidates are no neighbours, and a loop over them without branches is faster than cells.
     """
     n, last = len(points), limits[-1]
     reach = np.sqrt(last)
@@ -226,7 +226,7 @@ def _neighbours(points: Floats, edges: Floats, limits: Floats) -> tuple[Pairs, I
         x[p], y[p], z[p] = points[site[p]]
         x[p] += edges[0] * (p // n)
     squares, found = np.empty(n), np.empty(n + 8, dtype=np.int64)
-    # few are near: eight flags at a time are read as one word
+    # few are near: read eight flags at a time as one word
     near = np.zeros((n + 7) // 8 * 8, dtype=np.bool_)
     words = near.view(np.uint64)
     pairs, stages = np.empty((64 * n, 2), dtype=np.int32), np.empty(64 * n, dtype=np.int8)
@@ -273,7 +273,7 @@ def _neighbours(points: Floats, edges: Floats, limits: Floats) -> tuple[Pairs, I
 def connections(positions: npt.ArrayLike, box: npt.ArrayLike, distances_nm: Sequence[float]) -> Connections:
     """Neighbours of sites (n, 3) in a box with edges (3,), nm, within each of the increasing distances.
 
-    Raises DataError where a distance reaches half the box, because a pair then has two nearest images.
+    Raises DataError if a distance reaches half the box, because a pair then has two nearest images.
     """
     edges = np.asarray(box, dtype=np.float64)
     limits = np.asarray(distances_nm, dtype=np.float64)
@@ -301,7 +301,7 @@ def _crossings(field: Floats, spacing: Floats, level: float) -> float:
                         continue
                     square = sum_of_parts = 0.0
                     for k in range(3):
-                        # four times the gradient does as well: a weight has no length
+                        # four times the gradient does as well: the weight does not depend on its length
                         normal = (_slope(field, (x, y, z), k) + _slope(field, (u, v, w), k)) / spacing[k]
                         square += normal * normal
                         sum_of_parts += abs(normal)
@@ -312,7 +312,7 @@ def _crossings(field: Floats, spacing: Floats, level: float) -> float:
 
 @compiled()
 def _slope(field: Floats, at: tuple[int, int, int], axis: int) -> float:
-    """Difference between the two neighbours of a grid point along an axis, through the boundary."""
+    """Difference between the two neighbours of a grid point along an axis, across the boundary."""
     x, y, z = at
     n = field.shape[axis]
     after, before = (at[axis] + 1) % n, (at[axis] - 1) % n
@@ -326,10 +326,10 @@ def _slope(field: Floats, at: tuple[int, int, int], axis: int) -> float:
 def interface_area(composition: Floats, box: npt.ArrayLike, level: float = 0.5) -> float:
     """Area, nm2, of the surface where a periodic field (X, Y, Z) on a grid in a box with edges (3,), nm, is `level`.
 
-    By counting where the grid lines cross it (Cauchy and Crofton): a surface element crosses the lines along axis a
-    |n_a| times per face of a cell, so that each crossing stands for face / (|n_x| + |n_y| + |n_z|) of area, with the
-    normal n from the gradient of the field. The average over directions of that weight is the 2/3 of the isotropic
-    formula, which is wrong by up to a third for a flat surface along the grid.
+    Counts where the grid lines cross it (Cauchy and Crofton): a surface element crosses the lines along axis a |n_a|
+    times per face of a cell, so each crossing stands for face / (|n_x| + |n_y| + |n_z|) of area, with the normal n from
+    the gradient of the field. The average of that weight over directions is the 2/3 of the isotropic formula, which is
+    wrong by up to a third for a flat surface along the grid.
     """
     field = np.ascontiguousarray(composition, dtype=np.float64)
     return float(_crossings(field, np.asarray(box, dtype=np.float64) / field.shape, level))
@@ -344,10 +344,10 @@ def segregation(positions: npt.ArrayLike, box: npt.ArrayLike, labellings: npt.Ar
     """Degree of segregation and interface per volume, 1/nm, of two blocks; shape (labellings, 2).
 
     `positions` (n, 3), nm, in a box with edges (3,); `labellings` (labellings, n) are True for sites of the second
-    block. The local composition is the share of the second block in the density of sites on a grid of about
-    GRID_NM, after a Gaussian of SMOOTHING_NM. The degree of segregation is its variance, weighted by that density,
-    over the variance f (1 - f) of blocks that do not mix at all: between 0 and 1, and below 1 for any domains
-    because of the smoothing. The interface is where the local composition is 1/2 (`interface_area`).
+    block. The local composition is the share of the second block in the density of sites on a grid of about GRID_NM,
+    after a Gaussian of SMOOTHING_NM. The degree of segregation is its density-weighted variance over f (1 - f), that of
+    fully demixed blocks: between 0 and 1, and below 1 for any domains because of the smoothing. The interface is where
+    the local composition is 1/2 (`interface_area`).
     """
     edges = np.asarray(box, dtype=np.float64)
     shape = tuple(np.maximum(1, np.round(edges / GRID_NM)).astype(int))
@@ -370,11 +370,10 @@ def segregation(positions: npt.ArrayLike, box: npt.ArrayLike, labellings: npt.Ar
 def random_labels(labels: Labels, kind: str, n: int) -> Labels:
     """`n` random labellings of chains, shape (n, chains, sites of one), from their labels (chains, sites of one).
 
-    `chains`: each chain's labels are reversed with a probability of one half, so that each chain keeps its blocks,
-    their lengths and their junctions, and only the side on which each lies is random; labels that read the same
-    from both ends are moved along the chain, cyclically, by a random number of sites. `sites`: the labels of all
-    sites are shuffled, which ignores that neighbours in a chain belong together. The numbers are the same in every
-    call.
+    `chains`: each chain's labels are reversed with probability one half. Blocks, their lengths and junctions stay; only
+    the side on which each lies is random. Labels that are the same from both ends are instead shifted cyclically along
+    the chain by a random number of sites. `sites`: the labels of all sites are shuffled, ignoring chain connectivity.
+    Every call gives the same numbers.
     """
     rng = np.random.default_rng(_SEED)
     chains, length = labels.shape
@@ -390,7 +389,7 @@ def random_labels(labels: Labels, kind: str, n: int) -> Labels:
 
 @dataclass(frozen=True)
 class Comparison:
-    """An observed value beside its mean and standard deviation over random labellings of the same positions."""
+    """An observed value, with mean and standard deviation over random labellings of the same positions."""
 
     observed: float
     mean: float
@@ -401,8 +400,8 @@ class Comparison:
 def compare(observed: float, random: npt.ArrayLike) -> Comparison:
     """Compare with the values of random labellings, shape (labellings,).
 
-    `above` or `below` where the observed value lies outside all of them and by more than three standard deviations
-    from their mean; else `not distinguishable`.
+    `above` or `below` if the observed value lies outside all of them and by more than three standard deviations from
+    their mean; else `not distinguishable`.
     """
     values = np.asarray(random, dtype=np.float64)
     mean, spread = float(values.mean()), float(values.std(ddof=1))
@@ -419,10 +418,10 @@ def compare(observed: float, random: npt.ArrayLike) -> Comparison:
 class Morphology:
     """Domains over a run.
 
-    `connectivity` (frames, distances, blocks, 7) as CONNECTIVITY, `mixing` (frames, 2) as `segregation`, or None
-    with other than two blocks. The means over the frames `null_frames` (F,) of the same two for each labelling of
-    each of NULLS: `null_connectivity[kind]` (labellings, distances, blocks, 7), `null_mixing[kind]` (labellings, 2);
-    both without entries for a single block, whose labels cannot be arranged in another way.
+    `connectivity` (frames, distances, blocks, 7) as CONNECTIVITY, `mixing` (frames, 2) as `segregation`, or None with
+    other than two blocks. The means over the frames `null_frames` (F,) of the same two for each labelling of each of
+    NULLS: `null_connectivity[kind]` (labellings, distances, blocks, 7), `null_mixing[kind]` (labellings, 2); both empty
+    for a single block, whose labels cannot be rearranged.
     """
 
     connectivity: Floats
@@ -446,9 +445,9 @@ def morphology(
 ) -> Morphology:
     """Domains of blocks in frames (positions of `blocks.sites` flattened (n, 3), box edges (3,)), nm.
 
-    Random labellings are judged on at most NULL_FRAMES evenly spaced frames; each keeps its labels over the run, so
-    that their spread holds what time does not average out. Memory beyond the result is that of the neighbours of
-    one frame, about 1 kB a site. Raises DataError as `connections` does.
+    Random labellings are evaluated on at most NULL_FRAMES evenly spaced frames. Each keeps its labels over the run, so
+    that their spread includes what time does not average out. Extra memory is that of one frame's neighbours, about 1
+    kB per site. Raises DataError as `connections` does.
     """
     n_blocks = len(blocks.names)
     step = math.ceil(n_frames / NULL_FRAMES)

@@ -28,22 +28,22 @@ PeakVerdict = Literal["resolved", "box-limited", "not resolved", "no peak"]
 
 WEIGHTINGS: tuple[Weighting, ...] = ("electrons", "composition")
 PEAK_BELOW_PER_NM = 5.0
-"""The peak of domains is looked for below this q, 1/nm; beyond it follow the neighbours in a chain and the halo."""
+"""The domain peak is searched below this q, 1/nm; beyond it follow intrachain neighbours and the halo."""
 _BLOCKS = 5
 _BINS_PER_STEP = 4
 _SIGMAS = 3.0
-# no power of two: rows that lie a power of two apart push each other out of the cache
+# not a power of two: rows a power of two apart evict each other from the cache
 _SITES_AT_ONCE = 264
 _MASS_TOLERANCE = 0.01
 
 
 def electrons(description: SystemDescription) -> Floats:
-    """Electrons of each site, shape (n_sites,): 8 of CH2, 9 of CH3; the charge of an ion is spread over its sites.
+    """Electrons of each site, shape (n_sites,): 8 for CH2, 9 for CH3; the charge of an ion is spread over its sites.
 
-    Sites are recognised by their mass, as an element or as a carbon with its hydrogens; the charge is the formal one,
-    whatever the charges of the simulation are scaled by. Raises DataError for a mass that is neither.
+    Sites are recognised by mass, as an element or as a carbon with its hydrogens. The charge is the formal one, even if
+    the simulation scales charges. Raises DataError for a mass that is neither.
     """
-    # MDAnalysis writes some symbols of two letters in capitals only.
+    # MDAnalysis writes some two-letter symbols in capitals only
     masses = {element: ELEMENT_MASSES.get(element, ELEMENT_MASSES.get(element.upper())) for element in ELEMENTS}
     known = {element: (float(masses[element]), number) for element, (number, _) in ELEMENTS.items()}
     (carbon, six), (hydrogen, one) = known["C"], known["H"]
@@ -65,7 +65,7 @@ def electrons(description: SystemDescription) -> Floats:
 
 
 def groups_of(description: SystemDescription) -> dict[str, Integers]:
-    """Sites of each block of the polymer and of the `ions`, as far as the system has them."""
+    """Sites of each polymer block and of the `ions`, as far as present."""
     names, labels = site_labels(description)
     groups = {name: np.flatnonzero(labels == k) for k, name in enumerate(names)} | {"ions": np.flatnonzero(labels < 0)}
     return {name: sites for name, sites in groups.items() if len(sites)}
@@ -74,9 +74,9 @@ def groups_of(description: SystemDescription) -> dict[str, Integers]:
 def weights_of(description: SystemDescription, weighting: Weighting) -> Floats:
     """Weight of each site, shape (n_sites,).
 
-    `electrons`: its electrons, what X-rays see at small angles. `composition`: for two blocks with shares f and 1-f
-    of their sites 1-f and -f, and 0 for ions, so that S(q) holds fluctuations of composition and none of density; 0
-    everywhere for a polymer of one block. Raises DataError for other weightings, or blocks other than one or two.
+    `electrons`: its electrons, the contrast of SAXS. `composition`: with two blocks of site shares f and 1-f, 1-f and
+    -f, and 0 for ions, so that S(q) holds composition fluctuations and no density fluctuations; all 0 for a polymer of
+    one block. Raises DataError for other weightings, or other than one or two blocks.
     """
     if weighting == "electrons":
         return electrons(description)
@@ -92,8 +92,7 @@ def weights_of(description: SystemDescription, weighting: Weighting) -> Floats:
 def wave_vectors(box: npt.ArrayLike, q_max_per_nm: float) -> tuple[Integers, Floats]:
     """Indices hkl (V, 3) and lengths (V,), 1/nm, of the wave vectors 2 pi (h/Lx, k/Ly, l/Lz) up to `q_max_per_nm`.
 
-    One of each pair q, -q, for which S is the same; without q = 0. In the order of h. Raises DataError where there
-    is none.
+    One of each pair q, -q, for which S is the same; without q = 0; ordered by h. Raises DataError if there is none.
     """
     unit = 2 * np.pi / np.asarray(box, dtype=np.float64)
     most = (q_max_per_nm / unit * (1 + 1e-12)).astype(int)
@@ -122,7 +121,7 @@ def _powers(fractions: Floats, most: int, real: Floats, imaginary: Floats) -> No
 
 @compiled(fastmath=True)
 def _products(a: Floats, b: Floats, c: Floats, d: Floats) -> tuple[complex, complex]:
-    """Sums of (a + i b) (c + i d) and (a + i b) (c - i d), four arrays (sites,): the loop that takes the time."""
+    """Sums of (a + i b) (c + i d) and (a + i b) (c - i d), four arrays (sites,): the innermost loop."""
     ac = bd = ad = bc = 0.0
     for j in range(len(a)):
         ac += a[j] * c[j]
@@ -136,8 +135,8 @@ def _products(a: Floats, b: Floats, c: Floats, d: Floats) -> tuple[complex, comp
 def amplitudes(fractions: Floats, weights: Floats, hkl: Integers) -> Complex:
     """Sum over sites of weight * exp(2 pi i hkl . s), shape (V,), for fractional coordinates s (n, 3); exact.
 
-    The phase is a product over the axes, and each factor a power. `hkl` (V, 3) in the order of `wave_vectors`
-    shares the product over the first two axes. Sites are taken in groups that stay in the cache.
+    The phase is a product over the axes, each factor a power. `hkl` (V, 3) in the order of `wave_vectors` shares the
+    product over the first two axes. Sites are taken in groups that fit the cache.
     """
     result = np.zeros(len(hkl), dtype=np.complex128)
     most = [np.abs(hkl[:, axis]).max() for axis in range(3)]
@@ -154,7 +153,7 @@ def amplitudes(fractions: Floats, weights: Floats, hkl: Integers) -> Complex:
                 for j in range(stop - start):
                     a[j] = (x[0, h, j] * y[0, k, j] - x[1, h, j] * y[1, k, j]) * weights[start + j]
                     b[j] = (x[0, h, j] * y[1, k, j] + x[1, h, j] * y[0, k, j]) * weights[start + j]
-            # the vector with the opposite last index stands in the same row, where it is one of the half space
+            # the vector with the opposite last index is in the same row, if it is in the half space
             if hkl[v, 2] < 0:
                 continue
             above, below = _products(a, b, z[0, m], z[1, m])
@@ -192,13 +191,13 @@ def structure_factors(
 ) -> StructureFactors:  # fmt: skip
     """S(q) of frames (positions (n_sites, 3), box edges (3,)), nm, by shells of the reciprocal lattice.
 
-    With A_a(q) the sum of b_j exp(i q r_j) over the sites of group a, and w_a that of b_j^2: the partial
-    S_ab = <Re A_a A_b*> / sqrt(w_a w_b) (Ashcroft, Langreth, Phys. Rev. 156, 685 (1967)), with the sign of the
-    weights taken out, so that groups which avoid each other have a negative one; and S = <|sum_a A_a|^2> / sum_a w_a.
-    For an ideal gas S = S_aa = 1 and the others are 0. Sites are points: form factors, which fall by some per cent up
-    to 10/nm, are left out. Groups of weight zero are left out.
+    With A_a(q) the sum of b_j exp(i q r_j) over the sites of group a, and w_a that of b_j^2: the partial S_ab = <Re A_a
+    A_b*> / sqrt(w_a w_b) (Ashcroft, Langreth, Phys. Rev. 156, 685 (1967)), without the sign of the weights, so that
+    groups which avoid each other have a negative S_ab; and S = <|sum_a A_a|^2> / sum_a w_a. For an ideal gas S = S_aa =
+    1 and the others are 0. Sites are points: form factors, which fall by some per cent up to 10/nm, are neglected.
+    Groups of weight zero are left out.
 
-    The wave vectors follow each frame's box; q is that of the mean box. A bin is a quarter of the first step 2 pi / L
+    The wave vectors follow each frame's box; q refers to the mean box. A bin is a quarter of the first step 2 pi / L
     wide (of the longest edge), so that the first shells stand alone. Errors come from five blocks of consecutive
     frames. Raises DataError as `wave_vectors` does, and without any group of weight.
     """
@@ -243,7 +242,7 @@ class Peak:
 
 
 def _highest(values: Floats) -> int | None:
-    """Index of the highest local maximum, the first value included and the last not; None for a rise to the end."""
+    """Index of the highest local maximum, the first value included and the last not; None if values rise to the end."""
     padded = np.concatenate([[-np.inf], values])
     tops = np.flatnonzero((padded[1:-1] > padded[:-2]) & (padded[1:-1] > padded[2:]))
     return int(tops[np.argmax(values[tops])]) if len(tops) else None
@@ -263,14 +262,14 @@ def low_q_peak(q: Floats, vectors: Integers, blocks: Floats, q_min_per_nm: float
     It is the highest local maximum below PEAK_BELOW_PER_NM.
 
     - `no peak`: there is none.
-    - `box-limited`: it lies at or below 2 `q_min_per_nm`, the first shells of a box with the longest edge
-      2 pi / q_min. A maximum there says only that the box holds at most two periods of whatever there is.
+    - `box-limited`: it lies at or below 2 `q_min_per_nm`, the first shells of a box with the longest edge 2 pi / q_min.
+      It says only that the box holds at most two periods of any structure.
     - `not resolved`: the maximum stands out from the lowest values on either side by less than three errors, or the
-      highest maximum of a block is box-limited or missing, or the blocks are fewer than two. The error of a value is
-      the larger of that over the blocks and S / sqrt(vectors), the scatter of the speckle of a single configuration,
-      which frames of a slow system share.
-    - `resolved`: only here there is a position, from the parabola through three bins, and the spacing. Its error is
-      that over the blocks and the spacing of the bins (as the standard deviation of a uniform distribution) together.
+      highest maximum of a block is box-limited or missing, or there are fewer than two blocks. The error of a value is
+      the larger of that over the blocks and S / sqrt(vectors), the speckle of a single configuration, which frames of a
+      slow system share.
+    - `resolved`: only here is a position given, from the parabola through three bins, and the spacing. Its error
+      combines that over the blocks and the bin spacing (as the standard deviation of a uniform distribution).
     """
     low = q <= PEAK_BELOW_PER_NM
     q, vectors, blocks = q[low], vectors[low], blocks[:, low]

@@ -49,11 +49,11 @@ _BYTES_IN_MEMORY = 256e6
 
 @dataclass(frozen=True)
 class Motion:
-    """Paths (frames, particles, 3), nm, of Li, anion and chain that the system has, relative to the system's centre.
+    """Paths (frames, particles, 3), nm, of Li, anions and chains, if present, relative to the system's centre of mass.
 
-    `drift` (frames, 3) is the path of that centre in the box; `masses` (particles,) are in g/mol, `box` (frames, 3)
-    in nm. `folded` says why the paths cannot be believed, None where they can. Paths that do not fit into memory are
-    read again when they are asked for, so that the reduced trajectory stays open.
+    `drift` (frames, 3) is the path of that centre in the box; `masses` (particles,) are in g/mol, `box` (frames, 3) in
+    nm. `folded` says why the paths are unreliable, None if they are reliable. Paths too large for memory are read again
+    on request, so the reduced trajectory must stay open.
     """
 
     paths: dict[str, Floats | Paths]
@@ -65,12 +65,12 @@ class Motion:
 
     @property
     def length_ns(self) -> float:
-        """From the first to the last frame."""
+        """Time from first to last frame."""
         return (len(self.box) - 1) * self.interval_ps / 1000
 
     @property
     def farthest_drift_nm(self) -> float:
-        """Farthest distance of the system's centre of mass from where it was; NaN where paths may be folded."""
+        """Largest distance of the system's centre of mass from its start; NaN if paths may be folded."""
         return float("nan") if self.folded else float(np.linalg.norm(self.drift, axis=1).max())
 
 
@@ -81,8 +81,8 @@ def _masses(system: SystemDescription, kind: str) -> Floats:
 def read_motion(reduced: Reduced, system: SystemDescription) -> Motion:
     """Unwrapped paths of lithium and of the centres of mass of anions and chains, without the drift of the system.
 
-    Raises DataError where these are not the whole mass of the system, because its centre cannot be had then, or the
-    frames are fewer than two.
+    Raises DataError for fewer than two frames, or if these are not the whole mass of the system, whose centre is then
+    unknown.
     """
     box = reduced.array("motion/box").astype(np.float64)
     if len(box) < 2:
@@ -104,7 +104,7 @@ def read_motion(reduced: Reduced, system: SystemDescription) -> Motion:
 
 
 def _unwrapped(reduced: Reduced, name: str, box: Floats) -> tuple[Floats | Paths, float]:
-    """Paths of an array and its largest step; where they are many, made again whenever they are asked for."""
+    """Paths of an array and its largest step; large arrays are recomputed on each request."""
     n_frames, particles, _ = reduced.shape(name)
     if 24 * n_frames * particles <= _BYTES_IN_MEMORY:
         return unwrap_and_largest_step(reduced.array(name), box)
@@ -115,7 +115,7 @@ def _unwrapped(reduced: Reduced, name: str, box: Floats) -> tuple[Floats | Paths
 
 
 def _without(drift: Floats, paths: Floats | Paths) -> Floats | Paths:
-    """Paths relative to one that all share."""
+    """Paths relative to a common one."""
     if not isinstance(paths, Paths):
         paths -= drift[:, None]
         return paths
@@ -131,9 +131,9 @@ def _msd(motion: Motion, name: str, lags: Indices) -> Floats:
 
 
 def _site_msd(reduced: Reduced, system: SystemDescription, motion: Motion, name: str, lags: Indices) -> Floats:
-    """MSD of sites, averaged over those of each molecule, (lags, molecules), at lags in frames of structure.
+    """MSD of sites, averaged over those of each molecule, (lags, molecules), at lags in structure frames.
 
-    NaN where paths may be folded. The sites are read in parts to bound memory.
+    NaN if paths may be folded. Sites are read in parts to bound memory.
     """
     array, roles, kind = _SITES[name]
     used = slice(None, None, reduced.motion_per_structure)
@@ -185,20 +185,20 @@ def _table(lags: Indices, interval_ps: float, msd: Mapping[str, Floats]) -> pd.D
 
 
 def merged_by_lag(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """One table by `lag_ps` from tables of several cadences; blank where a cadence does not have the lag."""
+    """Merge tables of several cadences by `lag_ps`; blank where a cadence lacks the lag."""
     rounded = [table.assign(lag_ps=table["lag_ps"].round(6)) for table in tables]
     return reduce(lambda left, right: left.merge(right, on="lag_ps", how="outer"), rounded).sort_values("lag_ps")
 
 
 def folded_of(motions: Sequence[Motion]) -> str | None:
-    """Why the paths of some starts cannot be believed; None where they can."""
+    """Why the paths of some replicas are unreliable; None if all are reliable."""
     return next((motion.folded for motion in motions if motion.folded), None)
 
 
 def diffusion_scalars(motions: Sequence[Motion], tolerance: float, target_error: float) -> dict[str, Any]:
-    """By kind of particle what its motion in independent starts of one system, often a single one, allows to say.
+    """Diffusion results by kind of particle, from the replicas of one system, often a single one.
 
-    The D by generalised least squares stands beside a D, never alone.
+    The D by generalised least squares accompanies a D and never stands alone.
     """
     interval_ps, length_ns = motions[0].interval_ps, sum(motion.length_ns for motion in motions)
     folded = folded_of(motions)
@@ -225,14 +225,14 @@ def diffusion_scalars(motions: Sequence[Motion], tolerance: float, target_error:
 
 
 def analyse_motion(reduced: Path, description: Path, criteria: MotionCriteria, out_csv: Path, out_json: Path) -> None:
-    """MSD and local exponent of all that moves; D, its verdict and the length that it needs; what chains carry.
+    """MSD and local exponent of everything that moves; D, its verdict and the run length it needs; what chains carry.
 
     Lithium, centres of mass of anions and chains, fluorine and ether oxygen, each in the frame of the system's centre
-    of mass, at logarithmic lags up to half the run. Fluorine and ether oxygen are from the frames of structure: blank
-    at lags that these do not have, as the others are where motion does not have them. The MSD of fluorine holds the anion's own rotation: only
-    that of its centre of mass gives a D of the anion. Errors of an MSD are
-    standard errors over molecules. Where frames are so far apart that particles move by nearly half the box between them,
-    the table has no MSD and the scalars have the reason alone (`eoli.trajectory.unwrap.may_fold`). Raises DataError for files that cannot be read or do not belong together.
+    of mass, at logarithmic lags up to half the run. Fluorine and ether oxygen use structure frames: they are blank at
+    lags that these lack, as the others are at lags that motion lacks. The MSD of fluorine includes the anion's own
+    rotation: only its centre of mass gives a D of the anion. Errors of an MSD are standard errors over molecules. If
+    particles move by nearly half the box between frames, the table has no MSD and the scalars give only the reason
+    (`eoli.trajectory.unwrap.may_fold`). Raises DataError for files that cannot be read or do not belong together.
     """
     system = read_description(description)
     with open_reduced(reduced, system) as opened:

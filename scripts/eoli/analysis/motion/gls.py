@@ -29,10 +29,9 @@ class Slope:
 def brownian_covariance(lags: Lags, n_frames: int) -> Floats:
     """Covariance of the all-origin MSD of a one-dimensional walk whose steps have unit variance, (lags, lags).
 
-    The squares of two displacements have twice the squared overlap of their intervals as covariance, which is summed
-    here over all pairs of origins; Bullerjahn, von Bülow, Hummer, J. Chem. Phys. 153, 024116 (2020), doi
-    10.1063/5.0008312, give the sum in closed form (without their localisation noise here). `lags` are in frames, below
-    `n_frames`.
+    Two squared displacements have a covariance of twice the squared overlap of their intervals, summed here over all
+    pairs of origins; Bullerjahn, von Bülow, Hummer, J. Chem. Phys. 153, 024116 (2020), doi 10.1063/5.0008312, give the
+    sum in closed form (here without their localisation noise). `lags` are in frames, below `n_frames`.
     """
     steps = n_frames - 1
     covariance = np.empty((len(lags), len(lags)))
@@ -49,9 +48,9 @@ def brownian_covariance(lags: Lags, n_frames: int) -> Floats:
 def slope_of(longest: int, n_frames: int) -> Slope | None:
     """Slope of the straight line, with a free intercept, through an MSD from a third of the lag `longest` to it.
 
-    Five lags, evenly spaced: on a finer grid the best estimator turns into the derivative at the shortest lag, exact
-    for Brownian motion and blind to everything else. The intercept takes up what faster motion leaves at short times.
-    `longest` is in frames. None where five lags do not fit.
+    Five evenly spaced lags: on a finer grid the best estimator becomes the derivative at the shortest lag, exact for
+    Brownian motion and blind to everything else. The intercept absorbs faster motion at short times. `longest` is in
+    frames. None if five lags do not fit.
     """
     lags = np.unique(np.round(np.linspace(longest / _WINDOW_FACTOR, longest, _POINTS)).astype(np.int64))
     if len(lags) < _POINTS or lags[0] < 1:

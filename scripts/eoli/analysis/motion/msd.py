@@ -33,10 +33,10 @@ _CHUNK_BYTES = 64e6
 
 @dataclass(frozen=True)
 class Diffusion:
-    """What the motion of one kind of particle allows to say; see `diffusion`.
+    """Diffusion result for one kind of particle; see `diffusion`.
 
     D with its error and the bound in m2/s, the exponent of the MSD with its error, the window of lags in ps, and the
-    MSD at its end in nm2. All that the data do not determine is None.
+    MSD at its end in nm2. Whatever the data do not determine is None.
     """
 
     value_m2_s: float | None
@@ -51,15 +51,15 @@ class Diffusion:
 
 
 NOT_KNOWN = Diffusion(None, None, None, None, None, None, "not known", None, None)
-"""Of paths that unwrapping may have folded."""
+"""For paths that unwrapping may have folded."""
 
 
 @dataclass(frozen=True)
 class Extension:
-    """How much longer a run must be, ns, with the reason in words; see `extension`.
+    """Additional run length needed, ns, with the reason in words; see `extension`.
 
-    `further_ns` is an estimate, or a lower bound where `at_least`; None where nothing can be said.
-    `at_this_exponent_ns` stands beside a lower bound from a small MSD: what it takes if the exponent stays as it is.
+    `further_ns` is an estimate, or a lower bound if `at_least`; None if nothing can be said. `at_this_exponent_ns`
+    accompanies a lower bound from a small MSD: the length needed if the exponent stays as it is.
     """
 
     further_ns: float | None
@@ -71,7 +71,7 @@ class Extension:
 def _msd_of_particles(paths: Floats) -> Floats:
     """All-origin MSD of each particle, shape (n_frames, n_particles), from paths (n_frames, n_particles, 3)."""
     n = len(paths)
-    # Far from the origin the two large terms below would cancel digits.
+    # far from the origin the two large terms below would cancel digits
     paths = paths - paths.mean(axis=0)
     length = next_fast_len(2 * n, real=True)
     spectrum = rfft(paths, length, axis=0)
@@ -89,7 +89,7 @@ def _checked(positions: Floats | Paths) -> Floats | Paths:
     paths = positions if isinstance(positions, Paths) else np.asarray(positions, dtype=np.float64)
     if len(paths.shape) != 3 or paths.shape[2] != 3 or len(paths) < 2 or not paths.shape[1]:
         raise DataError(f"positions of shape {paths.shape}; an MSD needs (frames >= 2, particles >= 1, 3)")
-    # those that are made later are checked when they are made
+    # lazy paths are checked when they are computed
     if not isinstance(paths, Paths) and not np.isfinite(paths).all():
         raise DataError("an MSD needs finite positions")
     return paths
@@ -98,10 +98,10 @@ def _checked(positions: Floats | Paths) -> Floats | Paths:
 def particle_msd(positions: Floats | Paths, lags: Lags | None = None) -> Floats:
     """Mean squared displacement of each particle over all origins, nm2, shape (n_lags, n_particles).
 
-    `positions` (n_frames, n_particles, 3) are unwrapped, nm; `lags` are in frames, all from 0 to n_frames - 1 where
-    left out. By zero-padded fast Fourier transform in double precision: Kneller et al., Comput. Phys. Commun. 91,
-    191 (1995); Calandrini et al., Coll. SFN 12, 201 (2011), eqs. 2.31-2.35. Works in groups of particles, so that
-    memory stays near that of the result. Raises DataError for another shape or positions that are not finite.
+    `positions` (n_frames, n_particles, 3) are unwrapped, nm; `lags` are in frames, by default all from 0 to n_frames -
+    1. By zero-padded fast Fourier transform in double precision: Kneller et al., Comput. Phys. Commun. 91, 191 (1995);
+    Calandrini et al., Coll. SFN 12, 201 (2011), eqs. 2.31-2.35. Works in groups of particles, so that memory stays near
+    that of the result. Raises DataError for another shape or positions that are not finite.
     """
     paths = _checked(positions)
     n, particles, _ = paths.shape
@@ -120,7 +120,7 @@ def mean_msd(positions: Floats | Paths, lags: Lags | None = None) -> Floats:
 
 
 def log_lags(n_frames: int, per_decade: int = 30) -> Lags:
-    """Lags in frames, logarithmically spaced, from 1 to half the run; beyond that origins overlap in one sample."""
+    """Logarithmically spaced lags in frames, from 1 to half the run; beyond that all origins overlap."""
     longest = max(1, n_frames // 2)
     n_points = max(2, math.ceil(per_decade * math.log10(longest)) + 1)
     return np.unique(np.round(np.geomspace(1, longest, n_points)).astype(np.int64))
@@ -134,9 +134,9 @@ def _slope(x: Floats, y: Floats) -> float:
 def local_exponent(lag: npt.ArrayLike, msd: npt.ArrayLike, factor: float = 1.5) -> Floats:
     """Local exponent d ln MSD / d ln t at each lag; both arguments and the result of shape (n,).
 
-    The slope of the straight line through the points from t/factor to t*factor in logarithms. NaN where that window
-    leaves the data or holds fewer than three points or one without displacement. Lags should be spaced evenly in
-    their logarithm, as those of `log_lags`.
+    The slope of the straight line through the points from t/factor to t*factor in logarithms. NaN if that window leaves
+    the data, or holds fewer than three points or one without displacement. Lags should be evenly spaced in their
+    logarithm, as those of `log_lags`.
     """
     t, d = np.asarray(lag, dtype=np.float64), np.asarray(msd, dtype=np.float64)
     exponent = np.full(len(t), np.nan)
@@ -151,7 +151,7 @@ def local_exponent(lag: npt.ArrayLike, msd: npt.ArrayLike, factor: float = 1.5) 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Consecutive blocks of independent starts, all of `size` frames, `counts` of them in each start; they do not overlap.
+    """Consecutive, non-overlapping blocks of replicas, all of `size` frames, `counts` of them in each replica.
 
     `longest_lag`, in frames, is the longest trustworthy lag: a block sees it from half of its origins.
     """
@@ -162,20 +162,20 @@ class Blocks:
 
     @property
     def total(self) -> int:
-        """Blocks in all starts."""
+        """Number of blocks in all replicas."""
         return sum(self.counts)
 
     def parts(self, starts: Sequence[Floats | Paths]) -> list[Floats | Paths]:
-        """The blocks of series (frames, ...) of the starts."""
+        """The blocks of series (frames, ...) of the replicas."""
         pairs = zip(starts, self.counts, strict=True)
         return [window(path, slice(k * self.size, (k + 1) * self.size)) for path, count in pairs for k in range(count)]
 
 
 def blocks_of(lengths: Sequence[int]) -> Blocks:
-    """The longest blocks of which starts of these `lengths`, in frames, hold five together, and each start one.
+    """Longest blocks such that replicas of these `lengths`, in frames, hold five together, and each at least one.
 
-    One run has five blocks and a longest lag of a tenth of it; two starts have three each and a sixth, five or more are
-    a block each, with a longest lag of half of a run.
+    One run has five blocks and a longest lag of a tenth of it; two replicas have three each and a sixth, five or more
+    are a block each, with a longest lag of half of a run.
     """
     steps = [n - 1 for n in lengths]
     candidates = {n // k for n in steps for k in range(1, _BLOCKS + 1)}
@@ -201,7 +201,7 @@ def _window(longest: int) -> Lags:
 
 
 def _sigmas(particles: int) -> float:
-    """Errors that exclude as surely as three of a normal law: few particles and five blocks know their error badly."""
+    """Number of standard errors equivalent to three sigma: few particles and five blocks know their error poorly."""
     return float(stdtrit(max(particles, _BLOCKS) - 1, ndtr(_SIGMAS)))
 
 
@@ -216,7 +216,7 @@ def _verdict(msd_at_longest: float, exponent: float, error: float, sigmas: float
 
 
 def _gain(lags: Lags, lengths: Sequence[int], blocks: Blocks) -> float:
-    """Standard error of the mean of the starts' least-squares slopes, over that of the mean of the blocks' slopes."""
+    """Standard error of the mean of the replicas' least-squares slopes, over that of the mean of the blocks' slopes."""
     centred = lags - lags.mean()
     of_starts = [float(centred @ brownian_covariance(lags, n) @ centred) for n in lengths]
     of_block = float(centred @ brownian_covariance(lags, blocks.size) @ centred)
@@ -226,31 +226,31 @@ def _gain(lags: Lags, lengths: Sequence[int], blocks: Blocks) -> float:
 def diffusion(starts: Sequence[Floats | Paths], interval_ps: float, tolerance: float) -> Diffusion:
     """Self-diffusion coefficient of particles in three dimensions (Einstein), or why there is none.
 
-    `starts` are independent runs of one system, often a single one: unwrapped positions (n_frames, n_particles, 3), nm,
-    `interval_ps` apart. All are cut into consecutive blocks, which do not overlap and so give an independent error, five
-    or more in all (`blocks_of`), and the longest trustworthy lag is one that a block still sees from half of its
+    `starts` are replicas of one system, often a single one: unwrapped positions (n_frames, n_particles, 3), nm,
+    `interval_ps` apart. All are cut into consecutive, non-overlapping blocks, five or more in total (`blocks_of`),
+    which give an independent error. The longest trustworthy lag is one that a block still sees from half of its
     origins: a tenth of a single run, a sixth of each of two. The exponent is the slope of ln MSD against ln t from a
-    third of that lag to it, D a sixth of the slope of the MSD there (a constant, left by faster motion at short times,
-    does not enter D); the MSD is the mean over all particles of all starts. Each error is the larger of two standard
-    errors: over the blocks, and by leaving out one particle at a time; both must exist, so that a single particle has
-    none. With several starts the error of D is at least what their scatter gives, Student's t for 68 % times its standard
-    error, because the blocks of a start that has not forgotten how it was packed are not independent. The errors of a
-    straight-line fit are not used: points of an MSD share their origins, and those errors are an order of magnitude too
-    small. A block sees the window from fewer origins than its share of the run; the error of D over the blocks is
-    therefore multiplied by what the whole is better by for Brownian motion (about 0.83 for one run).
+    third of that lag to it; D is a sixth of the slope of the MSD there (a constant, left by faster motion at short
+    times, does not enter D). The MSD is the mean over all particles of all replicas. Each error is the larger of two
+    standard errors, over blocks and by jackknife over particles; both must exist, so a single particle has none. With
+    several replicas the error of D is at least Student's t for 68 % times the standard error over them, because the
+    blocks of a replica that has not forgotten its packing are not independent. Errors of a straight-line fit are not
+    used: points of an MSD share their origins, and those errors are an order of magnitude too small. A block sees the
+    window from fewer origins than its share of the run, so the error of D over the blocks is multiplied by the gain of
+    the whole for Brownian motion (about 0.83 for one run).
 
     Verdicts:
-    - `diffusive`: the exponent is within `tolerance` of 1, and one that is 2 `tolerance` below 1 is excluded by three
+    - `diffusive`: the exponent is within `tolerance` of 1, and an exponent 2 `tolerance` below 1 is excluded by three
       standard errors (more for few particles, by Student's law), so that noise does not pass sub-diffusion for
-      diffusion. Only here D and its error are given.
+      diffusion. Only here are D and its error given.
     - `sub-diffusive`: the exponent is known to `tolerance` and lies below 1 - `tolerance`.
     - `too short`: the MSD at the longest trustworthy lag is below (0.5 nm)^2, about one cage; or the exponent's error
       exceeds the tolerance or leaves the verdict open; or the exponent lies above 1 + `tolerance`, which no settled
       motion does.
 
     Without D the bound is (MSD + 2 standard errors) / (6 t) at the longest trustworthy lag: MSD / (6 t) of
-    sub-diffusive motion falls with t towards D. It is None where the exponent lies above 1 + `tolerance`, because
-    MSD / (6 t) then rises, and where the run has no trustworthy lag.
+    sub-diffusive motion falls with t towards D. It is None if the run has no trustworthy lag, or if the exponent lies
+    above 1 + `tolerance`, because MSD / (6 t) then rises.
 
     Raises DataError as `particle_msd` does.
     """
@@ -302,7 +302,7 @@ def diffusion(starts: Sequence[Floats | Paths], interval_ps: float, tolerance: f
 
 
 def slopes_of(lengths: Sequence[int]) -> list[Slope]:
-    """`eoli.analysis.motion.gls.slope_of` for each of several starts, at the longest lag of all; empty where lags are too few."""
+    """`eoli.analysis.motion.gls.slope_of` for each replica, at the common longest lag; empty if lags are too few."""
     longest = blocks_of(lengths).longest_lag
     found = [slope_of(longest, n) for n in lengths]
     return [slope for slope in found if slope is not None]
@@ -311,10 +311,10 @@ def slopes_of(lengths: Sequence[int]) -> list[Slope]:
 def gls_diffusion(starts: Sequence[Floats | Paths], interval_ps: float) -> Estimate:
     """Self-diffusion coefficient, m2/s, by generalised least squares with the covariance of Brownian motion.
 
-    From a third of the longest trustworthy lag to it, with a free intercept; see `eoli.analysis.motion.gls.slope_of`. The error
-    is that of independent Brownian particles, the smallest that the data allow; it sees neither sub-diffusion nor
-    particles that move together, so that it means something only where `diffusion` says diffusive, and stands
-    beside its error, which is from blocks and particles. `starts` as there. Unknown where the lags are too few.
+    From a third of the longest trustworthy lag to it, with a free intercept; see `eoli.analysis.motion.gls.slope_of`.
+    The error is that of independent Brownian particles, the smallest that the data allow. It sees neither sub-diffusion
+    nor correlated motion, so it is meaningful only if `diffusion` says diffusive, and stands beside that error, which
+    is from blocks and particles. `starts` as there. Unknown if the lags are too few.
     """
     paths = [_checked(positions) for positions in starts]
     slopes = slopes_of([len(path) for path in paths])
@@ -328,7 +328,7 @@ def gls_diffusion(starts: Sequence[Floats | Paths], interval_ps: float) -> Estim
 
 
 def _exponent_error_needed(exponent: float, tolerance: float) -> float:
-    """Error at which an exponent of a diffusive motion that is as measured, or 1, passes as diffusive."""
+    """Error at which an exponent of diffusive motion that is as measured, or 1, passes as diffusive."""
     within = min(exponent, 1.0) if exponent >= 1 - tolerance else 1.0
     return (within - 1 + 2 * tolerance) / _SIGMAS
 
@@ -372,7 +372,7 @@ def extension(found: Diffusion, length_ns: float, tolerance: float, target: floa
 def chain_of_ions(
     neighbours: npt.NDArray[Any], distances: npt.NDArray[Any], chain_of_site: Lags, cutoff_nm: float
 ) -> Lags:
-    """Chain that holds most of the contacts of each ion, of equals the one of the nearest contact, -1 for none.
+    """Chain with most of each ion's contacts, in a tie the one of the nearest contact, -1 for none.
 
     `neighbours` (frames, ions, slots) are sites, nearest first and padded with -1, `distances`, nm, theirs;
     `chain_of_site` (n_sites,) is -1 for sites of no chain. The result is (frames, ions).
@@ -386,13 +386,13 @@ def chain_of_ions(
 def carried_share(
     ions: Floats | Paths, chains: Floats | Paths, origins: Lags, chain_of: npt.NDArray[np.int64], lag: int
 ) -> Estimate:
-    """Share of the motion of ions that is that of the chains which they are bound to, <d_ion . d_chain> / <d_ion^2>.
+    """Share of ion motion that is carried by the chains they are bound to, <d_ion . d_chain> / <d_ion^2>.
 
     Both displacements are over `lag` frames from each of the `origins` (frames, ascending), that of the chain by its
-    centre of mass; `ions` (frames, n, 3) and `chains` (frames, m, 3) are unwrapped paths in one frame of reference,
-    nm, and `chain_of` (origins, n) is the chain of each ion at the origin, -1 for none. 1 for ions that ride on their
-    chains, 0 for ions that move independently of where the chain as a whole goes. The error is the standard error
-    over five blocks of the run, in each of which the displacements begin and end. Unknown where a block has none.
+    centre of mass. `ions` (frames, n, 3) and `chains` (frames, m, 3) are unwrapped paths in one frame of reference, nm;
+    `chain_of` (origins, n) is each ion's chain at the origin, -1 for none. 1 for ions that ride on their chains, 0 for
+    ions that move independently of the chain's centre. The error is the standard error over five blocks of the run,
+    with displacements that begin and end within a block. Unknown if a block has none.
     """
     inside = origins + lag < len(ions)
     start, chain_of = origins[inside], chain_of[inside]

@@ -50,7 +50,7 @@ _STYLE: Any = {"font.size": 7, "axes.titlesize": 7, "legend.fontsize": 7, "legen
 def read_snapshots(reduced: Reduced) -> tuple[Snapshot, Snapshot, Snapshot]:
     """First, middle and last frame of the slow cadence.
 
-    Raises DataError when it has fewer than three frames.
+    Raises DataError if it has fewer than three frames.
     """
     n_frames, interval_ps = reduced.n_frames("slow"), reduced.interval_ps("slow")
     if n_frames < 3:
@@ -63,11 +63,10 @@ def read_snapshots(reduced: Reduced) -> tuple[Snapshot, Snapshot, Snapshot]:
 
 
 def read_farthest_lithium(reduced: Reduced, system: SystemDescription, snapshots: Sequence[Snapshot]) -> Follow | None:
-    """The lithium that is farthest from its start at the last snapshot; None where the system has none.
+    """The lithium farthest from its start at the last snapshot; None without lithium.
 
-    None, too, where frames are so far apart that its path across the faces of the box is not known.
-
-    Its path holds about `_PATH_POINTS` equidistant frames, and in any case those of the snapshots.
+    None, too, if frames are so far apart that its path across the box faces is unknown. Its path holds about
+    `_PATH_POINTS` equidistant frames, including those of the snapshots.
     """
     if not reduced.has("motion/lithium"):
         return None
@@ -99,7 +98,7 @@ def bound_sites(system: SystemDescription, snapshot: Snapshot, site: int, cutoff
 
 
 def centred_on_path(snapshots: Sequence[Snapshot], follow: Follow) -> tuple[list[Snapshot], Follow]:
-    """The same frames shifted so that path and lithium agree and the middle of the path is that of the first box.
+    """The same frames, shifted so that path and lithium agree and the middle of the path is that of the first box.
 
     A wrapped site is not always a whole number of boxes from its unwrapped place when the box breathes.
     """
@@ -115,7 +114,7 @@ def centred_on_path(snapshots: Sequence[Snapshot], follow: Follow) -> tuple[list
 def _highlights(
     system: SystemDescription, snapshot: Snapshot, follow: Follow, until: int, cutoffs_nm: Mapping[str, float]
 ) -> pic.Bodies:  # fmt: skip
-    """The lithium with its path so far, and what binds it."""
+    """The lithium with its path so far, and its binding sites."""
     lithium = snapshot.positions[follow.site]
     bound = bound_sites(system, snapshot, follow.site, cutoffs_nm)
     vectors = from_site(snapshot, follow.site)[bound]
@@ -134,12 +133,12 @@ def _highlights(
 
 
 def time_label(time_ps: float, length_ps: float) -> str:
-    """A time in ps, or in ns where the whole run has at least one."""
+    """A time in ps, or in ns if the run has at least one."""
     return f"{time_ps / 1000:.4g} ns" if length_ps >= 1000 else f"{time_ps:.4g} ps"
 
 
 def _close_view(follow: Follow) -> pic.View:
-    """The whole path, and what surrounds the lithium wherever it is."""
+    """The whole path, and the surroundings of the lithium along it."""
     centre = (follow.path.min(axis=0) + follow.path.max(axis=0)) / 2
     reach = float(np.abs((follow.path - centre) @ _ROTATION.T).max()) + _NEAR_NM
     return pic.View(centre, _ROTATION, reach, _PIXELS, 0.3 * reach, 1.5 * reach)
@@ -171,10 +170,10 @@ def draw(
     system: SystemDescription, name: str, snapshots: Sequence[Snapshot], follow: Follow | None,
     cutoffs_nm: Mapping[str, float],
 ) -> Figure:  # fmt: skip
-    """The snapshots side by side: the whole box, and below it, where a lithium is followed, what surrounds that.
+    """The snapshots side by side: the whole box, and below it the surroundings of the followed lithium, if any.
 
-    In the upper row the lithium, its path and what binds it lie, thicker, over whatever is in front of them. The
-    panels of a row have the same scale.
+    In the upper row the lithium, its path and its binding sites are drawn thicker and on top. The panels of a row share
+    one scale.
     """
     if follow is not None:
         snapshots, follow = centred_on_path(snapshots, follow)
@@ -230,7 +229,7 @@ def draw(
 def scene_of(
     system: SystemDescription, snapshots: Sequence[Snapshot], follow: Follow | None, cutoffs_nm: Mapping[str, float]
 ) -> dict[str, Any]:
-    """The data of the 3D viewer: the frames as `draw` shows them, under moment and time."""
+    """The data of the 3D viewer: the frames as `draw` shows them, labelled by moment and time."""
     partners: list[Indices] = []
     if follow is not None:
         partners = [bound_sites(system, snapshot, follow.site, cutoffs_nm) for snapshot in snapshots]
@@ -241,12 +240,12 @@ def scene_of(
 
 
 def analyse_snapshots(reduced: Path, description: Path, criteria: SnapshotsCriteria, *files: Path) -> None:
-    """Write structures of start, middle and end (PDB), a picture (PNG) and a scene (JSON), `files` in this order, all or none.
+    """Structures of start, middle and end (PDB), a picture (PNG) and a scene (JSON) as `files` in order, all or none.
 
-    The moments are those of the slow cadence. In the structure files the molecules are whole, with their centres of
-    mass in the box; the scene is what the report page draws in three dimensions. A kind of site without a distance of
-    contact binds nothing. Raises DataError for files that cannot be read or do not belong together, and for a run with fewer than three
-    frames of all sites.
+    The moments are frames of the slow cadence. In the structure files molecules are whole, with their centres of mass
+    in the box; the scene is what the report page draws in 3D. A kind of site without a contact distance binds nothing.
+    Raises DataError for files that cannot be read or do not belong together, and for a run with fewer than three frames
+    of all sites.
     """
     described, cutoffs_nm = read_description(description), criteria.contact_nm
     with open_reduced(reduced, described) as opened:
@@ -262,6 +261,6 @@ def analyse_snapshots(reduced: Path, description: Path, criteria: SnapshotsCrite
         with mpl.rc_context(_STYLE):
             figure = draw(described, criteria.system, snapshots, follow, cutoffs_nm)
             figure.savefig(temporary[picture], dpi=_DPI, metadata={"Software": None})
-        # on one line: with a line for each number it would be several times as large
+        # on one line: a line per number would make it several times as large
         data = json.dumps(scene_of(described, snapshots, follow, cutoffs_nm), separators=(",", ":"), sort_keys=True)
         temporary[scene_json].write_text(data + "\n", encoding="ascii")

@@ -1,4 +1,4 @@
-"""What a picture of a system shows: whole molecules, a PDB file, coloured bodies, and their orthographic rendering."""
+"""Pictures of a system: whole molecules, a PDB file, coloured bodies, and their orthographic rendering."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Singles = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
 CHAIN_IDS = {"polymer": "P", "cation": "C", "anion": "A"}
-"""Chain of a PDB file by kind of molecule."""
+"""PDB chain ID by kind of molecule."""
 
 _SUPERSAMPLING = 2
 _TO_VIEWER = np.array([0, 0, 1], dtype=np.float32)
@@ -28,7 +28,7 @@ _TO_LIGHT = np.array([-0.35, 0.45, 0.82], dtype=np.float32)
 
 @dataclass(frozen=True)
 class Style:
-    """How sites of a group look: colour, radius of the spheres and of the sticks between them, nm."""
+    """Look of a group of sites: colour, radii of spheres and sticks, nm."""
 
     colour: str
     sphere_nm: float
@@ -42,7 +42,7 @@ STYLES = {
     "Li": Style("#FFC107", 0.13, 0.055),
     "anion": Style("#D6D6D6", 0.045, 0.03),
 }
-"""By group of sites: the blocks of the polymer, its other sites, lithium, anions. Red and blue are those of Ma 2022."""
+"""By group of sites: polymer blocks, other polymer sites, lithium, anions. Red and blue as in Ma 2022."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Bodies:
 
 @dataclass(frozen=True)
 class View:
-    """An orthographic camera: what it looks at, nm; the rotation of the scene (3, 3); half the width seen, nm; pixels.
+    """An orthographic camera: its target, nm; the rotation of the scene (3, 3); half the width seen, nm; pixels.
 
     Colours fade towards white by 0 at `near_nm` in front of the centre and by the share `fade` at `far_nm` behind it.
     """
@@ -121,7 +121,7 @@ def whole_molecules(system: SystemDescription, positions: Floats, box: Floats) -
 
 
 def _element(mass: float) -> str:
-    """Symbol, in capitals, of the element or carbon with hydrogens whose mass is the nearest."""
+    """Symbol, in capitals, of the element or carbon with hydrogens of the nearest mass."""
     carbons = {n: ELEMENT_MASSES["C"] + n * ELEMENT_MASSES["H"] for n in range(5)}
     table = [(of, symbol.upper()) for symbol, of in ELEMENT_MASSES.items()] + [(of, "C") for of in carbons.values()]
     return str(min(table, key=lambda row: abs(row[0] - mass))[1])
@@ -130,9 +130,9 @@ def _element(mass: float) -> str:
 def pdb_text(system: SystemDescription, positions: Floats, box: Floats, title: str) -> str:
     """A PDB file of positions (sites, 3) in a box of edges `box` (3,), nm.
 
-    Chains are the kinds of molecules (`CHAIN_IDS`); united carbons are carbons; a residue name may have four letters.
-    Numbers of sites and residues wrap at 100,000 and 10,000, as those that GROMACS writes. Raises DataError for a
-    coordinate that the format has no room for.
+    Chains are the kinds of molecules (`CHAIN_IDS`); united atoms are carbons; residue names may have four letters. Site
+    and residue numbers wrap at 100,000 and 10,000, as in GROMACS. Raises DataError for a coordinate too large for the
+    format.
     """
     angstrom = 10 * positions
     if not ((angstrom > -999.9995) & (angstrom < 9999.9995)).all():
@@ -149,7 +149,7 @@ def pdb_text(system: SystemDescription, positions: Floats, box: Floats, title: s
             for site, element in zip(sites, elements, strict=True):
                 x, y, z = angstrom[number]
                 number += 1
-                # A name starts in the second column, unless it needs all four or its element has two letters.
+                # a name starts in the second column unless it needs all four or its element has two letters
                 name = site.name[:4] if len(site.name) > 3 or len(element) > 1 else f" {site.name}"
                 lines.append(
                     f"{record}{number % 100000:5d} {name:<4s} {site.residue[:4]:<4s}{chain}"
@@ -180,8 +180,8 @@ def balls_and_sticks(
 ) -> Bodies:  # fmt: skip
     """Sites `only` (sites,) with the bonds (n, 2) between them; each half of a bond has the colour of its site.
 
-    Positions (sites, 3) are drawn as they are wrapped: bonds that cross the boundary of the box (3,) are left out.
-    Colours are (sites, 3), radii (sites,).
+    Positions (sites, 3) are drawn wrapped: bonds that cross the boundary of the box (3,) are left out. Colours are
+    (sites, 3), radii (sites,).
     """
     inside = (np.abs(positions[bonds[:, 1]] - positions[bonds[:, 0]]) < box / 2).all(axis=1)
     bonds = bonds[inside & only[bonds].all(axis=1)]
@@ -191,7 +191,7 @@ def balls_and_sticks(
 
 
 def matter(system: SystemDescription, positions: Floats, box: Floats, only: npt.NDArray[np.bool_]) -> Bodies:
-    """Sites `only` (sites,) as balls and sticks in the styles of their groups, at `positions` as they are wrapped."""
+    """Sites `only` (sites,) as balls and sticks in the styles of their groups, at wrapped `positions`."""
     names, group = np.unique(groups_of_sites(system), return_inverse=True)
     styles = [STYLES[name] for name in names]
     colours = np.array([rgb(style.colour) for style in styles])[group]
@@ -219,7 +219,7 @@ def rotation(turn_deg: float, tilt_deg: float) -> Floats:
 
 @compiled()
 def _draw(starts: Floats, ends: Floats, radii: Floats, depth: Singles, normals: Singles, owner: npt.NDArray[np.int32]) -> None:  # fmt: skip
-    """Front-most body of each pixel; x and y of the bodies are in pixels to the right and downwards, z to the viewer."""
+    """Frontmost body of each pixel; x and y of the bodies are in pixels to the right and downwards, z to the viewer."""
     height, width = depth.shape
     for n in range(len(starts)):
         ax, ay, az = starts[n]
@@ -252,9 +252,9 @@ def _draw(starts: Floats, ends: Floats, radii: Floats, depth: Singles, normals: 
 def render(bodies: Bodies, view: View) -> Singles:
     """Picture (pixels, pixels, 4) of red, green, blue, and coverage, from 0 to 1; the uncovered part is white.
 
-    Every pixel shows the body in front, lit from the upper left; what lies deeper than its surroundings is darker
-    (Luft, Colditz, Deussen, ACM Trans. Graph. 25, 1206, 2006, doi 10.1145/1141911.1142016), and steps of depth have an
-    outline.
+    Each pixel shows the frontmost body, lit from the upper left. Places deeper than their surroundings are darker
+    (Luft, Colditz, Deussen, ACM Trans. Graph. 25, 1206, 2006, doi 10.1145/1141911.1142016), and depth steps are
+    outlined.
     """
     size = _SUPERSAMPLING * view.pixels
     scale = size / (2 * view.half_width_nm)
@@ -268,12 +268,12 @@ def render(bodies: Bodies, view: View) -> Singles:
     _draw(on_screen(bodies.starts), on_screen(bodies.ends), bodies.radii * scale, depth, normals, owner)
     covered = owner >= 0
     normal = normals[covered] * np.array([1, -1, 1], dtype=np.float32)
-    # A floor behind the deepest body, so that the rim of the matter counts as a step of depth.
+    # a floor behind the deepest body, so that the rim of the matter counts as a depth step
     known = np.where(covered, depth, np.min(depth, initial=0, where=covered) - 0.2 * scale)
     light = 0.50 + 0.55 * np.clip(normal @ _TO_LIGHT, 0, None)
     halfway = (_TO_LIGHT + _TO_VIEWER) / np.linalg.norm(_TO_LIGHT + _TO_VIEWER)
     highlight = 0.22 * np.clip(normal @ halfway, 0, None) ** 40
-    # Two means over a square come near a Gaussian, at a cost that does not grow with its width.
+    # two square means approximate a Gaussian, at a cost independent of its width
     widths = [int(width_nm * scale) for width_nm in (0.15, 0.6)]
     blurred = sum(ndimage.uniform_filter(ndimage.uniform_filter(known, width), width) for width in widths) / 2
     shadow = np.exp(-np.clip((blurred - known)[covered] / scale, 0, 1.5) * 1.3)
@@ -295,7 +295,7 @@ def on_top(picture: Singles, above: Singles, halo_pixels: int) -> Singles:
     halo = ndimage.maximum_filter(covered, (2 * halo_pixels + 1, 2 * halo_pixels + 1, 1))
     result = picture.copy()
     result[..., :3] = result[..., :3] * (1 - 0.85 * halo) + 0.85 * halo
-    # Uncovered samples are white and already averaged in: take away their share before blending.
+    # uncovered samples are white and already averaged in: subtract their share before blending
     result[..., :3] = result[..., :3] * (1 - covered) + above[..., :3] - (1 - covered)
     result[..., :3] = np.clip(result[..., :3], 0, 1)
     result[..., 3:] = np.maximum(result[..., 3:], covered)

@@ -1,4 +1,4 @@
-"""The data of the 3D viewer: a few frames of all sites and the path of one lithium, in little room."""
+"""Compact data of the 3D viewer: a few frames of all sites and the path of one lithium."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Follow:
-    """A lithium and its path: number among all, its site, times (n,), ps, and points (n, 3), nm, unwrapped.
+    """A lithium and its path: its number, its site, times (n,), ps, and points (n, 3), nm, unwrapped.
 
     `until` (snapshots,) counts the points up to each snapshot.
     """
@@ -57,8 +57,8 @@ class Follow:
 
 @dataclass(frozen=True)
 class ScenePath:
-    """The followed lithium: its site, times (n,), ps, unwrapped points (n, 3), nm, and of each frame the number of
-    points until then and the sites that bind it."""
+    """The followed lithium: its site, times (n,), ps, unwrapped points (n, 3), nm, and per frame the number of points
+    so far and its binding sites."""
 
     site: int
     times_ps: Floats
@@ -69,7 +69,7 @@ class ScenePath:
 
 @dataclass(frozen=True)
 class Scene:
-    """A scene as it was written: names, labels and looks of groups, the group of each site, bonds (n, 2), frames."""
+    """A scene as read from its file: names, labels and looks of groups, group of each site, bonds (n, 2), frames."""
 
     names: tuple[str, ...]
     labels: tuple[str, ...]
@@ -91,7 +91,7 @@ def _indices(values: Sequence[int], below: int, what: str) -> Sequence[int]:
 
 
 def _check(data: Mapping[str, Any]) -> None:
-    """Whether groups, molecules, frames and the path belong together. Raises ValueError, KeyError or TypeError."""
+    """Check that groups, molecules, frames and path belong together. Raises ValueError, KeyError or TypeError."""
     for group in data["groups"]:
         if not re.fullmatch(r"#[0-9A-Fa-f]{6}", group["colour"]) or not (group["sphere_nm"] > 0 < group["stick_nm"]):
             raise ValueError(f"group {group['name']!r} has no colour or no size")
@@ -122,7 +122,7 @@ def _check(data: Mapping[str, Any]) -> None:
 
 
 def load_scene(path: Path) -> tuple[dict[str, Any], Scene]:
-    """The JSON data that `scene` made, from its file, and what they say. Raises DataError for a file that is no scene."""
+    """The JSON data of a `scene` file, and the scene. Raises DataError for a file that is no scene."""
     data = read_json(path)
     try:
         return data, read_scene(data)
@@ -132,7 +132,7 @@ def load_scene(path: Path) -> tuple[dict[str, Any], Scene]:
 
 
 def read_scene(data: Mapping[str, Any]) -> Scene:
-    """The scene of the JSON data that `scene` made; positions are good to 1/65536 of the edges of the box.
+    """The scene from JSON data made by `scene`; positions are accurate to 1/65536 of the box edges.
 
     Raises ValueError, KeyError or TypeError for other data.
     """
@@ -162,7 +162,7 @@ def read_scene(data: Mapping[str, Any]) -> Scene:
 
 
 def group_labels(system: SystemDescription) -> dict[str, str]:
-    """What the groups of `STYLES` that the system has are called, in their order."""
+    """Labels of the `STYLES` groups that the system has, in order."""
     present = set(groups_of_sites(system))
     anion = next((entry.molecule.name for entry in system.molecules if entry.molecule.kind == "anion"), "")
     return {name: label for name, label in {**_LABELS, "anion": anion}.items() if name in present}
@@ -175,7 +175,7 @@ def _fractions(positions: Floats, box: Floats) -> str:
 
 
 def _molecules(system: SystemDescription, groups: Sequence[str]) -> list[dict[str, Any]]:
-    """Count, and of one molecule the group number of each site and the bonded pairs, by type of molecule."""
+    """Per type of molecule: count, and for one molecule the group number of each site and the bonded pairs."""
     of_site, start, found = groups_of_sites(system), 0, []
     for entry in system.molecules:
         size = len(entry.molecule.sites)
@@ -192,11 +192,11 @@ def scene(
 ) -> dict[str, Any]:
     """What `viewer.js` draws, as JSON data.
 
-    `frames` by their labels; `partners` are the sites that bind the followed lithium in each of them. Positions are
-    wrapped into the box, to 1/65536 of its edges. Keys: `groups` (label, colour, radii), `molecules` in topology order
-    (count; of one molecule the group of each site and the bonds), `frames` (label, time, box edges, positions), and
-    `lithium` where one is followed: its number (from 1), how many there are, its site, the times and points of its
-    unwrapped path in the coordinates of the frames, and by frame the points up to it and the partners.
+    `frames` by their labels; `partners` are the binding sites of the followed lithium per frame. Positions are wrapped
+    into the box, to 1/65536 of its edges. Keys: `groups` (label, colour, radii), `molecules` in topology order (count;
+    of one molecule the group of each site and the bonds), `frames` (label, time, box edges, positions), and `lithium`
+    where one is followed: its number (from 1), how many there are, its site, the times and points of its unwrapped path
+    in the coordinates of the frames, and by frame the points up to it and the partners.
     """
     labels = group_labels(system)
     data: dict[str, Any] = {

@@ -86,9 +86,9 @@ def analyse_structure(
 ) -> None:
     """g(r) and n(r) of every kind of pair, first shells, what binds each lithium, and the shape of the chains.
 
-    Distances of contact are needed of those kinds of `selections.binding_partners` that the system has. A neat polymer
-    has r_nm alone and its chains. Raises DataError for files that cannot be read or do not belong together, and for a cut-off that is
-    missing or beyond the range of the neighbours in the reduced trajectory.
+    Contact distances are required for the kinds of `selections.binding_partners` that the system has. A neat polymer
+    has only r_nm and its chains. Raises DataError for files that cannot be read or do not belong together, and for a
+    cut-off that is missing or beyond the neighbour range of the reduced trajectory.
     """
     system, cutoffs_nm = read_description(description), criteria.contact_nm
     with open_reduced(reduced, system) as opened:

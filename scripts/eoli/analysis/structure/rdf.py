@@ -20,10 +20,10 @@ _SMOOTHING_NM = 0.004
 
 @dataclass(frozen=True)
 class PairCounts:
-    """Pairs of one kind by block of consecutive frames and bin, (B, R), with what makes a g(r) of them.
+    """Pairs of one kind by block of consecutive frames and bin, (B, R), with the data to normalise g(r).
 
-    `n_first` sites each have `n_second` partners (one less than their number where both groups are the same, and
-    each pair counts twice). `frames` (B,) are those of each block, `inverse_volumes` (B,) their sums of 1/V, 1/nm3.
+    `n_first` sites each have `n_second` partners (one less than their number if both groups are the same; each pair
+    then counts twice). `frames` (B,) are the frames per block, `inverse_volumes` (B,) their sums of 1/V, 1/nm3.
     """
 
     pairs: npt.NDArray[np.int64]
@@ -68,8 +68,8 @@ def running_number(counts: PairCounts) -> Floats:
 def coordination_number(counts: PairCounts, cutoff_nm: float) -> Estimate:
     """Mean number of partners within a cut-off; its error is the standard error over the blocks.
 
-    The pairs of the bin that the cut-off falls into count in part. The error is unknown with fewer than four blocks.
-    Raises DataError for a cut-off beyond the last bin.
+    The bin that holds the cut-off counts in part. The error is unknown with fewer than four blocks. Raises DataError
+    for a cut-off beyond the last bin.
     """
     n_bins = counts.pairs.shape[1]
     if not 0 < cutoff_nm <= counts.bin_nm * n_bins * (1 + 1e-9):
@@ -97,8 +97,8 @@ def first_peak(r: npt.ArrayLike, g: npt.ArrayLike) -> float | None:
     """Position of the main first maximum of g(r), in the unit of `r`; both of shape (bins,), `r` equally spaced, nm.
 
     The maximum is the first one of the lightly smoothed g (Gaussian of 4 pm or one bin) that is above 1.2, at least
-    half the largest value, and stands out by 0.3 of it; its position is the vertex of the parabola through the
-    smoothed points above 0.85 of its height. None where there is no such maximum or the points are too few.
+    half the largest value, and of prominence 0.3; its position is the vertex of the parabola through the smoothed
+    points above 0.85 of its height. None if there is no such maximum or the points are too few.
     """
     distance, values = np.asarray(r, dtype=np.float64), np.asarray(g, dtype=np.float64)
     if len(values) < 5 or not np.isfinite(values).all():
@@ -123,8 +123,8 @@ def first_peak(r: npt.ArrayLike, g: npt.ArrayLike) -> float | None:
 def first_minimum(r: npt.ArrayLike, g: npt.ArrayLike) -> float | None:
     """Position of the minimum behind the main first maximum of g(r), in the unit of `r`; arguments as `first_peak`.
 
-    The lowest smoothed value before g rises again by 0.1; the middle of the gap where it is flat. None where there
-    is no first maximum or g does not rise again within the range.
+    The lowest smoothed value before g rises again by 0.1; in a flat gap its middle. None if there is no first maximum
+    or g does not rise again within the range.
     """
     distance, values = np.asarray(r, dtype=np.float64), np.asarray(g, dtype=np.float64)
     if len(values) < 5 or not np.isfinite(values).all():
@@ -144,7 +144,7 @@ def first_minimum(r: npt.ArrayLike, g: npt.ArrayLike) -> float | None:
 
 def _position(counts: PairCounts, find: Callable[[Floats, Floats], float | None]) -> Estimate:
     """A distance that `find` reads off g(r), with its jackknife error over the blocks."""
-    # of a block: its pairs, and the sum of 1/V behind them
+    # per block: its pairs, and its sum of 1/V
     samples = np.column_stack([counts.pairs, counts.inverse_volumes])
 
     def position(mean: Floats) -> float:
@@ -159,9 +159,9 @@ def _position(counts: PairCounts, find: Callable[[Floats, Floats], float | None]
 def first_shell(counts: PairCounts) -> Shell:
     """First shell of a kind of pair.
 
-    Errors are those over blocks: by leaving out one at a time for the positions, which are unknown where the run or
-    any of its parts does not show them, or the blocks are fewer than four. The coordination number is n(r) at the
-    first minimum of the whole run, in each block as well.
+    Errors are over blocks: by jackknife for the positions, which are unknown if the run or any of its parts does not
+    show them, or with fewer than four blocks. The coordination number is n(r) at the first minimum of the whole run, in
+    each block as well.
     """
     minimum = _position(counts, first_minimum)
     number = UNKNOWN if minimum.value is None else coordination_number(counts, minimum.value)

@@ -1,4 +1,4 @@
-"""What binds each lithium, and the shape of the chains: distributions over frames, with errors."""
+"""Binding partners of each lithium and shape of the chains: distributions over frames, with errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GAUCHE_BELOW = 2 * np.pi / 3
 
 @dataclass(frozen=True)
 class Distribution:
-    """Mean of a whole number and the probability of 0, 1, 2, ... up to the largest that was found."""
+    """Mean of a whole number, and the probability of 0, 1, 2, ... up to the largest one found."""
 
     mean: Estimate
     probabilities: tuple[Estimate, ...]
@@ -37,13 +37,13 @@ def shell_numbers(
     neighbours: npt.NDArray[np.int32], distances: Singles, n_sites: int, partners: Mapping[str, tuple[Indices, float]],
     molecules: Mapping[str, Indices],
 ) -> dict[str, Numbers]:  # fmt: skip
-    """How many sites of each kind, and molecules of each kind, bind each lithium, (frames, lithium ions).
+    """Number of sites and molecules of each kind that bind each lithium, (frames, lithium ions).
 
-    `neighbours` and `distances` (frames, lithium ions, slots) are those of the reduced trajectory. A neighbour binds
-    when it is within the cut-off, nm, of its kind: `partners` holds sites and cut-off by name, and no site is in two
-    of them. `molecules` (M, S) by name: each counts once, however many of its sites bind.
+    `neighbours` and `distances` (frames, lithium ions, slots) are those of the reduced trajectory. A neighbour binds if
+    it is within the cut-off, nm, of its kind: `partners` holds sites and cut-off by name, and no site is in two of
+    them. `molecules` (M, S) by name: each counts once, however many of its sites bind.
     """
-    # the last place answers for the padding, -1
+    # the last entry serves the padding, -1
     cutoffs = np.full(n_sites + 1, -1, dtype=np.float32)
     for sites, cutoff in partners.values():
         cutoffs[sites] = cutoff
@@ -63,7 +63,7 @@ def shell_numbers(
 
 
 def distribution(histograms: Numbers) -> Distribution:
-    """Distribution of a number from how often each of its values was found in each block, (blocks, values).
+    """Distribution of a number from its counts in each block, (blocks, values).
 
     Errors are standard errors over the blocks, unknown for a single one.
     """
@@ -85,8 +85,8 @@ def _estimate(value: float, samples: npt.ArrayLike) -> Estimate:
 def chain_shape(radius_of_gyration: Singles, end_to_end: Singles) -> ChainShape:
     """Shape of the chains from their radii (frames, chains) and end-to-end vectors (frames, chains, 3), nm.
 
-    A chain keeps its conformation for longer than a block of frames, so the independent samples are the chains: the
-    errors leave out one chain at a time, and are unknown for a single one.
+    A chain keeps its conformation longer than a block of frames, so the independent samples are the chains: errors are
+    jackknife over chains, unknown for a single one.
     """
     squares = np.column_stack(
         [
@@ -109,7 +109,7 @@ def chain_shape(radius_of_gyration: Singles, end_to_end: Singles) -> ChainShape:
 def gauche_fraction(torsions: Singles, n_chains: int) -> Estimate:
     """Share of torsions (frames, torsions), radians, that are nearer to gauche than to trans: |angle| below 120 deg.
 
-    The torsions are those of `n_chains` equal chains in turn; the error is the standard error over the chains.
+    The torsions are those of `n_chains` equal chains in order; the error is the standard error over the chains.
     """
     per_chain = (np.abs(torsions) < _GAUCHE_BELOW).reshape(len(torsions), n_chains, -1).mean(axis=(0, 2))
     return _estimate(float(per_chain.mean()), per_chain)

@@ -1,1 +1,1 @@
-"""The parts of the page: what each says of a sweep."""
+"""The sections of the page."""

@@ -1,4 +1,4 @@
-"""The answers in short, their table, and what is not resolved."""
+"""Answers in short, their table, and what is not resolved."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def _answer_cell(of: Asked, system: SystemResult) -> dict[str, Any]:
 
 
 def answers(sweep: Sweep) -> dict[str, Any]:
-    """Rows of the table of answers, and of each quantity the note that all its rows share, which its head then has.
+    """Rows of the answer table; a note that all rows of a quantity share goes into its header.
 
-    Starts of one system follow what they say together.
+    The replicas of a system follow their pooled result.
     """
     of_family = {of.all_starts.name: of.starts for of in sweep.together}
     entries = [
@@ -110,7 +110,7 @@ def in_short(sweep: Sweep) -> str:
 
 
 def _glass_in_short(glass: pd.DataFrame | None) -> str:
-    """The glass transitions as a sentence that follows another; empty where none was looked for."""
+    """The glass transitions as a follow-up sentence; empty if none was looked for."""
     if glass is None or glass.empty:
         return ""
     said = []
@@ -120,7 +120,7 @@ def _glass_in_short(glass: pd.DataFrame | None) -> str:
 
 
 def _glass_found(row: Mapping[str, Any]) -> str:
-    """A glass transition with its interval, or where it would be; a row has no key for what is not known."""
+    """A glass transition with its interval, or where it would be; unknown values have no key in the row."""
     low, high = (f"{row[key]:.0f}" if key in row else None for key in ("Tg_low_K", "Tg_high_K"))
     if "Tg_K" in row:
         return f"{row['Tg_K']:.0f} K ({low} to {high})"

@@ -1,4 +1,4 @@
-"""Beside the study and beside measurements."""
+"""Comparison with the study and with measurements."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def beside_study(sweep: Sweep) -> dict[str, Any] | None:
     if sweep.reference is not None:
         entries = {entry.id: entry for entry in (*sweep.reference.numbers, *sweep.reference.claims)}
     claims = {entry.id for entry in sweep.reference.claims} if sweep.reference is not None else set()
-    # by id and what is compared, so that the systems of one number stand together
+    # by id and subject, so that the systems of one number stand together
     parts: dict[str, dict[tuple[str, str], dict[str, Any]]] = {"numbers": {}, "claims": {}}
     for record in map(known, table.to_dict("records")):
         entry = entries.get(record["id"])

@@ -17,7 +17,7 @@ from eoli.summary.cutoffs import POOLED
 
 @dataclass(frozen=True)
 class Cell:
-    """A number on the page: its exact value, as tables have it, and its text."""
+    """A number on the page: its exact value as in the tables, and its text."""
 
     value: float | None
     text: str
@@ -25,7 +25,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """A term and what is said of it."""
+    """A term and its explanation."""
 
     term: str
     text: str
@@ -40,7 +40,7 @@ def length_text(length_ns: float) -> str:
 
 
 def bounds_text(low: float | None, high: float | None, unit: str = "") -> str:
-    """What bounds leave, from both sides or from one; a dash without them."""
+    """The range left by one or two bounds; a dash without any."""
     if low is not None and high is not None:
         return f"{plain(low, digits=2)} to {plain(high, unit, digits=2)}"
     if high is not None:
@@ -65,7 +65,7 @@ def number_rows(sweep: Sweep) -> list[dict[str, Any]]:
 
 
 def as_it_is(frame: pd.DataFrame | None) -> dict[str, Any] | None:
-    """A table of the sweep as it is, without empty columns; None without rows."""
+    """A table of the sweep without empty columns; None without rows."""
     if frame is None or frame.empty:
         return None
     table = frame.dropna(axis="columns", how="all")
@@ -74,7 +74,7 @@ def as_it_is(frame: pd.DataFrame | None) -> dict[str, Any] | None:
 
 
 def pooled(cutoffs: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Contact distances of the whole sweep; those of its systems stand in the table alone."""
+    """Contact distances of the whole sweep; those of single systems are only in the table."""
     if cutoffs is None:
         return None
     return cutoffs[(cutoffs["system"] == POOLED) & cutoffs["contact"].notna()].drop(columns=["system", "contact"])

@@ -1,4 +1,4 @@
-"""What the numbers rest on: gates, restarts, commands, versions, and what is missing."""
+"""Basis of the numbers: gates, restarts, commands, versions, and what is missing."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ _DETAILS = {
     "box": "box edge", "seed": "seed", "threads": "threads", "speed": "ns/day", "wall": "hours", "restarts": "restarts",
     "cost": "core-hours",
 }  # fmt: skip
-"""Columns of the tables of stages: keys of `_stage_details`, and their headings."""
+"""Columns of the stage tables: keys of `_stage_details`, and their headings."""
 
 
 def _cost(stages: Sequence[StageResult]) -> str:
-    """Core-hours of stages together, shared ones once; empty where none has a record."""
+    """Total core-hours of stages, shared ones counted once; empty if none has a record."""
     once = {(stage.home, stage.name): stage for stage in stages}.values()
     costs = [stage.core_hours for stage in once if stage.core_hours is not None]
     least = "at least " if any(stage.interrupted for stage in once) else ""
@@ -69,7 +69,7 @@ def _cost(stages: Sequence[StageResult]) -> str:
 
 
 def starts(sweep: Sweep) -> list[dict[str, Any]]:
-    """Independent starts beside each other; empty without replicates."""
+    """Replicas side by side; empty without replicates."""
     if sweep.starts is None:
         return []
     rows = []
@@ -170,7 +170,7 @@ def trust(sweep: Sweep) -> dict[str, Any]:
         "cost": f"{_cost(stages)} core-hours in {measured} of {counted(len(stages), 'stage')}{over}"
         if measured
         else "",
-        # what no stage has, has no column
+        # a detail that no stage has gets no column
         "columns": [
             (key, name) for key, name in _DETAILS.items() if any(d[key] for of in details for d in of["stages"])
         ],
