@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eoli.errors import DataError
-from eoli.stage.checkpoint import read_checkpoint
+from eoli.stage.checkpoint import Checkpoint, read_checkpoint
 from eoli.stage.ending import CHECKPOINTS, FIXED, NAME, forget, read_ending, write_ending
 
 CHECKED = 1 << 20
@@ -164,6 +164,22 @@ def test_a_file_that_changes_meanwhile_is_not_recorded(run: Path, monkeypatch: p
     monkeypatch.setattr(
         "eoli.stage.ending.read_checkpoint", lambda path: os.utime(path, (1, 1)) or read_checkpoint(path)
     )
+    write_ending(run)
+    assert not (run / NAME).exists()
+
+
+@pytest.mark.parametrize("cut", [0, 8])
+def test_another_file_of_the_same_date_is_not_recorded(run: Path, cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """mdrun puts its next checkpoint in place of the last, within one tick of the clock of the file system."""
+
+    def replaced(path: Path) -> Checkpoint:
+        found, before, other = read_checkpoint(path), path.stat(), path.with_name("new.cpt")
+        other.write_bytes(path.read_bytes()[: before.st_size - cut])
+        os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+        other.replace(path)
+        return found
+
+    monkeypatch.setattr("eoli.stage.ending.read_checkpoint", replaced)
     write_ending(run)
     assert not (run / NAME).exists()
 

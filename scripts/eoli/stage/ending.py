@@ -115,22 +115,37 @@ def read_ending(run: Path) -> Ending:
         return Ending()
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Which file lies at a path, and how it looks from outside."""
+
+    inode: int
+    size: int
+    modified_ns: int
+
+
+def _place(path: Path) -> _Place:
+    found = path.stat()
+    return _Place(found.st_ino, found.st_size, found.st_mtime_ns)
+
+
 def write_ending(run: Path, names: Iterable[str] = _ALL) -> None:
     """Record the current state of a run folder's files."""
-    present = {name: (run / name).stat() for name in names if (run / name).is_file()}
+    present = {name: _place(run / name) for name in names if (run / name).is_file()}
     ends: dict[str, dict[str, int]] = {}
     for name in CHECKPOINTS:
         with contextlib.suppress(DataError):
             files = read_checkpoint(run / name).files if name in present else ()
             ends[name] = {each.name: each.size for each in files if each.name in present}
     digests = {
-        name: _digests(run / name, [at.st_size, *(sizes[name] for sizes in ends.values() if name in sizes)])
+        name: _digests(run / name, [at.size, *(sizes[name] for sizes in ends.values() if name in sizes)])
         for name, at in present.items()
     }
-    if any((run / name).stat().st_mtime_ns != at.st_mtime_ns for name, at in present.items()):
+    # dates alone do not tell: mdrun may write two checkpoints within one tick of the file system's clock
+    if any(_place(run / name) != at or at.size not in digests[name] for name, at in present.items()):
         return  # mdrun has just written the next checkpoint
     record = Ending(
-        {name: Part(at.st_size, digests[name][at.st_size]) for name, at in present.items()},
+        {name: Part(at.size, digests[name][at.size]) for name, at in present.items()},
         {
             checkpoint: {name: Part(size, digests[name][size]) for name, size in sizes.items() if size in digests[name]}
             for checkpoint, sizes in ends.items()
