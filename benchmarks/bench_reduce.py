@@ -40,7 +40,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -166,8 +165,7 @@ def analyse(box: Box) -> dict[str, Callable[[], None]]:
 
     def job(analysis: str, source: Path, *files: Path) -> Callable[[], None]:
         entry = BY_NAME[analysis]
-        module, _, name = entry.function.partition(":")
-        function, told = getattr(import_module(module), name), getattr(criteria, entry.criteria).of(facts)
+        function, told = entry.load(), getattr(criteria, entry.criteria).of(facts)
         return lambda: function(source, box.description, told, *files)
 
     timed = ("structure", "motion", "ions", "conductivity", "mechanism", "morphology", "hydrogen-bonds")

@@ -76,17 +76,11 @@ def _add(analysis: Analysis, parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of its tables and scalars")
 
 
-def _function(analysis: Analysis) -> Callable[..., None]:
-    module, _, name = analysis.function.partition(":")
-    function: Callable[..., None] = getattr(import_module(module), name)
-    return function
-
-
 def _run(analysis: Analysis, arguments: argparse.Namespace) -> int:
     criteria = _criteria(arguments, _model(analysis.criteria))
     source, stage = getattr(arguments, analysis.reads), getattr(criteria, "stage", "")
     paths = [arguments.out / file for file in analysis.files_of(stage)]
-    _function(analysis)(source, arguments.system_json, criteria, *paths)
+    analysis.load()(source, arguments.system_json, criteria, *paths)
     made(arguments.out / analysis.known_by(stage), [source, arguments.system_json])
     return 0
 
@@ -106,7 +100,7 @@ def _count() -> dict[str, Any]:
 
 def reduce(arguments: argparse.Namespace) -> int:
     criteria = _criteria(arguments, _model("ReduceCriteria"))
-    _function(BY_NAME["reduce"])(
+    BY_NAME["reduce"].load()(
         arguments.trajectory, arguments.system_json, criteria, arguments.out, processes=arguments.processes
     )
     made(arguments.out, [arguments.trajectory, arguments.system_json])
@@ -126,7 +120,7 @@ def add_interactions(parser: argparse.ArgumentParser) -> None:
 def interactions(arguments: argparse.Namespace) -> int:
     analysis = BY_NAME["interactions"]
     paths = [arguments.out / file for file in analysis.files]
-    _function(analysis)(
+    analysis.load()(
         arguments.trajectory, arguments.topology, _criteria(arguments, _model(analysis.criteria)), *paths,
         build=gromacs_build(arguments), threads=arguments.threads, log=arguments.log,
     )  # fmt: skip

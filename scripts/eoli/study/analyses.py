@@ -6,7 +6,9 @@ nothing heavy because `eoli --help` and every job read it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Literal
 
 Source = Literal["reduced", "energies", "trajectory"]
@@ -58,6 +60,12 @@ class Analysis:
     def log(self) -> str:
         """Name of the rule's log file."""
         return f"{self.name}-{{stage}}.log" if self.of == "each" else f"{self.name}.log"
+
+    def load(self) -> Callable[..., None]:
+        """Import the function."""
+        module, _, name = self.function.partition(":")
+        function: Callable[..., None] = getattr(import_module(module), name)
+        return function
 
     def files_of(self, stage: str = "") -> tuple[str, ...]:
         """Names of the output files; `stage` fills in the name where there is one set per stage."""
