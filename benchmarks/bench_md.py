@@ -25,7 +25,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from eoli.gromacs import build as gmx
+from eoli.gromacs.build import Gromacs, inspect, native_program
 from eoli.gromacs.throughput import Layout, lay_out, throughput
 from eoli.machine.processors import Machine, on_processors, this_machine
 from eoli.machine.slots import own_cores
@@ -48,7 +48,7 @@ def busy_core() -> Iterator[None]:
 
 
 def pairs(
-    name: str, number: int, seconds: float, tpr: Path, first: tuple[gmx.Gromacs, Layout], second: tuple[gmx.Gromacs, Layout]
+    name: str, number: int, seconds: float, tpr: Path, first: tuple[Gromacs, Layout], second: tuple[Gromacs, Layout]
 ) -> float:  # fmt: skip
     """Median of the ratios first/second."""
     ratios = []
@@ -83,8 +83,8 @@ def main() -> None:
         print(f"{arguments.tpr} is missing; the demo makes it, in some minutes", flush=True)
         subprocess.run(["snakemake", "--configfile", "config/demo.yaml", "--cores", "all", "--", str(made)], check=True)
     machine = two_cores()
-    distribution = gmx.inspect(GromacsBuild(command=shutil.which("gmx") or "gmx"))
-    native = gmx.native_program()
+    distribution = inspect(GromacsBuild(command=shutil.which("gmx") or "gmx"))
+    native = native_program()
     packed, plain = lay_out(machine, CORES, 1, 1), Layout(CORES, ((),))
     print(f"{machine.text}; load {os.getloadavg()[0]:.2f}; {arguments.tpr}")
     results: dict[str, float] = {}
@@ -96,7 +96,7 @@ def main() -> None:
             with busy_core():
                 results["busy"] = pairs("packed/plain, busy", *same, (distribution, packed), (distribution, plain))
         if "native" in arguments.only and native is not None:
-            fast = gmx.inspect(GromacsBuild(command=str(native)))
+            fast = inspect(GromacsBuild(command=str(native)))
             results["native"] = pairs("native packed/plain", *same, (fast, packed), (distribution, plain))
         elif "native" in arguments.only:
             print("  native: left out, for `make gromacs` has built none")

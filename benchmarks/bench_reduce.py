@@ -52,7 +52,8 @@ from eoli.analysis.structure.rdf import radial_distribution, running_number
 from eoli.box.conformation import random_conformation
 from eoli.box.packmol import gro_text
 from eoli.forcefield.library import ForceFieldChoice, library
-from eoli.gromacs import build as gmx
+from eoli.gromacs.build import inspect
+from eoli.gromacs.tools import grompp
 from eoli.study import criteria
 from eoli.study.analyses import BY_NAME, REDUCED
 from eoli.study.config import GromacsBuild
@@ -94,7 +95,7 @@ class Box:
 def build(folder: Path, polymer: str, edge_nm: float, frame_ps: float) -> Box:
     """25 chains and 50 LiTFSI; writes their topology."""
     folder.mkdir()
-    forcefield = read_gromos54a7(gmx.inspect(GromacsBuild()).forcefields / "gromos54a7.ff")
+    forcefield = read_gromos54a7(inspect(GromacsBuild()).forcefields / "gromos54a7.ff")
     blocks = library(TOPOLOGIES)
     system = describe(polymer, 25, "litfsi", 50, FORCE_FIELD, blocks, forcefield)
     write_topology(system, "benchmark", folder, blocks, forcefield)
@@ -178,8 +179,8 @@ def write_run_input(box: Box) -> None:
     """md.tpr, which names the molecules, and index groups of the roles that gmx is asked for."""
     folder = box.folder
     (folder / "md.mdp").write_text("integrator = md\n")
-    gmx.grompp(
-        gmx.inspect(GromacsBuild()), folder / "md.mdp", folder / "md.gro", folder / "system.top", folder / "md.tpr",
+    grompp(
+        inspect(GromacsBuild()), folder / "md.mdp", folder / "md.gro", folder / "system.top", folder / "md.tpr",
         folder / "grompp.log", None,
     )  # fmt: skip
     anions = box.system.molecules_of("anion").ravel()

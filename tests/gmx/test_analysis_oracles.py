@@ -15,7 +15,8 @@ from eoli.analysis.structure.rdf import PairCounts, coordination_number, radial_
 from eoli.box.conformation import random_conformation
 from eoli.box.packmol import gro_text
 from eoli.forcefield.library import library
-from eoli.gromacs import build as gmx
+from eoli.gromacs.build import inspect
+from eoli.gromacs.tools import grompp
 from eoli.study.config import GromacsBuild
 from eoli.study.criteria import ReduceCriteria
 from eoli.topology.build import describe, write_topology
@@ -52,7 +53,7 @@ class Box:
 
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Box:
-    folder, gromacs = tmp_path_factory.mktemp("oracles"), gmx.inspect(GromacsBuild())
+    folder, gromacs = tmp_path_factory.mktemp("oracles"), inspect(GromacsBuild())
     blocks, forcefield = library(TOPOLOGIES), read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
     system = describe("pebax", 6, "litfsi", 20, choice(), blocks, forcefield)
     write_topology(system, "test", folder, blocks, forcefield)
@@ -66,7 +67,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Box:
             file.write(x.astype(np.float32), np.eye(3, dtype=np.float32) * np.float32(edge), k, float(k), 100_000)
     (folder / "box.gro").write_text(gro_text(system, x, EDGE_NM, "test"))
     (folder / "md.mdp").write_text("integrator = md\n")
-    gmx.grompp(gromacs, folder / "md.mdp", folder / "box.gro", folder / "system.top", folder / "md.tpr",
+    grompp(gromacs, folder / "md.mdp", folder / "box.gro", folder / "system.top", folder / "md.tpr",
                folder / "grompp.log", None)  # fmt: skip
     groups = {name: system.with_role(role) for name, role in GROUPS.items()}
     groups["chains"] = system.molecules_of("polymer").ravel()

@@ -23,7 +23,8 @@ from scipy.spatial.transform import Rotation
 from eoli.box.conformation import random_conformation
 from eoli.box.packmol import gro_text, pack
 from eoli.forcefield.library import ForceFieldChoice, library
-from eoli.gromacs import build as gmx
+from eoli.gromacs.build import Gromacs, inspect
+from eoli.gromacs.tools import grompp
 from eoli.study.config import GromacsBuild
 from eoli.topology.build import describe, write_topology
 from eoli.topology.description import MoleculeCount, SystemDescription
@@ -305,12 +306,12 @@ def reference(
 
 
 @pytest.fixture(scope="module")
-def gromacs() -> gmx.Gromacs:
-    return gmx.inspect(GromacsBuild())
+def gromacs() -> Gromacs:
+    return inspect(GromacsBuild())
 
 
 @pytest.fixture(scope="module")
-def tables(gromacs: gmx.Gromacs) -> Tables:
+def tables(gromacs: Gromacs) -> Tables:
     return installed_tables(gromacs.forcefields / "gromos54a7.ff")
 
 
@@ -325,7 +326,7 @@ def shaken(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def measured(
-    folder: Path, description: SystemDescription, x: np.ndarray, edge: float, cutoff: float, gromacs: gmx.Gromacs
+    folder: Path, description: SystemDescription, x: np.ndarray, edge: float, cutoff: float, gromacs: Gromacs
 ) -> dict[str, float]:
     """The energies of GROMACS for one configuration; grompp must accept it without a warning."""
     blocks, forcefield = library(TOPOLOGIES), read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
@@ -333,7 +334,7 @@ def measured(
     (folder / "box.gro").write_text(gro_text(description, x, edge, "test"))
     options = MDP | {key: f"{cutoff:g}" for key in ("rlist", "rcoulomb", "rvdw")}
     (folder / "sp.mdp").write_text("".join(f"{key} = {value}\n" for key, value in options.items()))
-    gmx.grompp(gromacs, folder / "sp.mdp", folder / "box.gro", folder / "system.top", folder / "sp.tpr",
+    grompp(gromacs, folder / "sp.mdp", folder / "box.gro", folder / "system.top", folder / "sp.tpr",
                folder / "grompp.log", None)  # fmt: skip
     run = subprocess.run(
         [str(gromacs.program), "mdrun", "-deffnm", "sp", "-ntmpi", "1", "-ntomp", "1"],
@@ -363,7 +364,7 @@ TFSI_TERMS = {"Bond", "Angle", "Fourier Dih.", *NON_BONDED}
     ("polymer", "expected"), [("peo", CHAIN_TERMS), ("pebax", CHAIN_TERMS | {"Improper Dih."})], ids=["peo", "pebax"]
 )
 def test_one_chain(
-    polymer: str, expected: set[str], mixing: str, gromacs: gmx.Gromacs, tables: Tables, tmp_path: Path
+    polymer: str, expected: set[str], mixing: str, gromacs: Gromacs, tables: Tables, tmp_path: Path
 ) -> None:
     forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
     description = describe(polymer, 1, "none", 0, choice(mixing), library(TOPOLOGIES), forcefield)
@@ -373,7 +374,7 @@ def test_one_chain(
 
 
 @pytest.mark.parametrize("mixing", RULES)
-def test_an_amide_at_an_ether(mixing: str, gromacs: gmx.Gromacs, tables: Tables, tmp_path: Path) -> None:
+def test_an_amide_at_an_ether(mixing: str, gromacs: Gromacs, tables: Tables, tmp_path: Path) -> None:
     """The C12 of this pair depends on the partner, which no random box shows: its contacts are too few."""
     forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
     description = describe("pebax", 2, "none", 0, choice(mixing), library(TOPOLOGIES), forcefield)
@@ -397,7 +398,7 @@ def test_an_amide_at_an_ether(mixing: str, gromacs: gmx.Gromacs, tables: Tables,
 
 @pytest.mark.parametrize("mixing", RULES)
 @pytest.mark.parametrize("scale", [1.0, 0.8])
-def test_one_tfsi(scale: float, mixing: str, gromacs: gmx.Gromacs, tables: Tables, tmp_path: Path) -> None:
+def test_one_tfsi(scale: float, mixing: str, gromacs: Gromacs, tables: Tables, tmp_path: Path) -> None:
     blocks, forcefield = library(TOPOLOGIES), read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
     ion = build_ion(blocks.ion("TFSI", "clandp2004"), scale, blocks, forcefield)
     description = SystemDescription((MoleculeCount(ion, 1),), choice(mixing, scale), forcefield.sha256)
@@ -407,7 +408,7 @@ def test_one_tfsi(scale: float, mixing: str, gromacs: gmx.Gromacs, tables: Table
 
 
 def check_alone(
-    description: SystemDescription, parts: list[Part], x: np.ndarray, mixing: str, expected: set[str], gromacs: gmx.Gromacs,
+    description: SystemDescription, parts: list[Part], x: np.ndarray, mixing: str, expected: set[str], gromacs: Gromacs,
     tables: Tables, folder: Path,
 ) -> None:  # fmt: skip
     """Compare molecules in a box so large that the cut-off sees all of it and no image."""
@@ -430,7 +431,7 @@ def check_alone(
     ids=["peo", "pebax-q0.80", "pebax-other-sets"],
 )
 def test_mixed_box(
-    polymer: str, sets: tuple[str, str, str], scale: float, expected: set[str], mixing: str, gromacs: gmx.Gromacs,
+    polymer: str, sets: tuple[str, str, str], scale: float, expected: set[str], mixing: str, gromacs: Gromacs,
     tables: Tables, tmp_path: Path,
 ) -> None:  # fmt: skip
     forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")

@@ -11,18 +11,19 @@ from pathlib import Path
 import pytest
 
 from eoli.errors import RunError, ToolError
-from eoli.gromacs import build as gmx
+from eoli.gromacs.build import Gromacs, inspect
+from eoli.gromacs.tools import run_tool
 from eoli.study.config import GromacsBuild
 
 pytestmark = pytest.mark.gmx
 
 
 @pytest.fixture(scope="module")
-def gromacs() -> gmx.Gromacs:
-    return gmx.inspect(GromacsBuild())
+def gromacs() -> Gromacs:
+    return inspect(GromacsBuild())
 
 
-def test_installed_build_describes_itself(gromacs: gmx.Gromacs) -> None:
+def test_installed_build_describes_itself(gromacs: Gromacs) -> None:
     assert gromacs.version >= (2020, 0) and gromacs.version_text.startswith(str(gromacs.version[0]))
     assert gromacs.precision in ("mixed", "double", "single")
     assert (gromacs.forcefields / "gromos54a7.ff/ffbonded.itp").is_file()
@@ -30,27 +31,28 @@ def test_installed_build_describes_itself(gromacs: gmx.Gromacs) -> None:
 
 def test_a_missing_program_is_one_line() -> None:
     with pytest.raises(ToolError, match="'no-such-gmx' is not on the PATH"):
-        gmx.inspect(GromacsBuild(command="no-such-gmx"))
+        inspect(GromacsBuild(command="no-such-gmx"))
 
 
 def test_a_program_that_is_no_gromacs_is_refused() -> None:
     with pytest.raises(ToolError, match="true --version failed"):
-        gmx.inspect(GromacsBuild(command="true"))
+        inspect(GromacsBuild(command="true"))
 
 
-def test_failure_carries_the_cause_and_the_log(gromacs: gmx.Gromacs, tmp_path: Path) -> None:
+def test_failure_carries_the_cause_and_the_log(gromacs: Gromacs, tmp_path: Path) -> None:
     log = tmp_path / "gmx.log"
     with pytest.raises(RunError, match=r"gmx trjconv: .*no-such\.xtc.*log: "):
-        gmx.run_tool(gromacs, "trjconv", log, f=tmp_path / "no-such.xtc", o=tmp_path / "out.xtc")
+        run_tool(gromacs, "trjconv", log, f=tmp_path / "no-such.xtc", o=tmp_path / "out.xtc")
     assert log.read_text().startswith("$ gmx trjconv -f")
 
 
 def test_wrapper_prints_nothing_and_leaves_the_environment_alone(tmp_path: Path) -> None:
     script = (
-        "import os\nfrom pathlib import Path\nfrom eoli.gromacs import build as gmx\nfrom eoli.study.config import GromacsBuild\n"
+        "import os\nfrom pathlib import Path\nfrom eoli.errors import RunError\nfrom eoli.gromacs.build import inspect\n"
+        "from eoli.gromacs.tools import run_tool\nfrom eoli.study.config import GromacsBuild\n"
         "path, here = os.environ['PATH'], os.getcwd()\n"
-        "try:\n    gmx.run_tool(gmx.inspect(GromacsBuild()), 'dump', Path('log'), s=Path('none.tpr').resolve())\n"
-        "except gmx.RunError:\n    pass\n"
+        "try:\n    run_tool(inspect(GromacsBuild()), 'dump', Path('log'), s=Path('none.tpr').resolve())\n"
+        "except RunError:\n    pass\n"
         "assert os.environ['PATH'] == path and os.getcwd() == here\n"
     )
     # a variant whose start fails loudly, as an MPI build does where its launcher is not installed
@@ -88,10 +90,11 @@ def test_no_home_is_needed_and_no_temporary_folder(home: str, tmp_path: Path) ->
 def _run_in(folder: Path, **environment: str) -> None:
     """Run a tool in an environment; it works, prints nothing and leaves nothing but its log."""
     script = (
-        "from pathlib import Path\nfrom eoli.gromacs import build as gmx\nfrom eoli.study.config import GromacsBuild\n"
-        "found = gmx.inspect(GromacsBuild(command='/usr/bin/gmx'))\n"
+        "from pathlib import Path\nfrom eoli.gromacs.build import inspect\nfrom eoli.gromacs.tools import run_tool\n"
+        "from eoli.study.config import GromacsBuild\n"
+        "found = inspect(GromacsBuild(command='/usr/bin/gmx'))\n"
         "assert (found.forcefields / 'gromos54a7.ff').is_dir()\n"
-        "gmx.run_tool(found, 'help', Path('log'))\n"
+        "run_tool(found, 'help', Path('log'))\n"
     ).replace("/usr/bin/gmx", str(shutil.which("gmx")))
     before = set(folder.iterdir())
     run = subprocess.run(
@@ -107,5 +110,5 @@ def test_modules_are_loaded_before_every_call(tmp_path: Path, monkeypatch: pytes
     profile.write_text(f'module() {{ echo "$@" >> {tmp_path}/loaded; }}\n')
     monkeypatch.setenv("HOME", str(tmp_path))
     build = GromacsBuild(command=str(shutil.which("gmx")), modules=["gromacs/2022.5"])
-    assert gmx.inspect(build).version >= (2020, 0)
+    assert inspect(build).version >= (2020, 0)
     assert (tmp_path / "loaded").read_text() == "load gromacs/2022.5\n"

@@ -20,7 +20,7 @@ from eoli.analysis.interactions.groups import frame_sums, partition, read_lennar
 from eoli.box.packmol import pack
 from eoli.errors import RunError
 from eoli.forcefield.library import library
-from eoli.gromacs import build as gmx
+from eoli.gromacs.build import Gromacs, inspect
 from eoli.study.config import GromacsBuild
 from eoli.study.criteria import InteractionsCriteria
 from eoli.topology.build import describe, write_topology
@@ -52,8 +52,8 @@ class Box:
 
 
 @pytest.fixture(scope="module")
-def gromacs() -> gmx.Gromacs:
-    return gmx.inspect(GromacsBuild())
+def gromacs() -> Gromacs:
+    return inspect(GromacsBuild())
 
 
 def make_box(
@@ -64,7 +64,7 @@ def make_box(
     ions: int,
     n_frames: int,
     folder: Path,
-    gromacs: gmx.Gromacs,
+    gromacs: Gromacs,
     density: float = 0.4,
 ) -> Box:
     blocks, forcefield = library(TOPOLOGIES), read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
@@ -83,17 +83,17 @@ def make_box(
 
 
 @pytest.fixture(scope="module", params=[("peo", "lorentz-berthelot"), ("pebax", "gromos")], ids=["peo", "pebax"])
-def box(request: pytest.FixtureRequest, gromacs: gmx.Gromacs, tmp_path_factory: pytest.TempPathFactory) -> Box:
+def box(request: pytest.FixtureRequest, gromacs: Gromacs, tmp_path_factory: pytest.TempPathFactory) -> Box:
     polymer, mixing = request.param
     return make_box(polymer, "litfsi", mixing, 4, 6, FRAMES, tmp_path_factory.mktemp(polymer), gromacs)
 
 
-def energies_of(box: Box, gromacs: gmx.Gromacs, options: dict[str, str]) -> dict[str, np.ndarray]:
+def energies_of(box: Box, gromacs: Gromacs, options: dict[str, str]) -> dict[str, np.ndarray]:
     groups = table_groups(box.system)
     return group_energies(box.used(), box.folder, box.system, groups, options, gromacs, 1, box.folder / "gmx.log")
 
 
-def assert_ewald_sum_is_that_of_gromacs(box: Box, gromacs: gmx.Gromacs, rtol: float) -> None:
+def assert_ewald_sum_is_that_of_gromacs(box: Box, gromacs: Gromacs, rtol: float) -> None:
     """On a fine grid, where mesh Ewald comes close to the sum itself; direct, reciprocal and 1-4 terms together."""
     options = rerun_options(list(table_groups(box.system)), CUTOFF_NM) | {
         "fourierspacing": "0.06",
@@ -110,7 +110,7 @@ def assert_ewald_sum_is_that_of_gromacs(box: Box, gromacs: gmx.Gromacs, rtol: fl
     np.testing.assert_allclose(forms.sum(axis=(1, 2)), found, rtol=rtol, atol=2e-6 * size.max())
 
 
-def test_ewald_sum_is_the_coulomb_energy_of_gromacs(box: Box, gromacs: gmx.Gromacs) -> None:
+def test_ewald_sum_is_the_coulomb_energy_of_gromacs(box: Box, gromacs: Gromacs) -> None:
     assert_ewald_sum_is_that_of_gromacs(box, gromacs, 5e-5)
 
 
@@ -121,14 +121,14 @@ def shipped() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("polymer", "salt"), shipped())
-def test_exclusions_are_those_of_gromacs(polymer: str, salt: str, gromacs: gmx.Gromacs, tmp_path: Path) -> None:
+def test_exclusions_are_those_of_gromacs(polymer: str, salt: str, gromacs: Gromacs, tmp_path: Path) -> None:
     chains = 20 if polymer == "dme" else 2
     box = make_box(polymer, salt, "gromos", chains, 4, 2, tmp_path, gromacs, 0.15)
     # one pair too many or too few is tens of kJ/mol; the mesh of a small box is good to 1e-4
     assert_ewald_sum_is_that_of_gromacs(box, gromacs, 5e-4)
 
 
-def test_energy_groups_equal_a_sum_over_pairs(box: Box, gromacs: gmx.Gromacs) -> None:
+def test_energy_groups_equal_a_sum_over_pairs(box: Box, gromacs: Gromacs) -> None:
     """Lennard-Jones and direct mesh-Ewald energies within the cut-off, both shifted to zero there, pair by pair."""
     groups, system = table_groups(box.system), box.system
     energies = energies_of(box, gromacs, rerun_options(list(groups), CUTOFF_NM))

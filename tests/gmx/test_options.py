@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eoli.cli import main
-from eoli.gromacs import build as gmx
+from eoli.gromacs.build import inspect
 from eoli.gromacs.mdp import Conditions
 from eoli.stage.job import StageJob
 from eoli.stage.run import run_stage
@@ -51,7 +51,7 @@ def test_minimised_and_moved(
     packing = ["--seed", "5", "--density-g-cm3", "0.2", "--tolerance-nm", "0.2", "--attempts", "3"]
     files = ["--gro", str(box), "--report", str(tmp_path / "box.json"), "--log", str(tmp_path / "box.log")]
     assert main(["box", "--system-json", str(topology / "system.json"), *packing, *files]) == 0
-    gromacs = gmx.inspect(GromacsBuild.model_validate({}))
+    gromacs = inspect(GromacsBuild.model_validate({}))
     stages = [
         Stage(name="minimise", ensemble="minimisation", integrator="steep", max_steps=2000, force_tolerance_kJ_mol_nm=500),
         Stage(

@@ -28,9 +28,10 @@ from eoli.box.packmol import pack
 from eoli.box.supercell import build_supercell
 from eoli.errors import DataError, EoliError, RunError
 from eoli.forcefield.library import library
-from eoli.gromacs import build as gmx
+from eoli.gromacs.build import Gromacs, inspect
 from eoli.gromacs.energies import read_energies
 from eoli.gromacs.mdp import Conditions
+from eoli.gromacs.mdrun import Mdrun
 from eoli.gromacs.states import read_states
 from eoli.machine.processors import this_machine
 from eoli.machine.slots import FOLDER
@@ -63,7 +64,7 @@ class Tiny:
     """Four chains of PEO with eight LiTFSI, and a folder for each of its stages."""
 
     folder: Path
-    gromacs: gmx.Gromacs
+    gromacs: Gromacs
 
     @property
     def topology(self) -> Path:
@@ -91,7 +92,7 @@ class Tiny:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """The system after all stages of the protocol; not to be changed."""
-    made = Tiny(tmp_path_factory.mktemp("tiny"), gmx.inspect(GromacsBuild()))
+    made = Tiny(tmp_path_factory.mktemp("tiny"), inspect(GromacsBuild()))
     blocks, forcefield = library(ROOT / "topologies"), read_gromos54a7(made.gromacs.forcefields / "gromos54a7.ff")
     description = describe("peo", 4, "litfsi", 8, choice("lb-ions", 0.75), blocks, forcefield)
     write_topology(description, "tiny", made.topology, blocks, forcefield)
@@ -345,7 +346,7 @@ def test_a_crash_names_its_cause(tiny: Tiny, tmp_path: Path, per_bar: float) -> 
 def stop_when(job: StageJob, ready: Callable[[], bool], monkeypatch: pytest.MonkeyPatch, number: int) -> RunError:
     """Run a stage, send mdrun a signal as soon as `ready`; returns the error of the run."""
 
-    class Watched(gmx.Mdrun):
+    class Watched(Mdrun):
         def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments)
             threading.Thread(target=self.stop, daemon=True).start()
@@ -358,7 +359,7 @@ def stop_when(job: StageJob, ready: Callable[[], bool], monkeypatch: pytest.Monk
                 time.sleep(0.02)
 
     with monkeypatch.context() as patched:
-        patched.setattr(gmx, "Mdrun", Watched)
+        patched.setattr(engine, "Mdrun", Watched)
         patched.setattr(engine, "LOOK_EVERY_S", 0.3)
         with pytest.raises(RunError) as error:
             run_stage(job)
@@ -628,17 +629,17 @@ MPI_RUN = "mpirun --allow-run-as-root --oversubscribe -np 2"
 
 
 @pytest.fixture(scope="session")
-def real_mpi() -> gmx.Gromacs:
+def real_mpi() -> Gromacs:
     """A GROMACS with real MPI and its launcher; nothing is installed for it here."""
     for program in ("gmx_mpi", "mpirun"):
         if shutil.which(program) is None:
             pytest.skip(f"no {program} on the PATH")
-    build = gmx.inspect(GromacsBuild(command="gmx_mpi", launcher=MPI_RUN))
+    build = inspect(GromacsBuild(command="gmx_mpi", launcher=MPI_RUN))
     assert build.is_real_mpi and build.ranks == 2
     return build
 
 
-def test_ranks_of_real_mpi_share_the_cores_of_a_run(tiny: Tiny, tmp_path: Path, real_mpi: gmx.Gromacs) -> None:
+def test_ranks_of_real_mpi_share_the_cores_of_a_run(tiny: Tiny, tmp_path: Path, real_mpi: Gromacs) -> None:
     """The box of the start is wide enough for two domains; a continuation by thread-MPI is the same run."""
     length_ns = float(STAGES["compress"].length_ns or 0)
     job = tiny.after("minimise", STAGES["compress"], tmp_path / "mpi", gromacs=real_mpi, threads=2, reproducible=False)
@@ -663,10 +664,10 @@ def test_mdruns_side_by_side_have_cores_of_their_own(tiny: Tiny, tmp_path: Path)
     if len(this_machine().processors) < 2:
         pytest.skip("one processor")
     program = (
-        "import sys; from eoli.gromacs import build as gmx; from eoli.machine.processors import this_machine; from eoli.machine.slots import own_cores\n"
+        "import sys; from eoli.gromacs.mdrun import Mdrun; from eoli.machine.processors import this_machine; from eoli.machine.slots import own_cores\n"
         "from pathlib import Path\n"
         "with own_cores(this_machine(), 1, print, who='test', at_once=2) as slots:\n"
-        "    run = gmx.Mdrun(['sleep', '60'], Path(sys.argv[1]), Path(sys.argv[1]) / 'log', slots=slots)\n"
+        "    run = Mdrun(['sleep', '60'], Path(sys.argv[1]), Path(sys.argv[1]) / 'log', slots=slots)\n"
         "print(run.process.pid)\n"
     )
     pids = []

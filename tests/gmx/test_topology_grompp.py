@@ -13,8 +13,9 @@ from eoli.box.packmol import GROWTH, pack
 from eoli.cli import main
 from eoli.errors import RunError
 from eoli.forcefield.library import library
-from eoli.gromacs import build as gmx
+from eoli.gromacs.build import Gromacs, inspect
 from eoli.gromacs.mdp import Conditions, mdp_options, mdp_text
+from eoli.gromacs.tools import grompp
 from eoli.study.config import GromacsBuild
 from eoli.study.protocol import Stage
 from eoli.study.systems import seed_for
@@ -67,18 +68,18 @@ def texts(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def gromacs() -> gmx.Gromacs:
-    return gmx.inspect(GromacsBuild())
+def gromacs() -> Gromacs:
+    return inspect(GromacsBuild())
 
 
 @pytest.mark.parametrize(("polymer", "salt", "mixing", "scale"), SYSTEMS, ids=lambda value: str(value))
 def test_grompp_takes_every_system(
-    polymer: str, salt: str, mixing: str, scale: float, gromacs: gmx.Gromacs, tmp_path: Path
+    polymer: str, salt: str, mixing: str, scale: float, gromacs: Gromacs, tmp_path: Path
 ) -> None:
     build(tmp_path, polymer, salt, mixing, scale)
     conditions = Conditions(298.15, 1.2, 0.12, True, "all-bonds", 1)
     (tmp_path / "run.mdp").write_text(mdp_text(mdp_options(MINIMISE, conditions)))
-    gmx.grompp(
+    grompp(
         gromacs,
         tmp_path / "run.mdp",
         tmp_path / "box.gro",
@@ -103,14 +104,14 @@ def test_outputs_are_the_same_bytes_when_repeated(tmp_path: Path) -> None:
     assert json.loads(one["box.json"])["attempts"][0]["exit_code"] == 0
 
 
-def test_masses_are_those_of_the_installed_force_field(gromacs: gmx.Gromacs) -> None:
+def test_masses_are_those_of_the_installed_force_field(gromacs: Gromacs) -> None:
     rows = (gromacs.forcefields / "gromos54a7.ff/atomtypes.atp").read_text().splitlines()
     installed = {words[0]: float(words[1]) for row in rows if (words := row.partition(";")[0].split())}
     for name, mass in yaml.safe_load((TOPOLOGIES / "masses.yaml").read_text()).items():
         assert mass == pytest.approx(installed[name], abs=1e-4), name
 
 
-def test_packing_that_cannot_work_leaves_no_box(gromacs: gmx.Gromacs, tmp_path: Path) -> None:
+def test_packing_that_cannot_work_leaves_no_box(gromacs: Gromacs, tmp_path: Path) -> None:
     forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
     description = describe("peo", 4, "none", 0, choice(), library(TOPOLOGIES), forcefield)
     gro, report, log = tmp_path / "box.gro", tmp_path / "box.json", tmp_path / "box.log"
@@ -124,7 +125,7 @@ def test_packing_that_cannot_work_leaves_no_box(gromacs: gmx.Gromacs, tmp_path: 
     assert float(tries[1][2]) == pytest.approx(GROWTH * float(tries[0][2]), abs=2e-4)
 
 
-def test_description_survives_its_file(gromacs: gmx.Gromacs, tmp_path: Path) -> None:
+def test_description_survives_its_file(gromacs: Gromacs, tmp_path: Path) -> None:
     build(tmp_path, "peo", "litfsi", "gromos", 1.0)
     description = read_description(tmp_path / "topology/system.json")
     sites = int((tmp_path / "box.gro").read_text().splitlines()[1])

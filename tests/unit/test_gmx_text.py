@@ -12,19 +12,17 @@ from eoli.errors import InputError, ToolError
 from eoli.gromacs import build
 from eoli.gromacs.build import (
     Gromacs,
-    fatal_message,
     inspect,
     launched_ranks,
     left_out,
-    mdrun_command,
-    mdrun_start,
     native_program,
     parse_version,
     program_of,
     require,
     require_for,
-    run_tool,
 )
+from eoli.gromacs.mdrun import mdrun_command, mdrun_start
+from eoli.gromacs.tools import fatal_message, run_tool
 from eoli.study.config import GromacsBuild
 from eoli.study.protocol import Stage
 

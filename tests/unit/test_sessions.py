@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from eoli.errors import DataError
-from eoli.gromacs.build import Mdrun
+from eoli.gromacs.mdrun import Mdrun
 from eoli.stage.sessions import SessionRecord, close_open, read_sessions
 
 

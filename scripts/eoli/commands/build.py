@@ -30,11 +30,11 @@ def add_topology(parser: argparse.ArgumentParser) -> None:
 
 def topology(arguments: argparse.Namespace) -> int:
     from eoli.forcefield.library import library
-    from eoli.gromacs import build as gmx
+    from eoli.gromacs.build import inspect
     from eoli.topology.build import describe, write_topology
     from eoli.topology.gromos import read_gromos54a7
 
-    gromacs = gmx.inspect(gromacs_build(arguments))
+    gromacs = inspect(gromacs_build(arguments))
     forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
     blocks = library(arguments.blocks)
     choice = blocks.choose(
@@ -67,13 +67,13 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
 def parameters(arguments: argparse.Namespace) -> int:
     from eoli.core.files import write_text
     from eoli.forcefield.library import library
-    from eoli.gromacs import build as gmx
+    from eoli.gromacs.build import inspect
     from eoli.topology.build import tables_for
     from eoli.topology.description import read_description
     from eoli.topology.gromos import read_gromos54a7
     from eoli.topology.parameters import parameters_page
 
-    forcefield = read_gromos54a7(gmx.inspect(gromacs_build(arguments)).forcefields / "gromos54a7.ff")
+    forcefield = read_gromos54a7(inspect(gromacs_build(arguments)).forcefields / "gromos54a7.ff")
     blocks, description = library(arguments.blocks), read_description(arguments.system_json)
     tables = tables_for(description, blocks, forcefield)
     write_text(arguments.out, parameters_page(description, tables, blocks, arguments.system))

@@ -64,7 +64,7 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
 
 def stage_command(arguments: argparse.Namespace) -> int:
     from eoli.core.validation import validate
-    from eoli.gromacs import build as gmx
+    from eoli.gromacs.build import inspect
     from eoli.gromacs.mdp import Conditions
     from eoli.stage.job import Placement, StageJob
     from eoli.stage.run import run_stage
@@ -89,7 +89,7 @@ def stage_command(arguments: argparse.Namespace) -> int:
         topology=arguments.topology,
         source=arguments.start_from,
         folder=arguments.out,
-        gromacs=gmx.inspect(gromacs_build(arguments)),
+        gromacs=inspect(gromacs_build(arguments)),
         threads=arguments.threads,
         placement=Placement(arguments.pin, arguments.hyper_threads, arguments.at_once),
         checkpoint_minutes=arguments.checkpoint_minutes,

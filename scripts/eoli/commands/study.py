@@ -54,14 +54,14 @@ def check_gromacs(study: Study) -> list[str]:
 
     Raises ToolError if there is none, InputError if it is too old.
     """
-    from eoli.gromacs import build as gmx
+    from eoli.gromacs.build import inspect, native_program, require_for
     from eoli.machine.processors import mps_runs, this_machine, visible_gpus
     from eoli.machine.slots import SHARING_ADVICE
     from eoli.machine.tuning import tuning_lines
 
-    found = gmx.inspect(study.config.gmx)
-    gmx.require_for(found, study.stages)
-    native = f" (built by make gromacs: {found.program})" if found.program == gmx.native_program() else ""
+    found = inspect(study.config.gmx)
+    require_for(found, study.stages)
+    native = f" (built by make gromacs: {found.program})" if found.program == native_program() else ""
     gpu = "no GPU support" if found.gpu.lower() in ("", "disabled") else f"GPU: {found.gpu}"
     gpus = visible_gpus() if found.uses_cuda else ()
     sharing = [] if not gpus or mps_runs() else [f"runs that share a GPU take turns on it; {SHARING_ADVICE}"]
@@ -178,7 +178,7 @@ def add_tune(parser: argparse.ArgumentParser) -> None:
 
 
 def tune_command(arguments: argparse.Namespace) -> int:
-    from eoli.gromacs import build as gmx
+    from eoli.gromacs.build import inspect
     from eoli.gromacs.throughput import finished_inputs, sites_of, tune
     from eoli.machine.processors import this_machine
     from eoli.machine.tuning import table, tuning_file, write_tuning
@@ -198,7 +198,7 @@ def tune_command(arguments: argparse.Namespace) -> int:
         )
     # from the last stage that any system has reached, since a box still being compressed is not typical
     tpr = max([path for path in found if path.parent.name == found[0].parent.name], key=sites_of)
-    gromacs = gmx.inspect(study.config.gmx)
+    gromacs = inspect(study.config.gmx)
     box = f"{tpr.parent.parent.name} {tpr.parent.name}"
     print(f"times {tpr}, {sites_of(tpr)} sites, with GROMACS {gromacs.version_text}, {gromacs.simd}", flush=True)
     tuning = tune(

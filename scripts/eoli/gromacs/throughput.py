@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eoli.errors import InputError, RunError
-from eoli.gromacs import build as gmx
+from eoli.gromacs.build import Gromacs
+from eoli.gromacs.mdrun import Mdrun, mdrun_start, offload_options
+from eoli.gromacs.tools import fatal_message
 from eoli.machine.processors import Machine, on_processors, visible_gpus
 from eoli.machine.slots import Slots, choose, choose_whole, own_cores
 from eoli.machine.tuning import Timing, Tuning, candidates
@@ -52,7 +54,7 @@ def lay_out(machine: Machine, runs: int, threads: int, processors: int) -> Layou
 
 
 def throughput(
-    gromacs: gmx.Gromacs,
+    gromacs: Gromacs,
     tpr: Path,
     layout: Layout,
     seconds: float,
@@ -70,18 +72,18 @@ def throughput(
             run = folder / str(number)
             run.mkdir()
             # as a stage runs it, except for its end: unlimited steps, counters reset half way
-            command = [*gmx.mdrun_start(gromacs, layout.threads), "-s", str(tpr.resolve()), "-deffnm", "md"]
-            command += gmx.offload_options(offload)
+            command = [*mdrun_start(gromacs, layout.threads), "-s", str(tpr.resolve()), "-deffnm", "md"]
+            command += offload_options(offload)
             command += ["-nsteps", "-1", "-maxh", f"{seconds / 3600:.6f}", "-resethway", "-noconfout", "-cpt", "-1"]
             gpu = gpus[number % len(gpus)] if gpus else None
             with on_processors(place):
-                running.append((run, gmx.Mdrun(command, run, run / "mdrun.log", slots=Slots(place, gpu))))
+                running.append((run, Mdrun(command, run, run / "mdrun.log", slots=Slots(place, gpu))))
         speeds = []
         for run, mdrun in running:
             code = mdrun.wait(seconds, lambda: None)
             found = _PERFORMANCE.findall((run / "md.log").read_text()) if (run / "md.log").is_file() else []
             if code != 0 or not found:
-                raise RunError(f"mdrun of {tpr} could not be timed: {gmx.fatal_message(mdrun.output())}")
+                raise RunError(f"mdrun of {tpr} could not be timed: {fatal_message(mdrun.output())}")
             speeds.append(float(found[-1]))
         return speeds
     finally:
@@ -92,7 +94,7 @@ def throughput(
 
 
 def tune(
-    gromacs: gmx.Gromacs, machine: Machine, tpr: Path, box: str, sites: int, seconds: float, say: Callable[[str], None],
+    gromacs: Gromacs, machine: Machine, tpr: Path, box: str, sites: int, seconds: float, say: Callable[[str], None],
     offload: Mapping[str, str] = types.MappingProxyType({}),
 ) -> Tuning:  # fmt: skip
     """Time every way to fill this machine with mdruns of a box, for about `seconds` in total.

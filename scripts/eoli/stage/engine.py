@@ -15,9 +15,11 @@ from pathlib import Path
 
 from eoli.core.files import whole, write_text
 from eoli.errors import DataError, RunError
-from eoli.gromacs import build as gmx
+from eoli.gromacs.build import left_out
 from eoli.gromacs.mdp import mdp_options, mdp_text
+from eoli.gromacs.mdrun import Mdrun, mdrun_command
 from eoli.gromacs.states import copy_frame, read_states
+from eoli.gromacs.tools import fatal_message, grompp, run_tool
 from eoli.machine.processors import this_machine
 from eoli.machine.slots import Slots, own_cores
 from eoli.stage.binding import own_files, reached_step
@@ -54,7 +56,7 @@ def make_run_input(job: StageJob) -> list[str]:
     if job.stage.is_dynamics:
         options["nsteps"] = str(job.target_steps)
     write_text(mdp, mdp_text(options))
-    command = gmx.grompp(
+    command = grompp(
         job.gromacs, mdp, job.run / "start.gro", job.topology / "system.top", fresh, job.run / "gmx.log",
         state if state.exists() else None,
     )  # fmt: skip
@@ -228,7 +230,7 @@ def _convert(job: StageJob, source: Path) -> None:
 
 def _write_frame(job: StageJob, source: Path, frame: Path) -> None:
     """Write a checkpoint or structure as a TRR. Raises RunError with GROMACS' own cause."""
-    gmx.run_tool(
+    run_tool(
         job.gromacs, "trjconv", job.run / "gmx.log", answers=("System",), f=source.resolve(),
         s=(job.run / "md.tpr").resolve(), o=frame.resolve(),
     )  # fmt: skip
@@ -311,16 +313,16 @@ def _once(job: StageJob, lock: int, say: Reporter) -> tuple[list[str], int, str]
 
 
 def _watched(job: StageJob, lock: int, say: Reporter, slots: Slots, threads: int) -> tuple[list[str], int, str]:
-    command = gmx.mdrun_command(
+    command = mdrun_command(
         job.gromacs, threads=threads, checkpoint_minutes=job.checkpoint_minutes, max_hours=_hours_for_mdrun(job),
         reproducible=job.reproducible, name="md", offload=job.stage.offload,
     )  # fmt: skip
     pace = Pace(job.target_steps, job.stage.time_step_fs or 0.0)
     said, checkpoint, kept = time.monotonic(), _date(job.run / "md.cpt"), True
-    if ignored := gmx.left_out():
+    if ignored := left_out():
         say(f"GROMACS runs without {', '.join(ignored)} of the environment; the configuration alone says how")
     write_ending(job.run, (*FIXED, *CHECKPOINTS))
-    mdrun = gmx.Mdrun(command, job.run, job.run / "mdrun.log", [lock], slots)
+    mdrun = Mdrun(command, job.run, job.run / "mdrun.log", [lock], slots)
     close_open(job.run)
     record = SessionRecord(job.run, job.threads, job.gromacs.version_text, job.gromacs.simd)
 
@@ -369,7 +371,7 @@ def _why_incomplete(job: StageJob, code: int, output: str) -> str:
         return f"stopped {done}; the next run continues"
     if code < 0 and -code not in _CRASHES:
         return f"mdrun was killed by signal {-code} {done}; the next run continues from its checkpoint"
-    cause = gmx.fatal_message(output)
+    cause = fatal_message(output)
     if code < 0:
         # a crash has no fatal error; its earlier warnings tell more than its last line
         warned = _WARNED.findall(output.partition("starting mdrun")[2])

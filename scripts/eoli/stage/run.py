@@ -14,7 +14,7 @@ from eoli.core.files import link_or_copy, read_json, read_record, write_json
 from eoli.core.provenance import provenance
 from eoli.core.records import ENDING, check_inputs, content, damaged, date_after, marks, read_record_of
 from eoli.errors import EoliError, RunError
-from eoli.gromacs import build as gmx
+from eoli.gromacs.build import require_for
 from eoli.stage.binding import Binding, bind, extend, reached_step
 from eoli.stage.ending import read_ending, write_ending
 from eoli.stage.engine import advice, is_complete, make_run_input, mend, run_mdrun
@@ -37,7 +37,7 @@ def run_stage(job: StageJob, log: Path | None = None) -> None:
     or is physically broken, DataError if its start is unusable, InputError if GROMACS is too old for it.
     """
     say = Reporter(job, log)
-    gmx.require_for(job.gromacs, [job.stage])
+    require_for(job.gromacs, [job.stage])
     still = (lambda: None) if job.deadline is None else job.deadline.hours_left
     with run_lock(job.folder, say, still=still) as lock:
         say.started()

@@ -37,9 +37,11 @@ from eoli.box.packmol import gro_text
 from eoli.core.files import write_text
 from eoli.core.statistics import Estimate
 from eoli.errors import DataError, RunError
-from eoli.gromacs import build as gmx
+from eoli.gromacs.build import Gromacs, inspect
 from eoli.gromacs.energies import read_energies
 from eoli.gromacs.mdp import Conditions, mdp_options, mdp_text
+from eoli.gromacs.mdrun import rerun
+from eoli.gromacs.tools import grompp
 from eoli.study.config import GromacsBuild
 from eoli.study.criteria import InteractionsCriteria
 from eoli.study.protocol import Stage
@@ -142,7 +144,7 @@ def rerun_options(groups: Sequence[str], cutoff_nm: float) -> dict[str, str]:
 
 def group_energies(
     used: Sequence[tuple[Floats, Floats]], topology: Path, description: SystemDescription, groups: Groups,
-    options: Mapping[str, str], gromacs: gmx.Gromacs, threads: int, log: Path,
+    options: Mapping[str, str], gromacs: Gromacs, threads: int, log: Path,
 ) -> dict[str, Floats]:  # fmt: skip
     """All GROMACS energies for frames (positions nm, box edges nm), by name, each of shape (frames,).
 
@@ -160,11 +162,11 @@ def group_energies(
             for step, (positions, box) in enumerate(used):
                 x, edges = positions.astype(np.float32), np.diag(box).astype(np.float32)
                 file.write(x, None, None, edges, step, float(step), 0.0, len(x))
-        gmx.grompp(
+        grompp(
             gromacs, folder / "rerun.mdp", folder / "start.gro", topology / "system.top", folder / "rerun.tpr", log, None,
             folder / "groups.ndx",
         )  # fmt: skip
-        energies = read_energies(gmx.rerun(gromacs, folder / "rerun.tpr", folder / "frames.trr", log, threads), least=1)
+        energies = read_energies(rerun(gromacs, folder / "rerun.tpr", folder / "frames.trr", log, threads), least=1)
     if len(energies["Time"]) != len(used):
         raise RunError(f"gmx mdrun -rerun: energies of {len(energies['Time'])} of {len(used)} frames; log: {log}")
     return {term: np.asarray(values, dtype=np.float64) for term, values in energies.items()}
@@ -258,7 +260,7 @@ def analyse_interactions(
     lengths_nm = system.bond_lengths_nm().astype(np.float32)
     check_frames(trajectory, np.arange(len(used)) * stride, positions, boxes, system.bonds(), lengths_nm)
     options = rerun_options(list(groups), criteria.cutoff_nm)
-    energies = group_energies(used, topology, system, groups, options, gmx.inspect(build), threads, log)
+    energies = group_energies(used, topology, system, groups, options, inspect(build), threads, log)
     cells, kinds = partition(groups | parts, system.n_sites), contact_kinds(system, criteria.contact_nm)
     sums = frame_sums(used, system, cells, kinds, read_lennard_jones(topology / "forcefield.itp"))
     of_gromacs = np.sum([energies[name] for name in ("Coulomb (SR)", "Coul. recip.", "Coulomb-14")], axis=0)
