@@ -51,7 +51,8 @@ from eoli.analysis.structure.analyse import pair_counts
 from eoli.analysis.structure.rdf import radial_distribution, running_number
 from eoli.box.conformation import random_conformation
 from eoli.box.packmol import gro_text
-from eoli.forcefield.library import ForceFieldChoice, library
+from eoli.forcefield.library import library
+from eoli.forcefield.models import ForceFieldChoice
 from eoli.gromacs.build import inspect
 from eoli.gromacs.tools import grompp
 from eoli.study import criteria

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from eoli.errors import InputError
-from eoli.forcefield.library import ForceFieldChoice
+from eoli.forcefield.models import ForceFieldChoice
 from eoli.topology.description import SystemDescription
 from eoli.trajectory.store import CADENCES, create, seal
 

@@ -22,7 +22,8 @@ from scipy.spatial.transform import Rotation
 
 from eoli.box.conformation import random_conformation
 from eoli.box.packmol import gro_text, pack
-from eoli.forcefield.library import ForceFieldChoice, library
+from eoli.forcefield.library import library
+from eoli.forcefield.models import ForceFieldChoice
 from eoli.gromacs.build import Gromacs, inspect
 from eoli.gromacs.tools import grompp
 from eoli.study.config import GromacsBuild

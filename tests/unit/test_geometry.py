@@ -22,7 +22,8 @@ from eoli.box import packmol
 from eoli.box.conformation import place_site, random_conformation
 from eoli.box.geometry import angle_deg, check_box, check_molecule, dihedral_deg
 from eoli.errors import ForceFieldError, InputError, RunError
-from eoli.forcefield.library import ForceFieldChoice, Library, library
+from eoli.forcefield.library import Library, library
+from eoli.forcefield.models import ForceFieldChoice
 from eoli.topology.description import MoleculeCount, SystemDescription
 from eoli.topology.gromos import Gromos54A7
 from eoli.topology.molecule import Molecule, Site, Term, build_chain, build_ion

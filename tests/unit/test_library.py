@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from eoli.errors import InputError
-from eoli.forcefield.library import Library, Unit, library
+from eoli.forcefield.library import Library, library
+from eoli.forcefield.models import Unit
 from support import mistake
 
 ROOT = Path(__file__).resolve().parents[2]

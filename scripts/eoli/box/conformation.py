@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from eoli.box.geometry import dihedral_deg, far_pairs, improper_deg, label
 from eoli.errors import ForceFieldError, RunError
-from eoli.forcefield.library import NUMBERS
+from eoli.forcefield.models import NUMBERS
 from eoli.topology.molecule import Molecule, Term
 
 Array = npt.NDArray[np.float64]

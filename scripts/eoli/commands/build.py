@@ -10,7 +10,7 @@ from eoli.commands.common import add_gmx, gromacs_build, made, typed
 
 def add_topology(parser: argparse.ArgumentParser) -> None:
     from eoli.core.validation import CountOrZero, kind_of
-    from eoli.forcefield.library import DEFAULT
+    from eoli.forcefield.models import DEFAULT
     from eoli.study.config import Box, SweepBlock
 
     parser.add_argument("--blocks", type=Path, required=True, metavar="DIR", help="folder of building blocks")

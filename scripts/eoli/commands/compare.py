@@ -76,7 +76,7 @@ def add_cutoffs(parser: argparse.ArgumentParser) -> None:
 
 def cutoffs(arguments: argparse.Namespace) -> int:
     from eoli.core.files import write_table
-    from eoli.forcefield.library import NO_SALT
+    from eoli.forcefield.models import NO_SALT
     from eoli.study.systems import systems_of
     from eoli.summary.cutoffs import cutoff_table, read_structure
 

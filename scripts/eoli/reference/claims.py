@@ -11,7 +11,7 @@ from typing import Literal
 import pandas as pd
 
 from eoli.core.statistics import UNKNOWN, Estimate
-from eoli.forcefield.library import NO_SALT
+from eoli.forcefield.models import NO_SALT
 from eoli.reference.model import BeyondRandom, Claim, Larger, Numbers, Present, Reference, Test, Value
 from eoli.reference.readings import Condition, Missing, Reading, Scalars, conditions_of, read, walk
 

@@ -16,7 +16,7 @@ from eoli.core.statistics import UNKNOWN, Estimate
 from eoli.core.text import printable
 from eoli.core.units import ZERO_CELSIUS_K
 from eoli.errors import InputError
-from eoli.forcefield.library import NO_SALT
+from eoli.forcefield.models import NO_SALT
 from eoli.reference.model import Reference
 from eoli.reference.readings import Missing, Scalars, read_one, walk
 from eoli.study.quantities import QUANTITIES, grouped, named

@@ -20,7 +20,7 @@ from eoli.core.names import Line, ModuleName, Part, PathText
 from eoli.core.validation import Strict, place, validate
 from eoli.core.yamlfile import KeyPath, YamlFile, read_yaml
 from eoli.errors import InputError
-from eoli.forcefield.library import DEFAULT, Mixing
+from eoli.forcefield.models import DEFAULT, Mixing
 from eoli.study.criteria import Analysis
 from eoli.study.protocol import Protocol, Stage
 

@@ -15,7 +15,8 @@ from eoli.core.units import GRAM_PER_MOL_NM3
 from eoli.core.validation import place
 from eoli.core.yamlfile import KeyPath
 from eoli.errors import InputError
-from eoli.forcefield.library import DEFAULT, NO_SALT, ForceFieldChoice, Library, library
+from eoli.forcefield.library import Library, library
+from eoli.forcefield.models import DEFAULT, NO_SALT, ForceFieldChoice
 from eoli.study.config import DEFAULT_CHARGE_SCALE, DEFAULT_ETHER_SET, DEFAULT_MIXING, DEFAULT_SALT, Study, SweepBlock
 from eoli.study.protocol import LEAST_ENERGIES, Stage
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from eoli.core.files import write_text
 from eoli.errors import ForceFieldError, InputError
-from eoli.forcefield.library import ELEMENTS, ForceFieldChoice, Library
+from eoli.forcefield.library import Library
+from eoli.forcefield.models import ELEMENTS, ForceFieldChoice
 from eoli.topology.description import LARGEST_SITES, MoleculeCount, SystemDescription, to_json
 from eoli.topology.gromos import Gromos54A7, PairKey, pair_key
 from eoli.topology.molecule import NREXCL, Molecule, Term, build_chain, build_ion

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eoli.errors import DataError
-from eoli.forcefield.library import ForceFieldChoice
+from eoli.forcefield.models import ForceFieldChoice
 from eoli.topology.molecule import Molecule, Site, Term
 
 KINDS = ("polymer", "cation", "anion")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from eoli.forcefield.library import Library, When
+from eoli.forcefield.library import Library
+from eoli.forcefield.models import When
 from eoli.topology.description import SystemDescription
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from eoli.errors import ForceFieldError
-from eoli.forcefield.library import NUMBERS, BondedEntry, BondedTable, Chain, Ion, Library
+from eoli.forcefield.library import Library
+from eoli.forcefield.models import NUMBERS, BondedEntry, BondedTable, Chain, Ion
 from eoli.topology.gromos import Gromos54A7
 
 NREXCL = 3

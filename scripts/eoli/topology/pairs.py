@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import get_args
 
 from eoli.errors import ForceFieldError, InputError
-from eoli.forcefield.library import LennardJonesType, Library, Mixing
+from eoli.forcefield.library import Library
+from eoli.forcefield.models import LennardJonesType, Mixing
 from eoli.topology.gromos import C6C12, Gromos54A7, PairKey, pair_key
 
 

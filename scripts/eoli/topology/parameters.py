@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from eoli.errors import ForceFieldError
-from eoli.forcefield.library import Library, Source
+from eoli.forcefield.library import Library
+from eoli.forcefield.models import Source
 from eoli.topology.description import SystemDescription
 from eoli.topology.gromos import pair_key
 from eoli.topology.limits import limits_of

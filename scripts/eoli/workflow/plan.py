@@ -14,7 +14,8 @@ from typing import Any
 
 from eoli.core.yamlfile import parse_value
 from eoli.errors import InputError
-from eoli.forcefield.library import NO_SALT, ForceFieldChoice, library
+from eoli.forcefield.library import library
+from eoli.forcefield.models import NO_SALT, ForceFieldChoice
 from eoli.machine.tuning import Timing, run_timing
 from eoli.study import criteria
 from eoli.study.analyses import ANALYSES, TABLES, Analysis

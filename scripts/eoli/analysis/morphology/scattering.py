@@ -17,7 +17,7 @@ from eoli.analysis.morphology.domains import site_labels
 from eoli.core.compiled import compiled
 from eoli.core.statistics import UNKNOWN, Estimate, standard_error
 from eoli.errors import DataError
-from eoli.forcefield.library import ELEMENTS
+from eoli.forcefield.models import ELEMENTS
 from eoli.topology.description import SystemDescription
 
 Floats = npt.NDArray[np.float64]

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eoli.core.numbers import counted, listed
-from eoli.forcefield.library import NO_SALT, library
+from eoli.forcefield.library import library
+from eoli.forcefield.models import NO_SALT
 from eoli.report.gather import Sweep, SystemResult
 from eoli.report.sections.tables import Line, length_text, unique
 from eoli.study.config import Study

@@ -1,0 +1,329 @@
+"""Models of the building blocks: units, polymers, ions, salts, tables of types and terms, sources and limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from eoli.core.validation import LENIENT, Strict
+
+Mixing = Literal["gromos", "lorentz-berthelot", "lb-ions"]
+Word = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_+.*-]*$", max_length=40)]
+"""A name in GROMACS files: one word, nothing that begins a comment, a section or a directive."""
+Text = Annotated[str, Field(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]+$", max_length=2000)]
+"""Text for people: no control characters."""
+POLYMER_ROLES = (
+    "ether_O", "hydroxyl_O", "amide_O", "amide_N", "amide_H", "ester_O", "ester_bridging_O",
+)  # fmt: skip
+CATION_ROLES = ("Li",)
+ANION_ROLES = ("anion_O", "anion_N", "anion_F", "anion_Cl")
+Charge = Annotated[float, Field(ge=-10, le=10)]
+
+ELEMENTS = {
+    "H": (1, 1.008), "Li": (3, 6.94), "B": (5, 10.81), "C": (6, 12.011), "N": (7, 14.007), "O": (8, 15.999),
+    "F": (9, 18.998), "Na": (11, 22.99), "P": (15, 30.974), "S": (16, 32.06), "Cl": (17, 35.45),
+}  # fmt: skip
+"""Atomic number and mass, g/mol."""
+_HIDDEN_HYDROGENS = 4.1
+"""Largest excess of a united atom's mass over its element's, g/mol."""
+MOST_SITES = 10_000
+"""Most sites of a chain: building looks at its pairs one by one."""
+
+
+class AtomEntry(Strict):
+    """One site of a unit or ion."""
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9]{0,3}$", description="atom name, unique in its unit")
+    type: Word = Field(description="Lennard-Jones type: of gromos54a7.ff or of atomtypes.yaml")
+    bonded_class: Word = Field(alias="class", description="class by which bonded terms are looked up")
+    charge: Charge = Field(description="partial charge, e")
+    role: str | None = Field(None, description="name under which analyses find it")
+    source: Word
+
+
+class BondedEntry(Strict):
+    """A bonded term for a tuple of classes: a macro of the installed force field, own numbers, or none on purpose."""
+
+    classes: Annotated[tuple[Word, ...], LENIENT]
+    macro: Word | None = None
+    parameters: list[float] | list[list[float]] = Field(default_factory=list)
+    omitted: bool = Field(False, description="these atoms have no such term, on purpose")
+    trans: bool = Field(False, description="built in the trans conformation")
+    source: Word
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.macro is not None) + bool(self.parameters) + self.omitted != 1:
+            raise ValueError("give exactly one of macro, parameters and omitted: true")
+        return self
+
+    @property
+    def rows(self) -> list[list[float]]:
+        """Its own numbers, one row per term (a torsion may be a sum)."""
+        rows: list[list[float]] = []
+        for entry in self.parameters:
+            if isinstance(entry, list):
+                rows.append(entry)
+            else:
+                return [[float(value) for value in self.parameters if not isinstance(value, list)]]
+        return rows
+
+
+class OneFour(Strict):
+    """How 1-4 pairs are written: function 1 reads the pair table, 2 carries its own scaled numbers."""
+
+    function: Literal[1, 2] = 1
+    fudge_lj: float = Field(1.0, ge=0, le=1)
+    fudge_qq: float = Field(1.0, ge=0, le=1)
+
+
+class Functions(Strict):
+    """GROMACS function numbers of the bonded terms."""
+
+    bonds: Literal[1, 2]
+    angles: Literal[1, 2]
+    dihedrals: Literal[1, 5]
+    impropers: Literal[2]
+
+
+class BondedTable(Strict):
+    """Bonded terms by class."""
+
+    functions: Functions
+    dihedral_convention: Literal["one-per-bond", "all"]
+    one_four: OneFour
+    bonds: list[BondedEntry]
+    angles: list[BondedEntry]
+    dihedrals: list[BondedEntry]
+    impropers: list[BondedEntry]
+
+    @model_validator(mode="after")
+    def _fit_their_functions(self) -> Self:
+        for section, sites in TERMS.items():
+            function = getattr(self.functions, section)
+            numbers = NUMBERS[sites, function]
+            for entry in getattr(self, section):
+                if len(entry.classes) != sites:
+                    raise ValueError(f"{section}: {len(entry.classes)} classes; allowed: {sites}")
+                if any(len(row) != numbers for row in entry.rows):
+                    raise ValueError(
+                        f"{section} of {' '.join(entry.classes)}: {entry.parameters} is not allowed; "
+                        f"function {function} takes {numbers} numbers"
+                    )
+                if section == "bonds" and any(row[0] <= 0 for row in entry.rows):
+                    raise ValueError(f"bonds of {' '.join(entry.classes)}: a length is above 0 nm")
+        return self
+
+
+class Unit(Strict):
+    """A repeat unit, cap or link of a chain; `head` binds to the unit in front, `tail` to the one behind."""
+
+    unit: str
+    description: Text
+    residue: str = Field(pattern=r"^[A-Z][A-Z0-9]{0,3}$")
+    block: str | None = Field(None, description="block of a copolymer that the unit belongs to")
+    charge: Charge
+    head: str | None = None
+    tail: str | None = None
+    ether_oxygens: int = Field(0, ge=0, description="oxygens that EO:Li counts: the atoms with the role ether_O")
+    atoms: list[AtomEntry] = Field(min_length=1)
+    bonds: list[Annotated[tuple[str, str], LENIENT]]
+
+
+class Estimate(Strict):
+    """A reference value for sizes and for a plausibility column, never a result."""
+
+    value: float = Field(gt=0, le=1e4)
+    temperature_K: float = Field(gt=0, le=5000)
+    source: Word
+
+
+class Repeat(Strict):
+    """A repeated part of a sequence, such as the blocks of a multiblock copolymer."""
+
+    repeat: int = Field(gt=0, le=MOST_SITES)
+    of: list[str] = Field(min_length=1, description="unit names, `NAME * COUNT` repeats")
+
+
+class Polymer(Strict):
+    """A chain as a sequence of units."""
+
+    polymer: str
+    molecule: str = Field(pattern=r"^[A-Z][A-Z0-9]{0,7}$")
+    description: Text
+    sequence: list[str | Repeat] = Field(min_length=1, description="unit names, `NAME * COUNT` repeats, or parts")
+    neat_density_g_cm3: Estimate
+
+
+class Ion(Strict):
+    """A small ion with all its terms."""
+
+    ion: str
+    molecule: str = Field(pattern=r"^[A-Z][A-Z0-9]{0,7}$")
+    description: Text
+    model: str = Field(description="name of the parameter set")
+    charge: int = Field(ge=-4, le=4)
+    atoms: list[AtomEntry] = Field(min_length=1)
+    bonds: list[Annotated[tuple[str, str], LENIENT]]
+    bonded: BondedTable | None = None
+    positions_nm: dict[str, Annotated[tuple[float, float, float], LENIENT]] = Field(
+        default_factory=dict, description="start geometry, where bonds, angles and torsions alone do not lead to it"
+    )
+
+
+class IonVariant(Strict):
+    """A model of an ion that differs from another one only in Lennard-Jones types."""
+
+    ion: str
+    model: str
+    description: Text
+    based_on: str = Field(description="the model that all else is taken from")
+    types: dict[str, Word] = Field(min_length=1, description="types of that model and what stands in their place")
+    source: Word
+
+
+class Salt(Strict):
+    """A 1:1 salt; its models are used unless a sweep asks for others."""
+
+    salt: str
+    description: Text
+    cation: str
+    cation_model: str
+    anion: str
+    anion_model: str
+    molar_volume_cm3_mol: Estimate
+
+
+class LennardJonesType(Strict):
+    """A type that gromos54a7.ff lacks. C6 in kJ mol-1 nm6, C12 in kJ mol-1 nm12, mass in g/mol.
+
+    `sigma_nm` and `epsilon_kJ_mol` may replace `c6` and `c12`, as the source prints them.
+    """
+
+    element: str
+    mass: float = Field(gt=0)
+    sigma_nm: float | None = Field(None, gt=0, le=1)
+    epsilon_kJ_mol: float | None = Field(None, gt=0)
+    c6: float = Field(ge=0, le=1)
+    c12: float = Field(ge=0, le=1)
+    like: Word | None = None
+    sqrt_c12: float | None = Field(None, gt=0)
+    sqrt_c12_like: dict[
+        Annotated[float, LENIENT, Field(gt=0)] | Literal["default"], Annotated[float, Field(gt=0)] | list[Word]
+    ] = Field(default_factory=dict)
+    source: Word
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_sigma_epsilon(cls, data: Any) -> Any:
+        own = {"sigma_nm", "epsilon_kJ_mol"}
+        if not isinstance(data, dict) or not own & data.keys():
+            return data
+        if {"c6", "c12"} & data.keys():
+            raise ValueError("give either c6 and c12 or sigma_nm and epsilon_kJ_mol")
+        sigma: Any = data.get("sigma_nm")
+        epsilon: Any = data.get("epsilon_kJ_mol")
+        if not all(isinstance(x, int | float) and 0 < x <= most for x, most in ((sigma, 1), (epsilon, 100))):
+            raise ValueError(
+                f"sigma_nm {sigma!r} and epsilon_kJ_mol {epsilon!r} are not allowed; "
+                "allowed: two numbers above 0, up to 1 nm and 100 kJ/mol"
+            )
+        return data | {"c6": 4 * epsilon * sigma**6, "c12": 4 * epsilon * sigma**12}
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if self.element not in ELEMENTS:
+            raise ValueError(f"element {self.element!r} is not allowed; allowed: {', '.join(ELEMENTS)}")
+        least = ELEMENTS[self.element][1]
+        if not least - 0.1 <= self.mass <= least + _HIDDEN_HYDROGENS:
+            raise ValueError(
+                f"mass {self.mass:g} is not allowed for {self.element}; allowed: {least:g}, and more for hydrogens of a "
+                "united atom, g/mol"
+            )
+        if not (self.like is None) == (self.sqrt_c12 is None) == (not self.sqrt_c12_like):
+            raise ValueError("like, sqrt_c12 and sqrt_c12_like go together; give all three or none")
+        for value, partners in self.sqrt_c12_like.items():
+            if (value == "default") == isinstance(partners, list):
+                raise ValueError("sqrt_c12_like: write `default: NUMBER` and `NUMBER: [types]`")
+        if self.like is not None and "default" not in self.sqrt_c12_like:
+            raise ValueError("sqrt_c12_like: default is missing")
+        return self
+
+
+class Source(Strict):
+    """Source of a number, and whether anyone verified it."""
+
+    citation: Text
+    doi: str | None = Field(None, pattern=r"^10\.[0-9]{4,9}/[!-~]+$")
+    status: Literal["verified", "assumed", "recalled"]
+    read_in: Text | None = None
+    why: Text | None = None
+
+
+class When(Strict):
+    """Conditions on a system; all that are given must hold; of a list, one name suffices."""
+
+    mixing: list[Mixing] | None = None
+    ether_set: list[str] | None = None
+    cation_model: list[str] | None = None
+    anion_model: list[str] | None = None
+    molecule: list[str] | None = Field(default=None, description="names of molecule types")
+    ions: bool | None = None
+    polyamide: bool | None = Field(default=None, description="whether a site has the role of an amide nitrogen")
+    scaled_charges: bool | None = Field(
+        default=None, description="whether the system has ions with a charge factor other than 1"
+    )
+
+
+class Limit(Strict):
+    """A known limit, in plain words."""
+
+    limit: Text
+    when: When = When()
+
+
+class Limits(Strict):
+    """The file `limits.yaml`."""
+
+    limits: list[Limit]
+
+
+NO_SALT = "none"
+DEFAULT = "default"
+"""Stands for the model that the salt names."""
+TERMS = {"bonds": 2, "angles": 3, "dihedrals": 4, "impropers": 4}
+"""Sections of bonded terms, with the number of sites per term."""
+NUMBERS = {(2, 1): 2, (2, 2): 2, (3, 1): 2, (3, 2): 2, (4, 1): 3, (4, 2): 2, (4, 5): 4}
+"""Number of parameters of a term, by number of sites and GROMACS function."""
+
+
+@dataclass(frozen=True)
+class ForceFieldChoice:
+    """Disputed choices: parameter sets, mixing rule, factor on the ion charges."""
+
+    ether_set: str
+    cation_model: str | None
+    anion_model: str | None
+    mixing: str
+    ion_charge_scale: float
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A polymer with its units resolved."""
+
+    polymer: Polymer
+    ether_set: str
+    units: tuple[Unit, ...]
+
+    @property
+    def ether_oxygens(self) -> int:
+        """Ether oxygens of one chain, the EO of EO:Li."""
+        return sum(unit.ether_oxygens for unit in self.units)
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of sites of one chain."""
+        return sum(len(unit.atoms) for unit in self.units)
