@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from eoli.errors import InputError
+from eoli.forcefield.library import library
 from eoli.forcefield.models import ForceFieldChoice
 from eoli.topology.description import SystemDescription
 from eoli.trajectory.store import CADENCES, create, seal
@@ -33,6 +34,7 @@ analysis: {motion_interval_ps: 0.5, structure_interval_ps: 0.5, slow_interval_ps
 LIMIT_S = 7200.0 * float(os.environ.get("EOLI_TEST_PATIENCE", "1"))
 """When a test gives something up as hung, s. The slowest, an undisturbed sweep of the fault test, takes five minutes on
 an idle machine; a busy one must not fail a test, so this is far more and one for all."""
+LABELS = library(ROOT / "topologies").labels(["peo", "pebax"], ["litfsi"])
 WORKFLOW = ("Snakefile", "workflow", "config", "topologies", "profiles", "scripts", "tests/config")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from eoli.figures.sweep import read_sweep
+from eoli.figures.sweep import read_grouped
 from eoli.reference.claims import compare
 from eoli.reference.model import Reference
 from eoli.study.analyses import TABLES
@@ -67,7 +67,7 @@ def test_systems_that_differ_on_one_axis_are_not_taken_together(axis: str, tmp_p
     # a salt that the study has not is no subject of the comparison
     assert len(ours) == (1 if axis == "salt" else 2) and not any("starts" in row.reason for row in ours)
     table.to_csv(tmp_path / "sweep.csv", index=False)
-    groups = read_sweep(tmp_path / "sweep.csv").groups
+    groups = read_grouped(tmp_path / "sweep.csv").groups
     if axis == "eo_li_asked":
         assert len(groups) == 1 and groups[0].rows["eo_li_asked"].nunique() == 2
     else:

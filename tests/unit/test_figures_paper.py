@@ -20,7 +20,7 @@ from eoli.figures.style import STYLE
 from eoli.forcefield.library import Library
 from eoli.topology.build import describe
 from eoli.topology.gromos import Gromos54A7
-from support import choice
+from support import LABELS, choice
 
 EDGE = 2.4
 
@@ -71,7 +71,9 @@ def results(tmp_path: Path, blocks: Library, forcefield: Gromos54A7) -> Path:
 
 def made(results: Path, *names: str) -> tuple[str, dict[str, Path]]:
     """Text of the SVG, and the files by format."""
-    files = paper.figure_paper(results / "sweep.csv", [results / name / "analysis" for name in names], results / "fig")
+    files = paper.figure_paper(
+        results / "sweep.csv", [results / name / "analysis" for name in names], results / "fig", LABELS
+    )
     by_format = {path.suffix[1:]: path for path in files}
     assert list(by_format) == list(paper.FORMATS) and all(path.stat().st_size > 5000 for path in files)
     root = ElementTree.parse(by_format["svg"]).getroot()
@@ -138,5 +140,5 @@ def test_what_is_missing_is_named(results: Path) -> None:
     with pytest.raises(DataError, match=r"snapshot-scene\.json: no scene"):
         made(results, "peo-r1")
     with pytest.raises(DataError, match=r"sweep\.csv: no system other"):
-        paper.read_member(results / "sweep.csv", results / "other" / "analysis")
+        paper.read_member(results / "sweep.csv", results / "other" / "analysis", LABELS)
     assert not list(results.glob("fig*"))

@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 
 from eoli.errors import DataError
 from eoli.figures.style import STYLE
-from eoli.figures.sweep import OF_SWEEP, draw_panel, figure_rdf_overlay, read_sweep
+from eoli.figures.sweep import OF_SWEEP, draw_panel, figure_rdf_overlay, read_grouped
 from eoli.study.quantities import In, declared, panels
+from support import LABELS
 
 OF_C_O = ("carbonyl", "NH_to", "segregation", "interface", "spacing", "_PA")
 SIZE = {"D": 2e-12, "residence": 900, "segment": 400, "conductivity": 0.01, "energy": -300, "radius": 1.6, "first": 0.21,
@@ -70,7 +71,7 @@ def texts(svg: Path) -> list[str]:
 
 def drawn(name: str, csv: Path, stem: Path) -> list[str]:
     """Draw a figure of the sweep, check its files, and return the texts in it."""
-    svg, png = OF_SWEEP[name](csv, stem)
+    svg, png = OF_SWEEP[name](read_grouped(csv, LABELS), stem)
     assert (svg, png) == (stem.with_name(stem.name + ".svg"), stem.with_name(stem.name + ".png"))
     assert png.read_bytes().startswith(b"\x89PNG")
     assert b"<dc:date>" not in svg.read_bytes()
@@ -122,7 +123,7 @@ def test_the_anion_has_the_name_of_the_salt_where_that_is_known(tmp_path: Path) 
 def panel_of_d(csv: Path) -> tuple[list[float], list[float]]:
     """EO:Li asked for, to the nearest whole, of arrows and of crosses in the panel of D(Li)."""
     axes = Figure().add_subplot()
-    draw_panel(axes, *panels("transport")[0], read_sweep(csv))
+    draw_panel(axes, *panels("transport")[0], read_grouped(csv))
     crosses = [x for line in axes.lines if line.get_marker() == "x" for x in line.get_xdata()]
     return [round(float(text.xy[0])) for text in axes.texts], [round(float(x)) for x in crosses]  # type: ignore[attr-defined]
 
@@ -180,7 +181,7 @@ def test_a_column_that_is_missing(tmp_path: Path, name: str, column: str) -> Non
     csv = sweep_csv(tmp_path / "sweep.csv", (353.15, 393.15))
     pd.read_csv(csv).drop(columns=column).to_csv(csv, index=False)
     with pytest.raises(DataError, match=column):
-        OF_SWEEP[name](csv, tmp_path / "g")
+        OF_SWEEP[name](read_grouped(csv), tmp_path / "g")
     assert not list(tmp_path.glob("g*"))
 
 

@@ -35,6 +35,7 @@ from eoli.study.criteria import InteractionsCriteria
 from eoli.topology.build import describe, tables_for, write_topology
 from eoli.topology.description import SystemDescription, to_json
 from eoli.topology.gromos import Gromos54A7
+from eoli.topology.selections import block_names
 from support import choice
 
 CHAINS, IONS = 2, 3
@@ -67,6 +68,17 @@ def test_groups_of_peo(peo: SystemDescription) -> None:
     assert [names_of(peo)[site] for site in left_out] == ["C2"] * CHAINS
     assert table_pairs(peo) == [("Li", "C-O-C"), ("Li", "N(TFSI)")]
     assert list(whole_groups(peo)) == ["Li", "TFSI", "PEO"]
+
+
+def test_an_ether_block_has_its_own_name(blocks: Library, forcefield: Gromos54A7, peo: SystemDescription) -> None:
+    ptmo = describe("ptmo", CHAINS, "litfsi", IONS, choice(), blocks, forcefield)
+    assert list(whole_groups(ptmo)) == ["Li", "TFSI", "PTMO"]
+    assert block_names(ptmo)[0] == "PTMO" and block_names(peo)[0] == "PEO"
+
+
+def test_the_blocks_of_pebax_are_named_by_its_units(blocks: Library, forcefield: Gromos54A7) -> None:
+    for name in ("pebax", "pebax12", "pebax-triblock", "pebax-multiblock", "pebax-amide"):
+        assert block_names(describe(name, 1, "none", 0, choice(), blocks, forcefield)) == ("PEO", "PA"), name
 
 
 def test_groups_of_pebax(pebax: SystemDescription) -> None:

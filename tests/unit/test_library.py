@@ -327,3 +327,24 @@ def test_molecules_of_one_name_would_share_a_file(name: str, key: str, edit_bloc
     words = ("litfsi", "oxy-d", "aqvist", "clandp2004", "gromos", 1.0)
     text = mistake(lambda: blocks.composition("peo", "litfsi", blocks.choose(*words)))
     assert "TFSI would share a file" in text
+
+
+def test_labels_are_for_people_and_change_no_topology(copied_blocks: Path) -> None:
+    chosen = library(copied_blocks).choose("litfsi", "oxy-d", "default", "default", "gromos", 1.0)
+    before = library(copied_blocks).digest("peo", "litfsi", chosen)
+    found = library(copied_blocks).labels(["peo", "pebax12", "elsewhere"], ["litfsi", "none"])
+    assert found.polymer("peo") == "PEO" and found.salt("litfsi") == "LiTFSI" and found.anion("litfsi") == "TFSI"
+    # without a label, or not in the folder
+    assert [found.polymer(name) for name in ("pebax12", "elsewhere")] == ["pebax12", "elsewhere"]
+    assert (found.salt("none"), found.anion("none")) == ("none", "anion")
+    for path, old, new in (
+        ("polymers/peo.yaml", "label: PEO", "label: PEG"),
+        ("salts/litfsi.yaml", "anion_label: TFSI", ""),
+    ):
+        text = (copied_blocks / path).read_text()
+        assert old in text
+        (copied_blocks / path).write_text(text.replace(old, new))
+    changed = Library(copied_blocks)
+    assert changed.labels(["peo"], ["litfsi"]).polymer("peo") == "PEG"
+    assert changed.labels(["peo"], ["litfsi"]).anion("litfsi") == "anion"
+    assert changed.digest("peo", "litfsi", chosen) == before

@@ -197,7 +197,7 @@ def test_hydroxyl_ends_belong_to_their_chain_and_to_peo() -> None:
     assert partners["chain"].cutoff_nm.tolist() == [0.28, 0, 0.3] * 2
     ends_only = {"ether_O": np.zeros((4, 1), dtype=int), "hydroxyl_O": np.array([[1], [0], [2], [0]])}
     assert mechanism._partition(ends_only)["without_polymer"]["value"] == 0.5
-    assert mechanism._environments(ends_only)["PEO_only"].tolist() == [[True], [False], [True], [False]]
+    assert mechanism._environments(ends_only, ("PEO", "PA"))["PEO_only"].tolist() == [[True], [False], [True], [False]]
 
 
 def test_steps_of_half_the_box_leave_contacts_and_no_motion(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import eoli
 from eoli.analysis.results import read_sweep
-from eoli.figures.sweep import OF_SWEEP
+from eoli.figures.sweep import OF_SWEEP, read_grouped
 from eoli.report.gather import gather
 from eoli.report.page import render
 from eoli.study import quantities
@@ -96,7 +96,7 @@ def test_a_new_entry_appears_in_what_starts_say_together(results: Path) -> None:
 
 def test_a_new_entry_appears_in_the_figures(results: Path) -> None:
     for name, label in (("transport", "hopping of Li (m²/s)"), ("temperature", "h(Li) (m²/s)")):
-        svg, _ = OF_SWEEP[name](results / "summary" / "sweep.csv", results / name)
+        svg, _ = OF_SWEEP[name](read_grouped(results / "summary" / "sweep.csv"), results / name)
         assert label in texts(svg)
 
 

@@ -57,8 +57,10 @@ rule sweep_figures:
         expand("results/summary/{figure}.png", figure=PLAN.sweep_figures),
     log:
         "results/summary/figures.log",
+    resources:
+        blocks=BLOCKS,
     shell:
-        "eoli sweep-figures --table {input.table:q} --results results --out results/summary"
+        "eoli sweep-figures --table {input.table:q} --blocks {resources.blocks:q} --results results --out results/summary"
         " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
@@ -75,10 +77,13 @@ rule paper_figure:
         multiext("results/summary/paper", ".pdf", ".png"),
     log:
         "results/summary/paper.log",
+    resources:
+        blocks=BLOCKS,
     params:
         analyses=[f"results/{system}/analysis" for system in PLAN.paper_systems],
     shell:
-        "eoli paper-figure --table {input.table:q} --analyses {params.analyses:q} --out results/summary/paper"
+        "eoli paper-figure --table {input.table:q} --blocks {resources.blocks:q} --analyses {params.analyses:q}"
+        " --out results/summary/paper"
         " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from eoli import PROJECT
 from eoli.commands.common import add_config, made, study_of
 from eoli.errors import InputError
+
+if TYPE_CHECKING:
+    from eoli.forcefield.models import Labels
 
 
 def add_figures(parser: argparse.ArgumentParser) -> None:
@@ -83,19 +88,35 @@ def cost(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def add_sweep_figures(parser: argparse.ArgumentParser) -> None:
+def _add_table(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table", type=Path, required=True, metavar="FILE", help="sweep.csv")
+    parser.add_argument(
+        "--blocks", type=Path, default=PROJECT / "topologies", metavar="DIR",
+        help="folder of building blocks: how polymers and salts are called (default: the project's)",
+    )  # fmt: skip
+
+
+def _labels(arguments: argparse.Namespace) -> Labels:
+    from eoli.analysis.results import read_sweep
+    from eoli.forcefield.library import library
+
+    table = read_sweep(arguments.table)
+    return library(arguments.blocks).labels(table["polymer"].unique(), table["salt"].unique())
+
+
+def add_sweep_figures(parser: argparse.ArgumentParser) -> None:
+    _add_table(parser)
     # not single file names: a command line has no room for those of some thousand systems
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folders of the systems")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the figures")
 
 
 def sweep_figures(arguments: argparse.Namespace) -> int:
-    from eoli.figures.sweep import OF_SWEEP, figure_rdf_overlay, read_sweep
+    from eoli.figures.sweep import OF_SWEEP, figure_rdf_overlay, read_grouped
 
+    sweep = read_grouped(arguments.table, _labels(arguments))
     for name, figure in OF_SWEEP.items():
-        figure(arguments.table, arguments.out / name)
-    sweep = read_sweep(arguments.table)
+        figure(sweep, arguments.out / name)
     # along EO:Li, as the colours run
     names = [name for group in sweep.groups for name in group.rows["system"]]
     tables = [(name, arguments.results / name / "analysis/structure.csv") for name in names]
@@ -106,7 +127,7 @@ def sweep_figures(arguments: argparse.Namespace) -> int:
 
 
 def add_paper_figure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--table", type=Path, required=True, metavar="FILE", help="sweep.csv")
+    _add_table(parser)
     parser.add_argument(
         "--analyses",
         type=Path,
@@ -123,6 +144,6 @@ def paper_figure(arguments: argparse.Namespace) -> int:
 
     if len(arguments.analyses) > 2:
         raise InputError(f"--analyses names {len(arguments.analyses)} systems; allowed: 1 or 2")
-    figure_paper(arguments.table, arguments.analyses, arguments.out)
+    figure_paper(arguments.table, arguments.analyses, arguments.out, _labels(arguments))
     made(arguments.out, [arguments.table, *(folder / name for folder in arguments.analyses for name in INPUTS)])
     return 0

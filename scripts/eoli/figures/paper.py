@@ -37,17 +37,16 @@ from eoli.figures.style import (
     VERMILION,
     Curve,
     Files,
-    anion_of_salt,
     drawing,
     said,
     save,
     say_empty,
 )
+from eoli.forcefield.models import UNLABELLED, Labels
 
 FORMATS = ("svg", "pdf", "png")
 INPUTS = ("snapshot-scene.json", "structure.csv", "motion.csv")
 """Input files in the `analysis` folder of each system."""
-_NAMES = {"peo": "PEO", "pebax": "Pebax"}
 _PARTNERS = {
     "ether_O": Curve("Li–O (C–O–C)", BLUE),
     "carbonyl_O": Curve("Li–O (C=O)", VERMILION, DASHED),
@@ -79,7 +78,7 @@ class Member:
     motion: pd.DataFrame
 
 
-def read_member(table: Path, analysis: Path) -> Member:
+def read_member(table: Path, analysis: Path, labels: Labels) -> Member:
     """A system from its `analysis` folder and its row of the sweep table `table`.
 
     Raises DataError for files that cannot be read and for a system that the table lacks.
@@ -91,11 +90,11 @@ def read_member(table: Path, analysis: Path) -> Member:
     if rows.empty:
         raise DataError(f"{table}: no system {name}")
     row = rows.iloc[0]
-    label = said(_NAMES.get(str(row["polymer"]), str(row["polymer"])))
+    label = said(labels.polymer(str(row["polymer"])))
     if pd.notna(row["eo_li_simulated"]):
         label += f", EO:Li {row['eo_li_simulated']:.3g}"
     return Member(
-        label, anion_of_salt(str(row["salt"])), load_scene(analysis / INPUTS[0])[1], read_curves(analysis, "structure"),
+        label, labels.anion(str(row["salt"])), load_scene(analysis / INPUTS[0])[1], read_curves(analysis, "structure"),
         read_curves(analysis, "motion"),
     )  # fmt: skip
 
@@ -307,11 +306,11 @@ def _key(sheet: _Sheet, members: Sequence[Member], has_path: Sequence[Member]) -
         sheet.figure.text(0.71, 0.17 / height, "path of Li", ha="right", va="bottom", fontsize=7)
 
 
-def figure_paper(table: Path, analyses: Sequence[Path], out_stem: Path) -> Files:
+def figure_paper(table: Path, analyses: Sequence[Path], out_stem: Path, labels: Labels = UNLABELLED) -> Files:
     """Draw one or two systems, given their `analysis` folders and the sweep table `table`.
 
     Returns SVG, PDF and PNG. Raises DataError for files that cannot be read.
     """
-    members = [read_member(table, analysis) for analysis in analyses]
+    members = [read_member(table, analysis, labels) for analysis in analyses]
     with drawing():
         return save(draw(members), out_stem, FORMATS)

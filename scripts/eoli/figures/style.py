@@ -63,14 +63,6 @@ STYLE: Any = {
     "savefig.dpi": 300,
 }
 
-_ANIONS = {
-    "litfsi": "TFSI",
-    "lifsi": "FSI",
-    "lipf6": "PF₆",
-    "libf4": "BF₄",
-    "liclo4": "ClO₄",
-    "licl": "Cl",
-}
 _NOTE_SIZE = 6.8
 _NOTE_SPACING = 1.3
 
@@ -86,11 +78,6 @@ class Curve:
     def line(self, **changes: Any) -> dict[str, Any]:
         """Keyword arguments of a line."""
         return {"color": self.colour, "linestyle": self.dashes, **changes}
-
-
-def anion_of_salt(salt: str) -> str:
-    """Name of a salt's anion, by the salt's configuration name; `anion` if unknown."""
-    return _ANIONS.get(salt.lower(), "anion")
 
 
 def said(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from eoli.analysis.results import read_curves
-from eoli.analysis.results import read_sweep as read_rows
+from eoli.analysis.results import read_curves, read_sweep
 from eoli.core.numbers import plain, power_of_ten, ten_to, with_error
 from eoli.errors import DataError
 from eoli.figures.style import (
@@ -36,7 +36,6 @@ from eoli.figures.style import (
     VERMILION,
     Curve,
     Files,
-    anion_of_salt,
     drawing,
     plain_log,
     said,
@@ -45,6 +44,7 @@ from eoli.figures.style import (
     say_empty,
 )
 from eoli.figures.system import PARTNERS
+from eoli.forcefield.models import UNLABELLED, Labels
 from eoli.study.axes import SHAPE, SYSTEM_AXES, alike, axes_of, told_apart
 from eoli.study.config import DEFAULT_CHARGE_SCALE, DEFAULT_MIXING
 from eoli.study.quantities import Panel, Quantity, fitted, named, panels
@@ -54,7 +54,6 @@ GROUP_COLOURS = (BLUE, VERMILION, BLACK, SKY, GREEN, PURPLE, ORANGE)
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _HATCHES = ("", "///", "...", "xxx", "\\\\\\", "+++", "---")
 _STUDY, _EXTENSION = "simulated in Ma 2022", "extension"
-_NAMES = {"peo": "PEO", "pebax": "Pebax"}
 _OF_CARBONYL = named("neighbours_Li_carbonyl_O").column()
 _D, _D_ERROR = named("D_Li").columns
 _D_BOUND = named("D_Li").column("_upper_bound")
@@ -79,10 +78,10 @@ _SAID = {"temperature_K": "{:g} K", "ion_charge_scale": "ion charges × {:g}", "
 _USUAL = {"mixing": DEFAULT_MIXING, "ion_charge_scale": DEFAULT_CHARGE_SCALE}
 
 
-def _label(row: Mapping[Any, Any], differing: Sequence[str]) -> str:
+def _label(row: Mapping[Any, Any], differing: Sequence[str], labels: Labels) -> str:
     """The polymer and what distinguishes a system; an unusual force field is always named."""
     axes = axes_of(row)
-    label = said(_NAMES.get(str(axes["polymer"]), str(axes["polymer"])))
+    label = said(labels.polymer(str(axes["polymer"])))
     for axis in ("temperature_K", "salt", "ether_set", "cation_model", "anion_model", *_USUAL, "chains", SHAPE):
         value = axes[axis]
         if value and (value != _USUAL[axis] if axis in _USUAL else axis in differing):
@@ -110,37 +109,38 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class GroupedSweep:
     """The systems with salt of a table, in groups; `neat` systems have no EO:Li and are only in the table."""
 
     path: Path
     groups: tuple[Group, ...]
     salts: tuple[str, ...]
     neat: int
+    labels: Labels
 
     @property
     def anion(self) -> str:
         """Name of the anion of all systems, or `anion`."""
-        return anion_of_salt(self.salts[0]) if len(self.salts) == 1 else "anion"
+        return self.labels.anion(self.salts[0]) if len(self.salts) == 1 else "anion"
 
 
-def read_sweep(path: Path) -> Sweep:
+def read_grouped(path: Path, labels: Labels = UNLABELLED) -> GroupedSweep:
     """The sweep table. Raises DataError if it cannot be read or lacks a column."""
-    table = read_rows(path)
+    table = read_sweep(path)
     try:
         salted = table[table["eo_li_simulated"].notna()]
         differing = told_apart(salted.to_dict("records"))
         axes = [axis for axis in SYSTEM_AXES if axis != "eo_li_asked"]
         groups = tuple(
-            Group(_label(rows.iloc[0].to_dict(), differing), rows.sort_values("eo_li_simulated"), number)
+            Group(_label(rows.iloc[0].to_dict(), differing, labels), rows.sort_values("eo_li_simulated"), number)
             for number, (_, rows) in enumerate(alike(salted, axes))
         )
-        return Sweep(path, groups, tuple(salted["salt"].unique()), len(table) - len(salted))
+        return GroupedSweep(path, groups, tuple(salted["salt"].unique()), len(table) - len(salted), labels)
     except KeyError as error:
         raise DataError(f"{path}: no column {error}") from error
 
 
-def _aside(rows: pd.DataFrame, sweep: Sweep, number: int) -> pd.Series:
+def _aside(rows: pd.DataFrame, sweep: GroupedSweep, number: int) -> pd.Series:
     """EO:Li, with groups and replicates slightly offset, so that none hides another."""
     every = np.concatenate([group.rows["eo_li_simulated"].to_numpy(dtype=float) for group in sweep.groups])
     step = 0.018 * (float(np.ptp(every)) or 1.0)
@@ -158,7 +158,9 @@ def _points(axes: Axes, rows: pd.DataFrame, x: pd.Series, y: pd.Series, errors: 
         )  # fmt: skip
 
 
-def _draw(axes: Axes, quantity: Quantity, curve: Curve | None, group: Group, sweep: Sweep) -> tuple[bool, pd.Series]:
+def _draw(
+    axes: Axes, quantity: Quantity, curve: Curve | None, group: Group, sweep: GroupedSweep
+) -> tuple[bool, pd.Series]:
     """Draw values and bounds of a group; returns whether there are any, and EO:Li of rows without either."""
     rows = group.rows
     colour, dashes = (curve.colour, curve.dashes) if curve else (group.colour, SOLID)
@@ -184,7 +186,7 @@ def _draw(axes: Axes, quantity: Quantity, curve: Curve | None, group: Group, swe
     return drawn, x[left.index]
 
 
-def draw_panel(axes: Axes, panel: Panel, of: Sequence[Quantity], sweep: Sweep) -> None:
+def draw_panel(axes: Axes, panel: Panel, of: Sequence[Quantity], sweep: GroupedSweep) -> None:
     """A panel of quantities: values with errors, bounds as arrows, crosses at the foot for unresolved ones.
 
     Raises KeyError for a column that the table lacks.
@@ -221,7 +223,7 @@ def draw_panel(axes: Axes, panel: Panel, of: Sequence[Quantity], sweep: Sweep) -
                     handlelength=2.4, columnspacing=1.2)  # fmt: skip
 
 
-def _key(sweep: Sweep) -> list[Line2D]:
+def _key(sweep: GroupedSweep) -> list[Line2D]:
     groups = [Line2D([], [], color=g.colour, marker=g.marker, markersize=4.5, label=g.label) for g in sweep.groups]
     grey: dict[str, Any] = {"color": "0.35", "linestyle": "none", "markersize": 4.5}
     return [
@@ -233,7 +235,7 @@ def _key(sweep: Sweep) -> list[Line2D]:
     ]
 
 
-def figure_panels(sweep: Sweep, name: str, title: str, out_stem: Path) -> Files:
+def figure_panels(sweep: GroupedSweep, out_stem: Path, name: str, title: str) -> Files:
     """The panels of a figure, in two columns. Returns SVG and PNG. Raises DataError if the table lacks a column."""
     if not sweep.groups:
         return save_text(title, NEAT, out_stem)
@@ -258,7 +260,7 @@ def figure_panels(sweep: Sweep, name: str, title: str, out_stem: Path) -> Files:
         return save(figure, out_stem)
 
 
-def _ideal_densities(axes: Axes, sweep: Sweep) -> None:
+def _ideal_densities(axes: Axes, sweep: GroupedSweep) -> None:
     for group in sweep.groups:
         axes.plot(
             group.rows["eo_li_simulated"], group.rows["ideal_mixing_density_unverified_g_cm3"], linestyle="none",
@@ -291,7 +293,7 @@ def _bar(axes: Axes, place: float, width: float, rows: pd.DataFrame, group: Grou
                   fontsize=6.5)  # fmt: skip
 
 
-def figure_diffusion(sweep: Sweep, out_stem: Path) -> Files:
+def figure_diffusion(sweep: GroupedSweep, out_stem: Path) -> Files:
     """Bars of D(Li) by requested EO:Li, one per polymer; points are replicates, open bars upper bounds."""
     if not sweep.groups:
         return save_text("D(Li)", NEAT, out_stem)
@@ -328,9 +330,9 @@ def figure_diffusion(sweep: Sweep, out_stem: Path) -> Files:
         return save(figure, out_stem)
 
 
-def _fit_label(fits: Fits, all_fits: Sequence[Fits]) -> str:
+def _fit_label(fits: Fits, all_fits: Sequence[Fits], labels: Labels) -> str:
     named = [other.systems | {"system": other.names[0]} for other in all_fits]
-    label = _label(fits.systems | {"system": fits.names[0]}, told_apart(named))
+    label = _label(fits.systems | {"system": fits.names[0]}, told_apart(named), labels)
     energy = fits.arrhenius.activation_energy_kJ_mol
     label += f", EO:Li {fits.systems['eo_li_asked']:g}"
     if energy.value is None or energy.error is None:
@@ -340,13 +342,13 @@ def _fit_label(fits: Fits, all_fits: Sequence[Fits]) -> str:
     return label if t0.value is None else f"{label}, T₀ = {t0.value:.0f} K"
 
 
-def _temperatures(axes: Axes, of_quantity: Sequence[Fits], all_fits: Sequence[Fits]) -> None:
+def _temperatures(axes: Axes, of_quantity: Sequence[Fits], all_fits: Sequence[Fits], labels: Labels) -> None:
     axes.set_yscale("log")
     for number, fits in enumerate(of_quantity):
         colour, marker = GROUP_COLOURS[number % len(GROUP_COLOURS)], _MARKERS[number % len(_MARKERS)]
         points = fits.points
         value = np.exp(points.ln_value)
-        label = _fit_label(fits, all_fits)
+        label = _fit_label(fits, all_fits, labels)
         # an error of ln y is a factor on y
         spread = [value * (1 - np.exp(-points.ln_error)), value * (np.exp(points.ln_error) - 1)]
         axes.errorbar(1000 / points.temperature_K, value, yerr=spread, color=colour, marker=marker, markersize=4.5,
@@ -360,13 +362,12 @@ def _temperatures(axes: Axes, of_quantity: Sequence[Fits], all_fits: Sequence[Fi
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
 
 
-def figure_temperature(sweep_csv: Path, out_stem: Path) -> Files:
+def figure_temperature(sweep: GroupedSweep, out_stem: Path) -> Files:
     """Diffusion and conductivity on a logarithmic axis against 1000/T, with Arrhenius lines and VTF curves."""
-    sweep = read_sweep(sweep_csv)
     try:
-        fits = [each for each in fits_of(read_rows(sweep_csv)) if len(each.points.ln_value)]
+        fits = [each for each in fits_of(read_sweep(sweep.path)) if len(each.points.ln_value)]
     except KeyError as error:
-        raise DataError(f"{sweep_csv}: no column {error}") from error
+        raise DataError(f"{sweep.path}: no column {error}") from error
     if not fits:
         temperatures = {t for group in sweep.groups for t in group.rows["temperature_K"]}
         several = "no system has a resolved value at two temperatures"
@@ -379,7 +380,7 @@ def figure_temperature(sweep_csv: Path, out_stem: Path) -> Files:
         column = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
         for axes, name in zip(column, names, strict=True):
             axes.set_ylabel(labels[name].format(anion=sweep.anion))
-            _temperatures(axes, [each for each in fits if each.quantity == name], fits)
+            _temperatures(axes, [each for each in fits if each.quantity == name], fits, sweep.labels)
         figure.suptitle("temperature dependence", fontsize=8.5)
         above = column[0].secondary_xaxis("top", functions=(_inverse, _inverse))
         above.set_xlabel("temperature (K)")
@@ -427,16 +428,14 @@ def figure_rdf_overlay(tables: Sequence[tuple[str, Path]], anion: str, out_stem:
         return save(figure, out_stem)
 
 
-def _of_panels(name: str, title: str) -> Callable[[Path, Path], Files]:
-    return lambda sweep_csv, out_stem: figure_panels(read_sweep(sweep_csv), name, title, out_stem)
-
-
-OF_SWEEP: dict[str, Callable[[Path, Path], Files]] = {
-    "sweep": _of_panels("sweep", "overview"),
-    "transport": _of_panels("transport", "transport"),
-    "structure": _of_panels("structure", "structure"),
-    "mechanism": _of_panels("mechanism", "mechanism"),
-    "diffusion": lambda sweep_csv, out_stem: figure_diffusion(read_sweep(sweep_csv), out_stem),
+OF_SWEEP: dict[str, Callable[[GroupedSweep, Path], Files]] = {
+    **{
+        name: functools.partial(figure_panels, name=name, title=title)
+        for name, title in (
+            ("sweep", "overview"), ("transport", "transport"), ("structure", "structure"), ("mechanism", "mechanism"),
+        )
+    },
+    "diffusion": figure_diffusion,
     "temperature": figure_temperature,
-}
-"""Sweep figures by name; each takes the table and the stem of its files."""
+}  # fmt: skip
+"""Sweep figures by name; each takes the sweep and the stem of its files."""

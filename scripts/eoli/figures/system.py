@@ -74,9 +74,9 @@ RESIDENT = {
     "hydroxyl_O": Curve("O (hydroxyl)", ORANGE, DOTTED),
     "anion": Curve("{anion}", GREEN, CHAINED),
     "chain": Curve("chain", BLACK, LONG),
-    "PEO": Curve("PEO block", SKY, DENSE),
-    "PA": Curve("PA block", PURPLE, DOTTED),
 }
+_BLOCK_STYLES = ((SKY, DENSE), (PURPLE, DOTTED))
+"""Of the ether block and the other, which go by their own names."""
 COLLECTIVE = {
     "charge_msd_e2_nm2": Curve("charge", BLACK),
     "collective_Li_Li_nm2": Curve("Li, Li", BLUE, DASHED),
@@ -358,10 +358,14 @@ def _decays(axes: Axes, table: pd.DataFrame, curves: Sequence[tuple[Curve, str]]
 def figure_mechanism(of: Subject, out_stem: Path) -> Files:
     """Residence of lithium with its partners, and reorientation of ether segments by distance from PA or the end."""
     table, scalars = of.table("mechanism"), of.scalars("mechanism")
+    blocks = [name for name in scalars.get("residence", {}) if name not in RESIDENT]
+    resident = RESIDENT | {
+        name: Curve(f"{name} block", *style) for name, style in zip(blocks, _BLOCK_STYLES, strict=False)
+    }
     panels: list[tuple[list[tuple[Curve, str]], str]] = []
     few: list[str] = []
     for key, ylabel in (("correlation", "contact correlation"), ("survival", "survival of contacts")):
-        names = _present(table, RESIDENT, f"{key}_{{}}")
+        names = _present(table, resident, f"{key}_{{}}")
         if key == "survival":
             few = [
                 name
@@ -369,7 +373,7 @@ def figure_mechanism(of: Subject, out_stem: Path) -> Files:
                 if scalars.get("residence", {}).get(name, {}).get("exits", LEAST_EXITS) < LEAST_EXITS
             ]
             names = [name for name in names if name not in few]
-        panels.append(([(of.curve(RESIDENT[name]), f"{key}_{name}") for name in names], ylabel))
+        panels.append(([(of.curve(resident[name]), f"{key}_{name}") for name in names], ylabel))
     columns = [name for name in map(str, table) if name.startswith("P2_") and not name.endswith("_error")]
     bins = [name.removeprefix("P2_") for name in columns if table[name].notna().any()]
     styles = {"all": (BLACK, LONG)} | dict(zip([b for b in bins if b != "all"], _BINS, strict=False))
@@ -390,7 +394,7 @@ def figure_mechanism(of: Subject, out_stem: Path) -> Files:
             of_what = scalars.get("segments", {}).get("units_from", "chain end")
             column[-1].text(1.02, 1.04, f"units from {of_what}", transform=column[-1].transAxes, fontsize=6.5)
         if few:
-            called = ", ".join(of.curve(RESIDENT[name]).label for name in few)
+            called = ", ".join(of.curve(resident[name]).label for name in few)
             add_notes(figure, [f"survival, fewer than {LEAST_EXITS} exits: {called}"])
         return save(figure, out_stem)
 

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -32,6 +32,7 @@ from eoli.forcefield.models import (
     ForceFieldChoice,
     Ion,
     IonVariant,
+    Labels,
     LennardJonesType,
     Limit,
     Limits,
@@ -246,6 +247,20 @@ class Library:
         _check_names(where, [chain.polymer.molecule, *(ion.molecule for ion in ions)])
         return chain, ions
 
+    def labels(self, polymers: Iterable[str], salts: Iterable[str]) -> Labels:
+        """Names for people of polymers, salts and their anions; those without a label, or not in the folder, are left out."""
+        chains = {name: self._entry(Polymer, "polymers", name) for name in polymers if name in self.names("polymers")}
+        pairs = {name: self._entry(Salt, "salts", name) for name in salts if name in self.names("salts")}
+        return Labels(
+            {name: entry.label for name, entry in chains.items() if entry.label},
+            {name: entry.label for name, entry in pairs.items() if entry.label},
+            {name: entry.anion_label for name, entry in pairs.items() if entry.anion_label},
+        )
+
+    def _entry(self, model: type[Model], kind: str, name: str) -> Model:
+        file = read_yaml(self.root / self.relative_path(kind, name, None))
+        return self._cited(model, file.data, file)
+
     @cached_property
     def bonded(self) -> BondedTable:
         """Bonded terms of the polymers."""
@@ -301,7 +316,10 @@ class Library:
         types = sorted({atom.type for atom in atoms})
         likes = [self.atom_types[name] for name in types if name in self.atom_types]
         masses = [f"{name} {self.mass(name)}" for name in types]
-        texts = [part.model_dump_json() for part in (*parts, table.functions, table.one_four, *used, *likes)]
+        texts = [
+            part.model_dump_json(exclude={"label", "anion_label"})
+            for part in (*parts, table.functions, table.one_four, *used, *likes)
+        ]
         text = "\n".join([*texts, *masses, table.dihedral_convention])
         return hashlib.sha256(text.encode()).hexdigest()
 

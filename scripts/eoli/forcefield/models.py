@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -151,6 +152,7 @@ class Polymer(Strict):
     """A chain as a sequence of units."""
 
     polymer: str
+    label: Text | None = Field(None, description="name for people, in figures and on the page")
     molecule: str = Field(pattern=r"^[A-Z][A-Z0-9]{0,7}$")
     description: Text
     sequence: list[str | Repeat] = Field(min_length=1, description="unit names, `NAME * COUNT` repeats, or parts")
@@ -188,6 +190,8 @@ class Salt(Strict):
     """A 1:1 salt; its models are used unless a sweep asks for others."""
 
     salt: str
+    label: Text | None = Field(None, description="name for people, in figures and on the page")
+    anion_label: Text | None = Field(None, description="the same for its anion")
     description: Text
     cation: str
     cation_model: str
@@ -327,3 +331,27 @@ class Chain:
     def n_atoms(self) -> int:
         """Number of sites of one chain."""
         return sum(len(unit.atoms) for unit in self.units)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Names for people by the names of the configuration; what has none goes by its own name."""
+
+    polymers: Mapping[str, str] = field(default_factory=dict)
+    salts: Mapping[str, str] = field(default_factory=dict)
+    anions: Mapping[str, str] = field(default_factory=dict)
+
+    def polymer(self, name: str) -> str:
+        """The polymer's label, else its name."""
+        return self.polymers.get(name, name)
+
+    def salt(self, name: str) -> str:
+        """The salt's label, else its name."""
+        return self.salts.get(name, name)
+
+    def anion(self, salt: str) -> str:
+        """The label of a salt's anion, else `anion`."""
+        return self.anions.get(salt, "anion")
+
+
+UNLABELLED = Labels()

@@ -47,6 +47,21 @@ def binding_sites(description: SystemDescription) -> Indices:
     return np.sort(np.concatenate(list(partners.values()))) if partners else np.empty(0, dtype=np.int64)
 
 
+def block_names(description: SystemDescription) -> tuple[str, str]:
+    """Names of the blocks of the ether and of the carbonyl oxygens, as the units name them: `PEO` and `PA` for Pebax.
+
+    Names of several blocks are joined by `+`. Blocks that the units do not name, or name alike, are `ether` and
+    `carbonyl`.
+    """
+    sites = [site for entry in description.molecules for site in entry.molecule.sites]
+
+    def named(*roles: str) -> str:
+        return "+".join(dict.fromkeys(site.block for site in sites if site.role in roles and site.block is not None))
+
+    ether, carbonyl = named("ether_O") or named("hydroxyl_O") or "ether", named("amide_O", "ester_O") or "carbonyl"
+    return (ether, carbonyl) if ether != carbonyl else ("ether", "carbonyl")
+
+
 def _with_prefix(description: SystemDescription, prefix: str) -> Indices:
     roles = {site.role for entry in description.molecules for site in entry.molecule.sites}
     return description.with_role(*(role for role in roles if role is not None and role.startswith(prefix)))

@@ -61,7 +61,7 @@ DEFINITIONS = {
         "Coulomb energies from the full Ewald sum with conducting surroundings, which has no cut-off; a charged group "
         "meets a uniform background that neutralises it. The parts of the box and the energies within and between "
         "them add up to the Coulomb energy of the box (excluded pairs left out, 1-4 pairs as the force field counts "
-        "them). Lithium with a neutral counter-group (PEO, PA, chain) is the number that other work can be compared with."
+        "them). Lithium with a neutral counter-group (a block, the chain) is the number that other work can be compared with."
     ),
     "contacts": (
         "Bare Coulomb and plain Lennard-Jones energy of a lithium and a site within the reach of the first shell, "
@@ -74,7 +74,7 @@ DEFINITIONS = {
         "C=O": "carbonyl oxygens of amides and esters and the carbons bonded to them",
         "NH": "amide nitrogens and hydrogens",
         "N": "nitrogen atoms of the anion",
-        "PEO": "chain without PA: whole, neutral C-O-C units and uncharged ends",
+        "ether block, by its name": "chain without PA: whole, neutral C-O-C units and uncharged ends",
         "PA": "polyamide with the ester and the carbon that the ester's bridging oxygen holds",
         "chain": "whole chains",
     },
@@ -189,7 +189,7 @@ def short_range(energies: Mapping[str, Floats], first: str, second: str) -> dict
 
 def _exact_rows(sums: Sums, cells: Partition, pairs: Sequence[tuple[str, str]], parts: Groups, n: int) -> list[Row]:
     single = [name for name in parts if name != "chain"]
-    joined = [(name, "chain") for name in single if "chain" in parts and name not in ("PEO", "PA")]
+    joined = [(name, "chain") for name in single if "chain" in parts and not set(parts[name]) <= set(parts["chain"])]
     found = {
         f"{a}/{b}": between(sums.forms, cells.members[a], cells.members[b])
         for a, b in (*pairs, *combinations(single, 2), *joined)

@@ -16,7 +16,7 @@ from eoli.core.statistics import Estimate, block_estimate, block_means, jackknif
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
 from eoli.topology.molecule import Molecule
-from eoli.topology.selections import pair_groups
+from eoli.topology.selections import block_names, pair_groups
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -59,11 +59,12 @@ def table_pairs(description: SystemDescription) -> list[tuple[str, str]]:
 
 
 def whole_groups(description: SystemDescription) -> Groups:
-    """The parts that make up the box: lithium, the anion by its name, and the blocks of the chains.
+    """The parts that make up the box: lithium, the anion by its name, and the blocks of the chains by theirs.
 
     The carbon bound to the bridging oxygen of an ester counts as `PA`, since the ester is not neutral without it; the
-    rest of a chain is `PEO`, in whole and neutral C-O-C units. `chain` joins the two if both exist.
+    rest of a chain is its ether block, in whole and neutral C-O-C units. `chain` joins the two if both exist.
     """
+    ether = block_names(description)[0]
     polymer = description.molecules_of("polymer").ravel()
     is_pa = np.concatenate(
         [np.tile([site.block == "PA" for site in e.molecule.sites], e.count) for e in description.molecules]
@@ -74,11 +75,11 @@ def whole_groups(description: SystemDescription) -> Groups:
     found = {
         "Li": description.with_role("Li"),
         anion_name(description): description.molecules_of("anion").ravel(),
-        "PEO": polymer[~is_pa[polymer]],
+        ether: polymer[~is_pa[polymer]],
         "PA": polymer[is_pa[polymer]],
     }
     present = {name: sites for name, sites in found.items() if len(sites)}
-    return present | ({"chain": polymer} if "PEO" in present and "PA" in present else {})
+    return present | ({"chain": polymer} if ether in present and "PA" in present else {})
 
 
 def scaled_pairs(description: SystemDescription) -> ScaledPairs:

@@ -25,7 +25,7 @@ from eoli.errors import DataError
 from eoli.study.criteria import MechanismCriteria
 from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.molecule import Molecule
-from eoli.topology.selections import ANION, binding_partners, ether_torsions
+from eoli.topology.selections import ANION, binding_partners, block_names, ether_torsions
 from eoli.trajectory.store import Reduced, open_reduced
 from eoli.trajectory.unwrap import may_fold, too_far_apart, unwrap_and_largest_step
 
@@ -38,12 +38,12 @@ _PER_DECADE = 20
 _PS_PER_NS = 1000.0
 _CHUNK_BYTES = 128e6
 _SMALLEST_CONTOUR_MSD = 1.0
-_OF_BLOCK = {"PEO": ("ether_O", "hydroxyl_O"), "PA": ("carbonyl_O",)}
+_ETHER, _CARBONYL = ("ether_O", "hydroxyl_O"), ("carbonyl_O",)
 """Kinds of contact by block; lithium does not bind to the bridging oxygen of an ester."""
-_BLOCKS = tuple(_OF_BLOCK)
-_POLYMER = tuple(kind for kinds in _OF_BLOCK.values() for kind in kinds)
+_POLYMER = (*_ETHER, *_CARBONYL)
 _SITES = (*_POLYMER, ANION)
-_RESIDENT = (*_SITES, "chain", *_BLOCKS)
+_SHARED = ("block", "ether_chain")
+"""Partners that serve for hosts alone; those of all others are followed for their residence."""
 
 
 def _numbered(n_sites: int, groups: Sequence[Integers]) -> Integers:
@@ -70,14 +70,14 @@ def _partners(system: SystemDescription, cutoffs_nm: Mapping[str, float]) -> dic
     def of_molecules(molecules: list[Integers], only: Integers) -> Integers:
         return _numbered(n, [molecule[np.isin(molecule, only)] for molecule in molecules])
 
-    blocks = {name: of_kinds(kinds) for name, kinds in _OF_BLOCK.items()}
+    blocks = {name: of_kinds(kinds) for name, kinds in zip(block_names(system), (_ETHER, _CARBONYL), strict=True)}
     labels = {
         **{name: _numbered(n, list(of_kinds([name])[:, None])) for name in _POLYMER},
         ANION: of_molecules(anions, of_kinds([ANION])),
         "chain": of_molecules(polymers, of_kinds(_POLYMER)),
         **{name: _numbered(n, [of_block]) for name, of_block in blocks.items()},
         "block": _numbered(n, list(blocks.values())),
-        "ether_chain": of_molecules(polymers, blocks["PEO"]),
+        "ether_chain": of_molecules(polymers, of_kinds(_ETHER)),
     }
     return {name: rs.Partners(label, cutoff) for name, label in labels.items() if (label >= 0).any()}
 
@@ -136,7 +136,7 @@ def _residence(
         kaplan_meier = rs.survival(of, interval_ps, lags)
         entry["survival_1e_ps"] = _decay_scalars(kaplan_meier)
         # A block is a single partner: its correlation decays to the fraction of time spent there, not to zero.
-        correlation = rs.contact_correlation(of, interval_ps, lags) if name not in _BLOCKS else None
+        correlation = rs.contact_correlation(of, interval_ps, lags) if name in (*_SITES, "chain") else None
         if correlation is not None:
             entry["correlation_1e_ps"] = _decay_scalars(correlation)
         for key, found in (("survival", kaplan_meier), ("correlation", correlation)):
@@ -161,15 +161,16 @@ def _scaled(estimate: Estimate, factor: float) -> dict[str, float | None]:
     return {key: None if value is None else value * factor for key, value in asdict(estimate).items()}
 
 
-def _environments(numbers: Mapping[str, Integers]) -> dict[str, Booleans]:
-    """Environment masks (frames, ions): anywhere, only PEO oxygens, at a C=O, at an anion; the last two overlap."""
+def _environments(numbers: Mapping[str, Integers], blocks: tuple[str, str]) -> dict[str, Booleans]:
+    """Environment masks (frames, ions): anywhere, only ether block, at a C=O, at an anion; the last two overlap."""
+    soft, hard = blocks
     near = {name: number > 0 for name, number in numbers.items()}
     found = {"all": np.ones_like(next(iter(near.values())))}
-    ether = [of for name, of in near.items() if name in _OF_BLOCK["PEO"]]
+    ether = [of for name, of in near.items() if name in _ETHER]
     if ether:
-        others = [of for name, of in near.items() if name not in _OF_BLOCK["PEO"]]
-        found["PEO_only"] = np.any(ether, axis=0) & ~np.any([np.zeros_like(found["all"]), *others], axis=0)
-    found |= {f"{key}_contact": near[name] for key, name in (("PA", "carbonyl_O"), ("anion", "anion")) if name in near}
+        others = [of for name, of in near.items() if name not in _ETHER]
+        found[f"{soft}_only"] = np.any(ether, axis=0) & ~np.any([np.zeros_like(found["all"]), *others], axis=0)
+    found |= {f"{key}_contact": near[name] for key, name in ((hard, "carbonyl_O"), ("anion", "anion")) if name in near}
     return {name: where for name, where in found.items() if where.any()}
 
 
@@ -190,8 +191,9 @@ def _partition(numbers: Mapping[str, Integers]) -> dict[str, Any]:
 
 
 def _event_table(
-    moves: Sequence[mv.Move], carried: Floats, chain: Integers | None, block: Integers | None, interval_ps: float
-) -> pd.DataFrame:
+    moves: Sequence[mv.Move], carried: Floats, chain: Integers | None, block: Integers | None, names: tuple[str, str],
+    interval_ps: float,
+) -> pd.DataFrame:  # fmt: skip
     """Moves in time order; chains, ions and units as in the topology, counted from 1, blank if unknown."""
 
     def at(host: Integers | None, frame: int, ion: int) -> int | None:
@@ -209,7 +211,7 @@ def _event_table(
                 "kind": move.kind,
                 **{f"{end}_chain": None if c is None else c + 1 for end, c in zip(("from", "to"), chains, strict=True)},
                 **{
-                    f"{end}_block": "none" if c is None else "" if b is None else _BLOCKS[b]
+                    f"{end}_block": "none" if c is None else "" if b is None else names[b]
                     for end, b, c in zip(("from", "to"), blocks, chains, strict=True)
                 },
                 "from_unit": move.from_unit,
@@ -217,17 +219,18 @@ def _event_table(
                 "displacement_nm": float(distance),
             }
         )
-    names = (
+    columns = (
         "time_ps", "left_ps", "lithium", "kind", "from_chain", "to_chain", "from_block", "to_block", "from_unit",
         "to_unit", "displacement_nm",
     )  # fmt: skip
-    table = pd.DataFrame(rows, columns=list(names)).sort_values(["time_ps", "lithium"], kind="stable")
+    table = pd.DataFrame(rows, columns=list(columns)).sort_values(["time_ps", "lithium"], kind="stable")
     return table.astype({"from_chain": "Int64", "to_chain": "Int64"})
 
 
 def _moves(
-    moves: Sequence[mv.Move], carried: Floats, paths: Floats, hold_frames: int, ion_ns: float, kinds: Sequence[mv.Kind]
-) -> dict[str, Any]:
+    moves: Sequence[mv.Move], carried: Floats, paths: Floats, hold_frames: int, ion_ns: float, kinds: Sequence[mv.Kind],
+    blocks: tuple[str, str],
+) -> dict[str, Any]:  # fmt: skip
     scalars: dict[str, Any] = {}
     for kind in kinds:
         squares = carried[[move.kind == kind for move in moves]] ** 2
@@ -236,9 +239,9 @@ def _moves(
             error = float(squares.std(ddof=1) / math.sqrt(len(squares))) if len(squares) > 1 else None
             scalars[kind]["square_displacement_nm2"] = {"value": float(squares.mean()), "error": error}
     if "between_blocks" in kinds:
-        for name, target in (("PEO_to_PA", 1), ("PA_to_PEO", 0)):
+        for source, target in ((0, 1), (1, 0)):
             seen = sum(move.kind == "between_blocks" and move.to_host == target for move in moves)
-            scalars[name] = asdict(mv.rate(seen, ion_ns))
+            scalars[f"{blocks[source]}_to_{blocks[target]}"] = asdict(mv.rate(seen, ion_ns))
     scalars["square_displacement_anytime_nm2"] = mv.square_displacement_anytime(paths, hold_frames)
     return scalars
 
@@ -273,7 +276,7 @@ def _contacts(
     arrays: dict[str, list[Any]] = defaultdict(list)
     for neighbours, distances in _batches(reduced):
         for name, of in partners.items():
-            if name in _RESIDENT:
+            if name not in _SHARED:
                 periods[name].append(rs.bound_periods(neighbours, distances, of, break_frames))
             if name in _SITES:
                 arrays[name].append(mv.contact_numbers(neighbours, distances, of))
@@ -283,7 +286,7 @@ def _contacts(
             if "ether_chain" in partners:
                 contour = mv.contour_positions(neighbours, distances, partners["ether_chain"], units, chain)
                 arrays["contour"].append(contour)
-        if "PEO" in partners and "PA" in partners:
+        if all(name in partners for name in block_names(system)):
             arrays["block"].append(mv.hosts(neighbours, distances, partners["block"], hold, False))
     whole_arrays = {name: np.concatenate(parts, axis=1) for name, parts in arrays.items()}
     return _Contacts(
@@ -307,11 +310,11 @@ def _contour(
 
 
 def _mobility(
-    paths: Floats, numbers: Mapping[str, Integers], lags: Integers, interval_ps: float, tolerance: float,
+    paths: Floats, environments: Mapping[str, Booleans], lags: Integers, interval_ps: float, tolerance: float,
     columns: Columns,
 ) -> dict[str, Any]:  # fmt: skip
     scalars = {}
-    for name, where in _environments(numbers).items():
+    for name, where in environments.items():
         moved = mv.conditional_msd(paths, where, lags, interval_ps, tolerance, SMALLEST_MSD_NM2)
         scalars[name] = _displacement(moved, f"msd_Li_{name}", "nm2", columns)
         if name == "all":
@@ -338,6 +341,7 @@ def _lithium(
         paths[:] = np.nan
     lags, lag_ps = _lags(reduced, "motion")
     columns: Columns = {"lag_ps": lag_ps}
+    blocks = block_names(system)
     moves: list[mv.Move] = []
     kinds: list[mv.Kind] = []
     if found.chain is not None:
@@ -354,15 +358,15 @@ def _lithium(
     ion_ns = paths.shape[1] * max(1, n_frames - hold) * interval_ps / _PS_PER_NS
     scalars = {
         "residence": _residence(found.periods, interval_ps, lags, columns),
-        "moves": _moves(moves, carried, paths, hold, ion_ns, kinds),
+        "moves": _moves(moves, carried, paths, hold, ion_ns, kinds, blocks),
         "partition": _partition(found.numbers),
-        "mobility": _mobility(paths, found.numbers, lags, interval_ps, tolerance, columns),
+        "mobility": _mobility(paths, _environments(found.numbers, blocks), lags, interval_ps, tolerance, columns),
         **_contour(found, lags, interval_ps, tolerance, columns),
     }
     if folded:
         for entry in scalars["mobility"].values():
             entry["verdict"] = f"not known: {folded}"
-    return scalars, pd.DataFrame(columns), _event_table(moves, carried, found.chain, found.block, interval_ps)
+    return scalars, pd.DataFrame(columns), _event_table(moves, carried, found.chain, found.block, blocks, interval_ps)
 
 
 def _relaxation(found: sg.Relaxation, name: str, columns: Columns) -> dict[str, Any]:
@@ -487,7 +491,7 @@ def analyse_mechanism(
     files that cannot be read or do not belong together, and for cut-offs beyond the neighbour lists.
     """
     system = read_description(description)
-    events = _event_table([], np.empty(0), None, None, 1.0)
+    events = _event_table([], np.empty(0), None, None, block_names(system), 1.0)
     with open_reduced(reduced, system) as opened:
         for cadence in ("motion", "structure"):
             if opened.n_frames(cadence) < 2:

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from eoli.core.numbers import counted, listed
 from eoli.forcefield.library import library
-from eoli.forcefield.models import NO_SALT
+from eoli.forcefield.models import NO_SALT, Labels
 from eoli.report.gather import Sweep, SystemResult
 from eoli.report.sections.tables import Line, length_text, unique
 from eoli.study.config import Study
 from eoli.study.protocol import Stage
 
-_POLYMERS = {"peo": "PEO", "pebax": "Pebax"}
-_SALTS = {"litfsi": "LiTFSI"}
 _MIXING = {
     "gromos": "the pair table of 54A7, geometric where it has no row",
     "lorentz-berthelot": "Lorentz-Berthelot for every pair, as the study says",
     "lb-ions": "the pair table of 54A7 within the polymer, Lorentz-Berthelot with ions",
 }
-
-
-def _named(names: Mapping[str, str], key: Any) -> str:
-    return names.get(str(key), str(key))
 
 
 def _stage_words(stage: Stage) -> str:
@@ -33,15 +26,15 @@ def _stage_words(stage: Stage) -> str:
     return f"{stage.name} ({length_text(stage.length_ns)}, {stage.ensemble}, {stage.time_step_fs:g} fs)"
 
 
-def _ratios(systems: Sequence[SystemResult]) -> str:
+def _ratios(systems: Sequence[SystemResult], labels: Labels) -> str:
     groups: dict[tuple[str, str], list[SystemResult]] = {}
     for system in systems:
         groups.setdefault((system.row["polymer"], system.row["salt"]), []).append(system)
     parts = []
     for (polymer, salt), members in groups.items():
         ratios = unique([f"{m.row['eo_li_asked']:g}" for m in members if "eo_li_asked" in m.row])
-        name = _named(_POLYMERS, polymer)
-        parts.append(name if salt == NO_SALT else f"{name} with {_named(_SALTS, salt)} at EO:Li {listed(ratios, 20)}")
+        name = labels.polymer(polymer)
+        parts.append(name if salt == NO_SALT else f"{name} with {labels.salt(salt)} at EO:Li {listed(ratios, 20)}")
     return "; ".join(parts)
 
 
@@ -73,12 +66,17 @@ def _temperatures(systems: Sequence[SystemResult]) -> str:
     return listed([f"{kelvin:g}" for kelvin in found], 12) + " K"
 
 
+def _labels(sweep: Sweep) -> Labels:
+    polymers, salts = ({str(system.row[axis]) for system in sweep.systems} for axis in ("polymer", "salt"))
+    return library(sweep.study.topologies).labels(sorted(polymers), sorted(salts))
+
+
 def facts(sweep: Sweep) -> str:
     """What was simulated, in one line."""
-    systems = sweep.systems
+    systems, labels = sweep.systems, _labels(sweep)
     return " · ".join(
         [
-            f"{counted(len(systems), 'box', 'boxes')}: {_ratios(systems)}",
+            f"{counted(len(systems), 'box', 'boxes')}: {_ratios(systems, labels)}",
             _temperatures(systems),
             f"{_lengths(sweep.study)} each",
             "GROMOS 54A7",
@@ -87,7 +85,7 @@ def facts(sweep: Sweep) -> str:
 
 
 def simulated(sweep: Sweep) -> list[Line]:
-    systems, study = sweep.systems, sweep.study
+    systems, study, labels = sweep.systems, sweep.study, _labels(sweep)
     theirs = sum(bool(system.row["simulated_in_study"]) for system in systems)
     chains = unique([f"{system.row['chains']:g}" for system in systems])
     polymers = unique([system.row["polymer"] for system in systems])
@@ -97,7 +95,7 @@ def simulated(sweep: Sweep) -> list[Line]:
     reached = f"; analysed: {listed([length_text(length) for length in lengths])}" if lengths else ""
     origin = f"{theirs} also simulated in the study of record, {len(systems) - theirs} our extension"
     lines = [
-        Line("Systems", f"{counted(len(systems), 'box', 'boxes')}: {_ratios(systems)}; {origin}"),
+        Line("Systems", f"{counted(len(systems), 'box', 'boxes')}: {_ratios(systems, labels)}; {origin}"),
         Line("Conditions", f"{_temperatures(systems)}, {listed(chains)} chains in each box"),
         Line("Lengths", f"{', '.join(_stage_words(stage) for stage in study.stages)}; protocol {study.protocol.name}"),
         Line("Results from", f"the stage {analysed.name}{reached}"),
@@ -105,5 +103,5 @@ def simulated(sweep: Sweep) -> list[Line]:
     ]
     for polymer in polymers:
         chain = blocks.polymer(polymer, next(str(s.row["ether_set"]) for s in systems if s.row["polymer"] == polymer))
-        lines.append(Line(f"{_named(_POLYMERS, polymer)} chain", chain.polymer.description))
+        lines.append(Line(f"{labels.polymer(polymer)} chain", chain.polymer.description))
     return lines

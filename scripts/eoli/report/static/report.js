@@ -33,11 +33,12 @@
     Li: "Li⁺", ether_O: "O (C-O-C)", carbonyl_O: "O (C=O)", amide_O: "O (amide)", ester_O: "O (C=O of the ester)",
     ester_bridging_O: "O (bridging, ester)", anion_N: "N (anion)", anion_O: "O (anion)", amide_H: "H (NH)", anion: "anion",
     anion_com: "anion, centre of mass", chain_com: "chain, centre of mass", chain: "chain", F: "F of the anion",
-    oxygen: "all oxygens", chains: "chains", anions: "anions", any: "any acceptor", all: "all", PEO_only: "PEO alone",
-    PA_contact: "touching PA", anion_contact: "touching an anion", largest_share: "share of the largest domain",
+    oxygen: "all oxygens", chains: "chains", anions: "anions", any: "any acceptor", all: "all",
+    anion_contact: "touching an anion", largest_share: "share of the largest domain",
     domains: "number of domains", percolates_xyz: "percolates in x, y and z", total: "all electrons", ions: "ions",
   };
-  const said = (key) => NAMES[key] ?? key.replaceAll("_", " ");
+  const said = (key) => NAMES[key] ??
+    key.replace(/_only$/, " alone").replace(/^(.+)_contact$/, "touching $1").replaceAll("_", " ");
   const pairOf = (key) => {
     const first = ["Li", "amide_H"].find((name) => key.startsWith(`${name}_`));
     return first ? `${said(first)} – ${said(key.slice(first.length + 1))}` : said(key);
