@@ -17,7 +17,7 @@ from eoli.commands.common import typed
 from eoli.core.validation import Count, CountOrZero, Kelvin, NotNegative, Positive, Share, kind_of
 from eoli.errors import DataError, InputError
 from eoli.study.config import Box, Run, SweepBlock
-from eoli.study.criteria import Analysis
+from eoli.study.criteria import AnalysisSection
 from eoli.study.protocol import Stage
 from support import ROOT
 
@@ -131,7 +131,7 @@ def test_flags_have_the_limits_of_files() -> None:
     assert typed(kind_of(Stage, "name"))("npt") == "npt" and typed(kind_of(Stage, "temperature_K"))("300") == 300
     for model, name, word in (
         (Box, "chains", "0"), (Run, "threads", "0"), (Run, "max_hours", "1:30"), (SweepBlock, "eo_li", "12:1"),
-        (Analysis, "rdf_bin_nm", "1e-9"), (Stage, "temperature_K", "25"), (Stage, "name", "box"), (Box, "attempts", "3.0"),
+        (AnalysisSection, "rdf_bin_nm", "1e-9"), (Stage, "temperature_K", "25"), (Stage, "name", "box"), (Box, "attempts", "3.0"),
     ):  # fmt: skip
         with pytest.raises(argparse.ArgumentTypeError):
             typed(kind_of(model, name))(word)

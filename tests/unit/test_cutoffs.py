@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from eoli.errors import DataError
-from eoli.study.criteria import Analysis
+from eoli.study.criteria import AnalysisSection
 from eoli.summary.cutoffs import FLAT, HYDROGEN_BOND, POOLED, Structure, cutoff_table, read_structure
 from eoli.topology.selections import contact_of
 
@@ -132,7 +132,7 @@ def test_files_of_a_system(tmp_path: Path) -> None:
 
 
 def test_every_distance_of_the_configuration_is_judged() -> None:
-    distances = Analysis.model_validate({"contact_nm": {"anion": 0.31}}).contacts_nm
+    distances = AnalysisSection.model_validate({"contact_nm": {"anion": 0.31}}).contacts_nm
     kinds = {
         "ether_O": 0.35, "carbonyl_O": 0.32, "ester_bridging_O": 0.32, "hydroxyl_O": 0.35, "anion": 0.31,
         "hydrogen_bond": 0.25,

@@ -201,7 +201,7 @@ def test_no_kind_of_term_stands_twice(system: Made) -> None:
             r.molecule,
             r.kind,
             r.classes if r.kind == "improper" else frozenset([r.classes, r.classes[::-1]]),
-            *r.quantities,
+            *r.coefficients,
         )
         for r in system.parameters.bonded
     ]

@@ -133,7 +133,7 @@ class Unit(Strict):
     bonds: list[Annotated[tuple[str, str], LENIENT]]
 
 
-class Estimate(Strict):
+class CitedValue(Strict):
     """A reference value for sizes and for a plausibility column, never a result."""
 
     value: float = Field(gt=0, le=1e4)
@@ -156,7 +156,7 @@ class Polymer(Strict):
     molecule: str = Field(pattern=r"^[A-Z][A-Z0-9]{0,7}$")
     description: Text
     sequence: list[str | Repeat] = Field(min_length=1, description="unit names, `NAME * COUNT` repeats, or parts")
-    neat_density_g_cm3: Estimate
+    neat_density_g_cm3: CitedValue
 
 
 class Ion(Strict):
@@ -197,7 +197,7 @@ class Salt(Strict):
     cation_model: str
     anion: str
     anion_model: str
-    molar_volume_cm3_mol: Estimate
+    molar_volume_cm3_mol: CitedValue
 
 
 class LennardJonesType(Strict):

@@ -102,11 +102,11 @@ def _gathered(found: Mapping[tuple[str, str], Sequence[str]]) -> list[Unresolved
     return gathered
 
 
-def _curve(fit: Arrhenius | Vtf, temperature_k: npt.NDArray[np.float64]) -> list[list[float]] | None:
+def _curve(fit: Arrhenius | Vtf, temperature_K: npt.NDArray[np.float64]) -> list[list[float]] | None:
     """Points (T, value) of a fit, evenly in 1/T over the temperatures; None without a fit."""
     if fit.ln_prefactor is None:
         return None
-    along = 1 / np.linspace(1 / temperature_k.max(), 1 / temperature_k.min(), _CURVE_POINTS)
+    along = 1 / np.linspace(1 / temperature_K.max(), 1 / temperature_K.min(), _CURVE_POINTS)
     return [[float(t), float(y)] for t, y in zip(along, fit.at(along), strict=True)]
 
 

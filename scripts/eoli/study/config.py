@@ -21,7 +21,7 @@ from eoli.core.validation import Strict, place, validate
 from eoli.core.yamlfile import KeyPath, YamlFile, read_yaml
 from eoli.errors import InputError
 from eoli.forcefield.models import DEFAULT, Mixing
-from eoli.study.criteria import Analysis
+from eoli.study.criteria import AnalysisSection
 from eoli.study.protocol import Protocol, Stage
 
 DEFAULT_COMMAND = "gmx"
@@ -156,7 +156,7 @@ class Run(Strict):
     reproducible: bool = Field(False, description="mdrun -reprod: the same trajectory bit for bit, a little slower")
 
 
-class Reference(Strict):
+class ReferenceFiles(Strict):
     """What a sweep is laid beside."""
 
     study: PathText = Field("config/reference/ma2022.yaml", description="numbers and claims of a study")
@@ -181,11 +181,11 @@ class Config(Strict):
         default_factory=dict, description="keys of single stages of the protocol, set here instead"
     )
     run: Run = Field(default_factory=lambda: Run.model_validate({}), description="how simulations are run")
-    analysis: Analysis = Field(
-        default_factory=lambda: Analysis.model_validate({}), description="frames and criteria of the analyses"
+    analysis: AnalysisSection = Field(
+        default_factory=lambda: AnalysisSection.model_validate({}), description="frames and criteria of the analyses"
     )
-    reference: Reference = Field(
-        default_factory=lambda: Reference.model_validate({}),
+    reference: ReferenceFiles = Field(
+        default_factory=lambda: ReferenceFiles.model_validate({}),
         description="what the sweep is laid beside; looked for here, then beside the Snakefile",
     )
 

@@ -71,7 +71,7 @@ class HydrogenBonds(Strict):
     angle_deg: float = Field(130.0, ge=90, le=180, description="smallest angle N-H...A")
 
 
-class Analysis(Strict):
+class AnalysisSection(Strict):
     """Frames and criteria of the analyses."""
 
     stage: str = Field("production", description="stage whose trajectory is analysed")
@@ -132,7 +132,7 @@ class OneSystem(Strict):
 class Facts(Strict):
     """All that criteria are filled from; `stage` is the stage that the analysis reads."""
 
-    analysis: Analysis
+    analysis: AnalysisSection
     protocol: Protocol
     stage: Stage
     system: OneSystem

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from eoli.study.config import Box, Config, GromacsBuild, Reference, Run, SweepBlock
-from eoli.study.criteria import Analysis
+from eoli.study.config import Box, Config, GromacsBuild, ReferenceFiles, Run, SweepBlock
+from eoli.study.criteria import AnalysisSection
 from eoli.study.protocol import Protocol, Stage
 
 _TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
@@ -18,13 +18,13 @@ _TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`sweep`: a list of blocks", "sweep[].", SweepBlock),
     ("`box`", "box.", Box),
     ("`run`", "run.", Run),
-    ("`analysis`", "analysis.", Analysis),
+    ("`analysis`", "analysis.", AnalysisSection),
     *(
         (f"`analysis.{name}`", f"{name}.", field.annotation)
-        for name, field in Analysis.model_fields.items()
+        for name, field in AnalysisSection.model_fields.items()
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
     ),
-    ("`reference`", "reference.", Reference),
+    ("`reference`", "reference.", ReferenceFiles),
     ("`gmx`", "gmx.", GromacsBuild),
     ("Protocol files", "", Protocol),
     ("Stages of a protocol file, and of `stages` in a configuration", "stages[].", Stage),

@@ -121,7 +121,7 @@ class OneFour(Row):
 
 
 @dataclass(frozen=True)
-class Quantity:
+class Coefficient:
     """A number of a bonded term."""
 
     symbol: str
@@ -139,7 +139,7 @@ class Bonded(Row):
     label: str
     function: int
     form: str
-    quantities: tuple[Quantity, ...]
+    coefficients: tuple[Coefficient, ...]
     count: int
 
 
@@ -287,10 +287,10 @@ def _bonded(molecule: Molecule, sources: _Sources) -> list[Bonded]:
         form, symbols = _FORMS.get((kind, function), ("see the manual of GROMACS", ()))
         if len(symbols) != len(parameters):
             symbols = tuple((f"parameter {n}", "") for n in range(1, len(parameters) + 1))
-        quantities = tuple(Quantity(s, value, unit) for (s, unit), value in zip(symbols, parameters, strict=True))
+        coefficients = tuple(Coefficient(s, value, unit) for (s, unit), value in zip(symbols, parameters, strict=True))
         row = Bonded(
             molecule=molecule.name, kind=kind, classes=classes, label=label, function=function, form=form,
-            quantities=quantities, count=count, sources=sources.cited([source]),
+            coefficients=coefficients, count=count, sources=sources.cited([source]),
         )  # fmt: skip
         rows.append(row)
     return rows

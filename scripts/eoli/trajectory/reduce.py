@@ -31,6 +31,7 @@ from eoli.trajectory.reader import (
     spanning_tree,
     stride_of,
 )
+from eoli.trajectory.sizes import SLOTS
 from eoli.trajectory.store import CADENCES, create, seal
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -43,8 +44,6 @@ _CHUNK = 64
 # Bond lengths of a run vary by some percent; even coordinates that crossed the box many times stay within this.
 _BOND_FACTORS = (0.5, 2.0)
 _REACH_EDGES = 1000
-SLOTS = 16
-"""Least capacity of the neighbour lists."""
 _PARTS = 4
 """Parts per process: if the machine slows one process, the others take over its remaining parts."""
 
@@ -79,7 +78,7 @@ def _molecules(description: SystemDescription, kind: str) -> _Molecules | None:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _Job:
     """All that a pass over some frames needs, in any process."""
 
     trajectory: Trajectory
@@ -113,41 +112,41 @@ class _Place:
     row_bytes: int
 
 
-def _motion(plan: _Plan, positions: Singles, boxes: Singles) -> Arrays:
+def _motion(job: _Job, positions: Singles, boxes: Singles) -> Arrays:
     arrays: Arrays = {"motion/box": boxes}
-    if len(plan.lithium):
-        arrays["motion/lithium"] = kernels.wrapped(positions, boxes, plan.lithium)
-    for name, m in plan.molecules.items():
+    if len(job.lithium):
+        arrays["motion/lithium"] = kernels.wrapped(positions, boxes, job.lithium)
+    for name, m in job.molecules.items():
         arrays[f"motion/{name}"] = kernels.centres_of_mass(positions, boxes, m.sites, m.parents, m.children, m.weights)
-    if len(plan.lithium) and len(plan.binding):
+    if len(job.lithium) and len(job.binding):
         arrays["motion/neighbours"], arrays["motion/distances"] = kernels.nearest(
-            positions, boxes, plan.lithium, plan.binding, np.float32(plan.contact_range_nm), plan.slots
+            positions, boxes, job.lithium, job.binding, np.float32(job.contact_range_nm), job.slots
         )
     return arrays
 
 
-def _structure(plan: _Plan, positions: Singles, boxes: Singles) -> Arrays:
+def _structure(job: _Job, positions: Singles, boxes: Singles) -> Arrays:
     arrays: Arrays = {
-        f"structure/{name}": kernels.wrapped(positions, boxes, sites) for name, sites in plan.sites.items()
+        f"structure/{name}": kernels.wrapped(positions, boxes, sites) for name, sites in job.sites.items()
     }
-    if "chains" in plan.molecules:
-        m = plan.molecules["chains"]
+    if "chains" in job.molecules:
+        m = job.molecules["chains"]
         arrays["structure/radius_of_gyration"], arrays["structure/end_to_end"] = kernels.chain_shapes(
             positions, boxes, m.sites, m.parents, m.children, m.masses
         )
-    if len(plan.torsions):
-        arrays["structure/torsions"] = np.arctan2(*kernels.torsions(positions, boxes, plan.torsions))
+    if len(job.torsions):
+        arrays["structure/torsions"] = np.arctan2(*kernels.torsions(positions, boxes, job.torsions))
     return arrays
 
 
-def _slow(plan: _Plan, positions: Singles, boxes: Singles) -> Arrays:
+def _slow(job: _Job, positions: Singles, boxes: Singles) -> Arrays:
     return {
         "slow/box": boxes,
-        "slow/positions": kernels.wrapped(positions, boxes, np.arange(plan.trajectory.n_sites)),
+        "slow/positions": kernels.wrapped(positions, boxes, np.arange(job.trajectory.n_sites)),
     }
 
 
-_ARRAYS_OF: dict[str, Callable[[_Plan, Singles, Singles], Arrays]] = {
+_ARRAYS_OF: dict[str, Callable[[_Job, Singles, Singles], Arrays]] = {
     "motion": _motion,
     "structure": _structure,
     "slow": _slow,
@@ -166,11 +165,11 @@ class _Found:
     full: bool = False
 
 
-def _count(plan: _Plan, positions: Singles, boxes: Singles, blocks: Indices, pairs: dict[str, Counts]) -> None:
-    per_nm = np.float32(1 / plan.bin_nm)
+def _count(job: _Job, positions: Singles, boxes: Singles, blocks: Indices, pairs: dict[str, Counts]) -> None:
+    per_nm = np.float32(1 / job.bin_nm)
     reach = int(np.sqrt(3) / 2 * boxes.max() * per_nm) + 2
-    for name, (first, partners) in plan.groups.items():
-        counts = pairs.get(name, np.zeros((plan.n_blocks, len(partners), 0), dtype=np.int64))
+    for name, (first, partners) in job.groups.items():
+        counts = pairs.get(name, np.zeros((job.n_blocks, len(partners), 0), dtype=np.int64))
         if counts.shape[2] < reach:
             # some spare bins, or a slowly growing box would ask again and again
             counts = np.pad(counts, ((0, 0), (0, 0), (0, reach + reach // 10 - counts.shape[2])))
@@ -211,72 +210,72 @@ def check_frames(
     raise DataError(f"{path}: frame {indices[frame]} {what[bond]}")
 
 
-def _reduce_frames(plan: _Plan, places: Mapping[str, _Place], out: Path, indices: Indices) -> _Found:
+def _reduce_frames(job: _Job, places: Mapping[str, _Place], out: Path, indices: Indices) -> _Found:
     """Reduce some frames: write their rows of every array into the file, return what is summed over frames."""
     found = _Found([], {})
     with out.open("r+b", buffering=0) as file:
-        for chunk, positions, exact in chunks(plan.trajectory, indices, _CHUNK):
+        for chunk, positions, exact in chunks(job.trajectory, indices, _CHUNK):
             boxes = exact.astype(np.float32)
-            check_frames(plan.trajectory.path, chunk, positions, boxes, plan.bonds, plan.lengths_nm)
-            for cadence, stride in plan.strides.items():
+            check_frames(job.trajectory.path, chunk, positions, boxes, job.bonds, job.lengths_nm)
+            for cadence, stride in job.strides.items():
                 used = chunk % stride == 0
                 rows = chunk[used] // stride
                 if not len(rows):
                     continue
                 x, edges = (positions, boxes) if used.all() else (positions[used], boxes[used])
-                for name, values in _ARRAYS_OF[cadence](plan, x, edges).items():
+                for name, values in _ARRAYS_OF[cadence](job, x, edges).items():
                     _write(file.fileno(), values, places[name].offset + int(rows[0]) * places[name].row_bytes)
                     found.full |= name == "motion/distances" and kernels.is_full(values)
                 if cadence == "structure":
-                    _count(plan, x, edges, rows * plan.n_blocks // plan.frames_of(cadence), found.pairs)
+                    _count(job, x, edges, rows * job.n_blocks // job.frames_of(cadence), found.pairs)
                     found.boxes.append(edges)
     return found
 
 
-def _create(plan: _Plan, out: Path) -> dict[str, _Place]:
+def _create(job: _Job, out: Path) -> dict[str, _Place]:
     """Create the file with room for all arrays over frames; returns where each of them lies.
 
     The arrays are contiguous, so that each process writes its own rows without HDF5.
     """
-    trajectory = plan.trajectory
+    trajectory = job.trajectory
     early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     places = {}
     _, positions, edges = next(iter(chunks(trajectory, np.array([0]))))
-    intervals = {cadence: stride * trajectory.frame_interval_ps for cadence, stride in plan.strides.items()}
+    intervals = {cadence: stride * trajectory.frame_interval_ps for cadence, stride in job.strides.items()}
     with create(out, trajectory.n_sites, trajectory.length_ps, intervals) as file:
         path = trajectory.path
         file.attrs.update(
             {"trajectory": path.name, "trajectory_bytes": path.stat().st_size, "trajectory_sha256": sha256(path)}
         )
         for cadence in CADENCES:
-            n_frames = plan.frames_of(cadence)
+            n_frames = job.frames_of(cadence)
             file[cadence].attrs["frames"] = n_frames
-            for name, values in _ARRAYS_OF[cadence](plan, positions, edges.astype(np.float32)).items():
+            for name, values in _ARRAYS_OF[cadence](job, positions, edges.astype(np.float32)).items():
                 data = file.create_dataset(
                     name, (n_frames, *values.shape[1:]), values.dtype, dcpl=early.copy(), fill_time="never"
                 )
                 places[name] = _Place(data.id.get_offset(), values.nbytes)
         if "motion/neighbours" in file:
-            file["motion/neighbours"].attrs["range_nm"] = plan.contact_range_nm
+            file["motion/neighbours"].attrs["range_nm"] = job.contact_range_nm
     return places
 
 
-def _write_structure(plan: _Plan, out: Path, found: list[_Found]) -> None:
+def _write_structure(job: _Job, out: Path, found: list[_Found]) -> None:
     """Add what is summed over frames.
 
     Raises DataError if the smallest box has no room for a bin.
     """
     boxes = np.concatenate([piece for part in found for piece in part.boxes]).astype(np.float64)
-    block_of = np.arange(len(boxes)) * plan.n_blocks // len(boxes)
+    block_of = np.arange(len(boxes)) * job.n_blocks // len(boxes)
     block_frames = np.bincount(block_of)
     # Beyond half the box the minimum image misses pairs: those bins are dropped for all frames.
-    n_bins = int(min(plan.range_nm, boxes.min() / 2) / plan.bin_nm + 1e-9)
-    if plan.groups and n_bins < 1:
-        raise DataError(f"{plan.trajectory.path}: the box is too small for a g(r) with bins of {plan.bin_nm:g} nm")
+    n_bins = int(min(job.range_nm, boxes.min() / 2) / job.bin_nm + 1e-9)
+    if job.groups and n_bins < 1:
+        raise DataError(f"{job.trajectory.path}: the box is too small for a g(r) with bins of {job.bin_nm:g} nm")
     kinds = [
         (first, second, len(sites), len(others) - (first == second))
-        for first, (sites, partners) in plan.groups.items()
+        for first, (sites, partners) in job.groups.items()
         for second, others in partners.items()
     ]
     with h5py.File(out, "r+") as file:
@@ -285,7 +284,7 @@ def _write_structure(plan: _Plan, out: Path, found: list[_Found]) -> None:
         group["block_inverse_volumes"] = np.bincount(block_of, 1 / boxes.prod(axis=1))
         if kinds:
             parts = [
-                [part.pairs[first][:, :, :n_bins] for part in found if first in part.pairs] for first in plan.groups
+                [part.pairs[first][:, :, :n_bins] for part in found if first in part.pairs] for first in job.groups
             ]
             pairs = np.concatenate([np.sum(part, axis=0) for part in parts], axis=1)
             first, second, n_first, n_second = map(list, zip(*kinds, strict=True))
@@ -300,7 +299,7 @@ def _write_structure(plan: _Plan, out: Path, found: list[_Found]) -> None:
                     "second": second,
                     "n_first": n_first,
                     "n_second": n_second,
-                    "bin_nm": plan.bin_nm,
+                    "bin_nm": job.bin_nm,
                 }
             )
 
@@ -311,13 +310,13 @@ def _strides(frame_interval_ps: float, intervals_ps: Mapping[str, float]) -> dic
     return strides | {"structure": of_motion * strides["motion"]}
 
 
-def _plan(
+def _job(
     trajectory: Trajectory, system: SystemDescription, intervals_ps: Mapping[str, float], range_nm: float, bin_nm: float,
     contact_range_nm: float, slots: int,
-) -> _Plan:  # fmt: skip
+) -> _Job:  # fmt: skip
     sites = {"fluorine": system.with_role("anion_F"), "ether_oxygen": system.with_role("ether_O")}
     molecules = {"anions": _molecules(system, "anion"), "chains": _molecules(system, "polymer")}
-    return _Plan(
+    return _Job(
         trajectory,
         _strides(trajectory.frame_interval_ps, intervals_ps),
         system.with_role("Li"),
@@ -332,22 +331,22 @@ def _plan(
     )  # fmt: skip
 
 
-def _with_room(plan: _Plan, indices: Indices) -> _Plan:
-    """The plan with slots for all neighbours in a sample of frames, so that a pass seldom has to be repeated."""
-    if not len(plan.lithium) or not len(plan.binding):
-        return plan
+def _with_room(job: _Job, indices: Indices) -> _Job:
+    """The job with slots for all neighbours in a sample of frames, so that a pass seldom has to be repeated."""
+    if not len(job.lithium) or not len(job.binding):
+        return job
     some = np.unique(indices[np.linspace(0, len(indices) - 1, _CHUNK).astype(np.int64)])
-    for _, positions, exact in chunks(plan.trajectory, some, _CHUNK):
+    for _, positions, exact in chunks(job.trajectory, some, _CHUNK):
         sites, _ = kernels.all_within(
-            positions, exact.astype(np.float32), plan.lithium, plan.binding, plan.contact_range_nm, plan.slots
+            positions, exact.astype(np.float32), job.lithium, job.binding, job.contact_range_nm, job.slots
         )
-        plan = replace(plan, slots=sites.shape[2])
-    return plan
+        job = replace(job, slots=sites.shape[2])
+    return job
 
 
-def _reduce(plan: _Plan, indices: Indices, out: Path, processes: int) -> list[_Found]:
+def _reduce(job: _Job, indices: Indices, out: Path, processes: int) -> list[_Found]:
     """One pass: arrays over frames go into a new file, what is summed over frames is returned."""
-    part = partial(_reduce_frames, plan, _create(plan, out), out)
+    part = partial(_reduce_frames, job, _create(job, out), out)
     # all start at once
     processes = min(processes, len(indices), os.cpu_count() or 1)
     if processes == 1:
@@ -374,14 +373,14 @@ def reduce_trajectory(
         "slow": criteria.slow_interval_ps,
     }  # fmt: skip
     opened = open_trajectory(trajectory, system.n_sites, criteria.frame_interval_ps, criteria.length_ps)
-    plan = _plan(opened, system, intervals, criteria.rdf_range_nm, criteria.rdf_bin_nm, contact_range_nm, slots)
+    job = _job(opened, system, intervals, criteria.rdf_range_nm, criteria.rdf_bin_nm, contact_range_nm, slots)
     every = np.arange(opened.n_frames)
-    needed = every[np.any([every % stride == 0 for stride in plan.strides.values()], axis=0)]
+    needed = every[np.any([every % stride == 0 for stride in job.strides.values()], axis=0)]
     with whole(out) as temporary:
-        plan = _with_room(plan, needed)
-        found = _reduce(plan, needed, temporary, processes)
+        job = _with_room(job, needed)
+        found = _reduce(job, needed, temporary, processes)
         while any(piece.full for piece in found):
-            plan = replace(plan, slots=kernels.more_slots(plan.slots))
-            found = _reduce(plan, needed, temporary, processes)
-        _write_structure(plan, temporary, found)
+            job = replace(job, slots=kernels.more_slots(job.slots))
+            found = _reduce(job, needed, temporary, processes)
+        _write_structure(job, temporary, found)
         seal(temporary, system)

@@ -21,10 +21,10 @@ LARGEST_RELATIVE_ERROR = 0.5
 _SIGMAS = 2
 
 
-def siemens_per_metre(volume_nm3: float, temperature_k: float) -> float:
+def siemens_per_metre(volume_nm3: float, temperature_K: float) -> float:
     """Factor to S/m from a charge diffusivity summed over the box, e2 nm2/ps: e^2 / (kB T V)."""
     squared = constants.e**2 * constants.nano**2 / constants.pico
-    return float(squared / (constants.k * temperature_k * volume_nm3 * constants.nano**3))
+    return float(squared / (constants.k * temperature_K * volume_nm3 * constants.nano**3))
 
 
 @dataclass(frozen=True)
