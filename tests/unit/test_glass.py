@@ -33,8 +33,8 @@ from eoli.study.criteria import SpecificVolumeCriteria
 from eoli.study.systems import systems_of
 from eoli.summary.glass_transition import glass_table, read_coolings, volumes_file
 from eoli.topology.description import to_json
-from invented import invented_study
 from support import ROOT
+from synthetic import synthetic_study
 
 KELVIN = np.linspace(450, 150, 21)
 
@@ -265,7 +265,7 @@ def test_the_table_of_a_sweep(tmp_path: Path) -> None:
         curve(noisy(volume, 3e-4, n), 3e-4).to_csv(path, index=False)
     cooled = read_coolings(cooling, tmp_path)
     with pytest.raises(InputError, match=r"analysis\.cooling_stage is not set"):
-        read_coolings(invented_study(), tmp_path)
+        read_coolings(synthetic_study(), tmp_path)
     study = read_reference(ROOT / "config/reference/ma2022.yaml")
     tg = next(entry for entry in study.numbers if entry.id == "glass-transition")
     measured = [Value(polymer="peo", value=-54.1), Value(polymer="peo", eo_li=12, value=-39.5)]

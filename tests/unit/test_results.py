@@ -30,7 +30,7 @@ from eoli.topology.build import describe
 from eoli.topology.description import to_json
 from eoli.topology.gromos import Gromos54A7
 from eoli.workflow.status import plain_lines, study_status
-from invented import invented_study, write_sweep
+from synthetic import synthetic_study, write_sweep
 
 NONE = {"value": None, "error": None}
 MOVING: dict[str, Any] = {
@@ -43,7 +43,7 @@ MOTION: dict[str, Any] = {"length_ns": 10.0, "Li": MOVING}
 
 @pytest.fixture
 def study() -> Study:
-    return invented_study(sweep=[{"polymer": "peo", "eo_li": 12}])
+    return synthetic_study(sweep=[{"polymer": "peo", "eo_li": 12}])
 
 
 def written(folder: Path, name: str, data: Any) -> Path:
@@ -235,7 +235,7 @@ def test_a_row_is_never_made_of_another_systems_results(
     results = tmp_path / "results"
     table = write_sweep(results, study)
     (system,) = systems_of(study).values()
-    other = next(iter(systems_of(invented_study(sweep=[{"polymer": "peo", "eo_li": 20}])).values()))
+    other = next(iter(systems_of(synthetic_study(sweep=[{"polymer": "peo", "eo_li": 20}])).values()))
     stages = [stage.name for stage in study.stages]
     folder = results / system.name / "topology"
     folder.mkdir()
@@ -272,7 +272,7 @@ def test_a_system_with_salt_lacks_no_verdict(tmp_path: Path, study: Study) -> No
 
 
 def test_one_bad_file_hides_nothing_else(tmp_path: Path) -> None:
-    study = invented_study(sweep=[{"polymer": "peo", "eo_li": [12, 20]}])
+    study = synthetic_study(sweep=[{"polymer": "peo", "eo_li": [12, 20]}])
     results = tmp_path / "results"
     table = write_sweep(results, study)
     first, second = systems_of(study).values()

@@ -15,12 +15,12 @@ from eoli.commands.study import add_plan, plan
 from eoli.forcefield.library import library
 from eoli.study.systems import size_of, systems_of
 from eoli.summary.run_lengths import Need, needs
-from invented import invented_study
 from support import ROOT, mistake
+from synthetic import synthetic_study
 
 SWEEP = [{"polymer": "peo", "eo_li": 12, "temperature_K": 400, "replicate": [1, 2]},
          {"polymer": "peo", "salt": "none", "temperature_K": 400}]  # fmt: skip
-STUDY = invented_study(sweep=SWEEP)
+STUDY = synthetic_study(sweep=SWEEP)
 
 
 def ion(relative: float | None, further: float | None = 40.0, at_exponent: float | None = None) -> dict[str, Any]:

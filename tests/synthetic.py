@@ -1,4 +1,4 @@
-"""The results of a sweep with invented numbers: every table and scalar that its page shows, without a simulation."""
+"""The results of a sweep with synthetic numbers: every table and scalar that its page shows, without a simulation."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ SWEEP = [
 R_KJ = 8.314462618e-3
 
 
-def invented_study(**overrides: Any) -> Study:
+def synthetic_study(**overrides: Any) -> Study:
     """The shipped study with another sweep."""
-    return load_study([ROOT / "config/config.yaml"], ROOT, {"sweep": SWEEP, "study": "invented", **overrides})
+    return load_study([ROOT / "config/config.yaml"], ROOT, {"sweep": SWEEP, "study": "synthetic", **overrides})
 
 
 def _number(value: float | None, share: float = 0.1) -> dict[str, float | None]:
