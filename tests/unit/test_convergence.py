@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
-from test_statistics import ar1
 
 from eoli.analysis import convergence as module
 from eoli.analysis.convergence import chain_memory, convergence, judge_blocks
@@ -16,6 +15,7 @@ from eoli.errors import DataError
 from eoli.topology.description import MoleculeCount, SystemDescription
 from eoli.topology.molecule import Molecule, Site, Term
 from support import choice
+from synthetic_trajectories import ar1
 
 
 def share_below(p: float, n: int, rho: float, slope: float = 0.0, trials: int = 150) -> float:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from test_reduce import SYSTEM, reduce, write_system
 
 from support import ROOT, copy_workflow, environment
+from synthetic_trajectories import SYSTEM, reduce, write_system
 
 PAGE = ROOT / "docs/extending.md"
 STEP = re.compile(
