@@ -30,10 +30,21 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def results_of(folder: Path, name: str, salted: bool = True, warnings: list[str] | None = None) -> None:
-    shell = {"first_peak_nm": number(0.201, 0.001), "first_minimum_nm": number(0.3, 0.01),
-             "coordination_number": number(5.1, 0.1), "at_cutoff": {**number(5.3, 0.2), "cutoff_nm": 0.32}, "sites": 210}  # fmt: skip
-    motion = {"D_m2_s": number(None, None), "D_upper_bound_m2_s": 3e-12, "exponent": number(0.6, 0.02),
-              "fit_from_ps": 300.0, "fit_to_ps": 1000.0, "verdict": "sub-diffusive"}  # fmt: skip
+    shell = {
+        "first_peak_nm": number(0.201, 0.001),
+        "first_minimum_nm": number(0.3, 0.01),
+        "coordination_number": number(5.1, 0.1),
+        "at_cutoff": {**number(5.3, 0.2), "cutoff_nm": 0.32},
+        "sites": 210,
+    }
+    motion = {
+        "D_m2_s": number(None, None),
+        "D_upper_bound_m2_s": 3e-12,
+        "exponent": number(0.6, 0.02),
+        "fit_from_ps": 300.0,
+        "fit_to_ps": 1000.0,
+        "verdict": "sub-diffusive",
+    }
     settled = {**motion, "D_m2_s": number(2e-11, 1e-12), "D_upper_bound_m2_s": None, "verdict": "diffusive"}
     base = folder / name
     write_json(base / "analysis" / "density.json", {"density_g_cm3": number(1.12, 0.002)})

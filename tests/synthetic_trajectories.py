@@ -30,9 +30,10 @@ def molecule(name: str, kind: str, roles: list[str | None], mass: float = 10.0) 
 
 
 CHAIN = molecule(
-    "PX", "polymer",
+    "PX",
+    "polymer",
     ["ether_O", None, None, "ether_O", None, None, "ether_O", "ester_bridging_O", "ester_O", "amide_O", "amide_H"],
-)  # fmt: skip
+)
 TFSI = molecule("TFSI", "anion", ["anion_O", None, "anion_N", None, "anion_O", "anion_F"], 14.0)
 LITHIUM = molecule("LI", "cation", ["Li"])
 SYSTEM = SystemDescription((MoleculeCount(CHAIN, 4), MoleculeCount(LITHIUM, 5), MoleculeCount(TFSI, 5)), choice(), "")
@@ -73,9 +74,14 @@ def told(
     motion_ps: float, structure_ps: float, slow_ps: float, range_nm: float, bin_nm: float, **more: Any
 ) -> ReduceCriteria:
     return ReduceCriteria(
-        frame_interval_ps=1.0, motion_interval_ps=motion_ps, structure_interval_ps=structure_ps, slow_interval_ps=slow_ps,
-        rdf_range_nm=range_nm, rdf_bin_nm=bin_nm, **more,
-    )  # fmt: skip
+        frame_interval_ps=1.0,
+        motion_interval_ps=motion_ps,
+        structure_interval_ps=structure_ps,
+        slow_interval_ps=slow_ps,
+        rdf_range_nm=range_nm,
+        rdf_bin_nm=bin_nm,
+        **more,
+    )
 
 
 def reduce(trajectory: Path, description: Path, out: Path, intervals: tuple[float, float, float], **more: Any) -> Path:

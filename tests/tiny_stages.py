@@ -51,9 +51,13 @@ class Tiny:
 
     def job(self, stage: Stage, source: Path, folder: Path, **changes: Any) -> StageJob:
         conditions = Conditions(
-            400.0, PROTOCOL.cutoff_nm, PROTOCOL.fourier_spacing_nm, PROTOCOL.dispersion_correction,
-            PROTOCOL.constraints, 7,
-        )  # fmt: skip
+            400.0,
+            PROTOCOL.cutoff_nm,
+            PROTOCOL.fourier_spacing_nm,
+            PROTOCOL.dispersion_correction,
+            PROTOCOL.constraints,
+            7,
+        )
         job = StageJob(
             "tiny", stage, conditions, self.topology, source, folder, self.gromacs, 1, CHECKPOINT_MINUTES, None, True
         )

@@ -423,9 +423,7 @@ def test_a_stage_that_has_converged_is_not_prolonged(tiny: Tiny, tmp_path: Path)
     assert values["convergence"]["energy"]["values"]["p_value"] > 0.05
 
 
-def test_a_prolongation_that_is_killed_continues(
-    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+def test_a_prolongation_that_is_killed_continues(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = PROLONGED | {"length_ns": 0.012, "max_length_ns": 0.036}
     job = tiny.after("compress", short("npt", **keys), tmp_path / "killed")
     inputs = job.run / "inputs.json"
@@ -444,9 +442,15 @@ def test_a_prolongation_that_is_killed_continues(
 
 def test_a_temperature_that_changes_by_steps(tiny: Tiny, tmp_path: Path) -> None:
     stage = short(
-        "compress", length_ns=0.02, generate_velocities=False, temperature_from_K=400, temperature_K=250,
-        temperature_step_K=50, pressure_bar=1.0, equilibrates=True,
-    )  # fmt: skip
+        "compress",
+        length_ns=0.02,
+        generate_velocities=False,
+        temperature_from_K=400,
+        temperature_K=250,
+        temperature_step_K=50,
+        pressure_bar=1.0,
+        equilibrates=True,
+    )
     job = tiny.after("compress", stage, tmp_path / "cool")
     run_stage(job)
     energies = read_energies(job.folder / "md.edr")
@@ -462,9 +466,7 @@ def test_a_temperature_that_changes_by_steps(tiny: Tiny, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config/protocols").glob("*.yaml")), ids=lambda path: path.stem)
-def test_gromacs_takes_every_stage_of_every_protocol_without_a_warning(
-    tiny: Tiny, path: Path, tmp_path: Path
-) -> None:  # fmt: skip
+def test_gromacs_takes_every_stage_of_every_protocol_without_a_warning(tiny: Tiny, path: Path, tmp_path: Path) -> None:
     for stage in Protocol.model_validate(yaml.safe_load(path.read_text())).stages:
         job = tiny.after("npt", stage, tmp_path / stage.name)
         (job.run / "start.gro").parent.mkdir(parents=True)
@@ -532,10 +534,13 @@ def test_mdruns_side_by_side_have_cores_of_their_own(tiny: Tiny, tmp_path: Path)
         for name in ("a", "b"):
             (tmp_path / name).mkdir()
             done = subprocess.run(
-                [sys.executable, "-c", program, str(tmp_path / name)], capture_output=True, text=True, check=True,
+                [sys.executable, "-c", program, str(tmp_path / name)],
+                capture_output=True,
+                text=True,
+                check=True,
                 # locks of its own: it must not wait for the runs of other tests
                 env=os.environ | {FOLDER: str(tmp_path / "slots")},
-            )  # fmt: skip
+            )
             pids.append(int(done.stdout))
         # who started them is gone; they keep cores that differ
         places = [os.sched_getaffinity(pid) for pid in pids]

@@ -247,8 +247,11 @@ def test_files_of_a_conductor(tmp_path: Path) -> None:
     for route, found in data["transference"].items():
         assert abs(found["value"] - 1 / 3) < 3 * found["error"], route
     assert data["transference"].keys() == {
-        "nernst_einstein", "cluster_nernst_einstein", "onsager_centre_of_mass", "onsager_polymer"
-    }  # fmt: skip
+        "nernst_einstein",
+        "cluster_nernst_einstein",
+        "onsager_centre_of_mass",
+        "onsager_polymer",
+    }
     assert abs(data["ionicity"]["value"] - 1) < 3 * data["ionicity"]["error"]
     coefficients = data["onsager_S_m"]
     assert coefficients["Li_Li_self"]["value"] == pytest.approx(factor * 20 * 2e-3, rel=0.1)

@@ -170,9 +170,13 @@ def series(**terms: float | Floats) -> dict[str, Floats]:
 @pytest.fixture
 def verdict_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     def verdict(
-        energies: dict[str, Floats], stage: Stage = NPT, log: str = "", positions: Floats | None = None,
-        edge_nm: float = 2.0, cutoff_nm: float = 0.9,
-    ) -> Verdict:  # fmt: skip
+        energies: dict[str, Floats],
+        stage: Stage = NPT,
+        log: str = "",
+        positions: Floats | None = None,
+        edge_nm: float = 2.0,
+        cutoff_nm: float = 0.9,
+    ) -> Verdict:
         whole = np.array([[0.5, 0.5, 0.5], [0.5 + BOND_NM, 0.5, 0.5]]) if positions is None else positions
         monkeypatch.setattr(gate, "read_energies", lambda _, least: energies)
         monkeypatch.setattr(gate, "read_positions", lambda _: (whole, edge_nm * np.eye(3)))
@@ -292,8 +296,12 @@ def test_status_and_json() -> None:
     assert Verdict("a").status == "pass"
     assert Verdict("a", warnings=["w"]).status == "warn"
     assert Verdict("a", {"x": 1}, ["w"], ["b"]).as_dict() == {
-        "status": "broken", "stage": "a", "values": {"x": 1}, "warnings": ["w"], "broken": ["b"],
-    }  # fmt: skip
+        "status": "broken",
+        "stage": "a",
+        "values": {"x": 1},
+        "warnings": ["w"],
+        "broken": ["b"],
+    }
 
 
 def test_a_stage_that_drives_the_box_is_not_judged_for_drift(verdict_of) -> None:  # type: ignore[no-untyped-def]
@@ -334,7 +342,7 @@ def test_a_whole_run_has_all_its_data(tmp_path: Path, energies: dict[str, Floats
 @pytest.mark.parametrize(("last", "whole"), [(14733.4306640625, True), (14811.8330078125, False), (math.nan, False)])
 def test_a_minimisation_ends_with_the_energy_of_its_log(
     last: float, whole: bool, tmp_path: Path, energies: dict[str, Floats]
-) -> None:  # fmt: skip
+) -> None:
     energies["Potential"] = np.array([20000.0, last])
     (tmp_path / "md.log").write_text(
         "   Potential Energy\n    1.5e+04\n\nPotential Energy  =  1.4733431e+04\nMaximum force     =  8.4749243e+02 on atom 407\n"
@@ -359,7 +367,7 @@ def test_a_minimisation_ends_with_the_energy_of_its_log(
 )
 def test_a_run_that_lacks_data_gets_no_verdict(
     cut: dict[str, int], said: str, tmp_path: Path, energies: dict[str, Floats]
-) -> None:  # fmt: skip
+) -> None:
     write_run(tmp_path, **cut)
     with pytest.raises(DataError, match=said):
         require_all_data(WITH_STATES, STEPS, tmp_path)

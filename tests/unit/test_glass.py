@@ -253,9 +253,11 @@ def test_the_expected_shift_against_the_wlf_equation() -> None:
 
 
 def test_the_table_of_a_sweep(tmp_path: Path) -> None:
-    sweep = [{"polymer": "peo", "salt": "none", "temperature_K": 450, "replicate": [1, 2]},
-             {"polymer": "peo", "eo_li": 12, "temperature_K": 450},
-             {"polymer": "pebax", "eo_li": 10, "temperature_K": 450}]  # fmt: skip
+    sweep = [
+        {"polymer": "peo", "salt": "none", "temperature_K": 450, "replicate": [1, 2]},
+        {"polymer": "peo", "eo_li": 12, "temperature_K": 450},
+        {"polymer": "pebax", "eo_li": 10, "temperature_K": 450},
+    ]
     cooling = load_study([ROOT / "config/config.yaml", ROOT / "config/cases/tg.yaml"], ROOT, {"sweep": sweep})
     straight = 0.85 + 7e-4 * (KELVIN - 300)
     volumes = [hyperbola(KELVIN), hyperbola(KELVIN), hyperbola(KELVIN, 350), straight]

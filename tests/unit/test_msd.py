@@ -332,9 +332,13 @@ class Files:
         self.description.write_text(to_json(_system(salt)))
         self.reduced = folder / "reduced.h5"
         criteria = ReduceCriteria(
-            frame_interval_ps=0.5, motion_interval_ps=1.0, structure_interval_ps=2.0, slow_interval_ps=50.0,
-            rdf_range_nm=0.9, rdf_bin_nm=0.01,
-        )  # fmt: skip
+            frame_interval_ps=0.5,
+            motion_interval_ps=1.0,
+            structure_interval_ps=2.0,
+            slow_interval_ps=50.0,
+            rdf_range_nm=0.9,
+            rdf_bin_nm=0.01,
+        )
         reduce_trajectory(trajectory, self.description, criteria, self.reduced)
         self.csv, self.json = folder / "out" / "m.csv", folder / "out" / "m.json"
         weights = np.array([mass.sum() for mass in masses])

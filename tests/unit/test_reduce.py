@@ -269,8 +269,9 @@ def test_a_hydroxyl_end_binds_and_is_no_ether_oxygen() -> None:
     assert list(binding_sites(system)) == [0, 3, 4, 7]
     assert list(pair_groups(system)["Li"]) == ["ether_O", "hydroxyl_O"]
     assert {name: list(sites) for name, sites in binding_partners(system).items()} == {
-        "ether_O": [3, 7], "hydroxyl_O": [0, 4],
-    }  # fmt: skip
+        "ether_O": [3, 7],
+        "hydroxyl_O": [0, 4],
+    }
     assert ether_torsions(system).shape == (0, 4)
 
 

@@ -302,8 +302,11 @@ def test_costs_over_restarts_are_those_of_their_table(tmp_path: Path) -> None:
     head, *rows = page.table(f"Stages of {PEO}")
     production = dict(zip([text for text, _ in head], [text for text, _ in rows[-1]], strict=True))
     assert (production["core-hours"], production["ns/day"], production["hours"], production["restarts"]) == (
-        "40.5", "25.0", "20.2", "3",
-    )  # fmt: skip
+        "40.5",
+        "25.0",
+        "20.2",
+        "3",
+    )
 
 
 def test_starts_and_glass_transitions_have_tables_where_there_are_any(tmp_path: Path, html: str) -> None:
@@ -311,8 +314,14 @@ def test_starts_and_glass_transitions_have_tables_where_there_are_any(tmp_path: 
     study = synthetic_study(sweep=[{"polymer": "peo", "eo_li": 12}])
     results = tmp_path / "results"
     write_sweep(results, study)
-    starts = {"systems": "peo-eo12-298K-r1 peo-eo12-298K-r2", "quantity": "Li_free", "replicates": 2, "mean": 0.25,
-              "difference_over_error": 3.21, "verdict": "differ"}  # fmt: skip
+    starts = {
+        "systems": "peo-eo12-298K-r1 peo-eo12-298K-r2",
+        "quantity": "Li_free",
+        "replicates": 2,
+        "mean": 0.25,
+        "difference_over_error": 3.21,
+        "verdict": "differ",
+    }
     pd.DataFrame([starts, starts | {"mean": None, "difference_over_error": None, "verdict": "not resolved"}]).to_csv(
         results / "summary" / "replicas.csv", index=False
     )
@@ -373,9 +382,14 @@ def test_what_starts_say_together_leads_the_answers(tmp_path: Path) -> None:
     # what one ion alone leaves open
     del record["conductivity"]["sigma_S_m"]["formal_charges"]["collective"]
     record["conductivity"]["sigma_S_m"]["formal_charges"] = {
-        "nernst_einstein": {"value": None, "error": None, "verdict": "not resolved: motion of Li", "lower_bound": 5.1,
-                            "upper_bound": 9.43}
-    }  # fmt: skip
+        "nernst_einstein": {
+            "value": None,
+            "error": None,
+            "verdict": "not resolved: motion of Li",
+            "lower_bound": 5.1,
+            "upper_bound": 9.43,
+        }
+    }
     (folder / f"{family}.json").write_text(json.dumps(record))
     table = pd.read_csv(results / "summary" / "experiments.csv").assign(sigma_S_cm=None, log10_difference=None)
     table = table.assign(

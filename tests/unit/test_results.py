@@ -101,11 +101,14 @@ def test_scalars_that_are_sound(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        ({"value": 7.0, "error": 0.1, "verdict": "resolved"}, "transference.nernst_einstein.value: 7 is not allowed: 0 to 1"),
+        (
+            {"value": 7.0, "error": 0.1, "verdict": "resolved"},
+            "transference.nernst_einstein.value: 7 is not allowed: 0 to 1",
+        ),
         ({"value": 0.3, "error": 0.1, "verdict": "resolved", "upper_bound": 0.5}, "bounds beside its value"),
         ({**NONE, "verdict": "not resolved: x", "lower_bound": 0.6, "upper_bound": 0.5}, "lower bound above the upper"),
     ],
-)  # fmt: skip
+)
 def test_a_number_has_bounds_or_a_value(tmp_path: Path, found: dict[str, Any], message: str) -> None:
     written(tmp_path, "conductivity", {"transference": {"nernst_einstein": found}})
     with pytest.raises(DataError, match=message):
@@ -129,10 +132,13 @@ def test_a_verdict_of_another_stage_is_none(tmp_path: Path) -> None:
     written(folder, "verdict", sound)
     assert read_verdict(folder) == sound
     for change, message in (
-        ({"system": "pebax"}, "system: it is the verdict of pebax, not of peo"), ({"stage": "nvt"}, "stage: it is the"),
-        ({"values": None}, "values is null"), ({"warnings": [1]}, "warnings.0"), ({"values": {"ns": -1}}, "values.ns: -1"),
+        ({"system": "pebax"}, "system: it is the verdict of pebax, not of peo"),
+        ({"stage": "nvt"}, "stage: it is the"),
+        ({"values": None}, "values is null"),
+        ({"warnings": [1]}, "warnings.0"),
+        ({"values": {"ns": -1}}, "values.ns: -1"),
         ({"status": "fine"}, "status"),
-    ):  # fmt: skip
+    ):
         written(folder, "verdict", sound | change)
         with pytest.raises(DataError, match=rf"verdict\.json: {message}"):
             read_verdict(folder)

@@ -30,8 +30,11 @@ def test_numbers_of_a_shell_by_hand() -> None:
     molecules = {"chains": np.array([[0, 1], [2, 6]]), "anions": np.array([[3, 4], [5, 7]])}
     found = shell_numbers(neighbours, distances, 8, partners, molecules)
     assert {name: values.tolist() for name, values in found.items()} == {
-        "ether_O": [[2, 0, 0]], "anion": [[1, 1, 0]], "chains": [[1, 0, 0]], "anions": [[1, 1, 0]],
-    }  # fmt: skip
+        "ether_O": [[2, 0, 0]],
+        "anion": [[1, 1, 0]],
+        "chains": [[1, 0, 0]],
+        "anions": [[1, 1, 0]],
+    }
 
 
 def test_numbers_of_shells_as_plain_loops_count_them() -> None:
