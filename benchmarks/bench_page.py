@@ -1,4 +1,4 @@
-"""Size of the page of a sweep, and how soon headless Chromium can use it, with invented results of full-length runs.
+"""Size of the page of a sweep, and how soon headless Chromium can use it, with synthetic results of full-length runs.
 
     python benchmarks/bench_page.py --systems 7 100
 
@@ -32,7 +32,7 @@ from eoli.report.gather import gather
 from eoli.report.page import render
 from eoli.study.config import Study
 from eoli.study.systems import systems_of
-from invented import invented_study, write_sweep
+from synthetic import synthetic_study, write_sweep
 
 # rows and columns of the tables of a Pebax system after the study's 10 ns
 FULL = {
@@ -48,7 +48,7 @@ TURNS = 40
 def study_of(systems: int) -> Study:
     """PEO once, the rest Pebax at as many ratios."""
     ratios = [round(8 + 0.25 * n, 2) for n in range(systems - 1)]
-    return invented_study(sweep=[{"polymer": "peo", "eo_li": 12}, {"polymer": "pebax", "eo_li": ratios}])
+    return synthetic_study(sweep=[{"polymer": "peo", "eo_li": 12}, {"polymer": "pebax", "eo_li": ratios}])
 
 
 def widened(path: Path, random: np.random.Generator) -> None:

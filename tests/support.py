@@ -89,9 +89,16 @@ def snakemake_command(*words: str, config: tuple[str, ...] = (TINY,)) -> list[st
 def snakemake(folder: Path, *words: str, config: tuple[str, ...] = (TINY,)) -> subprocess.CompletedProcess[str]:
     """Run the workflow in `folder` to its end; standard output and error come together."""
     return subprocess.run(
-        snakemake_command(*words, config=config), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, timeout=LIMIT_S, stdin=subprocess.DEVNULL, env=environment(), check=False,
-    )  # fmt: skip
+        snakemake_command(*words, config=config),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LIMIT_S,
+        stdin=subprocess.DEVNULL,
+        env=environment(),
+        check=False,
+    )
 
 
 def run_tiny(folder: Path) -> str:

@@ -20,8 +20,8 @@ from playwright.sync_api import Page, expect
 from eoli.report.gather import gather
 from eoli.report.page import render
 from eoli.study.systems import systems_of
-from invented import invented_study, write_sweep
 from support import until
+from synthetic import synthetic_study, write_sweep
 
 pytestmark = pytest.mark.browser
 
@@ -37,9 +37,9 @@ SYSTEMS = 7
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Results of an invented sweep with its page, not to be changed."""
+    """Results of a synthetic sweep with its page, not to be changed."""
     folder = tmp_path_factory.mktemp("page") / "results"
-    study = invented_study()
+    study = synthetic_study()
     table = write_sweep(folder, study)
     sweep = gather(study, list(systems_of(study)), folder, table, now=1e10)
     (folder / "summary" / "report.html").write_text(render(sweep))
@@ -126,7 +126,7 @@ def test_a_system_is_switched_in_all_plots_together(page: Page) -> None:
 
 
 def test_starts_of_a_system_are_one_point_in_the_plots(open_page: Open, tmp_path: Path) -> None:
-    study = invented_study(
+    study = synthetic_study(
         sweep=[{"polymer": "pebax", "eo_li": 8, "replicate": [1, 2]}, {"polymer": "peo", "eo_li": 12}]
     )
     results = tmp_path / "results"

@@ -51,9 +51,14 @@ class Disturbed:
         subprocess.run(["snakemake", "--unlock"], cwd=self.folder, env=environment(), capture_output=True, check=False)
         with self.log.open("wb") as stream:
             self.process = subprocess.Popen(
-                snakemake_command(*self.targets, config=(TINY, "own.yaml", *config)), cwd=self.folder,
-                env=environment(), stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
-            )  # fmt: skip
+                snakemake_command(*self.targets, config=(TINY, "own.yaml", *config)),
+                cwd=self.folder,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
 
     @property
     def driver(self) -> subprocess.Popen[bytes]:

@@ -149,9 +149,14 @@ def stop_in_between(folder: Path) -> None:
     marks = [folder / "results" / system / "production" / "run" / "md_prev.cpt" for system in SYSTEMS]
     before = {mark: mark.stat().st_mtime_ns if mark.exists() else 0 for mark in marks}
     driver = subprocess.Popen(
-        snakemake_command(*TARGETS, config=config_of("stopped")), cwd=folder, env=environment(),
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+        snakemake_command(*TARGETS, config=config_of("stopped")),
+        cwd=folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
     def have_written() -> bool:
         return all(mark.exists() and mark.stat().st_mtime_ns != before[mark] for mark in marks)

@@ -122,9 +122,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path | None]:
     """A file system of its own that can be filled, where this user may mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(folder)], capture_output=True, check=False
-    ).returncode == 0  # fmt: skip
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
     yield folder if mounted else None
     if mounted:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -146,9 +146,14 @@ def fail_once(fault: Fault, kind: Kind, folder: Path, helpers: Path) -> str:
     log = helpers / "log"
     with log.open("wb") as stream:
         driver = subprocess.Popen(
-            snakemake_command(kind.target, config=config), cwd=folder, env=variables, stdin=subprocess.DEVNULL,
-            stdout=stream, stderr=stream, start_new_session=True,
-        )  # fmt: skip
+            snakemake_command(kind.target, config=config),
+            cwd=folder,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
         (helpers / "driver").write_text(str(driver.pid))
         code = driver.wait(timeout=LIMIT_S)
     # what the driver has left behind goes on to its end

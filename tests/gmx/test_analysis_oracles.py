@@ -67,8 +67,15 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Box:
             file.write(x.astype(np.float32), np.eye(3, dtype=np.float32) * np.float32(edge), k, float(k), 100_000)
     (folder / "box.gro").write_text(gro_text(system, x, EDGE_NM, "test"))
     (folder / "md.mdp").write_text("integrator = md\n")
-    grompp(gromacs, folder / "md.mdp", folder / "box.gro", folder / "system.top", folder / "md.tpr",
-               folder / "grompp.log", None)  # fmt: skip
+    grompp(
+        gromacs,
+        folder / "md.mdp",
+        folder / "box.gro",
+        folder / "system.top",
+        folder / "md.tpr",
+        folder / "grompp.log",
+        None,
+    )
     groups = {name: system.with_role(role) for name, role in GROUPS.items()}
     groups["chains"] = system.molecules_of("polymer").ravel()
     (folder / "groups.ndx").write_text(

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_stage import Tiny, first_trr, half, read_states, short, stopped, tiny, was_said, xtc
 
 from eoli.errors import EoliError, InputError
+from eoli.gromacs.states import read_states
 from eoli.stage.binding import read_binding
 from eoli.stage.ending import CHECKPOINTS, FIXED, read_ending, write_ending
 from eoli.stage.job import StageJob
 from eoli.stage.run import run_stage
+from tiny_stages import FIVE_SECONDS_NS, Tiny, first_trr, short, was_said, xtc
 
-__all__ = ["half", "stopped", "tiny"]
 pytestmark = pytest.mark.gmx
 
 LENGTH_NS, LONGER_NS = 0.002, 0.003
@@ -160,7 +160,7 @@ def undisturbed(tiny: Tiny, stopped: Path, tmp_path_factory: pytest.TempPathFact
     """The stopped run, continued."""
     folder = tmp_path_factory.mktemp("undisturbed") / "npt"
     shutil.copytree(stopped, folder)
-    job = tiny.after("npt", short("npt", length_ns=0.024), folder)
+    job = tiny.after("npt", short("npt", length_ns=FIVE_SECONDS_NS), folder)
     run_stage(job)
     return job
 

@@ -335,12 +335,22 @@ def measured(
     (folder / "box.gro").write_text(gro_text(description, x, edge, "test"))
     options = MDP | {key: f"{cutoff:g}" for key in ("rlist", "rcoulomb", "rvdw")}
     (folder / "sp.mdp").write_text("".join(f"{key} = {value}\n" for key, value in options.items()))
-    grompp(gromacs, folder / "sp.mdp", folder / "box.gro", folder / "system.top", folder / "sp.tpr",
-               folder / "grompp.log", None)  # fmt: skip
+    grompp(
+        gromacs,
+        folder / "sp.mdp",
+        folder / "box.gro",
+        folder / "system.top",
+        folder / "sp.tpr",
+        folder / "grompp.log",
+        None,
+    )
     run = subprocess.run(
         [str(gromacs.program), "mdrun", "-deffnm", "sp", "-ntmpi", "1", "-ntomp", "1"],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert run.returncode == 0, run.stderr
     return {name: float(values[0]) for name, values in pyedr.edr_to_dict(str(folder / "sp.edr")).items()}
 
@@ -409,9 +419,15 @@ def test_one_tfsi(scale: float, mixing: str, gromacs: Gromacs, tables: Tables, t
 
 
 def check_alone(
-    description: SystemDescription, parts: list[Part], x: np.ndarray, mixing: str, expected: set[str], gromacs: Gromacs,
-    tables: Tables, folder: Path,
-) -> None:  # fmt: skip
+    description: SystemDescription,
+    parts: list[Part],
+    x: np.ndarray,
+    mixing: str,
+    expected: set[str],
+    gromacs: Gromacs,
+    tables: Tables,
+    folder: Path,
+) -> None:
     """Compare molecules in a box so large that the cut-off sees all of it and no image."""
     x = x - x.min(axis=0) + 0.1
     reach = float(np.linalg.norm(np.ptp(x, axis=0))) + 0.2
@@ -432,9 +448,15 @@ def check_alone(
     ids=["peo", "pebax-q0.80", "pebax-other-sets"],
 )
 def test_mixed_box(
-    polymer: str, sets: tuple[str, str, str], scale: float, expected: set[str], mixing: str, gromacs: Gromacs,
-    tables: Tables, tmp_path: Path,
-) -> None:  # fmt: skip
+    polymer: str,
+    sets: tuple[str, str, str],
+    scale: float,
+    expected: set[str],
+    mixing: str,
+    gromacs: Gromacs,
+    tables: Tables,
+    tmp_path: Path,
+) -> None:
     forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
     chosen = ForceFieldChoice(*sets, mixing, scale)
     description = describe(polymer, 2, "litfsi", 3, chosen, library(TOPOLOGIES), forcefield)

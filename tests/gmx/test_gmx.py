@@ -98,9 +98,13 @@ def _run_in(folder: Path, **environment: str) -> None:
     ).replace("/usr/bin/gmx", str(shutil.which("gmx")))
     before = set(folder.iterdir())
     run = subprocess.run(
-        [sys.executable, "-c", script], cwd=folder, env=os.environ | environment, capture_output=True, text=True,
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
     assert set(folder.iterdir()) - before == {folder / "log"}
 

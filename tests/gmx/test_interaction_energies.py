@@ -159,12 +159,17 @@ def test_energy_groups_equal_a_sum_over_pairs(box: Box, gromacs: Gromacs) -> Non
 
 def run_job(box: Box, folder: Path) -> tuple[pd.DataFrame, dict]:
     analyse_interactions(
-        box.trajectory, box.folder,
+        box.trajectory,
+        box.folder,
         InteractionsCriteria(
             frame_interval_ps=0.5, frames=FRAMES, cutoff_nm=CUTOFF_NM, contact_nm={"ether_O": 0.3, "carbonyl_O": 0.3}
         ),
-        folder / "interactions.csv", folder / "interactions.json", build=GromacsBuild(), threads=1, log=folder / "gmx.log",
-    )  # fmt: skip
+        folder / "interactions.csv",
+        folder / "interactions.json",
+        build=GromacsBuild(),
+        threads=1,
+        log=folder / "gmx.log",
+    )
     return pd.read_csv(folder / "interactions.csv"), json.loads((folder / "interactions.json").read_text())
 
 

@@ -10,10 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +21,15 @@ import yaml
 from MDAnalysis.lib.formats.libmdaxdr import TRRFile, XTCFile
 
 from eoli.analysis.glass.fit import volume_curve
-from eoli.box.packmol import pack
 from eoli.box.supercell import build_supercell
-from eoli.errors import DataError, EoliError, RunError
+from eoli.errors import EoliError, RunError
 from eoli.forcefield.library import library
 from eoli.gromacs.build import Gromacs, inspect
 from eoli.gromacs.energies import read_energies
-from eoli.gromacs.mdp import Conditions
-from eoli.gromacs.mdrun import Mdrun
 from eoli.gromacs.states import read_states
 from eoli.machine.processors import this_machine
 from eoli.machine.slots import FOLDER
 from eoli.stage import engine
-from eoli.stage.checkpoint import read_checkpoint
 from eoli.stage.job import StageJob
 from eoli.stage.redo import redo
 from eoli.stage.run import run_stage
@@ -44,79 +37,11 @@ from eoli.stage.sessions import read_sessions
 from eoli.study.config import GromacsBuild
 from eoli.study.protocol import Protocol, Stage
 from eoli.topology.build import describe, write_topology
-from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.gromos import read_gromos54a7
-from support import choice
+from support import ROOT, choice
+from tiny_stages import FIVE_SECONDS_NS, STAGES, Tiny, continued, first_trr, short, stop_when, was_said, xtc
 
 pytestmark = pytest.mark.gmx
-
-ROOT = Path(__file__).resolve().parents[2]
-PROTOCOL = Protocol.model_validate(yaml.safe_load((ROOT / "tests/config/tiny-protocol.yaml").read_text()))
-STAGES = {stage.name: stage for stage in PROTOCOL.stages}
-K_KJ_MOL_K = 8.31446261815324e-3
-FIVE_SECONDS_NS = 0.024
-CHECKPOINT_MINUTES = 0.01
-SOME_FRAMES = 5000  # bytes of full-precision states, which are larger than what is buffered
-
-
-@dataclass(frozen=True)
-class Tiny:
-    """Four chains of PEO with eight LiTFSI, and a folder for each of its stages."""
-
-    folder: Path
-    gromacs: Gromacs
-
-    @property
-    def topology(self) -> Path:
-        return self.folder / "topology"
-
-    @property
-    def description(self) -> SystemDescription:
-        return read_description(self.topology / "system.json")
-
-    def job(self, stage: Stage, source: Path, folder: Path, **changes: Any) -> StageJob:
-        conditions = Conditions(
-            400.0, PROTOCOL.cutoff_nm, PROTOCOL.fourier_spacing_nm, PROTOCOL.dispersion_correction,
-            PROTOCOL.constraints, 7,
-        )  # fmt: skip
-        job = StageJob(
-            "tiny", stage, conditions, self.topology, source, folder, self.gromacs, 1, CHECKPOINT_MINUTES, None, True
-        )
-        return dataclasses.replace(job, **changes)
-
-    def after(self, before: str, stage: Stage, folder: Path, **changes: Any) -> StageJob:
-        """A job that starts from a finished stage."""
-        return self.job(stage, self.folder / before / "md.gro", folder, **changes)
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    """The system after all stages of the protocol; not to be changed."""
-    made = Tiny(tmp_path_factory.mktemp("tiny"), inspect(GromacsBuild()))
-    blocks, forcefield = library(ROOT / "topologies"), read_gromos54a7(made.gromacs.forcefields / "gromos54a7.ff")
-    description = describe("peo", 4, "litfsi", 8, choice("lb-ions", 0.75), blocks, forcefield)
-    write_topology(description, "tiny", made.topology, blocks, forcefield)
-    source = made.folder / "box.gro"
-    pack(description, 1, 0.15, 0.2, 3, source, made.folder / "box.json", made.folder / "box.log")
-    for stage in PROTOCOL.stages:
-        run_stage(made.job(stage, source, made.folder / stage.name))
-        source = made.folder / stage.name / "md.gro"
-    return made
-
-
-def short(name: str, **changes: Any) -> Stage:
-    """A stage of the protocol with other keys."""
-    return Stage.model_validate(STAGES[name].model_dump() | changes)
-
-
-Frames = tuple[npt.NDArray[np.float32], npt.NDArray[np.float64], npt.NDArray[np.int64]]
-
-
-def xtc(path: Path) -> Frames:
-    """Positions, times (ps) and steps of all frames."""
-    with XTCFile(str(path)) as stream:
-        frames = [(frame.x.copy(), frame.time, frame.step) for frame in stream]
-    return np.array([f[0] for f in frames]), np.array([f[1] for f in frames]), np.array([f[2] for f in frames])
 
 
 def read_box(path: Path, index: int) -> npt.NDArray[np.float64]:
@@ -141,10 +66,6 @@ def assert_whole(job: StageJob) -> None:
         states = [state.step for state in read_states(job.folder / "md.trr")]
         np.testing.assert_array_equal(states, np.arange(0, stage.n_steps + 1, stage.steps_in(stage.state_interval_ps)))
     assert read_states(job.folder / "state.trr")[-1].step == stage.n_steps
-
-
-def was_said(job: StageJob, what: str) -> bool:
-    return what in (job.folder / "history.log").read_text()
 
 
 def mdrun_calls(job: StageJob) -> int:
@@ -185,13 +106,6 @@ def test_the_volume_varies_at_constant_pressure(tiny: Tiny, name: str) -> None:
     volume = read_energies(tiny.folder / name / "md.edr")["Volume"]
     assert np.ptp(volume) > 0.01 * volume.mean()
     assert len(np.unique(volume)) > len(volume) / 2
-
-
-def first_trr(path: Path, index: int = 0) -> tuple[bytes, bytes, bytes]:
-    with TRRFile(str(path)) as stream:
-        stream.seek(index)
-        frame = stream.read()
-        return frame.x.tobytes(), frame.v.tobytes(), frame.box.tobytes()
 
 
 def test_nvt_starts_from_the_frame_of_mean_volume(tiny: Tiny) -> None:
@@ -341,63 +255,6 @@ def test_a_crash_names_its_cause(tiny: Tiny, tmp_path: Path, per_bar: float) -> 
     assert "\n" not in message
     assert json.loads((job.folder / "failure.json").read_text())["message"] == message
     assert not any((job.folder / name).exists() for name in job.stage.published)
-
-
-def stop_when(job: StageJob, ready: Callable[[], bool], monkeypatch: pytest.MonkeyPatch, number: int) -> RunError:
-    """Run a stage, send mdrun a signal as soon as `ready`; returns the error of the run."""
-
-    class Watched(Mdrun):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
-            threading.Thread(target=self.stop, daemon=True).start()
-
-        def stop(self) -> None:
-            while self.process.poll() is None:
-                if ready():
-                    self.process.send_signal(number)
-                    return
-                time.sleep(0.02)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(engine, "Mdrun", Watched)
-        patched.setattr(engine, "LOOK_EVERY_S", 0.3)
-        with pytest.raises(RunError) as error:
-            run_stage(job)
-    return error.value
-
-
-def continued(checkpoint: Path) -> dict[str, int]:
-    """Bytes of each file that a checkpoint continues."""
-    return {each.name: each.size for each in read_checkpoint(checkpoint).files}
-
-
-@pytest.fixture(scope="session")
-def stopped(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a run that SIGTERM has stopped some frames after its first checkpoint; not to be changed."""
-    job = tiny.after("npt", short("npt", length_ns=FIVE_SECONDS_NS), tmp_path_factory.mktemp("stopped") / "npt")
-
-    def some_frames_later() -> bool:
-        """Since the newest checkpoint, so that it and the one that the signal brings continue files of other lengths."""
-        try:
-            return (job.run / "md.trr").stat().st_size > continued(job.run / "md.cpt")["md.trr"] + SOME_FRAMES
-        except (DataError, OSError):
-            return False
-
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        error = stop_when(job, some_frames_later, monkeypatch, signal.SIGTERM)
-    assert "the next run continues" in str(error)
-    assert json.loads((job.folder / "failure.json").read_text())["message"] == str(error)
-    assert not any((job.folder / name).exists() for name in job.stage.published)
-    assert {"step", "n_steps", "time"} <= set(json.loads((job.folder / "progress.json").read_text()))
-    assert (job.run / "md_prev.cpt").is_file()
-    return job.folder
-
-
-@pytest.fixture
-def half(tiny: Tiny, stopped: Path, tmp_path: Path) -> StageJob:
-    """A copy of the stopped run, to be damaged and continued."""
-    shutil.copytree(stopped, tmp_path / "npt")
-    return tiny.after("npt", short("npt", length_ns=FIVE_SECONDS_NS), tmp_path / "npt")
 
 
 def test_a_stopped_run_continues(half: StageJob) -> None:
@@ -566,9 +423,7 @@ def test_a_stage_that_has_converged_is_not_prolonged(tiny: Tiny, tmp_path: Path)
     assert values["convergence"]["energy"]["values"]["p_value"] > 0.05
 
 
-def test_a_prolongation_that_is_killed_continues(
-    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+def test_a_prolongation_that_is_killed_continues(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = PROLONGED | {"length_ns": 0.012, "max_length_ns": 0.036}
     job = tiny.after("compress", short("npt", **keys), tmp_path / "killed")
     inputs = job.run / "inputs.json"
@@ -587,9 +442,15 @@ def test_a_prolongation_that_is_killed_continues(
 
 def test_a_temperature_that_changes_by_steps(tiny: Tiny, tmp_path: Path) -> None:
     stage = short(
-        "compress", length_ns=0.02, generate_velocities=False, temperature_from_K=400, temperature_K=250,
-        temperature_step_K=50, pressure_bar=1.0, equilibrates=True,
-    )  # fmt: skip
+        "compress",
+        length_ns=0.02,
+        generate_velocities=False,
+        temperature_from_K=400,
+        temperature_K=250,
+        temperature_step_K=50,
+        pressure_bar=1.0,
+        equilibrates=True,
+    )
     job = tiny.after("compress", stage, tmp_path / "cool")
     run_stage(job)
     energies = read_energies(job.folder / "md.edr")
@@ -605,9 +466,7 @@ def test_a_temperature_that_changes_by_steps(tiny: Tiny, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config/protocols").glob("*.yaml")), ids=lambda path: path.stem)
-def test_gromacs_takes_every_stage_of_every_protocol_without_a_warning(
-    tiny: Tiny, path: Path, tmp_path: Path
-) -> None:  # fmt: skip
+def test_gromacs_takes_every_stage_of_every_protocol_without_a_warning(tiny: Tiny, path: Path, tmp_path: Path) -> None:
     for stage in Protocol.model_validate(yaml.safe_load(path.read_text())).stages:
         job = tiny.after("npt", stage, tmp_path / stage.name)
         (job.run / "start.gro").parent.mkdir(parents=True)
@@ -675,10 +534,13 @@ def test_mdruns_side_by_side_have_cores_of_their_own(tiny: Tiny, tmp_path: Path)
         for name in ("a", "b"):
             (tmp_path / name).mkdir()
             done = subprocess.run(
-                [sys.executable, "-c", program, str(tmp_path / name)], capture_output=True, text=True, check=True,
+                [sys.executable, "-c", program, str(tmp_path / name)],
+                capture_output=True,
+                text=True,
+                check=True,
                 # locks of its own: it must not wait for the runs of other tests
                 env=os.environ | {FOLDER: str(tmp_path / "slots")},
-            )  # fmt: skip
+            )
             pids.append(int(done.stdout))
         # who started them is gone; they keep cores that differ
         places = [os.sched_getaffinity(pid) for pid in pids]

@@ -44,9 +44,12 @@ class Server:
         # threads of a parent are lost in a fork, with the locks that they hold
         one_thread = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")}
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).resolve())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [sys.executable, str(Path(__file__).resolve())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
             env=os.environ | one_thread,
-        )  # fmt: skip
+        )
 
     def run(self, argv: list[str], cwd: Path, said: Path, *, warm: bool = False) -> Ended:
         """Run `eoli ARGV` in a folder, its output in the folder `said`; `warm` runs it in the server itself."""

@@ -127,9 +127,14 @@ class Sweep:
         command = ["snakemake", *PROFILE, *words]
         with self.log.open("ab") as stream:
             return subprocess.Popen(
-                command, cwd=self.folder, env=environment(), stdin=subprocess.DEVNULL, stdout=stream, stderr=stream,
+                command,
+                cwd=self.folder,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
                 start_new_session=True,
-            )  # fmt: skip
+            )
 
     def ends_well(self, driver: subprocess.Popen[bytes]) -> None:
         try:
@@ -273,9 +278,13 @@ def test_a_sweep_survives_its_walltime_a_cancelled_job_and_a_killed_driver(clust
     whole(sweep.of(first, "production"), shorter, frame_ps=0.1)
     study = ["--config", "config/config.yaml", TINY, "own.yaml"]
     refused_table = subprocess.run(
-        ["eoli", "collect", *study, "--out", "table.csv"], cwd=sweep.folder, env=environment(), capture_output=True, text=True,
+        ["eoli", "collect", *study, "--out", "table.csv"],
+        cwd=sweep.folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert refused_table.returncode == 1 and "production: length-ns is " in refused_table.stderr
     lap("the walltime ended an extension; the old result stands and is no longer shown")
     sweep.ends_well(sweep.start(target))
@@ -310,9 +319,16 @@ def test_a_status_command_that_would_hang_is_refused(cluster: Path, tmp_path: Pa
     before = jobs()
     command = ["snakemake", *PROFILE, "--slurm-status-command", "sacct", "--configfile", TINY, "own.yaml"]
     run = subprocess.run(
-        command, cwd=sweep.folder, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, timeout=LIMIT_S, check=False,
-    )  # fmt: skip
+        command,
+        cwd=sweep.folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
     lines = [line for line in run.stdout.splitlines() if line.startswith("eoli check: ")]
     assert run.returncode != 0 and len(lines) == 1, run.stdout
     assert "no accounting and Snakemake would wait for ever; allowed: squeue" in lines[0]

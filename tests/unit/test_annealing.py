@@ -72,7 +72,7 @@ def test_gromacs_is_told_of_the_course() -> None:
         ({"barostat": "parrinello-rahman"}, "needs md, v-rescale, and c-rescale or no barostat"),
         ({"converge": ["density"], "max_length_ns": 1}, "allowed: dynamics at one temperature"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_integrate_is_refused(change: dict[str, Any], says: str) -> None:
     assert says in mistake(lambda: validate(Stage, COOL | change, []))
 
@@ -90,7 +90,7 @@ NPT = {key: value for key, value in COOL.items() if not key.startswith("temperat
         ({"converge": ["volume"], "max_length_ns": 1}, "'volume' is not allowed"),
         ({"converge": ["density"], "max_length_ns": 1, "ensemble": "NVT", "barostat": "none"}, "density needs NPT"),
     ],
-)  # fmt: skip
+)
 def test_prolongations_that_are_refused(change: dict[str, Any], says: str) -> None:
     assert says in mistake(lambda: validate(Stage, NPT | change, []))
 

@@ -16,9 +16,14 @@ from eoli.topology.gromos import Gromos54A7
 from support import choice, mistake
 
 TOPOLOGY = {
-    "polymer": "peo", "chains": "2", "salt": "litfsi", "cations": "2", "ether-set": "oxy-d", "mixing": "gromos",
+    "polymer": "peo",
+    "chains": "2",
+    "salt": "litfsi",
+    "cations": "2",
+    "ether-set": "oxy-d",
+    "mixing": "gromos",
     "ion-charge-scale": "1.0",
-}  # fmt: skip
+}
 BOX = {"seed": "1", "density-g-cm3": "0.1", "tolerance-nm": "0.2", "attempts": "1"}
 
 

@@ -38,9 +38,12 @@ def folder_of(tmp_path: Path, rows: list[dict[str, Any]], scalars: dict[str, dic
             (base / "analysis" / f"{name}.json").write_text(json.dumps(found))
     pd.DataFrame(rows).to_csv(tmp_path / "sweep.csv", index=False)
     return [
-        f"--table={tmp_path / 'sweep.csv'}", f"--results={tmp_path / 'results'}", f"--study={STUDY}",
-        f"--conductivity={MEASURED}", f"--out={tmp_path}",
-    ]  # fmt: skip
+        f"--table={tmp_path / 'sweep.csv'}",
+        f"--results={tmp_path / 'results'}",
+        f"--study={STUDY}",
+        f"--conductivity={MEASURED}",
+        f"--out={tmp_path}",
+    ]
 
 
 def compare_sweep(options: list[str]) -> None:
@@ -71,8 +74,13 @@ def test_files_of_a_sweep(tmp_path: Path) -> None:
     assert by_route["chain length", "nernst_einstein"]["points"] == 1
     assert by_route["chain length", "nernst_einstein"]["value"] == pytest.approx(0.0, abs=1e-9)
     assert by_route["chain length", "collective"] == {
-        "series": "chain length", "route": "collective", "extrapolated": False, "points": 0, "value": None, "error": None,
-    }  # fmt: skip
+        "series": "chain length",
+        "route": "collective",
+        "extrapolated": False,
+        "points": 0,
+        "value": None,
+        "error": None,
+    }
 
 
 def test_starts_that_resolve_transport_together_count_as_one(tmp_path: Path) -> None:

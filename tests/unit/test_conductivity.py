@@ -31,9 +31,7 @@ from eoli.analysis.conductivity.onsager import (
 from eoli.analysis.motion.msd import Diffusion, diffusion
 from eoli.core.statistics import UNKNOWN, Estimate
 from eoli.study.criteria import ConductivityCriteria
-from eoli.topology.description import MoleculeCount, SystemDescription, to_json
-from eoli.topology.molecule import Molecule, Site
-from support import choice, reduced_file
+from synthetic_trajectories import brownian, fractional, write_conductor
 
 CHARGES = [1.0, -1.0]
 CHARGE = charge_form(CHARGES)
@@ -41,27 +39,12 @@ CATION = transference_form(CHARGES, 0)
 SETTLED = Diffusion(1e-11, 1e-12, 1.0, 0.02, 100.0, 300.0, "diffusive", None, 1.0)
 
 
-def walk(n_frames: int, particles: int, d: float, rng: np.random.Generator) -> np.ndarray:
-    return np.cumsum(rng.normal(0, math.sqrt(2 * d), (n_frames, particles, 3)), axis=0)
-
-
-def fractional(n_frames: int, particles: int, hurst: float, size: float, rng: np.random.Generator) -> np.ndarray:
-    """Fractional Brownian motion, MSD = 3 size^2 t^(2 H), by circulant embedding (Davies, Harte 1987)."""
-    k = np.arange(n_frames)
-    covariance = 0.5 * sum(w * np.abs(k + shift) ** (2 * hurst) for shift, w in ((1.0, 1), (0.0, -2), (-1.0, 1)))
-    circle = np.concatenate([covariance, covariance[-2:0:-1]])
-    power = np.fft.fft(circle).real.clip(0) / len(circle)
-    noise = rng.normal(size=(2, len(circle), 3 * particles))
-    steps = np.fft.fft((noise[0] + 1j * noise[1]) * np.sqrt(power)[:, None], axis=0)[:n_frames].real
-    return size * np.cumsum(steps, axis=0).reshape(n_frames, particles, 3)
-
-
 def exact(matrix: np.ndarray) -> Onsager:
     return Onsager(matrix, np.repeat(matrix[None], 5, axis=0), 0.0, 1.0)
 
 
 def test_pair_msd_equals_the_double_loop() -> None:
-    sums = walk(30, 3, 0.5, np.random.default_rng(1))
+    sums = brownian(30, 3, 0.5, np.random.default_rng(1))
     lags = np.array([1, 4, 11])
     for row, lag in zip(pair_msd(sums, lags), lags, strict=True):
         moved = sums[lag:] - sums[:-lag]
@@ -124,7 +107,7 @@ def test_independent_ions_give_nernst_einstein_with_honest_errors() -> None:
     rng = np.random.default_rng(3)
     sigma, shares, collective = [], [], []
     for _ in range(240):
-        ions = [walk(600, 30, 4e-3, rng), walk(600, 30, 8e-3, rng)]
+        ions = [brownian(600, 30, 4e-3, rng), brownian(600, 30, 8e-3, rng)]
         motions = [diffusion([path], 1.0, 0.2) for path in ions]
         assert all(m.verdict == "diffusive" for m in motions)
         found = [Estimate(m.value_m2_s * 1e6, m.error_m2_s * 1e6) for m in motions]
@@ -142,7 +125,7 @@ def test_independent_ions_give_nernst_einstein_with_honest_errors() -> None:
 
 def test_ions_that_stay_paired_conduct_nothing() -> None:
     rng = np.random.default_rng(4)
-    pairs = walk(2000, 25, 4e-3, rng)
+    pairs = brownian(2000, 25, 4e-3, rng)
     together = np.stack([pairs.sum(axis=1), pairs.sum(axis=1)], axis=1)
     found = onsager([together], 1.0)
     assert found.form(np.diag([1.0, 0])).value == pytest.approx(25 * 4e-3, rel=0.6)
@@ -184,8 +167,8 @@ def test_judgement() -> None:
 def test_polymer_frame_is_the_motion_relative_to_the_polymer() -> None:
     rng = np.random.default_rng(6)
     masses, counts = [7.0, 280.0], [12, 10]
-    ions = [walk(300, n, 0.1, rng) for n in counts]
-    chains = walk(300, 4, 0.01, rng)
+    ions = [brownian(300, n, 0.1, rng) for n in counts]
+    chains = brownian(300, 4, 0.01, rng)
     chain_mass = 900.0
     total = masses[0] * 12 + masses[1] * 10 + 4 * chain_mass
     moved = masses[0] * ions[0].sum(1) + masses[1] * ions[1].sum(1) + chain_mass * chains.sum(1)
@@ -243,44 +226,8 @@ def test_clusters_as_carriers() -> None:
     assert cluster_nernst_einstein(changing, (1.0, -1.0), (UNKNOWN, minus)).transference == UNKNOWN
 
 
-def _molecule(name: str, kind: str, charge: int, role: str, mass: float) -> Molecule:
-    site = Site("A", "A", 0.0, mass, name, 1, "A", role, None, "test")
-    return Molecule(name, kind, charge, (site,), (), (), (), ())
-
-
-def write(
-    folder: Path, salt: int, d: tuple[float, float], n_frames: int = 2000, scale: float = 1.0, seed: int = 8
-) -> list[Path]:
-    """A reduced run of independent ions and four heavy chains in a box of 4 nm, and its description."""
-    rng = np.random.default_rng(seed)
-    entries = [MoleculeCount(_molecule("PEO", "polymer", 0, "ether_O", 1e6), 4)]
-    walks = {"chains": walk(n_frames, 4, 1e-4, rng)}
-    if salt:
-        entries += [
-            MoleculeCount(_molecule("LI", "cation", 1, "Li", 7.0), salt),
-            MoleculeCount(_molecule("X", "anion", -1, "anion_O", 280.0), salt),
-        ]
-        walks |= {"lithium": walk(n_frames, salt, d[0], rng), "anions": walk(n_frames, salt, d[1], rng)}
-    described = SystemDescription(tuple(entries), choice(ion_charge_scale=scale), "")
-    reduced, description = folder / "reduced.h5", folder / "system.json"
-    intervals = {"motion": 1.0, "structure": 1.0, "slow": 1.0}
-    with reduced_file(reduced, described, n_frames - 1.0, intervals) as file:
-        file["motion/box"] = np.full((n_frames, 3), 4.0, dtype=np.float32)
-        for name, path in walks.items():
-            file[f"motion/{name}"] = (path % 4.0).astype(np.float32)
-        if salt:
-            anions = 4 + salt + np.arange(salt, dtype=np.int32)
-            file["motion/neighbours"] = np.tile(anions[None, :, None], (n_frames, 1, 1))
-            close = np.arange(salt) < salt // 2
-            distances = np.where(close, 0.2, 0.4).astype(np.float32)
-            file["motion/distances"] = np.tile(distances[None, :, None], (n_frames, 1, 1))
-            file["motion/neighbours"].attrs["range_nm"] = 0.5
-    description.write_text(to_json(described))
-    return [reduced, description, folder / "out" / "c.csv", folder / "out" / "c.json"]
-
-
 def test_files_of_a_conductor(tmp_path: Path) -> None:
-    reduced, description, csv, scalars = write(tmp_path, 20, (2e-3, 4e-3), scale=0.8)
+    reduced, description, csv, scalars = write_conductor(tmp_path, 20, (2e-3, 4e-3), scale=0.8)
     analyse_conductivity(
         reduced,
         description,
@@ -300,8 +247,11 @@ def test_files_of_a_conductor(tmp_path: Path) -> None:
     for route, found in data["transference"].items():
         assert abs(found["value"] - 1 / 3) < 3 * found["error"], route
     assert data["transference"].keys() == {
-        "nernst_einstein", "cluster_nernst_einstein", "onsager_centre_of_mass", "onsager_polymer"
-    }  # fmt: skip
+        "nernst_einstein",
+        "cluster_nernst_einstein",
+        "onsager_centre_of_mass",
+        "onsager_polymer",
+    }
     assert abs(data["ionicity"]["value"] - 1) < 3 * data["ionicity"]["error"]
     coefficients = data["onsager_S_m"]
     assert coefficients["Li_Li_self"]["value"] == pytest.approx(factor * 20 * 2e-3, rel=0.1)
@@ -320,7 +270,7 @@ def test_files_of_a_conductor(tmp_path: Path) -> None:
 
 
 def test_what_is_not_resolved_has_no_number(tmp_path: Path) -> None:
-    reduced, description, csv, scalars = write(tmp_path, 5, (1e-5, 1e-5), 400)
+    reduced, description, csv, scalars = write_conductor(tmp_path, 5, (1e-5, 1e-5), 400)
     analyse_conductivity(
         reduced,
         description,
@@ -343,7 +293,7 @@ def test_one_ion_that_diffuses_bounds_what_both_do(tmp_path: Path) -> None:
     factor = siemens_per_metre(64.0, 350.0)
     for n, d in enumerate(((2e-5, 4e-3), (4e-3, 2e-5))):
         (folder := tmp_path / str(n)).mkdir()
-        reduced, description, csv, scalars = write(folder, 30, d)
+        reduced, description, csv, scalars = write_conductor(folder, 30, d)
         analyse_conductivity(
             reduced,
             description,
@@ -368,7 +318,7 @@ def test_one_ion_that_diffuses_bounds_what_both_do(tmp_path: Path) -> None:
 
 
 def test_paths_that_are_read_when_they_are_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    *files, csv, scalars = write(tmp_path, 20, (2e-3, 4e-3))
+    *files, csv, scalars = write_conductor(tmp_path, 20, (2e-3, 4e-3))
     analyse_conductivity(
         *files,
         ConductivityCriteria(temperature_K=350.0, tolerance=0.15, contact_nm=0.3, use_interval_ps=100.0),
@@ -398,7 +348,7 @@ def _numbers(data: dict) -> Iterator[tuple[str, float]]:
 
 def test_steps_of_half_the_box_give_no_number_that_follows_from_motion(tmp_path: Path) -> None:
     """A third of a box between two frames: folded paths diffuse, with a coefficient far from the true one."""
-    *files, csv, scalars = write(tmp_path, 20, (0.3, 0.3))
+    *files, csv, scalars = write_conductor(tmp_path, 20, (0.3, 0.3))
     analyse_conductivity(
         *files,
         ConductivityCriteria(temperature_K=350.0, tolerance=0.15, contact_nm=0.3, use_interval_ps=100.0),
@@ -419,7 +369,7 @@ def test_steps_of_half_the_box_give_no_number_that_follows_from_motion(tmp_path:
 
 
 def test_too_few_frames_and_no_salt(tmp_path: Path) -> None:
-    reduced, description, csv, scalars = write(tmp_path, 5, (1e-3, 1e-3), 20)
+    reduced, description, csv, scalars = write_conductor(tmp_path, 5, (1e-3, 1e-3), 20)
     analyse_conductivity(
         reduced,
         description,
@@ -428,7 +378,7 @@ def test_too_few_frames_and_no_salt(tmp_path: Path) -> None:
         scalars,
     )
     assert json.loads(scalars.read_text())["sigma_S_m"]["formal_charges"]["collective"]["value"] is None
-    reduced, description, csv, scalars = write(tmp_path, 0, (0.0, 0.0), 20)
+    reduced, description, csv, scalars = write_conductor(tmp_path, 0, (0.0, 0.0), 20)
     analyse_conductivity(
         reduced,
         description,

@@ -208,8 +208,11 @@ def test_a_mistake_is_one_line_with_file_key_value_and_what_is_allowed(
 
 
 def test_the_analysed_stage_may_say_the_temperature_of_its_systems(tmp_path: Path) -> None:
-    made = study(tmp_path, stages={name: {"temperature_K": 400} for name in ("npt", "production")},
-                 sweep=[{**BLOCK, "temperature_K": 400}])  # fmt: skip
+    made = study(
+        tmp_path,
+        stages={name: {"temperature_K": 400} for name in ("npt", "production")},
+        sweep=[{**BLOCK, "temperature_K": 400}],
+    )
     assert made.equilibrated_stage == "production"
 
 
@@ -283,8 +286,10 @@ def test_eo_li_needs_ether_oxygens(copied_blocks: Path, tmp_path: Path) -> None:
     polymer = {"polymer": "pa6", "molecule": "PA", "description": "d", "sequence": ["head", "PA6 * 5", "acetyl"]}
     density = {"neat_density_g_cm3": {"value": 1.1, "temperature_K": 298.15, "source": "idealmixing"}}
     (copied_blocks / "polymers/pa6.yaml").write_text(yaml.safe_dump(polymer | density))
-    atoms = [{"name": "N", "type": "N", "class": "N", "charge": -0.31, "source": "peptide54a7"},
-             {"name": "H", "type": "H", "class": "H", "charge": 0.31, "source": "peptide54a7"}]  # fmt: skip
+    atoms = [
+        {"name": "N", "type": "N", "class": "N", "charge": -0.31, "source": "peptide54a7"},
+        {"name": "H", "type": "H", "class": "H", "charge": 0.31, "source": "peptide54a7"},
+    ]
     unit = {"unit": "head", "description": "d", "residue": "HD", "charge": 0.0, "tail": "N", "atoms": atoms}
     (copied_blocks / "units/head.yaml").write_text(yaml.safe_dump(unit | {"bonds": [["N", "H"]]}))
     block = {"polymer": "pa6", "eo_li": 12}

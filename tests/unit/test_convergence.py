@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
-from test_statistics import ar1
 
 from eoli.analysis import convergence as module
 from eoli.analysis.convergence import chain_memory, convergence, judge_blocks
@@ -16,6 +15,7 @@ from eoli.errors import DataError
 from eoli.topology.description import MoleculeCount, SystemDescription
 from eoli.topology.molecule import Molecule, Site, Term
 from support import choice
+from synthetic_trajectories import ar1
 
 
 def share_below(p: float, n: int, rho: float, slope: float = 0.0, trials: int = 150) -> float:
@@ -74,9 +74,7 @@ BOND = Term((0, 1), 2, (0.15, 1e6), "bond", "test")
 CHAIN = Molecule("PEO", "polymer", 0, (site(None), site(None)), (BOND,), (), (), ())
 LITHIUM = Molecule("LI", "cation", 1, (site("Li"),), (), (), (), ())
 ANION = Molecule("TFSI", "anion", -1, (site("anion_O"),), (), (), (), ())
-SALTY = SystemDescription(
-    (MoleculeCount(CHAIN, 2), MoleculeCount(LITHIUM, 2), MoleculeCount(ANION, 2)), choice(), "0"
-)  # fmt: skip
+SALTY = SystemDescription((MoleculeCount(CHAIN, 2), MoleculeCount(LITHIUM, 2), MoleculeCount(ANION, 2)), choice(), "0")
 
 
 def write_run(folder: Path, frames: np.ndarray) -> None:
@@ -96,12 +94,15 @@ def test_what_does_not_move_has_not_converged(tmp_path: Path) -> None:
     write_run(tmp_path, still_frames(40))
     found = convergence(["end_to_end", "free_ions", "chain_memory", "contact_memory"], tmp_path, 1.0, SALTY, 0.3)
     assert {name: finding.converged for name, finding in found.items()} == {
-        "end_to_end": True, "free_ions": True, "chain_memory": False, "contact_memory": False,
-    }  # fmt: skip
+        "end_to_end": True,
+        "free_ions": True,
+        "chain_memory": False,
+        "contact_memory": False,
+    }
     assert found["free_ions"].values["block_means"] == (0.5,) * 4
     assert found["contact_memory"].text == (
         "contacts of lithium with anions keep 100% over its second half; allowed: 50%"
-    )  # fmt: skip
+    )
 
 
 def test_only_the_second_half_is_judged(tmp_path: Path) -> None:

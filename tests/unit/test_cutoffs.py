@@ -73,9 +73,13 @@ def test_the_flat_region_is_where_the_number_stays() -> None:
 
 @pytest.mark.parametrize(
     ("contact", "verdict"),
-    [(0.20, "no direct contact: the first maximum is at 0.2"), (0.215, "below the flat region: "), (0.34, "within "),
-     (0.46, "above the flat region: ")],
-)  # fmt: skip
+    [
+        (0.20, "no direct contact: the first maximum is at 0.2"),
+        (0.215, "below the flat region: "),
+        (0.34, "within "),
+        (0.46, "above the flat region: "),
+    ],
+)
 def test_verdicts(contact: float, verdict: str) -> None:
     one = structure({"Li-ether_O": shells(0.35)}, {"Li-ether_O": (0.35, 0.01)})
     said = pooled(cutoff_table({"a": one}, {"ether_O": contact}), "ether_O")["verdict"]
@@ -93,8 +97,9 @@ def test_pairs_without_a_minimum_or_without_a_contact() -> None:
         "Li-anion_Cl": shells(0.35),
         "amide_H-anion_O": shells(0.3),
     }
-    table = cutoff_table({"a": structure(g, {"Li-anion_Cl": (0.35, 0.0)}), "b": structure(g)},
-                         {"anion": 0.3, "hydrogen_bond": 0.25})  # fmt: skip
+    table = cutoff_table(
+        {"a": structure(g, {"Li-anion_Cl": (0.35, 0.0)}), "b": structure(g)}, {"anion": 0.3, "hydrogen_bond": 0.25}
+    )
     assert pooled(table, "Li")["verdict"] == "no first minimum found" and np.isnan(pooled(table, "Li")["flat_from_nm"])
     assert pooled(table, "anion_N")["verdict"] == "no distance of contact is configured for this pair"
     assert pooled(table, "anion_Cl")[["contact", "contact_nm"]].tolist() == ["anion", 0.3]
@@ -134,9 +139,13 @@ def test_files_of_a_system(tmp_path: Path) -> None:
 def test_every_distance_of_the_configuration_is_judged() -> None:
     distances = AnalysisSection.model_validate({"contact_nm": {"anion": 0.31}}).contacts_nm
     kinds = {
-        "ether_O": 0.35, "carbonyl_O": 0.32, "ester_bridging_O": 0.32, "hydroxyl_O": 0.35, "anion": 0.31,
+        "ether_O": 0.35,
+        "carbonyl_O": 0.32,
+        "ester_bridging_O": 0.32,
+        "hydroxyl_O": 0.35,
+        "anion": 0.31,
         "hydrogen_bond": 0.25,
-    }  # fmt: skip
+    }
     assert distances == kinds
     partners = (
         "ether_O", "carbonyl_O", "amide_O", "ester_O", "ester_bridging_O", "hydroxyl_O", "anion_O", "anion_F", "anion_Cl",

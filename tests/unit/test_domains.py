@@ -316,10 +316,13 @@ def analysed(folder: Path, system: SystemDescription, positions: np.ndarray, wei
     write_slow(folder / "reduced.h5", system, positions, BOX)
     (folder / "system.json").write_text(to_json(system))
     analyse_morphology(
-        folder / "reduced.h5", folder / "system.json",
-        MorphologyCriteria(distance_nm=REACH, q_max_per_nm=6.0, weighting=weighting), folder / "s.csv", folder / "d.csv",
+        folder / "reduced.h5",
+        folder / "system.json",
+        MorphologyCriteria(distance_nm=REACH, q_max_per_nm=6.0, weighting=weighting),
+        folder / "s.csv",
+        folder / "d.csv",
         folder / "m.json",
-    )  # fmt: skip
+    )
     return json.loads((folder / "m.json").read_text())
 
 

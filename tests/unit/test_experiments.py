@@ -121,8 +121,11 @@ def test_a_conductivity_that_is_bounded_has_bounds_of_its_difference() -> None:
         for each in rows
     }
     masses = {each["system"]: 1073.0 for each in rows}
-    found = [r for r in beside_experiments(pd.DataFrame(rows), scalars, measured, masses, {})
-             if r.route == "nernst_einstein" and r.series == "chain length"]  # fmt: skip
+    found = [
+        r
+        for r in beside_experiments(pd.DataFrame(rows), scalars, measured, masses, {})
+        if r.route == "nernst_einstein" and r.series == "chain length"
+    ]
     for within, beyond in [found]:
         assert (within.sigma_low_S_cm, within.sigma_high_S_cm) == (pytest.approx(1e-3), pytest.approx(0.1))
         # measured at 349 K: -2.785
@@ -143,8 +146,11 @@ def test_a_conductivity_that_is_bounded_has_bounds_of_its_difference() -> None:
     assert all(r.sigma_high_S_cm is None and r.log10_difference_high is None for r in found if r.route == "collective")
     # a bound of zero has no logarithm
     one_sided.update(lower_bound=0.0)
-    (zero,) = [r for r in beside_experiments(pd.DataFrame(rows[:1]), scalars, measured, masses, {})
-               if r.route == "nernst_einstein" and r.series == "chain length"]  # fmt: skip
+    (zero,) = [
+        r
+        for r in beside_experiments(pd.DataFrame(rows[:1]), scalars, measured, masses, {})
+        if r.route == "nernst_einstein" and r.series == "chain length"
+    ]
     assert (zero.sigma_low_S_cm, zero.log10_difference_low) == (0.0, None)
     assert zero.log10_difference_high == pytest.approx(-1 + 2.785)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from test_reduce import SYSTEM, reduce, write_system
 
 from support import ROOT, copy_workflow, environment
+from synthetic_trajectories import SYSTEM, reduce, write_system
 
 PAGE = ROOT / "docs/extending.md"
 STEP = re.compile(
@@ -53,9 +53,13 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, *words: str) -> str:
     done = subprocess.run(
-        [sys.executable, *words], cwd=folder, env=environment() | {"PYTHONPATH": str(folder / "scripts")},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, *words],
+        cwd=folder,
+        env=environment() | {"PYTHONPATH": str(folder / "scripts")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

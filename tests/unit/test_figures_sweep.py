@@ -174,9 +174,14 @@ def test_neat_systems_alone(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "column"),
-    [("sweep", "density_g_cm3"), ("sweep", "polymer"), ("mechanism", "segregation"), ("diffusion", "D_Li_m2_s"),
-     ("temperature", "D_Li_error_m2_s")],
-)  # fmt: skip
+    [
+        ("sweep", "density_g_cm3"),
+        ("sweep", "polymer"),
+        ("mechanism", "segregation"),
+        ("diffusion", "D_Li_m2_s"),
+        ("temperature", "D_Li_error_m2_s"),
+    ],
+)
 def test_a_column_that_is_missing(tmp_path: Path, name: str, column: str) -> None:
     csv = sweep_csv(tmp_path / "sweep.csv", (353.15, 393.15))
     pd.read_csv(csv).drop(columns=column).to_csv(csv, index=False)

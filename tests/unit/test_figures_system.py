@@ -85,10 +85,13 @@ def conductivity(folder: Path, salted: bool) -> None:
         return write(folder, "conductivity", {"lag_ps": lag}, {"ions": {}})
     own, cross = 0.4 * lag**0.8, 0.05 * lag**0.8 * np.cos(np.log(lag))
     table = {
-        "lag_ps": lag, "collective_Li_Li_nm2": own, "collective_anion_anion_nm2": 1.5 * own,
-        "collective_Li_anion_nm2": cross, "charge_msd_e2_nm2": 2.5 * own - 2 * cross,
+        "lag_ps": lag,
+        "collective_Li_Li_nm2": own,
+        "collective_anion_anion_nm2": 1.5 * own,
+        "collective_Li_anion_nm2": cross,
+        "charge_msd_e2_nm2": 2.5 * own - 2 * cross,
         "sigma_apparent_S_m": 0.02 * (2.5 * own - 2 * cross) / lag,
-    }  # fmt: skip
+    }
     sigma = {
         "nernst_einstein": {**estimate(0.012, 0.002), "verdict": "resolved"},
         "cluster_nernst_einstein": {**NONE, "verdict": "not resolved: motion of Li sub-diffusive"},

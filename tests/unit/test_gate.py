@@ -24,13 +24,9 @@ from eoli.stage.gate import (
     segment_distances,
 )
 from eoli.study.protocol import Stage
-from eoli.topology.description import MoleculeCount, SystemDescription
-from eoli.topology.molecule import Molecule, Site, Term
-from support import choice
+from synthetic_trajectories import BOND_NM, MASS_G_MOL, linear_chains
 
 Floats = npt.NDArray[np.float64]
-BOND_NM = 0.15
-MASS = 2000.0
 STEEP = Stage(name="steep", ensemble="minimisation", integrator="steep", max_steps=10, force_tolerance_kJ_mol_nm=500)
 NVT = Stage(
     name="nvt", ensemble="NVT", integrator="md", time_step_fs=2, length_ns=0.2, thermostat="v-rescale", tau_t_ps=0.1,
@@ -40,15 +36,6 @@ NPT = Stage(
     name="npt", ensemble="NPT", integrator="md", time_step_fs=2, length_ns=0.2, thermostat="v-rescale", tau_t_ps=0.1,
     barostat="c-rescale", tau_p_ps=1, pressure_bar=1, frame_interval_ps=1, energy_interval_ps=1,
 )  # fmt: skip
-
-
-def chains(count: int, n_sites: int = 2) -> SystemDescription:
-    """Linear chains with bonds of BOND_NM, MASS in all."""
-    mass = MASS / count / n_sites
-    sites = tuple(Site(f"C{n}", "CH2", 0.0, mass, "A", 1, "C", None, None, "test") for n in range(n_sites))
-    bonds = tuple(Term((n, n + 1), 2, (BOND_NM, 1e6), "bond", "test") for n in range(n_sites - 1))
-    molecule = Molecule("A", "polymer", 0, sites, bonds, (), (), ())
-    return SystemDescription((MoleculeCount(molecule, count),), choice(), "0")
 
 
 def sampled_distance(a: Floats, b: Floats, c: Floats, d: Floats, n: int = 101) -> tuple[float, float]:
@@ -99,14 +86,14 @@ def test_segment_distances_do_not_depend_on_the_order() -> None:
 
 def test_a_stretched_bond_is_measured() -> None:
     positions = np.array([[1, 1, 1], [1 + 1.2 * BOND_NM, 1, 1], [2, 2, 2], [2, 2 + BOND_NM, 2]])
-    strain, gap = bond_geometry(positions, 3 * np.eye(3), chains(2))
+    strain, gap = bond_geometry(positions, 3 * np.eye(3), linear_chains(2))
     assert strain == pytest.approx(0.2)
     assert gap == math.inf
 
 
 def test_a_compressed_bond_is_strained_too() -> None:
     positions = np.array([[1, 1, 1], [1 + 0.7 * BOND_NM, 1, 1]])
-    assert bond_geometry(positions, 3 * np.eye(3), chains(1))[0] == pytest.approx(0.3)
+    assert bond_geometry(positions, 3 * np.eye(3), linear_chains(1))[0] == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize("shift", [(0, 0, 0), (1.5, 0, 0), (1.5, 1.5, 1.5), (-4.5, 6.0, 0.3)])
@@ -117,7 +104,7 @@ def test_crossing_bonds_anywhere_in_the_box(shift: tuple[float, float, float], w
     positions = np.array([[-half, 0, 0], [half, 0, 0], [0, -half, 0.02], [0, half, 0.02]]) + 1.5 + np.array(shift)
     if wrapped:
         positions %= 3.0
-    strain, gap = bond_geometry(positions, 3 * np.eye(3), chains(2))
+    strain, gap = bond_geometry(positions, 3 * np.eye(3), linear_chains(2))
     assert strain == pytest.approx(0, abs=1e-9)
     assert gap == pytest.approx(0.02, abs=1e-6)
 
@@ -126,16 +113,16 @@ def test_connected_bonds_do_not_count() -> None:
     """A folded chain of two bonds closes on itself to 0.05 nm: its bonds share a site."""
     angle = 2 * math.asin(0.025 / BOND_NM)
     folded = [[BOND_NM, 0, 0], [0, 0, 0], [BOND_NM * math.cos(angle), BOND_NM * math.sin(angle), 0]]
-    assert bond_geometry(np.array(folded) + 1, 3 * np.eye(3), chains(1, 3))[1] == math.inf
+    assert bond_geometry(np.array(folded) + 1, 3 * np.eye(3), linear_chains(1, 3))[1] == math.inf
 
 
 def test_bonds_of_one_chain_that_share_no_site_count() -> None:
     square = np.array([[0, 0, 0], [BOND_NM, 0, 0], [BOND_NM, BOND_NM, 0], [0, BOND_NM, 0]]) + 1
-    assert bond_geometry(square, 3 * np.eye(3), chains(1, 4))[1] == pytest.approx(BOND_NM, abs=1e-6)
+    assert bond_geometry(square, 3 * np.eye(3), linear_chains(1, 4))[1] == pytest.approx(BOND_NM, abs=1e-6)
 
 
 def test_a_system_without_bonds_has_no_geometry() -> None:
-    assert bond_geometry(np.ones((2, 3)), 3 * np.eye(3), chains(2, 1)) == (0.0, math.inf)
+    assert bond_geometry(np.ones((2, 3)), 3 * np.eye(3), linear_chains(2, 1)) == (0.0, math.inf)
 
 
 def test_lincs_warnings_are_counted() -> None:
@@ -177,20 +164,24 @@ def series(**terms: float | Floats) -> dict[str, Floats]:
         "Volume": volume,
         **{name: np.broadcast_to(np.asarray(value, dtype=np.float64), 201).copy() for name, value in terms.items()},
     }
-    return energies | {"Density": 1000 * MASS / GRAM_PER_MOL_NM3 / energies["Volume"]}
+    return energies | {"Density": 1000 * MASS_G_MOL / GRAM_PER_MOL_NM3 / energies["Volume"]}
 
 
 @pytest.fixture
 def verdict_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     def verdict(
-        energies: dict[str, Floats], stage: Stage = NPT, log: str = "", positions: Floats | None = None,
-        edge_nm: float = 2.0, cutoff_nm: float = 0.9,
-    ) -> Verdict:  # fmt: skip
+        energies: dict[str, Floats],
+        stage: Stage = NPT,
+        log: str = "",
+        positions: Floats | None = None,
+        edge_nm: float = 2.0,
+        cutoff_nm: float = 0.9,
+    ) -> Verdict:
         whole = np.array([[0.5, 0.5, 0.5], [0.5 + BOND_NM, 0.5, 0.5]]) if positions is None else positions
         monkeypatch.setattr(gate, "read_energies", lambda _, least: energies)
         monkeypatch.setattr(gate, "read_positions", lambda _: (whole, edge_nm * np.eye(3)))
         (tmp_path / "md.log").write_text(log)
-        return judge(stage, 400.0, tmp_path, chains(1), cutoff_nm)
+        return judge(stage, 400.0, tmp_path, linear_chains(1), cutoff_nm)
 
     return verdict
 
@@ -205,7 +196,7 @@ def test_a_sound_run_passes(stage: Stage, verdict_of) -> None:  # type: ignore[n
 
 def test_values_of_a_sound_run(verdict_of) -> None:  # type: ignore[no-untyped-def]
     values = verdict_of(series()).values
-    assert values["density_g_cm3"] == pytest.approx(MASS / GRAM_PER_MOL_NM3 / 8, rel=1e-3)
+    assert values["density_g_cm3"] == pytest.approx(MASS_G_MOL / GRAM_PER_MOL_NM3 / 8, rel=1e-3)
     assert values["box_nm"] == 2.0
     assert values["largest_bond_strain"] == pytest.approx(0, abs=1e-9)
     assert values["smallest_bond_gap_nm"] is None
@@ -281,7 +272,7 @@ def test_a_chain_through_another_is_broken(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(gate, "read_energies", lambda _, least: series())
     monkeypatch.setattr(gate, "read_positions", lambda _: (crossing, 2 * np.eye(3)))
     (tmp_path / "md.log").write_text("")
-    verdict = judge(NVT, 400.0, tmp_path, chains(2), 0.9)
+    verdict = judge(NVT, 400.0, tmp_path, linear_chains(2), 0.9)
     assert verdict.broken == ["two bonds come within 0.050 nm: one chain runs through another"]
 
 
@@ -305,8 +296,12 @@ def test_status_and_json() -> None:
     assert Verdict("a").status == "pass"
     assert Verdict("a", warnings=["w"]).status == "warn"
     assert Verdict("a", {"x": 1}, ["w"], ["b"]).as_dict() == {
-        "status": "broken", "stage": "a", "values": {"x": 1}, "warnings": ["w"], "broken": ["b"],
-    }  # fmt: skip
+        "status": "broken",
+        "stage": "a",
+        "values": {"x": 1},
+        "warnings": ["w"],
+        "broken": ["b"],
+    }
 
 
 def test_a_stage_that_drives_the_box_is_not_judged_for_drift(verdict_of) -> None:  # type: ignore[no-untyped-def]
@@ -347,7 +342,7 @@ def test_a_whole_run_has_all_its_data(tmp_path: Path, energies: dict[str, Floats
 @pytest.mark.parametrize(("last", "whole"), [(14733.4306640625, True), (14811.8330078125, False), (math.nan, False)])
 def test_a_minimisation_ends_with_the_energy_of_its_log(
     last: float, whole: bool, tmp_path: Path, energies: dict[str, Floats]
-) -> None:  # fmt: skip
+) -> None:
     energies["Potential"] = np.array([20000.0, last])
     (tmp_path / "md.log").write_text(
         "   Potential Energy\n    1.5e+04\n\nPotential Energy  =  1.4733431e+04\nMaximum force     =  8.4749243e+02 on atom 407\n"
@@ -372,7 +367,7 @@ def test_a_minimisation_ends_with_the_energy_of_its_log(
 )
 def test_a_run_that_lacks_data_gets_no_verdict(
     cut: dict[str, int], said: str, tmp_path: Path, energies: dict[str, Floats]
-) -> None:  # fmt: skip
+) -> None:
     write_run(tmp_path, **cut)
     with pytest.raises(DataError, match=said):
         require_all_data(WITH_STATES, STEPS, tmp_path)

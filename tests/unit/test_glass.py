@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_gate import MASS, chains
 
 from eoli.analysis.glass import fit as glass
 from eoli.analysis.glass.analyse import analyse_specific_volume
@@ -33,8 +32,9 @@ from eoli.study.criteria import SpecificVolumeCriteria
 from eoli.study.systems import systems_of
 from eoli.summary.glass_transition import glass_table, read_coolings, volumes_file
 from eoli.topology.description import to_json
-from invented import invented_study
 from support import ROOT
+from synthetic import synthetic_study
+from synthetic_trajectories import MASS_G_MOL, linear_chains
 
 KELVIN = np.linspace(450, 150, 21)
 
@@ -224,21 +224,21 @@ def test_volumes_of_plateaus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         held[(time >= plateau.from_ps) & (time <= plateau.to_ps)] = plateau.temperature_K
     wobble = 0.002 * np.random.default_rng(3).normal(size=len(time))
     volume = hyperbola(np.where(np.isnan(held), kelvin, held)) + wobble
-    terms = {"Time": time, "Volume": volume * MASS / GRAM_PER_MOL_NM3}
+    terms = {"Time": time, "Volume": volume * MASS_G_MOL / GRAM_PER_MOL_NM3}
     monkeypatch.setattr(glass, "read_energies", lambda _, **__: terms)
-    found = volume_curve(tmp_path / "md.edr", MASS, course)
+    found = volume_curve(tmp_path / "md.edr", MASS_G_MOL, course)
     assert found["temperature_K"].tolist() == pytest.approx(KELVIN)
     off = (found["specific_volume_cm3_g"] - hyperbola(KELVIN)) / found["specific_volume_error_cm3_g"]
     assert np.abs(off).max() < 4 and off.std() < 2
     description = tmp_path / "system.json"
-    description.write_text(to_json(chains(1)))
+    description.write_text(to_json(linear_chains(1)))
     criteria = SpecificVolumeCriteria(from_K=450, to_K=150, step_K=15, length_ns=2.1)
     analyse_specific_volume(tmp_path / "md.edr", description, criteria, tmp_path / "v.csv", tmp_path / "v.json")
     scalars = json.loads((tmp_path / "v.json").read_text())
     assert scalars["cooling_rate_K_per_s"] == pytest.approx(1.5e11)
     assert scalars["glass_transition"]["temperature_K"]["value"] == pytest.approx(270, abs=3)
     with pytest.raises(DataError, match="0 energies at 140 K"):
-        volume_curve(tmp_path / "md.edr", MASS, [*course, type(course[0])(140.0, 2110.0, 2200.0)])
+        volume_curve(tmp_path / "md.edr", MASS_G_MOL, [*course, type(course[0])(140.0, 2110.0, 2200.0)])
 
 
 def test_the_expected_shift_against_the_wlf_equation() -> None:
@@ -253,9 +253,11 @@ def test_the_expected_shift_against_the_wlf_equation() -> None:
 
 
 def test_the_table_of_a_sweep(tmp_path: Path) -> None:
-    sweep = [{"polymer": "peo", "salt": "none", "temperature_K": 450, "replicate": [1, 2]},
-             {"polymer": "peo", "eo_li": 12, "temperature_K": 450},
-             {"polymer": "pebax", "eo_li": 10, "temperature_K": 450}]  # fmt: skip
+    sweep = [
+        {"polymer": "peo", "salt": "none", "temperature_K": 450, "replicate": [1, 2]},
+        {"polymer": "peo", "eo_li": 12, "temperature_K": 450},
+        {"polymer": "pebax", "eo_li": 10, "temperature_K": 450},
+    ]
     cooling = load_study([ROOT / "config/config.yaml", ROOT / "config/cases/tg.yaml"], ROOT, {"sweep": sweep})
     straight = 0.85 + 7e-4 * (KELVIN - 300)
     volumes = [hyperbola(KELVIN), hyperbola(KELVIN), hyperbola(KELVIN, 350), straight]
@@ -265,7 +267,7 @@ def test_the_table_of_a_sweep(tmp_path: Path) -> None:
         curve(noisy(volume, 3e-4, n), 3e-4).to_csv(path, index=False)
     cooled = read_coolings(cooling, tmp_path)
     with pytest.raises(InputError, match=r"analysis\.cooling_stage is not set"):
-        read_coolings(invented_study(), tmp_path)
+        read_coolings(synthetic_study(), tmp_path)
     study = read_reference(ROOT / "config/reference/ma2022.yaml")
     tg = next(entry for entry in study.numbers if entry.id == "glass-transition")
     measured = [Value(polymer="peo", value=-54.1), Value(polymer="peo", eo_li=12, value=-39.5)]

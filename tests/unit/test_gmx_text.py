@@ -223,9 +223,14 @@ def test_a_launcher_that_may_start_elsewhere_binds_itself(launcher: str, itself:
 
 def test_where_mdrun_computes_what() -> None:
     words = mdrun_command(
-        gromacs("thread_mpi"), threads=4, checkpoint_minutes=5, max_hours=None, reproducible=False, name="md",
+        gromacs("thread_mpi"),
+        threads=4,
+        checkpoint_minutes=5,
+        max_hours=None,
+        reproducible=False,
+        name="md",
         offload={"nb": "gpu", "update": "cpu"},
-    )  # fmt: skip
+    )
     assert words[-4:] == ["-nb", "gpu", "-update", "cpu"]
 
 

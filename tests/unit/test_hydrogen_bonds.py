@@ -116,9 +116,11 @@ def test_geometry_by_hand(distance: float, angle: float, bound: bool, shift: np.
     counted = count(donors, found, bonds_within(found, 0.25, 130))
     rows = dict(zip(donors.kinds, counted.tolist(), strict=True))
     assert rows == {
-        "anion": [bound, bound, bound], "anion_O": [bound, bound, bound], "anion_N": [0, 0, 0],
+        "anion": [bound, bound, bound],
+        "anion_O": [bound, bound, bound],
+        "anion_N": [0, 0, 0],
         "any": [bound, bound, bound],
-    }  # fmt: skip
+    }
 
 
 def test_counts_of_shared_bonds() -> None:

@@ -61,8 +61,10 @@ def names_of(description: SystemDescription) -> list[str]:
 def test_groups_of_peo(peo: SystemDescription) -> None:
     groups = table_groups(peo)
     assert {name: len(sites) for name, sites in groups.items()} == {
-        "Li": IONS, "C-O-C": CHAINS * (24 + 48), "N(TFSI)": IONS,
-    }  # fmt: skip
+        "Li": IONS,
+        "C-O-C": CHAINS * (24 + 48),
+        "N(TFSI)": IONS,
+    }
     # all of the chain but its uncharged methyl end
     left_out = np.setdiff1d(peo.molecules_of("polymer"), groups["C-O-C"])
     assert [names_of(peo)[site] for site in left_out] == ["C2"] * CHAINS
@@ -216,8 +218,11 @@ def test_contacts_equal_a_double_loop(
     assert list(kinds) == list(reach)
     neighbours = {frozenset(pair) for pair in pebax.bonds().tolist()}
     inside = {
-        "ether_O": table_groups(pebax)["C-O-C"], "carbonyl_O": table_groups(pebax)["C=O"], "anion_O": [], "anion_N": [],
-    }  # fmt: skip
+        "ether_O": table_groups(pebax)["C-O-C"],
+        "carbonyl_O": table_groups(pebax)["C=O"],
+        "anion_O": [],
+        "anion_N": [],
+    }
 
     def energies(i: int, j: int) -> np.ndarray:
         gap = positions[i] - positions[j]
@@ -289,9 +294,15 @@ def test_a_neat_polymer_has_no_pairs_and_says_so(blocks: Library, forcefield: Gr
             file.write(np.ones((neat.n_sites, 3), dtype=np.float32), 2 * np.eye(3, dtype=np.float32), k, float(k), 1000)
     csv, scalars = tmp_path / "interactions.csv", tmp_path / "interactions.json"
     analyse_interactions(
-        tmp_path / "md.xtc", tmp_path, CRITERIA, csv, scalars, build=GromacsBuild(command="no-such-gmx"), threads=1,
+        tmp_path / "md.xtc",
+        tmp_path,
+        CRITERIA,
+        csv,
+        scalars,
+        build=GromacsBuild(command="no-such-gmx"),
+        threads=1,
         log=tmp_path / "gmx.log",
-    )  # fmt: skip
+    )
     assert len(pd.read_csv(csv)) == 0
     found = json.loads(scalars.read_text())
     assert found["verdict"] == "the system has no lithium: there are no pairs"
@@ -306,7 +317,13 @@ def test_frames_of_no_run_are_refused_before_gromacs_is_asked(peo: SystemDescrip
             file.write(np.ones((peo.n_sites, 3), dtype=np.float32), 2 * np.eye(3, dtype=np.float32), k, float(k), 1000)
     with pytest.raises(DataError, match=r"md\.xtc: frame 0 is not of this system: the bonded sites \d+ and \d+"):
         analyse_interactions(
-            tmp_path / "md.xtc", tmp_path, CRITERIA, tmp_path / "interactions.csv", tmp_path / "interactions.json",
-            build=GromacsBuild(command="no-such-gmx"), threads=1, log=tmp_path / "gmx.log",
-        )  # fmt: skip
+            tmp_path / "md.xtc",
+            tmp_path,
+            CRITERIA,
+            tmp_path / "interactions.csv",
+            tmp_path / "interactions.json",
+            build=GromacsBuild(command="no-such-gmx"),
+            threads=1,
+            log=tmp_path / "gmx.log",
+        )
     assert not (tmp_path / "interactions.json").exists()

@@ -12,9 +12,13 @@ from eoli.gromacs.mdp import Conditions, mdp_options, mdp_text
 from eoli.study.protocol import Stage
 
 CONDITIONS = Conditions(
-    temperature_K=298.15, cutoff_nm=1.2, fourier_spacing_nm=0.12, dispersion_correction=True, constraints="all-bonds",
+    temperature_K=298.15,
+    cutoff_nm=1.2,
+    fourier_spacing_nm=0.12,
+    dispersion_correction=True,
+    constraints="all-bonds",
     seed=42,
-)  # fmt: skip
+)
 DYNAMICS = {
     "name": "run", "ensemble": "NVT", "integrator": "md", "time_step_fs": 2.0, "length_ns": 0.1, "thermostat": "v-rescale",
     "tau_t_ps": 1.0, "frame_interval_ps": 1.0, "energy_interval_ps": 1.0,
@@ -34,15 +38,20 @@ def test_what_all_stages_share() -> None:
     for stage in (MINIMISATION, DYNAMICS, NPT):
         found = options(**stage)
         assert (found["coulombtype"], found["rcoulomb"], found["rvdw"], found["fourierspacing"]) == (
-            "pme", "1.2", "1.2", "0.12",
-        )  # fmt: skip
+            "pme",
+            "1.2",
+            "1.2",
+            "0.12",
+        )
         assert (found["dispcorr"], found["cutoff-scheme"]) == ("enerpres", "verlet")
 
 
 def test_bonds_are_flexible_in_minimisation_alone() -> None:
     assert [options(**stage)["constraints"] for stage in (MINIMISATION, DYNAMICS, NPT)] == [
-        "none", "all-bonds", "all-bonds",
-    ]  # fmt: skip
+        "none",
+        "all-bonds",
+        "all-bonds",
+    ]
 
 
 def test_minimisation() -> None:
@@ -63,8 +72,11 @@ def test_constant_volume() -> None:
 def test_constant_pressure() -> None:
     found = options(**NPT, state_interval_ps=10.0)
     assert (found["pcoupl"], found["pcoupltype"], found["tau-p"], found["ref-p"]) == (
-        "c-rescale", "isotropic", "5", "1.01325",
-    )  # fmt: skip
+        "c-rescale",
+        "isotropic",
+        "5",
+        "1.01325",
+    )
     assert found["compressibility"] == "4.5e-05"
     assert (found["nstxout"], found["nstvout"]) == ("5000", "5000")
 
@@ -119,9 +131,14 @@ COUPLINGS = st.sampled_from(
 
 
 @given(
-    coupling=COUPLINGS, step=st.sampled_from([0.5, 1.0, 2.0]), frame=st.integers(1, 3000), energy=st.integers(1, 3000),
-    state=st.none() | st.integers(1, 3000), frames=st.integers(1, 500), temperature=st.floats(200, 600),
-)  # fmt: skip
+    coupling=COUPLINGS,
+    step=st.sampled_from([0.5, 1.0, 2.0]),
+    frame=st.integers(1, 3000),
+    energy=st.integers(1, 3000),
+    state=st.none() | st.integers(1, 3000),
+    frames=st.integers(1, 500),
+    temperature=st.floats(200, 600),
+)
 def test_options_of_any_legal_stage(
     coupling: tuple[str, str, str],
     step: float,

@@ -94,9 +94,14 @@ def analyse(
     folder: Path, reduced: Path, description: Path, **changed: object
 ) -> tuple[dict, pd.DataFrame, pd.DataFrame]:
     arguments = {
-        "contact_nm": CUTOFFS, "break_ps": 2.0, "hold_ps": 5.0, "least_units": 1.0, "tolerance": 0.1,
-        "unit_edges": [2, 5], **changed,
-    }  # fmt: skip
+        "contact_nm": CUTOFFS,
+        "break_ps": 2.0,
+        "hold_ps": 5.0,
+        "least_units": 1.0,
+        "tolerance": 0.1,
+        "unit_edges": [2, 5],
+        **changed,
+    }
     csv, events, scalars = (folder / "out" / name for name in ("m.csv", "e.csv", "m.json"))
     analyse_mechanism(reduced, description, MechanismCriteria.model_validate(arguments), csv, events, scalars)
     return json.loads(scalars.read_text()), pd.read_csv(csv), pd.read_csv(events, keep_default_na=False)
@@ -114,8 +119,13 @@ def test_files_of_a_salted_block_copolymer(tmp_path: Path) -> None:
     assert events["displacement_nm"].to_numpy() == pytest.approx([0.4, 0, 0, 0], abs=0.005)
     moves = data["moves"]
     assert {key: moves[key]["events"] for key in moves if key != "square_displacement_anytime_nm2"} == {
-        "along_chain": 0, "between_blocks": 1, "between_chains": 2, "with_anion": 1, "PEO_to_PA": 1, "PA_to_PEO": 0,
-    }  # fmt: skip
+        "along_chain": 0,
+        "between_blocks": 1,
+        "between_chains": 2,
+        "with_anion": 1,
+        "PEO_to_PA": 1,
+        "PA_to_PEO": 0,
+    }
     assert moves["between_chains"]["per_ion_ns"] == pytest.approx(2 / (3 * 0.235))
     assert moves["between_chains"]["square_displacement_nm2"]["value"] == pytest.approx(0.08, abs=0.002)
 
@@ -191,9 +201,13 @@ def test_hydroxyl_ends_belong_to_their_chain_and_to_peo() -> None:
     described = SystemDescription((ended,), choice(), "")
     partners = mechanism._partners(described, {"ether_O": 0.3, "hydroxyl_O": 0.28})
     assert {name: of.label.tolist() for name, of in partners.items()} == {
-        "ether_O": [-1, -1, 0, -1, -1, 1], "hydroxyl_O": [0, -1, -1, 1, -1, -1], "chain": [0, -1, 0, 1, -1, 1],
-        "PEO": [0, -1, 0, 0, -1, 0], "block": [0, -1, 0, 0, -1, 0], "ether_chain": [0, -1, 0, 1, -1, 1],
-    }  # fmt: skip
+        "ether_O": [-1, -1, 0, -1, -1, 1],
+        "hydroxyl_O": [0, -1, -1, 1, -1, -1],
+        "chain": [0, -1, 0, 1, -1, 1],
+        "PEO": [0, -1, 0, 0, -1, 0],
+        "block": [0, -1, 0, 0, -1, 0],
+        "ether_chain": [0, -1, 0, 1, -1, 1],
+    }
     assert partners["chain"].cutoff_nm.tolist() == [0.28, 0, 0.3] * 2
     ends_only = {"ether_O": np.zeros((4, 1), dtype=int), "hydroxyl_O": np.array([[1], [0], [2], [0]])}
     assert mechanism._partition(ends_only)["without_polymer"]["value"] == 0.5

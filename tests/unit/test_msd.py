@@ -34,32 +34,14 @@ from eoli.topology.molecule import Molecule, Site, Term
 from eoli.trajectory.reduce import reduce_trajectory
 from eoli.trajectory.store import seal
 from support import choice
+from synthetic_trajectories import brownian, fractional
 
 TOLERANCE = 0.1
 CRITERIA = MotionCriteria(tolerance=TOLERANCE, target_error=0.2, contact_nm=0.4)
 
 
-def walk(n_frames: int, particles: int, d_nm2_ps: float, interval_ps: float, rng: np.random.Generator) -> np.ndarray:
-    steps = rng.normal(0, math.sqrt(2 * d_nm2_ps * interval_ps), (n_frames, particles, 3))
-    return np.cumsum(steps, axis=0)
-
-
-def fractional(n_frames: int, particles: int, hurst: float, size: float, rng: np.random.Generator) -> np.ndarray:
-    """Fractional Brownian motion, MSD = 3 size^2 t^(2 H), by circulant embedding (Davies, Harte 1987)."""
-    k = np.arange(n_frames)
-    covariance = 0.5 * (
-        np.abs(k + 1.0) ** (2 * hurst) - 2 * np.abs(k * 1.0) ** (2 * hurst) + np.abs(k - 1.0) ** (2 * hurst)
-    )
-    circle = np.concatenate([covariance, covariance[-2:0:-1]])
-    power = np.fft.fft(circle).real.clip(0) / len(circle)
-    shape = (len(circle), 3 * particles)
-    noise = rng.normal(size=shape) + 1j * rng.normal(size=shape)
-    steps = np.fft.fft(noise * np.sqrt(power)[:, None], axis=0)[:n_frames].real
-    return size * np.cumsum(steps, axis=0).reshape(n_frames, particles, 3)
-
-
 def test_equals_the_double_loop() -> None:
-    paths = 1e3 + walk(40, 5, 0.1, 1.0, np.random.default_rng(1))
+    paths = 1e3 + brownian(40, 5, 0.1, np.random.default_rng(1))
     expected = np.zeros((40, 5))
     for lag in range(1, 40):
         for origin in range(40 - lag):
@@ -70,7 +52,7 @@ def test_equals_the_double_loop() -> None:
 
 
 def test_groups_of_particles_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = walk(100, 7, 0.1, 1.0, np.random.default_rng(2))
+    paths = brownian(100, 7, 0.1, np.random.default_rng(2))
     whole = particle_msd(paths)
     monkeypatch.setattr("eoli.analysis.motion.msd._CHUNK_BYTES", 1.0)
     np.testing.assert_allclose(particle_msd(paths), whole, rtol=1e-12, atol=1e-12)
@@ -102,7 +84,7 @@ def test_exponent_of_a_power_law(power: float) -> None:
 def test_known_diffusion_coefficient_and_honest_error() -> None:
     """D = 2e-3 nm2/ps is 2e-9 m2/s; over many walks the stated error covers the truth as often as it says."""
     rng = np.random.default_rng(3)
-    found = [diffusion([walk(1500, 40, 2e-3, 1.0, rng)], 1.0, TOLERANCE) for _ in range(60)]
+    found = [diffusion([brownian(1500, 40, 2e-3, rng)], 1.0, TOLERANCE) for _ in range(60)]
     diffusive = [result for result in found if result.verdict == "diffusive"]
     assert len(diffusive) >= 54
     values = np.array([result.value_m2_s for result in diffusive])
@@ -144,19 +126,19 @@ def test_noise_of_few_particles_does_not_pass_for_diffusion() -> None:
 
 def test_too_short_or_too_small() -> None:
     rng = np.random.default_rng(5)
-    small = diffusion([walk(2000, 50, 1e-5, 1.0, rng)], 1.0, TOLERANCE)
+    small = diffusion([brownian(2000, 50, 1e-5, rng)], 1.0, TOLERANCE)
     assert (small.verdict, small.value_m2_s) == ("too short", None)
     assert small.upper_bound_m2_s == pytest.approx(1e-11, rel=0.3)
-    short = diffusion([walk(20, 50, 1.0, 1.0, rng)], 1.0, TOLERANCE)
+    short = diffusion([brownian(20, 50, 1.0, rng)], 1.0, TOLERANCE)
     assert (short.verdict, short.exponent, short.upper_bound_m2_s) == ("too short", None, None)
-    lonely = diffusion([walk(300, 1, 1.0, 1.0, rng)], 1.0, TOLERANCE)
+    lonely = diffusion([brownian(300, 1, 1.0, rng)], 1.0, TOLERANCE)
     assert (lonely.verdict, lonely.exponent, lonely.upper_bound_m2_s) == ("too short", None, None)
     frozen = diffusion([np.zeros((300, 4, 3))], 1.0, TOLERANCE)
     assert (frozen.verdict, frozen.exponent, frozen.upper_bound_m2_s) == ("too short", None, 0.0)
 
 
 def test_drift_is_not_diffusion() -> None:
-    paths = walk(1000, 30, 1e-3, 1.0, np.random.default_rng(6)) + 0.05 * np.arange(1000)[:, None, None]
+    paths = brownian(1000, 30, 1e-3, np.random.default_rng(6)) + 0.05 * np.arange(1000)[:, None, None]
     found = diffusion([paths], 1.0, TOLERANCE)
     assert (found.verdict, found.value_m2_s, found.upper_bound_m2_s) == ("too short", None, None)
 
@@ -183,7 +165,7 @@ def test_caged_motion_is_never_called_diffusive(particles: int) -> None:
 def test_the_stated_error_covers_as_a_standard_error_does() -> None:
     """240 runs of Brownian particles: the truth lies within one stated error in 60 to 76 % of them."""
     rng = np.random.default_rng(9)
-    found = [diffusion([walk(800, 30, 4e-3, 1.0, rng)], 1.0, TOLERANCE) for _ in range(240)]
+    found = [diffusion([brownian(800, 30, 4e-3, rng)], 1.0, TOLERANCE) for _ in range(240)]
     diffusive = [result for result in found if result.verdict == "diffusive"]
     assert len(diffusive) > 220
     assert 0.60 <= np.mean([abs(r.value_m2_s - 4e-9) < r.error_m2_s for r in diffusive]) <= 0.76
@@ -226,7 +208,7 @@ def test_starts_without_room_for_blocks_have_no_window() -> None:
 def test_several_starts_cover_at_least_as_a_standard_error_does(lengths: tuple[int, ...]) -> None:
     """200 sets of starts of 15 Brownian particles: the scatter of the starts widens the error, it never narrows it."""
     rng = np.random.default_rng([13, *lengths])
-    found = [diffusion([walk(n, 15, 4e-3, 1.0, rng) for n in lengths], 1.0, 0.2) for _ in range(200)]
+    found = [diffusion([brownian(n, 15, 4e-3, rng) for n in lengths], 1.0, 0.2) for _ in range(200)]
     diffusive = [result for result in found if result.verdict == "diffusive"]
     assert len(diffusive) > 180
     values, errors = np.array([(r.value_m2_s, r.error_m2_s) for r in diffusive]).T
@@ -238,7 +220,7 @@ def test_several_starts_cover_at_least_as_a_standard_error_does(lengths: tuple[i
 
 def test_starts_that_differ_have_the_error_of_their_scatter() -> None:
     rng = np.random.default_rng(14)
-    found = diffusion([walk(1500, 500, d, 1.0, rng) for d in (2e-3, 4e-3)], 1.0, TOLERANCE)
+    found = diffusion([brownian(1500, 500, d, rng) for d in (2e-3, 4e-3)], 1.0, TOLERANCE)
     assert found.value_m2_s == pytest.approx(3e-9, rel=0.1)
     # Student's t of two for 68 % is 1.837, the standard error of their mean half of their difference
     assert found.error_m2_s == pytest.approx(1.837e-9, rel=0.15)
@@ -278,10 +260,10 @@ def test_how_much_longer() -> None:
 def test_extension_of_a_short_run_is_borne_out() -> None:
     """Diffusive motion that is too slow for its run: with the length asked for, the MSD is far enough."""
     rng = np.random.default_rng(10)
-    found = diffusion([walk(600, 40, 2e-4, 1.0, rng)], 1.0, TOLERANCE)
+    found = diffusion([brownian(600, 40, 2e-4, rng)], 1.0, TOLERANCE)
     assert found.verdict == "too short"
     asked = extension(found, 0.599, TOLERANCE, 0.2)
-    longer = diffusion([walk(round(1000 * (0.599 + asked.further_ns) * 1.2), 40, 2e-4, 1.0, rng)], 1.0, TOLERANCE)
+    longer = diffusion([brownian(round(1000 * (0.599 + asked.further_ns) * 1.2), 40, 2e-4, rng)], 1.0, TOLERANCE)
     assert longer.farthest_msd_nm2 == pytest.approx(0.25 * 1.2, rel=0.15)
 
 
@@ -293,8 +275,8 @@ def test_what_chains_carry() -> None:
     bound[::3, 7] = -1
     own, strange = [], []
     for _ in range(200):
-        chains, others = walk(1000, 5, 0.3, 1.0, rng), walk(1000, 5, 0.3, 1.0, rng)
-        ions = chains[:, chain_of] + walk(1000, 20, 0.7, 1.0, rng)
+        chains, others = brownian(1000, 5, 0.3, rng), brownian(1000, 5, 0.3, rng)
+        ions = chains[:, chain_of] + brownian(1000, 20, 0.7, rng)
         own.append(carried_share(ions, chains, origins, bound, 20))
         strange.append(carried_share(ions, others, origins, bound, 20))
     for found, share in ((own, 0.3), (strange, 0.0)):
@@ -336,7 +318,7 @@ class Files:
         rng = np.random.default_rng(7)
         sizes = [6] * 3 + [1] * salt + [3] * salt
         masses = [10.0 + np.arange(size) for size in sizes]
-        centres = walk(n_frames, len(sizes), d, 1.0, rng)
+        centres = brownian(n_frames, len(sizes), d, rng)
         angle = turn * np.arange(n_frames)
         axis = 0.1 * np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1)
         rods = [
@@ -350,9 +332,13 @@ class Files:
         self.description.write_text(to_json(_system(salt)))
         self.reduced = folder / "reduced.h5"
         criteria = ReduceCriteria(
-            frame_interval_ps=0.5, motion_interval_ps=1.0, structure_interval_ps=2.0, slow_interval_ps=50.0,
-            rdf_range_nm=0.9, rdf_bin_nm=0.01,
-        )  # fmt: skip
+            frame_interval_ps=0.5,
+            motion_interval_ps=1.0,
+            structure_interval_ps=2.0,
+            slow_interval_ps=50.0,
+            rdf_range_nm=0.9,
+            rdf_bin_nm=0.01,
+        )
         reduce_trajectory(trajectory, self.description, criteria, self.reduced)
         self.csv, self.json = folder / "out" / "m.csv", folder / "out" / "m.json"
         weights = np.array([mass.sum() for mass in masses])

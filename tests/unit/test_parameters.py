@@ -182,15 +182,15 @@ def test_counts_are_those_of_the_topology(system: Made) -> None:
         assert total(parameters.charges, name) == len(molecule.sites)
         assert total(parameters.one_four, name) == len(molecule.pairs14)
         for kind, terms in [
-            ("bond", molecule.bonds), ("angle", molecule.angles), ("torsion", molecule.dihedrals),
+            ("bond", molecule.bonds),
+            ("angle", molecule.angles),
+            ("torsion", molecule.dihedrals),
             ("improper", molecule.impropers),
-        ]:  # fmt: skip
+        ]:
             assert total(parameters.bonded, name, kind) == len(terms)
     n = len(system.tables.types)
     assert (len(parameters.types), len(parameters.pairs)) == (n, n * (n - 1) // 2)
-    shown = sum(
-        len(rows) for name, rows in system.html.tables.items() if name not in ("system", "sources")
-    )  # fmt: skip
+    shown = sum(len(rows) for name, rows in system.html.tables.items() if name not in ("system", "sources"))
     assert shown == len(list(parameters.rows)) == sum(parameters.statuses().values())
 
 
@@ -338,9 +338,15 @@ def test_the_same_system_gives_the_same_bytes(blocks: Library, forcefield: Gromo
     ],
 )  # fmt: skip
 def test_limits_that_concern_a_system(
-    polymer: str, salt: str, mixing: str, scale: float, shown: list[str], hidden: list[str], blocks: Library,
+    polymer: str,
+    salt: str,
+    mixing: str,
+    scale: float,
+    shown: list[str],
+    hidden: list[str],
+    blocks: Library,
     forcefield: Gromos54A7,
-) -> None:  # fmt: skip
+) -> None:
     description = described(blocks, forcefield, polymer, salt, mixing, scale)
     text = " ".join(limits_of(description, blocks))
     assert [word for word in shown if word not in text] == [] == [word for word in hidden if word in text]

@@ -205,7 +205,9 @@ def test_the_followed_path_is_continuous_across_the_boundary(tmp_path: Path, mak
         np.testing.assert_allclose(shift, np.broadcast_to(shift[0], shift.shape), atol=1e-9)
 
 
-def test_long_paths_are_thinned_but_keep_the_snapshots(tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_long_paths_are_thinned_but_keep_the_snapshots(
+    tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     system = make()
     reduced, _, _ = write(tmp_path, system)
     monkeypatch.setattr(snapshots, "_PATH_POINTS", 5)
@@ -232,8 +234,10 @@ def test_bound_sites_by_kind_and_across_the_boundary(make: Make) -> None:
     snapshot = Snapshot(0.0, positions, box)
     assert set(snapshots.bound_sites(system, snapshot, lithium, CUTOFFS)) == {ether, oxygen}
     assert set(snapshots.bound_sites(system, snapshot, lithium, {**CUTOFFS, "carbonyl_O": 0.32})) == {
-        ether, amide, oxygen,
-    }  # fmt: skip
+        ether,
+        amide,
+        oxygen,
+    }
 
 
 def view(half: float = 1.0, pixels: int = 200) -> pic.View:
@@ -263,10 +267,9 @@ def test_the_body_in_front_hides_the_others_and_depth_pales() -> None:
     turned = pic.View(np.zeros(3), pic.rotation(180, 0), 1.0, 200, 1.0, 1.0, fade=0.0)
     blue_in_front = pic.render(pic.spheres(centres, 0.3, [[1, 0, 0], [0, 0, 1]]), turned)
     assert (blue_in_front[covered, 2] > blue_in_front[covered, 0]).all()
-    pale = [
-        pic.render(pic.spheres(np.array([[0, 0, z]]), 0.2, [1, 0, 0]), pic.View(np.zeros(3), np.eye(3), 1, 200, 1, 1))[100, 100, 1]
-        for z in (0.7, 0, -0.7)
-    ]  # fmt: skip
+    fading = pic.View(np.zeros(3), np.eye(3), 1, 200, 1, 1)
+    bodies = [pic.spheres(np.array([[0, 0, z]]), 0.2, [1, 0, 0]) for z in (0.7, 0, -0.7)]
+    pale = [pic.render(body, fading)[100, 100, 1] for body in bodies]
     assert pale[0] < pale[1] < pale[2] < 1
 
 

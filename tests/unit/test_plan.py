@@ -117,9 +117,13 @@ def test_a_temperature_series_shares_its_first_stages(tmp_path: Path) -> None:
     assert series.files(["compress", "npt"], "verdict.json") == [
         f"results/peo-eo12-{name}-r1/{stage}/verdict.json"
         for name, stage in (
-            ("series", "compress"), ("350K", "npt"), ("400K", "npt"), ("450K", "compress"), ("450K", "npt"),
+            ("series", "compress"),
+            ("350K", "npt"),
+            ("400K", "npt"),
+            ("450K", "compress"),
+            ("450K", "npt"),
         )
-    ]  # fmt: skip
+    ]
     # its temperature is that of the stage, whatever the series holds
     assert "--system-temperature-K 400 " in series.stage_flags("compress", "peo-eo12-series-r1")
     assert series.stage_flags("npt", "peo-eo12-350K-r1") != series.stage_flags("npt", "peo-eo12-400K-r1")

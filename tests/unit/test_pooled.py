@@ -11,8 +11,6 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from test_conductivity import write
-from test_replicas import sweep
 
 from eoli.analysis.conductivity.analyse import analyse_conductivity
 from eoli.analysis.conductivity.onsager import siemens_per_metre
@@ -25,6 +23,8 @@ from eoli.summary.pooled import read_starts, starts_table
 from eoli.topology.description import read_description
 from eoli.trajectory.store import seal
 from support import mistake
+from sweep_results import sweep
+from synthetic_trajectories import write_conductor
 
 PAIR = ["peo-r1", "peo-r2"]
 
@@ -40,7 +40,7 @@ def analysed(folder: Path, *runs: list[Path], names: list[str] = PAIR) -> dict[s
 
 def packed(folder: Path, seed: int, **changes: Any) -> list[Path]:
     folder.mkdir(exist_ok=True)
-    return write(folder, changes.pop("salt", 10), (2e-3, 4e-3), **{"n_frames": 1500, "seed": seed, **changes})
+    return write_conductor(folder, changes.pop("salt", 10), (2e-3, 4e-3), **{"n_frames": 1500, "seed": seed, **changes})
 
 
 def test_known_transport_comes_back(tmp_path: Path) -> None:

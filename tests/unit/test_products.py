@@ -153,8 +153,12 @@ def test_molecules_of_a_topology_are_compared_though_no_rule_names_them(finished
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [(None, "it has no record of what it was made from"), ("", "its record cannot be read"), ("[" * 100_000, "its record cannot be read")],
-)  # fmt: skip
+    [
+        (None, "it has no record of what it was made from"),
+        ("", "its record cannot be read"),
+        ("[" * 100_000, "its record cannot be read"),
+    ],
+)
 def test_a_lost_or_broken_record_makes_its_product_stale(text: str | None, reason: str, finished: Path) -> None:
     path = finished / f"results/{PEO}/npt/provenance.json"
     path.unlink() if text is None else path.write_text(text)

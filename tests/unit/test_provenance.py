@@ -26,9 +26,13 @@ def recorded(project: Path) -> dict[str, object]:
     # git is not asked through the variables of a hook that runs these tests
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     run = subprocess.run(
-        [sys.executable, "-c", program], cwd=project, env=environment | {"PYTHONPATH": str(project / "scripts")},
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", program],
+        cwd=project,
+        env=environment | {"PYTHONPATH": str(project / "scripts")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     found: dict[str, object] = json.loads(run.stdout)
     return found
 

@@ -24,14 +24,14 @@ from eoli.summary.pooled import read_starts, starts_table
 from eoli.summary.replicas import replica_table
 from eoli.summary.run_lengths import needs
 from eoli.summary.temperature import activation_table
-from invented import invented_study, write_summary, write_sweep
+from synthetic import synthetic_study, write_summary, write_sweep
 
 NEW = Quantity(
     "hopping", "m2_s", "motion", ("Li", "hopping"), Panel("transport", "hopping of Li (m²/s)"), bounds=("upper_bound",),
     verdict_column="hopping_verdict", where=In.SWEEP | In.STARTS | In.PLAN | In.PAGE | In.HEADLINE, log=True, symbol="h⁺",
     title="hopping of lithium", fitted=9, fit_label="h(Li) (m²/s)", compared_as="hopping", open=("hops", "not resolved"),
 )  # fmt: skip
-STUDY = invented_study(
+STUDY = synthetic_study(
     sweep=[{"polymer": "peo", "eo_li": 12, "temperature_K": [333.0, 363.0, 393.0], "replicate": [1, 2]}]
 )
 

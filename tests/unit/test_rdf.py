@@ -29,9 +29,15 @@ def counted(
     blocks = np.arange(len(positions)) * n_blocks // len(positions)
     counts = np.zeros((n_blocks, 1, int(edges.max() / bin_nm) + 2), dtype=np.int64)
     count_pairs(
-        positions.astype(np.float32), boxes, first, second, np.array([0, len(second)]), np.float32(1 / bin_nm),
-        blocks, counts,
-    )  # fmt: skip
+        positions.astype(np.float32),
+        boxes,
+        first,
+        second,
+        np.array([0, len(second)]),
+        np.float32(1 / bin_nm),
+        blocks,
+        counts,
+    )
     n_bins = int(edges.min() / 2 / bin_nm + 1e-9)
     return PairCounts(
         counts[:, 0, :n_bins], len(first), len(second), np.bincount(blocks), np.bincount(blocks, 1 / edges**3), bin_nm

@@ -16,57 +16,29 @@ from MDAnalysis.lib.distances import calc_dihedrals
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
 from eoli.errors import DataError
-from eoli.study.criteria import ReduceCriteria
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
-from eoli.topology.molecule import Molecule, Site, Term
 from eoli.topology.selections import anion_binding_sites, binding_partners, binding_sites, ether_torsions, pair_groups
 from eoli.trajectory import reduce as run
 from eoli.trajectory.reduce import reduce_trajectory
 from eoli.trajectory.sizes import reduced_bytes
 from eoli.trajectory.store import ARRAYS, Reduced, open_reduced, seal
 from support import choice
-
-RANGE_NM, BIN_NM, CONTACT_NM, SLOTS = 0.9, 0.02, 0.5, 4
-
-
-def molecule(name: str, kind: str, roles: list[str | None], mass: float = 10.0) -> Molecule:
-    """A chain of bonds with a torsion around every inner bond, twice, as a force field has it."""
-    sites = tuple(Site(f"A{k}", "A", 0.0, mass + k, name, 1, "A", role, None, "test") for k, role in enumerate(roles))
-    n = len(roles)
-    bonds = tuple(Term((k, k + 1), 1, (0.15, 1.0), "b", "test") for k in range(n - 1))
-    torsions = tuple(Term((k, k + 1, k + 2, k + 3), 1, (0.0, 1.0, 3.0), "t", "test") for k in range(n - 3)) * 2
-    return Molecule(name, kind, 0, sites, bonds, (), torsions, ())
-
-
-CHAIN = molecule(
-    "PX", "polymer",
-    ["ether_O", None, None, "ether_O", None, None, "ether_O", "ester_bridging_O", "ester_O", "amide_O", "amide_H"],
-)  # fmt: skip
-TFSI = molecule("TFSI", "anion", ["anion_O", None, "anion_N", None, "anion_O", "anion_F"], 14.0)
-LITHIUM = molecule("LI", "cation", ["Li"])
-SYSTEM = SystemDescription((MoleculeCount(CHAIN, 4), MoleculeCount(LITHIUM, 5), MoleculeCount(TFSI, 5)), choice(), "")
-NEAT = SystemDescription((MoleculeCount(CHAIN, 4),), choice(), "")
-
-
-def walk(system: SystemDescription, n_frames: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Whole molecules, some longer than the box, and boxes that grow and shrink by a third."""
-    rng = np.random.default_rng(seed)
-    boxes = 1.6 + 0.5 * np.sin(np.arange(n_frames) / 4)[:, None] * np.array([1.0, 0.7, -0.6])
-    parts = []
-    for entry in system.molecules:
-        steps = rng.normal(size=(n_frames, entry.count, len(entry.molecule.sites), 3))
-        steps *= 0.17 / np.linalg.norm(steps, axis=-1, keepdims=True)
-        steps[:, :, 0] = rng.uniform(-2, 4, (n_frames, entry.count, 3))
-        parts.append(np.cumsum(steps, axis=2).reshape(n_frames, -1, 3))
-    return np.concatenate(parts, axis=1), boxes
-
-
-def write_xtc(path: Path, positions: np.ndarray, boxes: np.ndarray, interval_ps: float = 1.0) -> Path:
-    with XTCFile(str(path), "w") as file:
-        for k, (frame, box) in enumerate(zip(positions, boxes, strict=True)):
-            matrix = np.diag(box) if np.ndim(box) == 1 else box
-            file.write(frame.astype(np.float32), matrix.astype(np.float32), k, k * interval_ps, 100_000)
-    return path
+from synthetic_trajectories import (
+    BIN_NM,
+    CHAIN,
+    CONTACT_NM,
+    LITHIUM,
+    NEAT,
+    SLOTS,
+    SYSTEM,
+    TFSI,
+    molecule,
+    reduce,
+    told,
+    walk,
+    write_system,
+    write_xtc,
+)
 
 
 def as_read(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -74,31 +46,6 @@ def as_read(path: Path) -> tuple[np.ndarray, np.ndarray]:
         frames = [file.read() for _ in range(len(file))]
     boxes = np.array([np.diagonal(frame.box) for frame in frames], dtype=np.float64)
     return np.array([frame.x for frame in frames], dtype=np.float64), boxes
-
-
-def write_system(folder: Path, system: SystemDescription, n_frames: int = 30) -> tuple[Path, Path]:
-    """A trajectory with every second frame wrapped site by site, the others as the molecules lie."""
-    positions, boxes = walk(system, n_frames)
-    positions[::2] %= boxes[::2, None]
-    description = folder / "system.json"
-    description.write_text(to_json(system))
-    return write_xtc(folder / "md.xtc", positions, boxes), description
-
-
-def told(
-    motion_ps: float, structure_ps: float, slow_ps: float, range_nm: float, bin_nm: float, **more: Any
-) -> ReduceCriteria:
-    return ReduceCriteria(
-        frame_interval_ps=1.0, motion_interval_ps=motion_ps, structure_interval_ps=structure_ps, slow_interval_ps=slow_ps,
-        rdf_range_nm=range_nm, rdf_bin_nm=bin_nm, **more,
-    )  # fmt: skip
-
-
-def reduce(trajectory: Path, description: Path, out: Path, intervals: tuple[float, float, float], **more: Any) -> Path:
-    length_ns = more.pop("length_ps", None)
-    criteria = told(*intervals, RANGE_NM, BIN_NM, length_ns=None if length_ns is None else length_ns / 1000)
-    reduce_trajectory(trajectory, description, criteria, out, contact_range_nm=CONTACT_NM, **{"slots": SLOTS, **more})
-    return out
 
 
 def image(vectors: np.ndarray, box: np.ndarray) -> np.ndarray:
@@ -322,8 +269,9 @@ def test_a_hydroxyl_end_binds_and_is_no_ether_oxygen() -> None:
     assert list(binding_sites(system)) == [0, 3, 4, 7]
     assert list(pair_groups(system)["Li"]) == ["ether_O", "hydroxyl_O"]
     assert {name: list(sites) for name, sites in binding_partners(system).items()} == {
-        "ether_O": [3, 7], "hydroxyl_O": [0, 4],
-    }  # fmt: skip
+        "ether_O": [3, 7],
+        "hydroxyl_O": [0, 4],
+    }
     assert ether_torsions(system).shape == (0, 4)
 
 

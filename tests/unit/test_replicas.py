@@ -6,23 +6,12 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-from test_sweep_table import STAGES, number, results_of, system, write
 
 from eoli.summary.replicas import differing, replica_table
 from eoli.summary.sweep_table import collect
-
-
-def sweep(densities: list[tuple[float, float | None]], **columns: object) -> pd.DataFrame:
-    """Starts of one system with these densities and errors."""
-    rows = [
-        {"system": f"peo-r{n}", "polymer": "peo", "salt": "litfsi", "eo_li_asked": 12, "ether_set": "oxy-d",
-         "cation_model": "aqvist", "anion_model": "clandp2004", "mixing": "gromos", "ion_charge_scale": 1.0,
-         "temperature_K": 400, "chains": 25, "eo_li_simulated": 12, "simulated_in_study": False, "replicate": n, "density_g_cm3": value, "density_error_g_cm3": error}
-        for n, (value, error) in enumerate(densities, 1)
-    ]  # fmt: skip
-    return pd.DataFrame(rows).assign(**columns)
+from scalars import number
+from sweep_results import STAGES, results_of, sweep, system, write_json
 
 
 def test_starts_that_agree() -> None:
@@ -65,7 +54,7 @@ def test_only_starts_of_one_system_are_compared() -> None:
 def test_the_sweep_warns_of_starts_that_differ(tmp_path: Path) -> None:
     for name in ("a", "b"):
         results_of(tmp_path, name, warnings=["drift"] if name == "a" else None)
-    write(tmp_path / "b/analysis/density.json", {"density_g_cm3": number(1.15, 0.002)})
+    write_json(tmp_path / "b/analysis/density.json", {"density_g_cm3": number(1.15, 0.002)})
     systems = [system("a"), dataclasses.replace(system("b"), replicate=2)]
     table = collect(systems, STAGES, "production", tmp_path, tmp_path / "sweep.csv").set_index("system")
     assert table["status"].tolist() == ["warn", "warn"]

@@ -22,7 +22,7 @@ from eoli.report.gather import Sweep, gather
 from eoli.report.page import render
 from eoli.study.config import Study
 from eoli.study.systems import systems_of
-from invented import R_KJ, invented_study, write_summary, write_sweep
+from synthetic import R_KJ, synthetic_study, write_summary, write_sweep
 
 VOID = {"meta", "br", "input", "link", "img", "hr"}
 NOW = 1e10
@@ -102,7 +102,7 @@ def parsed(html: str) -> Page:
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    return invented_study()
+    return synthetic_study()
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +284,7 @@ def test_trust_says_gates_warnings_cost_versions_and_commands(page: Page, study:
 
 
 def test_costs_over_restarts_are_those_of_their_table(tmp_path: Path) -> None:
-    study = invented_study(sweep=[{"polymer": "peo", "eo_li": 12}])
+    study = synthetic_study(sweep=[{"polymer": "peo", "eo_li": 12}])
     results = tmp_path / "results"
     write_sweep(results, study)
     history = results / PEO / "production" / "history.log"
@@ -302,17 +302,26 @@ def test_costs_over_restarts_are_those_of_their_table(tmp_path: Path) -> None:
     head, *rows = page.table(f"Stages of {PEO}")
     production = dict(zip([text for text, _ in head], [text for text, _ in rows[-1]], strict=True))
     assert (production["core-hours"], production["ns/day"], production["hours"], production["restarts"]) == (
-        "40.5", "25.0", "20.2", "3",
-    )  # fmt: skip
+        "40.5",
+        "25.0",
+        "20.2",
+        "3",
+    )
 
 
 def test_starts_and_glass_transitions_have_tables_where_there_are_any(tmp_path: Path, html: str) -> None:
     assert "Independent starts" not in parsed(html).text and 'id="glass"' not in html
-    study = invented_study(sweep=[{"polymer": "peo", "eo_li": 12}])
+    study = synthetic_study(sweep=[{"polymer": "peo", "eo_li": 12}])
     results = tmp_path / "results"
     write_sweep(results, study)
-    starts = {"systems": "peo-eo12-298K-r1 peo-eo12-298K-r2", "quantity": "Li_free", "replicates": 2, "mean": 0.25,
-              "difference_over_error": 3.21, "verdict": "differ"}  # fmt: skip
+    starts = {
+        "systems": "peo-eo12-298K-r1 peo-eo12-298K-r2",
+        "quantity": "Li_free",
+        "replicates": 2,
+        "mean": 0.25,
+        "difference_over_error": 3.21,
+        "verdict": "differ",
+    }
     pd.DataFrame([starts, starts | {"mean": None, "difference_over_error": None, "verdict": "not resolved"}]).to_csv(
         results / "summary" / "replicas.csv", index=False
     )
@@ -340,7 +349,7 @@ def test_starts_and_glass_transitions_have_tables_where_there_are_any(tmp_path: 
 
 
 def test_what_starts_say_together_leads_the_answers(tmp_path: Path) -> None:
-    study = invented_study(
+    study = synthetic_study(
         sweep=[{"polymer": "pebax", "eo_li": 8, "replicate": [1, 2]}, {"polymer": "peo", "eo_li": 12}]
     )
     results = tmp_path / "results"
@@ -373,9 +382,14 @@ def test_what_starts_say_together_leads_the_answers(tmp_path: Path) -> None:
     # what one ion alone leaves open
     del record["conductivity"]["sigma_S_m"]["formal_charges"]["collective"]
     record["conductivity"]["sigma_S_m"]["formal_charges"] = {
-        "nernst_einstein": {"value": None, "error": None, "verdict": "not resolved: motion of Li", "lower_bound": 5.1,
-                            "upper_bound": 9.43}
-    }  # fmt: skip
+        "nernst_einstein": {
+            "value": None,
+            "error": None,
+            "verdict": "not resolved: motion of Li",
+            "lower_bound": 5.1,
+            "upper_bound": 9.43,
+        }
+    }
     (folder / f"{family}.json").write_text(json.dumps(record))
     table = pd.read_csv(results / "summary" / "experiments.csv").assign(sigma_S_cm=None, log10_difference=None)
     table = table.assign(
@@ -393,7 +407,7 @@ def test_what_starts_say_together_leads_the_answers(tmp_path: Path) -> None:
 
 
 def test_a_stage_that_systems_share_is_paid_once(tmp_path: Path) -> None:
-    study = invented_study(
+    study = synthetic_study(
         sweep=[{"polymer": "peo", "eo_li": 12, "temperature_K": [298.15, 333.15], "temperature_series": True}]
     )
     results = tmp_path / "results"
@@ -429,7 +443,7 @@ def test_the_fits_against_temperature_find_the_energy_that_was_put_in(results: P
     assert [len(s["systems"]) for s in series] == [4]
     points = np.array(series[0]["arrhenius"])
     slope = np.polyfit(1 / points[:, 0], np.log(points[:, 1]), 1)[0]
-    # the invented D also rises by a tenth of its first value from one temperature to the next
+    # the synthetic D also rises by a tenth of its first value from one temperature to the next
     temperatures = np.array([298.15, 333.15, 363.15, 393.15])
     values = np.exp(-30 / R_KJ / temperatures) * (1 + 0.1 * np.arange(4))
     assert slope == pytest.approx(np.polyfit(1 / temperatures, np.log(values), 1)[0], rel=1e-3)
@@ -462,7 +476,7 @@ def test_a_partial_sweep_gives_a_page_that_says_what_is_missing(tmp_path: Path, 
 
 
 def test_systems_that_the_table_lacks_are_named(results: Path, study: Study) -> None:
-    larger = invented_study(sweep=[*study.config.model_dump()["sweep"], {"polymer": "peo", "eo_li": 20}])
+    larger = synthetic_study(sweep=[*study.config.model_dump()["sweep"], {"polymer": "peo", "eo_li": 20}])
     table = results / "summary" / "sweep.csv"
     sweep = gather(larger, list(systems_of(larger)), results, table, now=NOW)
     assert sweep.not_in_table == ("peo-eo20-298K-r1",)
@@ -483,7 +497,7 @@ EVIL = '</script><script>alert(1)</script><img src=x onerror="alert(1)">&"\''
 
 
 def test_names_and_words_of_the_results_are_escaped(tmp_path: Path) -> None:
-    study = invented_study(study=EVIL, sweep=[{"polymer": "peo", "eo_li": 12}])
+    study = synthetic_study(study=EVIL, sweep=[{"polymer": "peo", "eo_li": 12}])
     results = tmp_path / "results"
     write_sweep(results, study)
     verdict = results / PEO / "npt" / "verdict.json"
@@ -512,7 +526,7 @@ def test_the_page_is_the_same_for_the_same_results(html: str, results: Path, stu
 
 
 def test_a_system_without_salt_has_no_number_of_ions(tmp_path: Path) -> None:
-    study = invented_study(sweep=[{"polymer": "peo", "salt": "none"}])
+    study = synthetic_study(sweep=[{"polymer": "peo", "salt": "none"}])
     results = tmp_path / "results"
     write_sweep(results, study)
     name = next(iter(systems_of(study)))

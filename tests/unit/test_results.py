@@ -30,7 +30,7 @@ from eoli.topology.build import describe
 from eoli.topology.description import to_json
 from eoli.topology.gromos import Gromos54A7
 from eoli.workflow.status import plain_lines, study_status
-from invented import invented_study, write_sweep
+from synthetic import synthetic_study, write_sweep
 
 NONE = {"value": None, "error": None}
 MOVING: dict[str, Any] = {
@@ -43,7 +43,7 @@ MOTION: dict[str, Any] = {"length_ns": 10.0, "Li": MOVING}
 
 @pytest.fixture
 def study() -> Study:
-    return invented_study(sweep=[{"polymer": "peo", "eo_li": 12}])
+    return synthetic_study(sweep=[{"polymer": "peo", "eo_li": 12}])
 
 
 def written(folder: Path, name: str, data: Any) -> Path:
@@ -101,11 +101,14 @@ def test_scalars_that_are_sound(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        ({"value": 7.0, "error": 0.1, "verdict": "resolved"}, "transference.nernst_einstein.value: 7 is not allowed: 0 to 1"),
+        (
+            {"value": 7.0, "error": 0.1, "verdict": "resolved"},
+            "transference.nernst_einstein.value: 7 is not allowed: 0 to 1",
+        ),
         ({"value": 0.3, "error": 0.1, "verdict": "resolved", "upper_bound": 0.5}, "bounds beside its value"),
         ({**NONE, "verdict": "not resolved: x", "lower_bound": 0.6, "upper_bound": 0.5}, "lower bound above the upper"),
     ],
-)  # fmt: skip
+)
 def test_a_number_has_bounds_or_a_value(tmp_path: Path, found: dict[str, Any], message: str) -> None:
     written(tmp_path, "conductivity", {"transference": {"nernst_einstein": found}})
     with pytest.raises(DataError, match=message):
@@ -129,10 +132,13 @@ def test_a_verdict_of_another_stage_is_none(tmp_path: Path) -> None:
     written(folder, "verdict", sound)
     assert read_verdict(folder) == sound
     for change, message in (
-        ({"system": "pebax"}, "system: it is the verdict of pebax, not of peo"), ({"stage": "nvt"}, "stage: it is the"),
-        ({"values": None}, "values is null"), ({"warnings": [1]}, "warnings.0"), ({"values": {"ns": -1}}, "values.ns: -1"),
+        ({"system": "pebax"}, "system: it is the verdict of pebax, not of peo"),
+        ({"stage": "nvt"}, "stage: it is the"),
+        ({"values": None}, "values is null"),
+        ({"warnings": [1]}, "warnings.0"),
+        ({"values": {"ns": -1}}, "values.ns: -1"),
         ({"status": "fine"}, "status"),
-    ):  # fmt: skip
+    ):
         written(folder, "verdict", sound | change)
         with pytest.raises(DataError, match=rf"verdict\.json: {message}"):
             read_verdict(folder)
@@ -235,7 +241,7 @@ def test_a_row_is_never_made_of_another_systems_results(
     results = tmp_path / "results"
     table = write_sweep(results, study)
     (system,) = systems_of(study).values()
-    other = next(iter(systems_of(invented_study(sweep=[{"polymer": "peo", "eo_li": 20}])).values()))
+    other = next(iter(systems_of(synthetic_study(sweep=[{"polymer": "peo", "eo_li": 20}])).values()))
     stages = [stage.name for stage in study.stages]
     folder = results / system.name / "topology"
     folder.mkdir()
@@ -272,7 +278,7 @@ def test_a_system_with_salt_lacks_no_verdict(tmp_path: Path, study: Study) -> No
 
 
 def test_one_bad_file_hides_nothing_else(tmp_path: Path) -> None:
-    study = invented_study(sweep=[{"polymer": "peo", "eo_li": [12, 20]}])
+    study = synthetic_study(sweep=[{"polymer": "peo", "eo_li": [12, 20]}])
     results = tmp_path / "results"
     table = write_sweep(results, study)
     first, second = systems_of(study).values()

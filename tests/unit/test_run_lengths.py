@@ -15,26 +15,35 @@ from eoli.commands.study import add_plan, plan
 from eoli.forcefield.library import library
 from eoli.study.systems import size_of, systems_of
 from eoli.summary.run_lengths import Need, needs
-from invented import invented_study
 from support import ROOT, mistake
+from synthetic import synthetic_study
 
-SWEEP = [{"polymer": "peo", "eo_li": 12, "temperature_K": 400, "replicate": [1, 2]},
-         {"polymer": "peo", "salt": "none", "temperature_K": 400}]  # fmt: skip
-STUDY = invented_study(sweep=SWEEP)
+SWEEP = [
+    {"polymer": "peo", "eo_li": 12, "temperature_K": 400, "replicate": [1, 2]},
+    {"polymer": "peo", "salt": "none", "temperature_K": 400},
+]
+STUDY = synthetic_study(sweep=SWEEP)
 
 
 def ion(relative: float | None, further: float | None = 40.0, at_exponent: float | None = None) -> dict[str, Any]:
     """An ion that diffuses, with the error of its D, or one that does not, with its lower bound."""
     if relative is not None:
         return {"D_m2_s": {"value": 1e-11, "error": relative * 1e-11}, "verdict": "diffusive"}
-    extension = {"further_ns": further, "at_least": True, "at_this_exponent_ns": at_exponent,
-                 "reason": "at least: the motion must become diffusive"}  # fmt: skip
+    extension = {
+        "further_ns": further,
+        "at_least": True,
+        "at_this_exponent_ns": at_exponent,
+        "reason": "at least: the motion must become diffusive",
+    }
     return {"D_m2_s": {"value": None, "error": None}, "verdict": "sub-diffusive", "extension": extension}
 
 
 def sigma(relative: float | None, verdict: str = "resolved") -> dict[str, Any]:
-    return {"value": None if relative is None else 0.1, "error": None if relative is None else 0.1 * relative,
-            "verdict": verdict}  # fmt: skip
+    return {
+        "value": None if relative is None else 0.1,
+        "error": None if relative is None else 0.1 * relative,
+        "verdict": verdict,
+    }
 
 
 def write(folder: Path, number: int, lithium: dict[str, Any], anion: dict[str, Any], *routes: dict[str, Any]) -> None:
@@ -90,8 +99,11 @@ def test_what_starts_say_together_comes_before_what_each_says(tmp_path: Path) ->
 
     def together(lithium: dict[str, Any], *routes: dict[str, Any]) -> dict[str, Need]:
         formal = dict(zip(("nernst_einstein", "collective"), routes, strict=True))
-        record = {"systems": names, "motion": {"length_ns": 20.0, "Li": lithium, "anion": ion(0.1)},
-                  "conductivity": {"sigma_S_m": {"formal_charges": formal}}}  # fmt: skip
+        record = {
+            "systems": names,
+            "motion": {"length_ns": 20.0, "Li": lithium, "anion": ion(0.1)},
+            "conductivity": {"sigma_S_m": {"formal_charges": formal}},
+        }
         (folder / "peo-eo12-400K.json").write_text(json.dumps(record))
         return found(tmp_path)
 

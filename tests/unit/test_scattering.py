@@ -195,18 +195,27 @@ def site(type_: str, mass: float, block: str | None = None) -> Site:
 
 def pebax(extra: Site | None = None) -> SystemDescription:
     chain = [
-        site("CH3", 15.035), site("OEP", 15.9994, "PEO"), site("CH2", 14.027, "PEO"), site("C", 12.011, "PA"),
-        site("N", 14.0067, "PA"), site("H", 1.008, "PA"),
-    ]  # fmt: skip
+        site("CH3", 15.035),
+        site("OEP", 15.9994, "PEO"),
+        site("CH2", 14.027, "PEO"),
+        site("C", 12.011, "PA"),
+        site("N", 14.0067, "PA"),
+        site("H", 1.008, "PA"),
+    ]
     anion = [site("S", 32.06), site("F", 18.9984), extra or site("O", 15.9994)]
 
     def count(name: str, kind: str, charge: int, sites: list[Site], n: int) -> MoleculeCount:
         return MoleculeCount(Molecule(name, kind, charge, tuple(sites), (), (), (), ()), n)
 
     return SystemDescription(
-        (count("P", "polymer", 0, chain, 2), count("LI", "cation", 1, [site("LI+", 6.941)], 1), count("A", "anion", -1, anion, 1)),
-        choice(), "",
-    )  # fmt: skip
+        (
+            count("P", "polymer", 0, chain, 2),
+            count("LI", "cation", 1, [site("LI+", 6.941)], 1),
+            count("A", "anion", -1, anion, 1),
+        ),
+        choice(),
+        "",
+    )
 
 
 def test_electrons_of_sites() -> None:
@@ -224,8 +233,10 @@ def test_electrons_of_sites() -> None:
 def test_weights_and_groups() -> None:
     system = pebax()
     assert {name: sites.tolist() for name, sites in groups_of(system).items()} == {
-        "PEO": [0, 1, 2, 6, 7, 8], "PA": [3, 4, 5, 9, 10, 11], "ions": [12, 13, 14, 15],
-    }  # fmt: skip
+        "PEO": [0, 1, 2, 6, 7, 8],
+        "PA": [3, 4, 5, 9, 10, 11],
+        "ions": [12, 13, 14, 15],
+    }
     composition = weights_of(system, "composition")
     np.testing.assert_allclose(composition, [*([0.5] * 3 + [-0.5] * 3) * 2, 0, 0, 0, 0])
     np.testing.assert_array_equal(weights_of(system, "electrons"), electrons(system))

@@ -112,8 +112,9 @@ def test_a_scene_is_read_back(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("polymer", "salt", "names"), [("pebax", 3, ["PEO", "PA", "Li", "TFSI"]), ("peo", 0, ["PEO"]), ("pebax", 0, ["PEO", "PA"])]
-)  # fmt: skip
+    ("polymer", "salt", "names"),
+    [("pebax", 3, ["PEO", "PA", "Li", "TFSI"]), ("peo", 0, ["PEO"]), ("pebax", 0, ["PEO", "PA"])],
+)
 def test_groups_are_those_of_the_system_in_the_colours_of_the_pictures(
     make: Make, polymer: str, salt: int, names: list[str]
 ) -> None:

@@ -32,9 +32,13 @@ def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     # not as a part of the make that runs the tests
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(
-        ["make", "VENV=.venv", "PYTHON=python3", *words], cwd=folder, env=environment, capture_output=True, text=True,
+        ["make", "VENV=.venv", "PYTHON=python3", *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
 
 
 def sets_up(folder: Path) -> bool:
@@ -70,9 +74,13 @@ def test_an_environment_that_was_moved_is_made_again(project: Path) -> None:
         (project / "bin").mkdir(exist_ok=True)
         (project / "bin" / name).symlink_to(str(shutil.which(name)))
     run = subprocess.run(
-        ["bash", "scripts/setup-venv.sh", str(stand_in), ".venv"], cwd=project, capture_output=True, text=True,
-        env={"PATH": str(project / "bin")}, check=False,
-    )  # fmt: skip
+        ["bash", "scripts/setup-venv.sh", str(stand_in), ".venv"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        env={"PATH": str(project / "bin")},
+        check=False,
+    )
     assert "was made elsewhere" in run.stdout and "cannot make a virtual environment" in run.stderr
     assert run.returncode == 1 and not (project / ".venv").exists()
 

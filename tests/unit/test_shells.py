@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_reduce import LITHIUM, NEAT, SYSTEM, TFSI, molecule, reduce, write_system
 
 from eoli.analysis.structure.analyse import analyse_structure
 from eoli.analysis.structure.shells import chain_shape, distribution, gauche_fraction, shell_numbers
@@ -16,6 +15,7 @@ from eoli.errors import DataError
 from eoli.study.criteria import StructureCriteria
 from eoli.topology.description import MoleculeCount, SystemDescription
 from support import choice
+from synthetic_trajectories import LITHIUM, NEAT, SYSTEM, TFSI, molecule, reduce, write_system
 
 CUTOFFS = {"ether_O": 0.3, "carbonyl_O": 0.3, "ester_bridging_O": 0.26, "anion": 0.36}
 
@@ -30,8 +30,11 @@ def test_numbers_of_a_shell_by_hand() -> None:
     molecules = {"chains": np.array([[0, 1], [2, 6]]), "anions": np.array([[3, 4], [5, 7]])}
     found = shell_numbers(neighbours, distances, 8, partners, molecules)
     assert {name: values.tolist() for name, values in found.items()} == {
-        "ether_O": [[2, 0, 0]], "anion": [[1, 1, 0]], "chains": [[1, 0, 0]], "anions": [[1, 1, 0]],
-    }  # fmt: skip
+        "ether_O": [[2, 0, 0]],
+        "anion": [[1, 1, 0]],
+        "chains": [[1, 0, 0]],
+        "anions": [[1, 1, 0]],
+    }
 
 
 def test_numbers_of_shells_as_plain_loops_count_them() -> None:

@@ -163,9 +163,7 @@ def test_a_run_of_many_threads_is_not_overtaken() -> None:
 
 def test_an_orphan_keeps_its_cores() -> None:
     with own_cores(machine(PLAIN), 1, pytest.fail, who="a") as taken:
-        orphan = subprocess.Popen(
-            [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=taken.descriptors
-        )  # fmt: skip
+        orphan = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=taken.descriptors)
     try:
         # the run that held it is gone, its child is not
         with own_cores(machine(PLAIN), 1, pytest.fail, who="b") as other:

@@ -34,9 +34,15 @@ def write_trr(
     with TRRFile(str(path), "w") as out:
         for index in range(len(edges)):
             out.write(
-                x[index], v[index] if velocities else None, None, boxes[index], 500 * index, index * interval_ps, 0.0,
+                x[index],
+                v[index] if velocities else None,
+                None,
+                boxes[index],
+                500 * index,
+                index * interval_ps,
+                0.0,
                 N_SITES,
-            )  # fmt: skip
+            )
     return x, v, boxes
 
 

@@ -28,18 +28,9 @@ from eoli.study.criteria import DensityCriteria
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site
 from support import choice
+from synthetic_trajectories import ar1
 
 NPT_EDR = Path(pyedr.__file__).parent / "tests" / "data" / "irregular.edr"
-
-
-def ar1(n: int, rho: float, rng: np.random.Generator) -> np.ndarray:
-    """First-order autoregression of variance 1; its statistical inefficiency is (1 + rho) / (1 - rho)."""
-    noise = rng.normal(size=n) * np.sqrt(1 - rho**2)
-    series = np.empty(n)
-    series[0] = rng.normal()
-    for k in range(1, n):
-        series[k] = rho * series[k - 1] + noise[k]
-    return series
 
 
 def test_inefficiency_of_an_autoregression() -> None:

@@ -1,7 +1,8 @@
-"""What tests share fails with its own cause, and leaves nothing that makes the next try fail."""
+"""What tests share has modules of its own, says why it fails, and leaves nothing that makes the next try fail."""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 from pathlib import Path
 
@@ -31,3 +32,14 @@ def test_what_never_comes_about_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(support, "LIMIT_S", 0.0)
     with pytest.raises(pytest.fail.Exception, match="waited 0 s in vain: the moon is blue"):
         support.until(lambda: False, "the moon is blue")
+
+
+def test_no_module_imports_from_a_test_module() -> None:
+    """Its fixtures would be made twice, and what is shared would be hidden among tests."""
+    found = []
+    for path in sorted((support.ROOT / "tests").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            found += [f"{path.name}: {name}" for name in names if name.rpartition(".")[2].startswith("test_")]
+    assert found == []

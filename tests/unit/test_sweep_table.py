@@ -2,63 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
 from eoli.errors import DataError, InputError
-from eoli.study.analyses import TABLES
-from eoli.study.systems import System
 from eoli.summary.sweep_table import collect
-from support import choice
-
-STAGES = ["npt", "production"]
-
-
-def system(name: str, cations: int = 10, in_study: bool = True) -> System:
-    return System(
-        name=name, polymer="peo", salt="litfsi" if cations else "none", eo_li_asked=20.0 if cations else None,
-        temperature_K=353.0, replicate=1, choice=choice(), chains=10, ether_oxygens=210,
-        cations=cations, in_study=in_study,
-    )  # fmt: skip
-
-
-def number(value: float | None, error: float | None) -> dict[str, float | None]:
-    return {"value": value, "error": error}
-
-
-def write(path: Path, data: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data))
-
-
-def results_of(folder: Path, name: str, salted: bool = True, warnings: list[str] | None = None) -> None:
-    shell = {"first_peak_nm": number(0.201, 0.001), "first_minimum_nm": number(0.3, 0.01),
-             "coordination_number": number(5.1, 0.1), "at_cutoff": {**number(5.3, 0.2), "cutoff_nm": 0.32}, "sites": 210}  # fmt: skip
-    motion = {"D_m2_s": number(None, None), "D_upper_bound_m2_s": 3e-12, "exponent": number(0.6, 0.02),
-              "fit_from_ps": 300.0, "fit_to_ps": 1000.0, "verdict": "sub-diffusive"}  # fmt: skip
-    settled = {**motion, "D_m2_s": number(2e-11, 1e-12), "D_upper_bound_m2_s": None, "verdict": "diffusive"}
-    base = folder / name
-    write(base / "analysis" / "density.json", {"density_g_cm3": number(1.12, 0.002)})
-    write(base / "analysis" / "structure.json", {"Li": {"ether_O": shell} if salted else {}})
-    ions = {"Li": motion, "anion": settled} if salted else {}
-    write(base / "analysis" / "motion.json", {"length_ns": 10.0, "chain": motion, **ions})
-    conductivity = {"nernst_einstein": {**number(0.02, 0.004), "verdict": "resolved"}}
-    write(
-        base / "analysis" / "conductivity.json",
-        {"ions": {}} | ({"sigma_S_m": {"formal_charges": conductivity}} if salted else {}),
-    )
-    for name in TABLES:
-        if not (path := base / "analysis" / f"{name}.json").exists():
-            write(path, {"frames": 1, "verdict": "not resolved: invented"})
-    for stage in STAGES:
-        write(base / stage / "verdict.json", {"status": "pass", "warnings": [], "values": {}})
-    if warnings:
-        write(base / "npt" / "verdict.json", {"status": "warn", "warnings": warnings, "values": {}})
+from scalars import number
+from sweep_results import STAGES, results_of, system, write_json
 
 
 def test_a_row_for_each_system(tmp_path: Path) -> None:
@@ -99,7 +52,7 @@ def test_a_rare_partner_has_columns_where_a_system_has_it(tmp_path: Path) -> Non
     usual = list(collect([system("a"), system("b")], STAGES, "production", tmp_path, tmp_path / "t.csv"))
     assert not any("hydroxyl" in column for column in usual)
     structure = tmp_path / "b" / "analysis" / "structure.json"
-    write(structure, {"Li": {"hydroxyl_O": {"at_cutoff": number(0.4, 0.1)}}})
+    write_json(structure, {"Li": {"hydroxyl_O": {"at_cutoff": number(0.4, 0.1)}}})
     table = collect([system("a"), system("b")], STAGES, "production", tmp_path, tmp_path / "t.csv")
     assert list(table) == [*usual, "neighbours_Li_hydroxyl_O", "neighbours_Li_hydroxyl_O_error"]
     assert table["neighbours_Li_hydroxyl_O"].iloc[1] == 0.4 and pd.isna(table["neighbours_Li_hydroxyl_O"].iloc[0])

@@ -217,9 +217,12 @@ def test_a_temperature_series_has_one_box_for_each_start(tmp_path: Path) -> None
     ("keys", "says"),
     [
         ({"stages": {"compress": {"temperature_K": None}}}, "begins its dynamics at the system's temperature"),
-        ({"stages": {name: {"temperature_K": 400} for name in ("npt", "nvt", "production")}}, "runs at 400 K, and systems are named"),
+        (
+            {"stages": {name: {"temperature_K": 400} for name in ("npt", "nvt", "production")}},
+            "runs at 400 K, and systems are named",
+        ),
     ],
-)  # fmt: skip
+)
 def test_series_that_share_nothing_or_all_are_refused(tmp_path: Path, keys: dict[str, Any], says: str) -> None:
     assert says in mistake(lambda: systems(tmp_path, SERIES, **keys))
 

@@ -33,9 +33,13 @@ def follow(readme: str, folder: Path) -> list[str]:
 def extended(copied_blocks: Path) -> Library:
     names = follow((ROOT / "topologies/README.md").read_text(), copied_blocks)
     assert names == [
-        "polymers/peo12.yaml", "units/ethyl/oxy-d.yaml", "sources.yaml", "polymers/peo-ethyl.yaml", "atomtypes.yaml",
+        "polymers/peo12.yaml",
+        "units/ethyl/oxy-d.yaml",
+        "sources.yaml",
+        "polymers/peo-ethyl.yaml",
+        "atomtypes.yaml",
         "ions/LI/my-lithium.yaml",
-    ]  # fmt: skip
+    ]
     return Library(copied_blocks)
 
 

@@ -48,9 +48,7 @@ ALONE = Timing(1, 2, 2, 105.0, (105.0,))
 def test_ways_to_fill_a_machine() -> None:
     assert set(candidates(PLAIN)) == {(2, 1, 1), (1, 2, 2)}
     # with second threads, and without: then a run holds two hardware threads for each of its own
-    assert set(candidates(HYPER)) == {
-        (8, 1, 1), (4, 2, 2), (2, 4, 4), (1, 8, 8), (4, 1, 2), (2, 2, 4), (1, 4, 8),
-    }  # fmt: skip
+    assert set(candidates(HYPER)) == {(8, 1, 1), (4, 2, 2), (2, 4, 4), (1, 8, 8), (4, 1, 2), (2, 2, 4), (1, 4, 8)}
     assert set(candidates(replace(HYPER, limit=3))) == {
         (3, 1, 1),
         (1, 2, 2),
@@ -168,9 +166,16 @@ def test_a_gpu_without_the_service_that_shares_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: str, service: bool, said: int
 ) -> None:
     found = Gromacs(
-        build=GromacsBuild(command="gmx", launcher=""), program=tmp_path / "gmx", version=(2022, 5), version_text="2022.5", mpi="thread_mpi",
-        precision="mixed", simd="AVX2_256", data_prefix=tmp_path, gpu=build,
-    )  # fmt: skip
+        build=GromacsBuild(command="gmx", launcher=""),
+        program=tmp_path / "gmx",
+        version=(2022, 5),
+        version_text="2022.5",
+        mpi="thread_mpi",
+        precision="mixed",
+        simd="AVX2_256",
+        data_prefix=tmp_path,
+        gpu=build,
+    )
     monkeypatch.setattr("eoli.gromacs.build.inspect", lambda build: found)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
@@ -188,9 +193,15 @@ def test_a_stage_is_timed_as_it_runs_on_a_gpu(tmp_path: Path) -> None:
     )
     program.chmod(0o755)
     gromacs = Gromacs(
-        build=GromacsBuild(command="gmx", launcher=""), program=program, version=(2022, 5), version_text="2022.5",
-        mpi="thread_mpi", precision="mixed", simd="AVX2_256", data_prefix=tmp_path,
-    )  # fmt: skip
+        build=GromacsBuild(command="gmx", launcher=""),
+        program=program,
+        version=(2022, 5),
+        version_text="2022.5",
+        mpi="thread_mpi",
+        precision="mixed",
+        simd="AVX2_256",
+        data_prefix=tmp_path,
+    )
     layout = Layout(1, ((), ()))
     assert throughput(gromacs, tmp_path / "md.tpr", layout, 1.0, {"nb": "gpu", "update": "gpu"}) == [43.5, 43.5]
     assert [line.count("-nb gpu -update gpu") for line in (tmp_path / "said").read_text().splitlines()] == [1, 1]

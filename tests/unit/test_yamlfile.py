@@ -147,16 +147,18 @@ def test_scalars_are_those_of_yaml_1_2(text: str, value: Any, tmp_path: Path) ->
         ("a: &x {b: *x}", "more than 40 levels deep, or an alias of itself"),
         ("a: " + "[" * 5000, "not valid YAML"),
         ("a: " + "[" * 100 + "]" * 100, "more than 40 levels deep"),
-        ("{a: &a [x,x,x,x,x,x,x,x,x,x], b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a], c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b],"
-         " d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c], e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d], f: [*e,*e,*e,*e,*e,*e,*e,*e]}",
-         "more than 200000 entries, with its aliases"),
+        (
+            "{a: &a [x,x,x,x,x,x,x,x,x,x], b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a], c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b],"
+            " d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c], e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d], f: [*e,*e,*e,*e,*e,*e,*e,*e]}",
+            "more than 200000 entries, with its aliases",
+        ),
         ("{[1, 2]: 3}", "a list or mapping is no key"),
         ("a: {<<: 3}", "<< takes a mapping"),
         ("a: x\0y", "not valid YAML"),
         ("a: 1\n---\nb: 2", "not valid YAML"),
         ("seed: 1\n__use_yte__: true", ":2: __use_yte__: would run code of the file"),
     ],
-)  # fmt: skip
+)
 def test_what_yaml_can_say_and_a_study_does_not(text: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as failure:
         read_yaml(write(tmp_path, text))
@@ -185,8 +187,9 @@ def test_merged_keys_keep_their_lines_and_what_stands_here_wins(tmp_path: Path) 
 
 
 def test_values_of_a_command_line() -> None:
-    assert [parse_value(text, "--config x") for text in ("5", "12:1", "1_0", "a: b #c", "[1, 2:1]", "{a: {b: 1}}", "'5'", "")] == [
-        5, "12:1", "1_0", "a: b #c", [1, "2:1"], {"a": {"b": 1}}, "5", None,
-    ]  # fmt: skip
+    assert [
+        parse_value(text, "--config x")
+        for text in ("5", "12:1", "1_0", "a: b #c", "[1, 2:1]", "{a: {b: 1}}", "'5'", "")
+    ] == [5, "12:1", "1_0", "a: b #c", [1, "2:1"], {"a": {"b": 1}}, "5", None]
     with pytest.raises(InputError, match="--config x:1: a: the key stands twice"):
         parse_value("{a: 1, a: 2}", "--config x")

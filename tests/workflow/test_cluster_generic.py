@@ -32,8 +32,9 @@ class Cluster:
         env = environment()
         self.environment = env | {
             "PATH": f"{ROOT / 'tests/scheduler'}{os.pathsep}{env['PATH']}",
-            "STUB_SCHEDULER": str(jobs), "EOLI_QUEUE": "short",
-        }  # fmt: skip
+            "STUB_SCHEDULER": str(jobs),
+            "EOLI_QUEUE": "short",
+        }
         # longer than a poll, so that there is something to hit
         (folder / "own.yaml").write_text("stages: {npt: {length_ns: 0.04}}\n")
 
@@ -41,9 +42,15 @@ class Cluster:
         checks = ("--seconds-between-status-checks", str(seconds_between_checks))
         command = ["snakemake", *PROFILE, *checks, "--", f"results/{SYSTEM}/npt/md.xtc"]
         return subprocess.Popen(
-            command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        )  # fmt: skip
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
 
     def submitted(self) -> list[str]:
         """Options and script of every job."""

@@ -231,10 +231,12 @@ def test_a_new_stage_needs_no_rule(workflow: Path) -> None:
         ("sweep: [{polymer: peo, eo_li: 12, salt: nacl}]", "salt 'nacl'"),
         ("sweep: [{polymer: peo, eo_li: 9000}]", "gives no lithium ion"),
         ("{box: {chains: 1}, sweep: [{polymer: peo, eo_li: 12}]}", "smaller than twice the cut-off"),
-        ("stages: {nvt: {integrator: md-vv, ensemble: NPT, barostat: parrinello-rahman, tau_p_ps: 5, pressure_bar: 1}}",
-         "md-vv + v-rescale + parrinello-rahman"),
+        (
+            "stages: {nvt: {integrator: md-vv, ensemble: NPT, barostat: parrinello-rahman, tau_p_ps: 5, pressure_bar: 1}}",
+            "md-vv + v-rescale + parrinello-rahman",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_one_line_and_starts_nothing(text: str, says: str, workflow: Path) -> None:
     (workflow / "bad.yaml").write_text(text + "\n")
     run = snakemake(workflow, config=(TINY, "bad.yaml"))

@@ -1,4 +1,4 @@
-"""The results of a sweep with invented numbers: every table and scalar that its page shows, without a simulation."""
+"""The results of a sweep with synthetic numbers: every table and scalar that its page shows, without a simulation."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ SWEEP = [
 R_KJ = 8.314462618e-3
 
 
-def invented_study(**overrides: Any) -> Study:
+def synthetic_study(**overrides: Any) -> Study:
     """The shipped study with another sweep."""
-    return load_study([ROOT / "config/config.yaml"], ROOT, {"sweep": SWEEP, "study": "invented", **overrides})
+    return load_study([ROOT / "config/config.yaml"], ROOT, {"sweep": SWEEP, "study": "synthetic", **overrides})
 
 
 def _number(value: float | None, share: float = 0.1) -> dict[str, float | None]:
@@ -106,8 +106,10 @@ def _mechanism() -> tuple[pd.DataFrame, dict[str, Any]]:
     for name in ("correlation_ether_O", "survival_ether_O", "P2_all", "P1_1_4", "msd_Li_all_nm2"):
         table[name] = np.exp(-((lag / 200) ** 0.6))
         table[f"{name}_error"] = 0.02
-    moves = {"along_chain": {"events": 3, "per_ion_ns": 0.5, "low_per_ion_ns": 0.3, "high_per_ion_ns": 0.9},
-             "between_chains": {"events": 0, "per_ion_ns": None, "low_per_ion_ns": None, "high_per_ion_ns": 0.2}}  # fmt: skip
+    moves = {
+        "along_chain": {"events": 3, "per_ion_ns": 0.5, "low_per_ion_ns": 0.3, "high_per_ion_ns": 0.9},
+        "between_chains": {"events": 0, "per_ion_ns": None, "low_per_ion_ns": None, "high_per_ion_ns": 0.2},
+    }
     residence = {"ether_O": {"mean_ps": _number(None), "verdict": "too few exits"}}
     return table, {"moves": moves, "residence": residence}
 
@@ -147,8 +149,12 @@ def _traces(stage: Stage) -> tuple[pd.DataFrame, dict[str, Any]]:
     n = np.arange(300.0)
     if not stage.is_dynamics:
         return pd.DataFrame({"step": n, "potential_kJ_mol": 5e4 + 5e5 * np.exp(-n / 20)}), {"equilibrated": {}}
-    columns = {"time_ps": n, "potential_kJ_mol": 3e4 + 9e3 * np.exp(-n / 30), "temperature_K": 298 + 3 * np.sin(n),
-               "pressure_bar": 200 * np.cos(n)}  # fmt: skip
+    columns = {
+        "time_ps": n,
+        "potential_kJ_mol": 3e4 + 9e3 * np.exp(-n / 30),
+        "temperature_K": 298 + 3 * np.sin(n),
+        "pressure_bar": 200 * np.cos(n),
+    }
     if stage.ensemble == "NPT":
         columns["density_g_cm3"] = 1.1 - 0.1 * np.exp(-n / 30)
     found = {c: {"value": 1.0, "error": 0.1, "equilibrated_from_ps": 90.0} for c in columns if c != "time_ps"}
@@ -161,8 +167,14 @@ def _write_stages(folder: Path, system: System, study: Study) -> None:
         place.mkdir(parents=True)
         warnings = ["mean temperature 415.1 K, asked for 400 K"] if stage.name == "compress" else []
         values = {"ns": stage.length_ns, "temperature_K": 298.2, "temperature_error_K": 0.1, "box_nm": 4.2}
-        verdict = {"system": system.name, "stage": stage.name, "status": "warn" if warnings else "pass", "warnings": warnings,
-                   "broken": [], "values": values if stage.is_dynamics else {"largest_force_kJ_mol_nm": 400.0}}  # fmt: skip
+        verdict = {
+            "system": system.name,
+            "stage": stage.name,
+            "status": "warn" if warnings else "pass",
+            "warnings": warnings,
+            "broken": [],
+            "values": values if stage.is_dynamics else {"largest_force_kJ_mol_nm": 400.0},
+        }
         record = {"seed": 7, "threads": 2, "wall_seconds": 1800.0, "called_as": ["/bin/eoli", "stage", *shlex.split(plan_of(study).stage_flags(stage.name, system.name))],
                   "inputs_sha256": {},
                   "made": "2026-01-02T03:04:05+0000", "git": {"commit": "abcdef0123456789", "modified": False},
@@ -179,8 +191,11 @@ def _scene() -> dict[str, Any]:
     group = {"name": "PEO", "label": "PEO", "colour": "#cc3311", "sphere_nm": 0.15, "stick_nm": 0.06}
     frame = {"label": "start, 0 ns", "time_ps": 0.0, "box_nm": [2.0, 2.0, 2.0]}
     positions = base64.b64encode(steps.tobytes()).decode()
-    return {"groups": [group], "molecules": [{"count": 1, "groups": [0, 0], "bonds": [[0, 1]]}],
-            "frames": [{**frame, "positions": positions}]}  # fmt: skip
+    return {
+        "groups": [group],
+        "molecules": [{"count": 1, "groups": [0, 0], "bonds": [[0, 1]]}],
+        "frames": [{**frame, "positions": positions}],
+    }
 
 
 def write_system(folder: Path, system: System, study: Study, n: int) -> None:
@@ -189,9 +204,13 @@ def write_system(folder: Path, system: System, study: Study, n: int) -> None:
     analysis.mkdir(parents=True)
     motion = _motion(system, n)
     found: dict[str, tuple[pd.DataFrame | None, dict[str, Any]]] = {
-        "motion": motion, "conductivity": _conductivity(motion[1]), "structure": _structure(n), "mechanism": _mechanism(),
-        **_others(), **{f"traces-{stage.name}": _traces(stage) for stage in study.stages},
-    }  # fmt: skip
+        "motion": motion,
+        "conductivity": _conductivity(motion[1]),
+        "structure": _structure(n),
+        "mechanism": _mechanism(),
+        **_others(),
+        **{f"traces-{stage.name}": _traces(stage) for stage in study.stages},
+    }
     for name, (table, scalars) in found.items():
         if table is not None:
             table.to_csv(analysis / f"{name}.csv", index=False, float_format="%.10g")
@@ -207,9 +226,13 @@ def write_summary(results: Path, study: Study) -> Path:
     systems = systems_of(study)
     table = results / "summary" / "sweep.csv"
     sweep = collect(
-        list(systems.values()), [s.name for s in study.stages], study.config.analysis.stage, results, table,
+        list(systems.values()),
+        [s.name for s in study.stages],
+        study.config.analysis.stage,
+        results,
+        table,
         allow_missing=True,
-    )  # fmt: skip
+    )
     # as the command reads it, with what a table on disk cannot tell apart
     sweep = pd.read_csv(table)
     rows = compare(read_reference(ROOT / "config/reference/ma2022.yaml"), sweep, read_scalars(results, list(systems)))
