@@ -93,8 +93,7 @@ def _ends(positions: Singles, boxes: Singles, description: SystemDescription) ->
     """End-to-end vectors, (frames, M, 3), nm."""
     chains = description.molecules_of("polymer")
     molecule = next(e.molecule for e in description.molecules if e.molecule.kind == "polymer")
-    bonds = np.array([term.sites for term in molecule.bonds], dtype=np.int64).reshape(-1, 2)
-    parents, children, _ = spanning_tree(len(molecule.sites), bonds)
+    parents, children = spanning_tree(len(molecule.sites), molecule.bonded)
     masses = np.array([site.mass for site in molecule.sites], dtype=np.float32)
     return np.asarray(kernels.chain_shapes(positions, boxes, chains, parents, children, masses)[1])
 

@@ -6,6 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from eoli.errors import ForceFieldError
 from eoli.forcefield.library import NUMBERS, BondedEntry, BondedTable, Chain, Ion, Library
 from eoli.topology.gromos import Gromos54A7
@@ -68,6 +71,11 @@ class Molecule:
     def separations(self) -> dict[tuple[int, int], int]:
         """Number of bonds between the sites (i < j) of each pair that GROMACS excludes: up to NREXCL bonds apart."""
         return _separations(self.neighbours())
+
+    @property
+    def bonded(self) -> npt.NDArray[np.int64]:
+        """Pairs of bonded sites, shape (bonds, 2)."""
+        return np.array([term.sites for term in self.bonds], dtype=np.int64).reshape(-1, 2)
 
     @property
     def charge(self) -> float:

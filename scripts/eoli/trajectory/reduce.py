@@ -68,8 +68,7 @@ def _molecules(description: SystemDescription, kind: str) -> _Molecules | None:
     if not len(sites):
         return None
     molecule = next(entry.molecule for entry in description.molecules if entry.molecule.kind == kind)
-    bonds = np.array([term.sites for term in molecule.bonds], dtype=np.int64).reshape(-1, 2)
-    parents, children, _ = spanning_tree(len(molecule.sites), bonds)
+    parents, children = spanning_tree(len(molecule.sites), molecule.bonded)
     masses = np.array([site.mass for site in molecule.sites])
     weights = masses_beyond(parents, children, masses) / masses.sum()
     return _Molecules(

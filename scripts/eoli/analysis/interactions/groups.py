@@ -65,9 +65,7 @@ def whole_groups(description: SystemDescription) -> Groups:
     rest of a chain is `PEO`, in whole and neutral C-O-C units. `chain` joins the two if both exist.
     """
     polymer = description.molecules_of("polymer").ravel()
-    is_pa = np.concatenate(
-        [np.tile([site.block == "PA" for site in e.molecule.sites], e.count) for e in description.molecules]
-    )
+    is_pa = description.of_sites(lambda site: site.block == "PA")
     bonds, bridges = description.bonds(), description.with_role("ester_bridging_O")
     for k in (0, 1):
         is_pa[bonds[np.isin(bonds[:, k], bridges), 1 - k]] = True
@@ -86,17 +84,12 @@ def scaled_pairs(description: SystemDescription) -> ScaledPairs:
 
     Zero, except for 1-4 pairs: one (GROMOS) or the factor of the ion's own force field.
     """
-    start, sites, factors = 0, [], []
-    for entry in description.molecules:
-        one = _factors(entry.molecule)
-        shifts = start + len(entry.molecule.sites) * np.arange(entry.count)
-        start += len(entry.molecule.sites) * entry.count
-        if one:
-            sites.append((np.array(list(one))[None] + shifts[:, None, None]).reshape(-1, 2))
-            factors.append(np.tile(list(one.values()), entry.count))
-    if not sites:
-        return ScaledPairs(np.empty((0, 2), dtype=np.int64), np.empty(0))
-    return ScaledPairs(np.concatenate(sites), np.concatenate(factors))
+    pairs, factors = [], []
+    for molecule, sites in description.parts():
+        one = _factors(molecule)
+        pairs.append(sites[:, np.array(list(one), dtype=np.int64).reshape(-1, 2)].reshape(-1, 2))
+        factors.append(np.tile(list(one.values()), len(sites)))
+    return ScaledPairs(np.concatenate(pairs), np.concatenate(factors))
 
 
 def _factors(molecule: Molecule) -> dict[tuple[int, int], float]:
@@ -148,8 +141,8 @@ class LennardJones:
     def of_sites(self, description: SystemDescription) -> Indices:
         """Row of each site, shape (n_sites,). Raises DataError for a type without parameters."""
         row = {name: k for k, name in enumerate(self.types)}
-        names = [site.type for e in description.molecules for _ in range(e.count) for site in e.molecule.sites]
-        missing = sorted({name for name in names if name not in row})
+        names = description.of_sites(lambda site: site.type).tolist()
+        missing = sorted(set(names) - set(row))
         if missing:
             raise DataError(f"the force field has no type {', '.join(missing)}")
         return np.array([row[name] for name in names], dtype=np.int64)

@@ -243,11 +243,6 @@ def _moves(
     return scalars
 
 
-def _unit_of_site(system: SystemDescription) -> Integers:
-    units = [np.tile([site.residue_number for site in e.molecule.sites], e.count) for e in system.molecules]
-    return np.concatenate(units)
-
-
 @dataclass(frozen=True)
 class _Contacts:
     """Contacts of lithium: bound periods by partner, sites of each kind per ion, hosts and contour positions.
@@ -265,7 +260,7 @@ class _Contacts:
 def _contacts(
     reduced: Reduced, system: SystemDescription, cutoffs_nm: Mapping[str, float], break_frames: int, hold: int
 ) -> _Contacts:
-    partners, units = _partners(system, cutoffs_nm), _unit_of_site(system)
+    partners, units = _partners(system, cutoffs_nm), system.of_sites(lambda site: site.residue_number)
     range_nm = float(reduced.attribute("motion/neighbours", "range_nm"))
     for of in partners.values():
         rs.check_range(of, range_nm)

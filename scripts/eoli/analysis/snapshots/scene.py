@@ -176,14 +176,10 @@ def _fractions(positions: Floats, box: Floats) -> str:
 
 def _molecules(system: SystemDescription, groups: Sequence[str]) -> list[dict[str, Any]]:
     """Per type of molecule: count, and for one molecule the group number of each site and the bonded pairs."""
-    of_site, start, found = groups_of_sites(system), 0, []
-    for entry in system.molecules:
-        size = len(entry.molecule.sites)
-        one = [groups.index(str(name)) for name in of_site[start : start + size]]
-        found.append(
-            {"count": entry.count, "groups": one, "bonds": [list(term.sites) for term in entry.molecule.bonds]}
-        )
-        start += entry.count * size
+    of_site, found = groups_of_sites(system), []
+    for molecule, sites in system.parts():
+        one = [groups.index(str(name)) for name in of_site[sites[0]]]
+        found.append({"count": len(sites), "groups": one, "bonds": molecule.bonded.tolist()})
     return found
 
 
