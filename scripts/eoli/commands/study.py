@@ -142,7 +142,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
 
 
 def plan(arguments: argparse.Namespace) -> int:
-    from eoli.summary.run_lengths import needs, rows
+    from eoli.summary.run_lengths import needs
     from eoli.workflow.cost import measured_speed
 
     study = study_of(arguments)
@@ -159,7 +159,7 @@ def plan(arguments: argparse.Namespace) -> int:
 
         from eoli.core.files import write_table
 
-        write_table(arguments.out, pd.DataFrame(rows(found)), digits=6)
+        write_table(arguments.out, pd.DataFrame(found), digits=6)
     return 0
 
 
