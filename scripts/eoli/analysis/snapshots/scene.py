@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -196,16 +196,7 @@ def scene(
     """
     labels = group_labels(system)
     data: dict[str, Any] = {
-        "groups": [
-            {
-                "name": name,
-                "label": label,
-                "colour": STYLES[name].colour,
-                "sphere_nm": STYLES[name].sphere_nm,
-                "stick_nm": STYLES[name].stick_nm,
-            }
-            for name, label in labels.items()
-        ],
+        "groups": [{"name": name, "label": label, **asdict(STYLES[name])} for name, label in labels.items()],
         "molecules": _molecules(system, list(labels)),
         "frames": [
             {
