@@ -26,6 +26,10 @@ class Estimate:
     value: float | None
     error: float | None
 
+    def times(self, factor: float) -> Estimate:
+        """The same in another unit."""
+        return Estimate(*(None if number is None else factor * number for number in (self.value, self.error)))
+
 
 @dataclass(frozen=True)
 class Mean:
@@ -111,6 +115,12 @@ def equilibrated_mean(series: npt.ArrayLike) -> Mean:
     n_effective = len(kept) / inefficiency(kept)
     error = float(kept.std(ddof=1) / np.sqrt(n_effective))
     return Mean(float(kept.mean()), error, float(n_effective), start)
+
+
+def slope(x: Floats, y: Floats) -> float:
+    """Slope of the straight line through points by least squares; both of shape (n,)."""
+    centred = x - x.mean()
+    return float(centred @ y / (centred @ centred))
 
 
 def linear_drift(time: npt.ArrayLike, series: npt.ArrayLike) -> Estimate:

@@ -20,7 +20,6 @@ from eoli.analysis.mechanism import segments as sg
 from eoli.analysis.motion.analyse import merged_by_lag
 from eoli.analysis.motion.msd import M2_S_PER_NM2_PS, SMALLEST_MSD_NM2, log_lags
 from eoli.core.files import whole
-from eoli.core.statistics import Estimate
 from eoli.errors import DataError
 from eoli.study.criteria import MechanismCriteria
 from eoli.topology.description import SystemDescription, read_description
@@ -44,6 +43,19 @@ _BLOCKS = tuple(_OF_BLOCK)
 _POLYMER = tuple(kind for kinds in _OF_BLOCK.values() for kind in kinds)
 _SITES = (*_POLYMER, ANION)
 _RESIDENT = (*_SITES, "chain", *_BLOCKS)
+_OF_MOVE = [
+    "time_ps",
+    "left_ps",
+    "lithium",
+    "kind",
+    "from_chain",
+    "to_chain",
+    "from_block",
+    "to_block",
+    "from_unit",
+    "to_unit",
+    "displacement_nm",
+]
 
 
 def _numbered(n_sites: int, groups: Sequence[Integers]) -> Integers:
@@ -157,10 +169,6 @@ def _displacement(found: mv.Displacement, key: str, unit: str, columns: Columns)
     }
 
 
-def _scaled(estimate: Estimate, factor: float) -> dict[str, float | None]:
-    return {key: None if value is None else value * factor for key, value in asdict(estimate).items()}
-
-
 def _environments(numbers: Mapping[str, Integers]) -> dict[str, Booleans]:
     """Environment masks (frames, ions): anywhere, only PEO oxygens, at a C=O, at an anion; the last two overlap."""
     near = {name: number > 0 for name, number in numbers.items()}
@@ -199,29 +207,13 @@ def _event_table(
 
     rows = []
     for move, distance in zip(moves, carried, strict=True):
-        before, after = (move.start - 1, move.lithium), (move.frame, move.lithium)
-        chains, blocks = [at(chain, *before), at(chain, *after)], [at(block, *before), at(block, *after)]
-        rows.append(
-            {
-                "time_ps": move.frame * interval_ps,
-                "left_ps": move.start * interval_ps,
-                "lithium": move.lithium + 1,
-                "kind": move.kind,
-                **{f"{end}_chain": None if c is None else c + 1 for end, c in zip(("from", "to"), chains, strict=True)},
-                **{
-                    f"{end}_block": "none" if c is None else "" if b is None else _BLOCKS[b]
-                    for end, b, c in zip(("from", "to"), blocks, chains, strict=True)
-                },
-                "from_unit": move.from_unit,
-                "to_unit": move.to_unit,
-                "displacement_nm": float(distance),
-            }
-        )
-    names = (
-        "time_ps", "left_ps", "lithium", "kind", "from_chain", "to_chain", "from_block", "to_block", "from_unit",
-        "to_unit", "displacement_nm",
-    )  # fmt: skip
-    table = pd.DataFrame(rows, columns=list(names)).sort_values(["time_ps", "lithium"], kind="stable")
+        ends = [(at(chain, n, move.lithium), at(block, n, move.lithium)) for n in (move.start - 1, move.frame)]
+        chains = [None if c is None else c + 1 for c, _ in ends]
+        blocks = ["none" if c is None else "" if b is None else _BLOCKS[b] for c, b in ends]
+        times = (move.frame * interval_ps, move.start * interval_ps)
+        units = (move.from_unit, move.to_unit)
+        rows.append((*times, move.lithium + 1, move.kind, *chains, *blocks, *units, float(distance)))
+    table = pd.DataFrame(rows, columns=_OF_MOVE).sort_values(["time_ps", "lithium"], kind="stable")
     return table.astype({"from_chain": "Int64", "to_chain": "Int64"})
 
 
@@ -298,7 +290,7 @@ def _contour(
         found.contour[:, :, None], found.chain >= 0, lags, interval_ps, tolerance, _SMALLEST_CONTOUR_MSD, stays
     )
     entry = _displacement(along, "msd_contour", "units2", columns)
-    return {"contour": {**entry, "D_units2_ns": _scaled(along.slope, _PS_PER_NS / 2)}}
+    return {"contour": {**entry, "D_units2_ns": asdict(along.slope.times(_PS_PER_NS / 2))}}
 
 
 def _mobility(
@@ -311,7 +303,7 @@ def _mobility(
         scalars[name] = _displacement(moved, f"msd_Li_{name}", "nm2", columns)
         if name == "all":
             continue
-        scalars[name]["D_m2_s"] = _scaled(moved.slope, M2_S_PER_NM2_PS / 6)
+        scalars[name]["D_m2_s"] = asdict(moved.slope.times(M2_S_PER_NM2_PS / 6))
         if moved.lag_ps is not None:
             lag = round(moved.lag_ps / interval_ps)
             still = (where[lag:] & where[:-lag]).sum() / max(1, where[:-lag].sum())

@@ -136,9 +136,7 @@ def bound_periods(neighbours: Integers, distances: Integers, partners: Partners,
     `break_frames` frames do not end a period (the tolerance t* of Impey, Madden, McDonald, J. Phys. Chem. 87, 5071
     (1983)). Extra memory is that of the periods.
     """
-    label = np.ascontiguousarray(partners.label, dtype=np.int64)
-    cutoff = np.ascontiguousarray(partners.cutoff_nm, dtype=np.float64)
-    table = _periods(neighbours, distances, label, cutoff, partners.count, break_frames)
+    table = _periods(neighbours, distances, partners.label, partners.cutoff_nm, partners.count, break_frames)
     ion, partner, first, last = table.T
     return Periods(ion, partner, first, last, len(neighbours), neighbours.shape[1], break_frames)
 

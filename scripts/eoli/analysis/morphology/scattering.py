@@ -15,7 +15,7 @@ from MDAnalysis.guesser.tables import masses as ELEMENT_MASSES
 
 from eoli.analysis.morphology.domains import site_labels
 from eoli.core.compiled import compiled
-from eoli.core.statistics import UNKNOWN, Estimate, standard_error
+from eoli.core.statistics import BLOCKS, UNKNOWN, Estimate, standard_error
 from eoli.errors import DataError
 from eoli.forcefield.library import ELEMENTS
 from eoli.topology.description import SystemDescription
@@ -29,7 +29,6 @@ PeakVerdict = Literal["resolved", "box-limited", "not resolved", "no peak"]
 WEIGHTINGS: tuple[Weighting, ...] = ("electrons", "composition")
 PEAK_BELOW_PER_NM = 5.0
 """The domain peak is searched below this q, 1/nm; beyond it follow intrachain neighbours and the halo."""
-_BLOCKS = 5
 _BINS_PER_STEP = 4
 _SIGMAS = 3.0
 # not a power of two: rows a power of two apart evict each other from the cache
@@ -212,7 +211,7 @@ def structure_factors(
     scale = {name: math.copysign(math.sqrt(squares[name]), weights[groups[name]].sum()) for name in used}
     pairs = list(combinations_with_replacement(used, 2))
     names = ["total", *("_".join(pair) for pair in pairs)]
-    n_blocks = min(_BLOCKS, n_frames)
+    n_blocks = min(BLOCKS, n_frames)
     sums, counts = np.zeros((n_blocks, len(names), len(vectors))), np.zeros(n_blocks)
     for index, (positions, box) in enumerate(frames):
         fractions = np.asarray(positions, dtype=np.float64) / box

@@ -13,7 +13,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import ndtr, stdtrit
 
 from eoli.analysis.motion.gls import Slope, brownian_covariance, slope_of
-from eoli.core.statistics import UNKNOWN, Estimate, jackknife_error, standard_error, student_factor
+from eoli.core.statistics import BLOCKS, UNKNOWN, Estimate, jackknife_error, slope, standard_error, student_factor
 from eoli.errors import DataError
 from eoli.trajectory.unwrap import Paths, at, some, window
 
@@ -23,11 +23,10 @@ Verdict = Literal["diffusive", "sub-diffusive", "too short", "not known"]
 
 M2_S_PER_NM2_PS = 1e-6
 SMALLEST_MSD_NM2 = 0.5**2
-_BLOCKS = 5
 _WINDOW_FACTOR = 3
 _WINDOW_POINTS = 16
 _LEAST_POINTS = 5
-_SIGMAS = 3
+SIGMAS = 3
 _CHUNK_BYTES = 64e6
 
 
@@ -126,11 +125,6 @@ def log_lags(n_frames: int, per_decade: int = 30) -> Lags:
     return np.unique(np.round(np.geomspace(1, longest, n_points)).astype(np.int64))
 
 
-def _slope(x: Floats, y: Floats) -> float:
-    centred = x - x.mean()
-    return float(centred @ y / (centred @ centred))
-
-
 def local_exponent(lag: npt.ArrayLike, msd: npt.ArrayLike, factor: float = 1.5) -> Floats:
     """Local exponent d ln MSD / d ln t at each lag; both arguments and the result of shape (n,).
 
@@ -145,7 +139,7 @@ def local_exponent(lag: npt.ArrayLike, msd: npt.ArrayLike, factor: float = 1.5) 
         window = (t >= low) & (t <= high)
         if low < t[0] * (1 - 1e-6) or high > t[-1] * (1 + 1e-6) or window.sum() < 3 or not (d[window] > 0).all():
             continue
-        exponent[k] = _slope(np.log(t[window]), np.log(d[window]))
+        exponent[k] = slope(np.log(t[window]), np.log(d[window]))
     return exponent
 
 
@@ -178,8 +172,8 @@ def blocks_of(lengths: Sequence[int]) -> Blocks:
     are a block each, with a longest lag of half of a run.
     """
     steps = [n - 1 for n in lengths]
-    candidates = {n // k for n in steps for k in range(1, _BLOCKS + 1)}
-    longest = max((c for c in candidates if 0 < c <= min(steps) and sum(n // c for n in steps) >= _BLOCKS), default=0)
+    candidates = {n // k for n in steps for k in range(1, BLOCKS + 1)}
+    longest = max((c for c in candidates if 0 < c <= min(steps) and sum(n // c for n in steps) >= BLOCKS), default=0)
     if not longest:
         return Blocks(0, min(lengths), (1,) * len(lengths))
     counts = tuple(n // longest for n in steps)
@@ -202,11 +196,14 @@ def _window(longest: int) -> Lags:
 
 def _sigmas(particles: int) -> float:
     """Number of standard errors equivalent to three sigma: few particles and five blocks know their error poorly."""
-    return float(stdtrit(max(particles, _BLOCKS) - 1, ndtr(_SIGMAS)))
+    return float(stdtrit(max(particles, BLOCKS) - 1, ndtr(SIGMAS)))
 
 
-def _verdict(msd_at_longest: float, exponent: float, error: float, sigmas: float, tolerance: float) -> Verdict:
-    if msd_at_longest < SMALLEST_MSD_NM2 or not error <= tolerance:
+def verdict_of(
+    msd: float, smallest: float, exponent: float | None, error: float | None, sigmas: float, tolerance: float
+) -> Verdict:
+    """The verdict of `diffusion` on an MSD at the longest trustworthy lag, and its exponent."""
+    if exponent is None or error is None or msd < smallest or not error <= tolerance:
         return "too short"
     if exponent < 1 - tolerance:
         return "sub-diffusive"
@@ -267,17 +264,18 @@ def diffusion(starts: Sequence[Floats | Paths], interval_ps: float, tolerance: f
     msd = of_particles.mean(axis=0)
 
     def exponent_of(values: Floats) -> float:
-        return _slope(np.log(time), np.log(values)) if (values > 0).all() else math.nan
+        return slope(np.log(time), np.log(values)) if (values > 0).all() else math.nan
 
     def coefficient_of(values: Floats) -> float:
-        return _slope(time, values) / 6 * M2_S_PER_NM2_PS
+        return slope(time, values) / 6 * M2_S_PER_NM2_PS
 
     def error_of(estimate: Callable[[Floats], float], gain: float = 1.0) -> float:
         by_blocks = gain * standard_error([estimate(block) for block in of_blocks])
         return float(np.maximum(by_blocks, jackknife_error(estimate, of_particles)))
 
     exponent, exponent_error = exponent_of(msd), error_of(exponent_of)
-    verdict = _verdict(float(msd[-1]), exponent, exponent_error, _sigmas(len(of_particles)), tolerance)
+    sigmas = _sigmas(len(of_particles))
+    verdict = verdict_of(float(msd[-1]), SMALLEST_MSD_NM2, exponent, exponent_error, sigmas, tolerance)
     known = math.isfinite(exponent) and math.isfinite(exponent_error)
     value = error = bound = None
     if verdict == "diffusive":
@@ -330,7 +328,7 @@ def gls_diffusion(starts: Sequence[Floats | Paths], interval_ps: float) -> Estim
 def _exponent_error_needed(exponent: float, tolerance: float) -> float:
     """Error at which an exponent of diffusive motion that is as measured, or 1, passes as diffusive."""
     within = min(exponent, 1.0) if exponent >= 1 - tolerance else 1.0
-    return (within - 1 + 2 * tolerance) / _SIGMAS
+    return (within - 1 + 2 * tolerance) / SIGMAS
 
 
 def extension(found: Diffusion, length_ns: float, tolerance: float, target: float) -> Extension:
@@ -402,9 +400,9 @@ def carried_share(
     of_chain = np.take_along_axis(of_chain, np.maximum(chain_of, 0)[:, :, None], axis=1)
     products = np.where(bound, (of_ion * of_chain).sum(axis=2), 0).sum(axis=1)
     squares = np.where(bound, (of_ion**2).sum(axis=2), 0).sum(axis=1)
-    block = start * _BLOCKS // len(ions)
-    whole = (start + lag) * _BLOCKS // len(ions) == block
-    sums = np.array([[v[whole & (block == k)].sum() for v in (products, squares)] for k in range(_BLOCKS)])
+    block = start * BLOCKS // len(ions)
+    whole = (start + lag) * BLOCKS // len(ions) == block
+    sums = np.array([[v[whole & (block == k)].sum() for v in (products, squares)] for k in range(BLOCKS)])
     if not (sums[:, 1] > 0).all():
         return UNKNOWN
     return Estimate(float(products.sum() / squares.sum()), standard_error(sums[:, 0] / sums[:, 1]))
