@@ -39,15 +39,14 @@ from eoli.figures.style import (
     Files,
     anion_of_salt,
     drawing,
-    said,
+    polymer_name,
     save,
     say_empty,
 )
+from eoli.workflow.plan import PAPER_FORMATS
 
-FORMATS = ("svg", "pdf", "png")
 INPUTS = ("snapshot-scene.json", "structure.csv", "motion.csv")
 """Input files in the `analysis` folder of each system."""
-_NAMES = {"peo": "PEO", "pebax": "Pebax"}
 _PARTNERS = {
     "ether_O": Curve("Li–O (C–O–C)", BLUE),
     "carbonyl_O": Curve("Li–O (C=O)", VERMILION, DASHED),
@@ -91,7 +90,7 @@ def read_member(table: Path, analysis: Path) -> Member:
     if rows.empty:
         raise DataError(f"{table}: no system {name}")
     row = rows.iloc[0]
-    label = said(_NAMES.get(str(row["polymer"]), str(row["polymer"])))
+    label = polymer_name(row["polymer"])
     if pd.notna(row["eo_li_simulated"]):
         label += f", EO:Li {row['eo_li_simulated']:.3g}"
     return Member(
@@ -314,4 +313,4 @@ def figure_paper(table: Path, analyses: Sequence[Path], out_stem: Path) -> Files
     """
     members = [read_member(table, analysis) for analysis in analyses]
     with drawing():
-        return save(draw(members), out_stem, FORMATS)
+        return save(draw(members), out_stem, PAPER_FORMATS)

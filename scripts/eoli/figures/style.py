@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,7 @@ _ANIONS = {
     "liclo4": "ClO₄",
     "licl": "Cl",
 }
+_POLYMERS = {"peo": "PEO", "pebax": "Pebax"}
 _NOTE_SIZE = 6.8
 _NOTE_SPACING = 1.3
 
@@ -91,6 +92,11 @@ class Curve:
 def anion_of_salt(salt: str) -> str:
     """Name of a salt's anion, by the salt's configuration name; `anion` if unknown."""
     return _ANIONS.get(salt.lower(), "anion")
+
+
+def polymer_name(polymer: object) -> str:
+    """Name of a polymer as shown in a figure, by its configuration name."""
+    return said(_POLYMERS.get(str(polymer), str(polymer)))
 
 
 def said(text: str) -> str:
@@ -170,6 +176,16 @@ def plain_log(axis: Axis) -> None:
     axis.set_major_formatter(_tick_text)
     axis.set_minor_locator(LogLocator(subs="all"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def reciprocal(numerator: float) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """The functions of a second axis that shows the numerator over the first."""
+
+    def over(x: Any) -> Any:
+        with np.errstate(divide="ignore"):
+            return numerator / np.asarray(x, dtype=float)
+
+    return over, over
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:

@@ -39,6 +39,8 @@ from eoli.figures.style import (
     anion_of_salt,
     drawing,
     plain_log,
+    polymer_name,
+    reciprocal,
     said,
     save,
     save_text,
@@ -54,7 +56,6 @@ GROUP_COLOURS = (BLUE, VERMILION, BLACK, SKY, GREEN, PURPLE, ORANGE)
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _HATCHES = ("", "///", "...", "xxx", "\\\\\\", "+++", "---")
 _STUDY, _EXTENSION = "simulated in Ma 2022", "extension"
-_NAMES = {"peo": "PEO", "pebax": "Pebax"}
 _OF_CARBONYL = named("neighbours_Li_carbonyl_O").column()
 _D, _D_ERROR = named("D_Li").columns
 _D_BOUND = named("D_Li").column("_upper_bound")
@@ -82,7 +83,7 @@ _USUAL = {"mixing": DEFAULT_MIXING, "ion_charge_scale": DEFAULT_CHARGE_SCALE}
 def _label(row: Mapping[Any, Any], differing: Sequence[str]) -> str:
     """The polymer and what distinguishes a system; an unusual force field is always named."""
     axes = axes_of(row)
-    label = said(_NAMES.get(str(axes["polymer"]), str(axes["polymer"])))
+    label = polymer_name(axes["polymer"])
     for axis in ("temperature_K", "salt", "ether_set", "cation_model", "anion_model", *_USUAL, "chains", SHAPE):
         value = axes[axis]
         if value and (value != _USUAL[axis] if axis in _USUAL else axis in differing):
@@ -381,16 +382,11 @@ def figure_temperature(sweep_csv: Path, out_stem: Path) -> Files:
             axes.set_ylabel(labels[name].format(anion=sweep.anion))
             _temperatures(axes, [each for each in fits if each.quantity == name], fits)
         figure.suptitle("temperature dependence", fontsize=8.5)
-        above = column[0].secondary_xaxis("top", functions=(_inverse, _inverse))
+        above = column[0].secondary_xaxis("top", functions=reciprocal(1000))
         above.set_xlabel("temperature (K)")
         column[-1].set_xlabel("1000/T (1/K)    (lines: Arrhenius, dashed: VTF)")
         figure.align_ylabels()
         return save(figure, out_stem)
-
-
-def _inverse(x: Any) -> Any:
-    with np.errstate(divide="ignore"):
-        return 1000 / np.asarray(x, dtype=float)
 
 
 def figure_rdf_overlay(tables: Sequence[tuple[str, Path]], anion: str, out_stem: Path) -> Files:
