@@ -34,7 +34,7 @@ def typed(kind: Any) -> Callable[[str], Any]:
     """argparse's `type` for a value with the limits of a pydantic type: `typed(Positive)`, `typed(kind_of(Box, "chains"))`.
 
     Flags obey the rules of files: no NaN or inf, no `1_000`, no `yes`; the limits are those of the model. The types
-    Positive, NotNegative, Share, Count, CountOrZero and Kelvin, and `kind_of`, are in eoli.core.validation.
+    Positive, Share, Count, CountOrZero and Kelvin, and `kind_of`, are in eoli.core.validation.
     """
     from eoli.core.validation import from_text
 

@@ -17,7 +17,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from eoli.core.names import Line, ModuleName, Part, PathText
-from eoli.core.validation import Strict, place, validate
+from eoli.core.validation import Strict, place, section, validate
 from eoli.core.yamlfile import KeyPath, YamlFile, read_yaml
 from eoli.errors import InputError
 from eoli.forcefield.library import DEFAULT, Mixing
@@ -170,23 +170,20 @@ class Config(Strict):
 
     study: Line = Field(description="name of the study, shown in the tables")
     seed: int = Field(ge=0, le=2**63 - 1, description="all other seeds are derived from it and the system's name")
-    gmx: GromacsBuild = Field(default_factory=lambda: GromacsBuild.model_validate({}), description="the GROMACS build")
+    gmx: GromacsBuild = section(GromacsBuild, "the GROMACS build")
     topologies: PathText = Field(
         "topologies", description="folder of building blocks; looked for here, then beside the Snakefile"
     )
     sweep: list[SweepBlock] = Field(min_length=1, description="the systems")
-    box: Box = Field(default_factory=lambda: Box.model_validate({}), description="the start box")
+    box: Box = section(Box, "the start box")
     protocol: PathText = Field(description="protocol file; looked for here, then beside the Snakefile")
     stages: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="keys of single stages of the protocol, set here instead"
     )
-    run: Run = Field(default_factory=lambda: Run.model_validate({}), description="how simulations are run")
-    analysis: Analysis = Field(
-        default_factory=lambda: Analysis.model_validate({}), description="frames and criteria of the analyses"
-    )
-    reference: Reference = Field(
-        default_factory=lambda: Reference.model_validate({}),
-        description="what the sweep is laid beside; looked for here, then beside the Snakefile",
+    run: Run = section(Run, "how simulations are run")
+    analysis: Analysis = section(Analysis, "frames and criteria of the analyses")
+    reference: Reference = section(
+        Reference, "what the sweep is laid beside; looked for here, then beside the Snakefile"
     )
 
 
