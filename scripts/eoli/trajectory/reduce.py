@@ -31,6 +31,7 @@ from eoli.trajectory.reader import (
     spanning_tree,
     stride_of,
 )
+from eoli.trajectory.sizes import SLOTS
 from eoli.trajectory.store import CADENCES, create, seal
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -43,8 +44,6 @@ _CHUNK = 64
 # Bond lengths of a run vary by some percent; even coordinates that crossed the box many times stay within this.
 _BOND_FACTORS = (0.5, 2.0)
 _REACH_EDGES = 1000
-SLOTS = 16
-"""Least capacity of the neighbour lists."""
 _PARTS = 4
 """Parts per process: if the machine slows one process, the others take over its remaining parts."""
 
