@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eoli.analysis.ions.clusters import anion_of_sites, find_clusters, states
+from eoli.core.arrays import Floats, Singles
 from eoli.core.statistics import blocks_agree
 from eoli.errors import DataError
 from eoli.gromacs.energies import densities, read_energies
@@ -18,9 +19,7 @@ from eoli.study.protocol import Criterion
 from eoli.topology.description import SystemDescription
 from eoli.topology.selections import anion_binding_sites
 from eoli.trajectory import kernels
-from eoli.trajectory.reader import Singles, chunks, open_trajectory, spanning_tree
-
-Floats = npt.NDArray[np.float64]
+from eoli.trajectory.reader import chunks, open_trajectory, spanning_tree
 
 FALSE_ALARMS = 0.05
 """Probability that a stationary run is called drifting, over all criteria of a stage together."""

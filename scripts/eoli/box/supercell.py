@@ -10,16 +10,15 @@ import itertools
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from eoli.box.packmol import gro_text
+from eoli.core.arrays import Floats
 from eoli.core.files import write_json, write_text
 from eoli.errors import DataError
 from eoli.gromacs.states import read_positions
 from eoli.topology.description import SystemDescription
 from eoli.trajectory.reader import make_whole
 
-Floats = npt.NDArray[np.float64]
 Copies = tuple[int, int, int]
 
 

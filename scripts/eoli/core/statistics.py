@@ -14,9 +14,8 @@ import numpy.typing as npt
 from scipy.stats import f as f_distribution
 from scipy.stats import t as student
 
+from eoli.core.arrays import Floats
 from eoli.errors import DataError
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ from eoli.core.files import whole
 from eoli.core.numbers import power_of_ten, ten_to
 from eoli.core.text import printable
 
-Floats = npt.NDArray[np.float64]
 Dashes = str | tuple[int, tuple[float, ...]]
 Files = tuple[Path, ...]
 

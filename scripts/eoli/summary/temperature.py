@@ -13,13 +13,12 @@ import pandas as pd
 from scipy import constants
 from scipy.optimize import brentq, minimize_scalar
 
+from eoli.core.arrays import Floats
 from eoli.core.fitting import NO_INTERVAL, Goodness, Interval, aicc, goodness_of
 from eoli.core.statistics import UNKNOWN, Estimate
 from eoli.errors import DataError
 from eoli.study.axes import SERIES_AXES, alike
 from eoli.study.quantities import Quantity, fitted
-
-Floats = npt.NDArray[np.float64]
 
 R_KJ_MOL_K = constants.R / 1000
 KJ_MOL_PER_EV = constants.e * constants.N_A / 1000

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from eoli.core.arrays import Indices
 from eoli.topology.description import SystemDescription
-
-Indices = npt.NDArray[np.int64]
 
 POLYMER_PARTNERS: dict[str, tuple[str, ...]] = {
     "ether_O": ("ether_O",),

@@ -7,15 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
+from eoli.core.arrays import Floats, Indices, Singles
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
-
-Floats = npt.NDArray[np.float64]
-Singles = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int64]
 
 _INTERVAL_TOLERANCE = 0.01
 

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from eoli.core.arrays import Indices, Singles
 from eoli.core.files import sha256, whole
 from eoli.errors import DataError
 from eoli.study.criteria import ReduceCriteria
@@ -22,8 +23,6 @@ from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.selections import binding_sites, ether_torsions, pair_groups
 from eoli.trajectory import kernels
 from eoli.trajectory.reader import (
-    Indices,
-    Singles,
     Trajectory,
     chunks,
     masses_beyond,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import constants
 
@@ -42,13 +41,12 @@ from eoli.analysis.motion.msd import (
     local_exponent,
     log_lags,
 )
+from eoli.core.arrays import Floats
 from eoli.core.statistics import UNKNOWN, Estimate
 from eoli.study.criteria import ConductivityCriteria, StartsCriteria
 from eoli.topology.description import read_description
 from eoli.trajectory.store import open_reduced
 from eoli.trajectory.unwrap import total
-
-Floats = npt.NDArray[np.float64]
 
 IONS = ("Li", "anion")
 

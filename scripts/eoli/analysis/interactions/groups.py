@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from MDAnalysis.lib.distances import capped_distance
 
 from eoli.analysis.interactions.ewald import COULOMB_KJ_NM_MOL_E2, ScaledPairs, ewald_form
+from eoli.core.arrays import Floats, Indices
 from eoli.core.statistics import Estimate, block_estimate, block_means, jackknife_error
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
 from eoli.topology.molecule import Molecule
 from eoli.topology.selections import pair_groups
 
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 Groups = dict[str, Indices]
 
 _ANGSTROM = 10.0

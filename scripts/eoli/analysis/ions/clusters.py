@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eoli.core.arrays import Floats, Indices
 from eoli.core.compiled import compiled
 from eoli.core.statistics import BLOCKS, Estimate, block_means, inefficiency, standard_error
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
 from eoli.topology.selections import anion_binding_sites
-
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 
 STATES = ("free", "paired", "aggregated")
 """State of an ion: alone, in a cluster of one lithium and one anion, or in any other cluster."""

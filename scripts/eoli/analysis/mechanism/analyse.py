@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from eoli.analysis.common import write_results
@@ -19,6 +18,7 @@ from eoli.analysis.mechanism import residence as rs
 from eoli.analysis.mechanism import segments as sg
 from eoli.analysis.motion.analyse import merged_by_lag
 from eoli.analysis.motion.msd import M2_S_PER_NM2_PS, SMALLEST_MSD_NM2, log_lags
+from eoli.core.arrays import Booleans, Floats, Integers
 from eoli.core.files import whole
 from eoli.errors import DataError
 from eoli.study.criteria import MechanismCriteria
@@ -28,9 +28,6 @@ from eoli.topology.selections import ANION, binding_partners, ether_torsions
 from eoli.trajectory.store import Reduced, open_reduced
 from eoli.trajectory.unwrap import may_fold, too_far_apart, unwrap_and_largest_step
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[Any]
-Booleans = npt.NDArray[np.bool_]
 Columns = dict[str, Floats]
 
 _PER_DECADE = 20

@@ -12,17 +12,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import chi2
 
 from eoli.analysis.mechanism.residence import Partners, contacts
 from eoli.analysis.motion.msd import SIGMAS, Verdict, longest_lag, verdict_of
+from eoli.core.arrays import Booleans, Floats, Integers
 from eoli.core.compiled import compiled
 from eoli.core.statistics import BLOCKS, CONFIDENCE, UNKNOWN, Estimate, jackknife_error, slope, standard_error
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[Any]
-Booleans = npt.NDArray[np.bool_]
 Kind = Literal["along_chain", "between_chains", "with_anion", "between_blocks"]
 
 NO_HOST = -1

@@ -8,20 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.stats import chi2, norm
 
+from eoli.core.arrays import Booleans, Floats, Integers
 from eoli.core.compiled import compiled
 from eoli.core.statistics import jackknife_error
 from eoli.errors import DataError
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[Any]
-Booleans = npt.NDArray[np.bool_]
 Verdict = Literal["resolved", "too few exits", "faster than the frames", "not resolved"]
 
 LEAST_EXITS = 10

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from eoli.analysis.common import write_results
@@ -36,14 +35,13 @@ from eoli.analysis.morphology.scattering import (
     structure_factors,
     weights_of,
 )
+from eoli.core.arrays import Floats
 from eoli.core.files import whole
 from eoli.core.statistics import block_estimate
 from eoli.errors import DataError
 from eoli.study.criteria import MorphologyCriteria
 from eoli.topology.description import SystemDescription, read_description
 from eoli.trajectory.store import Reduced, open_reduced
-
-Floats = npt.NDArray[np.float64]
 
 SCAN = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Distances of the domain table, as multiples of the criterion."""

@@ -18,12 +18,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from eoli.analysis.morphology.scattering import amplitudes, wave_vectors
+from eoli.core.arrays import Floats
 from eoli.core.statistics import BLOCKS, Estimate, jackknife_error
-
-Floats = npt.NDArray[np.float64]
 
 SHELLS = 3
 """Shells of the small box's lattice, |n|^2 = 1, 2, 3: lengths L, L/sqrt(2), L/sqrt(3)."""

@@ -13,12 +13,11 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import ndtr, stdtrit
 
 from eoli.analysis.motion.gls import Slope, brownian_covariance, slope_of
+from eoli.core.arrays import Floats, Indices
 from eoli.core.statistics import BLOCKS, UNKNOWN, Estimate, jackknife_error, slope, standard_error, student_factor
 from eoli.errors import DataError
 from eoli.trajectory.unwrap import Paths, at, some, window
 
-Floats = npt.NDArray[np.float64]
-Lags = npt.NDArray[np.int64]
 Verdict = Literal["diffusive", "sub-diffusive", "too short", "not known"]
 
 M2_S_PER_NM2_PS = 1e-6
@@ -94,7 +93,7 @@ def _checked(positions: Floats | Paths) -> Floats | Paths:
     return paths
 
 
-def particle_msd(positions: Floats | Paths, lags: Lags | None = None) -> Floats:
+def particle_msd(positions: Floats | Paths, lags: Indices | None = None) -> Floats:
     """Mean squared displacement of each particle over all origins, nm2, shape (n_lags, n_particles).
 
     `positions` (n_frames, n_particles, 3) are unwrapped, nm; `lags` are in frames, by default all from 0 to n_frames -
@@ -113,12 +112,12 @@ def particle_msd(positions: Floats | Paths, lags: Lags | None = None) -> Floats:
     return result
 
 
-def mean_msd(positions: Floats | Paths, lags: Lags | None = None) -> Floats:
+def mean_msd(positions: Floats | Paths, lags: Indices | None = None) -> Floats:
     """Mean over the particles of `particle_msd`, nm2, shape (n_lags,)."""
     return np.asarray(particle_msd(positions, lags).mean(axis=1))
 
 
-def log_lags(n_frames: int, per_decade: int = 30) -> Lags:
+def log_lags(n_frames: int, per_decade: int = 30) -> Indices:
     """Logarithmically spaced lags in frames, from 1 to half the run; beyond that all origins overlap."""
     longest = max(1, n_frames // 2)
     n_points = max(2, math.ceil(per_decade * math.log10(longest)) + 1)
@@ -185,7 +184,7 @@ def longest_lag(n_frames: int) -> int:
     return blocks_of([n_frames]).longest_lag
 
 
-def _window(longest: int) -> Lags:
+def _window(longest: int) -> Indices:
     """Lags of the fit, in frames: from a third of the longest trustworthy lag to it; empty where too few."""
     if longest < 1:
         return np.empty(0, dtype=np.int64)
@@ -212,7 +211,7 @@ def verdict_of(
     return "too short"
 
 
-def _gain(lags: Lags, lengths: Sequence[int], blocks: Blocks) -> float:
+def _gain(lags: Indices, lengths: Sequence[int], blocks: Blocks) -> float:
     """Standard error of the mean of the replicas' least-squares slopes, over that of the mean of the blocks' slopes."""
     centred = lags - lags.mean()
     of_starts = [float(centred @ brownian_covariance(lags, n) @ centred) for n in lengths]
@@ -368,8 +367,8 @@ def extension(found: Diffusion, length_ns: float, tolerance: float, target: floa
 
 
 def chain_of_ions(
-    neighbours: npt.NDArray[Any], distances: npt.NDArray[Any], chain_of_site: Lags, cutoff_nm: float
-) -> Lags:
+    neighbours: npt.NDArray[Any], distances: npt.NDArray[Any], chain_of_site: Indices, cutoff_nm: float
+) -> Indices:
     """Chain with most of each ion's contacts, in a tie the one of the nearest contact, -1 for none.
 
     `neighbours` (frames, ions, slots) are sites, nearest first and padded with -1, `distances`, nm, theirs;
@@ -382,7 +381,7 @@ def chain_of_ions(
 
 
 def carried_share(
-    ions: Floats | Paths, chains: Floats | Paths, origins: Lags, chain_of: npt.NDArray[np.int64], lag: int
+    ions: Floats | Paths, chains: Floats | Paths, origins: Indices, chain_of: npt.NDArray[np.int64], lag: int
 ) -> Estimate:
     """Share of ion motion that is carried by the chains they are bound to, <d_ion . d_chain> / <d_ion^2>.
 

@@ -9,14 +9,11 @@ import numpy.typing as npt
 from MDAnalysis.guesser.tables import masses as ELEMENT_MASSES
 from scipy import ndimage
 
+from eoli.core.arrays import Floats, Indices, Singles
 from eoli.core.compiled import compiled
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
 from eoli.trajectory.reader import make_whole
-
-Floats = npt.NDArray[np.float64]
-Singles = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int64]
 
 CHAIN_IDS = {"polymer": "P", "cation": "C", "anion": "A"}
 """PDB chain ID by kind of molecule."""

@@ -11,17 +11,14 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
 from matplotlib.colors import to_hex
 
 from eoli.analysis.snapshots.pictures import STYLES, groups_of_sites
+from eoli.core.arrays import Floats, Indices
 from eoli.core.files import read_json
 from eoli.core.text import printable
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
-
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 
 PATH_COLOURS = mpl.colormaps["viridis"]
 """Colours of a path by time."""

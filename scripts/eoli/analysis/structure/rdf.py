@@ -10,9 +10,9 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
+from eoli.core.arrays import Floats
 from eoli.core.statistics import UNKNOWN, Estimate, jackknife_error, standard_error
 from eoli.errors import DataError
-from eoli.trajectory.reader import Floats
 
 _LEAST_BLOCKS = 4
 _SMOOTHING_NM = 0.004

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from eoli.core.arrays import Indices, Singles
 from eoli.core.statistics import Estimate, jackknife_error, standard_error
-from eoli.trajectory.reader import Indices, Singles
-
-Numbers = npt.NDArray[np.int64]
 
 _GAUCHE_BELOW = 2 * np.pi / 3
 
@@ -36,7 +34,7 @@ class ChainShape:
 def shell_numbers(
     neighbours: npt.NDArray[np.int32], distances: Singles, n_sites: int, partners: Mapping[str, tuple[Indices, float]],
     molecules: Mapping[str, Indices],
-) -> dict[str, Numbers]:  # fmt: skip
+) -> dict[str, Indices]:  # fmt: skip
     """Number of sites and molecules of each kind that bind each lithium, (frames, lithium ions).
 
     `neighbours` and `distances` (frames, lithium ions, slots) are those of the reduced trajectory. A neighbour binds if
@@ -62,7 +60,7 @@ def shell_numbers(
     return numbers
 
 
-def distribution(histograms: Numbers) -> Distribution:
+def distribution(histograms: Indices) -> Distribution:
     """Distribution of a number from its counts in each block, (blocks, values).
 
     Errors are standard errors over the blocks, unknown for a single one.
