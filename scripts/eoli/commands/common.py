@@ -102,6 +102,14 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base", type=Path, default=Path(), metavar="DIR", help="folder of the workflow")
 
 
+def add_study(parser: argparse.ArgumentParser) -> None:
+    """The options of a study and of its results."""
+    add_config(parser)
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the systems (default: results)"
+    )
+
+
 def study_of(arguments: argparse.Namespace) -> Study:
     from eoli.core.yamlfile import parse_yaml
     from eoli.study.config import load_study

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from eoli.commands.common import add_config, study_of, typed
+from eoli.commands.common import add_config, add_study, study_of, typed
 from eoli.errors import EoliError, InputError
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ def schema(arguments: argparse.Namespace) -> int:
 
 
 def add_status(parser: argparse.ArgumentParser) -> None:
-    add_config(parser)
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    add_study(parser)
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="a JSON list, for scripts")
     shape.add_argument("--watch", action="store_true", help="a table that follows the runs, until Ctrl-C")
@@ -133,8 +132,7 @@ def status(arguments: argparse.Namespace) -> int:
 def add_plan(parser: argparse.ArgumentParser) -> None:
     from eoli.core.validation import Share
 
-    add_config(parser)
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    add_study(parser)
     parser.add_argument(
         "--target", type=typed(Share), metavar="SHARE", help="relative error to reach (default: analysis.target_error)"
     )
@@ -166,8 +164,7 @@ def plan(arguments: argparse.Namespace) -> int:
 def add_tune(parser: argparse.ArgumentParser) -> None:
     from pydantic import Field
 
-    add_config(parser)
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    add_study(parser)
     parser.add_argument("--system", metavar="NAME", help="time this system (default: the largest that has been run)")
     parser.add_argument(
         "--seconds",
@@ -213,8 +210,7 @@ def tune_command(arguments: argparse.Namespace) -> int:
 
 
 def add_redo(parser: argparse.ArgumentParser) -> None:
-    add_config(parser)
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    add_study(parser)
     parser.add_argument("system", help="name of the system")
     parser.add_argument("stage", help="name of the stage")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from eoli.commands.common import add_config, made, study_of
+from eoli.commands.common import add_study, made, study_of
 from eoli.errors import InputError
 
 
@@ -30,8 +30,7 @@ def figures(arguments: argparse.Namespace) -> int:
 
 
 def add_collect(parser: argparse.ArgumentParser) -> None:
-    add_config(parser)
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    add_study(parser)
     parser.add_argument("--out", type=Path, default=Path("results/summary/sweep.csv"), metavar="FILE")
     parser.add_argument("--partial", action="store_true", help="rows of unfinished systems say what is missing")
 
@@ -66,8 +65,7 @@ def collect_table(arguments: argparse.Namespace) -> int:
 
 
 def add_cost(parser: argparse.ArgumentParser) -> None:
-    add_config(parser)
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    add_study(parser)
     parser.add_argument("--out", type=Path, default=Path("results/summary/cost.csv"), metavar="FILE")
 
 
