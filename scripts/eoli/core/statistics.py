@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,6 +51,13 @@ class BlockTest:
 
 
 UNKNOWN = Estimate(None, None)
+
+
+def estimate(value: float, error: float) -> Estimate:
+    """A value whose error is unknown if it is not finite."""
+    return Estimate(float(value), float(error) if math.isfinite(error) else None)
+
+
 CONFIDENCE = 0.6827
 """Of every interval: one standard deviation."""
 BLOCKS = 5

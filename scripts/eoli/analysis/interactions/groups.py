@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from MDAnalysis.lib.distances import capped_distance
 
 from eoli.analysis.interactions.ewald import COULOMB_KJ_NM_MOL_E2, ScaledPairs, ewald_form
 from eoli.core.arrays import Floats, Indices
-from eoli.core.statistics import Estimate, block_estimate, block_means, jackknife_error
+from eoli.core.statistics import UNKNOWN, Estimate, block_estimate, block_means, estimate, jackknife_error
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
 from eoli.topology.molecule import Molecule
@@ -263,14 +262,10 @@ def frame_sums(
     return Sums(np.array(forms), {name: by_kind[:, k] for k, name in enumerate(kinds)})
 
 
-def _known(error: float) -> float | None:
-    return error if math.isfinite(error) else None
-
-
 def block_mean(series: Floats) -> Estimate:
     """Mean of a series over frames, shape (n,), with the error of `eoli.core.statistics.block_estimate`, if known."""
     mean, error = block_estimate(series)
-    return Estimate(float(mean), _known(float(error)))
+    return estimate(float(mean), float(error))
 
 
 def block_ratio(numerator: Floats, denominator: Floats) -> Estimate:
@@ -280,7 +275,7 @@ def block_ratio(numerator: Floats, denominator: Floats) -> Estimate:
     """
     samples = np.stack([numerator, denominator], axis=1).astype(np.float64)
     if not denominator.any():
-        return Estimate(None, None)
+        return UNKNOWN
     with np.errstate(divide="ignore", invalid="ignore"):
         error = jackknife_error(lambda mean: float(mean[0] / mean[1]), block_means(samples))
-    return Estimate(float(numerator.sum() / denominator.sum()), _known(error))
+    return estimate(float(numerator.sum() / denominator.sum()), error)

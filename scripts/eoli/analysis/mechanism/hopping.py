@@ -18,7 +18,7 @@ from eoli.analysis.mechanism.residence import Partners, contacts
 from eoli.analysis.motion.msd import SIGMAS, Verdict, longest_lag, verdict_of
 from eoli.core.arrays import Booleans, Floats, Integers
 from eoli.core.compiled import compiled
-from eoli.core.statistics import BLOCKS, CONFIDENCE, UNKNOWN, Estimate, jackknife_error, slope, standard_error
+from eoli.core.statistics import BLOCKS, CONFIDENCE, UNKNOWN, Estimate, estimate, jackknife_error, slope, standard_error
 
 Kind = Literal["along_chain", "between_chains", "with_anion", "between_blocks"]
 
@@ -280,8 +280,7 @@ def fraction(is_so: Booleans) -> Estimate:
     if value in (0.0, 1.0):
         return Estimate(value, None)
     blocks = [float(block.mean()) for block in np.array_split(is_so, min(BLOCKS, len(is_so)))]
-    error = float(np.fmax(standard_error(blocks), standard_error(is_so.mean(axis=0))))
-    return Estimate(value, error if math.isfinite(error) else None)
+    return estimate(value, float(np.fmax(standard_error(blocks), standard_error(is_so.mean(axis=0)))))
 
 
 def conditional_msd(
@@ -329,23 +328,22 @@ def conditional_msd(
         return Displacement(msd, errors, None, UNKNOWN, UNKNOWN, UNKNOWN, 0, "too short")
     time, last = lags[window] * interval_ps, int(np.flatnonzero(window)[-1])
 
-    def estimate(of: Any) -> Estimate:
+    def fitted(of: Any) -> Estimate:
         def value_of(mean: Floats) -> float:
             values = msd_of(mean)[window]
             return float(of(values)) if (values > 0).all() else math.nan
 
-        error = jackknife_error(value_of, samples)
-        return Estimate(value_of(total), error if math.isfinite(error) else None)
+        return estimate(value_of(total), jackknife_error(value_of, samples))
 
-    exponent = estimate(lambda values: slope(np.log(time), np.log(values)))
+    exponent = fitted(lambda values: slope(np.log(time), np.log(values)))
     verdict = verdict_of(float(msd[last]), smallest, exponent.value, exponent.error, SIGMAS, tolerance)
     return Displacement(
         msd=msd,
         errors=errors,
         lag_ps=float(time[-1]),
-        at_lag=estimate(lambda values: values[-1]),
+        at_lag=fitted(lambda values: values[-1]),
         exponent=exponent,
-        slope=estimate(lambda values: slope(time, values)) if verdict == "diffusive" else UNKNOWN,
+        slope=fitted(lambda values: slope(time, values)) if verdict == "diffusive" else UNKNOWN,
         origins=int(total[1, last]),
         verdict=verdict,
     )

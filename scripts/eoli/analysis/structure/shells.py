@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from eoli.core.arrays import Indices, Singles
-from eoli.core.statistics import Estimate, jackknife_error, standard_error
+from eoli.core.arrays import Floats, Indices, Singles
+from eoli.core.statistics import Estimate, estimate, jackknife_error, standard_error
 
 _GAUCHE_BELOW = 2 * np.pi / 3
 
@@ -76,8 +76,7 @@ def distribution(histograms: Indices) -> Distribution:
 
 
 def _estimate(value: float, samples: npt.ArrayLike) -> Estimate:
-    error = standard_error(samples)
-    return Estimate(value, error if np.isfinite(error) else None)
+    return estimate(value, standard_error(samples))
 
 
 def chain_shape(radius_of_gyration: Singles, end_to_end: Singles) -> ChainShape:
@@ -93,14 +92,13 @@ def chain_shape(radius_of_gyration: Singles, end_to_end: Singles) -> ChainShape:
         ]
     )
 
-    def estimate(of: Callable[[npt.NDArray[np.float64]], float]) -> Estimate:
-        error = jackknife_error(of, squares)
-        return Estimate(float(of(squares.mean(axis=0))), error if np.isfinite(error) else None)
+    def found(of: Callable[[Floats], float]) -> Estimate:
+        return estimate(of(squares.mean(axis=0)), jackknife_error(of, squares))
 
     return ChainShape(
-        estimate(lambda mean: np.sqrt(mean[0])),
-        estimate(lambda mean: np.sqrt(mean[1])),
-        estimate(lambda mean: mean[1] / mean[0]),
+        found(lambda mean: np.sqrt(mean[0])),
+        found(lambda mean: np.sqrt(mean[1])),
+        found(lambda mean: mean[1] / mean[0]),
     )
 
 
