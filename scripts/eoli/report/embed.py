@@ -95,8 +95,8 @@ def summary_data(sweep: Sweep, title: str) -> dict[str, Any]:
             for of in sweep.together
         ],
         "quantities": [
-            {"key": of.key, "symbol": of.quantity.symbol, "name": of.quantity.title, "unit": unit_text(of.quantity.unit),
-             "log": of.quantity.log, "routes": {q.route: q.route_label for q in of.routes}}
+            {"key": of.key, "symbol": of.quantity.symbol, "unit": unit_text(of.quantity.unit), "log": of.quantity.log,
+             "routes": {q.route: q.route_label for q in of.routes}}
             for of in asked()
         ],
         "curves": {

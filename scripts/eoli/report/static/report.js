@@ -382,8 +382,9 @@
       ? ` and ${names.length - 4} more` : ""} (${why})`).join(". ");
     const ratios = [...new Set(systems.map((s) => s.eo_li).filter((ratio) => ratio != null).map((ratio) => Math.round(ratio)))];
     const ticks = ratios.length <= 8 ? { tickmode: "array", tickvals: ratios } : {};
+    const title = quantity.unit ? `${quantity.symbol} (${quantity.unit})` : quantity.symbol;
     const made = { traces, csv, note, layout: layout(of, { xaxis: axis("EO:Li", of, ticks),
-      yaxis: axis(quantity.unit ? `${quantity.symbol} (${quantity.unit})` : quantity.symbol, of, quantity.log ? logAround(reaches(traces)) : { rangemode: "tozero" }) }) };
+      yaxis: axis(title, of, quantity.log ? logAround(reaches(traces)) : { rangemode: "tozero" }) }) };
     return traces.length ? made : emptied(made, of, "not resolved in any of these systems");
   };
 
