@@ -74,7 +74,6 @@ def check_gromacs(study: Study) -> list[str]:
 
 def _check_references(study: Study) -> None:
     """Read the references, which otherwise only the end of a sweep does. Raises InputError that names key and file."""
-    from eoli.core.validation import place
     from eoli.reference.experiments import read_measured
     from eoli.reference.model import read_reference
 
@@ -83,7 +82,7 @@ def _check_references(study: Study) -> None:
         try:
             readers[key](study.found(path))
         except InputError as error:
-            raise InputError(f"{place(('reference', key), study.files)}: {error}") from None
+            raise study.wrong(("reference", key), error) from None
 
 
 def add_schema(parser: argparse.ArgumentParser) -> None:

@@ -205,6 +205,10 @@ class Study:
         """A path from the configuration, relative to the working folder, else to the workflow's folder."""
         return _found(name, self.base)
 
+    def wrong(self, keys: KeyPath, message: object) -> InputError:
+        """A mistake in the configuration, at the line of its key."""
+        return InputError(f"{place(keys, self.files)}: {message}")
+
     @property
     def topologies(self) -> Path:
         """Folder of building blocks."""
@@ -232,9 +236,10 @@ class Study:
         found = [stage for stage in self.stages[: names.index(analysed.name) + 1] if stage.ensemble == "NPT"]
         if not found or not found[-1].is_steady or self.temperatures_K(found[-1]) != self.temperatures_K(analysed):
             last = f"the last, {found[-1].name}, is not" if found else "there is none"
-            raise InputError(
-                f"{place(('analysis', 'stage'), self.files)}: {analysed.name} needs the density of a stage in NPT before it, "
-                f"or its own, that equilibrates at its temperature; {last}"
+            raise self.wrong(
+                ("analysis", "stage"),
+                f"{analysed.name} needs the density of a stage in NPT before it, or its own, that equilibrates at its "
+                f"temperature; {last}",
             )
         return found[-1].name
 
@@ -318,8 +323,7 @@ def _overrides_as_protocol(source: YamlFile, names: list[str]) -> YamlFile:
 
 def _check_analysed_stage(study: Study) -> None:
     """The analysed stage must be at equilibrium, at the temperature that the systems are named after."""
-    name, files = study.config.analysis.stage, study.files
-    where = place(("analysis", "stage"), files)
+    name = study.config.analysis.stage
     steady = [stage.name for stage in study.stages if stage.is_steady and stage.temperature_K is None]
     stage = next((stage for stage in study.stages if stage.name == name and stage.is_dynamics), None)
     if stage is None or not stage.is_steady:
@@ -330,22 +334,25 @@ def _check_analysed_stage(study: Study) -> None:
             if stage.equilibrates
             else "drives the box (equilibrates: false)"
         )
-        raise InputError(f"{where}: {name!r} {why}; allowed: {', '.join(steady) or 'none in this protocol'}")
+        allowed = ", ".join(steady) or "none in this protocol"
+        raise study.wrong(("analysis", "stage"), f"{name!r} {why}; allowed: {allowed}")
     for number, block in enumerate(study.config.sweep):
         other = [kelvin for kelvin in block.temperature_K if stage.temperature_K not in (None, kelvin)]
         if other:
-            raise InputError(
-                f"{place(('stages', name, 'temperature_K'), files)}: {name}, which is analysed, runs at "
-                f"{stage.temperature_K:g} K, and systems are named after {other[0]:g} K; allowed: no temperature_K in "
-                f"{name} and sweep[{number}].temperature_K: {stage.temperature_K:g}, or another analysis.stage"
+            raise study.wrong(
+                ("stages", name, "temperature_K"),
+                f"{name}, which is analysed, runs at {stage.temperature_K:g} K, and systems are named after {other[0]:g} K; "
+                f"allowed: no temperature_K in {name} and sweep[{number}].temperature_K: {stage.temperature_K:g}, or another "
+                "analysis.stage",
             )
     # raises if no stage gives the density
     _ = study.equilibrated_stage
     for before, stage in itertools.pairwise(study.stages):
         if stage.start == "mean-volume-frame" and study.temperatures_K(before) != study.temperatures_K(stage):
-            raise InputError(
-                f"{place(('stages', stage.name, 'start'), files)}: {stage.name} starts at the mean volume of {before.name}, "
-                "which has another temperature; allowed: last-frame, or one temperature"
+            raise study.wrong(
+                ("stages", stage.name, "start"),
+                f"{stage.name} starts at the mean volume of {before.name}, which has another temperature; allowed: "
+                "last-frame, or one temperature",
             )
 
 
@@ -363,15 +370,15 @@ def _check_cadences(study: Study) -> None:
         ("structure_interval_ps", motion, "motion_interval_ps", LEAST_FRAMES),
         ("slow_interval_ps", frame, f"frame_interval_ps of {stage.name}", LEAST_WHOLE_FRAMES),
     ):
-        interval = getattr(analysis, key)
-        where = place(("analysis", key), study.files)
+        interval, where = getattr(analysis, key), ("analysis", key)
         if not _is_multiple(interval, of):
-            raise InputError(f"{where}: {interval:g} is not allowed; allowed: a whole multiple of {of:g}, the {said}")
+            raise study.wrong(where, f"{interval:g} is not allowed; allowed: a whole multiple of {of:g}, the {said}")
         frames = int(length / interval + 1e-6) + 1
         if frames < least:
-            raise InputError(
-                f"{where}: {interval:g} leaves {frames} frames of {stage.name}, which is {length:g} ps long; allowed: at "
-                f"least {least}, so at most {length / (least - 1):g}, or a longer stage"
+            raise study.wrong(
+                where,
+                f"{interval:g} leaves {frames} frames of {stage.name}, which is {length:g} ps long; allowed: at least {least}, "
+                f"so at most {length / (least - 1):g}, or a longer stage",
             )
 
 
@@ -381,12 +388,9 @@ def _check_paths(study: Study) -> None:
         path = study.found(name)
         # Snakemake reads braces as a wildcard
         if not path.is_file() or {"{", "}"} & set(str(path)):
-            raise InputError(
-                f"{place(('reference', key), study.files)}: {str(path)!r} is no file; allowed: a file, no braces in its path"
-            )
+            raise study.wrong(("reference", key), f"{str(path)!r} is no file; allowed: a file, no braces in its path")
     if not study.topologies.is_dir():
-        name = study.config.topologies
-        raise InputError(f"{place(('topologies',), study.files)}: {name!r} is no folder of building blocks")
+        raise study.wrong(("topologies",), f"{study.config.topologies!r} is no folder of building blocks")
 
 
 def make_study(data: Mapping[str, Any], files: Sequence[YamlFile], base: Path) -> Study:
@@ -404,23 +408,22 @@ def make_study(data: Mapping[str, Any], files: Sequence[YamlFile], base: Path) -
     cooling = config.analysis.cooling_stage
     cooled = [stage.name for stage in study.stages if stage.ensemble == "NPT" and stage.temperature_from_K is not None]
     if cooling is not None and cooling not in cooled:
-        raise InputError(
-            f"{place(('analysis', 'cooling_stage'), files)}: {cooling!r} is no stage in NPT whose temperature changes by "
-            f"steps; allowed: {', '.join(cooled) or 'none in this protocol'}"
+        raise study.wrong(
+            ("analysis", "cooling_stage"),
+            f"{cooling!r} is no stage in NPT whose temperature changes by steps; allowed: "
+            f"{', '.join(cooled) or 'none in this protocol'}",
         )
     before = {stage.name: earlier for earlier, stage in itertools.pairwise(study.stages)}
     if cooling in before and study.temperatures_K(before[cooling]) != {study.stage(cooling).temperature_from_K}:
-        raise InputError(
-            f"{place(('stages', cooling, 'temperature_from_K'), files)}: {cooling} begins at "
-            f"{study.stage(cooling).temperature_from_K:g} K, and {before[cooling].name} before it does not end there in all "
-            "systems; allowed: one temperature for both"
+        raise study.wrong(
+            ("stages", cooling, "temperature_from_K"),
+            f"{cooling} begins at {study.stage(cooling).temperature_from_K:g} K, and {before[cooling].name} before it does not "
+            "end there in all systems; allowed: one temperature for both",
         )
     dynamics = [stage.name for stage in study.stages if stage.is_dynamics]
     if config.box.supercell_from not in (None, *dynamics):
-        raise InputError(
-            f"{place(('box', 'supercell_from'), files)}: {config.box.supercell_from!r} is no stage of dynamics that runs; "
-            f"allowed: {', '.join(dynamics)}"
-        )
+        said = f"{config.box.supercell_from!r} is no stage of dynamics that runs; allowed: {', '.join(dynamics)}"
+        raise study.wrong(("box", "supercell_from"), said)
     return study
 
 
