@@ -66,7 +66,7 @@ class Molecule:
 
     def neighbours(self) -> list[list[int]]:
         """Bonded sites of each site, in the order of the bonds."""
-        return _neighbours(len(self.sites), [(term.sites[0], term.sites[1]) for term in self.bonds])
+        return neighbours_of(len(self.sites), self.bonded.tolist())
 
     def separations(self) -> dict[tuple[int, int], int]:
         """Number of bonds between the sites (i < j) of each pair that GROMACS excludes: up to NREXCL bonds apart."""
@@ -88,7 +88,8 @@ class Molecule:
         return sum(site.mass for site in self.sites)
 
 
-def _neighbours(n_sites: int, bonds: Iterable[tuple[int, int]]) -> list[list[int]]:
+def neighbours_of(n_sites: int, bonds: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Bonded sites of each of `n_sites` sites, in the order of the bonds."""
     lists: list[list[int]] = [[] for _ in range(n_sites)]
     for i, j in bonds:
         lists[i].append(j)
@@ -116,7 +117,7 @@ class _Graph:
     bonds: tuple[tuple[int, int], ...]
 
     def neighbours(self) -> list[list[int]]:
-        return [sorted(entry) for entry in _neighbours(len(self.sites), self.bonds)]
+        return [sorted(entry) for entry in neighbours_of(len(self.sites), self.bonds)]
 
     def classes(self, sites: Sequence[int]) -> tuple[str, ...]:
         return tuple(self.sites[i].bonded_class for i in sites)

@@ -12,6 +12,7 @@ from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 from eoli.core.arrays import Floats, Indices, Singles
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
+from eoli.topology.molecule import neighbours_of
 
 _INTERVAL_TOLERANCE = 0.01
 
@@ -144,10 +145,7 @@ def spanning_tree(n_sites: int, bonds: Indices) -> tuple[Indices, Indices]:
 
     Raises DataError if the bonds do not connect all sites.
     """
-    neighbours: list[list[int]] = [[] for _ in range(n_sites)]
-    for i, j in bonds.tolist():
-        neighbours[i].append(j)
-        neighbours[j].append(i)
+    neighbours = neighbours_of(n_sites, bonds.tolist())
     order, parent = [0], {0: -1}
     for site in order:
         for other in neighbours[site]:

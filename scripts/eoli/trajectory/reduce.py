@@ -22,14 +22,7 @@ from eoli.study.criteria import ReduceCriteria
 from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.selections import binding_sites, ether_torsions, pair_groups
 from eoli.trajectory import kernels
-from eoli.trajectory.reader import (
-    Trajectory,
-    chunks,
-    masses_beyond,
-    open_trajectory,
-    spanning_tree,
-    stride_of,
-)
+from eoli.trajectory.reader import Trajectory, chunks, masses_beyond, open_trajectory, spanning_tree, stride_of
 from eoli.trajectory.sizes import SLOTS
 from eoli.trajectory.store import CADENCES, create, seal
 
