@@ -19,14 +19,8 @@ include: "workflow/rules/summarise.smk"
 rule all:
     default_target: True
     input:
-        "results/summary/sweep.csv",
+        expand("results/summary/{table}.csv", table=SUMMARIES),
         "results/summary/report.html",
-        "results/summary/study.csv",
-        "results/summary/temperature.csv",
-        "results/summary/replicas.csv",
-        "results/summary/starts.csv",
-        "results/summary/cutoffs.csv",
-        "results/summary/cost.csv",
         expand("results/summary/{figure}.svg", figure=SWEEP_FIGURES),
         ["results/summary/glass-transition.csv"] if PLAN.cooling_stage else [],
         "results/summary/paper.svg",

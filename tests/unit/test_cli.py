@@ -14,14 +14,14 @@ import pytest
 
 from eoli import cli
 from eoli.commands.common import typed
-from eoli.core.validation import Count, CountOrZero, Kelvin, NotNegative, Positive, Share, kind_of
+from eoli.core.validation import Count, CountOrZero, Kelvin, Positive, Share, kind_of
 from eoli.errors import DataError, InputError
 from eoli.study.config import Box, Run, SweepBlock
 from eoli.study.criteria import AnalysisSection
 from eoli.study.protocol import Stage
 from support import ROOT
 
-NUMBERS = [Positive, Count, CountOrZero, Kelvin, NotNegative, Share]
+NUMBERS = [Positive, Count, CountOrZero, Kelvin, Share]
 
 
 def run(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:

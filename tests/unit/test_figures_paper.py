@@ -75,7 +75,7 @@ def made(results: Path, *names: str) -> tuple[str, dict[str, Path]]:
         results / "sweep.csv", [results / name / "analysis" for name in names], results / "fig", LABELS
     )
     by_format = {path.suffix[1:]: path for path in files}
-    assert list(by_format) == list(paper.FORMATS) and all(path.stat().st_size > 5000 for path in files)
+    assert list(by_format) == list(paper.PAPER_FORMATS) and all(path.stat().st_size > 5000 for path in files)
     root = ElementTree.parse(by_format["svg"]).getroot()
     return " | ".join(
         element.text for element in root.iter("{http://www.w3.org/2000/svg}text") if element.text

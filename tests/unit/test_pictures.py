@@ -52,7 +52,7 @@ def grown(system: SystemDescription, rng: np.random.Generator, edge: float) -> n
     for entry in system.molecules:
         size = len(entry.molecule.sites)
         bonds = np.array([term.sites for term in entry.molecule.bonds], dtype=np.int64).reshape(-1, 2)
-        parents, children, _ = spanning_tree(size, bonds)
+        parents, children = spanning_tree(size, bonds)
         for _ in range(entry.count):
             positions = np.empty((size, 3))
             positions[0] = rng.uniform(0, edge, 3)

@@ -15,7 +15,7 @@ from eoli.cli import COMMANDS
 from eoli.commands.stage import add_stage
 from eoli.errors import InputError
 from eoli.study.analyses import BY_NAME, REDUCED
-from eoli.workflow.plan import FIGURES, PAPER_FORMATS, SWEEP_FIGURES, Plan, flags, make_plan
+from eoli.workflow.plan import FIGURES, SWEEP_FIGURES, Plan, flags, make_plan
 from support import ROOT, TINY, mistake
 
 BASE_CONFIG = ROOT / "config/config.yaml"
@@ -49,11 +49,9 @@ def test_the_criteria_of_an_analysis_are_what_its_command_takes(analysis: str) -
 
 
 def test_the_rules_name_the_tables_and_figures_that_are_made() -> None:
-    from eoli.figures.paper import FORMATS
     from eoli.figures.sweep import OF_SWEEP
     from eoli.figures.system import OF_SYSTEM
 
-    assert PAPER_FORMATS == FORMATS
     assert list(FIGURES) == list(OF_SYSTEM) and list(SWEEP_FIGURES) == list(OF_SWEEP)
 
 

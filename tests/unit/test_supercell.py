@@ -17,13 +17,14 @@ from MDAnalysis.lib.formats.libmdaxdr import TRRFile
 
 from eoli.analysis.morphology.analyse import analyse_morphology
 from eoli.analysis.morphology.copies import likeness
-from eoli.box.supercell import build_supercell, make_whole, repeat
+from eoli.box.supercell import build_supercell, repeat
 from eoli.errors import DataError
 from eoli.forcefield.library import Library
 from eoli.study.criteria import MorphologyCriteria
 from eoli.topology.build import describe
 from eoli.topology.description import SystemDescription, to_json
 from eoli.topology.gromos import Gromos54A7
+from eoli.trajectory.reader import make_whole
 from support import choice, reduced_file
 
 EDGES = np.array([3.0, 3.0, 3.0])

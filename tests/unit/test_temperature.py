@@ -13,7 +13,6 @@ from scipy.optimize import curve_fit
 from eoli.errors import DataError
 from eoli.summary.temperature import (
     R_KJ_MOL_K,
-    STUDY_PREFACTOR,
     Points,
     activation_table,
     fit_arrhenius,
@@ -29,8 +28,8 @@ def arrhenius(temperature: np.ndarray, energy_kj_mol: float = 40.0) -> np.ndarra
     return 1e-6 * np.exp(-energy_kj_mol * 1000 / (constants.R * temperature))
 
 
-def vtf(temperature: np.ndarray, t0: float = 200.0, b: float = 1200.0, power: float = 0.0) -> np.ndarray:
-    return 1e-8 * temperature**power * np.exp(-b / (temperature - t0))
+def vtf(temperature: np.ndarray, t0: float = 200.0, b: float = 1200.0) -> np.ndarray:
+    return 1e-8 * np.exp(-b / (temperature - t0))
 
 
 def noisy(
@@ -119,12 +118,11 @@ def test_bounds_and_unresolved_values_are_left_out_and_counted() -> None:
     assert found.activation_energy_kJ_mol == wanted.activation_energy_kJ_mol
 
 
-@pytest.mark.parametrize("power", [0.0, STUDY_PREFACTOR])
-def test_recovers_vtf_parameters_within_their_intervals(power: float) -> None:
+def test_recovers_vtf_parameters_within_their_intervals() -> None:
     inside_t0 = inside_energy = 0
     seeds = 300
     for seed in range(seeds):
-        found = fit_vtf(noisy(WIDE, vtf(WIDE, power=power), 0.02, seed), power)
+        found = fit_vtf(noisy(WIDE, vtf(WIDE), 0.02, seed))
         assert found.T0_K.low is not None and found.T0_K.high is not None and found.T0_K.value is not None
         assert found.energy_kJ_mol.low is not None and found.energy_kJ_mol.high is not None
         assert found.T0_K.low < found.T0_K.value < found.T0_K.high
@@ -135,12 +133,12 @@ def test_recovers_vtf_parameters_within_their_intervals(power: float) -> None:
 
 
 def test_exact_vtf_data_are_recovered_exactly() -> None:
-    values = vtf(WIDE, power=STUDY_PREFACTOR)
-    found = fit_vtf(usable_points(WIDE.tolist(), values.tolist(), (1e-3 * values).tolist()), STUDY_PREFACTOR)
+    values = vtf(WIDE)
+    found = fit_vtf(usable_points(WIDE.tolist(), values.tolist(), (1e-3 * values).tolist()))
     assert found.T0_K.value == pytest.approx(200.0, abs=1e-3)
     assert found.energy_kJ_mol.value == pytest.approx(1.2 * constants.R, rel=1e-4)
     assert found.energy_eV.value == pytest.approx(1.2 * constants.R / 96.48533, rel=1e-4)
-    np.testing.assert_allclose(found.at([350.0]), vtf(np.array([350.0]), power=STUDY_PREFACTOR), rtol=1e-4)
+    np.testing.assert_allclose(found.at([350.0]), vtf(np.array([350.0])), rtol=1e-4)
 
 
 def test_the_interval_of_t0_is_that_of_a_brute_force_profile() -> None:

@@ -53,7 +53,8 @@ def test_the_examples_build(
     assert tables_for(description, extended, forcefield).types["LI+MY"] == pytest.approx(
         (2.8248e-5, 2.60836e-9), rel=1e-3
     )
-    assert "system.top" in write_topology(description, "example", tmp_path / "out", extended, forcefield)
+    write_topology(description, "example", tmp_path / "out", extended, forcefield)
+    assert (tmp_path / "out/system.top").is_file()
 
 
 def test_the_tables_of_the_readme_name_all_that_is_shipped(blocks: Library) -> None:

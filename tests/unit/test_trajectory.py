@@ -31,7 +31,7 @@ def unwrapped_positions(trajectory: Trajectory, picked: np.ndarray, stride: int 
 def unwrapped_centres_of_mass(
     trajectory: Trajectory, molecules: np.ndarray, bonds: np.ndarray, masses: np.ndarray
 ) -> np.ndarray:
-    parents, children, _ = spanning_tree(molecules.shape[1], bonds)
+    parents, children = spanning_tree(molecules.shape[1], bonds)
     weights = masses_beyond(parents, children, masses) / masses.sum()
     positions, boxes = (values.astype(np.float32) for values in read(trajectory))
     of = kernels.centres_of_mass(positions, boxes, molecules, parents, children, weights.astype(np.float32))

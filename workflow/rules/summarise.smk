@@ -184,18 +184,8 @@ if PLAN.cooling_stage:
 
 rule report:
     input:
-        multiext(
-            "results/summary/",
-            "sweep.csv",
-            "study.csv",
-            "experiments.csv",
-            "compare.json",
-            "temperature.csv",
-            "replicas.csv",
-            "starts.csv",
-            "cutoffs.csv",
-            "cost.csv",
-        ),
+        expand("results/summary/{table}.csv", table=SUMMARIES),
+        "results/summary/compare.json",
         multiext("results/summary/glass-transition", ".csv", ".svg") if PLAN.cooling_stage else [],
         of_all("results/{system}/analysis/{table}.csv", table=TABLES),
         of_all("results/{system}/analysis/snapshot-scene.json"),

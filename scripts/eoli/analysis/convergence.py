@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eoli.analysis.ions.clusters import anion_of_sites, find_clusters, states
+from eoli.core.arrays import Floats, Singles
 from eoli.core.statistics import blocks_agree
 from eoli.errors import DataError
 from eoli.gromacs.energies import densities, read_energies
@@ -18,9 +19,7 @@ from eoli.study.protocol import Criterion
 from eoli.topology.description import SystemDescription
 from eoli.topology.selections import anion_binding_sites
 from eoli.trajectory import kernels
-from eoli.trajectory.reader import Singles, chunks, open_trajectory, spanning_tree
-
-Floats = npt.NDArray[np.float64]
+from eoli.trajectory.reader import chunks, open_trajectory, spanning_tree
 
 FALSE_ALARMS = 0.05
 """Probability that a stationary run is called drifting, over all criteria of a stage together."""
@@ -93,8 +92,7 @@ def _ends(positions: Singles, boxes: Singles, description: SystemDescription) ->
     """End-to-end vectors, (frames, M, 3), nm."""
     chains = description.molecules_of("polymer")
     molecule = next(e.molecule for e in description.molecules if e.molecule.kind == "polymer")
-    bonds = np.array([term.sites for term in molecule.bonds], dtype=np.int64).reshape(-1, 2)
-    parents, children, _ = spanning_tree(len(molecule.sites), bonds)
+    parents, children = spanning_tree(len(molecule.sites), molecule.bonded)
     masses = np.array([site.mass for site in molecule.sites], dtype=np.float32)
     return np.asarray(kernels.chain_shapes(positions, boxes, chains, parents, children, masses)[1])
 

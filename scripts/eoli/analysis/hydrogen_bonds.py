@@ -15,15 +15,12 @@ from scipy.spatial import cKDTree
 
 from eoli.analysis.common import write_results
 from eoli.analysis.morphology.domains import inside_box
+from eoli.core.arrays import Booleans, Floats, Indices
 from eoli.core.statistics import block_estimate
 from eoli.errors import DataError
 from eoli.study.criteria import HydrogenBondsCriteria
 from eoli.topology.description import SystemDescription, read_description
 from eoli.trajectory.store import open_reduced
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 ACCEPTORS: dict[str, tuple[str, ...]] = {
     "anion": ("anion_O", "anion_N", "anion_Cl"),
@@ -52,15 +49,15 @@ class Donors:
     bind, as donor * A + acceptor.
     """
 
-    hydrogens: Integers
-    nitrogens: Integers
-    acceptors: Integers
-    owners: Integers
-    kinds: dict[str, Mask]
-    near: Integers
+    hydrogens: Indices
+    nitrogens: Indices
+    acceptors: Indices
+    owners: Indices
+    kinds: dict[str, Booleans]
+    near: Indices
 
 
-def _near(bonds: Integers, n_sites: int, hydrogens: Integers, acceptors: Integers) -> Integers:
+def _near(bonds: Indices, n_sites: int, hydrogens: Indices, acceptors: Indices) -> Indices:
     links = np.ones(len(bonds), dtype=np.int32)
     upper = csr_array((links, (bonds[:, 0], bonds[:, 1])), shape=(n_sites, n_sites))
     own = eye_array(n_sites, dtype=np.int32, format="csr")
@@ -90,7 +87,7 @@ def donors_of(description: SystemDescription) -> Donors:
         raise DataError("each amide hydrogen needs a bond to one amide nitrogen")
     every = tuple(role for roles in ACCEPTORS.values() for role in roles)
     acceptors = description.with_role(*every)
-    kinds: dict[str, Mask] = {}
+    kinds: dict[str, Booleans] = {}
     for name, roles in (ACCEPTORS | {"any": every}).items():
         mask = np.isin(acceptors, description.with_role(*roles))
         if name == "any" or (mask.any() and not any(np.array_equal(mask, other) for other in kinds.values())):
@@ -104,8 +101,8 @@ def donors_of(description: SystemDescription) -> Donors:
 class Candidates:
     """Pairs of one frame: donor and acceptor (P,) as in Donors, distance H...A, nm, and angle N-H...A, degrees."""
 
-    donors: Integers
-    acceptors: Integers
+    donors: Indices
+    acceptors: Indices
     distances_nm: Floats
     angles_deg: Floats
 
@@ -135,16 +132,16 @@ def candidates(donors: Donors, positions: npt.ArrayLike, box: npt.ArrayLike, ran
     return Candidates(i, j, distances, np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
 
-def bonds_within(found: Candidates, distance_nm: float, angle_deg: float) -> Mask:
+def bonds_within(found: Candidates, distance_nm: float, angle_deg: float) -> Booleans:
     """Mask of candidates that are bonds: H...A at most `distance_nm` and N-H...A at least `angle_deg`."""
     return (found.distances_nm <= distance_nm) & (found.angles_deg >= angle_deg)
 
 
-def _distinct(numbers: Integers) -> int:
+def _distinct(numbers: Indices) -> int:
     return int(np.count_nonzero(np.bincount(numbers)))
 
 
-def count(donors: Donors, found: Candidates, is_bond: Mask) -> Floats:
+def count(donors: Donors, found: Candidates, is_bond: Booleans) -> Floats:
     """COUNTS of each kind of acceptor in `donors.kinds`, shape (kinds, 3).
 
     An NH bound to two kinds counts in both shares, so shares may add up to more than that of `any`.

@@ -8,20 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from eoli.analysis.common import finite
 from eoli.analysis.conductivity.analyse import IONS, conductivity_scalars
 from eoli.analysis.ions.analyse import formal_charges, read_clusters
 from eoli.analysis.ions.clusters import block_populations
 from eoli.analysis.motion.analyse import FRAME, diffusion_scalars, read_motion
+from eoli.core.arrays import Floats
 from eoli.core.files import write_json
 from eoli.errors import DataError
 from eoli.study.criteria import StartsCriteria
 from eoli.topology.description import read_description
 from eoli.trajectory.store import open_reduced
-
-Floats = npt.NDArray[np.float64]
 
 
 def _stacked(populations: Sequence[Floats]) -> Floats:

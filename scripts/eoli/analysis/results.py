@@ -408,16 +408,12 @@ def checked(data: Mapping[str, Any], kind: str, path: Path) -> Scalars:
         raise DataError(f"{path}: {_explained(error)}") from None
     for wrong in _wrong_in(data):
         raise DataError(f"{path}: {printable(wrong)}")
-    texts = {key: value for key, value in made if isinstance(value, str)}
-    return Scalars({**data, **texts, **_lists_of_text(made)}, path)
+    texts = {key: value for key, value in made if isinstance(value, str) or _is_list_of_text(value)}
+    return Scalars({**data, **texts}, path)
 
 
-def _lists_of_text(made: _Part) -> dict[str, list[str]]:
-    return {
-        key: value
-        for key, value in made
-        if isinstance(value, list) and value and all(isinstance(text, str) for text in value)
-    }
+def _is_list_of_text(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(text, str) for text in value)
 
 
 def read_found(path: Path, kind: str) -> Scalars | None:
@@ -429,9 +425,7 @@ def read_found(path: Path, kind: str) -> Scalars | None:
 def _is_there(path: Path) -> bool:
     try:
         path.stat()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        if isinstance(error, NotADirectoryError):
-            raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except FileNotFoundError:
         return False
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from eoli.analysis.common import write_results
+from eoli.core.arrays import Floats
 from eoli.core.statistics import Mean, equilibrated_mean
 from eoli.errors import DataError
 from eoli.gromacs.energies import densities, read_energies
 from eoli.study.criteria import TracesCriteria
 from eoli.topology.description import read_description
-
-Floats = npt.NDArray[np.float64]
 
 TERMS = {"potential_kJ_mol": "Potential", "temperature_K": "Temperature", "pressure_bar": "Pressure"}
 """Columns of the table, with the GROMACS names of their terms."""

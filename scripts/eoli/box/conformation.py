@@ -8,14 +8,13 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from eoli.box.geometry import dihedral_deg, far_pairs, improper_deg, label
+from eoli.core.arrays import Floats
 from eoli.errors import ForceFieldError, RunError
 from eoli.forcefield.models import NUMBERS
 from eoli.topology.molecule import Molecule, Term
 
-Array = npt.NDArray[np.float64]
 Angles = dict[tuple[int, int, int], float]
 
 BUILD_TEMPERATURE_K = 400.0  # a melt: torsions are drawn from their own potential at this temperature
@@ -26,7 +25,7 @@ _TETRAHEDRAL = math.acos(-1 / 3)
 _THIRD = 2 * math.pi / 3
 
 
-def torsion_energy(term: Term, angle: Array) -> Array:
+def torsion_energy(term: Term, angle: Floats) -> Floats:
     """Energy (kJ/mol) of a torsion at angles in radians, trans at pi; GROMACS functions 1 and 5.
 
     Raises ForceFieldError for another function, or another number of parameters than it takes.
@@ -160,7 +159,7 @@ def _plan(molecule: Molecule) -> list[_Placement]:
     return plan
 
 
-def place_site(a: Array, b: Array, c: Array, length: float, angle: float, torsion: float) -> Array:
+def place_site(a: Floats, b: Floats, c: Floats, length: float, angle: float, torsion: float) -> Floats:
     """Position bonded to `c` with the angle at `c` against `b` and the torsion a-b-c-new (radians, nm).
 
     Natural extension reference frame, Parsons et al., J. Comput. Chem. 26 (2005) 1063.
@@ -186,7 +185,7 @@ def _draw(torsions: tuple[tuple[Term, float], ...], rng: np.random.Generator) ->
     return centre + float(rng.uniform(-0.5, 0.5)) * float(_GRID[1] - _GRID[0])
 
 
-def random_conformation(molecule: Molecule, rng: np.random.Generator, tries: int = 2000) -> Array:
+def random_conformation(molecule: Molecule, rng: np.random.Generator, tries: int = 2000) -> Floats:
     """Positions (nm, shape (n_sites, 3)) of one random, self-avoiding conformation about its centre.
 
     Grows the molecule site by site and steps back at collisions; a molecule with a start geometry has that one. Raises
@@ -221,7 +220,7 @@ def random_conformation(molecule: Molecule, rng: np.random.Generator, tries: int
     return np.asarray(positions - positions.mean(axis=0))
 
 
-def _position(step: _Placement, positions: Array, torsion: Array, rng: np.random.Generator) -> tuple[Array, float]:
+def _position(step: _Placement, positions: Floats, torsion: Floats, rng: np.random.Generator) -> tuple[Floats, float]:
     parent = positions[step.parent]
     if step.axis < 0:
         return parent + np.array([step.length_nm, 0.0, 0.0]), 0.0

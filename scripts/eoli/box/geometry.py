@@ -10,11 +10,10 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist, squareform
 
+from eoli.core.arrays import Floats
 from eoli.errors import ForceFieldError, RunError
 from eoli.topology.description import SystemDescription
 from eoli.topology.molecule import Molecule, Term
-
-Array = npt.NDArray[np.float64]
 
 BOND_NM = 0.01  # allowed deviations from the reference of a term
 ANGLE_DEG = 20.0
@@ -31,13 +30,13 @@ def far_pairs(molecule: Molecule) -> npt.NDArray[np.bool_]:
     return far
 
 
-def angle_deg(a: Array, b: Array, c: Array) -> float:
+def angle_deg(a: Floats, b: Floats, c: Floats) -> float:
     """Angle a-b-c, degrees."""
     u, v = a - b, c - b
     return math.degrees(math.atan2(float(np.linalg.norm(np.cross(u, v))), float(np.dot(u, v))))
 
 
-def dihedral_deg(a: Array, b: Array, c: Array, d: Array) -> float:
+def dihedral_deg(a: Floats, b: Floats, c: Floats, d: Floats) -> float:
     """Dihedral a-b-c-d with the sign of GROMACS (IUPAC), degrees, trans at 180."""
     u, v, w = b - a, c - b, d - c
     normal = np.cross(v, w)
@@ -55,7 +54,7 @@ def label(molecule: Molecule, sites: Sequence[int]) -> str:
     return "-".join(f"{site.residue}{site.residue_number}:{site.name}" for site in shown)
 
 
-def _measured(molecule: Molecule, x: Array) -> Iterator[tuple[str, tuple[int, ...], float, float, float]]:
+def _measured(molecule: Molecule, x: Floats) -> Iterator[tuple[str, tuple[int, ...], float, float, float]]:
     """(what, sites, value, reference, allowed deviation) of each term with an angle, all in degrees."""
     for term in molecule.angles:
         i, j, k = term.sites
@@ -71,7 +70,7 @@ def _measured(molecule: Molecule, x: Array) -> Iterator[tuple[str, tuple[int, ..
         yield what, term.sites, value, reference, ANGLE_DEG
 
 
-def check_molecule(molecule: Molecule, positions_nm: Array) -> None:
+def check_molecule(molecule: Molecule, positions_nm: Floats) -> None:
     """Check a conformation, positions in nm, against the terms of its molecule.
 
     Raises ForceFieldError, naming the atoms, for a non-finite position, a bond, angle, trans torsion or improper far
@@ -114,7 +113,7 @@ def _box_label(description: SystemDescription, index: int) -> str:
     raise IndexError(index)
 
 
-def _closest(positions: Array, owner: npt.NDArray[np.int64], edge: float, reach: float) -> tuple[float, int, int]:
+def _closest(positions: Floats, owner: npt.NDArray[np.int64], edge: float, reach: float) -> tuple[float, int, int]:
     """(distance, site, site) of the closest two sites with different owners; infinite distance without any.
 
     Looks for pairs within `reach` first and then farther.
@@ -135,7 +134,7 @@ def _closest(positions: Array, owner: npt.NDArray[np.int64], edge: float, reach:
     return math.inf, -1, -1
 
 
-def check_box(description: SystemDescription, positions_nm: Array, edge_nm: float, tolerance_nm: float) -> float:
+def check_box(description: SystemDescription, positions_nm: Floats, edge_nm: float, tolerance_nm: float) -> float:
     """Smallest periodic distance (nm) between sites of different molecules in a cubic box; infinite for one molecule.
 
     Raises RunError, naming the sites, for a non-finite position, a torn molecule, and molecules closer than PACKMOL's

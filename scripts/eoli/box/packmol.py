@@ -12,17 +12,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from eoli.box.conformation import random_conformation
 from eoli.box.geometry import check_box, check_molecule
+from eoli.core.arrays import Floats
 from eoli.core.files import write_json, write_text
 from eoli.errors import InputError, RunError, ToolError
 from eoli.study.systems import box_length_nm, seed_for
 from eoli.topology.description import SystemDescription
 from eoli.topology.molecule import Molecule
-
-Array = npt.NDArray[np.float64]
 
 NOT_CONVERGED = 173
 GROWTH = 1.04  # edge of the box after an attempt that did not converge
@@ -51,7 +49,7 @@ def packmol_program() -> str:
     return found
 
 
-def _xyz(molecule: Molecule, positions_nm: Array) -> str:
+def _xyz(molecule: Molecule, positions_nm: Floats) -> str:
     rows = [f"{site.name} {x:.5f} {y:.5f} {z:.5f}" for site, (x, y, z) in
             zip(molecule.sites, positions_nm * 10, strict=True)]  # fmt: skip
     return "\n".join([str(len(rows)), molecule.name, *rows]) + "\n"
@@ -68,7 +66,7 @@ def _input(structures: list[tuple[str, int]], edge_nm: float, tolerance_nm: floa
     return "\n".join(lines) + "\n"
 
 
-def _read_xyz(path: Path, n_sites: int) -> Array:
+def _read_xyz(path: Path, n_sites: int) -> Floats:
     rows = path.read_text().splitlines()[2:]
     try:
         positions = np.array([[float(word) for word in row.split()[1:4]] for row in rows if row.strip()])
@@ -79,7 +77,7 @@ def _read_xyz(path: Path, n_sites: int) -> Array:
     return positions / 10
 
 
-def gro_text(description: SystemDescription, positions_nm: Array, edges_nm: float | Array, title: str) -> str:
+def gro_text(description: SystemDescription, positions_nm: Floats, edges_nm: float | Floats, title: str) -> str:
     """A GRO file of a box with these edges (one number: a cube); residue and site numbers wrap at 100,000, as the
     format requires."""
     lines = [title, f"{description.n_sites}"]

@@ -10,32 +10,16 @@ import itertools
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from eoli.box.packmol import gro_text
+from eoli.core.arrays import Floats
 from eoli.core.files import write_json, write_text
 from eoli.errors import DataError
 from eoli.gromacs.states import read_positions
 from eoli.topology.description import SystemDescription
-from eoli.trajectory.reader import spanning_tree
+from eoli.trajectory.reader import make_whole
 
-Floats = npt.NDArray[np.float64]
 Copies = tuple[int, int, int]
-
-
-def make_whole(description: SystemDescription, positions_nm: Floats, edges_nm: Floats) -> Floats:
-    """Positions (n_sites, 3) with every molecule in one piece, its first site in place; edges (3,) of the box."""
-    whole, start = positions_nm.copy(), 0
-    for entry in description.molecules:
-        size = len(entry.molecule.sites)
-        bonds = np.array([term.sites for term in entry.molecule.bonds], dtype=np.int64).reshape(-1, 2)
-        parents, children, _ = spanning_tree(size, bonds)
-        block = whole[start : start + entry.count * size].reshape(entry.count, size, 3)
-        for parent, child in zip(parents, children, strict=True):
-            step = block[:, child] - block[:, parent]
-            block[:, child] = block[:, parent] + step - edges_nm * np.round(step / edges_nm)
-        start += entry.count * size
-    return whole
 
 
 def repeat(description: SystemDescription, positions_nm: Floats, edges_nm: Floats, copies: Copies) -> Floats:
@@ -45,12 +29,8 @@ def repeat(description: SystemDescription, positions_nm: Floats, edges_nm: Float
     each kind all molecules of the first copy come first, then those of the next, the last axis fastest.
     """
     shifts = np.array(list(itertools.product(*map(range, copies)))) * edges_nm
-    blocks, start = [], 0
-    for entry in description.molecules:
-        stop = start + entry.count * len(entry.molecule.sites)
-        blocks.append((positions_nm[start:stop][None] + shifts[:, None]).reshape(-1, 3))
-        start = stop
-    return np.concatenate(blocks)
+    kinds = [positions_nm[sites.ravel()] for _, sites in description.parts()]
+    return np.concatenate([(of_kind + shifts[:, None]).reshape(-1, 3) for of_kind in kinds])
 
 
 def build_supercell(

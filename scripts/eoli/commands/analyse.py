@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from eoli.commands.common import add_gmx, add_option, gromacs_build, made, typed
 from eoli.errors import InputError
@@ -85,17 +85,15 @@ def _run(analysis: Analysis, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def add_reduce(parser: argparse.ArgumentParser) -> None:
-    _add(BY_NAME["reduce"], parser)
-    parser.add_argument(
-        "--processes", **_count(), default=1, help="processes that share the frames, at most one for each core"
-    )
-
-
-def _count() -> dict[str, Any]:
+def _add_count(parser: argparse.ArgumentParser, flag: str, text: str) -> None:
     from eoli.core.validation import Count
 
-    return {"type": typed(Count)}
+    parser.add_argument(flag, type=typed(Count), default=1, help=text)
+
+
+def add_reduce(parser: argparse.ArgumentParser) -> None:
+    _add(BY_NAME["reduce"], parser)
+    _add_count(parser, "--processes", "processes that share the frames, at most one for each core")
 
 
 def reduce(arguments: argparse.Namespace) -> int:
@@ -111,7 +109,7 @@ def add_interactions(parser: argparse.ArgumentParser) -> None:
     _add_source(parser, BY_NAME["interactions"])
     parser.add_argument("--topology", type=Path, required=True, metavar="DIR", help="folder of the topology")
     _add_criteria(parser, _model("InteractionsCriteria"))
-    parser.add_argument("--threads", **_count(), default=1, help="threads of the rerun")
+    _add_count(parser, "--threads", "threads of the rerun")
     parser.add_argument("--log", type=Path, required=True, metavar="FILE", help="output of GROMACS")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of its tables and scalars")
     add_gmx(parser)

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
-from eoli.commands.common import add_gmx, gromacs_build, made, typed
+from eoli.commands.common import add_gmx, add_option, gromacs_build, made, typed
 
 
 def add_topology(parser: argparse.ArgumentParser) -> None:
     from eoli.core.validation import CountOrZero, kind_of
-    from eoli.forcefield.models import DEFAULT
+    from eoli.forcefield.models import DEFAULT, Mixing
     from eoli.study.config import Box, SweepBlock
 
     parser.add_argument("--blocks", type=Path, required=True, metavar="DIR", help="folder of building blocks")
     parser.add_argument("--polymer", required=True, help="polymer of the building blocks")
-    parser.add_argument("--chains", type=typed(kind_of(Box, "chains")), required=True, help="polymer chains")
+    add_option(parser, "chains", Box, "chains", required=True)
     parser.add_argument("--salt", required=True, help="salt of the building blocks, or none")
     parser.add_argument("--cations", type=typed(CountOrZero), required=True, help="cations, and as many anions")
     parser.add_argument("--ether-set", required=True, metavar="NAME", help="parameter set of the ether")
     parser.add_argument("--cation-model", default=DEFAULT, metavar="NAME", help="default: the one that the salt names")
     parser.add_argument("--anion-model", default=DEFAULT, metavar="NAME", help="default: the one that the salt names")
-    parser.add_argument("--mixing", required=True, choices=["gromos", "lorentz-berthelot", "lb-ions"])
+    parser.add_argument("--mixing", required=True, choices=get_args(Mixing))
     scale = typed(kind_of(SweepBlock, "ion_charge_scale"))
     parser.add_argument("--ion-charge-scale", type=scale, required=True, metavar="FACTOR")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the topology")
@@ -85,15 +86,11 @@ def add_box(parser: argparse.ArgumentParser) -> None:
     from eoli.core.validation import kind_of
     from eoli.study.config import Box, Config
 
-    density, tolerance, attempts, seed = (
-        typed(kind_of(model, name))
-        for model, name in ((Box, "packing_density_g_cm3"), (Box, "tolerance_nm"), (Box, "attempts"), (Config, "seed"))
-    )
     parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
-    parser.add_argument("--seed", type=seed, required=True)
-    parser.add_argument("--density-g-cm3", type=density, required=True, help="density of the packed box")
-    parser.add_argument("--tolerance-nm", type=tolerance, required=True, help="smallest distance between molecules")
-    parser.add_argument("--attempts", type=attempts, required=True, help="PACKMOL runs before giving up")
+    parser.add_argument("--seed", type=typed(kind_of(Config, "seed")), required=True)
+    add_option(parser, "density_g_cm3", Box, "packing_density_g_cm3", required=True)
+    for name in ("tolerance_nm", "attempts"):
+        add_option(parser, name, Box, name, required=True)
     parser.add_argument("--gro", type=Path, required=True, metavar="FILE", help="box to write")
     parser.add_argument("--report", type=Path, required=True, metavar="FILE", help="JSON of seeds and attempts")
     parser.add_argument("--log", type=Path, required=True, metavar="FILE", help="output of PACKMOL")

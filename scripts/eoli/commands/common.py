@@ -34,7 +34,7 @@ def typed(kind: Any) -> Callable[[str], Any]:
     """argparse's `type` for a value with the limits of a pydantic type: `typed(Positive)`, `typed(kind_of(Box, "chains"))`.
 
     Flags obey the rules of files: no NaN or inf, no `1_000`, no `yes`; the limits are those of the model. The types
-    Positive, NotNegative, Share, Count, CountOrZero and Kelvin, and `kind_of`, are in eoli.core.validation.
+    Positive, Share, Count, CountOrZero and Kelvin, and `kind_of`, are in eoli.core.validation.
     """
     from eoli.core.validation import from_text
 
@@ -100,6 +100,14 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--set", default="{}", metavar="JSON", help="keys that override the files")
     parser.add_argument("--base", type=Path, default=Path(), metavar="DIR", help="folder of the workflow")
+
+
+def add_study(parser: argparse.ArgumentParser) -> None:
+    """The options of a study and of its results."""
+    add_config(parser)
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the systems (default: results)"
+    )
 
 
 def study_of(arguments: argparse.Namespace) -> Study:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from eoli.commands.common import add_config, made, study_of
+from eoli.commands.common import add_study, made, study_of
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
@@ -69,8 +69,7 @@ def replicas(arguments: argparse.Namespace) -> int:
 
 
 def add_cutoffs(parser: argparse.ArgumentParser) -> None:
-    add_config(parser)
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the systems")
+    add_study(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="table to write")
 
 
@@ -91,8 +90,7 @@ def cutoffs(arguments: argparse.Namespace) -> int:
 
 
 def add_glass_transition(parser: argparse.ArgumentParser) -> None:
-    add_config(parser)
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the systems")
+    add_study(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the table and the figure")
 
 

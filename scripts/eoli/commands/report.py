@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from eoli.commands.common import add_config, made, study_of
+from eoli.commands.common import add_study, made, study_of
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:
-    add_config(parser)
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    add_study(parser)
     parser.add_argument(
         "--table", type=Path, default=Path("results/summary/sweep.csv"), metavar="FILE", help="sweep.csv"
     )

@@ -15,8 +15,6 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
     from eoli.study.criteria import ContactDistances
     from eoli.study.protocol import Protocol, Stage
 
-    run = {name: typed(kind_of(Run, name)) for name in ("checkpoint_minutes", "max_hours")}
-    shared = {name: typed(kind_of(Protocol, name)) for name in ("cutoff_nm", "fourier_spacing_nm")}
     parser.add_argument("--system", required=True, help="name of the system, for messages")
     parser.add_argument("--topology", type=Path, required=True, metavar="DIR", help="folder of the topology")
     parser.add_argument(
@@ -25,10 +23,8 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the stage")
     parser.add_argument("--system-temperature-K", type=typed(Kelvin), required=True)
     parser.add_argument("--seed", type=typed(kind_of(Config, "seed")), required=True)
-    parser.add_argument("--cutoff-nm", type=shared["cutoff_nm"], required=True)
-    parser.add_argument("--fourier-spacing-nm", type=shared["fourier_spacing_nm"], required=True)
-    parser.add_argument("--constraints", required=True, choices=["none", "h-bonds", "all-bonds"])
-    parser.add_argument("--dispersion-correction", action=argparse.BooleanOptionalAction, required=True)
+    for name in ("cutoff_nm", "fourier_spacing_nm", "constraints", "dispersion_correction"):
+        add_option(parser, name, Protocol, name, required=True)
     parser.add_argument(
         "--contact-nm",
         type=typed(kind_of(ContactDistances, "anion")),
@@ -47,8 +43,8 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
         "--hyper-threads", action=argparse.BooleanOptionalAction, default=True,
         help="mdrun uses all hardware threads that the run holds, or one on each core",
     )  # fmt: skip
-    parser.add_argument("--checkpoint-minutes", type=run["checkpoint_minutes"], default=5.0)
-    parser.add_argument("--max-hours", type=run["max_hours"], help="stop with a checkpoint after this long")
+    add_option(parser, "checkpoint_minutes", Run, "checkpoint_minutes", default=5.0)
+    add_option(parser, "max_hours", Run, "max_hours")
     parser.add_argument(
         "--walltime-minutes", type=typed(Positive), metavar="MINUTES",
         help="time limit of the job: stop with a checkpoint before it; inside SLURM its own end of the job counts",

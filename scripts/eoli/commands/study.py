@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from eoli.commands.common import add_config, study_of, typed
+from eoli.commands.common import add_config, add_study, study_of, typed
 from eoli.errors import EoliError, InputError
 
 if TYPE_CHECKING:
@@ -74,7 +74,6 @@ def check_gromacs(study: Study) -> list[str]:
 
 def _check_references(study: Study) -> None:
     """Read the references, which otherwise only the end of a sweep does. Raises InputError that names key and file."""
-    from eoli.core.validation import place
     from eoli.reference.experiments import read_measured
     from eoli.reference.model import read_reference
 
@@ -83,7 +82,7 @@ def _check_references(study: Study) -> None:
         try:
             readers[key](study.found(path))
         except InputError as error:
-            raise InputError(f"{place(('reference', key), study.files)}: {error}") from None
+            raise study.wrong(("reference", key), error) from None
 
 
 def add_schema(parser: argparse.ArgumentParser) -> None:
@@ -98,8 +97,7 @@ def schema(arguments: argparse.Namespace) -> int:
 
 
 def add_status(parser: argparse.ArgumentParser) -> None:
-    add_config(parser)
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    add_study(parser)
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="a JSON list, for scripts")
     shape.add_argument("--watch", action="store_true", help="a table that follows the runs, until Ctrl-C")
@@ -133,8 +131,7 @@ def status(arguments: argparse.Namespace) -> int:
 def add_plan(parser: argparse.ArgumentParser) -> None:
     from eoli.core.validation import Share
 
-    add_config(parser)
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    add_study(parser)
     parser.add_argument(
         "--target", type=typed(Share), metavar="SHARE", help="relative error to reach (default: analysis.target_error)"
     )
@@ -142,7 +139,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
 
 
 def plan(arguments: argparse.Namespace) -> int:
-    from eoli.summary.run_lengths import needs, rows
+    from eoli.summary.run_lengths import needs
     from eoli.workflow.cost import measured_speed
 
     study = study_of(arguments)
@@ -159,15 +156,14 @@ def plan(arguments: argparse.Namespace) -> int:
 
         from eoli.core.files import write_table
 
-        write_table(arguments.out, pd.DataFrame(rows(found)), digits=6)
+        write_table(arguments.out, pd.DataFrame(found), digits=6)
     return 0
 
 
 def add_tune(parser: argparse.ArgumentParser) -> None:
     from pydantic import Field
 
-    add_config(parser)
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    add_study(parser)
     parser.add_argument("--system", metavar="NAME", help="time this system (default: the largest that has been run)")
     parser.add_argument(
         "--seconds",
@@ -213,8 +209,7 @@ def tune_command(arguments: argparse.Namespace) -> int:
 
 
 def add_redo(parser: argparse.ArgumentParser) -> None:
-    add_config(parser)
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    add_study(parser)
     parser.add_argument("system", help="name of the system")
     parser.add_argument("stage", help="name of the stage")
 

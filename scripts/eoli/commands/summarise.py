@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eoli import PROJECT
-from eoli.commands.common import add_config, made, study_of
+from eoli.commands.common import add_study, made, study_of
 from eoli.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ def figures(arguments: argparse.Namespace) -> int:
 
 
 def add_collect(parser: argparse.ArgumentParser) -> None:
-    add_config(parser)
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    add_study(parser)
     parser.add_argument("--out", type=Path, default=Path("results/summary/sweep.csv"), metavar="FILE")
     parser.add_argument("--partial", action="store_true", help="rows of unfinished systems say what is missing")
 
@@ -71,8 +70,7 @@ def collect_table(arguments: argparse.Namespace) -> int:
 
 
 def add_cost(parser: argparse.ArgumentParser) -> None:
-    add_config(parser)
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    add_study(parser)
     parser.add_argument("--out", type=Path, default=Path("results/summary/cost.csv"), metavar="FILE")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +15,8 @@ import numpy.typing as npt
 from scipy.stats import f as f_distribution
 from scipy.stats import t as student
 
+from eoli.core.arrays import Floats
 from eoli.errors import DataError
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,10 @@ class Estimate:
 
     value: float | None
     error: float | None
+
+    def times(self, factor: float) -> Estimate:
+        """The same in another unit."""
+        return Estimate(*(None if number is None else factor * number for number in (self.value, self.error)))
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,13 @@ class BlockTest:
 
 
 UNKNOWN = Estimate(None, None)
+
+
+def estimate(value: float, error: float) -> Estimate:
+    """A value whose error is unknown if it is not finite."""
+    return Estimate(float(value), float(error) if math.isfinite(error) else None)
+
+
 CONFIDENCE = 0.6827
 """Of every interval: one standard deviation."""
 BLOCKS = 5
@@ -111,6 +122,12 @@ def equilibrated_mean(series: npt.ArrayLike) -> Mean:
     n_effective = len(kept) / inefficiency(kept)
     error = float(kept.std(ddof=1) / np.sqrt(n_effective))
     return Mean(float(kept.mean()), error, float(n_effective), start)
+
+
+def slope(x: Floats, y: Floats) -> float:
+    """Slope of the straight line through points by least squares; both of shape (n,)."""
+    centred = x - x.mean()
+    return float(centred @ y / (centred @ centred))
 
 
 def linear_drift(time: npt.ArrayLike, series: npt.ArrayLike) -> Estimate:

@@ -28,11 +28,15 @@ class Strict(BaseModel):
 LENIENT = StrictType(False)
 """For values that YAML cannot express: a tuple, or a number as a key."""
 Positive = Annotated[float, Field(gt=0, le=1e12)]
-NotNegative = Annotated[float, Field(ge=0, le=1e12)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(gt=0, le=2**31 - 1)]
 CountOrZero = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Kelvin = Annotated[float, Field(ge=50, le=5000)]
+
+
+def section(model: type[Model], description: str) -> Any:
+    """A key that holds the keys of a model; left out, each of them has its default."""
+    return Field(default_factory=lambda: model.model_validate({}), description=description)
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from eoli.analysis.glass.fit import volume_at
+from eoli.analysis.glass.fit import GlassTransition, volume_at
 from eoli.core.units import ZERO_CELSIUS_K
 from eoli.figures.style import BLUE, GREEN, GUIDE, ORANGE, PAGE, SHADE, VERMILION, Files, drawing, said, save
 from eoli.summary.glass_transition import Cooled
 
 _COLOURS = (BLUE, VERMILION, GREEN, ORANGE)
 _MARKERS = ("o", "s", "^", "D", "v")
+
+
+def _hyperbola(axes: Axes, found: GlassTransition, curve: pd.DataFrame, **style: Any) -> None:
+    line = np.linspace(curve["temperature_K"].min(), curve["temperature_K"].max(), 200)
+    axes.plot(line, found.at(line, volume_at(found, curve)), **style)
 
 
 def _panel(axes: Axes, entry: Cooled, measured_K: float | None) -> None:
@@ -28,21 +34,11 @@ def _panel(axes: Axes, entry: Cooled, measured_K: float | None) -> None:
             label=f"cooling {number + 1}",
         )  # fmt: skip
         if found.temperature_K.value is not None:
-            line = np.linspace(curve["temperature_K"].min(), curve["temperature_K"].max(), 200)
-            axes.plot(line, found.at(line, volume_at(found, curve)), color=colour, linewidth=1)
+            _hyperbola(axes, found, curve, color=colour, linewidth=1)
     interval = entry.found.temperature_K
     if interval.value is not None and any(found.temperature_K.value is None for found in entry.own):
-        together = pd.concat(entry.curves)
-        line = np.linspace(together["temperature_K"].min(), together["temperature_K"].max(), 200)
-        axes.plot(
-            line,
-            entry.found.at(line, volume_at(entry.found, together)),
-            color="black",
-            linestyle="--",
-            linewidth=1.2,
-            zorder=5,
-            label="their mean",
-        )
+        style = {"color": "black", "linestyle": "--", "linewidth": 1.2, "zorder": 5}
+        _hyperbola(axes, entry.found, pd.concat(entry.curves), label="their mean", **style)
     name = said(entry.name)
     title = f"{name}: Tg not resolved"
     if interval.value is not None and interval.low is not None and interval.high is not None:

@@ -22,6 +22,7 @@ from matplotlib.lines import Line2D
 from eoli.analysis.results import read_curves, read_sweep
 from eoli.analysis.snapshots import pictures as pic
 from eoli.analysis.snapshots.scene import PATH_COLOURS, Scene, Snapshot, load_scene
+from eoli.core.arrays import Floats, Singles
 from eoli.errors import DataError
 from eoli.figures.style import (
     BLACK,
@@ -43,8 +44,8 @@ from eoli.figures.style import (
     say_empty,
 )
 from eoli.forcefield.models import UNLABELLED, Labels
+from eoli.workflow.plan import PAPER_FORMATS
 
-FORMATS = ("svg", "pdf", "png")
 INPUTS = ("snapshot-scene.json", "structure.csv", "motion.csv")
 """Input files in the `analysis` folder of each system."""
 _PARTNERS = {
@@ -99,7 +100,7 @@ def read_member(table: Path, analysis: Path, labels: Labels) -> Member:
     )  # fmt: skip
 
 
-def _colours(scene: Scene) -> pic.Floats:
+def _colours(scene: Scene) -> Floats:
     return np.array([pic.rgb(colour) for colour in scene.colours])[scene.group]
 
 
@@ -108,7 +109,7 @@ def _matter(scene: Scene, frame: Snapshot, only: np.ndarray, thinner: float = 1.
     return pic.balls_and_sticks(frame.positions, frame.box, scene.bonds, _colours(scene), sphere, stick, only)
 
 
-def _whole_box(scene: Scene, bodies: pic.Bodies, frame: Snapshot) -> tuple[pic.Singles, float]:
+def _whole_box(scene: Scene, bodies: pic.Bodies, frame: Snapshot) -> tuple[Singles, float]:
     """Picture of a box with its edges, and half its width, nm."""
     half = 1.04 * float((np.abs(_ROTATION[:2]) @ frame.box / 2).max())
     depth = float(np.abs(_ROTATION[2]) @ frame.box / 2)
@@ -116,13 +117,13 @@ def _whole_box(scene: Scene, bodies: pic.Bodies, frame: Snapshot) -> tuple[pic.S
     return pic.render(bodies + pic.box_edges(frame.box, _EDGE_NM, _EDGE_COLOUR), view), half
 
 
-def picture_of_box(scene: Scene) -> tuple[pic.Singles, float]:
+def picture_of_box(scene: Scene) -> tuple[Singles, float]:
     """The last frame as balls and sticks, with half its width, nm."""
     frame = scene.frames[-1]
     return _whole_box(scene, _matter(scene, frame, np.ones(len(scene.group), dtype=np.bool_)), frame)
 
 
-def picture_of_domains(scene: Scene) -> tuple[pic.Singles, float]:
+def picture_of_domains(scene: Scene) -> tuple[Singles, float]:
     """The chain blocks in the last frame, space-filling, without the salt; with half its width, nm."""
     frame = scene.frames[-1]
     salt = [scene.names.index(name) for name in ("Li", "anion") if name in scene.names]
@@ -131,7 +132,7 @@ def picture_of_domains(scene: Scene) -> tuple[pic.Singles, float]:
     return _whole_box(scene, bodies, frame)
 
 
-def picture_of_lithium(scene: Scene, index: int) -> tuple[pic.Singles, float]:
+def picture_of_lithium(scene: Scene, index: int) -> tuple[Singles, float]:
     """The followed lithium in a frame: path so far, binding sites and surroundings; with half its width."""
     path, frame = scene.lithium, scene.frames[index]
     assert path is not None
@@ -160,7 +161,7 @@ def picture_of_lithium(scene: Scene, index: int) -> tuple[pic.Singles, float]:
     return pic.on_top(picture, pic.render(above, replace(view, fade=0.0)), _HALO_PIXELS), half
 
 
-def _show(axes: Axes, picture: pic.Singles, half: float, height: float = 1.0) -> None:
+def _show(axes: Axes, picture: Singles, half: float, height: float = 1.0) -> None:
     """A picture with a scale bar; only the middle share `height` of its height is shown."""
     axes.imshow(picture[..., :3], extent=(-half, half, -half, half), interpolation="none")
     length = 1.0 if half > 1.5 else 0.2
@@ -313,4 +314,4 @@ def figure_paper(table: Path, analyses: Sequence[Path], out_stem: Path, labels: 
     """
     members = [read_member(table, analysis, labels) for analysis in analyses]
     with drawing():
-        return save(draw(members), out_stem, FORMATS)
+        return save(draw(members), out_stem, PAPER_FORMATS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from eoli.core.files import whole
 from eoli.core.numbers import power_of_ten, ten_to
 from eoli.core.text import printable
 
-Floats = npt.NDArray[np.float64]
 Dashes = str | tuple[int, tuple[float, ...]]
 Files = tuple[Path, ...]
 
@@ -157,6 +156,16 @@ def plain_log(axis: Axis) -> None:
     axis.set_major_formatter(_tick_text)
     axis.set_minor_locator(LogLocator(subs="all"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def reciprocal(numerator: float) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """The functions of a second axis that shows the numerator over the first."""
+
+    def over(x: Any) -> Any:
+        with np.errstate(divide="ignore"):
+            return numerator / np.asarray(x, dtype=float)
+
+    return over, over
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:

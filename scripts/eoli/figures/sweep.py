@@ -38,6 +38,7 @@ from eoli.figures.style import (
     Files,
     drawing,
     plain_log,
+    reciprocal,
     said,
     save,
     save_text,
@@ -382,16 +383,11 @@ def figure_temperature(sweep: GroupedSweep, out_stem: Path) -> Files:
             axes.set_ylabel(labels[name].format(anion=sweep.anion))
             _temperatures(axes, [each for each in fits if each.quantity == name], fits, sweep.labels)
         figure.suptitle("temperature dependence", fontsize=8.5)
-        above = column[0].secondary_xaxis("top", functions=(_inverse, _inverse))
+        above = column[0].secondary_xaxis("top", functions=reciprocal(1000))
         above.set_xlabel("temperature (K)")
         column[-1].set_xlabel("1000/T (1/K)    (lines: Arrhenius, dashed: VTF)")
         figure.align_ylabels()
         return save(figure, out_stem)
-
-
-def _inverse(x: Any) -> Any:
-    with np.errstate(divide="ignore"):
-        return 1000 / np.asarray(x, dtype=float)
 
 
 def figure_rdf_overlay(tables: Sequence[tuple[str, Path]], anion: str, out_stem: Path) -> Files:

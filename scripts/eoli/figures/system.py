@@ -43,6 +43,7 @@ from eoli.figures.style import (
     drawing,
     label_ends,
     plain_log,
+    reciprocal,
     said,
     save,
     save_text,
@@ -447,7 +448,7 @@ def figure_scattering(of: Subject, out_stem: Path) -> Files:
             _partials(axes, table, names)
         lower.set_xlabel("q (1/nm)")
         lower.set_xlim(0.9 * q.min(), q.max())
-        above = upper.secondary_xaxis("top", functions=(_spacing, _spacing))
+        above = upper.secondary_xaxis("top", functions=reciprocal(2 * np.pi))
         above.set_xlabel("2π/q (nm)")
         for axis in (lower.xaxis, above.xaxis):
             plain_log(axis)
@@ -462,11 +463,6 @@ def figure_scattering(of: Subject, out_stem: Path) -> Files:
         add_notes(figure, [verdict, f"weights: {found['weighting']}; band: blocks or S/√vectors"])
         figure.align_ylabels()
         return save(figure, out_stem)
-
-
-def _spacing(q: Any) -> Any:
-    with np.errstate(divide="ignore"):
-        return 2 * np.pi / np.asarray(q, dtype=float)
 
 
 OF_SYSTEM: dict[str, tuple[Callable[[Subject, Path], Files], tuple[str, ...]]] = {

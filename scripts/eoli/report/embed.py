@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from eoli.core.numbers import unit_text
 from eoli.report.answers import answer_of, asked, temperature_series
 from eoli.report.gather import Sweep, SystemResult
 from eoli.study.analyses import ANALYSES
@@ -94,8 +95,8 @@ def summary_data(sweep: Sweep, title: str) -> dict[str, Any]:
             for of in sweep.together
         ],
         "quantities": [
-            {"key": of.key, "symbol": of.quantity.symbol, "name": of.quantity.title, "unit": of.quantity.unit,
-             "log": of.quantity.log, "routes": {q.route: q.route_label for q in of.routes}}
+            {"key": of.key, "symbol": of.quantity.symbol, "unit": unit_text(of.quantity.unit), "log": of.quantity.log,
+             "routes": {q.route: q.route_label for q in of.routes}}
             for of in asked()
         ],
         "curves": {

@@ -127,32 +127,18 @@ class Sweep:
         return tuple(first.get(system.name, system) for system in self.systems if system.name not in others)
 
 
-_SUMMARIES: Mapping[str, Sequence[str]] = {
-    "study": ("id", "what", "verdict"),
+_SUMMARIES: Mapping[str, tuple[str, str]] = {
+    "study": ("id what verdict", "system ours ours_error theirs unit reason"),
     "experiments": (
-        "system",
-        "route",
-        "series",
-        "measured_molar_mass_g_mol",
-        "measured_eo_li",
-        "source",
-        "what_differs",
+        "system route series measured_molar_mass_g_mol measured_eo_li source what_differs",
+        "sigma_S_cm sigma_error_S_cm log10_difference log10_difference_error verdict",
     ),
-    "replicas": ("systems", "quantity", "verdict"),
-    "glass-transition": ("system",),
-    "cutoffs": ("first", "second", "system"),
-    "cost": ("system", "stage", "core_hours", "wall_hours", "restarts"),
+    "replicas": ("systems quantity verdict", "mean difference_over_error"),
+    "glass-transition": ("system", "Tg_K Tg_low_K Tg_high_K"),
+    "cutoffs": ("first second system", "contact"),
+    "cost": ("system stage core_hours wall_hours restarts", "ns_per_day"),
 }
-"""Tables next to that of the sweep, and the columns that must be filled."""
-_NEEDED: Mapping[str, Sequence[str]] = {
-    "study": ("system", "ours", "ours_error", "theirs", "unit", "reason"),
-    "experiments": ("sigma_S_cm", "sigma_error_S_cm", "log10_difference", "log10_difference_error", "verdict"),
-    "replicas": ("mean", "difference_over_error"),
-    "glass-transition": ("Tg_K", "Tg_low_K", "Tg_high_K"),
-    "cutoffs": ("contact",),
-    "cost": ("ns_per_day",),
-}  # fmt: skip
-"""Columns that may be empty."""
+"""Tables next to that of the sweep: columns that must be filled, and those that may be empty."""
 Found = TypeVar("Found")
 
 
@@ -179,7 +165,8 @@ class _Reading:
 
 
 def _summary(path: Path, name: str) -> pd.DataFrame:
-    found = read_table(path, _NEEDED[name], _SUMMARIES[name])
+    filled, needed = (columns.split() for columns in _SUMMARIES[name])
+    found = read_table(path, needed, filled)
     if name == "study" and (wrong := ~found["verdict"].isin(get_args(Verdict))).any():
         raise DataError(f"{path}: verdict: {printable(str(found['verdict'][wrong].iloc[0]))} is none of a comparison")
     return found
@@ -241,16 +228,10 @@ def _system(
         reading(check_salted, analysis, scalars)
     names = [key for key in (() if of_row else (*TABLES, *traces)) if (analysis / f"{key}.csv").is_file()]
     tables = {key: table for key in names if (table := reading(read_curves, analysis, key)) is not None and len(table)}
-    homes = {s.name: results / planned[name].home(s.name) for s in study.stages}
+    homes = {stage.name: planned[name].home(stage.name) for stage in study.stages}
     stages = tuple(
-        _stage(
-            statuses[name, stage.name],
-            home / stage.name,
-            costs.get((home.name, stage.name), {}),
-            reading,
-        )
-        for stage in study.stages
-        for home in [homes[stage.name]]
+        _stage(statuses[name, stage], results / home / stage, costs.get((home, stage), {}), reading)
+        for stage, home in homes.items()
     )
     scene = analysis / "snapshot-scene.json"
     missing = [key for key in SCALARS if key not in scalars] + [s.name for s in stages if not s.verdict]
@@ -260,9 +241,7 @@ def _system(
     has_scene = scene.is_file() and reading(load_scene, scene) is not None and not of_row
     # if nothing of a system is shown, only the reason is given
     missing = [*(of_row or missing), *reading.unreadable]
-    return SystemResult(
-        name, row, scalars, tables, stages, made_by, scene if has_scene else None, tuple(missing)
-    )  # fmt: skip
+    return SystemResult(name, row, scalars, tables, stages, made_by, scene if has_scene else None, tuple(missing))
 
 
 def _together(systems: Sequence[SystemResult], results: Path, reading: _Reading) -> tuple[Together, ...]:

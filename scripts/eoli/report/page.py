@@ -42,11 +42,6 @@ def _plotly() -> str:
     return str(get_plotlyjs())
 
 
-def _scripts() -> list[str]:
-    """Scripts of the page, in order."""
-    return [_plotly(), _asset("viewer.js"), _asset("report.js")]
-
-
 def _policy(scripts: Sequence[str]) -> str:
     """Content policy: nothing is loaded, and only these scripts run."""
     digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
@@ -83,7 +78,7 @@ def render(sweep: Sweep) -> str:
     title = sweep.study.config.study
     summary = summary_data(sweep, title)
     # only its end tag closes a script, and none of these contains one
-    scripts = _scripts()
+    scripts = [_plotly(), _asset("viewer.js"), _asset("report.js")]
     return environment.get_template("page.html.j2").render(
         title=title,
         policy=_policy(scripts),

@@ -17,7 +17,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from eoli.core.names import Line, ModuleName, Part, PathText
-from eoli.core.validation import Strict, place, validate
+from eoli.core.validation import Strict, place, section, validate
 from eoli.core.yamlfile import KeyPath, YamlFile, read_yaml
 from eoli.errors import InputError
 from eoli.forcefield.models import DEFAULT, Mixing
@@ -170,23 +170,20 @@ class Config(Strict):
 
     study: Line = Field(description="name of the study, shown in the tables")
     seed: int = Field(ge=0, le=2**63 - 1, description="all other seeds are derived from it and the system's name")
-    gmx: GromacsBuild = Field(default_factory=lambda: GromacsBuild.model_validate({}), description="the GROMACS build")
+    gmx: GromacsBuild = section(GromacsBuild, "the GROMACS build")
     topologies: PathText = Field(
         "topologies", description="folder of building blocks; looked for here, then beside the Snakefile"
     )
     sweep: list[SweepBlock] = Field(min_length=1, description="the systems")
-    box: Box = Field(default_factory=lambda: Box.model_validate({}), description="the start box")
+    box: Box = section(Box, "the start box")
     protocol: PathText = Field(description="protocol file; looked for here, then beside the Snakefile")
     stages: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="keys of single stages of the protocol, set here instead"
     )
-    run: Run = Field(default_factory=lambda: Run.model_validate({}), description="how simulations are run")
-    analysis: AnalysisSection = Field(
-        default_factory=lambda: AnalysisSection.model_validate({}), description="frames and criteria of the analyses"
-    )
-    reference: ReferenceFiles = Field(
-        default_factory=lambda: ReferenceFiles.model_validate({}),
-        description="what the sweep is laid beside; looked for here, then beside the Snakefile",
+    run: Run = section(Run, "how simulations are run")
+    analysis: AnalysisSection = section(AnalysisSection, "frames and criteria of the analyses")
+    reference: ReferenceFiles = section(
+        ReferenceFiles, "what the sweep is laid beside; looked for here, then beside the Snakefile"
     )
 
 
@@ -207,6 +204,10 @@ class Study:
     def found(self, name: str) -> Path:
         """A path from the configuration, relative to the working folder, else to the workflow's folder."""
         return _found(name, self.base)
+
+    def wrong(self, keys: KeyPath, message: object) -> InputError:
+        """A mistake in the configuration, at the line of its key."""
+        return InputError(f"{place(keys, self.files)}: {message}")
 
     @property
     def topologies(self) -> Path:
@@ -235,9 +236,10 @@ class Study:
         found = [stage for stage in self.stages[: names.index(analysed.name) + 1] if stage.ensemble == "NPT"]
         if not found or not found[-1].is_steady or self.temperatures_K(found[-1]) != self.temperatures_K(analysed):
             last = f"the last, {found[-1].name}, is not" if found else "there is none"
-            raise InputError(
-                f"{place(('analysis', 'stage'), self.files)}: {analysed.name} needs the density of a stage in NPT before it, "
-                f"or its own, that equilibrates at its temperature; {last}"
+            raise self.wrong(
+                ("analysis", "stage"),
+                f"{analysed.name} needs the density of a stage in NPT before it, or its own, that equilibrates at its "
+                f"temperature; {last}",
             )
         return found[-1].name
 
@@ -321,8 +323,7 @@ def _overrides_as_protocol(source: YamlFile, names: list[str]) -> YamlFile:
 
 def _check_analysed_stage(study: Study) -> None:
     """The analysed stage must be at equilibrium, at the temperature that the systems are named after."""
-    name, files = study.config.analysis.stage, study.files
-    where = place(("analysis", "stage"), files)
+    name = study.config.analysis.stage
     steady = [stage.name for stage in study.stages if stage.is_steady and stage.temperature_K is None]
     stage = next((stage for stage in study.stages if stage.name == name and stage.is_dynamics), None)
     if stage is None or not stage.is_steady:
@@ -333,22 +334,25 @@ def _check_analysed_stage(study: Study) -> None:
             if stage.equilibrates
             else "drives the box (equilibrates: false)"
         )
-        raise InputError(f"{where}: {name!r} {why}; allowed: {', '.join(steady) or 'none in this protocol'}")
+        allowed = ", ".join(steady) or "none in this protocol"
+        raise study.wrong(("analysis", "stage"), f"{name!r} {why}; allowed: {allowed}")
     for number, block in enumerate(study.config.sweep):
         other = [kelvin for kelvin in block.temperature_K if stage.temperature_K not in (None, kelvin)]
         if other:
-            raise InputError(
-                f"{place(('stages', name, 'temperature_K'), files)}: {name}, which is analysed, runs at "
-                f"{stage.temperature_K:g} K, and systems are named after {other[0]:g} K; allowed: no temperature_K in "
-                f"{name} and sweep[{number}].temperature_K: {stage.temperature_K:g}, or another analysis.stage"
+            raise study.wrong(
+                ("stages", name, "temperature_K"),
+                f"{name}, which is analysed, runs at {stage.temperature_K:g} K, and systems are named after {other[0]:g} K; "
+                f"allowed: no temperature_K in {name} and sweep[{number}].temperature_K: {stage.temperature_K:g}, or another "
+                "analysis.stage",
             )
     # raises if no stage gives the density
     _ = study.equilibrated_stage
     for before, stage in itertools.pairwise(study.stages):
         if stage.start == "mean-volume-frame" and study.temperatures_K(before) != study.temperatures_K(stage):
-            raise InputError(
-                f"{place(('stages', stage.name, 'start'), files)}: {stage.name} starts at the mean volume of {before.name}, "
-                "which has another temperature; allowed: last-frame, or one temperature"
+            raise study.wrong(
+                ("stages", stage.name, "start"),
+                f"{stage.name} starts at the mean volume of {before.name}, which has another temperature; allowed: "
+                "last-frame, or one temperature",
             )
 
 
@@ -366,15 +370,15 @@ def _check_cadences(study: Study) -> None:
         ("structure_interval_ps", motion, "motion_interval_ps", LEAST_FRAMES),
         ("slow_interval_ps", frame, f"frame_interval_ps of {stage.name}", LEAST_WHOLE_FRAMES),
     ):
-        interval = getattr(analysis, key)
-        where = place(("analysis", key), study.files)
+        interval, where = getattr(analysis, key), ("analysis", key)
         if not _is_multiple(interval, of):
-            raise InputError(f"{where}: {interval:g} is not allowed; allowed: a whole multiple of {of:g}, the {said}")
+            raise study.wrong(where, f"{interval:g} is not allowed; allowed: a whole multiple of {of:g}, the {said}")
         frames = int(length / interval + 1e-6) + 1
         if frames < least:
-            raise InputError(
-                f"{where}: {interval:g} leaves {frames} frames of {stage.name}, which is {length:g} ps long; allowed: at "
-                f"least {least}, so at most {length / (least - 1):g}, or a longer stage"
+            raise study.wrong(
+                where,
+                f"{interval:g} leaves {frames} frames of {stage.name}, which is {length:g} ps long; allowed: at least {least}, "
+                f"so at most {length / (least - 1):g}, or a longer stage",
             )
 
 
@@ -384,12 +388,9 @@ def _check_paths(study: Study) -> None:
         path = study.found(name)
         # Snakemake reads braces as a wildcard
         if not path.is_file() or {"{", "}"} & set(str(path)):
-            raise InputError(
-                f"{place(('reference', key), study.files)}: {str(path)!r} is no file; allowed: a file, no braces in its path"
-            )
+            raise study.wrong(("reference", key), f"{str(path)!r} is no file; allowed: a file, no braces in its path")
     if not study.topologies.is_dir():
-        name = study.config.topologies
-        raise InputError(f"{place(('topologies',), study.files)}: {name!r} is no folder of building blocks")
+        raise study.wrong(("topologies",), f"{study.config.topologies!r} is no folder of building blocks")
 
 
 def make_study(data: Mapping[str, Any], files: Sequence[YamlFile], base: Path) -> Study:
@@ -407,23 +408,22 @@ def make_study(data: Mapping[str, Any], files: Sequence[YamlFile], base: Path) -
     cooling = config.analysis.cooling_stage
     cooled = [stage.name for stage in study.stages if stage.ensemble == "NPT" and stage.temperature_from_K is not None]
     if cooling is not None and cooling not in cooled:
-        raise InputError(
-            f"{place(('analysis', 'cooling_stage'), files)}: {cooling!r} is no stage in NPT whose temperature changes by "
-            f"steps; allowed: {', '.join(cooled) or 'none in this protocol'}"
+        raise study.wrong(
+            ("analysis", "cooling_stage"),
+            f"{cooling!r} is no stage in NPT whose temperature changes by steps; allowed: "
+            f"{', '.join(cooled) or 'none in this protocol'}",
         )
     before = {stage.name: earlier for earlier, stage in itertools.pairwise(study.stages)}
     if cooling in before and study.temperatures_K(before[cooling]) != {study.stage(cooling).temperature_from_K}:
-        raise InputError(
-            f"{place(('stages', cooling, 'temperature_from_K'), files)}: {cooling} begins at "
-            f"{study.stage(cooling).temperature_from_K:g} K, and {before[cooling].name} before it does not end there in all "
-            "systems; allowed: one temperature for both"
+        raise study.wrong(
+            ("stages", cooling, "temperature_from_K"),
+            f"{cooling} begins at {study.stage(cooling).temperature_from_K:g} K, and {before[cooling].name} before it does not "
+            "end there in all systems; allowed: one temperature for both",
         )
     dynamics = [stage.name for stage in study.stages if stage.is_dynamics]
     if config.box.supercell_from not in (None, *dynamics):
-        raise InputError(
-            f"{place(('box', 'supercell_from'), files)}: {config.box.supercell_from!r} is no stage of dynamics that runs; "
-            f"allowed: {', '.join(dynamics)}"
-        )
+        said = f"{config.box.supercell_from!r} is no stage of dynamics that runs; allowed: {', '.join(dynamics)}"
+        raise study.wrong(("box", "supercell_from"), said)
     return study
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
-from eoli.core.validation import Count, Kelvin, Strict
+from eoli.core.validation import Count, Kelvin, Strict, section
 from eoli.study.annealing import Plateau, plateaus
 from eoli.study.protocol import Protocol, Stage
 
@@ -93,24 +93,16 @@ class AnalysisSection(Strict):
     )
     rdf_range_nm: float = Field(1.5, gt=0.3, le=100, description="largest distance of g(r), cut at half the box")
     rdf_bin_nm: float = Field(0.004, ge=1e-4, le=0.05, description="bin of g(r)")
-    contact_nm: ContactDistances = Field(
-        default_factory=lambda: ContactDistances.model_validate({}), description="distances that bind lithium"
-    )
+    contact_nm: ContactDistances = section(ContactDistances, "distances that bind lithium")
     diffusive_tolerance: float = Field(
         0.1, gt=0, lt=0.5, description="motion is diffusive where the local exponent is within this of 1"
     )
     target_error: float = Field(
         0.2, gt=0, lt=1, description="relative error of D for which the run length is estimated"
     )
-    mechanism: Mechanism = Field(
-        default_factory=lambda: Mechanism.model_validate({}), description="residences and moves of lithium"
-    )
-    morphology: Morphology = Field(
-        default_factory=lambda: Morphology.model_validate({}), description="domains and S(q)"
-    )
-    hydrogen_bonds: HydrogenBonds = Field(
-        default_factory=lambda: HydrogenBonds.model_validate({}), description="hydrogen bonds of the amide"
-    )
+    mechanism: Mechanism = section(Mechanism, "residences and moves of lithium")
+    morphology: Morphology = section(Morphology, "domains and S(q)")
+    hydrogen_bonds: HydrogenBonds = section(HydrogenBonds, "hydrogen bonds of the amide")
     interaction_frames: int = Field(100, gt=0, le=100_000, description="frames at most for interaction energies")
 
     @property

@@ -12,7 +12,6 @@ from functools import partial
 
 from eoli.core.names import LONGEST_NAME
 from eoli.core.units import GRAM_PER_MOL_NM3
-from eoli.core.validation import place
 from eoli.core.yamlfile import KeyPath
 from eoli.errors import InputError
 from eoli.forcefield.library import Library, library
@@ -131,18 +130,13 @@ def system_name(
     return "-".join([*parts, f"r{replicate}"])
 
 
-def _wrong(study: Study, keys: KeyPath, message: object) -> InputError:
-    """Configuration error located at the line of its key."""
-    return InputError(f"{place(keys, study.files)}: {message}")
-
-
 @contextmanager
 def _asked_by(study: Study, number: int, key: str) -> Iterator[None]:
     """Locates an error raised in this context at a key of a sweep block."""
     try:
         yield
     except InputError as error:
-        raise _wrong(study, ("sweep", number, key), error) from None
+        raise study.wrong(("sweep", number, key), error) from None
 
 
 def _check_block(block: SweepBlock, number: int, study: Study, blocks: Library) -> None:
@@ -167,7 +161,7 @@ def _check_block(block: SweepBlock, number: int, study: Study, blocks: Library) 
         (not block.eo_li and not all_neat, "eo_li", "is missing; a salt needs it"),
     ):  # fmt: skip
         if wrong:
-            raise _wrong(study, ("sweep", number, key), message)
+            raise study.wrong(("sweep", number, key), message)
 
 
 def _cations(polymer: str, ether_oxygens: int, eo_li: float | None) -> int:
@@ -288,7 +282,7 @@ def _check_box(system: System, number: int, study: Study, blocks: Library) -> No
          "allowed: more chains (box.chains)"),
     ):  # fmt: skip
         if wrong:
-            raise _wrong(study, keys, message)
+            raise study.wrong(keys, message)
 
 
 def _check_course(stage: Stage, system: System, study: Study) -> None:
@@ -298,8 +292,8 @@ def _check_course(stage: Stage, system: System, study: Study) -> None:
     steps = len(stage.course(system.temperature_K))
     most = max(1, min(MOST_PLATEAUS, int(stage.length_ns * 1000 / stage.energy_interval_ps / LEAST_ENERGIES)))
     if steps > most:
-        raise _wrong(
-            study, ("stages", stage.name, "temperature_step_K"),
+        raise study.wrong(
+            ("stages", stage.name, "temperature_step_K"),
             f"{stage.name} of {system.name} has {steps} temperatures; allowed: {most}, of {LEAST_ENERGIES} energies at least "
             "(energy_interval_ps)",
         )  # fmt: skip
@@ -319,24 +313,24 @@ def systems_of(study: Study) -> dict[str, System]:
         asked += math.prod(map(len, axes))
         here = ("sweep", number)
         if asked > MOST_SYSTEMS:
-            raise _wrong(study, here, f"the sweep has {asked} systems and more; allowed: {MOST_SYSTEMS}")
+            raise study.wrong(here, f"the sweep has {asked} systems and more; allowed: {MOST_SYSTEMS}")
         _check_block(block, number, study, blocks)
         for system in _block_systems(block, number, study, blocks):
             name = system.name
             if len(name) > LONGEST_NAME:
                 allowed = f"allowed: {LONGEST_NAME}, which file systems can hold"
-                raise _wrong(study, here, f"{name} has {len(name)} characters; {allowed}")
+                raise study.wrong(here, f"{name} has {len(name)} characters; {allowed}")
             for stage in study.stages:
                 _check_course(stage, system, study)
             if name in systems:
                 unique = "names are unique (temperatures that round to one kelvin count as one)"
-                raise _wrong(study, here, f"{name} is already in the sweep; {unique}")
+                raise study.wrong(here, f"{name} is already in the sweep; {unique}")
             _check_box(system, number, study, blocks)
             systems[name] = system
     for system in systems.values():
         if system.parent is not None and system.parent not in systems:
-            raise _wrong(
-                study, ("sweep",),
+            raise study.wrong(
+                ("sweep",),
                 f"{system.name} repeats the box of {system.parent}, which is not in the sweep; allowed: a block that has it, "
                 "the same without supercell",
             )  # fmt: skip

@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from eoli.analysis.results import read_curves, read_scalars
 from eoli.analysis.structure.rdf import first_minimum, first_peak
-from eoli.core.statistics import UNKNOWN, Estimate, jackknife_error
+from eoli.core.arrays import Floats
+from eoli.core.statistics import UNKNOWN, Estimate, estimate, jackknife_error
 from eoli.errors import DataError
 from eoli.topology.selections import contact_of
-
-Floats = npt.NDArray[np.float64]
 
 POOLED = "all"
 """Name in the `system` column for pooled rows."""
@@ -116,7 +114,7 @@ def _pooled_minimum(curves: Sequence[_Curve]) -> Estimate:
 
     samples = np.array([curve.g for curve in curves])
     value, error = minimum(samples.mean(axis=0)), jackknife_error(minimum, samples)
-    return UNKNOWN if math.isnan(value) else Estimate(value, error if math.isfinite(error) else None)
+    return UNKNOWN if math.isnan(value) else estimate(value, error)
 
 
 def _verdict(curve: _Curve, peak: float | None, minimum: float | None, contact_nm: float | None) -> str:

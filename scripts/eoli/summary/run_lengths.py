@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -193,8 +193,3 @@ def needs(study: Study, results: Path, target: float) -> list[Need]:
             if quantity.analysis == "motion" or all(quantity.found(of) for of in runs):
                 found.append(_need(present, quantity, [_found(quantity, of) for of in runs], target, per_ns, per_day))
     return found
-
-
-def rows(found: Sequence[Need]) -> list[dict[str, Any]]:
-    """The needs as table rows."""
-    return [asdict(need) for need in found]

@@ -79,18 +79,17 @@ def _row(
     system: System, stage_names: Sequence[str], results: Path, ideal_density: Mapping[str, float], allow_missing: bool,
     not_asked_for: str,
 ) -> dict[str, Any]:  # fmt: skip
-    if not_asked_for:
-        if not allow_missing:
-            raise DataError(f"{results / system.name}: {NOT_SHOWN[2]}{not_asked_for}; snakemake makes it again")
-        status = {"status": f"{NOT_SHOWN[2]}{not_asked_for}", "warnings": ""}
-        return {**_composition(system, ideal_density), **_results({}), **status}
-    try:
-        return _row_of(system, stage_names, results, ideal_density, allow_missing)
-    except DataError as error:
-        if not allow_missing:
-            raise
-        status = {"status": f"{NOT_SHOWN[0]}{error}", "warnings": ""}
-        return {**_composition(system, ideal_density), **_results({}), **status}
+    status = f"{NOT_SHOWN[2]}{not_asked_for}"
+    if not_asked_for and not allow_missing:
+        raise DataError(f"{results / system.name}: {status}; snakemake makes it again")
+    if not not_asked_for:
+        try:
+            return _row_of(system, stage_names, results, ideal_density, allow_missing)
+        except DataError as error:
+            if not allow_missing:
+                raise
+            status = f"{NOT_SHOWN[0]}{error}"
+    return {**_composition(system, ideal_density), **_results({}), "status": status, "warnings": ""}
 
 
 def _row_of(

@@ -13,19 +13,16 @@ import pandas as pd
 from scipy import constants
 from scipy.optimize import brentq, minimize_scalar
 
+from eoli.core.arrays import Floats
 from eoli.core.fitting import NO_INTERVAL, Goodness, Interval, aicc, goodness_of
 from eoli.core.statistics import UNKNOWN, Estimate
 from eoli.errors import DataError
 from eoli.study.axes import SERIES_AXES, alike
 from eoli.study.quantities import Quantity, fitted
 
-Floats = npt.NDArray[np.float64]
-
 R_KJ_MOL_K = constants.R / 1000
 KJ_MOL_PER_EV = constants.e * constants.N_A / 1000
 
-STUDY_PREFACTOR = -0.5
-"""Power of T in front of the exponential in Ma 2022."""
 _LEAST_ARRHENIUS = 3
 _LEAST_VTF = 4
 _SCAN = 2000
@@ -71,7 +68,7 @@ class Arrhenius:
 
 @dataclass(frozen=True)
 class Vtf:
-    """y = exp(ln_prefactor) T^prefactor_power exp(-B/(T - T0)), with goodness of fit; B is given as the energy R B.
+    """y = exp(ln_prefactor) exp(-B/(T - T0)), with goodness of fit; B is given as the energy R B.
 
     If T0 is not determined, the other numbers are unknown and `T0_K` keeps the bounded end of its interval.
     """
@@ -80,7 +77,6 @@ class Vtf:
     energy_kJ_mol: Interval
     energy_eV: Interval
     ln_prefactor: float | None
-    prefactor_power: float
     goodness: Goodness | None
     points: int
     excluded: int
@@ -92,7 +88,7 @@ class Vtf:
             raise DataError(f"no VTF curve: {self.verdict}")
         temperature = np.asarray(temperature_K, dtype=np.float64)
         exponent = self.ln_prefactor - self.energy_kJ_mol.value / (R_KJ_MOL_K * (temperature - self.T0_K.value))
-        return np.asarray(temperature**self.prefactor_power * np.exp(exponent))
+        return np.asarray(np.exp(exponent))
 
 
 @dataclass(frozen=True)
@@ -182,28 +178,27 @@ def _scaled(interval: Interval, factor: float) -> Interval:
     return Interval(*(None if x is None else factor * x for x in (interval.value, interval.low, interval.high)))
 
 
-def fit_vtf(points: Points, prefactor_power: float = 0.0) -> Vtf:
+def fit_vtf(points: Points) -> Vtf:
     """Fit of Vogel (Phys. Z. 22, 645 (1921)), Tammann and Fulcher, by the profile of chi-squared over T0.
 
     At each T0 from 0 to 1 K below the lowest temperature, the rest is a straight line in 1/(T - T0). The 68 % interval
     of T0 is where chi-squared is less than 1 above its minimum; if the best fit is rejected (p < 0.05), the limit is
     the square of `Goodness.widening`. T0 is not determined if that interval reaches an end of the scan, or with fewer
     than four temperatures. The interval of R B is its range between the ends of T0, which matches its own profile to
-    about a hundredth of its width. `prefactor_power` is the power of T in front of the exponential (STUDY_PREFACTOR for
-    the form of Ma 2022).
+    about a hundredth of its width.
     """
 
     def undetermined(why: str, goodness: Goodness | None = None, t0: Interval = NO_INTERVAL) -> Vtf:
         verdict = f"not determined: {why}"
-        return Vtf(t0, NO_INTERVAL, NO_INTERVAL, None, prefactor_power, goodness, n, points.excluded, verdict)
+        return Vtf(t0, NO_INTERVAL, NO_INTERVAL, None, goodness, n, points.excluded, verdict)
 
     n = len(points.ln_value)
     if points.temperatures < _LEAST_VTF:
         return undetermined(f"{points.temperatures} temperatures with a value; at least {_LEAST_VTF} are needed")
-    y = points.ln_value - prefactor_power * np.log(points.temperature_K)
 
     def lines(t0: npt.ArrayLike) -> _Line:
-        return _line(1 / (points.temperature_K - np.asarray(t0, dtype=np.float64)[..., None]), y, points.ln_error)
+        x = 1 / (points.temperature_K - np.asarray(t0, dtype=np.float64)[..., None])
+        return _line(x, points.ln_value, points.ln_error)
 
     scan = np.linspace(0, points.temperature_K.min() - _BELOW_LOWEST_K, _SCAN)
     top = int(np.argmin(lines(scan).chi2))
@@ -229,8 +224,7 @@ def fit_vtf(points: Points, prefactor_power: float = 0.0) -> Vtf:
     ends = -lines([high, low]).slope
     energy = _scaled(Interval(-float(found.slope), *map(float, ends)), R_KJ_MOL_K)
     return Vtf(
-        Interval(best, low, high), energy, _scaled(energy, 1 / KJ_MOL_PER_EV), float(found.intercept), prefactor_power,
-        goodness, n, points.excluded, _said(goodness, "a VTF curve"),
+        Interval(best, low, high), energy, _scaled(energy, 1 / KJ_MOL_PER_EV), float(found.intercept), goodness, n, points.excluded, _said(goodness, "a VTF curve"),
     )  # fmt: skip
 
 
@@ -267,9 +261,7 @@ class Fits:
     preference: Preference
 
 
-def fits_of(
-    sweep: pd.DataFrame, quantities: Sequence[Quantity] | None = None, prefactor_power: float = 0.0
-) -> list[Fits]:
+def fits_of(sweep: pd.DataFrame, quantities: Sequence[Quantity] | None = None) -> list[Fits]:
     """Fits of the given quantities (default: all that are fitted), for each set of systems of a sweep.
 
     The systems of a set differ only in temperature and replicate; `sweep` has one row per system. A set at a single
@@ -286,7 +278,7 @@ def fits_of(
             # an error of zero is no known weight
             errors = systems[error].where(systems[error] != 0)
             points = usable_points(systems["temperature_K"].tolist(), systems[value].tolist(), errors.tolist())
-            line, curve = fit_arrhenius(points), fit_vtf(points, prefactor_power)
+            line, curve = fit_arrhenius(points), fit_vtf(points)
             found.append(
                 Fits(common, tuple(systems["system"]), quantity.name, points, line, curve, preferred(line, curve))
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from eoli.core.files import write_text
@@ -171,11 +170,8 @@ def _check_texts(description: SystemDescription, title: str) -> None:
 
 def write_topology(
     description: SystemDescription, title: str, folder: Path, blocks: Library, forcefield: Gromos54A7
-) -> dict[str, str]:
-    """Write all files of a topology, or none if anything is unresolved.
-
-    Returns the SHA-256 of each file by its name.
-    """
+) -> None:
+    """Write all files of a topology, or none if anything is unresolved."""
     _check_texts(description, title)
     tables = tables_for(description, blocks, forcefield)
     check_tables(tables)
@@ -186,4 +182,3 @@ def write_topology(
     texts["system.json"] = to_json(description)
     for name, text in texts.items():
         write_text(folder / name, text)
-    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -54,33 +55,36 @@ class SystemDescription:
         """Mass of the box, g/mol."""
         return sum(entry.molecule.mass * entry.count for entry in self.molecules)
 
-    def _expand(self, values: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-        return np.concatenate([np.tile(v, e.count) for v, e in zip(values, self.molecules, strict=True)])
+    def of_sites(self, value: Callable[[Site], Any]) -> npt.NDArray[Any]:
+        """A value of each site, shape (n_sites,)."""
+        return np.concatenate([np.tile([value(site) for site in e.molecule.sites], e.count) for e in self.molecules])
+
+    def parts(self) -> Iterator[tuple[Molecule, npt.NDArray[np.int64]]]:
+        """Each molecule type with the site indices of its molecules, shape (molecules, sites of one)."""
+        start = 0
+        for entry in self.molecules:
+            shape = entry.count, len(entry.molecule.sites)
+            yield entry.molecule, start + np.arange(math.prod(shape)).reshape(shape)
+            start += math.prod(shape)
 
     def masses(self) -> npt.NDArray[np.float64]:
         """Masses of all sites, g/mol, shape (n_sites,)."""
-        return self._expand([np.array([site.mass for site in e.molecule.sites]) for e in self.molecules])
+        return self.of_sites(lambda site: site.mass)
 
     def charges(self) -> npt.NDArray[np.float64]:
         """Simulated charges of all sites, e, shape (n_sites,)."""
-        return self._expand([np.array([site.charge for site in e.molecule.sites]) for e in self.molecules])
+        return self.of_sites(lambda site: site.charge)
 
     def with_role(self, *roles: str) -> npt.NDArray[np.int64]:
         """Indices of the sites with one of the roles; empty if there are none."""
-        mask = self._expand([np.array([site.role in roles for site in e.molecule.sites]) for e in self.molecules])
-        return np.flatnonzero(mask)
+        return np.flatnonzero(self.of_sites(lambda site: site.role in roles))
 
     def molecules_of(self, kind: str) -> npt.NDArray[np.int64]:
         """Site indices of all molecules of a kind (`polymer`, `cation`, `anion`), shape (molecules, sites of one).
 
         Raises DataError if two molecule types share the kind.
         """
-        start, found = 0, []
-        for entry in self.molecules:
-            size = len(entry.molecule.sites)
-            if entry.molecule.kind == kind:
-                found.append(start + np.arange(entry.count * size).reshape(entry.count, size))
-            start += entry.count * size
+        found = [sites for molecule, sites in self.parts() if molecule.kind == kind]
         if len(found) > 1:
             raise DataError(f"the system has {len(found)} molecule types of kind {kind}")
         return found[0] if found else np.empty((0, 0), dtype=np.int64)
@@ -97,24 +101,11 @@ class SystemDescription:
 
     def bonds(self) -> npt.NDArray[np.int64]:
         """Bonded pairs of the whole box, shape (n_bonds, 2)."""
-        start, blocks = 0, []
-        for entry in self.molecules:
-            size = len(entry.molecule.sites)
-            if entry.molecule.bonds:
-                one = np.array([term.sites for term in entry.molecule.bonds])
-                shifts = start + size * np.arange(entry.count)
-                blocks.append((one[None] + shifts[:, None, None]).reshape(-1, 2))
-            start += entry.count * size
-        return np.concatenate(blocks) if blocks else np.empty((0, 2), dtype=np.int64)
+        return np.concatenate([sites[:, molecule.bonded].reshape(-1, 2) for molecule, sites in self.parts()])
 
     def bond_lengths_nm(self) -> npt.NDArray[np.float64]:
         """Reference lengths of `bonds`, nm, shape (n_bonds,)."""
-        lengths = [
-            np.tile(np.array([term.parameters[0] for term in e.molecule.bonds]), e.count)
-            for e in self.molecules
-            if e.molecule.bonds
-        ]
-        return np.concatenate(lengths) if lengths else np.empty(0)
+        return np.concatenate([np.tile([t.parameters[0] for t in e.molecule.bonds], e.count) for e in self.molecules])
 
 
 def to_json(description: SystemDescription) -> str:

@@ -6,6 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from eoli.errors import ForceFieldError
 from eoli.forcefield.library import Library
 from eoli.forcefield.models import NUMBERS, BondedEntry, BondedTable, Chain, Ion
@@ -64,11 +67,16 @@ class Molecule:
 
     def neighbours(self) -> list[list[int]]:
         """Bonded sites of each site, in the order of the bonds."""
-        return _neighbours(len(self.sites), [(term.sites[0], term.sites[1]) for term in self.bonds])
+        return neighbours_of(len(self.sites), self.bonded.tolist())
 
     def separations(self) -> dict[tuple[int, int], int]:
         """Number of bonds between the sites (i < j) of each pair that GROMACS excludes: up to NREXCL bonds apart."""
         return _separations(self.neighbours())
+
+    @property
+    def bonded(self) -> npt.NDArray[np.int64]:
+        """Pairs of bonded sites, shape (bonds, 2)."""
+        return np.array([term.sites for term in self.bonds], dtype=np.int64).reshape(-1, 2)
 
     @property
     def charge(self) -> float:
@@ -81,7 +89,8 @@ class Molecule:
         return sum(site.mass for site in self.sites)
 
 
-def _neighbours(n_sites: int, bonds: Iterable[tuple[int, int]]) -> list[list[int]]:
+def neighbours_of(n_sites: int, bonds: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Bonded sites of each of `n_sites` sites, in the order of the bonds."""
     lists: list[list[int]] = [[] for _ in range(n_sites)]
     for i, j in bonds:
         lists[i].append(j)
@@ -109,7 +118,7 @@ class _Graph:
     bonds: tuple[tuple[int, int], ...]
 
     def neighbours(self) -> list[list[int]]:
-        return [sorted(entry) for entry in _neighbours(len(self.sites), self.bonds)]
+        return [sorted(entry) for entry in neighbours_of(len(self.sites), self.bonds)]
 
     def classes(self, sites: Sequence[int]) -> tuple[str, ...]:
         return tuple(self.sites[i].bonded_class for i in sites)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from eoli.core.arrays import Indices
 from eoli.topology.description import SystemDescription
-
-Indices = npt.NDArray[np.int64]
 
 POLYMER_PARTNERS: dict[str, tuple[str, ...]] = {
     "ether_O": ("ether_O",),
@@ -100,12 +98,9 @@ def pair_groups(description: SystemDescription) -> dict[str, dict[str, Indices]]
 
 def ether_torsions(description: SystemDescription) -> Indices:
     """The O-C-C-O torsions: dihedrals whose ends are ether oxygens, each once, shape (torsions, 4)."""
-    start, found = 0, []
-    for entry in description.molecules:
-        roles = [site.role for site in entry.molecule.sites]
-        one = sorted({t.sites for t in entry.molecule.dihedrals if roles[t.sites[0]] == roles[t.sites[3]] == "ether_O"})
-        if one:
-            shifts = start + len(roles) * np.arange(entry.count)
-            found.append((np.array(one, dtype=np.int64) + shifts[:, None, None]).reshape(-1, 4))
-        start += len(roles) * entry.count
-    return np.concatenate(found) if found else np.empty((0, 4), dtype=np.int64)
+    found = []
+    for molecule, sites in description.parts():
+        roles = [site.role for site in molecule.sites]
+        one = sorted({t.sites for t in molecule.dihedrals if roles[t.sites[0]] == roles[t.sites[3]] == "ether_O"})
+        found.append(sites[:, np.array(one, dtype=np.int64).reshape(-1, 4)].reshape(-1, 4))
+    return np.concatenate(found)

@@ -8,15 +8,12 @@ distance, so that the compiler can vectorise them.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from eoli.core.arrays import Integers, Singles
 from eoli.core.compiled import compiled
 
-Singles = npt.NDArray[np.float32]
-Integers = npt.NDArray[Any]
 Vector = tuple[np.float32, np.float32, np.float32]
 
 _compiled = compiled(error_model="numpy", fastmath={"contract"})

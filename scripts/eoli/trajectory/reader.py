@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
+from eoli.core.arrays import Floats, Indices, Singles
 from eoli.errors import DataError
-
-Floats = npt.NDArray[np.float64]
-Singles = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int64]
+from eoli.topology.description import SystemDescription
+from eoli.topology.molecule import neighbours_of
 
 _INTERVAL_TOLERANCE = 0.01
 
@@ -142,15 +140,12 @@ def frames(trajectory: Trajectory, stride: int = 1) -> Iterator[tuple[int, Float
         yield int(indices[0]), positions[0].astype(np.float64), boxes[0]
 
 
-def spanning_tree(n_sites: int, bonds: Indices) -> tuple[Indices, Indices, Indices]:
-    """Parents and children (one pair per edge), and sites in the order of a walk from site 0.
+def spanning_tree(n_sites: int, bonds: Indices) -> tuple[Indices, Indices]:
+    """Parents and children, one pair per edge, in the order of a walk from site 0.
 
     Raises DataError if the bonds do not connect all sites.
     """
-    neighbours: list[list[int]] = [[] for _ in range(n_sites)]
-    for i, j in bonds.tolist():
-        neighbours[i].append(j)
-        neighbours[j].append(i)
+    neighbours = neighbours_of(n_sites, bonds.tolist())
     order, parent = [0], {0: -1}
     for site in order:
         for other in neighbours[site]:
@@ -159,8 +154,20 @@ def spanning_tree(n_sites: int, bonds: Indices) -> tuple[Indices, Indices, Indic
                 order.append(other)
     if len(order) != n_sites:
         raise DataError(f"the bonds connect {len(order)} of {n_sites} sites of a molecule")
-    children = np.array(order[1:], dtype=np.int64)
-    return np.array([parent[c] for c in order[1:]], dtype=np.int64), children, np.array(order, dtype=np.int64)
+    return np.array([parent[c] for c in order[1:]], dtype=np.int64), np.array(order[1:], dtype=np.int64)
+
+
+def make_whole(system: SystemDescription, positions_nm: Floats, edges_nm: Floats) -> Floats:
+    """Positions (n_sites, 3) with every molecule in one piece, its first site in place; edges (3,) of the box.
+
+    Every bond becomes its minimum image. Raises DataError where the bonds of a molecule do not connect its sites.
+    """
+    whole = np.array(positions_nm, dtype=np.float64)
+    for molecule, sites in system.parts():
+        for parent, child in zip(*spanning_tree(len(molecule.sites), molecule.bonded), strict=True):
+            step = whole[sites[:, child]] - whole[sites[:, parent]]
+            whole[sites[:, child]] = whole[sites[:, parent]] + step - edges_nm * np.round(step / edges_nm)
+    return whole
 
 
 def masses_beyond(parents: Indices, children: Indices, masses: Floats) -> Floats:

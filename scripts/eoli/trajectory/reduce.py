@@ -15,22 +15,14 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from eoli.core.arrays import Indices, Singles
 from eoli.core.files import sha256, whole
 from eoli.errors import DataError
 from eoli.study.criteria import ReduceCriteria
 from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.selections import binding_sites, ether_torsions, pair_groups
 from eoli.trajectory import kernels
-from eoli.trajectory.reader import (
-    Indices,
-    Singles,
-    Trajectory,
-    chunks,
-    masses_beyond,
-    open_trajectory,
-    spanning_tree,
-    stride_of,
-)
+from eoli.trajectory.reader import Trajectory, chunks, masses_beyond, open_trajectory, spanning_tree, stride_of
 from eoli.trajectory.sizes import SLOTS
 from eoli.trajectory.store import CADENCES, create, seal
 
@@ -67,8 +59,7 @@ def _molecules(description: SystemDescription, kind: str) -> _Molecules | None:
     if not len(sites):
         return None
     molecule = next(entry.molecule for entry in description.molecules if entry.molecule.kind == kind)
-    bonds = np.array([term.sites for term in molecule.bonds], dtype=np.int64).reshape(-1, 2)
-    parents, children, _ = spanning_tree(len(molecule.sites), bonds)
+    parents, children = spanning_tree(len(molecule.sites), molecule.bonded)
     masses = np.array([site.mass for site in molecule.sites])
     weights = masses_beyond(parents, children, masses) / masses.sum()
     return _Molecules(

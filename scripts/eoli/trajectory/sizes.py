@@ -7,7 +7,7 @@ from collections.abc import Mapping
 FORMAT = 3
 """Format version of the reduced trajectory; other versions are made again."""
 SLOTS = 16
-"""Neighbours kept per lithium, more where a frame has more."""
+"""Neighbours kept per lithium, at least."""
 
 
 def _frames(length_ps: float, intervals_ps: Mapping[str, float]) -> dict[str, float]:

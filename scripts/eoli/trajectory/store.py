@@ -15,12 +15,12 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from eoli.core.arrays import Floats
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
 from eoli.topology.selections import binding_sites, ether_torsions, pair_groups
 from eoli.trajectory.sizes import FORMAT
 
-Floats = npt.NDArray[np.float64]
 Check = Callable[[npt.NDArray[Any]], bool]
 
 _BYTES_AT_ONCE = 64e6

@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eoli.core.arrays import Floats
 from eoli.core.compiled import compiled
 from eoli.errors import DataError
-
-Floats = npt.NDArray[np.float64]
-
 
 _FOLDED_AT_MOST = 0.01
 _BYTES_AT_ONCE = 64e6

@@ -164,10 +164,6 @@ class Plan:
             return []
         return [f"results/{self.systems[parent].name}/topology/system.json", self.file(parent, stage, "state.trr")]
 
-    def _copies(self, system: str) -> dict[str, Any]:
-        copies = self.boxes[system].supercell
-        return {} if copies == NO_COPIES else {"copies": list(copies)}
-
     def stage_flags(self, stage: str, system: str) -> str:
         """Physics of a stage: the protocol, the system's temperature, the seed."""
         protocol, entry = self.study.protocol, self.study.stage(stage)
@@ -196,10 +192,10 @@ class Plan:
     def run_flags(self, cores: int | None) -> str:
         """How mdrun runs when Snakemake fills `cores`; changes no physics."""
         run, timing = self.study.config.run, self.timing(cores)
-        words = flags({"checkpoint_minutes": run.checkpoint_minutes, "max_hours": run.max_hours, "at_once": cores})
-        words += "" if run.pin else " --no-pin"
-        words += "" if timing.hyper_threads else " --no-hyper-threads"
-        return f"{words} --reproducible" if run.reproducible else words
+        words = {"checkpoint_minutes": run.checkpoint_minutes, "max_hours": run.max_hours, "at_once": cores}
+        # said only where they are not the command's defaults
+        switches = {"pin": None if run.pin else False, "hyper_threads": None if timing.hyper_threads else False}
+        return flags(words | switches | {"reproducible": run.reproducible or None})
 
     def offload_flags(self, stage: str) -> str:
         """Where mdrun computes what; changes no physics."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import constants
 
@@ -42,23 +41,16 @@ from eoli.analysis.motion.msd import (
     local_exponent,
     log_lags,
 )
+from eoli.core.arrays import Floats
 from eoli.core.statistics import UNKNOWN, Estimate
 from eoli.study.criteria import ConductivityCriteria, StartsCriteria
 from eoli.topology.description import read_description
 from eoli.trajectory.store import open_reduced
 from eoli.trajectory.unwrap import total
 
-Floats = npt.NDArray[np.float64]
-
 IONS = ("Li", "anion")
 
 _EQUAL_SHARES = 0.5
-
-
-def _scaled(estimate: Estimate, factor: float) -> Estimate:
-    if estimate.value is None or estimate.error is None:
-        return UNKNOWN
-    return Estimate(factor * estimate.value, factor * estimate.error)
 
 
 def _stated(
@@ -73,7 +65,7 @@ def _stated(
 
 def _coefficient(found: Diffusion) -> Estimate:
     """D in nm2/ps."""
-    return _scaled(Estimate(found.value_m2_s, found.error_m2_s), 1 / M2_S_PER_NM2_PS)
+    return Estimate(found.value_m2_s, found.error_m2_s).times(1 / M2_S_PER_NM2_PS)
 
 
 def _bounds(found: Diffusion) -> tuple[float, float | None]:
@@ -125,7 +117,7 @@ def _ions(motions: Sequence[Motion], charges: Mapping[str, int], tolerance: floa
         motions={
             name: NOT_KNOWN if folded else diffusion(starts, interval_ps, tolerance) for name, starts in paths.items()
         },
-        gls=[_scaled(gls_diffusion(starts, interval_ps), 1 / M2_S_PER_NM2_PS) for starts in paths.values()],
+        gls=[gls_diffusion(starts, interval_ps).times(1 / M2_S_PER_NM2_PS) for starts in paths.values()],
         onsager=None if folded else onsager(sums, interval_ps),
         folded=folded,
     )
@@ -145,13 +137,13 @@ def _onsager_scalars(ions: _Ions, matrix: Onsager, factor: float) -> dict[str, A
         verdicts = [judged(found, ions.motions, exponents[k], most if i != j else None) for k in {i, j}]
         verdict = next((text for text in verdicts if text != "resolved"), "resolved")
         name = f"{IONS[i]}_{IONS[j]}"
-        scalars[name] = _stated(_scaled(found, factor), verdict)
+        scalars[name] = _stated(found.times(factor), verdict)
         if i == j:
-            alone = _scaled(ions.gls[i], ions.counts[i])
-            scalars[f"{name}_self"] = _stated(_scaled(alone, factor), of_ions({IONS[i]: ions.motions[IONS[i]]}))
+            alone = ions.gls[i].times(ions.counts[i])
+            scalars[f"{name}_self"] = _stated(alone.times(factor), of_ions({IONS[i]: ions.motions[IONS[i]]}))
             # the two errors are not independent; that of the whole dwarfs that of the self part
             rest = Estimate((found.value or 0) - (alone.value or 0), found.error)
-            scalars[f"{name}_distinct"] = _stated(_scaled(rest, factor), verdict)
+            scalars[f"{name}_distinct"] = _stated(rest.times(factor), verdict)
     return scalars
 
 
@@ -172,7 +164,7 @@ def _independent(ions: _Ions, factor: float, populations: Floats | None) -> tupl
 
     def sigma_of(*coefficients: float | None) -> float | None:
         known = [Estimate(d, 0.0) if d is not None else UNKNOWN for d in coefficients]
-        return _scaled(nernst_einstein(ions.counts, ions.charges, known), factor).value
+        return nernst_einstein(ions.counts, ions.charges, known).times(factor).value
 
     # the diffusing ion carries its part whatever the other one does
     lowest = sigma_of(least_plus, least_minus) if least_plus or least_minus else None
@@ -180,14 +172,14 @@ def _independent(ions: _Ions, factor: float, populations: Floats | None) -> tupl
     largest = _share(most_plus, least_minus) if least_minus else None
     total = nernst_einstein(ions.counts, ions.charges, [plus, minus])
     share = nernst_einstein_transference(ions.counts, ions.charges, [plus, minus])
-    sigma = {"nernst_einstein": _stated(_scaled(total, factor), verdict, sigma_of(most_plus, most_minus), lowest)}
+    sigma = {"nernst_einstein": _stated(total.times(factor), verdict, sigma_of(most_plus, most_minus), lowest)}
     shares = {"nernst_einstein": _stated(share, verdict, largest, smallest)}
     if populations is not None:
         clusters = cluster_nernst_einstein(populations, (ions.charges[0], ions.charges[1]), (plus, minus))
         name, carry = "cluster_nernst_einstein", verdict
         if verdict == "resolved" and clusters.transference.value is None:
             carry = "not resolved: no charged clusters"
-        sigma[name] = _stated(_scaled(clusters.charge_diffusivity, factor), verdict)
+        sigma[name] = _stated(clusters.charge_diffusivity.times(factor), verdict)
         shares[name] = _stated(clusters.transference, carry)
     return sigma, shares
 
@@ -202,7 +194,7 @@ def _collective(ions: _Ions, motion: Motion, factor: float) -> tuple[dict[str, A
     charge = charge_form(ions.charges)
     found = ions.onsager.form(charge)
     verdict = judged(found, ions.motions, exponent)
-    sigma = _scaled(found, factor)
+    sigma = found.times(factor)
     at_most = None
     if of_ions(ions.motions) == "resolved" and sigma.value is not None and sigma.error is not None:
         at_most = sigma.value + 2 * sigma.error

@@ -7,15 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 from scipy import constants
 
 from eoli.analysis.motion.gls import Slope, brownian_covariance, slope_of
 from eoli.analysis.motion.msd import Diffusion, blocks_of, mean_msd, slopes_of
+from eoli.core.arrays import Floats, Indices
 from eoli.core.statistics import UNKNOWN, Estimate, jackknife_error
-
-Floats = npt.NDArray[np.float64]
-Lags = npt.NDArray[np.int64]
 
 LARGEST_RELATIVE_ERROR = 0.5
 _SIGMAS = 2
@@ -69,7 +66,7 @@ class Onsager:
         return replace(self, matrix=transform @ self.matrix @ transform.T, blocks=transform @ self.blocks @ transform.T)
 
 
-def pair_msd(sums: Floats, lags: Lags) -> Floats:
+def pair_msd(sums: Floats, lags: Indices) -> Floats:
     """All-origin <ΔS_i · ΔS_j>, nm2, (lags, n, n), from position sums (frames, n, 3).
 
     From the MSD of each sum and of each pair's sum, by fast Fourier transform.

@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from eoli.core.arrays import Floats
 from eoli.core.fitting import NO_INTERVAL, Goodness, Interval, goodness_of
 from eoli.core.statistics import equilibrated_mean, jackknife_error, mean_of_starts, standard_error, student_factor
 from eoli.errors import DataError
 from eoli.gromacs.energies import densities, read_energies
 from eoli.study.annealing import Plateau
-
-Floats = npt.NDArray[np.float64]
 
 CALORIMETER_K_PER_S = 10 / 60
 """10 K/min, a usual calorimeter rate."""

@@ -17,7 +17,6 @@ from MDAnalysis.lib.formats.libmdaxdr import TRRFile
 
 from eoli.analysis.common import write_results
 from eoli.analysis.interactions.groups import (
-    Floats,
     Groups,
     Partition,
     Sums,
@@ -34,6 +33,7 @@ from eoli.analysis.interactions.groups import (
     within,
 )
 from eoli.box.packmol import gro_text
+from eoli.core.arrays import Floats
 from eoli.core.files import write_text
 from eoli.core.statistics import Estimate
 from eoli.errors import DataError, RunError

@@ -6,14 +6,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import constants
 
+from eoli.core.arrays import Floats, Indices
 from eoli.core.compiled import compiled
 from eoli.errors import DataError
-
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 
 COULOMB_KJ_NM_MOL_E2 = constants.e**2 * constants.N_A / (4 * math.pi * constants.epsilon_0) * 1e6
 # both sums end where their Gaussian has fallen to exp(-16) = 1e-7

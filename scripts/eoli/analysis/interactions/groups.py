@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from MDAnalysis.lib.distances import capped_distance
 
 from eoli.analysis.interactions.ewald import COULOMB_KJ_NM_MOL_E2, ScaledPairs, ewald_form
-from eoli.core.statistics import Estimate, block_estimate, block_means, jackknife_error
+from eoli.core.arrays import Floats, Indices
+from eoli.core.statistics import UNKNOWN, Estimate, block_estimate, block_means, estimate, jackknife_error
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
 from eoli.topology.molecule import Molecule
 from eoli.topology.selections import block_names, pair_groups
 
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 Groups = dict[str, Indices]
 
 _ANGSTROM = 10.0
@@ -66,9 +63,7 @@ def whole_groups(description: SystemDescription) -> Groups:
     """
     ether = block_names(description)[0]
     polymer = description.molecules_of("polymer").ravel()
-    is_pa = np.concatenate(
-        [np.tile([site.block == "PA" for site in e.molecule.sites], e.count) for e in description.molecules]
-    )
+    is_pa = description.of_sites(lambda site: site.block == "PA")
     bonds, bridges = description.bonds(), description.with_role("ester_bridging_O")
     for k in (0, 1):
         is_pa[bonds[np.isin(bonds[:, k], bridges), 1 - k]] = True
@@ -87,17 +82,12 @@ def scaled_pairs(description: SystemDescription) -> ScaledPairs:
 
     Zero, except for 1-4 pairs: one (GROMOS) or the factor of the ion's own force field.
     """
-    start, sites, factors = 0, [], []
-    for entry in description.molecules:
-        one = _factors(entry.molecule)
-        shifts = start + len(entry.molecule.sites) * np.arange(entry.count)
-        start += len(entry.molecule.sites) * entry.count
-        if one:
-            sites.append((np.array(list(one))[None] + shifts[:, None, None]).reshape(-1, 2))
-            factors.append(np.tile(list(one.values()), entry.count))
-    if not sites:
-        return ScaledPairs(np.empty((0, 2), dtype=np.int64), np.empty(0))
-    return ScaledPairs(np.concatenate(sites), np.concatenate(factors))
+    pairs, factors = [], []
+    for molecule, sites in description.parts():
+        one = _factors(molecule)
+        pairs.append(sites[:, np.array(list(one), dtype=np.int64).reshape(-1, 2)].reshape(-1, 2))
+        factors.append(np.tile(list(one.values()), len(sites)))
+    return ScaledPairs(np.concatenate(pairs), np.concatenate(factors))
 
 
 def _factors(molecule: Molecule) -> dict[tuple[int, int], float]:
@@ -149,8 +139,8 @@ class LennardJones:
     def of_sites(self, description: SystemDescription) -> Indices:
         """Row of each site, shape (n_sites,). Raises DataError for a type without parameters."""
         row = {name: k for k, name in enumerate(self.types)}
-        names = [site.type for e in description.molecules for _ in range(e.count) for site in e.molecule.sites]
-        missing = sorted({name for name in names if name not in row})
+        names = description.of_sites(lambda site: site.type).tolist()
+        missing = sorted(set(names) - set(row))
         if missing:
             raise DataError(f"the force field has no type {', '.join(missing)}")
         return np.array([row[name] for name in names], dtype=np.int64)
@@ -273,14 +263,10 @@ def frame_sums(
     return Sums(np.array(forms), {name: by_kind[:, k] for k, name in enumerate(kinds)})
 
 
-def _known(error: float) -> float | None:
-    return error if math.isfinite(error) else None
-
-
 def block_mean(series: Floats) -> Estimate:
     """Mean of a series over frames, shape (n,), with the error of `eoli.core.statistics.block_estimate`, if known."""
     mean, error = block_estimate(series)
-    return Estimate(float(mean), _known(float(error)))
+    return estimate(float(mean), float(error))
 
 
 def block_ratio(numerator: Floats, denominator: Floats) -> Estimate:
@@ -290,7 +276,7 @@ def block_ratio(numerator: Floats, denominator: Floats) -> Estimate:
     """
     samples = np.stack([numerator, denominator], axis=1).astype(np.float64)
     if not denominator.any():
-        return Estimate(None, None)
+        return UNKNOWN
     with np.errstate(divide="ignore", invalid="ignore"):
         error = jackknife_error(lambda mean: float(mean[0] / mean[1]), block_means(samples))
-    return Estimate(float(numerator.sum() / denominator.sum()), _known(error))
+    return estimate(float(numerator.sum() / denominator.sum()), error)

@@ -21,11 +21,12 @@ from eoli.analysis.ions.clusters import (
     states,
     verdict,
 )
+from eoli.core.arrays import Floats
 from eoli.core.statistics import Estimate, standard_error
 from eoli.errors import DataError
 from eoli.study.criteria import IonsCriteria
 from eoli.topology.description import SystemDescription, read_description
-from eoli.trajectory.reader import Floats, stride_of
+from eoli.trajectory.reader import stride_of
 from eoli.trajectory.store import Reduced, open_reduced
 
 _CUTOFF_STEPS_NM = (-0.04, -0.02, 0.0, 0.02, 0.04)

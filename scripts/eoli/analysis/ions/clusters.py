@@ -9,19 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eoli.core.arrays import Floats, Indices
 from eoli.core.compiled import compiled
-from eoli.core.statistics import Estimate, inefficiency, standard_error
+from eoli.core.statistics import BLOCKS, Estimate, block_means, inefficiency, standard_error
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
 from eoli.topology.selections import anion_binding_sites
 
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
-
 STATES = ("free", "paired", "aggregated")
 """State of an ion: alone, in a cluster of one lithium and one anion, or in any other cluster."""
 
-_BLOCKS = 5
 _LEAST_TURNOVER = 0.5
 
 
@@ -130,7 +127,7 @@ def population(sizes: npt.NDArray[np.int32]) -> Floats:
 def block_populations(clusters: Clusters) -> Floats:
     """`population` of each of five consecutive blocks of frames, (blocks, n, m); fewer if there are fewer frames."""
     most = int(clusters.sizes.max()) + 1
-    blocks = np.zeros((min(_BLOCKS, len(clusters.sizes)), most, most))
+    blocks = np.zeros((min(BLOCKS, len(clusters.sizes)), most, most))
     for block, part in zip(blocks, np.array_split(clusters.sizes, len(blocks)), strict=True):
         found = population(part)
         block[: len(found), : len(found)] = found
@@ -142,9 +139,9 @@ def mean_of(series: Floats) -> Estimate:
 
     No error for fewer than ten frames.
     """
-    if len(series) < 2 * _BLOCKS:
+    if len(series) < 2 * BLOCKS:
         return Estimate(float(series.mean()), None)
-    blocks = standard_error([part.mean() for part in np.array_split(series, _BLOCKS)])
+    blocks = standard_error(block_means(series))
     correlated = float(series.std(ddof=1)) * (inefficiency(series) / len(series)) ** 0.5
     return Estimate(float(series.mean()), max(blocks, correlated))
 

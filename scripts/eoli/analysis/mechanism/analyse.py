@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from eoli.analysis.common import write_results
@@ -19,8 +18,8 @@ from eoli.analysis.mechanism import residence as rs
 from eoli.analysis.mechanism import segments as sg
 from eoli.analysis.motion.analyse import merged_by_lag
 from eoli.analysis.motion.msd import M2_S_PER_NM2_PS, SMALLEST_MSD_NM2, log_lags
+from eoli.core.arrays import Booleans, Floats, Integers
 from eoli.core.files import whole
-from eoli.core.statistics import Estimate
 from eoli.errors import DataError
 from eoli.study.criteria import MechanismCriteria
 from eoli.topology.description import SystemDescription, read_description
@@ -29,9 +28,6 @@ from eoli.topology.selections import ANION, binding_partners, block_names, ether
 from eoli.trajectory.store import Reduced, open_reduced
 from eoli.trajectory.unwrap import may_fold, too_far_apart, unwrap_and_largest_step
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[Any]
-Booleans = npt.NDArray[np.bool_]
 Columns = dict[str, Floats]
 
 _PER_DECADE = 20
@@ -44,6 +40,19 @@ _POLYMER = (*_ETHER, *_CARBONYL)
 _SITES = (*_POLYMER, ANION)
 _SHARED = ("block", "ether_chain")
 """Partners that serve for hosts alone; those of all others are followed for their residence."""
+_OF_MOVE = [
+    "time_ps",
+    "left_ps",
+    "lithium",
+    "kind",
+    "from_chain",
+    "to_chain",
+    "from_block",
+    "to_block",
+    "from_unit",
+    "to_unit",
+    "displacement_nm",
+]
 
 
 def _numbered(n_sites: int, groups: Sequence[Integers]) -> Integers:
@@ -157,10 +166,6 @@ def _displacement(found: mv.Displacement, key: str, unit: str, columns: Columns)
     }
 
 
-def _scaled(estimate: Estimate, factor: float) -> dict[str, float | None]:
-    return {key: None if value is None else value * factor for key, value in asdict(estimate).items()}
-
-
 def _environments(numbers: Mapping[str, Integers], blocks: tuple[str, str]) -> dict[str, Booleans]:
     """Environment masks (frames, ions): anywhere, only ether block, at a C=O, at an anion; the last two overlap."""
     soft, hard = blocks
@@ -201,29 +206,13 @@ def _event_table(
 
     rows = []
     for move, distance in zip(moves, carried, strict=True):
-        before, after = (move.start - 1, move.lithium), (move.frame, move.lithium)
-        chains, blocks = [at(chain, *before), at(chain, *after)], [at(block, *before), at(block, *after)]
-        rows.append(
-            {
-                "time_ps": move.frame * interval_ps,
-                "left_ps": move.start * interval_ps,
-                "lithium": move.lithium + 1,
-                "kind": move.kind,
-                **{f"{end}_chain": None if c is None else c + 1 for end, c in zip(("from", "to"), chains, strict=True)},
-                **{
-                    f"{end}_block": "none" if c is None else "" if b is None else names[b]
-                    for end, b, c in zip(("from", "to"), blocks, chains, strict=True)
-                },
-                "from_unit": move.from_unit,
-                "to_unit": move.to_unit,
-                "displacement_nm": float(distance),
-            }
-        )
-    columns = (
-        "time_ps", "left_ps", "lithium", "kind", "from_chain", "to_chain", "from_block", "to_block", "from_unit",
-        "to_unit", "displacement_nm",
-    )  # fmt: skip
-    table = pd.DataFrame(rows, columns=list(columns)).sort_values(["time_ps", "lithium"], kind="stable")
+        ends = [(at(chain, n, move.lithium), at(block, n, move.lithium)) for n in (move.start - 1, move.frame)]
+        chains = [None if c is None else c + 1 for c, _ in ends]
+        blocks = ["none" if c is None else "" if b is None else names[b] for c, b in ends]
+        times = (move.frame * interval_ps, move.start * interval_ps)
+        units = (move.from_unit, move.to_unit)
+        rows.append((*times, move.lithium + 1, move.kind, *chains, *blocks, *units, float(distance)))
+    table = pd.DataFrame(rows, columns=_OF_MOVE).sort_values(["time_ps", "lithium"], kind="stable")
     return table.astype({"from_chain": "Int64", "to_chain": "Int64"})
 
 
@@ -246,11 +235,6 @@ def _moves(
     return scalars
 
 
-def _unit_of_site(system: SystemDescription) -> Integers:
-    units = [np.tile([site.residue_number for site in e.molecule.sites], e.count) for e in system.molecules]
-    return np.concatenate(units)
-
-
 @dataclass(frozen=True)
 class _Contacts:
     """Contacts of lithium: bound periods by partner, sites of each kind per ion, hosts and contour positions.
@@ -268,7 +252,7 @@ class _Contacts:
 def _contacts(
     reduced: Reduced, system: SystemDescription, cutoffs_nm: Mapping[str, float], break_frames: int, hold: int
 ) -> _Contacts:
-    partners, units = _partners(system, cutoffs_nm), _unit_of_site(system)
+    partners, units = _partners(system, cutoffs_nm), system.of_sites(lambda site: site.residue_number)
     range_nm = float(reduced.attribute("motion/neighbours", "range_nm"))
     for of in partners.values():
         rs.check_range(of, range_nm)
@@ -306,7 +290,7 @@ def _contour(
         found.contour[:, :, None], found.chain >= 0, lags, interval_ps, tolerance, _SMALLEST_CONTOUR_MSD, stays
     )
     entry = _displacement(along, "msd_contour", "units2", columns)
-    return {"contour": {**entry, "D_units2_ns": _scaled(along.slope, _PS_PER_NS / 2)}}
+    return {"contour": {**entry, "D_units2_ns": asdict(along.slope.times(_PS_PER_NS / 2))}}
 
 
 def _mobility(
@@ -319,7 +303,7 @@ def _mobility(
         scalars[name] = _displacement(moved, f"msd_Li_{name}", "nm2", columns)
         if name == "all":
             continue
-        scalars[name]["D_m2_s"] = _scaled(moved.slope, M2_S_PER_NM2_PS / 6)
+        scalars[name]["D_m2_s"] = asdict(moved.slope.times(M2_S_PER_NM2_PS / 6))
         if moved.lag_ps is not None:
             lag = round(moved.lag_ps / interval_ps)
             still = (where[lag:] & where[:-lag]).sum() / max(1, where[:-lag].sum())

@@ -12,26 +12,21 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import chi2
 
 from eoli.analysis.mechanism.residence import Partners, contacts
-from eoli.analysis.motion.msd import Verdict, longest_lag
+from eoli.analysis.motion.msd import SIGMAS, Verdict, longest_lag, verdict_of
+from eoli.core.arrays import Booleans, Floats, Integers
 from eoli.core.compiled import compiled
-from eoli.core.statistics import CONFIDENCE, UNKNOWN, Estimate, jackknife_error, standard_error
+from eoli.core.statistics import BLOCKS, CONFIDENCE, UNKNOWN, Estimate, estimate, jackknife_error, slope, standard_error
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[Any]
-Booleans = npt.NDArray[np.bool_]
 Kind = Literal["along_chain", "between_chains", "with_anion", "between_blocks"]
 
 NO_HOST = -1
 
-_BLOCKS = 5
 _BYTES_AT_ONCE = 4e6
 _WINDOW_FACTOR = 3
 _LEAST_POINTS = 4
-_SIGMAS = 3
 
 
 @dataclass(frozen=True)
@@ -137,11 +132,8 @@ def hosts(
     first lasting host also holds before its time; an ion that never has one gets -1. `neighbours`, `distances`: see
     `eoli.analysis.mechanism.residence.bound_periods`.
     """
-    label = np.ascontiguousarray(partners.label, dtype=np.int64)
-    cutoff = np.ascontiguousarray(partners.cutoff_nm, dtype=np.float64)
-    return np.asarray(
-        _hosts(neighbours, distances, label, cutoff, partners.count, max(1, hold_frames), none_is_a_state)
-    )
+    of = partners.label, partners.cutoff_nm, partners.count
+    return np.asarray(_hosts(neighbours, distances, *of, max(1, hold_frames), none_is_a_state))
 
 
 def contact_numbers(neighbours: Integers, distances: Integers, partners: Partners) -> Integers:
@@ -287,24 +279,8 @@ def fraction(is_so: Booleans) -> Estimate:
     value = float(is_so.mean())
     if value in (0.0, 1.0):
         return Estimate(value, None)
-    blocks = [float(block.mean()) for block in np.array_split(is_so, min(_BLOCKS, len(is_so)))]
-    error = float(np.fmax(standard_error(blocks), standard_error(is_so.mean(axis=0))))
-    return Estimate(value, error if math.isfinite(error) else None)
-
-
-def _slope(x: Floats, y: Floats) -> float:
-    centred = x - x.mean()
-    return float(centred @ y / (centred @ centred))
-
-
-def _verdict(msd: float, smallest: float, exponent: Estimate, tolerance: float) -> Verdict:
-    if exponent.value is None or exponent.error is None or msd < smallest or not exponent.error <= tolerance:
-        return "too short"
-    if exponent.value < 1 - tolerance:
-        return "sub-diffusive"
-    if exponent.value <= 1 + tolerance and exponent.value - _SIGMAS * exponent.error > 1 - 2 * tolerance:
-        return "diffusive"
-    return "too short"
+    blocks = [float(block.mean()) for block in np.array_split(is_so, min(BLOCKS, len(is_so)))]
+    return estimate(value, float(np.fmax(standard_error(blocks), standard_error(is_so.mean(axis=0)))))
 
 
 def conditional_msd(
@@ -352,23 +328,22 @@ def conditional_msd(
         return Displacement(msd, errors, None, UNKNOWN, UNKNOWN, UNKNOWN, 0, "too short")
     time, last = lags[window] * interval_ps, int(np.flatnonzero(window)[-1])
 
-    def estimate(of: Any) -> Estimate:
+    def fitted(of: Any) -> Estimate:
         def value_of(mean: Floats) -> float:
             values = msd_of(mean)[window]
             return float(of(values)) if (values > 0).all() else math.nan
 
-        error = jackknife_error(value_of, samples)
-        return Estimate(value_of(total), error if math.isfinite(error) else None)
+        return estimate(value_of(total), jackknife_error(value_of, samples))
 
-    exponent = estimate(lambda values: _slope(np.log(time), np.log(values)))
-    verdict = _verdict(float(msd[last]), smallest, exponent, tolerance)
+    exponent = fitted(lambda values: slope(np.log(time), np.log(values)))
+    verdict = verdict_of(float(msd[last]), smallest, exponent.value, exponent.error, SIGMAS, tolerance)
     return Displacement(
         msd=msd,
         errors=errors,
         lag_ps=float(time[-1]),
-        at_lag=estimate(lambda values: values[-1]),
+        at_lag=fitted(lambda values: values[-1]),
         exponent=exponent,
-        slope=estimate(lambda values: _slope(time, values)) if verdict == "diffusive" else UNKNOWN,
+        slope=fitted(lambda values: slope(time, values)) if verdict == "diffusive" else UNKNOWN,
         origins=int(total[1, last]),
         verdict=verdict,
     )

@@ -8,20 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.stats import chi2, norm
 
+from eoli.core.arrays import Booleans, Floats, Integers
 from eoli.core.compiled import compiled
 from eoli.core.statistics import jackknife_error
 from eoli.errors import DataError
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[Any]
-Booleans = npt.NDArray[np.bool_]
 Verdict = Literal["resolved", "too few exits", "faster than the frames", "not resolved"]
 
 LEAST_EXITS = 10
@@ -136,9 +133,7 @@ def bound_periods(neighbours: Integers, distances: Integers, partners: Partners,
     `break_frames` frames do not end a period (the tolerance t* of Impey, Madden, McDonald, J. Phys. Chem. 87, 5071
     (1983)). Extra memory is that of the periods.
     """
-    label = np.ascontiguousarray(partners.label, dtype=np.int64)
-    cutoff = np.ascontiguousarray(partners.cutoff_nm, dtype=np.float64)
-    table = _periods(neighbours, distances, label, cutoff, partners.count, break_frames)
+    table = _periods(neighbours, distances, partners.label, partners.cutoff_nm, partners.count, break_frames)
     ion, partner, first, last = table.T
     return Periods(ion, partner, first, last, len(neighbours), neighbours.shape[1], break_frames)
 

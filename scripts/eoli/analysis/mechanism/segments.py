@@ -5,21 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.optimize import curve_fit
 from scipy.special import gamma
 
 from eoli.analysis.mechanism.residence import Decay, decay
+from eoli.core.arrays import Floats, Integers
 from eoli.core.statistics import UNKNOWN, Estimate
 from eoli.errors import InputError
 from eoli.topology.molecule import Molecule
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[Any]
 Curve = Callable[[Floats], Floats]
 
 _TRANS = 2 * math.pi / 3

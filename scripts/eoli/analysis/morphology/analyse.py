@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from eoli.analysis.common import write_results
@@ -36,6 +35,7 @@ from eoli.analysis.morphology.scattering import (
     structure_factors,
     weights_of,
 )
+from eoli.core.arrays import Floats
 from eoli.core.files import whole
 from eoli.core.statistics import block_estimate
 from eoli.errors import DataError
@@ -43,27 +43,20 @@ from eoli.study.criteria import MorphologyCriteria
 from eoli.topology.description import SystemDescription, read_description
 from eoli.trajectory.store import Reduced, open_reduced
 
-Floats = npt.NDArray[np.float64]
-
 SCAN = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Distances of the domain table, as multiples of the criterion."""
 _CRITERION = SCAN.index(1.0)
 _MIXING = ("degree", "interface_per_volume_per_nm")
 _COMPARED = ("domains", "largest_share", "xyz")
-_WORDS = {
-    "above": "more connected than a random arrangement",
-    "below": "less connected than a random arrangement",
-    "not distinguishable": "not distinguishable from a random arrangement",
-}
-_MIXING_WORDS = {
-    "above": "more segregated than a random arrangement",
-    "below": "less segregated than a random arrangement",
-    "not distinguishable": "not distinguishable from a random arrangement",
-}
+_WORDS = {"above": "more {} than", "below": "less {} than", "not distinguishable": "not distinguishable from"}
 
 
 def _estimate(value: float, error: float) -> dict[str, float]:
     return {"value": float(value), "error": float(error)}
+
+
+def _beside(compared: Comparison, how: str) -> str:
+    return f"{_WORDS[compared.verdict].format(how)} a random arrangement"
 
 
 def _random(found: Morphology, kind: str, distance: int, block: int) -> dict[str, Comparison]:
@@ -111,7 +104,7 @@ def _block_scalars(found: Morphology, names: tuple[str, ...], sites: list[int]) 
             chains = random["chains"]
             entry["verdict"] = (
                 f"percolates in three dimensions in {amount} of the frames, random arrangements of the chains in "
-                f"{chains['xyz'].mean:.0%}; {_WORDS[chains['largest_share'].verdict]}"
+                f"{chains['xyz'].mean:.0%}; {_beside(chains['largest_share'], 'connected')}"
             )
         else:
             entry["verdict"] = "a single block: it percolates trivially and has nothing to compare with"
@@ -130,7 +123,7 @@ def _mixing_scalars(found: Morphology) -> dict[str, Any]:
     }
     scalars: dict[str, Any] = {name: _estimate(mean[k], error[k]) for k, name in enumerate(_MIXING)}
     scalars["random"] = {kind: {name: asdict(c) for name, c in both.items()} for kind, both in random.items()}
-    scalars["verdict"] = _MIXING_WORDS[random["chains"]["degree"].verdict]
+    scalars["verdict"] = _beside(random["chains"]["degree"], "segregated")
     scalars |= {"smoothing_nm": SMOOTHING_NM, "grid_nm": GRID_NM}
     return {"segregation": scalars}
 

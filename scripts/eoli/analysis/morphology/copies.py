@@ -18,12 +18,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from eoli.analysis.morphology.scattering import amplitudes, wave_vectors
-from eoli.core.statistics import Estimate, jackknife_error
-
-Floats = npt.NDArray[np.float64]
+from eoli.core.arrays import Floats
+from eoli.core.statistics import BLOCKS, Estimate, jackknife_error
 
 SHELLS = 3
 """Shells of the small box's lattice, |n|^2 = 1, 2, 3: lengths L, L/sqrt(2), L/sqrt(3)."""
@@ -31,7 +29,6 @@ NEAR = 0.25
 """Largest distance from a shell, in units of 2 pi / L, at which off-lattice vectors count for it."""
 TOLERANCE = 0.1
 """Copies count as different once R plus twice its error is below this: S(q) beyond the small box is right within it."""
-_BLOCKS = 5
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ def likeness(
         (on & (np.abs(lengths - radius) < 1e-6), ~on & (np.abs(lengths - radius) <= NEAR))
         for radius in np.sqrt(np.arange(1, SHELLS + 1))
     ]
-    blocks = min(_BLOCKS, n_frames)
+    blocks = min(BLOCKS, n_frames)
     sums, counts = np.zeros((blocks, 2)), np.zeros(blocks)
     for index, (positions, box) in enumerate(frames):
         found = amplitudes(np.asarray(positions, dtype=np.float64) / box, weights, hkl)

@@ -16,12 +16,11 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.ndimage import gaussian_filter
 
+from eoli.core.arrays import Floats, Indices
 from eoli.core.compiled import compiled
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 Pairs = npt.NDArray[np.int32]
 Labels = npt.NDArray[np.int8]
 Verdict = Literal["above", "below", "not distinguishable"]
@@ -51,7 +50,7 @@ class Blocks:
     """
 
     names: tuple[str, ...]
-    sites: Integers
+    sites: Indices
     labels: Labels
 
 
@@ -98,7 +97,7 @@ def inside_box(positions: npt.ArrayLike, box: npt.ArrayLike) -> Floats:
 
 
 @compiled()
-def _root(parent: Integers, image: Integers, site: int) -> int:
+def _root(parent: Indices, image: Indices, site: int) -> int:
     """Root of a site; on return the path hangs on it directly, with `image` the box image relative to the root."""
     root = site
     x = y = z = 0
@@ -115,7 +114,7 @@ def _root(parent: Integers, image: Integers, site: int) -> int:
 
 
 @compiled()
-def _is_independent(basis: Integers, n: int, v: Integers) -> bool:
+def _is_independent(basis: Indices, n: int, v: Indices) -> bool:
     """Whether the vector (3,) is independent of the first `n` rows of the basis (3, 3)."""
     if n == 0:
         return bool(v[0] != 0 or v[1] != 0 or v[2] != 0)
@@ -130,7 +129,7 @@ def _is_independent(basis: Integers, n: int, v: Integers) -> bool:
 
 
 @compiled()
-def _connect(pairs: Pairs, ends: Integers, fractions: Floats, labels: Labels, n_labels: int) -> Floats:
+def _connect(pairs: Pairs, ends: Indices, fractions: Floats, labels: Labels, n_labels: int) -> Floats:
     """`Connections.of`: union-find that tracks the box image of each site relative to its cluster's root."""
     n = len(labels)
     parent = np.arange(n)
@@ -195,7 +194,7 @@ class Connections:
 
     fractions: Floats
     pairs: Pairs
-    ends: Integers
+    ends: Indices
 
     def of(self, labels: npt.ArrayLike, n_labels: int) -> Floats:
         """CONNECTIVITY by distance and block, shape (distances, n_labels, 7), of sites with `labels` (sites,).
@@ -209,7 +208,7 @@ class Connections:
 
 
 @compiled(error_model="numpy")
-def _neighbours(points: Floats, edges: Floats, limits: Floats) -> tuple[Pairs, Integers]:
+def _neighbours(points: Floats, edges: Floats, limits: Floats) -> tuple[Pairs, Indices]:
     """Pairs (P, 2) of points inside the box ordered by `limits` of their squared distance, and the end of each limit.
 
     A sweep along x: each point is paired with those that follow within reach; the first points are repeated behind the
@@ -335,7 +334,7 @@ def interface_area(composition: Floats, box: npt.ArrayLike, level: float = 0.5) 
     return float(_crossings(field, np.asarray(box, dtype=np.float64) / field.shape, level))
 
 
-def _smoothed(cells: Integers, shape: tuple[int, ...], sigma: Floats) -> Floats:
+def _smoothed(cells: Indices, shape: tuple[int, ...], sigma: Floats) -> Floats:
     counts = np.bincount(cells, minlength=int(np.prod(shape))).reshape(shape).astype(np.float64)
     return np.asarray(gaussian_filter(counts, sigma, mode="wrap"))
 
@@ -426,7 +425,7 @@ class Morphology:
 
     connectivity: Floats
     mixing: Floats | None
-    null_frames: Integers
+    null_frames: Indices
     null_connectivity: dict[str, Floats]
     null_mixing: dict[str, Floats]
 

@@ -14,14 +14,13 @@ import pandas as pd
 from MDAnalysis.guesser.tables import masses as ELEMENT_MASSES
 
 from eoli.analysis.morphology.domains import site_labels
+from eoli.core.arrays import Floats, Indices
 from eoli.core.compiled import compiled
-from eoli.core.statistics import UNKNOWN, Estimate, standard_error
+from eoli.core.statistics import BLOCKS, UNKNOWN, Estimate, standard_error
 from eoli.errors import DataError
 from eoli.forcefield.models import ELEMENTS
 from eoli.topology.description import SystemDescription
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 Complex = npt.NDArray[np.complex128]
 Weighting = Literal["electrons", "composition"]
 PeakVerdict = Literal["resolved", "box-limited", "not resolved", "no peak"]
@@ -29,7 +28,6 @@ PeakVerdict = Literal["resolved", "box-limited", "not resolved", "no peak"]
 WEIGHTINGS: tuple[Weighting, ...] = ("electrons", "composition")
 PEAK_BELOW_PER_NM = 5.0
 """The domain peak is searched below this q, 1/nm; beyond it follow intrachain neighbours and the halo."""
-_BLOCKS = 5
 _BINS_PER_STEP = 4
 _SIGMAS = 3.0
 # not a power of two: rows a power of two apart evict each other from the cache
@@ -64,7 +62,7 @@ def electrons(description: SystemDescription) -> Floats:
     return np.concatenate(parts)
 
 
-def groups_of(description: SystemDescription) -> dict[str, Integers]:
+def groups_of(description: SystemDescription) -> dict[str, Indices]:
     """Sites of each polymer block and of the `ions`, as far as present."""
     names, labels = site_labels(description)
     groups = {name: np.flatnonzero(labels == k) for k, name in enumerate(names)} | {"ions": np.flatnonzero(labels < 0)}
@@ -89,7 +87,7 @@ def weights_of(description: SystemDescription, weighting: Weighting) -> Floats:
     return np.select([labels == 0, labels == 1], [1 - first, -first], 0.0)
 
 
-def wave_vectors(box: npt.ArrayLike, q_max_per_nm: float) -> tuple[Integers, Floats]:
+def wave_vectors(box: npt.ArrayLike, q_max_per_nm: float) -> tuple[Indices, Floats]:
     """Indices hkl (V, 3) and lengths (V,), 1/nm, of the wave vectors 2 pi (h/Lx, k/Ly, l/Lz) up to `q_max_per_nm`.
 
     One of each pair q, -q, for which S is the same; without q = 0; ordered by h. Raises DataError if there is none.
@@ -132,7 +130,7 @@ def _products(a: Floats, b: Floats, c: Floats, d: Floats) -> tuple[complex, comp
 
 
 @compiled()
-def amplitudes(fractions: Floats, weights: Floats, hkl: Integers) -> Complex:
+def amplitudes(fractions: Floats, weights: Floats, hkl: Indices) -> Complex:
     """Sum over sites of weight * exp(2 pi i hkl . s), shape (V,), for fractional coordinates s (n, 3); exact.
 
     The phase is a product over the axes, each factor a power. `hkl` (V, 3) in the order of `wave_vectors` shares the
@@ -172,7 +170,7 @@ class StructureFactors:
     """
 
     q_per_nm: Floats
-    vectors: Integers
+    vectors: Indices
     blocks: dict[str, Floats]
     q_min_per_nm: float
 
@@ -186,7 +184,7 @@ class StructureFactors:
 
 
 def structure_factors(
-    frames: Iterable[tuple[Floats, Floats]], n_frames: int, mean_box: Floats, groups: Mapping[str, Integers],
+    frames: Iterable[tuple[Floats, Floats]], n_frames: int, mean_box: Floats, groups: Mapping[str, Indices],
     weights: Floats, q_max_per_nm: float,
 ) -> StructureFactors:  # fmt: skip
     """S(q) of frames (positions (n_sites, 3), box edges (3,)), nm, by shells of the reciprocal lattice.
@@ -212,7 +210,7 @@ def structure_factors(
     scale = {name: math.copysign(math.sqrt(squares[name]), weights[groups[name]].sum()) for name in used}
     pairs = list(combinations_with_replacement(used, 2))
     names = ["total", *("_".join(pair) for pair in pairs)]
-    n_blocks = min(_BLOCKS, n_frames)
+    n_blocks = min(BLOCKS, n_frames)
     sums, counts = np.zeros((n_blocks, len(names), len(vectors))), np.zeros(n_blocks)
     for index, (positions, box) in enumerate(frames):
         fractions = np.asarray(positions, dtype=np.float64) / box
@@ -256,7 +254,7 @@ def _vertex(q: Floats, values: Floats, top: int) -> float:
     return float(np.clip(x[1] - slope / (2 * curvature), x[0], x[2]))
 
 
-def low_q_peak(q: Floats, vectors: Integers, blocks: Floats, q_min_per_nm: float) -> Peak:
+def low_q_peak(q: Floats, vectors: Indices, blocks: Floats, q_min_per_nm: float) -> Peak:
     """The peak of domains in S(q) by block (blocks, bins) at `q` (bins,), 1/nm, with `vectors` wave vectors each.
 
     It is the highest local maximum below PEAK_BELOW_PER_NM.

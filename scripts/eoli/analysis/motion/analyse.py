@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from eoli.analysis.common import write_results
@@ -26,15 +25,13 @@ from eoli.analysis.motion.msd import (
     longest_lag,
     particle_msd,
 )
+from eoli.core.arrays import Floats, Indices
 from eoli.core.statistics import UNKNOWN, Estimate, standard_error
 from eoli.errors import DataError
 from eoli.study.criteria import MotionCriteria
 from eoli.topology.description import SystemDescription, read_description
 from eoli.trajectory.store import Reduced, open_reduced
 from eoli.trajectory.unwrap import Paths, centre_of_mass, may_fold, too_far_apart, unwrap, unwrap_and_largest_step
-
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 
 FRAME = "centre of mass of the system"
 

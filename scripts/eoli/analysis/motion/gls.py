@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Lags = npt.NDArray[np.int64]
+from eoli.core.arrays import Floats, Indices
 
 _POINTS = 5
 _WINDOW_FACTOR = 3
@@ -21,12 +19,12 @@ class Slope:
     `variance` is that of the slope of one Cartesian component of one Brownian particle over the square of the slope.
     """
 
-    lags: Lags
+    lags: Indices
     weights: Floats
     variance: float
 
 
-def brownian_covariance(lags: Lags, n_frames: int) -> Floats:
+def brownian_covariance(lags: Indices, n_frames: int) -> Floats:
     """Covariance of the all-origin MSD of a one-dimensional walk whose steps have unit variance, (lags, lags).
 
     Two squared displacements have a covariance of twice the squared overlap of their intervals, summed here over all

@@ -13,21 +13,19 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import ndtr, stdtrit
 
 from eoli.analysis.motion.gls import Slope, brownian_covariance, slope_of
-from eoli.core.statistics import UNKNOWN, Estimate, jackknife_error, standard_error, student_factor
+from eoli.core.arrays import Floats, Indices
+from eoli.core.statistics import BLOCKS, UNKNOWN, Estimate, jackknife_error, slope, standard_error, student_factor
 from eoli.errors import DataError
 from eoli.trajectory.unwrap import Paths, at, some, window
 
-Floats = npt.NDArray[np.float64]
-Lags = npt.NDArray[np.int64]
 Verdict = Literal["diffusive", "sub-diffusive", "too short", "not known"]
 
 M2_S_PER_NM2_PS = 1e-6
 SMALLEST_MSD_NM2 = 0.5**2
-_BLOCKS = 5
 _WINDOW_FACTOR = 3
 _WINDOW_POINTS = 16
 _LEAST_POINTS = 5
-_SIGMAS = 3
+SIGMAS = 3
 _CHUNK_BYTES = 64e6
 
 
@@ -95,7 +93,7 @@ def _checked(positions: Floats | Paths) -> Floats | Paths:
     return paths
 
 
-def particle_msd(positions: Floats | Paths, lags: Lags | None = None) -> Floats:
+def particle_msd(positions: Floats | Paths, lags: Indices | None = None) -> Floats:
     """Mean squared displacement of each particle over all origins, nm2, shape (n_lags, n_particles).
 
     `positions` (n_frames, n_particles, 3) are unwrapped, nm; `lags` are in frames, by default all from 0 to n_frames -
@@ -114,21 +112,16 @@ def particle_msd(positions: Floats | Paths, lags: Lags | None = None) -> Floats:
     return result
 
 
-def mean_msd(positions: Floats | Paths, lags: Lags | None = None) -> Floats:
+def mean_msd(positions: Floats | Paths, lags: Indices | None = None) -> Floats:
     """Mean over the particles of `particle_msd`, nm2, shape (n_lags,)."""
     return np.asarray(particle_msd(positions, lags).mean(axis=1))
 
 
-def log_lags(n_frames: int, per_decade: int = 30) -> Lags:
+def log_lags(n_frames: int, per_decade: int = 30) -> Indices:
     """Logarithmically spaced lags in frames, from 1 to half the run; beyond that all origins overlap."""
     longest = max(1, n_frames // 2)
     n_points = max(2, math.ceil(per_decade * math.log10(longest)) + 1)
     return np.unique(np.round(np.geomspace(1, longest, n_points)).astype(np.int64))
-
-
-def _slope(x: Floats, y: Floats) -> float:
-    centred = x - x.mean()
-    return float(centred @ y / (centred @ centred))
 
 
 def local_exponent(lag: npt.ArrayLike, msd: npt.ArrayLike, factor: float = 1.5) -> Floats:
@@ -145,7 +138,7 @@ def local_exponent(lag: npt.ArrayLike, msd: npt.ArrayLike, factor: float = 1.5) 
         window = (t >= low) & (t <= high)
         if low < t[0] * (1 - 1e-6) or high > t[-1] * (1 + 1e-6) or window.sum() < 3 or not (d[window] > 0).all():
             continue
-        exponent[k] = _slope(np.log(t[window]), np.log(d[window]))
+        exponent[k] = slope(np.log(t[window]), np.log(d[window]))
     return exponent
 
 
@@ -178,8 +171,8 @@ def blocks_of(lengths: Sequence[int]) -> Blocks:
     are a block each, with a longest lag of half of a run.
     """
     steps = [n - 1 for n in lengths]
-    candidates = {n // k for n in steps for k in range(1, _BLOCKS + 1)}
-    longest = max((c for c in candidates if 0 < c <= min(steps) and sum(n // c for n in steps) >= _BLOCKS), default=0)
+    candidates = {n // k for n in steps for k in range(1, BLOCKS + 1)}
+    longest = max((c for c in candidates if 0 < c <= min(steps) and sum(n // c for n in steps) >= BLOCKS), default=0)
     if not longest:
         return Blocks(0, min(lengths), (1,) * len(lengths))
     counts = tuple(n // longest for n in steps)
@@ -191,7 +184,7 @@ def longest_lag(n_frames: int) -> int:
     return blocks_of([n_frames]).longest_lag
 
 
-def _window(longest: int) -> Lags:
+def _window(longest: int) -> Indices:
     """Lags of the fit, in frames: from a third of the longest trustworthy lag to it; empty where too few."""
     if longest < 1:
         return np.empty(0, dtype=np.int64)
@@ -202,11 +195,14 @@ def _window(longest: int) -> Lags:
 
 def _sigmas(particles: int) -> float:
     """Number of standard errors equivalent to three sigma: few particles and five blocks know their error poorly."""
-    return float(stdtrit(max(particles, _BLOCKS) - 1, ndtr(_SIGMAS)))
+    return float(stdtrit(max(particles, BLOCKS) - 1, ndtr(SIGMAS)))
 
 
-def _verdict(msd_at_longest: float, exponent: float, error: float, sigmas: float, tolerance: float) -> Verdict:
-    if msd_at_longest < SMALLEST_MSD_NM2 or not error <= tolerance:
+def verdict_of(
+    msd: float, smallest: float, exponent: float | None, error: float | None, sigmas: float, tolerance: float
+) -> Verdict:
+    """The verdict of `diffusion` on an MSD at the longest trustworthy lag, and its exponent."""
+    if exponent is None or error is None or msd < smallest or not error <= tolerance:
         return "too short"
     if exponent < 1 - tolerance:
         return "sub-diffusive"
@@ -215,7 +211,7 @@ def _verdict(msd_at_longest: float, exponent: float, error: float, sigmas: float
     return "too short"
 
 
-def _gain(lags: Lags, lengths: Sequence[int], blocks: Blocks) -> float:
+def _gain(lags: Indices, lengths: Sequence[int], blocks: Blocks) -> float:
     """Standard error of the mean of the replicas' least-squares slopes, over that of the mean of the blocks' slopes."""
     centred = lags - lags.mean()
     of_starts = [float(centred @ brownian_covariance(lags, n) @ centred) for n in lengths]
@@ -267,17 +263,18 @@ def diffusion(starts: Sequence[Floats | Paths], interval_ps: float, tolerance: f
     msd = of_particles.mean(axis=0)
 
     def exponent_of(values: Floats) -> float:
-        return _slope(np.log(time), np.log(values)) if (values > 0).all() else math.nan
+        return slope(np.log(time), np.log(values)) if (values > 0).all() else math.nan
 
     def coefficient_of(values: Floats) -> float:
-        return _slope(time, values) / 6 * M2_S_PER_NM2_PS
+        return slope(time, values) / 6 * M2_S_PER_NM2_PS
 
     def error_of(estimate: Callable[[Floats], float], gain: float = 1.0) -> float:
         by_blocks = gain * standard_error([estimate(block) for block in of_blocks])
         return float(np.maximum(by_blocks, jackknife_error(estimate, of_particles)))
 
     exponent, exponent_error = exponent_of(msd), error_of(exponent_of)
-    verdict = _verdict(float(msd[-1]), exponent, exponent_error, _sigmas(len(of_particles)), tolerance)
+    sigmas = _sigmas(len(of_particles))
+    verdict = verdict_of(float(msd[-1]), SMALLEST_MSD_NM2, exponent, exponent_error, sigmas, tolerance)
     known = math.isfinite(exponent) and math.isfinite(exponent_error)
     value = error = bound = None
     if verdict == "diffusive":
@@ -330,7 +327,7 @@ def gls_diffusion(starts: Sequence[Floats | Paths], interval_ps: float) -> Estim
 def _exponent_error_needed(exponent: float, tolerance: float) -> float:
     """Error at which an exponent of diffusive motion that is as measured, or 1, passes as diffusive."""
     within = min(exponent, 1.0) if exponent >= 1 - tolerance else 1.0
-    return (within - 1 + 2 * tolerance) / _SIGMAS
+    return (within - 1 + 2 * tolerance) / SIGMAS
 
 
 def extension(found: Diffusion, length_ns: float, tolerance: float, target: float) -> Extension:
@@ -370,8 +367,8 @@ def extension(found: Diffusion, length_ns: float, tolerance: float, target: floa
 
 
 def chain_of_ions(
-    neighbours: npt.NDArray[Any], distances: npt.NDArray[Any], chain_of_site: Lags, cutoff_nm: float
-) -> Lags:
+    neighbours: npt.NDArray[Any], distances: npt.NDArray[Any], chain_of_site: Indices, cutoff_nm: float
+) -> Indices:
     """Chain with most of each ion's contacts, in a tie the one of the nearest contact, -1 for none.
 
     `neighbours` (frames, ions, slots) are sites, nearest first and padded with -1, `distances`, nm, theirs;
@@ -384,7 +381,7 @@ def chain_of_ions(
 
 
 def carried_share(
-    ions: Floats | Paths, chains: Floats | Paths, origins: Lags, chain_of: npt.NDArray[np.int64], lag: int
+    ions: Floats | Paths, chains: Floats | Paths, origins: Indices, chain_of: npt.NDArray[np.int64], lag: int
 ) -> Estimate:
     """Share of ion motion that is carried by the chains they are bound to, <d_ion . d_chain> / <d_ion^2>.
 
@@ -402,9 +399,9 @@ def carried_share(
     of_chain = np.take_along_axis(of_chain, np.maximum(chain_of, 0)[:, :, None], axis=1)
     products = np.where(bound, (of_ion * of_chain).sum(axis=2), 0).sum(axis=1)
     squares = np.where(bound, (of_ion**2).sum(axis=2), 0).sum(axis=1)
-    block = start * _BLOCKS // len(ions)
-    whole = (start + lag) * _BLOCKS // len(ions) == block
-    sums = np.array([[v[whole & (block == k)].sum() for v in (products, squares)] for k in range(_BLOCKS)])
+    block = start * BLOCKS // len(ions)
+    whole = (start + lag) * BLOCKS // len(ions) == block
+    sums = np.array([[v[whole & (block == k)].sum() for v in (products, squares)] for k in range(BLOCKS)])
     if not (sums[:, 1] > 0).all():
         return UNKNOWN
     return Estimate(float(products.sum() / squares.sum()), standard_error(sums[:, 0] / sums[:, 1]))

@@ -21,6 +21,7 @@ from matplotlib.lines import Line2D
 
 from eoli.analysis.snapshots import pictures as pic
 from eoli.analysis.snapshots.scene import PATH_COLOURS, Follow, Snapshot, group_labels, scene
+from eoli.core.arrays import Floats, Indices
 from eoli.core.files import whole
 from eoli.errors import DataError
 from eoli.study.criteria import SnapshotsCriteria
@@ -28,9 +29,6 @@ from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.selections import binding_partners
 from eoli.trajectory.store import Reduced, open_reduced
 from eoli.trajectory.unwrap import may_fold, unwrap_and_largest_step
-
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 
 MOMENTS = ("start", "middle", "end")
 

@@ -9,14 +9,11 @@ import numpy.typing as npt
 from MDAnalysis.guesser.tables import masses as ELEMENT_MASSES
 from scipy import ndimage
 
+from eoli.core.arrays import Floats, Indices, Singles
 from eoli.core.compiled import compiled
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
-from eoli.trajectory.reader import spanning_tree
-
-Floats = npt.NDArray[np.float64]
-Singles = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int64]
+from eoli.trajectory.reader import make_whole
 
 CHAIN_IDS = {"polymer": "P", "cation": "C", "anion": "A"}
 """PDB chain ID by kind of molecule."""
@@ -103,20 +100,11 @@ def whole_molecules(system: SystemDescription, positions: Floats, box: Floats) -
     Every bond is its minimum image in the box of edges `box` (3,). Raises DataError where the bonds of a molecule do
     not connect its sites.
     """
-    placed = np.array(positions, dtype=np.float64)
-    start = 0
-    for entry in system.molecules:
-        size = len(entry.molecule.sites)
-        bonds = np.array([term.sites for term in entry.molecule.bonds], dtype=np.int64).reshape(-1, 2)
-        parents, children, _ = spanning_tree(size, bonds)
-        masses = np.array([site.mass for site in entry.molecule.sites])
-        molecules = placed[start : start + entry.count * size].reshape(entry.count, size, 3)
-        for parent, child in zip(parents, children, strict=True):
-            vectors = molecules[:, child] - molecules[:, parent]
-            molecules[:, child] = molecules[:, parent] + vectors - box * np.round(vectors / box)
-        centres = np.einsum("s,msk->mk", masses / masses.sum(), molecules)
-        molecules -= (box * np.floor(centres / box))[:, None]
-        start += entry.count * size
+    placed = make_whole(system, positions, box)
+    for molecule, sites in system.parts():
+        masses = np.array([site.mass for site in molecule.sites])
+        centres = np.einsum("s,msk->mk", masses / masses.sum(), placed[sites])
+        placed[sites] -= (box * np.floor(centres / box))[:, None]
     return placed
 
 

@@ -5,23 +5,20 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
 from matplotlib.colors import to_hex
 
 from eoli.analysis.snapshots.pictures import STYLES, groups_of_sites
+from eoli.core.arrays import Floats, Indices
 from eoli.core.files import read_json
 from eoli.core.text import printable
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
-
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 
 PATH_COLOURS = mpl.colormaps["viridis"]
 """Colours of a path by time."""
@@ -176,14 +173,10 @@ def _fractions(positions: Floats, box: Floats) -> str:
 
 def _molecules(system: SystemDescription, groups: Sequence[str]) -> list[dict[str, Any]]:
     """Per type of molecule: count, and for one molecule the group number of each site and the bonded pairs."""
-    of_site, start, found = groups_of_sites(system), 0, []
-    for entry in system.molecules:
-        size = len(entry.molecule.sites)
-        one = [groups.index(str(name)) for name in of_site[start : start + size]]
-        found.append(
-            {"count": entry.count, "groups": one, "bonds": [list(term.sites) for term in entry.molecule.bonds]}
-        )
-        start += entry.count * size
+    of_site, found = groups_of_sites(system), []
+    for molecule, sites in system.parts():
+        one = [groups.index(str(name)) for name in of_site[sites[0]]]
+        found.append({"count": len(sites), "groups": one, "bonds": molecule.bonded.tolist()})
     return found
 
 
@@ -200,16 +193,7 @@ def scene(
     """
     labels = group_labels(system)
     data: dict[str, Any] = {
-        "groups": [
-            {
-                "name": name,
-                "label": label,
-                "colour": STYLES[name].colour,
-                "sphere_nm": STYLES[name].sphere_nm,
-                "stick_nm": STYLES[name].stick_nm,
-            }
-            for name, label in labels.items()
-        ],
+        "groups": [{"name": name, "label": label, **asdict(STYLES[name])} for name, label in labels.items()],
         "molecules": _molecules(system, list(labels)),
         "frames": [
             {

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
+from eoli.core.arrays import Floats
 from eoli.core.statistics import UNKNOWN, Estimate, jackknife_error, standard_error
 from eoli.errors import DataError
-from eoli.trajectory.reader import Floats
 
 _LEAST_BLOCKS = 4
 _SMOOTHING_NM = 0.004
@@ -82,15 +82,16 @@ def coordination_number(counts: PairCounts, cutoff_nm: float) -> Estimate:
     return Estimate(float(within.sum() / (counts.frames.sum() * counts.n_first)), error)
 
 
-def _smooth(r: Floats, g: Floats) -> Floats:
-    width = max(1.0, _SMOOTHING_NM / float(r[1] - r[0]))
-    return np.asarray(gaussian_filter1d(g, width, mode="nearest"))
-
-
-def _peak_index(smooth: Floats) -> int | None:
+def _main_maximum(r: npt.ArrayLike, g: npt.ArrayLike) -> tuple[Floats, Floats, int] | None:
+    """Distances, smoothed g(r), and the index of its main first maximum; None without one."""
+    distance, values = np.asarray(r, dtype=np.float64), np.asarray(g, dtype=np.float64)
+    if len(values) < 5 or not np.isfinite(values).all():
+        return None
+    width = max(1.0, _SMOOTHING_NM / float(distance[1] - distance[0]))
+    smooth = np.asarray(gaussian_filter1d(values, width, mode="nearest"))
     highest = float(smooth.max())
     peaks, _ = find_peaks(smooth, height=max(1.2, 0.5 * highest), prominence=0.3 * highest)
-    return int(peaks[0]) if len(peaks) else None
+    return (distance, smooth, int(peaks[0])) if len(peaks) else None
 
 
 def first_peak(r: npt.ArrayLike, g: npt.ArrayLike) -> float | None:
@@ -100,13 +101,10 @@ def first_peak(r: npt.ArrayLike, g: npt.ArrayLike) -> float | None:
     half the largest value, and of prominence 0.3; its position is the vertex of the parabola through the smoothed
     points above 0.85 of its height. None if there is no such maximum or the points are too few.
     """
-    distance, values = np.asarray(r, dtype=np.float64), np.asarray(g, dtype=np.float64)
-    if len(values) < 5 or not np.isfinite(values).all():
+    found = _main_maximum(r, g)
+    if found is None:
         return None
-    smooth = _smooth(distance, values)
-    top = _peak_index(smooth)
-    if top is None:
-        return None
+    distance, smooth, top = found
     low, high = top - 1, top + 1
     while low > 0 and smooth[low - 1] >= 0.85 * smooth[top]:
         low -= 1
@@ -126,13 +124,10 @@ def first_minimum(r: npt.ArrayLike, g: npt.ArrayLike) -> float | None:
     The lowest smoothed value before g rises again by 0.1; in a flat gap its middle. None if there is no first maximum
     or g does not rise again within the range.
     """
-    distance, values = np.asarray(r, dtype=np.float64), np.asarray(g, dtype=np.float64)
-    if len(values) < 5 or not np.isfinite(values).all():
+    found = _main_maximum(r, g)
+    if found is None:
         return None
-    smooth = _smooth(distance, values)
-    top = _peak_index(smooth)
-    if top is None:
-        return None
+    distance, smooth, top = found
     behind = smooth[top:]
     rises = np.flatnonzero(behind > np.minimum.accumulate(behind) + 0.1)
     if not len(rises):

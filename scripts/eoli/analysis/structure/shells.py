@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from eoli.core.statistics import Estimate, jackknife_error, standard_error
-from eoli.trajectory.reader import Indices, Singles
-
-Numbers = npt.NDArray[np.int64]
+from eoli.core.arrays import Floats, Indices, Singles
+from eoli.core.statistics import Estimate, estimate, jackknife_error, standard_error
 
 _GAUCHE_BELOW = 2 * np.pi / 3
 
@@ -36,7 +34,7 @@ class ChainShape:
 def shell_numbers(
     neighbours: npt.NDArray[np.int32], distances: Singles, n_sites: int, partners: Mapping[str, tuple[Indices, float]],
     molecules: Mapping[str, Indices],
-) -> dict[str, Numbers]:  # fmt: skip
+) -> dict[str, Indices]:  # fmt: skip
     """Number of sites and molecules of each kind that bind each lithium, (frames, lithium ions).
 
     `neighbours` and `distances` (frames, lithium ions, slots) are those of the reduced trajectory. A neighbour binds if
@@ -62,7 +60,7 @@ def shell_numbers(
     return numbers
 
 
-def distribution(histograms: Numbers) -> Distribution:
+def distribution(histograms: Indices) -> Distribution:
     """Distribution of a number from its counts in each block, (blocks, values).
 
     Errors are standard errors over the blocks, unknown for a single one.
@@ -78,8 +76,7 @@ def distribution(histograms: Numbers) -> Distribution:
 
 
 def _estimate(value: float, samples: npt.ArrayLike) -> Estimate:
-    error = standard_error(samples)
-    return Estimate(value, error if np.isfinite(error) else None)
+    return estimate(value, standard_error(samples))
 
 
 def chain_shape(radius_of_gyration: Singles, end_to_end: Singles) -> ChainShape:
@@ -95,14 +92,13 @@ def chain_shape(radius_of_gyration: Singles, end_to_end: Singles) -> ChainShape:
         ]
     )
 
-    def estimate(of: Callable[[npt.NDArray[np.float64]], float]) -> Estimate:
-        error = jackknife_error(of, squares)
-        return Estimate(float(of(squares.mean(axis=0))), error if np.isfinite(error) else None)
+    def found(of: Callable[[Floats], float]) -> Estimate:
+        return estimate(of(squares.mean(axis=0)), jackknife_error(of, squares))
 
     return ChainShape(
-        estimate(lambda mean: np.sqrt(mean[0])),
-        estimate(lambda mean: np.sqrt(mean[1])),
-        estimate(lambda mean: mean[1] / mean[0]),
+        found(lambda mean: np.sqrt(mean[0])),
+        found(lambda mean: np.sqrt(mean[1])),
+        found(lambda mean: mean[1] / mean[0]),
     )
 
 

@@ -84,12 +84,7 @@ def not_resolved(sweep: Sweep) -> list[Line]:
     if further:
         least, most = _about(min(further)), _about(max(further))
         ends = least if least == most else f"between {least} and {most}"
-        lines.append(
-            Line(
-                "what would help",
-                f"{ends} more for {lithium.symbol}, by extrapolation",
-            )
-        )
+        lines.append(Line("what would help", f"{ends} more for {lithium.symbol}, by extrapolation"))
     return lines
 
 

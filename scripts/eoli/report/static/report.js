@@ -28,7 +28,6 @@
   const shownInOrder = () => [...shown].sort((a, b) => a - b);
   const at = (data, keys) => keys.reduce((found, key) => (found == null ? found : found[key]), data);
 
-  const UNITS = { m2_s: "m²/s", S_m: "S/m" };
   const NAMES = {
     Li: "Li⁺", ether_O: "O (C-O-C)", carbonyl_O: "O (C=O)", amide_O: "O (amide)", ester_O: "O (C=O of the ester)",
     ester_bridging_O: "O (bridging, ester)", anion_N: "N (anion)", anion_O: "O (anion)", amide_H: "H (NH)", anion: "anion",
@@ -208,22 +207,21 @@
       csv.rows.push(...rows.map((row) => [systems[i].name, table[xColumn][row], ...wanted.map((c) => table[c]?.[row] ?? null)]));
       const line = { color: colour(i, of), dash: dash(i, of), width: 2 };
       const x = pick(xColumn);
-      const made = (column, more) => traces.push({ type: "scatter", mode: spec.points ? "lines+markers" : "lines", name: systems[i].name, x,
-        y: pick(column).map((y) => (choice.yLog && more.main && y <= 0 ? null : y)), line, legendgroup: String(i),
-        connectgaps: false, hovertemplate: `%{x:.5g}, %{y:.5g}<extra>${systems[i].name}</extra>`, ...more, main: undefined });
+      const made = (column, more, y = pick(column)) => traces.push({ type: "scatter", mode: spec.points ? "lines+markers" : "lines",
+        name: systems[i].name, x, y, line, legendgroup: String(i), connectgaps: false,
+        hovertemplate: `%{x:.5g}, %{y:.5g}<extra>${systems[i].name}</extra>`, ...more });
       const errors = choice.error && table[choice.error] ? pick(choice.error) : null;
       const from = spec.equilibration ? scalars[name]?.equilibrated?.[choice.y]?.equilibrated_from_ps : null;
       if (from != null && from > x[0]) {
         const split = x.findIndex((time) => time >= from);
-        const part = (start, end, more) => traces.push({ type: "scatter", mode: "lines", name: systems[i].name,
-          x: x.slice(start, end), y: pick(choice.y).slice(start, end), line, legendgroup: String(i),
-          hovertemplate: `%{x:.5g}, %{y:.5g}<extra>${systems[i].name}</extra>`, ...more });
+        const part = (start, end, more) => made(choice.y, { x: x.slice(start, end), ...more }, pick(choice.y).slice(start, end));
         part(0, split + 1, { opacity: 0.35, showlegend: false });
         part(split, undefined, {});
       } else {
         if (errors) traces.push(band(x, pick(choice.y), errors, choice.yLog, colour(i, of)));
-        made(choice.y, { main: true, customdata: errors ?? undefined, hovertemplate: `%{x:.5g}, %{y:.5g}${errors
-          ? " ± %{customdata:.2g}" : ""}<extra>${systems[i].name}</extra>` });
+        made(choice.y, { customdata: errors ?? undefined, hovertemplate: `%{x:.5g}, %{y:.5g}${errors
+          ? " ± %{customdata:.2g}" : ""}<extra>${systems[i].name}</extra>` },
+        pick(choice.y).map((y) => (choice.yLog && y <= 0 ? null : y)));
       }
       if (from != null) {
         shapes.push({ type: "line", x0: from, x1: from, yref: "paper", y0: 0, y1: 1,
@@ -383,11 +381,11 @@
     }
     const note = [...without].map(([why, names]) => `No number: ${names.slice(0, 4).join(", ")}${names.length > 4
       ? ` and ${names.length - 4} more` : ""} (${why})`).join(". ");
-    const unit = UNITS[quantity.unit] ?? quantity.unit;
     const ratios = [...new Set(systems.map((s) => s.eo_li).filter((ratio) => ratio != null).map((ratio) => Math.round(ratio)))];
     const ticks = ratios.length <= 8 ? { tickmode: "array", tickvals: ratios } : {};
+    const title = quantity.unit ? `${quantity.symbol} (${quantity.unit})` : quantity.symbol;
     const made = { traces, csv, note, layout: layout(of, { xaxis: axis("EO:Li", of, ticks),
-      yaxis: axis(unit ? `${quantity.symbol} (${unit})` : quantity.symbol, of, quantity.log ? logAround(reaches(traces)) : { rangemode: "tozero" }) }) };
+      yaxis: axis(title, of, quantity.log ? logAround(reaches(traces)) : { rangemode: "tozero" }) }) };
     return traces.length ? made : emptied(made, of, "not resolved in any of these systems");
   };
 
@@ -412,9 +410,8 @@
       }
       notes.push(`${series.systems[0].replace(/-\d+K.*/, "")}: ${series.arrhenius_says}. VTF: ${series.vtf_says}.`);
     }
-    const unit = UNITS[choice.quantity.unit] ?? choice.quantity.unit;
     const made = { traces, csv, note: notes.join(" "), layout: layout(of, { xaxis: axis("1000/T (K⁻¹)", of),
-      yaxis: axis(`${choice.quantity.symbol} (${unit})`, of, logAround(reaches(traces))) }) };
+      yaxis: axis(`${choice.quantity.symbol} (${choice.quantity.unit})`, of, logAround(reaches(traces))) }) };
     return traces.length ? made : emptied(made, of, "not resolved at any temperature");
   };
 

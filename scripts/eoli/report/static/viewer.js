@@ -625,7 +625,7 @@ window.EoliViewer = (() => {
 
     function say(text) { message.textContent = text; message.hidden = !text; }
 
-    const sizes = new ResizeObserver(() => request()), looks = new MutationObserver(() => request());
+    const sizes = new ResizeObserver(() => request());
     on(canvas, "webglcontextlost", (event) => {
       event.preventDefault();
       card = null;
@@ -643,12 +643,10 @@ window.EoliViewer = (() => {
     else say("This browser has no WebGL 2, which the 3D view needs. The pictures and structure files show the same.");
     show(firstScene, options.title);
     sizes.observe(canvas);
-    looks.observe(document.documentElement, { attributes: true, attributeFilter: ["class", "data-theme"] });
 
     function dispose() {
       stop.abort();
       sizes.disconnect();
-      looks.disconnect();
       clearTimeout(quietTimer);
       cancelAnimationFrame(pending);
       card = null;
