@@ -31,7 +31,7 @@ rule collect:
     params:
         study=literal(PLAN.study.config.study),
     shell:
-        "eoli collect {resources.config} --base {resources.base:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        "eoli collect {resources.config} --base {resources.base:q} --out {output:q}" + LOGGED
 
 
 rule cost:
@@ -45,7 +45,7 @@ rule cost:
         config=PLAN.config_flags,
         base=BASE,
     shell:
-        "eoli cost {resources.config} --base {resources.base:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        "eoli cost {resources.config} --base {resources.base:q} --out {output:q}" + LOGGED
 
 
 rule sweep_figures:
@@ -58,8 +58,7 @@ rule sweep_figures:
     log:
         "results/summary/figures.log",
     shell:
-        "eoli sweep-figures --table {input.table:q} --results results --out results/summary"
-        " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        "eoli sweep-figures --table {input.table:q} --results results --out results/summary" + LOGGED
 
 
 rule paper_figure:
@@ -78,8 +77,7 @@ rule paper_figure:
     params:
         analyses=[f"results/{system}/analysis" for system in PLAN.paper_systems],
     shell:
-        "eoli paper-figure --table {input.table:q} --analyses {params.analyses:q} --out results/summary/paper"
-        " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        "eoli paper-figure --table {input.table:q} --analyses {params.analyses:q} --out results/summary/paper" + LOGGED
 
 
 STARTS = [f"results/summary/starts/{family}.json" for family in PLAN.families]
@@ -99,7 +97,7 @@ rule compare:
         "results/summary/compare.log",
     shell:
         "eoli compare --table {input.table:q} --results results --study {input.study:q}"
-        " --conductivity {input.conductivity:q} --out results/summary 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        " --conductivity {input.conductivity:q} --out results/summary" + LOGGED
 
 
 rule temperature:
@@ -110,7 +108,7 @@ rule temperature:
     log:
         "results/summary/temperature.log",
     shell:
-        "eoli temperature --table {input:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        "eoli temperature --table {input:q} --out {output:q}" + LOGGED
 
 
 rule replicas:
@@ -123,8 +121,7 @@ rule replicas:
     log:
         "results/summary/replicas.log",
     shell:
-        "eoli replicas --table {input.table:q} --results results --out results/summary"
-        " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        "eoli replicas --table {input.table:q} --results results --out results/summary" + LOGGED
 
 
 rule cutoffs:
@@ -140,8 +137,7 @@ rule cutoffs:
     params:
         contacts_nm=PLAN.study.config.analysis.contacts_nm,
     shell:
-        "eoli cutoffs {resources.config} --base {resources.base:q} --out {output:q}"
-        " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        "eoli cutoffs {resources.config} --base {resources.base:q} --out {output:q}" + LOGGED
 
 
 if PLAN.cooling_stage:
@@ -173,8 +169,7 @@ if PLAN.cooling_stage:
             config=PLAN.config_flags,
             base=BASE,
         shell:
-            "eoli glass-transition {resources.config} --base {resources.base:q} --out results/summary"
-            " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+            "eoli glass-transition {resources.config} --base {resources.base:q} --out results/summary" + LOGGED
 
 
 rule report:
@@ -193,4 +188,4 @@ rule report:
         config=PLAN.config_flags,
         base=BASE,
     shell:
-        "eoli report {resources.config} --base {resources.base:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        "eoli report {resources.config} --base {resources.base:q} --out {output:q}" + LOGGED
