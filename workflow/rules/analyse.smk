@@ -30,7 +30,7 @@ for analysis in PLAN.analyses:
                 flags=flags_of(analysis),
             shell:
                 "eoli {resources.analysis} --energies {input.energies:q} --system-json {input.description:q} {params.flags}"
-                " --out results/{wildcards.system}/analysis" + LOGGED
+                " --out results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
     elif analysis.reads == "reduced":
 
@@ -53,7 +53,7 @@ for analysis in PLAN.analyses:
                 flags=flags_of(analysis),
             shell:
                 "eoli {params.analysis} --reduced {input.reduced:q} --system-json {input.description:q} {params.flags}"
-                " --out results/{wildcards.system}/analysis" + LOGGED
+                " --out results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule reduce:
@@ -74,7 +74,7 @@ rule reduce:
         format=FORMAT,
     shell:
         "eoli reduce --trajectory {input.trajectory:q} --system-json {input.description:q} {params.flags}"
-        " --out {output:q}" + LOGGED
+        " --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 # all independent starts of one system at once
@@ -100,7 +100,7 @@ if PLAN.families:
             flags=lambda wildcards: PLAN.starts_flags(wildcards.family),
         shell:
             "eoli starts --reduced {input.reduced:q} --system-json {input.descriptions:q} {params.flags}"
-            " --out {output:q}" + LOGGED
+            " --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule interactions:
@@ -144,4 +144,4 @@ rule figures:
         "analysis"
     shell:
         "eoli figures --system {wildcards.system} --system-json {input.description:q}"
-        " --analysis results/{wildcards.system}/analysis" + LOGGED
+        " --analysis results/{wildcards.system}/analysis 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"

@@ -16,7 +16,7 @@ rule topology:
         blocks_sha256=lambda wildcards: PLAN.blocks_digest(wildcards.system),
     shell:
         "eoli topology --blocks {params.blocks:q} {params.flags} --out results/{wildcards.system}/topology"
-        " {params.gmx}" + LOGGED
+        " {params.gmx} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule parameters:
@@ -40,7 +40,7 @@ rule parameters:
         said_sha256=PLAN.citations_digest,
     shell:
         "eoli parameters --system {wildcards.system} --system-json {input:q} --blocks {params.blocks:q}"
-        " --out {output:q} {params.gmx}" + LOGGED
+        " --out {output:q} {params.gmx} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule box:
@@ -81,4 +81,5 @@ rule supercell:
         flags=lambda wildcards: PLAN.supercell_flags(wildcards.system),
     shell:
         "eoli supercell --system-json {input.description:q} --small-json {input.repeated[0]:q}"
-        " --state {input.repeated[1]:q} {params.flags} --gro {output.gro:q} --report {output.report:q}" + LOGGED
+        " --state {input.repeated[1]:q} {params.flags} --gro {output.gro:q} --report {output.report:q}"
+        " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"

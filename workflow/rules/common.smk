@@ -36,8 +36,6 @@ STAGES = [stage.name for stage in PLAN.study.stages]
 # none where jobs run on a cluster: its profile says how many threads a stage gets
 CORES = workflow.resource_settings.cores
 SUMMARIES = ["sweep", "study", "experiments", "temperature", "replicas", "starts", "cutoffs", "cost"]
-# what a command says is kept, and shown if it fails
-LOGGED = " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 ANALYSED = PLAN.study.config.analysis.stage
 
 

@@ -31,7 +31,7 @@ rule collect:
     params:
         study=literal(PLAN.study.config.study),
     shell:
-        "eoli collect {resources.config} --base {resources.base:q} --out {output:q}" + LOGGED
+        "eoli collect {resources.config} --base {resources.base:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule cost:
@@ -45,7 +45,7 @@ rule cost:
         config=PLAN.config_flags,
         base=BASE,
     shell:
-        "eoli cost {resources.config} --base {resources.base:q} --out {output:q}" + LOGGED
+        "eoli cost {resources.config} --base {resources.base:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule sweep_figures:
@@ -58,7 +58,8 @@ rule sweep_figures:
     log:
         "results/summary/figures.log",
     shell:
-        "eoli sweep-figures --table {input.table:q} --results results --out results/summary" + LOGGED
+        "eoli sweep-figures --table {input.table:q} --results results --out results/summary"
+        " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule paper_figure:
@@ -77,7 +78,8 @@ rule paper_figure:
     params:
         analyses=[f"results/{system}/analysis" for system in PLAN.paper_systems],
     shell:
-        "eoli paper-figure --table {input.table:q} --analyses {params.analyses:q} --out results/summary/paper" + LOGGED
+        "eoli paper-figure --table {input.table:q} --analyses {params.analyses:q} --out results/summary/paper"
+        " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 STARTS = [f"results/summary/starts/{family}.json" for family in PLAN.families]
@@ -97,7 +99,7 @@ rule compare:
         "results/summary/compare.log",
     shell:
         "eoli compare --table {input.table:q} --results results --study {input.study:q}"
-        " --conductivity {input.conductivity:q} --out results/summary" + LOGGED
+        " --conductivity {input.conductivity:q} --out results/summary 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule temperature:
@@ -108,7 +110,7 @@ rule temperature:
     log:
         "results/summary/temperature.log",
     shell:
-        "eoli temperature --table {input:q} --out {output:q}" + LOGGED
+        "eoli temperature --table {input:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule replicas:
@@ -121,7 +123,8 @@ rule replicas:
     log:
         "results/summary/replicas.log",
     shell:
-        "eoli replicas --table {input.table:q} --results results --out results/summary" + LOGGED
+        "eoli replicas --table {input.table:q} --results results --out results/summary"
+        " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule cutoffs:
@@ -137,7 +140,8 @@ rule cutoffs:
     params:
         contacts_nm=PLAN.study.config.analysis.contacts_nm,
     shell:
-        "eoli cutoffs {resources.config} --base {resources.base:q} --out {output:q}" + LOGGED
+        "eoli cutoffs {resources.config} --base {resources.base:q} --out {output:q}"
+        " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 if PLAN.cooling_stage:
@@ -169,7 +173,8 @@ if PLAN.cooling_stage:
             config=PLAN.config_flags,
             base=BASE,
         shell:
-            "eoli glass-transition {resources.config} --base {resources.base:q} --out results/summary" + LOGGED
+            "eoli glass-transition {resources.config} --base {resources.base:q} --out results/summary"
+            " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule report:
@@ -188,4 +193,4 @@ rule report:
         config=PLAN.config_flags,
         base=BASE,
     shell:
-        "eoli report {resources.config} --base {resources.base:q} --out {output:q}" + LOGGED
+        "eoli report {resources.config} --base {resources.base:q} --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
