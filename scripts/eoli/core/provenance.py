@@ -15,7 +15,7 @@ from typing import Any
 from eoli import PROJECT
 from eoli.core.records import content
 
-PACKAGES = [
+PACKAGES = (
     "eoli",
     "snakemake",
     "gromacswrapper",
@@ -28,7 +28,8 @@ PACKAGES = [
     "pandas",
     "pymbar",
     "pyedr",
-]
+)
+
 
 _SELF = Path(__file__).resolve()
 

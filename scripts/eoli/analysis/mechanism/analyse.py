@@ -40,19 +40,8 @@ _POLYMER = (*_ETHER, *_CARBONYL)
 _SITES = (*_POLYMER, ANION)
 _SHARED = ("block", "ether_chain")
 """Partners that serve for hosts alone; those of all others are followed for their residence."""
-_OF_MOVE = [
-    "time_ps",
-    "left_ps",
-    "lithium",
-    "kind",
-    "from_chain",
-    "to_chain",
-    "from_block",
-    "to_block",
-    "from_unit",
-    "to_unit",
-    "displacement_nm",
-]
+_ENDS = [f"{end}_{what}" for what in ("chain", "block", "unit") for end in ("from", "to")]
+_OF_MOVE = ["time_ps", "left_ps", "lithium", "kind", *_ENDS, "displacement_nm"]
 
 
 def _numbered(n_sites: int, groups: Sequence[Integers]) -> Integers:
