@@ -39,7 +39,7 @@ def check(arguments: argparse.Namespace) -> int:
     print("\n".join(cost_lines(study)))
     if arguments.gromacs:
         try:
-            print("\n".join(check_gromacs(study)))
+            print("\n".join(check_gromacs(study, arguments.on_nodes)))
         except EoliError as error:
             if not arguments.on_nodes:
                 raise
@@ -49,12 +49,15 @@ def check(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def check_gromacs(study: Study) -> list[str]:
-    """Find the study's GROMACS and refuse one too old for a stage; returns what it is and how it will run.
+def check_gromacs(study: Study, on_nodes: bool = False) -> list[str]:
+    """Find the study's GROMACS and refuse one too old for a stage; returns what it is, how it will run, its known bugs.
+
+    `on_nodes` says that jobs run elsewhere, where there may be a GPU.
 
     Raises ToolError if there is none, InputError if it is too old.
     """
     from eoli.gromacs import build as gmx
+    from eoli.gromacs.known_bugs import bugs_ahead
     from eoli.machine.processors import mps_runs, this_machine, visible_gpus
     from eoli.machine.slots import SHARING_ADVICE
     from eoli.machine.tuning import tuning_lines
@@ -62,12 +65,15 @@ def check_gromacs(study: Study) -> list[str]:
     found = gmx.inspect(study.config.gmx)
     gmx.require_for(found, study.stages)
     native = f" (built by make gromacs: {found.program})" if found.program == gmx.native_program() else ""
-    gpu = "no GPU support" if found.gpu.lower() in ("", "disabled") else f"GPU: {found.gpu}"
+    gpu = f"GPU: {found.gpu}" if found.has_gpu_support else "no GPU support"
     gpus = visible_gpus() if found.uses_cuda else ()
+    # on nodes, and with a build that is not of CUDA, nobody here knows
+    may_use_gpu = bool(gpus) or (found.has_gpu_support and (on_nodes or not found.uses_cuda))
     sharing = [] if not gpus or mps_runs() else [f"runs that share a GPU take turns on it; {SHARING_ADVICE}"]
     return [
         f"GROMACS {found.version_text}, {found.mpi}, {found.precision} precision, {found.simd}, {gpu}{native}",
         *tuning_lines(study, this_machine(), found.version_text, found.simd),
+        *bugs_ahead(found, study.stages, study.config.run.reproducible, may_use_gpu),
         *sharing,
     ]
 

@@ -51,6 +51,11 @@ class Gromacs:
         return self.mpi.lower().startswith("mpi")
 
     @property
+    def has_gpu_support(self) -> bool:
+        """Whether mdrun can compute on GPUs of any kind."""
+        return self.gpu.lower() not in ("", "disabled")
+
+    @property
     def uses_cuda(self) -> bool:
         """Whether mdrun computes on NVIDIA GPUs."""
         return self.gpu.lower().startswith("cuda")
@@ -239,7 +244,7 @@ def require_for(gromacs: Gromacs, stages: Iterable[Stage]) -> None:
         if stage.barostat in OLDEST_GROMACS_FOR:
             require(gromacs, OLDEST_GROMACS_FOR[stage.barostat], f"stage {stage.name}: barostat {stage.barostat}")
         wanted = [key for key in OFFLOADED if getattr(stage, key) == "gpu"]
-        if wanted and gromacs.gpu.lower() in ("", "disabled"):
+        if wanted and not gromacs.has_gpu_support:
             raise InputError(
                 f"stage {stage.name}: {wanted[0]}: gpu needs a GROMACS with GPU support; {gromacs.program} has none; "
                 "allowed: auto, cpu"
