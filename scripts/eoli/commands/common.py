@@ -30,6 +30,12 @@ def made(path: Path, inputs: Sequence[Path], **more: Any) -> None:
     print(f"[{time.strftime('%H:%M:%S')}] made {printable(str(path))}", flush=True)
 
 
+def in_summary(arguments: argparse.Namespace, name: str, suffix: str) -> Path:
+    """A file of the summary; one made with --partial has a name of its own, so that it never replaces the whole one."""
+    results: Path = arguments.results
+    return results / "summary" / f"{name}{'-partial' if arguments.partial else ''}.{suffix}"
+
+
 def typed(kind: Any) -> Callable[[str], Any]:
     """argparse's `type` for a value with the limits of a pydantic type: `typed(Positive)`, `typed(kind_of(Box, "chains"))`.
 

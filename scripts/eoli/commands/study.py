@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -193,7 +193,7 @@ def tune_command(arguments: argparse.Namespace) -> int:
     study = study_of(arguments)
     names = list(systems_of(study))
     if arguments.system is not None and arguments.system not in names:
-        raise InputError(f"system {arguments.system!r} is not in the sweep; allowed: {', '.join(names)}")
+        raise _no_system(arguments.system, names)
     stages = [stage.name for stage in study.stages if stage.is_dynamics]
     systems = names if arguments.system is None else [arguments.system]
     found = finished_inputs(arguments.results, systems, stages)
@@ -218,6 +218,13 @@ def tune_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _no_system(name: str, known: Iterable[str]) -> InputError:
+    from eoli.core.text import did_you_mean
+
+    hint = did_you_mean(name, known)
+    return InputError(f"system {name!r} is not in the sweep{hint}; allowed: {', '.join(known)}")
+
+
 def add_redo(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
@@ -234,7 +241,7 @@ def redo_stage(arguments: argparse.Namespace) -> int:
     systems = systems_of(study)
     boxes = systems | series_of(study, systems.values())
     if arguments.system not in boxes:
-        raise InputError(f"system {arguments.system!r} is not in the sweep; allowed: {', '.join(boxes)}")
+        raise _no_system(arguments.system, boxes)
     kept = redo(stage, arguments.results / boxes[arguments.system].home(stage.name) / stage.name)
     print(f"{arguments.system} {stage.name}: the run is kept as {kept}; the next snakemake starts it afresh")
     return 0

@@ -101,10 +101,19 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=1, sort_keys=True) + "\n")
 
 
+def table_to_csv(path: Path, table: pd.DataFrame, digits: int = 10) -> None:
+    """Write a table as CSV without its index, in place; `digits` is the number of significant digits, zero has no sign."""
+    numbers = table.select_dtypes("floating")
+    # minus zero plus zero is zero
+    table.assign(**{str(name): numbers[name] + 0.0 for name in numbers}).to_csv(
+        path, index=False, float_format=f"%.{digits}g"
+    )
+
+
 def write_table(path: Path, table: pd.DataFrame, digits: int = 10) -> None:
-    """Write a table atomically as CSV without its index; `digits` is the number of significant digits."""
+    """`table_to_csv`, atomically."""
     with whole(path) as temporary:
-        table.to_csv(temporary, index=False, float_format=f"%.{digits}g")
+        table_to_csv(temporary, table, digits)
 
 
 def _finite(text: str) -> float:

@@ -279,5 +279,5 @@ def _judge_dynamics(
     change = drift.value * kept_ps
     if abs(change) > DENSITY_DRIFT * density.value and abs(drift.value) > DRIFT_SIGMA * drift.error:
         verdict.warnings.append(
-            f"not yet equilibrated, density drifts by {change:+.4f} g/cm3 over the last {kept_ps:.4g} ps"
+            f"not yet equilibrated, density drifts by {change:+z.4f} g/cm3 over the last {kept_ps:.4g} ps"
         )
