@@ -23,12 +23,15 @@ FORCE:
 .PHONY: gromacs-found
 gromacs-found:
 	@bash scripts/setup-gromacs.sh
+	@eoli check --gromacs >/dev/null || true
 
 # GROMACS for this machine's processor from the distribution's source, into .gromacs; never required, a rerun continues.
 gromacs:
 	bash scripts/build-gromacs.sh .gromacs
 
-run: setup
+# the check before the first job says where GROMACS comes from, if there is none
+run: $(VENV)/.installed
+	@bash scripts/setup-gromacs.sh
 	@mkdir -p "$(DIRECTORY)/results" 2>/dev/null && test -w "$(DIRECTORY)" || \
 		{ echo 'run: $(DIRECTORY) cannot be written; name a folder for the results: make run DIRECTORY=...' >&2; exit 1; }
 	snakemake --directory "$(DIRECTORY)" --configfile config/demo.yaml

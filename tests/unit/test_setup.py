@@ -85,6 +85,29 @@ def test_a_python_that_is_missing_is_named(project: Path) -> None:
     assert not (project / ".venv/.installed").exists()
 
 
+@pytest.mark.parametrize(("user", "installs"), [("1000", False), ("0", True)])
+def test_no_gromacs_is_told_once_where_it_cannot_be_installed(user: str, installs: bool, project: Path) -> None:
+    """`eoli check` knows where GROMACS comes from; the script installs it where it may."""
+    programs = {
+        "id": f"echo {user}",
+        "sudo": "exit 1",
+        "apt-get": f"echo $1 >>{project}/installed",
+        "eoli": 'echo "eoli $*: no GROMACS" >&2; exit 1',
+    }
+    (project / "bin").mkdir()
+    for name in ("bash", "sh", "cat", "make", "python3"):
+        (project / "bin" / name).symlink_to(str(shutil.which(name)))
+    for name, script in programs.items():
+        (project / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (project / "bin" / name).chmod(0o755)
+    run = subprocess.run(
+        [str(project / "bin/make"), "VENV=.venv", "gromacs-found"], cwd=project, capture_output=True, text=True,
+        env={"PATH": str(project / "bin")}, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0 and run.stderr == "eoli check --gromacs: no GROMACS\n"
+    assert (project / "installed").exists() is installs
+
+
 def test_results_that_cannot_be_written_are_one_line(project: Path) -> None:
     (project / "taken").touch()
     run = make(project, "run", "DIRECTORY=taken/results")

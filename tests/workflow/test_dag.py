@@ -17,7 +17,7 @@ import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
 from eoli.workflow.plan import FIGURES, PAPER_FORMATS, SWEEP_FIGURES
-from support import LIMIT_S, STAGES, SYSTEMS, TINY, environment, snakemake
+from support import LIMIT_S, STAGES, SYSTEMS, TINY, environment, snakemake, snakemake_command
 
 pytestmark = pytest.mark.workflow
 
@@ -295,6 +295,23 @@ def test_an_old_gromacs_is_refused_before_anything_starts(workflow: Path, tmp_pa
     run = snakemake(workflow, config=(TINY, str(own)))
     assert run.returncode != 0
     assert "c-rescale needs GROMACS 2021.0 or newer" in run.stdout
+    assert not (workflow / "results").exists()
+
+
+def test_no_gromacs_is_one_message_and_nothing_starts(workflow: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    for folder in environment()["PATH"].split(os.pathsep):
+        for program in Path(folder).iterdir() if Path(folder).is_dir() else ():
+            if not program.name.startswith("gmx") and not (bare / program.name).is_symlink():
+                (bare / program.name).symlink_to(program)
+    run = subprocess.run(
+        snakemake_command(), cwd=workflow, env=os.environ | {"PATH": str(bare)}, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=LIMIT_S, check=False,
+    )  # fmt: skip
+    assert run.returncode == 1 and "CalledProcessError" not in run.stdout, run.stdout
+    assert [line for line in run.stdout.splitlines() if "GROMACS: " in line] == [run.stdout.splitlines()[-1]]
+    assert "'gmx' is not on the PATH; allowed: " in run.stdout.splitlines()[-1] and "--sdm conda" in run.stdout
     assert not (workflow / "results").exists()
 
 

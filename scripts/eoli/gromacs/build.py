@@ -27,6 +27,11 @@ from eoli.study.config import DEFAULT_COMMAND, GromacsBuild
 from eoli.study.protocol import OFFLOADED, OLDEST_GROMACS, OLDEST_GROMACS_FOR, Stage
 
 Version = tuple[int, int]
+WAYS_TO_GET_IT = (
+    "allowed: one that is installed (in a config file gmx: {command: /path/bin/gmx}, or {modules: [gromacs]}), "
+    "a package (as root: apt-get install gromacs), or without root: snakemake --sdm conda"
+)
+"""Where GROMACS comes from, for a message that there is none."""
 NATIVE = PROJECT / ".gromacs"
 """Where `make gromacs` installs."""
 
@@ -169,10 +174,9 @@ def program_of(build: GromacsBuild) -> Path:
         return native
     found = shutil.which(build.command)
     if found is None:
-        raise ToolError(
-            f"GROMACS: {build.command!r} is not on the PATH; install it (Debian: apt-get install gromacs), "
-            "or name another build with gmx.command or gmx.modules in the config"
-        )
+        own = Path(build.command) / "bin" / DEFAULT_COMMAND
+        what = f"is a folder; did you mean {own}?" if own.is_file() else "is not on the PATH"
+        raise ToolError(f"GROMACS: {build.command!r} {what}; {WAYS_TO_GET_IT}")
     return Path(found).absolute()
 
 
