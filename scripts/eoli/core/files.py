@@ -103,11 +103,9 @@ def write_json(path: Path, data: Any) -> None:
 
 def table_to_csv(path: Path, table: pd.DataFrame, digits: int = 10) -> None:
     """Write a table as CSV without its index, in place; `digits` is the number of significant digits, zero has no sign."""
-    numbers = table.select_dtypes("floating")
     # minus zero plus zero is zero
-    table.assign(**{str(name): numbers[name] + 0.0 for name in numbers}).to_csv(
-        path, index=False, float_format=f"%.{digits}g"
-    )
+    unsigned = {str(name): table[name] + 0.0 for name in table if table[name].dtype.kind == "f"}
+    table.assign(**unsigned).to_csv(path, index=False, float_format=f"%.{digits}g")
 
 
 def write_table(path: Path, table: pd.DataFrame, digits: int = 10) -> None:
