@@ -41,7 +41,10 @@ def at_study(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
     given = {name: value for name, value in vars(arguments).items() if value is not parser.get_default(name)}
     results = given.get("results")
     folder = next((each for each in (here, *here.parents) if _holds_study(each)), PROJECT)
-    if results is not None:
+    if results is not None and results.exists():
+        if not results.is_dir():
+            # refused later
+            return contextlib.nullcontext()
         folder = results.absolute().parent
     base = folder if (folder / CONFIG[0]).is_file() else PROJECT
     for name, value in given.items():
@@ -53,7 +56,7 @@ def at_study(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
         for path, other in zip(arguments.config, beside, strict=True)
     ]
     arguments.base = base
-    if folder == here or not folder.is_dir():
+    if folder == here:
         return contextlib.nullcontext()
     print(f"eoli {arguments.command}: the study in {printable(str(folder))}", file=sys.stderr)
     return contextlib.chdir(folder)
