@@ -43,7 +43,7 @@ def check(arguments: argparse.Namespace) -> int:
         except EoliError as error:
             if not arguments.on_nodes:
                 raise
-            print(f"on this machine: {error}; every job looks for it where it runs")
+            print(f"on this machine: {str(error).partition('; allowed: ')[0]}; every job looks for it where it runs")
     if arguments.slurm_status_command:
         print(check_slurm(slurm_settings(), arguments.slurm_status_command, arguments.slurm_interval_s))
     return 0

@@ -136,9 +136,9 @@ def write_ending(run: Path, names: Iterable[str] = _ALL) -> None:
     """Record the current state of a run folder's files."""
     present = {name: _place(run / name) for name in names if (run / name).is_file()}
     ends: dict[str, dict[str, int]] = {}
-    for name in RESTARTS:
+    for name in present.keys() & set(RESTARTS):
         with contextlib.suppress(DataError):
-            files = read_checkpoint(run / name).files if name in present else ()
+            files = read_checkpoint(run / name).files
             ends[name] = {each.name: each.size for each in files if each.name in present}
     digests = {
         name: _digests(run / name, [at.size, *(sizes[name] for sizes in ends.values() if name in sizes)])
