@@ -1,10 +1,15 @@
 # make setup | run | test | bench | lint; each sets up what it needs.
 PYTHON ?= python3
-VENV ?= .venv
-BIN := $(VENV)/bin
-export PATH := $(abspath $(BIN)):$(PATH)
 # results, of `make run`; elsewhere where this folder cannot be written
 DIRECTORY ?= .
+VENV ?= $(if $(shell test -w . || test -e .venv || echo no),$(DIRECTORY)/.venv,.venv)
+BIN := $(VENV)/bin
+export PATH := $(abspath $(BIN)):$(PATH)
+# Snakemake starts with no cache in no home that it cannot write
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)
+ifneq ($(shell mkdir -p "$(CACHE)" 2>/dev/null && test -w "$(CACHE)" || echo no),)
+export XDG_CACHE_HOME := $(abspath $(DIRECTORY))/.snakemake/cache
+endif
 # An environment knows the paths that it was made with: it is made again where project or environment were moved.
 MADE_FOR := $(CURDIR) $(abspath $(VENV))
 STAMP := $(shell $(BIN)/python -c '' 2>/dev/null && cat $(VENV)/.installed 2>/dev/null)
@@ -23,12 +28,15 @@ FORCE:
 .PHONY: gromacs-found
 gromacs-found:
 	@bash scripts/setup-gromacs.sh
+	@eoli check --gromacs >/dev/null || true
 
 # GROMACS for this machine's processor from the distribution's source, into .gromacs; never required, a rerun continues.
 gromacs:
 	bash scripts/build-gromacs.sh .gromacs
 
-run: setup
+# the check before the first job says where GROMACS comes from, if there is none
+run: $(VENV)/.installed
+	@bash scripts/setup-gromacs.sh
 	@mkdir -p "$(DIRECTORY)/results" 2>/dev/null && test -w "$(DIRECTORY)" || \
 		{ echo 'run: $(DIRECTORY) cannot be written; name a folder for the results: make run DIRECTORY=...' >&2; exit 1; }
 	snakemake --directory "$(DIRECTORY)" --configfile config/demo.yaml

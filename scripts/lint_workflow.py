@@ -1,7 +1,7 @@
 """`snakemake --lint`, of which one advice is not taken: the software of a rule.
 
 The workflow calls the console command of the environment that it is installed in, and GROMACS as the configuration
-names it; a conda environment for each rule would hide the user's own GROMACS build.
+names it. A conda environment would hide the user's own GROMACS build: the rules have one only with `--sdm conda`.
 """
 
 from __future__ import annotations

@@ -16,6 +16,10 @@ case $made in
         rm -rf "$venv"
         ;;
 esac
+if ! mkdir -p "$venv" 2>/dev/null || [ ! -w "$venv" ]; then
+    echo "setup: $venv cannot be written; name another folder for the environment with: make VENV=FOLDER" >&2
+    exit 1
+fi
 if [ ! -x "$venv/bin/python" ] && ! "$python" -m venv "$venv" >/dev/null 2>&1; then
     rm -rf "$venv"
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -26,4 +30,15 @@ if [ ! -x "$venv/bin/python" ] && ! "$python" -m venv "$venv" >/dev/null 2>&1; t
         exit 1
     fi
 fi
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+if [ -w scripts ]; then
+    "${pip[@]}" -e ".[dev]"
+else
+    # pip writes beside the sources: it gets a copy of all but the package, and the environment a path to that
+    copy=$(mktemp -d)
+    trap 'rm -rf "$copy"' EXIT
+    cp pyproject.toml README.md LICENSE "$copy"
+    mkdir "$copy/scripts"
+    "${pip[@]}" "${copy}[dev]"
+    echo "$PWD/scripts" >"$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/eoli.pth"
+fi

@@ -138,3 +138,26 @@ def mistake(call: Callable[[], object]) -> str:
     text = str(failure.value)
     assert "\n" not in text
     return text
+
+
+def obeying_modes(*words: str) -> list[str]:
+    """A command line whose process may write only where the modes of files let it; root could write anywhere."""
+    if os.getuid() != 0:
+        return [*words]
+    if shutil.which("setpriv") is None:
+        pytest.skip("root obeys no modes without setpriv")
+    return ["setpriv", "--inh-caps=-dac_override", "--bounding-set=-dac_override", *words]
+
+
+@contextmanager
+def without_writing(folder: Path) -> Iterator[Path]:
+    """A folder and all in it, which nobody may write meanwhile."""
+    paths = [folder, *folder.rglob("*")]
+    modes = {path: path.stat().st_mode for path in paths if not path.is_symlink()}
+    for path, mode in modes.items():
+        path.chmod(mode & ~0o222)
+    try:
+        yield folder
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)

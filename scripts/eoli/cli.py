@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from eoli import __version__
 from eoli.commands import analyse, build, compare, report, stage, study, summarise
 from eoli.commands.analyse import Add, Command
+from eoli.commands.folder import at_study
 from eoli.core.text import printable
 from eoli.errors import EoliError, InputError
 
@@ -69,11 +70,12 @@ def _nobody_reads() -> bool:
     return closed
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     """Run a command; every failure is one line."""
     try:
-        _check_inputs(arguments)
-        code = int(arguments.run(arguments))
+        with at_study(arguments, parser):
+            _check_inputs(arguments)
+            code = int(arguments.run(arguments))
         sys.stdout.flush()
         return code
     except EoliError as error:
@@ -114,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # of --help and --version
         _nobody_reads()
         raise
-    return _run(arguments)
+    return _run(arguments, commands.choices[arguments.command])
 
 
 def _check_inputs(arguments: argparse.Namespace) -> None:

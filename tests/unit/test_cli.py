@@ -135,3 +135,17 @@ def test_flags_have_the_limits_of_files() -> None:
     ):  # fmt: skip
         with pytest.raises(argparse.ArgumentTypeError):
             typed(kind_of(model, name))(word)
+
+
+def test_a_partial_table_never_replaces_the_whole_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    whole = tmp_path / "results/summary/sweep.csv"
+    whole.parent.mkdir(parents=True)
+    whole.write_text("the whole one")
+    of_study = ["--config", str(ROOT / "config/config.yaml"), "--base", str(ROOT), "--partial"]
+    assert cli.main(["collect", *of_study]) == 0 and cli.main(["report", *of_study]) == 0
+    capsys.readouterr()
+    assert whole.read_text() == "the whole one" and not (whole.parent / "report.html").exists()
+    assert (whole.parent / "sweep-partial.csv").exists() and (whole.parent / "report-partial.html").exists()

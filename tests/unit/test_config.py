@@ -130,12 +130,16 @@ BAD_KEYS: list[tuple[dict[str, Any], list[str]]] = [
     ({"sweep": [{**BLOCK, "ion_charge_scale": 0.3}]}, ["sweep[0].ion_charge_scale:", "0.3", "greater than or equal to 0.5"]),
     ({"sweep": [BLOCK, {**BLOCK, "polymer": "pvdf"}]}, ["sweep[1].polymer:", "'pvdf'", "allowed: dme, pebax,"]),
     ({"sweep": [{**BLOCK, "salt": "nacl"}]}, ["sweep[0].salt:", "'nacl'", "allowed: libf4, licl,"]),
+    ({"sweep": [{**BLOCK, "polymer": "PEO"}]}, ["sweep[0].polymer:", "'PEO'", "(did you mean peo?); allowed: dme,"]),
+    ({"sweep": [{**BLOCK, "salt": "LiTFSI"}]}, ["sweep[0].salt:", "'LiTFSI'", "(did you mean litfsi?); allowed: libf4,"]),
+    ({"sweep": [{**BLOCK, "ether_set": "oxyd"}]}, ["sweep[0].ether_set:", "'oxyd'", "(did you mean oxy-d?); allowed:"]),
+    ({"sweep": [{**BLOCK, "anion_model": "clandp204"}]}, ["sweep[0].anion_model:", "(did you mean clandp2004?); allowed:"]),
     ({"sweep": [{**BLOCK, "eo_li": 1201}]}, ["sweep[0].eo_li:", "1201", "no lithium ion", "allowed: at most 1200"]),
     ({"sweep": [{"polymer": "peo"}]}, ["sweep[0].eo_li:", "is missing", "a salt needs it"]),
     ({"box": {"chains": 2}}, ["sweep[0]:", "peo-eo12-298K-r1", "2 chains", "twice the cut-off of 1.2 nm", "allowed: more chains"]),
     ({"sweep": [{**BLOCK, "temperature_K": [298.15, 298.0]}]}, ["sweep[0]:", "peo-eo12-298K-r1", "unique"]),
     ({"sweep": [BLOCK, BLOCK]}, ["sweep[1]:", "peo-eo12-298K-r1", "unique"]),
-    ({"stages": {"nptt": {"length_ns": 1}}}, ["stages.nptt:", "unknown stage", "allowed: minimise, npt, production"]),
+    ({"stages": {"nptt": {"length_ns": 1}}}, ["stages.nptt:", "unknown stage (did you mean npt?)", "allowed: minimise, npt, production"]),
     ({"stages": {"npt": {"length": 1}}}, ["stages.npt.length:", "did you mean length_ns?", "allowed:"]),
     ({"stages": {"npt": {"length_ns": -1}}}, ["stages.npt.length_ns:", "-1", "greater than 0"]),
     ({"stages": {"npt": {"energy_interval_ps": 0.003}}}, ["stages.npt:", "energy_interval_ps 0.003", "2.0 fs"]),
@@ -168,7 +172,9 @@ BAD_KEYS: list[tuple[dict[str, Any], list[str]]] = [
     ({"stages": {"production": {"tau_t_ps": 0.03}}}, ["tau_t_ps 0.03", "too short", "at least 0.04"]),
     ({"stages": {"npt": {"tau_p_ps": 0.01}}}, ["tau_p_ps 0.01", "too short", "at least 0.02"]),
     ({"stages": {"npt": {"pressure_bar": 1e300}}}, ["stages.npt.pressure_bar:", "less than or equal to 200000"]),
-    ({"stages": {"npt": {"energy_interval_ps": 2}}}, ["energy_interval_ps 2", "allowed: at most 1"]),
+    ({"stages": {"npt": {"energy_interval_ps": 2}}}, ["stages.npt: stage npt:", "energy_interval_ps 2", "allowed: at most 1"]),
+    ({"stages": {"npt": {"frame_interval_ps": 20}}}, ["stages.npt: stage npt:", "shorter than one frame_interval_ps"]),
+    ({"stages": {"npt": {"generate_velocities": False}}}, ["stages.npt: stage npt:", "no stage before it has velocities"]),
     ({"stages": {"npt": {"state_interval_ps": 12}}}, ["state_interval_ps 12", "allowed: at most 10"]),
     ({"analysis": {"rdf_bin_nm": 1e-6}}, ["analysis.rdf_bin_nm:", "greater than or equal to 0.0001"]),
     ({"analysis": {"morphology": {"q_max_per_nm": 1e6}}}, ["analysis.morphology.q_max_per_nm:", "less than or equal to 200"]),
@@ -260,6 +266,13 @@ def test_a_mistake_in_an_overlay_names_the_overlay(tmp_path: Path) -> None:
     assert text.startswith(f"{tmp_path / 'config1.yaml'}:4: stages.npt.tau_p_ps: -2")
     text = mistake(lambda: study(tmp_path, {"study": "t"}, box={"chains": -1}))
     assert text.startswith(f"{tmp_path / 'config.yaml'}:8: box.chains: -1")
+
+
+def test_a_mistake_of_a_whole_protocol_names_the_line_of_its_stage(tmp_path: Path) -> None:
+    stages = [PROTOCOL["stages"][0], PROTOCOL["stages"][1] | {"energy_interval_ps": 5}, PROTOCOL["stages"][2]]
+    text = mistake(lambda: study(tmp_path, protocol=PROTOCOL | {"stages": stages}))
+    line = (tmp_path / "protocol.yaml").read_text().splitlines().index("- name: npt") + 1
+    assert text.startswith(f"{tmp_path / 'protocol.yaml'}:{line}: stages[1]: stage npt: energy_interval_ps 5")
 
 
 def test_missing_keys_and_files(tmp_path: Path) -> None:

@@ -9,9 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from eoli.core.files import whole, write_text
+from eoli.analysis.common import write_results
+from eoli.core.files import whole, write_table, write_text
 
 KILLED = """
 import os, signal, sys
@@ -50,3 +53,13 @@ def test_permissions_are_those_of_the_users_umask(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a.csv").stat().st_mode) == 0o640
+
+
+def test_zero_has_no_sign_in_tables(tmp_path: Path) -> None:
+    table = pd.DataFrame({"name": ["a", "-0"], "x": [-0.0, -1e-30], "n": [0, -1], "y": np.float32([-0.0, np.nan])})
+    write_table(tmp_path / "a.csv", table)
+    assert (tmp_path / "a.csv").read_text() == "name,x,n,y\na,0,0,0\n-0,-1e-30,-1,\n"
+    write_results(table, {"x": [-0.0, -2.0], "y": {"z": -0.0}}, tmp_path / "b.csv", tmp_path / "b.json")
+    assert (tmp_path / "b.csv").read_bytes() == (tmp_path / "a.csv").read_bytes()
+    assert "-0" not in (tmp_path / "b.json").read_text()
+    assert np.signbit(table["x"][0])

@@ -280,6 +280,13 @@ def test_lincs_warnings_break_a_run(verdict_of) -> None:  # type: ignore[no-unty
     assert verdict_of(series(), NVT, "Step 5  LINCS WARNING\n").broken == ["1 LINCS warnings"]
 
 
+def test_a_known_bug_of_the_gromacs_that_ran_is_warned_of(verdict_of) -> None:  # type: ignore[no-untyped-def]
+    ran = "GROMACS version:    2024.3\nUsing a dual 8x4 pair-list setup updated with dynamic, rolling pruning:\n"
+    verdict = verdict_of(series(), NVT, ran)
+    assert verdict.status == "warn" and "issue 5138 of GROMACS" in verdict.warnings[0]
+    assert verdict_of(series(), NVT, ran.replace("2024.3", "2024.4")).status == "pass"
+
+
 @pytest.mark.parametrize(
     ("force", "status"),
     [("4e+02", "pass"), ("9e+02", "warn"), ("2e+05", "broken"), ("inf", "broken"), ("-nan", "broken")],

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
+from packaging.specifiers import SpecifierSet
 
 from eoli.errors import InputError, ToolError
 from eoli.gromacs import build
@@ -21,10 +23,12 @@ from eoli.gromacs.build import (
     require,
     require_for,
 )
+from eoli.gromacs.known_bugs import KNOWN_BUGS, Met
 from eoli.gromacs.mdrun import mdrun_command, mdrun_start
 from eoli.gromacs.tools import fatal_message, run_tool
 from eoli.study.config import GromacsBuild
 from eoli.study.protocol import Stage
+from support import ROOT
 
 # Shortened output of GROMACS 2022.5.
 HEAD = """\
@@ -329,8 +333,55 @@ def test_a_build_that_does_not_run(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match=r"--version failed with exit code 127: libgromacs\.so: cannot open") as failure:
         inspect(fake_gmx(tmp_path, "echo 'libgromacs.so: cannot open' >&2; exit 127"))
     assert "\n" not in str(failure.value)
-    with pytest.raises(ToolError, match=r"'gmx_absent' is not on the PATH.*gmx\.command"):
+
+
+def test_no_gromacs_is_one_line_with_all_ways_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match=r"^GROMACS: 'gmx_absent' is not on the PATH; allowed: ") as failure:
         inspect(GromacsBuild(command="gmx_absent"))
+    text = str(failure.value)
+    assert "\n" not in text
+    assert all(way in text for way in ("{command: ", "{modules: ", "apt-get install gromacs", "snakemake --sdm conda"))
+    (tmp_path / "bin").mkdir()
+    fake_gmx(tmp_path / "bin", "exit 0")
+    with pytest.raises(ToolError, match=rf"is a folder; did you mean {tmp_path}/bin/gmx\?; allowed: "):
+        inspect(GromacsBuild(command=str(tmp_path)))
+
+
+def test_gromacs_in_a_prefix_whose_gmxrc_is_not_sourced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prefix = tmp_path / "opt/gromacs 2024"
+    (prefix / "bin").mkdir(parents=True)
+    (prefix / "share/gromacs/top").mkdir(parents=True)
+    script = f'[ -z "$GMXLIB$GMXDATA" ] && echo "GROMACS version:  2024.4"; echo "Data prefix:  {prefix}"'
+    build = fake_gmx(prefix / "bin", script)
+    for name in ("GMXLIB", "GMXDATA"):
+        monkeypatch.setenv(name, "/of/another/installation")
+    found = inspect(build)
+    assert found.version == (2024, 4) and found.forcefields == prefix / "share/gromacs/top"
+
+
+def test_gromacs_of_an_environment_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`module` is a function of login shells."""
+    (tmp_path / "bin").mkdir()
+    fake_gmx(tmp_path / "bin", 'echo "GROMACS version:  2025.2"; echo "Data prefix:  /opt/2025"')
+    (tmp_path / ".bash_profile").write_text(
+        f'module() {{ [ "$2" = gromacs/2025 ] || {{ echo "no module $2" >&2; return 1; }}; PATH={tmp_path}/bin:$PATH; }}\n'
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert inspect(GromacsBuild(command="gmx", modules=["gromacs/2025"])).version_text == "2025.2"
+    with pytest.raises(ToolError, match=r"--version failed with exit code 127: no module gromacs/1999$"):
+        inspect(GromacsBuild(command="gmx", modules=["gromacs/1999"]))
+
+
+def test_the_environment_of_conda_leaves_out_what_is_known_to_be_bad() -> None:
+    (entry,) = yaml.safe_load((ROOT / "workflow/envs/gromacs.yaml").read_text())["dependencies"]
+    name, _, limits = entry.partition(" ")
+    allowed = SpecifierSet(limits)
+    assert name == "gromacs" and "2025.4" in allowed and "2027.0" not in allowed
+    # those of GPUs depend on what a stage computes there
+    for bug in KNOWN_BUGS:
+        if bug.met in (Met.ALWAYS, Met.THREAD_MPI):
+            versions = [f"{bug.first[0]}.{patch}" for patch in range(bug.mended[0][1])]
+            assert not [version for version in versions if version in allowed]
 
 
 def test_the_build_of_the_project_is_looked_for_beside_the_makefile() -> None:

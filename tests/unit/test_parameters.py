@@ -19,6 +19,7 @@ from eoli.topology.build import describe, forcefield_text, molecule_text, tables
 from eoli.topology.description import SystemDescription
 from eoli.topology.gromos import Gromos54A7
 from eoli.topology.limits import limits_of
+from eoli.topology.molecule import Molecule
 from eoli.topology.pairs import PairTables
 from eoli.topology.parameters import Parameters, parameter_rows, parameters_page
 
@@ -248,6 +249,14 @@ def test_charges_are_shown_scaled_beside_unscaled(blocks: Library, forcefield: G
     assert charges == {"PEO": ["0", "0"], "LI": ["1", "0.8"], "TFSI": ["-1", "-0.8"]}
     assert "counts the formal charges" in system.html.text and "0.8 times as large" in system.html.text
     assert "has no ions" in made(blocks, forcefield, "peo", "none").html.text
+
+
+def test_no_charge_is_minus_zero(blocks: Library, forcefield: Gromos54A7, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sum of a chain's charges is a few 1e-17 e, above or below zero as Python sums."""
+    for total in (-1e-17, -0.0, 1e-17):
+        monkeypatch.setattr(Molecule, "charge", total)
+        page = made(blocks, forcefield, "pebax", "litfsi").page
+        assert '<td class="number">0</td></tr>' in page and ">-0<" not in page
 
 
 @pytest.mark.parametrize("mixing", ["lorentz-berthelot", "lb-ions"])

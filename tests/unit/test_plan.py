@@ -174,7 +174,7 @@ def test_files_of_unknown_systems_are_no_targets() -> None:
     shipped = plan()
     shipped.check_targets(["all", "results/summary/sweep.csv", "results/peo-eo12-298K-r1/npt/md.gro", "/elsewhere/x"])
     with pytest.raises(
-        InputError, match=r"'peo-eo13-298K-r1' is no system of the study; did you mean peo-eo12-298K-r1\?"
+        InputError, match=r"'peo-eo13-298K-r1' is no system of the study \(did you mean peo-eo12-298K-r1\?\)"
     ):
         shipped.check_targets(["results/peo-eo13-298K-r1/npt/md.gro"])
 

@@ -154,7 +154,8 @@ def test_a_number_has_the_digits_that_its_error_allows(value: float, error: floa
 
 def test_numbers_without_error_keep_their_digits() -> None:
     assert plain(3.21e-11, "m2_s", 2) == "3.2 × 10⁻¹¹ m²/s"
-    assert plain(0.0) == "0"
+    assert plain(0.0) == plain(-0.0) == as_given(-0.0) == "0"
+    assert with_error(-0.0001, 0.5) == "0.0 ± 0.5"
     assert as_given(-12949.65, "kJ/mol") == "−12949.65 kJ/mol"
     assert as_given(4e-4, "S/cm") == "4 × 10⁻⁴ S/cm"
     assert listed(["a"]) == "a"

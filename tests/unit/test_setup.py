@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support import ROOT
+from support import ROOT, obeying_modes, without_writing
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="no make")
 
@@ -70,7 +71,7 @@ def test_an_environment_that_was_moved_is_made_again(project: Path) -> None:
     stand_in.write_text('#!/bin/sh\n[ "$1" = -c ] || { echo "asked for $*" >&2; exit 1; }\n')
     stand_in.chmod(0o755)
     # no package can be installed from here
-    for name in ("bash", "sed", "realpath", "rm", "id"):
+    for name in ("bash", "sed", "realpath", "rm", "id", "mkdir"):
         (project / "bin").mkdir(exist_ok=True)
         (project / "bin" / name).symlink_to(str(shutil.which(name)))
     run = subprocess.run(
@@ -85,12 +86,107 @@ def test_an_environment_that_was_moved_is_made_again(project: Path) -> None:
     assert run.returncode == 1 and not (project / ".venv").exists()
 
 
+def test_an_environment_that_cannot_be_written_is_one_line(project: Path) -> None:
+    (project / "taken").touch()
+    run = subprocess.run(
+        ["bash", "scripts/setup-venv.sh", "python3", "taken/.venv"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1 and run.stdout == ""
+    assert (
+        run.stderr
+        == "setup: taken/.venv cannot be written; name another folder for the environment with: make VENV=FOLDER\n"
+    )
+
+
+def test_sources_that_cannot_be_written_are_not_installed_but_pointed_at(project: Path, tmp_path: Path) -> None:
+    """pip would write beside them."""
+    for name in ("README.md", "LICENSE"):
+        (project / name).touch()
+    shutil.rmtree(project / ".venv")
+    elsewhere = tmp_path / "out/.venv"
+    stand_in = tmp_path / "python"
+    stand_in.write_text(
+        f"""#!/bin/sh
+[ "$2" != venv ] || {{ mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; }}
+[ "$2" != pip ] || for word; do :; done
+[ "$2" != pip ] || {{ echo "$word"; cd "${{word%\\[dev]}}" && find . -type f; }} >{tmp_path}/asked
+case $2 in *sysconfig*) mkdir -p {tmp_path}/site; echo {tmp_path}/site;; esac
+"""
+    )
+    stand_in.chmod(0o755)
+    with without_writing(project):
+        run = subprocess.run(
+            obeying_modes("bash", "scripts/setup-venv.sh", str(stand_in), str(elsewhere)), cwd=project,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    what, *files = (tmp_path / "asked").read_text().splitlines()
+    assert what.endswith("[dev]") and sorted(files) == ["./LICENSE", "./README.md", "./pyproject.toml"]
+    assert (tmp_path / "site/eoli.pth").read_text() == f"{project}/scripts\n"
+    assert not Path(what.removesuffix("[dev]")).exists()
+
+
+@pytest.mark.parametrize(("read_only", "folder"), [(False, ".venv"), (True, "/elsewhere/.venv")])
+def test_the_environment_of_a_project_that_cannot_be_written_is_beside_the_results(
+    read_only: bool, folder: str, project: Path
+) -> None:
+    shutil.rmtree(project / ".venv")
+    words = ["make", "-n", "setup", "PYTHON=python3", "DIRECTORY=/elsewhere"]
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS", "VENV"))}
+    with without_writing(project) if read_only else contextlib.nullcontext():
+        run = subprocess.run(obeying_modes(*words), cwd=project, env=kept, capture_output=True, text=True, check=False)
+    assert f'setup-venv.sh "python3" "{folder}"' in run.stdout, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_home_that_cannot_be_written_holds_no_cache(writable: bool, project: Path, tmp_path: Path) -> None:
+    """Snakemake would not start."""
+    home = tmp_path / "home"
+    home.mkdir() if writable else home.touch()
+    (project / ".venv/bin/snakemake").write_text('#!/bin/sh\necho "cache: $XDG_CACHE_HOME"\n')
+    (project / ".venv/bin/snakemake").chmod(0o755)
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS", "XDG"))}
+    run = subprocess.run(
+        ["make", "run", "VENV=.venv", "PYTHON=python3", "DIRECTORY=out"], cwd=project, env=kept | {"HOME": str(home)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    where = "" if writable else f"{project}/out/.snakemake/cache"
+    assert run.returncode == 0 and f"cache: {where}\n" in run.stdout, run.stderr
+
+
 def test_a_python_that_is_missing_is_named(project: Path) -> None:
     (project / ".venv/.installed").unlink()
     run = make(project, "PYTHON=python3.99", ".venv/.installed")
     assert run.returncode != 0
     assert run.stderr.splitlines()[0].startswith("setup: python3.99 is missing or older than 3.11; name another")
     assert not (project / ".venv/.installed").exists()
+
+
+@pytest.mark.parametrize(("user", "installs"), [("1000", False), ("0", True)])
+def test_no_gromacs_is_told_once_where_it_cannot_be_installed(user: str, installs: bool, project: Path) -> None:
+    """`eoli check` knows where GROMACS comes from; the script installs it where it may."""
+    programs = {
+        "id": f"echo {user}",
+        "sudo": "exit 1",
+        "apt-get": f"echo $1 >>{project}/installed",
+        "eoli": 'echo "eoli $*: no GROMACS" >&2; exit 1',
+    }
+    (project / "bin").mkdir()
+    for name in ("bash", "sh", "cat", "make", "python3"):
+        (project / "bin" / name).symlink_to(str(shutil.which(name)))
+    for name, script in programs.items():
+        (project / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (project / "bin" / name).chmod(0o755)
+    run = subprocess.run(
+        [str(project / "bin/make"), "VENV=.venv", "gromacs-found"], cwd=project, capture_output=True, text=True,
+        env={"PATH": str(project / "bin")}, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0 and run.stderr == "eoli check --gromacs: no GROMACS\n"
+    assert (project / "installed").exists() is installs
 
 
 def test_results_that_cannot_be_written_are_one_line(project: Path) -> None:

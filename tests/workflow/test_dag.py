@@ -17,7 +17,17 @@ import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
 from eoli.workflow.plan import FIGURES, PAPER_FORMATS, SWEEP_FIGURES
-from support import LIMIT_S, STAGES, SYSTEMS, TINY, environment, snakemake
+from support import (
+    LIMIT_S,
+    STAGES,
+    SYSTEMS,
+    TINY,
+    environment,
+    obeying_modes,
+    snakemake,
+    snakemake_command,
+    without_writing,
+)
 
 pytestmark = pytest.mark.workflow
 
@@ -298,6 +308,44 @@ def test_an_old_gromacs_is_refused_before_anything_starts(workflow: Path, tmp_pa
     assert run.returncode != 0
     assert "c-rescale needs GROMACS 2021.0 or newer" in run.stdout
     assert not (workflow / "results").exists()
+
+
+def test_no_gromacs_is_one_message_and_nothing_starts(workflow: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    for folder in environment()["PATH"].split(os.pathsep):
+        for program in Path(folder).iterdir() if Path(folder).is_dir() else ():
+            if not program.name.startswith("gmx") and not (bare / program.name).is_symlink():
+                (bare / program.name).symlink_to(program)
+    run = subprocess.run(
+        snakemake_command(), cwd=workflow, env=os.environ | {"PATH": str(bare)}, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=LIMIT_S, check=False,
+    )  # fmt: skip
+    assert run.returncode == 1 and "CalledProcessError" not in run.stdout, run.stdout
+    assert [line for line in run.stdout.splitlines() if "GROMACS: " in line] == [run.stdout.splitlines()[-1]]
+    assert "'gmx' is not on the PATH; allowed: " in run.stdout.splitlines()[-1] and "--sdm conda" in run.stdout
+    assert not (workflow / "results").exists()
+
+
+def test_odd_places_all_at_once(workflow: Path, tmp_path: Path) -> None:
+    """A checkout that cannot be written, without a repository, at a path with blanks and umlauts; results elsewhere, for
+    nobody else's eyes; a home that cannot be written; the locale C."""
+    checkout, out, home = tmp_path / "Prüfung mit Leerzeichen", tmp_path / "Ergebnisse für ß", tmp_path / "home"
+    workflow.rename(checkout)
+    for folder in (out, home):
+        folder.mkdir()
+    variables = {"HOME": str(home), "XDG_CACHE_HOME": str(out / ".cache"), "LC_ALL": "C"}
+    targets = [f"results/{SYSTEMS[0]}/{name}" for name in ("minimise/verdict.json", "topology/parameters.html")]
+    command = ["snakemake", *targets, "-s", str(checkout / "Snakefile"), "--cores", "2", "--directory", str(out)]
+    with without_writing(checkout), without_writing(home):
+        run = subprocess.run(
+            obeying_modes(*command, "--configfile", str(checkout / TINY)), cwd=out, env=environment() | variables,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT_S, umask=0o077, check=False,
+        )  # fmt: skip
+    assert run.returncode == 0 and "Traceback" not in run.stdout, run.stdout
+    made = [path for path in (out / "results").rglob("*") if path.is_file()]
+    assert made and [path for path in made if path.stat().st_mode & 0o077] == []
+    assert not list(home.iterdir()) and not (checkout / "results").exists()
 
 
 def test_the_command_of_a_rule_can_be_copied_into_a_shell(study: Path) -> None:

@@ -116,6 +116,8 @@ rule interactions:
         outputs_of(BY_NAME["interactions"]),
     log:
         "results/{system}/analysis/interactions.log",
+    conda:
+        GROMACS_ENVIRONMENT
     resources:
         mem_mb=lambda wildcards: PLAN.analysis_mb(wildcards.system),
         gmx=PLAN.gmx_flags,

@@ -8,6 +8,8 @@ rule topology:
         "results/{system}/topology/topology.log",
     group:
         "build"
+    conda:
+        GROMACS_ENVIRONMENT
     params:
         blocks=how(BLOCKS),
         gmx=how(PLAN.gmx_flags),
@@ -34,6 +36,8 @@ rule parameters:
         "results/{system}/topology/parameters.log",
     group:
         "build"
+    conda:
+        GROMACS_ENVIRONMENT
     params:
         blocks=how(BLOCKS),
         gmx=how(PLAN.gmx_flags),

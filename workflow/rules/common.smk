@@ -1,8 +1,12 @@
 """The study's plan: configuration, systems, flags. Everything that thinks is in scripts/eoli."""
 
 import os
+import shlex
+import subprocess
 import sys
 from functools import partial
+
+from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
 from eoli.study.analyses import BY_NAME, TABLES
 from eoli.errors import EoliError, InputError
@@ -30,6 +34,10 @@ except (EoliError, OSError) as error:
     sys.exit(getattr(error, "exit_code", 1))
 
 install(PLAN, forces=workflow.is_main_process)
+
+# None leaves the rules without an environment, as if there were no directive
+BY_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+GROMACS_ENVIRONMENT = "../envs/gromacs.yaml" if BY_CONDA else None
 
 BLOCKS = str(PLAN.study.topologies)
 STAGES = [stage.name for stage in PLAN.study.stages]
@@ -94,15 +102,19 @@ localrules:
     all,
 
 
+def tell(command, flags=""):
+    """Run a command of EOLI about the study; returns its exit code. When it fails, it has said why in one line."""
+    words = f"eoli {command} {PLAN.config_flags} --base {shlex.quote(BASE)} {flags}"
+    return subprocess.run(words, shell=True, check=False).returncode
+
+
 onstart:
-    checks = check_flags(workflow.executor_plugin.name, workflow.executor_settings)
-    shell("eoli check {checks} {PLAN.config_flags} --base {BASE:q}")
+    code = tell("check", check_flags(workflow.executor_plugin.name, workflow.executor_settings, BY_CONDA))
+    if code != 0:
+        sys.exit(code)
 
 
 onerror:
-    shell("eoli collect {PLAN.config_flags} --base {BASE:q} --partial --out results/summary/sweep-partial.csv")
-    shell(
-        "eoli report {PLAN.config_flags} --base {BASE:q} --partial --table results/summary/sweep-partial.csv"
-        " --out results/summary/report-partial.html"
-    )
-    shell("eoli status {PLAN.config_flags} --base {BASE:q} | cat")
+    tell("collect", "--partial")
+    tell("report", "--partial")
+    tell("status", "| cat")

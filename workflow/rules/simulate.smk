@@ -25,6 +25,8 @@ for stage in PLAN.study.stages:
             [update(f"results/{{system}}/{stage.name}/{name}") for name in stage.published],
         log:
             f"results/{{system}}/{stage.name}/stage.log",
+        conda:
+            GROMACS_ENVIRONMENT
         threads: PLAN.threads(CORES)
         resources:
             mem_mb=1500,

@@ -90,7 +90,7 @@ def gro_text(description: SystemDescription, positions_nm: Floats, edges_nm: flo
                 site_number += 1
                 lines.append(
                     f"{(residue_offset + site.residue_number) % 100000:5d}{site.residue:<5s}{site.name:>5s}"
-                    f"{site_number % 100000:5d}{x:8.3f}{y:8.3f}{z:8.3f}"
+                    f"{site_number % 100000:5d}{x:z8.3f}{y:z8.3f}{z:z8.3f}"
                 )
             residue_offset += sites[-1].residue_number
     lines.append("".join(f"{edge:10.5f}" for edge in np.broadcast_to(edges_nm, 3)))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
+from eoli.commands.folder import BASE, CONFIG
 from eoli.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,6 +29,12 @@ def made(path: Path, inputs: Sequence[Path], **more: Any) -> None:
     record = provenance(inputs, [["eoli", *sys.argv[1:]]], outputs=marks(path.parent, written), **more)
     write_json(record_beside(path), record)
     print(f"[{time.strftime('%H:%M:%S')}] made {printable(str(path))}", flush=True)
+
+
+def in_summary(arguments: argparse.Namespace, name: str, suffix: str) -> Path:
+    """A file of the summary; one made with --partial has a name of its own, so that it never replaces the whole one."""
+    results: Path = arguments.results
+    return results / "summary" / f"{name}{'-partial' if arguments.partial else ''}.{suffix}"
 
 
 def typed(kind: Any) -> Callable[[str], Any]:
@@ -95,11 +102,11 @@ def gromacs_build(arguments: argparse.Namespace) -> GromacsBuild:
 
 def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--config", type=Path, nargs="+", default=[Path("config/config.yaml")], metavar="FILE",
+        "--config", type=Path, nargs="+", default=CONFIG, metavar="FILE",
         help="configuration files, later ones over earlier ones (default: config/config.yaml)",
     )  # fmt: skip
     parser.add_argument("--set", default="{}", metavar="JSON", help="keys that override the files")
-    parser.add_argument("--base", type=Path, default=Path(), metavar="DIR", help="folder of the workflow")
+    parser.add_argument("--base", type=Path, default=BASE, metavar="DIR", help="folder of the workflow")
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:

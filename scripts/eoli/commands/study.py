@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,22 +39,25 @@ def check(arguments: argparse.Namespace) -> int:
     print("\n".join(cost_lines(study)))
     if arguments.gromacs:
         try:
-            print("\n".join(check_gromacs(study)))
+            print("\n".join(check_gromacs(study, arguments.on_nodes)))
         except EoliError as error:
             if not arguments.on_nodes:
                 raise
-            print(f"on this machine: {error}; every job looks for it where it runs")
+            print(f"on this machine: {str(error).partition('; allowed: ')[0]}; every job looks for it where it runs")
     if arguments.slurm_status_command:
         print(check_slurm(slurm_settings(), arguments.slurm_status_command, arguments.slurm_interval_s))
     return 0
 
 
-def check_gromacs(study: Study) -> list[str]:
-    """Find the study's GROMACS and refuse one too old for a stage; returns what it is and how it will run.
+def check_gromacs(study: Study, on_nodes: bool = False) -> list[str]:
+    """Find the study's GROMACS and refuse one too old for a stage; returns what it is, how it will run, its known bugs.
+
+    `on_nodes` says that jobs run elsewhere, where there may be a GPU.
 
     Raises ToolError if there is none, InputError if it is too old.
     """
     from eoli.gromacs.build import inspect, native_program, require_for
+    from eoli.gromacs.known_bugs import bugs_ahead
     from eoli.machine.processors import mps_runs, this_machine, visible_gpus
     from eoli.machine.slots import SHARING_ADVICE
     from eoli.machine.tuning import tuning_lines
@@ -62,12 +65,15 @@ def check_gromacs(study: Study) -> list[str]:
     found = inspect(study.config.gmx)
     require_for(found, study.stages)
     native = f" (built by make gromacs: {found.program})" if found.program == native_program() else ""
-    gpu = "no GPU support" if found.gpu.lower() in ("", "disabled") else f"GPU: {found.gpu}"
+    gpu = f"GPU: {found.gpu}" if found.has_gpu_support else "no GPU support"
     gpus = visible_gpus() if found.uses_cuda else ()
+    # on nodes, and with a build that is not of CUDA, nobody here knows
+    may_use_gpu = bool(gpus) or (found.has_gpu_support and (on_nodes or not found.uses_cuda))
     sharing = [] if not gpus or mps_runs() else [f"runs that share a GPU take turns on it; {SHARING_ADVICE}"]
     return [
         f"GROMACS {found.version_text}, {found.mpi}, {found.precision} precision, {found.simd}, {gpu}{native}",
         *tuning_lines(study, this_machine(), found.version_text, found.simd),
+        *bugs_ahead(found, study.stages, study.config.run.reproducible, may_use_gpu),
         *sharing,
     ]
 
@@ -183,7 +189,7 @@ def tune_command(arguments: argparse.Namespace) -> int:
     study = study_of(arguments)
     names = list(systems_of(study))
     if arguments.system is not None and arguments.system not in names:
-        raise InputError(f"system {arguments.system!r} is not in the sweep; allowed: {', '.join(names)}")
+        raise _no_system(arguments.system, names)
     stages = [stage.name for stage in study.stages if stage.is_dynamics]
     systems = names if arguments.system is None else [arguments.system]
     found = finished_inputs(arguments.results, systems, stages)
@@ -208,6 +214,13 @@ def tune_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _no_system(name: str, known: Iterable[str]) -> InputError:
+    from eoli.core.text import did_you_mean
+
+    hint = did_you_mean(name, known)
+    return InputError(f"system {name!r} is not in the sweep{hint}; allowed: {', '.join(known)}")
+
+
 def add_redo(parser: argparse.ArgumentParser) -> None:
     add_study(parser)
     parser.add_argument("system", help="name of the system")
@@ -223,7 +236,7 @@ def redo_stage(arguments: argparse.Namespace) -> int:
     systems = systems_of(study)
     boxes = systems | series_of(study, systems.values())
     if arguments.system not in boxes:
-        raise InputError(f"system {arguments.system!r} is not in the sweep; allowed: {', '.join(boxes)}")
+        raise _no_system(arguments.system, boxes)
     kept = redo(stage, arguments.results / boxes[arguments.system].home(stage.name) / stage.name)
     print(f"{arguments.system} {stage.name}: the run is kept as {kept}; the next snakemake starts it afresh")
     return 0

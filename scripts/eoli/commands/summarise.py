@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eoli import PROJECT
-from eoli.commands.common import add_study, made, study_of
+from eoli.commands.common import add_study, in_summary, made, study_of
 from eoli.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ def figures(arguments: argparse.Namespace) -> int:
 
 def add_collect(parser: argparse.ArgumentParser) -> None:
     add_study(parser)
-    parser.add_argument("--out", type=Path, default=Path("results/summary/sweep.csv"), metavar="FILE")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="(default: sweep.csv in the summary, sweep-partial.csv with --partial)"
+    )
     parser.add_argument("--partial", action="store_true", help="rows of unfinished systems say what is missing")
 
 
@@ -47,6 +49,7 @@ def collect_table(arguments: argparse.Namespace) -> int:
     from eoli.workflow.products import not_asked_for
 
     study = study_of(arguments)
+    out = arguments.out or in_summary(arguments, "sweep", "csv")
     systems = list(systems_of(study).values())
     blocks = library(study.topologies)
     collect(
@@ -54,7 +57,7 @@ def collect_table(arguments: argparse.Namespace) -> int:
         [stage.name for stage in study.stages],
         study.config.analysis.stage,
         arguments.results,
-        arguments.out,
+        out,
         {system.name: size_of(system, blocks).ideal_density_g_cm3 for system in systems},
         allow_missing=arguments.partial,
         not_asked_for=not_asked_for(study, arguments.results),
@@ -63,7 +66,7 @@ def collect_table(arguments: argparse.Namespace) -> int:
     tables = [path for folder in analyses for path in sorted(folder.glob("*.json")) if "provenance" not in path.name]
     stages = {arguments.results / s.home(stage.name) / stage.name: None for s in systems for stage in study.stages}
     made(
-        arguments.out, [*tables, *(folder / "verdict.json" for folder in stages)], config=study.config.model_dump(),
+        out, [*tables, *(folder / "verdict.json" for folder in stages)], config=study.config.model_dump(),
         study=study.config.study, systems=[system.name for system in systems],
     )  # fmt: skip
     return 0

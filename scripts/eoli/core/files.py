@@ -101,10 +101,17 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=1, sort_keys=True) + "\n")
 
 
+def table_to_csv(path: Path, table: pd.DataFrame, digits: int = 10) -> None:
+    """Write a table as CSV without its index, in place; `digits` is the number of significant digits, zero has no sign."""
+    # minus zero plus zero is zero
+    unsigned = {str(name): table[name] + 0.0 for name in table if table[name].dtype.kind == "f"}
+    table.assign(**unsigned).to_csv(path, index=False, float_format=f"%.{digits}g")
+
+
 def write_table(path: Path, table: pd.DataFrame, digits: int = 10) -> None:
-    """Write a table atomically as CSV without its index; `digits` is the number of significant digits."""
+    """`table_to_csv`, atomically."""
     with whole(path) as temporary:
-        table.to_csv(temporary, index=False, float_format=f"%.{digits}g")
+        table_to_csv(temporary, table, digits)
 
 
 def _finite(text: str) -> float:

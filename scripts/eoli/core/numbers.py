@@ -33,7 +33,7 @@ def _error_digits(error: float) -> int:
 
 
 def _fixed(value: float, decimals: int) -> str:
-    return f"{round(value, decimals):.{max(0, decimals)}f}".replace("-", "−")
+    return f"{round(value, decimals):z.{max(0, decimals)}f}".replace("-", "−")
 
 
 def _spaced(number: str, unit: str) -> str:
@@ -59,7 +59,7 @@ def plain(value: float, unit: str = "", digits: int = 3) -> str:
 def as_given(value: float, unit: str = "", digits: int = 10) -> str:
     """A number as it was given: no zeros are added."""
     power = _scale(value)
-    text = f"{value / 10.0**power:.{digits}g}".replace("-", "−")
+    text = f"{value / 10.0**power:z.{digits}g}".replace("-", "−")
     return _spaced(text if not power else f"{text} × {ten_to(power)}", unit)
 
 

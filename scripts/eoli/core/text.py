@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import unicodedata
+from collections.abc import Iterable
 
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
@@ -18,3 +20,10 @@ def printable(text: str) -> str:
         for character in text.replace("\n", " ").replace("\t", " ")
     )
     return kept.strip()
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` (did you mean peo?)` for a name that is nearly one of the known ones, in upper or lower case; else nothing."""
+    names = {entry.lower(): entry for entry in known}
+    near = difflib.get_close_matches(name.lower(), names, n=1)
+    return f" (did you mean {names[near[0]]}?)" if near else ""

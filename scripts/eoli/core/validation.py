@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic import Strict as StrictType
 
 from eoli.core.names import SAID
+from eoli.core.text import did_you_mean
 from eoli.core.yamlfile import KeyPath, YamlFile, scalar
 from eoli.errors import InputError
 
@@ -23,6 +23,14 @@ class Strict(BaseModel):
     """Base of all models: unknown keys are errors, instances are frozen, numbers are neither text nor booleans."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class AtKeys(ValueError):
+    """A mistake that a validator finds in a whole model, and the keys within the model where it is."""
+
+    def __init__(self, message: str, *keys: str | int) -> None:
+        super().__init__(message)
+        self.keys = keys
 
 
 LENIENT = StrictType(False)
@@ -112,9 +120,7 @@ def _explain(error: Any, keys: KeyPath, model: type[BaseModel]) -> str:
     if error["type"] == "extra_forbidden":
         holder = _model_at(model, keys)
         known = sorted(holder.model_fields) if holder else []
-        near = difflib.get_close_matches(str(keys[-1]), known, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        return f"unknown key{hint}; allowed: {', '.join(known)}"
+        return f"unknown key{did_you_mean(str(keys[-1]), known)}; allowed: {', '.join(known)}"
     if error["type"] == "missing":
         return "is missing; it has no default"
     if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] in SAID:
@@ -171,10 +177,11 @@ def validate(model: type[Model], data: Any, files: Sequence[YamlFile], under: Ke
     except ValidationError as failure:
         # an unknown key explains a missing one
         errors = sorted(failure.errors(), key=lambda error: error["type"] != "extra_forbidden")
-        keys = _keys_in(data, errors[0]["loc"])
+        raised = errors[0].get("ctx", {}).get("error")
+        keys = (*_keys_in(data, errors[0]["loc"]), *(raised.keys if isinstance(raised, AtKeys) else ()))
         where = place((*under, *keys), files) if under or keys else str(files[-1].path) if files else ""
         # a value that fits no member of a union has one error for each
-        here = [error for error in errors if _keys_in(data, error["loc"]) == keys]
+        here = [error for error in errors if error["loc"] == errors[0]["loc"] or _keys_in(data, error["loc"]) == keys]
         tail = "".join(f", or {error['msg']}" for error in here[1:])
         more = f" (and {len(errors) - len(here)} more)" if len(errors) > len(here) else ""
         said = f"{_explain(errors[0], keys, model)}{tail}{more}"

@@ -143,7 +143,7 @@ def add_notes(figure: Figure, lines: Iterable[str]) -> None:
 def _tick_text(value: float, _: float | None = None) -> str:
     exponent = power_of_ten(value)
     if -4 < exponent < 4:
-        return f"{value:g}"
+        return f"{value:zg}"
     leading = f"{value / 10.0**exponent:g}"
     return ten_to(exponent) if leading == "1" else f"{leading} × {ten_to(exponent)}"
 

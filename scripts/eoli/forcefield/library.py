@@ -14,6 +14,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import ConfigDict, Field, RootModel
 
+from eoli.core.text import did_you_mean
 from eoli.core.validation import Model, Strict, place, validate
 from eoli.core.yamlfile import KeyPath, YamlFile, read_yaml
 from eoli.errors import ForceFieldError, InputError
@@ -63,10 +64,13 @@ class Library:
         """The file of an entry: `<kind>/<name>.yaml`, or `<kind>/<name>/<variant>.yaml` if it has variants."""
         known = self.names(kind)
         if name not in known:
-            raise InputError(f"{wanted} {name!r} is not in {self.root / kind}; allowed: {', '.join(known)}")
+            raise InputError(
+                f"{wanted} {name!r} is not in {self.root / kind}{did_you_mean(name, known)}; allowed: {', '.join(known)}"
+            )
         variants = self.variants(kind, name)
         if variants and variant not in variants:
-            raise InputError(f"{wanted} {name} has no parameter set {variant!r}; allowed: {', '.join(variants)}")
+            hint = did_you_mean(str(variant), variants)
+            raise InputError(f"{wanted} {name} has no parameter set {variant!r}{hint}; allowed: {', '.join(variants)}")
         return read_yaml(self.root / self.relative_path(kind, name, variant))
 
     def relative_path(self, kind: str, name: str, variant: str | None) -> str:

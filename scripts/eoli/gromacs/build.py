@@ -19,6 +19,11 @@ from eoli.study.config import DEFAULT_COMMAND, GromacsBuild
 from eoli.study.protocol import OFFLOADED, OLDEST_GROMACS, OLDEST_GROMACS_FOR, Stage
 
 Version = tuple[int, int]
+WAYS_TO_GET_IT = (
+    "allowed: one that is installed (in a config file gmx: {command: /path/bin/gmx}, or {modules: [gromacs]}), "
+    "a package (as root: apt-get install gromacs), or without root: snakemake --sdm conda"
+)
+"""Where GROMACS comes from, for a message that there is none."""
 NATIVE = PROJECT / ".gromacs"
 """Where `make gromacs` installs."""
 
@@ -41,6 +46,11 @@ class Gromacs:
     def is_real_mpi(self) -> bool:
         """Whether mdrun needs an MPI launcher; such a build has no thread-MPI options."""
         return self.mpi.lower().startswith("mpi")
+
+    @property
+    def has_gpu_support(self) -> bool:
+        """Whether mdrun can compute on GPUs of any kind."""
+        return self.gpu.lower() not in ("", "disabled")
 
     @property
     def uses_cuda(self) -> bool:
@@ -144,10 +154,9 @@ def program_of(build: GromacsBuild) -> Path:
         return native
     found = shutil.which(build.command)
     if found is None:
-        raise ToolError(
-            f"GROMACS: {build.command!r} is not on the PATH; install it (Debian: apt-get install gromacs), "
-            "or name another build with gmx.command or gmx.modules in the config"
-        )
+        own = Path(build.command) / "bin" / DEFAULT_COMMAND
+        what = f"is a folder; did you mean {own}?" if own.is_file() else "is not on the PATH"
+        raise ToolError(f"GROMACS: {build.command!r} {what}; {WAYS_TO_GET_IT}")
     return Path(found).absolute()
 
 
@@ -219,7 +228,7 @@ def require_for(gromacs: Gromacs, stages: Iterable[Stage]) -> None:
         if stage.barostat in OLDEST_GROMACS_FOR:
             require(gromacs, OLDEST_GROMACS_FOR[stage.barostat], f"stage {stage.name}: barostat {stage.barostat}")
         wanted = [key for key in OFFLOADED if getattr(stage, key) == "gpu"]
-        if wanted and gromacs.gpu.lower() in ("", "disabled"):
+        if wanted and not gromacs.has_gpu_support:
             raise InputError(
                 f"stage {stage.name}: {wanted[0]}: gpu needs a GROMACS with GPU support; {gromacs.program} has none; "
                 "allowed: auto, cpu"

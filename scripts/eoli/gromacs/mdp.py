@@ -26,6 +26,11 @@ class Conditions:
     seed: int
 
 
+def has_fixed_list(stage: Stage, reproducible: bool) -> bool:
+    """Whether age and radius of the pair list are set here and not chosen by GROMACS; `mdp_options` says why."""
+    return stage.is_dynamics and (reproducible or stage.generate_velocities or not stage.equilibrates)
+
+
 def mdp_options(stage: Stage, conditions: Conditions, reproducible: bool = False) -> dict[str, str]:
     """All options of the .mdp file.
 
@@ -56,7 +61,7 @@ def mdp_options(stage: Stage, conditions: Conditions, reproducible: bool = False
         "lincs-order": "6",
         "lincs-iter": "2",
     }
-    if stage.is_dynamics and (reproducible or stage.generate_velocities or not stage.equilibrates):
+    if has_fixed_list(stage, reproducible):
         common |= {
             "verlet-buffer-tolerance": "-1",
             "nstlist": str(FIXED_LIST_STEPS),

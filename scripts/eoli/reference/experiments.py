@@ -94,7 +94,8 @@ def read_measured(path: Path) -> pd.DataFrame:
     where one belongs: its row would silently drop out.
     """
     try:
-        lines = list(enumerate(path.read_text(encoding="utf-8").splitlines(), 1))
+        # a spreadsheet may put a mark of UTF-8 in front
+        lines = list(enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: no table: {printable(str(error))}") from error
     kept = [(n, line) for n, line in lines if line.strip() and not line.lstrip().startswith("#")]

@@ -267,7 +267,9 @@ def gather(
     `partial` such a file is left out and named, too.
     """
     if not table.is_file():
-        raise DataError(f"{table}: no table of a sweep; `eoli collect --partial` makes one of what there is")
+        raise DataError(
+            f"{table}: no table of a sweep; `eoli collect --partial` makes one of what there is, `eoli report --partial` its page"
+        )
     reading = _Reading(partial)
     rows = [known(row) for row in read_sweep(table).to_dict("records")]
     costs = _costs(reading.summary(table, "cost"))
@@ -278,7 +280,7 @@ def gather(
         _differs(row, planned[row["system"]], table)
         reason = (not_asked_for or {}).get(row["system"])
         if reason and not str(row.get("status", "")).startswith(NOT_SHOWN):
-            made = "`eoli collect --partial` makes the table again without it, snakemake the results"
+            made = "`eoli collect --partial` and `eoli report --partial` leave it out, snakemake makes the results"
             raise DataError(f"{table}: {row['system']} is {NOT_SHOWN[2]}{reason}; {made}")
     statuses = {(found.system, found.stage): found for found in study_status(study, planned.values(), results, now)}
     systems = tuple(_system(row, study, planned, results, statuses, costs, partial) for row in rows)

@@ -22,9 +22,12 @@ from eoli.stage.job import GROWING
 
 NAME = "session-end.json"
 CHECKPOINTS = ("md.cpt", "md_prev.cpt")
+KEPT = "md_kept.cpt"
+"""A checkpoint that mdrun would never replace, see `keep_previous`; the oldest of the three."""
+RESTARTS = (*CHECKPOINTS, KEPT)
 STARTS = ("start.gro", "start.trr")
 FIXED = ("md.tpr", *STARTS)
-_ALL = (*FIXED, *CHECKPOINTS, *GROWING, "md.gro", "state.trr")
+_ALL = (*FIXED, *RESTARTS, *GROWING, "md.gro", "state.trr")
 _PIECE = 1 << 22
 _SEAL = "sha256"
 
@@ -133,9 +136,9 @@ def write_ending(run: Path, names: Iterable[str] = _ALL) -> None:
     """Record the current state of a run folder's files."""
     present = {name: _place(run / name) for name in names if (run / name).is_file()}
     ends: dict[str, dict[str, int]] = {}
-    for name in CHECKPOINTS:
+    for name in present.keys() & set(RESTARTS):
         with contextlib.suppress(DataError):
-            files = read_checkpoint(run / name).files if name in present else ()
+            files = read_checkpoint(run / name).files
             ends[name] = {each.name: each.size for each in files if each.name in present}
     digests = {
         name: _digests(run / name, [at.size, *(sizes[name] for sizes in ends.values() if name in sizes)])
@@ -152,6 +155,16 @@ def write_ending(run: Path, names: Iterable[str] = _ALL) -> None:
         },
     )
     write_json(run / NAME, sealed(asdict(record)))
+
+
+def keep_previous(run: Path) -> None:
+    """Move md_prev.cpt to md_kept.cpt.
+
+    For the versions that write md_prev.cpt only where there is none: the next checkpoint then leaves the newest one
+    there, and until then this one is kept.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        (run / CHECKPOINTS[1]).replace(run / KEPT)
 
 
 def forget(run: Path, names: Iterable[str]) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from eoli.core.files import whole, write_text
 from eoli.errors import DataError, RunError
 from eoli.gromacs.build import left_out
+from eoli.gromacs.known_bugs import STALE_PREVIOUS
 from eoli.gromacs.mdp import mdp_options, mdp_text
 from eoli.gromacs.mdrun import Mdrun, mdrun_command
 from eoli.gromacs.states import copy_frame, read_states
@@ -24,7 +25,7 @@ from eoli.machine.processors import this_machine
 from eoli.machine.slots import Slots, own_cores
 from eoli.stage.binding import own_files, reached_step
 from eoli.stage.checkpoint import Continued, read_checkpoint
-from eoli.stage.ending import CHECKPOINTS, FIXED, STARTS, Ending, forget, read_ending, write_ending
+from eoli.stage.ending import FIXED, KEPT, RESTARTS, STARTS, Ending, forget, keep_previous, read_ending, write_ending
 from eoli.stage.ending import NAME as ENDING
 from eoli.stage.job import GROWING, StageJob
 from eoli.stage.messages import Reporter
@@ -157,8 +158,10 @@ def settle_checkpoint(job: StageJob, say: Reporter) -> None:
     if not job.stage.is_dynamics:
         return
     known, problems = read_ending(job.run), []
-    for path in (job.run / name for name in CHECKPOINTS):
+    for path in (job.run / name for name in RESTARTS):
         if not path.is_file():
+            if path.name == KEPT:
+                continue
             problems.append(f"{path.name} is missing")
             continue
         try:
@@ -177,7 +180,7 @@ def settle_checkpoint(job: StageJob, say: Reporter) -> None:
                 set_aside(job.run / "md.cpt")
             path.rename(job.run / "md.cpt")
         return
-    if not any((job.run / name).is_file() for name in CHECKPOINTS) and not _has_written_checkpoints(job.run):
+    if not any((job.run / name).is_file() for name in RESTARTS) and not _has_written_checkpoints(job.run):
         return
     if (job.folder / "md.gro").is_file():
         raise _no_copy(job, f"no checkpoint can be continued: {', '.join(problems)}")
@@ -197,8 +200,8 @@ def _has_written_checkpoints(run: Path) -> bool:
 
 def _start_over(job: StageJob) -> None:
     """Move the run's output aside so that mdrun starts afresh; nothing is deleted."""
-    forget(job.run, (*CHECKPOINTS, *GROWING))
-    for name in (*CHECKPOINTS, *GROWING):
+    forget(job.run, (*RESTARTS, *GROWING))
+    for name in (*RESTARTS, *GROWING):
         if (job.run / name).is_file():
             set_aside(job.run / name)
 
@@ -321,7 +324,7 @@ def _watched(job: StageJob, lock: int, say: Reporter, slots: Slots, threads: int
     said, checkpoint, kept = time.monotonic(), _date(job.run / "md.cpt"), True
     if ignored := left_out():
         say(f"GROMACS runs without {', '.join(ignored)} of the environment; the configuration alone says how")
-    write_ending(job.run, (*FIXED, *CHECKPOINTS))
+    _record_checkpoints(job)
     mdrun = Mdrun(command, job.run, job.run / "mdrun.log", [lock], slots)
     close_open(job.run)
     record = SessionRecord(job.run, job.threads, job.gromacs.version_text, job.gromacs.simd)
@@ -336,7 +339,7 @@ def _watched(job: StageJob, lock: int, say: Reporter, slots: Slots, threads: int
             say("the folder of the locks of cores was cleaned away; later runs may come onto the same cores")
         if checkpoint != (checkpoint := _date(job.run / "md.cpt")):
             with contextlib.suppress(OSError):
-                write_ending(job.run, (*FIXED, *CHECKPOINTS))
+                _record_checkpoints(job)
         step = last_step(job.run / "md.log")
         if step is None or not job.stage.is_dynamics:
             return
@@ -349,6 +352,12 @@ def _watched(job: StageJob, lock: int, say: Reporter, slots: Slots, threads: int
     code = mdrun.wait(LOOK_EVERY_S if not sys.stderr.isatty() else 2.0, look)
     record.update(used(), ended=True)
     return command, code, mdrun.output()
+
+
+def _record_checkpoints(job: StageJob) -> None:
+    if STALE_PREVIOUS.is_in(job.gromacs.version_text):
+        keep_previous(job.run)
+    write_ending(job.run, (*FIXED, *RESTARTS))
 
 
 def _date(path: Path) -> int | None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from eoli.core.statistics import UNKNOWN, equilibrated_mean, linear_drift
 from eoli.errors import DataError
 from eoli.gromacs.energies import densities, read_energies
+from eoli.gromacs.known_bugs import bugs_met
 from eoli.gromacs.states import read_positions, read_states
 from eoli.study.annealing import target_K
 from eoli.study.protocol import Stage
@@ -186,6 +187,7 @@ def judge(
         verdict.broken.append("the last positions are not finite")
     if verdict.broken:
         return verdict
+    verdict.warnings += bugs_met(text)
     _judge_geometry(verdict, positions, box, description, cutoff_nm)
     if stage.is_dynamics:
         _judge_dynamics(verdict, stage, temperature_K, energies, text, description)
@@ -277,5 +279,5 @@ def _judge_dynamics(
     change = drift.value * kept_ps
     if abs(change) > DENSITY_DRIFT * density.value and abs(drift.value) > DRIFT_SIGMA * drift.error:
         verdict.warnings.append(
-            f"not yet equilibrated, density drifts by {change:+.4f} g/cm3 over the last {kept_ps:.4g} ps"
+            f"not yet equilibrated, density drifts by {change:+z.4f} g/cm3 over the last {kept_ps:.4g} ps"
         )

@@ -17,6 +17,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from eoli.core.names import Line, ModuleName, Part, PathText
+from eoli.core.text import did_you_mean
 from eoli.core.validation import Strict, place, section, validate
 from eoli.core.yamlfile import KeyPath, YamlFile, read_yaml
 from eoli.errors import InputError
@@ -273,7 +274,10 @@ class Study:
         for stage in self.stages:
             if stage.name == name:
                 return stage
-        raise InputError(f"stage {name!r} is not in the protocol; allowed: {', '.join(s.name for s in self.stages)}")
+        names = [stage.name for stage in self.stages]
+        raise InputError(
+            f"stage {name!r} is not in the protocol{did_you_mean(name, names)}; allowed: {', '.join(names)}"
+        )
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
@@ -299,7 +303,8 @@ def _protocol_with_overrides(config: Config, base: Path, files: Sequence[YamlFil
     for name, keys in config.stages.items():
         if name not in names:
             raise InputError(
-                f"{place(('stages', name), files)}: unknown stage; allowed: {', '.join(names)} (of {config.protocol})"
+                f"{place(('stages', name), files)}: unknown stage{did_you_mean(name, names)}; "
+                f"allowed: {', '.join(names)} (of {config.protocol})"
             )
         data["stages"][names.index(name)].update(keys)
     if not config.stages:
@@ -334,8 +339,9 @@ def _check_analysed_stage(study: Study) -> None:
             if stage.equilibrates
             else "drives the box (equilibrates: false)"
         )
+        hint = did_you_mean(name, steady) if stage is None else ""
         allowed = ", ".join(steady) or "none in this protocol"
-        raise study.wrong(("analysis", "stage"), f"{name!r} {why}; allowed: {allowed}")
+        raise study.wrong(("analysis", "stage"), f"{name!r} {why}{hint}; allowed: {allowed}")
     for number, block in enumerate(study.config.sweep):
         other = [kelvin for kelvin in block.temperature_K if stage.temperature_K not in (None, kelvin)]
         if other:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from eoli.core.names import STAGE, Line
-from eoli.core.validation import Kelvin, Strict
+from eoli.core.validation import AtKeys, Kelvin, Strict
 from eoli.study.analyses import ANALYSES
 from eoli.study.annealing import Plateau, plateaus
 
@@ -367,14 +367,16 @@ class Protocol(Strict):
         names = [stage.name for stage in self.stages]
         for number, name in enumerate(names):
             if name in names[:number]:
-                raise ValueError(f"stage {name} stands twice; names are unique")
+                raise AtKeys(f"stage {name} stands twice; names are unique", "stages", number)
         if not self.active_stages:
             raise ValueError("no stage is enabled")
         has_velocities, before = False, None
         for stage in self.active_stages:
             if stage.is_dynamics and not has_velocities and not stage.generate_velocities:
-                raise ValueError(
-                    f"stage {stage.name}: no stage before it has velocities; set generate_velocities: true"
+                raise AtKeys(
+                    f"stage {stage.name}: no stage before it has velocities; set generate_velocities: true",
+                    "stages",
+                    self.stages.index(stage),
                 )
             if stage.start == "mean-volume-frame" and (
                 before is None
@@ -383,9 +385,11 @@ class Protocol(Strict):
                 or not before.is_steady
                 or before.n_steps < LEAST_STATES * before.steps_in(before.state_interval_ps)
             ):
-                raise ValueError(
+                raise AtKeys(
                     f"stage {stage.name}: mean-volume-frame needs an NPT stage right before it that equilibrates, "
-                    f"with a state_interval_ps of at most 1/{LEAST_STATES} of its length"
+                    f"with a state_interval_ps of at most 1/{LEAST_STATES} of its length",
+                    "stages",
+                    self.stages.index(stage),
                 )
             has_velocities = stage.is_dynamics
             before = stage
@@ -401,9 +405,11 @@ class Protocol(Strict):
                     and stage.length_ns is not None
                     and stage.n_steps < least * stage.steps_in(interval)
                 ):
-                    raise ValueError(
+                    raise AtKeys(
                         f"stage {stage.name}: {key} {interval:g} does not fit into length_ns {stage.length_ns:g}; allowed: "
-                        f"at most {stage.length_ns * 1000 / least:g}"
+                        f"at most {stage.length_ns * 1000 / least:g}",
+                        "stages",
+                        self.stages.index(stage),
                     )
         return self
 
@@ -411,8 +417,10 @@ class Protocol(Strict):
     def _time_step_fits_constraints(self) -> Self:
         for stage in self.active_stages:
             if stage.is_dynamics and self.constraints != "all-bonds" and float(stage.time_step_fs or 0) > 1:
-                raise ValueError(
+                raise AtKeys(
                     f"stage {stage.name}: time_step_fs {stage.time_step_fs} is not allowed with constraints "
-                    f"{self.constraints}: a united-atom model has hardly any X-H bonds; allowed: up to 1 fs, or all-bonds"
+                    f"{self.constraints}: a united-atom model has hardly any X-H bonds; allowed: up to 1 fs, or all-bonds",
+                    "stages",
+                    self.stages.index(stage),
                 )
         return self

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from eoli.core.names import LONGEST_NAME
+from eoli.core.text import did_you_mean
 from eoli.core.units import GRAM_PER_MOL_NM3
 from eoli.core.yamlfile import KeyPath
 from eoli.errors import InputError
@@ -146,8 +147,9 @@ def _check_block(block: SweepBlock, number: int, study: Study, blocks: Library) 
     unknown_salt = next((name for name in block.salt if name not in salts), None)
     all_neat = all(name == NO_SALT for name in block.salt)
     series, common, analysed = block.temperature_series, study.common_stages, study.config.analysis.stage
+    near_set, near_salt = did_you_mean(unknown_set or "", sets), did_you_mean(unknown_salt or "", salts)
     for wrong, key, message in (
-        (unknown_set, "ether_set", f"{unknown_set!r} is not allowed; allowed: {', '.join(sets)}"),
+        (unknown_set, "ether_set", f"{unknown_set!r} is not allowed{near_set}; allowed: {', '.join(sets)}"),
         (series and analysed in [stage.name for stage in common], "temperature_series",
          f"{analysed}, which is analysed, is the same at all temperatures; allowed: an analysis.stage at the system's "
          "temperature"),
@@ -156,7 +158,8 @@ def _check_block(block: SweepBlock, number: int, study: Study, blocks: Library) 
          "allowed: a protocol whose first stages of dynamics have a temperature_K of their own"),
         (series and math.prod(block.supercell) > 1, "supercell",
          "does not go with temperature_series; allowed: one of them in a block"),
-        (unknown_salt, "salt", f"salt {unknown_salt!r} is not in {blocks.root / 'salts'}; allowed: {', '.join(salts)}"),
+        (unknown_salt, "salt",
+         f"salt {unknown_salt!r} is not in {blocks.root / 'salts'}{near_salt}; allowed: {', '.join(salts)}"),
         (block.eo_li and all_neat, "eo_li", f"has no meaning with salt: {NO_SALT}; allowed: leave it out, or name a salt"),
         (not block.eo_li and not all_neat, "eo_li", "is missing; a salt needs it"),
     ):  # fmt: skip

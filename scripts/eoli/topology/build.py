@@ -60,7 +60,7 @@ def tables_for(description: SystemDescription, blocks: Library, forcefield: Grom
 
 
 def _g(value: float) -> str:
-    return f"{value:.10g}"
+    return f"{value:z.10g}"
 
 
 def forcefield_text(tables: PairTables, mixing: str, blocks: Library, forcefield: Gromos54A7) -> str:

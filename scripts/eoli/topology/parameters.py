@@ -323,11 +323,11 @@ def parameter_rows(description: SystemDescription, tables: PairTables, blocks: L
 
 def _exact(value: float) -> str:
     """As in the topology files."""
-    return f"{value:.10g}"
+    return f"{value:z.10g}"
 
 
 def _short(value: float) -> str:
-    return f"{value:.5g}"
+    return f"{value:z.5g}"
 
 
 def parameters_page(description: SystemDescription, tables: PairTables, blocks: Library, title: str) -> str:

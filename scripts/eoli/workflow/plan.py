@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import shlex
@@ -12,6 +11,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from eoli.core.text import did_you_mean
 from eoli.core.yamlfile import parse_value
 from eoli.errors import InputError
 from eoli.forcefield.library import library
@@ -43,7 +43,7 @@ def flags(values: Mapping[str, Any]) -> str:
         elif isinstance(value, list):
             words += [flag, *map(str, value)]
         elif value is not None:
-            word = f"{value:.10g}" if isinstance(value, float) else str(value)
+            word = f"{value:z.10g}" if isinstance(value, float) else str(value)
             # argparse takes a word that begins with a dash for an option
             words += [f"{flag}={word}"] if word.startswith("-") else [flag, word]
     return shlex.join(words)
@@ -58,9 +58,10 @@ def walltime_flags(runtime: Any) -> str:
     return flags({"walltime_minutes": runtime if isinstance(runtime, int | float) else None})
 
 
-def check_flags(executor: str, settings: Any) -> str:
-    """Flags for the check before jobs start, from the executor's name and its plugin settings."""
-    values: dict[str, Any] = {"gromacs": True, "on_nodes": executor != "local" or None}
+def check_flags(executor: str, settings: Any, by_conda: bool) -> str:
+    """Flags for the check before jobs start, from the executor's name and its plugin settings, and whether the jobs get
+    GROMACS from conda."""
+    values: dict[str, Any] = {"gromacs": True, "on_nodes": executor != "local" or by_conda or None}
     if executor == "slurm":
         values |= {
             "slurm_status_command": settings.status_command,
@@ -101,9 +102,8 @@ class Plan:
         for target in targets:
             parts = Path(target).parts
             if len(parts) > 2 and parts[0] == "results" and parts[1] not in (*self.boxes, "summary"):
-                near = difflib.get_close_matches(parts[1], self.boxes, n=1)
-                hint = f"did you mean {near[0]}?" if near else "`eoli check` lists them"
-                raise InputError(f"{target}: {parts[1]!r} is no system of the study; {hint}")
+                hint = did_you_mean(parts[1], self.boxes)
+                raise InputError(f"{target}: {parts[1]!r} is no system of the study{hint}; `eoli check` lists them")
 
     def file(self, system: str, stage: str, name: str) -> str:
         """Path of a published file of a system's stage, also when the stage lies in the series' folder."""

@@ -19,7 +19,7 @@ from eoli.analysis.mechanism import segments as sg
 from eoli.analysis.motion.analyse import merged_by_lag
 from eoli.analysis.motion.msd import M2_S_PER_NM2_PS, SMALLEST_MSD_NM2, log_lags
 from eoli.core.arrays import Booleans, Floats, Integers
-from eoli.core.files import whole
+from eoli.core.files import table_to_csv, whole
 from eoli.errors import DataError
 from eoli.study.criteria import MechanismCriteria
 from eoli.topology.description import SystemDescription, read_description
@@ -482,5 +482,5 @@ def analyse_mechanism(
             scalars |= found
             tables.insert(0, table)
     with whole(out_events_csv) as temporary:
-        events.to_csv(temporary, index=False, float_format="%.10g")
+        table_to_csv(temporary, events)
         write_results(merged_by_lag(tables), scalars, out_csv, out_json)

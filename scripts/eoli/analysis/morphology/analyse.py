@@ -36,7 +36,7 @@ from eoli.analysis.morphology.scattering import (
     weights_of,
 )
 from eoli.core.arrays import Floats
-from eoli.core.files import whole
+from eoli.core.files import table_to_csv, whole
 from eoli.core.statistics import block_estimate
 from eoli.errors import DataError
 from eoli.study.criteria import MorphologyCriteria
@@ -233,5 +233,5 @@ def analyse_morphology(
                 small_nm = float((boxes.mean(axis=0) / copies).max())
                 table, domains, scalars = _withheld(table, domains, scalars, alike, small_nm)
     with whole(out_domains_csv) as temporary:
-        domains.to_csv(temporary, index=False, float_format="%.10g")
+        table_to_csv(temporary, domains)
         write_results(table, scalars, out_csv, out_json)

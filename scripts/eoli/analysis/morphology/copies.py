@@ -46,7 +46,7 @@ class Likeness:
     def text(self) -> str:
         """Text for a table."""
         value, error = self.correlation.value, self.correlation.error
-        return f"copies correlate by {value:.2f} +- {error:.2f}; allowed: below {TOLERANCE:g} with twice the error"
+        return f"copies correlate by {value:z.2f} +- {error:.2f}; allowed: below {TOLERANCE:g} with twice the error"
 
 
 def likeness(

@@ -141,7 +141,7 @@ def pdb_text(system: SystemDescription, positions: Floats, box: Floats, title: s
                 name = site.name[:4] if len(site.name) > 3 or len(element) > 1 else f" {site.name}"
                 lines.append(
                     f"{record}{number % 100000:5d} {name:<4s} {site.residue[:4]:<4s}{chain}"
-                    f"{(residue_offset + site.residue_number) % 10000:4d}    {x:8.3f}{y:8.3f}{z:8.3f}"
+                    f"{(residue_offset + site.residue_number) % 10000:4d}    {x:z8.3f}{y:z8.3f}{z:z8.3f}"
                     f"{1:6.2f}{0:6.2f}          {element:>2s}"
                 )
             residue_offset += sites[-1].residue_number
