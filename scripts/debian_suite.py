@@ -50,9 +50,9 @@ class Check:
 PYTEST = "python -m pytest -q -n 2 -p no:cacheprovider"
 CHECKS = (
     Check("set-up", "make setup", quick=True),
-    Check("energies of the host", f"{PYTEST} tests/suites/test_host.py -k energies", quick=True),
+    Check("energies of the host", f"{PYTEST} -rP tests/suites/test_host.py -k energies", quick=True),
     Check("killed and extended sweep", f"{PYTEST} tests/suites/test_sweep.py", quick=True),
-    Check("runs and results of the host", f"{PYTEST} tests/suites/test_host.py -k 'not energies'"),
+    Check("runs and results of the host", f"{PYTEST} -rP tests/suites/test_host.py -k 'not energies'"),
     Check("energies", f"{PYTEST} tests/gmx/test_energy.py tests/gmx/test_interaction_energies.py"),
     Check("run inputs and tools", f"{PYTEST} tests/gmx/test_topology_grompp.py tests/gmx/test_gmx.py tests/gmx/test_options.py"),
     Check("restart and extension", f"{PYTEST} tests/gmx/test_stage.py"),
