@@ -42,14 +42,20 @@ private_apt() {
         -o Dir::Cache="$work/apt" -o APT::Sandbox::User="$(id -un)" "$@"
 }
 
-if [ ! -e "$work/source/.unpacked" ]; then
-    # a source of packages without sources is no reason to stop; that of GROMACS is looked for next
-    private_apt update -qq >"$work/apt.log" 2>&1 || true
-    if ! private_apt source -qq --print-uris gromacs >>"$work/apt.log" 2>&1; then
+# Before anything is installed: a mirror may lack the source, or list it and not have it.
+if [ ! -e "$work/source/.unpacked" ] && [ ! -e "$work/archive/.whole" ]; then
+    echo "gromacs: fetches the source of the distribution's package"
+    rm -rf "$work/archive"
+    mkdir -p "$work/archive"
+    # a source of packages without sources is no reason to stop
+    private_apt update -qq >/dev/null 2>&1 || true
+    if ! said=$(cd "$work/archive" && private_apt source -qq --download-only gromacs 2>&1); then
         rm -rf "$work"
         rmdir "$prefix" 2>/dev/null || true
-        fail "no package source of this machine has the source of GROMACS; build it yourself and name it: gmx: {command: /path/to/gmx}"
+        reason=$(grep -m1 '^E: ' <<<"$said" || tail -n 1 <<<"$said")
+        fail "the source of GROMACS cannot be had here (${reason#E: }); build it yourself and name it: gmx: {command: /path/to/gmx}"
     fi
+    touch "$work/archive/.whole"
 fi
 
 packages=$(missing)
@@ -66,11 +72,9 @@ if [ -n "$packages" ]; then
 fi
 
 if [ ! -e "$work/source/.unpacked" ]; then
-    echo "gromacs: fetches the source of the distribution's package"
-    (cd "$work" && private_apt source -qq gromacs) || fail "the distribution's source of GROMACS could not be had (above)"
     rm -rf "$work/source"
-    mv "$(find "$work" -mindepth 1 -maxdepth 1 -type d -name 'gromacs-*')" "$work/source"
-    rm -f "$work"/gromacs_*
+    dpkg-source -q --no-check -x "$work"/archive/gromacs_*.dsc "$work/source" || fail "the source cannot be unpacked (above)"
+    rm -rf "$work/archive" "$work"/gromacs_*
     touch "$work/source/.unpacked"
 fi
 

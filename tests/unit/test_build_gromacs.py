@@ -13,7 +13,7 @@ from support import ROOT
 
 TOOLS = (
     "bash", "basename", "cat", "dirname", "find", "grep", "id", "mkdir", "mv", "nproc", "paste", "realpath", "rm", "rmdir",
-    "sed", "sort", "touch", "tr",
+    "sed", "sort", "tail", "touch", "tr",
 )  # fmt: skip
 
 
@@ -42,15 +42,22 @@ def build(programs: Path, prefix: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_no_source_is_one_line_before_anything_is_installed(programs: Path, tmp_path: Path) -> None:
+MISSING = {
+    "Unable to find a source package for gromacs": "E: Unable to find a source package for gromacs",
+    "Failed to fetch http://mirror/gromacs.dsc  404  Not Found": (
+        "E: Failed to fetch http://mirror/gromacs.dsc  404  Not Found\nE: Failed to fetch some archives."
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", MISSING)
+def test_no_source_is_one_line_before_anything_is_installed(reason: str, programs: Path, tmp_path: Path) -> None:
     asked = tmp_path / "asked"
-    program(programs, "apt-get", f'echo "$*" >>{asked}\necho "E: Unable to find a source package" >&2\nexit 100')
+    program(programs, "apt-get", f'echo "$*" >>{asked}\necho "{MISSING[reason]}" >&2\nexit 100')
     run = build(programs, tmp_path / "prefix")
-    assert run.returncode == 1 and run.stdout == ""
+    assert run.returncode == 1
     assert run.stderr.count("\n") == 1
-    assert run.stderr.startswith(
-        "gromacs: no package source of this machine has the source of GROMACS; build it yourself"
-    )
+    assert run.stderr.startswith(f"gromacs: the source of GROMACS cannot be had here ({reason}); build it yourself")
     assert " install " not in asked.read_text()
     assert not (tmp_path / "prefix").exists()
 
