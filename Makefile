@@ -10,11 +10,14 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)
 ifneq ($(shell mkdir -p "$(CACHE)" 2>/dev/null && test -w "$(CACHE)" || echo no),)
 export XDG_CACHE_HOME := $(abspath $(DIRECTORY))/.snakemake/cache
 endif
+# Debian suites of `make test-gromacs`, and where they are kept
+SUITE ?= trixie
+SUITES ?= .suites
 # An environment knows the paths that it was made with: it is made again where project or environment were moved.
 MADE_FOR := $(CURDIR) $(abspath $(VENV))
 STAMP := $(shell $(BIN)/python -c '' 2>/dev/null && cat $(VENV)/.installed 2>/dev/null)
 
-.PHONY: setup gromacs run test bench bench-md bench-dag test-unit test-faults test-hostile test-slurm validate lint format schema clean-venv
+.PHONY: setup gromacs run test bench bench-md bench-dag test-unit test-faults test-hostile test-slurm test-gromacs validate lint format schema clean-venv
 
 setup: $(VENV)/.installed gromacs-found
 
@@ -94,6 +97,10 @@ test-hostile: setup
 # A sweep on a real SLURM of one node, which is installed (Debian, as root), started and stopped again.
 test-slurm: setup
 	pytest -s tests/slurm
+
+# The GROMACS and Python of another Debian, in a folder (Debian, as root; debootstrap); QUICK=--quick takes minutes.
+test-gromacs: setup
+	python scripts/debian_suite.py --folder "$(SUITES)" $(QUICK) $(SUITE)
 
 # The force field against independent numbers; about three core-hours, continues where it was stopped.
 validate: setup

@@ -24,24 +24,11 @@ missing() {
     command -v make >/dev/null || packages+=(make)
     command -v g++ >/dev/null || packages+=(g++)
     command -v dpkg-source >/dev/null || packages+=(dpkg-dev)
-    [ -e /usr/include/fftw3.h ] || packages+=(libfftw3-dev)
+    [ -e /usr/include/fftw3.h ] || g++ -E -x c++ - <<<'#include <fftw3.h>' >/dev/null 2>&1 || packages+=(libfftw3-dev)
     echo "${packages[*]}"
 }
 
 command -v apt-get >/dev/null || fail "the source comes by apt-get, which is not here; build GROMACS yourself and name it: gmx: {command: /path/to/gmx}"
-packages=$(missing)
-if [ -n "$packages" ]; then
-    root=()
-    [ "$(id -u)" = 0 ] || root=(sudo -n)
-    if "${root[@]}" true 2>/dev/null; then
-        echo "gromacs: installs $packages"
-        # shellcheck disable=SC2086
-        "${root[@]}" apt-get update -qq && "${root[@]}" apt-get install -y -qq --no-install-recommends $packages >/dev/null
-    fi
-    packages=$(missing)
-    [ -z "$packages" ] || fail "cannot build without these packages, and this user cannot install them: $packages (apt-get install $packages)"
-fi
-
 # The machine's package sources with deb-src for deb, in a configuration of our own; the system's stays as it is.
 sources=$work/apt/sources
 mkdir -p "$sources" "$work/apt/lists/partial" "$work/apt/archives/partial"
@@ -55,14 +42,39 @@ private_apt() {
         -o Dir::Cache="$work/apt" -o APT::Sandbox::User="$(id -un)" "$@"
 }
 
-if [ ! -e "$work/source/.unpacked" ]; then
+# Before anything is installed: a mirror may lack the source, or list it and not have it.
+if [ ! -e "$work/source/.unpacked" ] && [ ! -e "$work/archive/.whole" ]; then
     echo "gromacs: fetches the source of the distribution's package"
-    # a source of packages without sources is no reason to stop; that of GROMACS is looked for next
-    private_apt update -qq || true
-    (cd "$work" && private_apt source -qq gromacs) || fail "the distribution's source of GROMACS could not be had (above)"
+    rm -rf "$work/archive"
+    mkdir -p "$work/archive"
+    # a source of packages without sources is no reason to stop
+    private_apt update -qq >/dev/null 2>&1 || true
+    if ! said=$(cd "$work/archive" && private_apt source -qq --download-only gromacs 2>&1); then
+        rm -rf "$work"
+        rmdir "$prefix" 2>/dev/null || true
+        reason=$(grep -m1 '^E: ' <<<"$said" || tail -n 1 <<<"$said")
+        fail "the source of GROMACS cannot be had here (${reason#E: }); build it yourself and name it: gmx: {command: /path/to/gmx}"
+    fi
+    touch "$work/archive/.whole"
+fi
+
+packages=$(missing)
+if [ -n "$packages" ]; then
+    root=()
+    [ "$(id -u)" = 0 ] || root=(sudo -n)
+    if "${root[@]}" true 2>/dev/null; then
+        echo "gromacs: installs $packages"
+        # shellcheck disable=SC2086
+        "${root[@]}" apt-get update -qq && "${root[@]}" apt-get install -y -qq --no-install-recommends $packages >/dev/null
+    fi
+    packages=$(missing)
+    [ -z "$packages" ] || fail "cannot build without these packages, and this user cannot install them: $packages (apt-get install $packages)"
+fi
+
+if [ ! -e "$work/source/.unpacked" ]; then
     rm -rf "$work/source"
-    mv "$(find "$work" -mindepth 1 -maxdepth 1 -type d -name 'gromacs-*')" "$work/source"
-    rm -f "$work"/gromacs_*
+    dpkg-source -q --no-check -x "$work"/archive/gromacs_*.dsc "$work/source" || fail "the source cannot be unpacked (above)"
+    rm -rf "$work/archive" "$work"/gromacs_*
     touch "$work/source/.unpacked"
 fi
 
@@ -70,14 +82,18 @@ fi
 gpu=OFF tree=$work/tree cuda=()
 if [ "${GROMACS_GPU:-auto}" != OFF ] && command -v nvcc >/dev/null && nvidia-smi -L 2>/dev/null | grep -q '^GPU'; then
     gpu=CUDA tree=$work/tree-cuda
-    # cmake hands nvcc the compiler for C, with which newer nvcc links no C++ and which cmake takes for a broken toolkit
-    cuda=("-DCUDA_HOST_COMPILER=$(command -v g++)")
-    # the GPUs that are here: GROMACS 2022 names none newer than 8.0, and compiles for all older ones
+    # Each option twice: GROMACS 2022 uses cmake's old module for CUDA, newer ones its language CUDA.
+    # cmake would hand nvcc the compiler for C, with which newer nvcc links no C++: cmake takes it for a broken toolkit.
+    cuda=("-DCUDA_HOST_COMPILER=$(command -v g++)" "-DCMAKE_CUDA_HOST_COMPILER=$(command -v g++)")
+    # The GPUs that are here, else all that this nvcc knows: GROMACS 2022 names none newer than 8.0, and older builds name
+    # some that newer nvcc has dropped.
     targets=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | tr -d . | sort -u | paste -sd ';' || true)
-    # from 13.0 on nvcc hides the kernels that GROMACS 2022 compiles in one file and launches from another
+    [[ $targets =~ ^[0-9]+(\;[0-9]+)*$ ]] ||
+        targets=$(nvcc --list-gpu-arch 2>/dev/null | sed -n 's/^compute_\([0-9]*\)$/\1/p' | sort -un | paste -sd ';' || true)
+    [ -z "$targets" ] || cuda+=("-DGMX_CUDA_TARGET_SM=$targets" "-DCMAKE_CUDA_ARCHITECTURES=$targets")
+    # from 13.0 on nvcc hides kernels that GROMACS 2022 compiles in one file and launches from another
     stubs=-static-global-template-stub
-    [[ $(nvcc --help 2>/dev/null) != *"$stubs"* ]] || cuda+=("-DCUDA_NVCC_FLAGS=$stubs=false")
-    [[ ! $targets =~ ^[0-9]+(\;[0-9]+)*$ ]] || cuda+=("-DGMX_CUDA_TARGET_SM=$targets")
+    [[ $(nvcc --help 2>/dev/null) != *"$stubs"* ]] || cuda+=("-DCUDA_NVCC_FLAGS=$stubs=false" "-DCMAKE_CUDA_FLAGS=$stubs=false")
 fi
 # GROMACS 2022 knows no AMD processor with AVX-512 and would choose the narrower AVX2 for it.
 processor() { grep -m1 "^$1" /proc/cpuinfo 2>/dev/null || true; }

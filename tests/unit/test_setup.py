@@ -195,3 +195,69 @@ def test_results_that_cannot_be_written_are_one_line(project: Path) -> None:
     lines = [line for line in run.stderr.splitlines() if line.startswith("run: ")]
     assert run.returncode != 0 and "Traceback" not in run.stderr
     assert lines == ["run: taken/results cannot be written; name a folder for the results: make run DIRECTORY=..."]
+
+
+FAKE_PYTHON = """#!/bin/bash
+# a Python: makes environments with itself in them, and its pip finds wheels, or not
+case "$*" in
+    *%d.%d*) echo 3.$MINOR ;;
+    *"print(sys.version_info"*) echo $MINOR ;;
+    *sysconfig*) exit 1 ;;
+    "-c "*) exit 0 ;;
+    "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; echo "command = $0 -m venv $PWD/$3" >"$3/pyvenv.cfg" ;;
+    *"pip install"*) PIP ;;
+    --version) echo Python 3.$MINOR ;;
+esac
+"""
+WHEELS = "exit 0"
+NO_WHEEL = r"""printf '  ERROR: Failed building wheel for immutables\n%s\n\n× Failed to build installable wheels for some
+╰─> immutables\n' 'error: failed-wheel-build-for-install'; exit 1"""
+NO_NETWORK = "echo 'ERROR: Could not find a version that satisfies the requirement setuptools>=77'; exit 1"
+
+
+def set_up(project: Path, python: str, pythons: dict[str, tuple[int, str]], *tools: str) -> tuple[int, str, str]:
+    """Exit code, output and errors of set-up where only these Pythons and tools are on the PATH."""
+    shutil.rmtree(project / ".venv")
+    programs = project / "bin"
+    programs.mkdir()
+    for name in ("bash", "sed", "realpath", "rm", "id", "grep", "sort", "paste", "tail", "mkdir", "cp", *tools):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    for name, (minor, pip) in pythons.items():
+        program = programs / name
+        program.write_text(FAKE_PYTHON.replace("$MINOR", str(minor)).replace("PIP ;;", f"{pip} ;;"))
+        program.chmod(0o755)
+    run = subprocess.run(
+        ["bash", "scripts/setup-venv.sh", python, ".venv"], cwd=project, capture_output=True, text=True,
+        env={"PATH": str(programs)}, check=False,
+    )  # fmt: skip
+    return run.returncode, run.stdout, run.stderr
+
+
+def test_a_python_with_wheels_is_all_it_takes(project: Path) -> None:
+    assert set_up(project, "python3", {"python3": (14, WHEELS), "python3.13": (13, WHEELS)}) == (0, "", "")
+    assert "python3 -m venv" in (project / ".venv/pyvenv.cfg").read_text()
+
+
+def test_an_older_python_serves_where_packages_have_no_wheel(project: Path) -> None:
+    pythons = {"python3": (14, NO_WHEEL), "python3.13": (13, WHEELS), "python3.12": (12, WHEELS)}
+    code, out, err = set_up(project, "python3", pythons)
+    assert (code, err) == (0, "")
+    lacks = "no wheel of immutables for Python 3.14, and no C compiler with Python's headers"
+    assert out == f"setup: {lacks}; takes python3.13\n"
+    assert "python3.13 -m venv" in (project / ".venv/pyvenv.cfg").read_text()
+
+
+@pytest.mark.parametrize("python", ["python3", "python3.14"])
+def test_what_to_install_where_packages_have_no_wheel_is_one_line(project: Path, python: str) -> None:
+    # a Python that the user named is not replaced
+    others = {"python3.13": (13, WHEELS)} if python != "python3" else {}
+    code, out, err = set_up(project, python, {python: (14, NO_WHEEL), **others})
+    assert (code, out) == (1, "")
+    assert err.startswith("setup: no wheel of immutables for Python 3.14, and no C compiler")
+    assert "apt-get install gcc libc6-dev python3-dev" in err and err.count("\n") == 1
+
+
+def test_why_pip_failed_is_one_line(project: Path) -> None:
+    code, out, err = set_up(project, "python3", {"python3": (14, NO_NETWORK), "python3.13": (13, WHEELS)})
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "Could not find a version that satisfies the requirement setuptools>=77; log: .venv/pip.log" in err
