@@ -296,13 +296,11 @@ def test_files_say_their_rule(mixing: str, blocks: Library, forcefield: Gromos54
 
 
 def test_writing_twice_gives_the_same_bytes(blocks: Library, forcefield: Gromos54A7, tmp_path: Path) -> None:
-    sums = [
+    for name in ("a", "b"):
         write_topology(described(blocks, forcefield, "lb-ions", 0.8), "t", tmp_path / name, blocks, forcefield)
-        for name in ("a", "b")
-    ]
-    assert sums[0] == sums[1]
-    assert set(sums[0]) == {"forcefield.itp", "PEBAX.itp", "LI.itp", "TFSI.itp", "system.top", "system.json"}
-    for name in sums[0]:
+    written = {path.name for path in (tmp_path / "a").iterdir()}
+    assert written == {"forcefield.itp", "PEBAX.itp", "LI.itp", "TFSI.itp", "system.top", "system.json"}
+    for name in written:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
