@@ -56,6 +56,7 @@ STALE_PREVIOUS = KnownBug(
 )  # fmt: skip
 KNOWN_BUGS = (
     STALE_PREVIOUS,
+    # the notes do not say since when: all that move sites on a GPU are taken to have it
     KnownBug(
         4937, (2020, 0), ((2023, 4),), Met.GPU_UPDATE,
         "can lose forces that the processor computed, on a GPU that many runs share",
