@@ -30,7 +30,7 @@ from eoli.errors import DataError, EoliError, RunError
 from eoli.forcefield.library import library
 from eoli.gromacs import build as gmx
 from eoli.gromacs.energies import read_energies
-from eoli.gromacs.mdp import Conditions
+from eoli.gromacs.mdp import Conditions, coupling_of_log, mdp_options
 from eoli.gromacs.states import read_states
 from eoli.machine.processors import this_machine
 from eoli.machine.slots import FOLDER
@@ -290,6 +290,28 @@ def test_an_extension_continues_the_trajectory(tiny: Tiny, tmp_path: Path) -> No
     assert len(xtc(longer.folder / "md.xtc")[0]) == 2 * len(x) - 1
     # whoever still has the shorter result open or linked has it unchanged
     assert {name: (kept / name).read_bytes() for name in stage.published} == published
+
+
+def test_an_extension_keeps_the_couplings_of_its_run(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier EOLI left the steps between couplings to GROMACS, and newer versions take more than are written now."""
+    keys = {"thermostat": "v-rescale", "barostat": "c-rescale", "tau_p_ps": 5.0}
+    job = tiny.after("npt", short("npt", length_ns=0.001, **keys), tmp_path / "npt")
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "mdp_options", lambda *of: mdp_options(*of) | {"nsttcouple": "20", "nstpcouple": "20"})
+        run_stage(job)
+    longer = dataclasses.replace(job, stage=short("npt", length_ns=0.002, **keys))
+    run_stage(longer)
+    assert_whole(longer)
+    assert not (job.folder / "run.old-1").exists()
+    assert coupling_of_log((job.run / "md.log").read_text()) == {"nsttcouple": "20", "nstpcouple": "20"}
+    assert was_said(
+        job, "keeps the coupling of its GROMACS: nsttcouple 20 (a new run: 10), nstpcouple 20 (a new run: 10)"
+    )
+    redo(longer.stage, longer.folder)
+    run_stage(longer)
+    assert coupling_of_log((job.run / "md.log").read_text()) == {"nsttcouple": "10", "nstpcouple": "10"}
 
 
 def test_a_shorter_length_than_the_result_s_is_refused(tiny: Tiny, tmp_path: Path) -> None:
@@ -613,7 +635,7 @@ def test_gromacs_takes_every_stage_of_every_protocol_without_a_warning(
         shutil.copy(tiny.folder / "npt/md.gro", job.run / "start.gro")
         if stage.is_dynamics and not stage.generate_velocities:
             shutil.copy(tiny.folder / "npt/state.trr", job.run / "start.trr")
-        engine.make_run_input(job)
+        engine.make_run_input(job, print)
         assert (job.run / "md.tpr").is_file()
 
 

@@ -25,8 +25,11 @@ LEAST_ENERGIES = 10
 """Energies that a stage of dynamics must write, for a mean with an error."""
 LEAST_STATES = 4
 """Full-precision frames needed to look for the mean volume: two of them in the second half of the stage."""
-LEAST_STEPS_OF_TAU = {"nose-hoover": 20, "parrinello-rahman": 20, "v-rescale": 5, "none": 5, "c-rescale": 10}
-"""Least time steps per coupling time constant; below, grompp warns of a wrong integration. "none" is sd."""
+MOST_COUPLING_STEPS = 10
+"""Most steps between couplings: what grompp takes by itself until 2022; newer versions take up to 100."""
+LEAST_COUPLINGS_OF_TAU = {"nose-hoover": 20, "parrinello-rahman": 200, "v-rescale": 5, "none": 5, "c-rescale": 25}
+"""Least couplings per time constant, of all versions the strictest (2025.4); below, grompp warns of a wrong integration.
+"none" is sd."""
 OLDEST_GROMACS = (2020, 0)
 OLDEST_GROMACS_FOR = {"c-rescale": (2021, 0)}
 OFFLOADED = ("nb", "pme", "bonded", "update")
@@ -178,6 +181,25 @@ class Stage(Strict):
             raise ValueError(f"stage {self.name} has no time step")
         return round(interval_ps * 1e3 / self.time_step_fs)
 
+    @property
+    def coupling_steps(self) -> tuple[int | None, int | None]:
+        """Steps between couplings to the thermostat and to the barostat; None without one (sd: at every step).
+
+        Each is the largest divisor of 100 up to MOST_COUPLING_STEPS that leaves LEAST_COUPLINGS_OF_TAU in its time
+        constant. Velocity Verlet couples temperature and pressure in one operator: both take the smaller number.
+        """
+
+        def steps(coupling: str, tau_ps: float | None) -> int | None:
+            if coupling == "none" or tau_ps is None:
+                return None
+            most = tau_ps * 1000 / (LEAST_COUPLINGS_OF_TAU[coupling] * float(self.time_step_fs or 1)) + 1e-6
+            return max(n for n in (1, 2, 4, 5, MOST_COUPLING_STEPS) if n <= max(1.0, most))
+
+        of_temperature, of_pressure = steps(self.thermostat, self.tau_t_ps), steps(self.barostat, self.tau_p_ps)
+        if self.integrator == "md-vv" and of_temperature and of_pressure:
+            return (min(of_temperature, of_pressure),) * 2
+        return of_temperature, of_pressure
+
     @model_validator(mode="after")
     def _keys_fit_ensemble(self) -> Self:
         dynamics = {
@@ -253,13 +275,21 @@ class Stage(Strict):
 
     @model_validator(mode="after")
     def _time_constants_are_resolved(self) -> Self:
-        for key, coupling in (("tau_t_ps", self.thermostat), ("tau_p_ps", self.barostat)):
-            tau, least_fs = getattr(self, key), LEAST_STEPS_OF_TAU[coupling] * float(self.time_step_fs or 0)
-            if tau is not None and tau * 1000 < least_fs * (1 - 1e-9):
-                raise ValueError(
-                    f"stage {self.name}: {key} {tau:g} is too short for steps of {self.time_step_fs} fs; "
-                    f"allowed: at least {least_fs / 1000:g}"
-                )
+        step_fs = float(self.time_step_fs or 0)
+        for key, coupling, other in (
+            ("tau_t_ps", self.thermostat, "v-rescale"),
+            ("tau_p_ps", self.barostat, "c-rescale"),
+        ):
+            tau, least = getattr(self, key), LEAST_COUPLINGS_OF_TAU[coupling]
+            if tau is None or tau * 1000 >= least * step_fs * (1 - 1e-9):
+                continue
+            allowed = f"at least {least * step_fs / 1000:g}"
+            if LEAST_COUPLINGS_OF_TAU[other] < least:
+                allowed += f", or {other} with at least {LEAST_COUPLINGS_OF_TAU[other] * step_fs / 1000:g}"
+            raise ValueError(
+                f"stage {self.name}: {key} {tau:g} is too short for steps of {self.time_step_fs} fs: GROMACS 2025.4 wants "
+                f"{least} of them in it; allowed: {allowed}"
+            )
         return self
 
     @model_validator(mode="after")
