@@ -27,9 +27,17 @@ LEAST_STATES = 4
 """Full-precision frames needed to look for the mean volume: two of them in the second half of the stage."""
 MOST_COUPLING_STEPS = 10
 """Most steps between couplings: what grompp takes by itself until 2022; newer versions take up to 100."""
+COUPLING_STEPS = {"parrinello-rahman": (1, 5, 10), "c-rescale": (5, 10)}
+"""Steps between couplings to choose from; of a thermostat all divisors of 100 up to MOST_COUPLING_STEPS.
+
+A barostat scales the box and all positions once per coupling, and LINCS mends the bonds in the two steps that follow, whose
+virial holds that. With 2 steps a barostat reads it: the box of Parrinello-Rahman has a tenth of its temperature, and
+C-rescale, whose scaling is random, ends in a crash at once, also with 1. With 4, energies that are written at multiples of
+50 steps hold such a pressure."""
 LEAST_COUPLINGS_OF_TAU = {"nose-hoover": 20, "parrinello-rahman": 200, "v-rescale": 5, "none": 5, "c-rescale": 25}
 """Least couplings per time constant, of all versions the strictest (2025.4); below, grompp warns of a wrong integration.
 "none" is sd."""
+_ALL_COUPLING_STEPS = (1, 2, 4, 5, MOST_COUPLING_STEPS)
 OLDEST_GROMACS = (2020, 0)
 OLDEST_GROMACS_FOR = {"c-rescale": (2021, 0)}
 OFFLOADED = ("nb", "pme", "bonded", "update")
@@ -185,20 +193,17 @@ class Stage(Strict):
     def coupling_steps(self) -> tuple[int | None, int | None]:
         """Steps between couplings to the thermostat and to the barostat; None without one (sd: at every step).
 
-        Each is the largest divisor of 100 up to MOST_COUPLING_STEPS that leaves LEAST_COUPLINGS_OF_TAU in its time
-        constant. Velocity Verlet couples temperature and pressure in one operator: both take the smaller number.
+        Each is the largest of the possible ones that leaves LEAST_COUPLINGS_OF_TAU in its time constant.
         """
 
         def steps(coupling: str, tau_ps: float | None) -> int | None:
             if coupling == "none" or tau_ps is None:
                 return None
-            most = tau_ps * 1000 / (LEAST_COUPLINGS_OF_TAU[coupling] * float(self.time_step_fs or 1)) + 1e-6
-            return max(n for n in (1, 2, 4, 5, MOST_COUPLING_STEPS) if n <= max(1.0, most))
+            possible = COUPLING_STEPS.get(coupling, _ALL_COUPLING_STEPS)
+            most = tau_ps * 1000 / (LEAST_COUPLINGS_OF_TAU[coupling] * float(self.time_step_fs or 1)) * (1 + 1e-9)
+            return max((n for n in possible if n <= most), default=possible[0])
 
-        of_temperature, of_pressure = steps(self.thermostat, self.tau_t_ps), steps(self.barostat, self.tau_p_ps)
-        if self.integrator == "md-vv" and of_temperature and of_pressure:
-            return (min(of_temperature, of_pressure),) * 2
-        return of_temperature, of_pressure
+        return steps(self.thermostat, self.tau_t_ps), steps(self.barostat, self.tau_p_ps)
 
     @model_validator(mode="after")
     def _keys_fit_ensemble(self) -> Self:
@@ -275,20 +280,23 @@ class Stage(Strict):
 
     @model_validator(mode="after")
     def _time_constants_are_resolved(self) -> Self:
-        step_fs = float(self.time_step_fs or 0)
+        def least_ps(coupling: str) -> float:
+            steps = LEAST_COUPLINGS_OF_TAU[coupling] * COUPLING_STEPS.get(coupling, _ALL_COUPLING_STEPS)[0]
+            return steps * float(self.time_step_fs or 0) / 1000
+
         for key, coupling, other in (
             ("tau_t_ps", self.thermostat, "v-rescale"),
             ("tau_p_ps", self.barostat, "c-rescale"),
         ):
-            tau, least = getattr(self, key), LEAST_COUPLINGS_OF_TAU[coupling]
-            if tau is None or tau * 1000 >= least * step_fs * (1 - 1e-9):
+            tau = getattr(self, key)
+            if tau is None or tau >= least_ps(coupling) * (1 - 1e-9):
                 continue
-            allowed = f"at least {least * step_fs / 1000:g}"
-            if LEAST_COUPLINGS_OF_TAU[other] < least:
-                allowed += f", or {other} with at least {LEAST_COUPLINGS_OF_TAU[other] * step_fs / 1000:g}"
+            allowed = f"at least {least_ps(coupling):g}"
+            if least_ps(other) < least_ps(coupling):
+                allowed += f", or {other} with at least {least_ps(other):g}"
             raise ValueError(
-                f"stage {self.name}: {key} {tau:g} is too short for steps of {self.time_step_fs} fs: GROMACS 2025.4 wants "
-                f"{least} of them in it; allowed: {allowed}"
+                f"stage {self.name}: {key} {tau:g} is too short for steps of {self.time_step_fs} fs: it must span "
+                f"{LEAST_COUPLINGS_OF_TAU[coupling]} couplings; allowed: {allowed}"
             )
         return self
 
