@@ -337,9 +337,12 @@ def test_a_minimisation_has_no_coupling(thermostat: str, barostat: str, tmp_path
 
 
 BAD_STAGES: list[tuple[dict[str, Any], str]] = [
-    ({"tau_p_ps": 0.39}, "at least 0.4, or c-rescale with at least 0.25"),
+    (
+        {"tau_p_ps": 1.99},
+        "tau_p_ps 1.99 is too short for steps of 2.0 fs: it must span 200 couplings, 5 or more steps apart; allowed: at least 2, or c-rescale with at least 0.25",
+    ),
     ({"tau_t_ps": 0.03}, "at least 0.04, or v-rescale with at least 0.01"),
-    ({"tau_p_ps": 1.9}, "tau_p_ps 1.9 is below twice tau_t_ps 1.0"),
+    ({"tau_p_ps": 2.1, "tau_t_ps": 1.1}, "tau_p_ps 2.1 is below twice tau_t_ps 1.1"),
     ({"generate_velocities": True}, "parrinello-rahman with generate_velocities is not allowed"),
     ({"frame_interval_ps": 0.003}, "frame_interval_ps 0.003 is no whole number of steps of 2.0 fs"),
     ({"energy_interval_ps": 0.001}, "energy_interval_ps 0.001 is no whole number of steps of 2.0 fs"),
