@@ -30,7 +30,7 @@ DENSITY_DRIFT = 0.005
 ENERGY_DRIFT = 2.0
 """Most drift of the conserved energy, kT per degree of freedom and ns. The pair list alone may add 1 (GROMACS' tolerance of
 0.005 kJ/mol/ps per site); runs known to be right have up to 1.7. What exchanges its energy with the thermostat within 1 ps
-is 0.4 % too hot then. C-rescale is not judged: it scales constrained bonds at random, and right runs have 5 to 15."""
+is 0.4 % too hot then. C-rescale is not judged: right runs with constrained bonds have 5 to 15."""
 VOLUME_TEMPERATURE_OFF = 0.25
 """Most relative deviation of the temperature at which the volume fluctuates."""
 LEAST_TIME_CONSTANTS = 20
