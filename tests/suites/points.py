@@ -18,9 +18,10 @@ import numpy.typing as npt
 import yaml
 from MDAnalysis.lib.formats.libmdaxdr import TRRFile
 
-from eoli.gromacs import build as gmx
+from eoli.gromacs.build import inspect
 from eoli.gromacs.energies import read_energies
 from eoli.gromacs.mdp import Conditions, mdp_options, mdp_text
+from eoli.gromacs.tools import grompp
 from eoli.study.config import GromacsBuild
 from eoli.study.protocol import Protocol
 
@@ -43,7 +44,7 @@ def structures(study: Path) -> list[Path]:
 
 def evaluate(structure: Path, protocol: Path, folder: Path) -> Point:
     """The production's Hamiltonian, with flexible bonds, for the positions of a structure of its study."""
-    gromacs = gmx.inspect(GromacsBuild())
+    gromacs = inspect(GromacsBuild())
     settings = Protocol.model_validate(yaml.safe_load(protocol.read_text()))
     conditions = Conditions(
         400.0, settings.cutoff_nm, settings.fourier_spacing_nm, settings.dispersion_correction, "none", 7
@@ -54,7 +55,7 @@ def evaluate(structure: Path, protocol: Path, folder: Path) -> Point:
     folder.mkdir(parents=True)
     (folder / "point.mdp").write_text(mdp_text(options))
     topology = structure.parents[1] / "topology/system.top"
-    gmx.grompp(gromacs, folder / "point.mdp", structure, topology, folder / "point.tpr", folder / "log", None)
+    grompp(gromacs, folder / "point.mdp", structure, topology, folder / "point.tpr", folder / "log", None)
     command = [*gmx.mdrun_start(gromacs, 1), "-deffnm", "point", "-nb", "cpu"]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if run.returncode != 0:

@@ -170,7 +170,7 @@ BAD_KEYS: list[tuple[dict[str, Any], list[str]]] = [
     ({"stages": {"npt": {"frame_interval_ps": 1e306}}}, ["stages.npt.frame_interval_ps:", "less than or equal to"]),
     ({"stages": {"npt": {"tau_t_ps": 0.009}}}, ["tau_t_ps 0.009", "too short", "at least 0.01"]),
     ({"stages": {"production": {"tau_t_ps": 0.03}}}, ["tau_t_ps 0.03", "too short", "at least 0.04"]),
-    ({"stages": {"npt": {"tau_p_ps": 0.01}}}, ["tau_p_ps 0.01", "too short", "at least 0.02"]),
+    ({"stages": {"npt": {"tau_p_ps": 0.04}}}, ["tau_p_ps 0.04", "too short", "at least 0.25"]),
     ({"stages": {"npt": {"pressure_bar": 1e300}}}, ["stages.npt.pressure_bar:", "less than or equal to 200000"]),
     ({"stages": {"npt": {"energy_interval_ps": 2}}}, ["stages.npt: stage npt:", "energy_interval_ps 2", "allowed: at most 1"]),
     ({"stages": {"npt": {"frame_interval_ps": 20}}}, ["stages.npt: stage npt:", "shorter than one frame_interval_ps"]),
@@ -355,7 +355,12 @@ def test_a_minimisation_has_no_coupling(thermostat: str, barostat: str, tmp_path
 
 
 BAD_STAGES: list[tuple[dict[str, Any], str]] = [
-    ({"tau_p_ps": 1.9}, "tau_p_ps 1.9 is below twice tau_t_ps 1.0"),
+    (
+        {"tau_p_ps": 1.99},
+        "tau_p_ps 1.99 is too short for steps of 2.0 fs: it must span 200 couplings, 5 or more steps apart; allowed: at least 2, or c-rescale with at least 0.25",
+    ),
+    ({"tau_t_ps": 0.03}, "at least 0.04, or v-rescale with at least 0.01"),
+    ({"tau_p_ps": 2.1, "tau_t_ps": 1.1}, "tau_p_ps 2.1 is below twice tau_t_ps 1.1"),
     ({"generate_velocities": True}, "parrinello-rahman with generate_velocities is not allowed"),
     ({"frame_interval_ps": 0.003}, "frame_interval_ps 0.003 is no whole number of steps of 2.0 fs"),
     ({"energy_interval_ps": 0.001}, "energy_interval_ps 0.001 is no whole number of steps of 2.0 fs"),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from MDAnalysis.lib.formats.libmdaxdr import TRRFile, XTCFile
 
-from eoli.core.units import GRAM_PER_MOL_NM3
+from eoli.core.units import BAR_NM3, GAS_CONSTANT, GRAM_PER_MOL_NM3
 from eoli.errors import DataError
 from eoli.stage import gate
 from eoli.stage.gate import (
@@ -154,11 +154,17 @@ def test_largest_force_is_the_last_one() -> None:
 
 
 def series(**terms: float | Floats) -> dict[str, Floats]:
-    """Energies of 200 ps with uncorrelated noise of 0.5 % (0.1 % in the volume), and the given terms instead."""
+    """Energies of 200 ps with uncorrelated noise of 0.5 % (0.1 % in the volume), and the given terms instead.
+
+    The pressure answers the volume as in a box at 400 K.
+    """
     rng = np.random.default_rng(8)
     volume = 8.0 * (1 + 1e-3 * rng.normal(size=201))
     energies = {
         "Time": np.arange(201.0),
+        "Kinetic En.": 1500 * (1 + 5e-3 * np.random.default_rng(9).normal(size=201)),
+        "Conserved En.": -3500 + np.random.default_rng(10).normal(size=201),
+        "Pressure": 1 - GAS_CONSTANT * 400 / BAR_NM3 * (volume - volume.mean()) / volume.var(),
         "Temperature": 400 * (1 + 5e-3 * rng.normal(size=201)),
         "Potential": -5000 * (1 + 5e-3 * rng.normal(size=201)),
         "Volume": volume,
@@ -235,6 +241,73 @@ def test_a_drifting_density_is_warned_of(verdict_of) -> None:  # type: ignore[no
 def test_a_run_too_short_for_a_drift_is_warned_of(verdict_of) -> None:  # type: ignore[no-untyped-def]
     verdict = verdict_of({name: values[:3] for name, values in series().items()})
     assert verdict.warnings == ["too short to judge the drift of the density"]
+
+
+COUPLED = """
+   nsttcouple                     = 10
+   nstpcouple                     = {}
+"""
+
+
+@pytest.mark.parametrize(("kT_per_ns", "warned"), [(1.5, False), (-1.5, False), (3.0, True), (-3.0, True)])
+@pytest.mark.parametrize("stage", [NVT, NPT], ids=["NVT", "NPT"])
+def test_a_drift_of_the_conserved_energy(kT_per_ns: float, warned: bool, stage: Stage, verdict_of) -> None:  # type: ignore[no-untyped-def]
+    energies = series()
+    energies["Conserved En."] += kT_per_ns / 1000 * 2 * 1500 * energies["Time"]
+    stage = stage if stage is NVT else stage.model_copy(update={"barostat": "parrinello-rahman"})
+    verdict = verdict_of(energies, stage)
+    assert verdict.values["energy_drift_kT_per_ns"] == pytest.approx(kT_per_ns, rel=0.05)
+    assert [text.split(",")[0] for text in verdict.warnings] == (
+        [f"the conserved energy drifts by {kT_per_ns:+.2g} kT per degree of freedom and ns"] if warned else []
+    )
+
+
+def test_a_drift_that_is_not_resolved_is_not_warned_of(verdict_of) -> None:  # type: ignore[no-untyped-def]
+    energies = series()
+    energies["Conserved En."] += (
+        500 * np.random.default_rng(4).normal(size=201) + 3 / 1000 * 2 * 1500 * energies["Time"]
+    )
+    verdict = verdict_of(energies)
+    assert verdict.values["energy_drift_error_kT_per_ns"] > 1
+    assert verdict.status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("hotter", "said"),
+    [
+        (1.2, None),
+        (0.8, None),
+        (2.0, r"the volume fluctuates as at \d+ \+- \d+ K, not 400 K \(within 25%\): the barostat drives it: {}"),
+        (0.5, r"the volume fluctuates as at \d+ \+- \d+ K, not 400 K \(within 25%\): the barostat holds it back"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("log", "cause"),
+    [
+        (COUPLED.format(100), "nstpcouple is 100, the time constants allow 10"),
+        (COUPLED.format(10), "tau_p_ps is too short"),
+        ("", "tau_p_ps is too short"),
+    ],
+)
+def test_the_temperature_of_the_volume(hotter: float, said: str | None, log: str, cause: str, verdict_of) -> None:  # type: ignore[no-untyped-def]
+    energies = series()
+    verdict = verdict_of(energies | {"Pressure": hotter * energies["Pressure"]}, log=log)
+    assert verdict.values["volume_temperature_K"] == pytest.approx(400 * hotter, rel=0.03)
+    assert len(verdict.warnings) == (said is not None)
+    assert said is None or re.fullmatch(said.format(cause), verdict.warnings[0])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"equilibrates": False}, {"tau_p_ps": 11.0}, {"temperature_from_K": 300}],
+    ids=lambda keys: next(iter(keys)),
+)
+def test_an_ensemble_is_judged_only_in_a_steady_run_that_is_long_enough(changes: dict[str, float], verdict_of) -> None:  # type: ignore[no-untyped-def]
+    energies = series()
+    energies["Conserved En."] += energies["Time"]
+    verdict = verdict_of(energies | {"Pressure": 5 * energies["Pressure"]}, NPT.model_copy(update=changes))
+    assert not {"energy_drift_kT_per_ns", "volume_temperature_K"} & verdict.values.keys()
+    assert not any("conserved" in text or "fluctuates" in text for text in verdict.warnings)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eoli.gromacs.mdp import Conditions, mdp_options, mdp_text
-from eoli.study.protocol import Stage
+from eoli.gromacs.mdp import Conditions, coupling_of_log, mdp_options, mdp_text
+from eoli.study.protocol import Protocol, Stage
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CONDITIONS = Conditions(
     temperature_K=298.15,
@@ -116,6 +120,70 @@ def test_energies_are_summed_at_a_divisor_of_where_they_are_written(interval_ps:
     assert int(found["nstcalcenergy"]) == calculated
 
 
+@pytest.mark.parametrize(
+    ("keys", "steps"),
+    [
+        # the stages of the study
+        ({"tau_t_ps": 0.1, "time_step_fs": 1.0, "tau_p_ps": 0.5}, ("10", "10")),
+        ({"thermostat": "nose-hoover", "time_step_fs": 1.0, "barostat": "parrinello-rahman"}, ("10", "10")),
+        # couplings in a time constant: 200 and 25 of the barostats, 20 and 5 of the thermostats
+        ({"barostat": "parrinello-rahman", "tau_p_ps": 2.0}, ("10", "5")),
+        ({"barostat": "parrinello-rahman", "tau_p_ps": 3.9}, ("10", "5")),
+        ({"barostat": "parrinello-rahman", "tau_p_ps": 4.0}, ("10", "10")),
+        ({"tau_p_ps": 0.5}, ("10", "10")),
+        ({"tau_p_ps": 0.499}, ("10", "5")),
+        ({"tau_p_ps": 0.25}, ("10", "5")),
+        ({"thermostat": "nose-hoover", "tau_t_ps": 0.399}, ("5", "10")),
+        ({"tau_t_ps": 0.099}, ("5", "10")),
+        ({"tau_t_ps": 0.049}, ("4", "10")),
+        ({"tau_t_ps": 0.02}, ("2", "10")),
+        ({"tau_t_ps": 0.01}, ("1", "10")),
+        ({"integrator": "md-vv", "barostat": "parrinello-rahman", "tau_p_ps": 2.0}, ("10", "5")),
+        # stochastic dynamics has no steps between couplings
+        ({"integrator": "sd", "thermostat": "none", "barostat": "parrinello-rahman", "tau_p_ps": 2.0}, (None, "5")),
+    ],
+    ids=str,
+)
+def test_steps_between_couplings(keys: dict[str, object], steps: tuple[str | None, str | None]) -> None:
+    found = options(**NPT | keys)
+    assert (found.get("nsttcouple"), found.get("nstpcouple")) == steps
+
+
+def test_nothing_is_written_of_a_coupling_that_is_not_there() -> None:
+    assert "nstpcouple" not in options(**DYNAMICS)
+    assert not {"nsttcouple", "nstpcouple"} & options(**MINIMISATION).keys()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config/protocols").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_stage_couples_as_gromacs_did_by_itself_until_2022(path: Path) -> None:
+    for stage in Protocol.model_validate(yaml.safe_load(path.read_text())).stages:
+        expected = (10 if stage.is_dynamics else None, 10 if stage.ensemble == "NPT" else None)
+        assert stage.coupling_steps == expected
+
+
+LOG = """\
+   nstcalcenergy                  = 100
+   nsttcouple                     = 10
+   nstpcouple                     = {first}
+Restarting from checkpoint
+   nsttcouple                     = 10
+   nstpcouple                     = {second}
+   nstenergy                      = 1000
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (LOG.format(first=100, second=25), {"nsttcouple": "10", "nstpcouple": "25"}),
+        (LOG.format(first=-1, second=-1), {"nsttcouple": "10"}),
+        ("Log file opened\n", {}),
+    ],
+)
+def test_the_log_says_how_a_run_couples(text: str, found: dict[str, str]) -> None:
+    assert coupling_of_log(text) == found
+
+
 COUPLINGS = st.sampled_from(
     [
         (integrator, thermostat, barostat)
@@ -165,6 +233,14 @@ def test_options_of_any_legal_stage(
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", key) for key in found)
     assert not {"None", "none", ""} & set(found.values())
     assert ("tau-p" in found) == (barostat != "none")
+    for key, tau_ps, least in (
+        ("nsttcouple", 1.0, {"v-rescale": 5, "nose-hoover": 20}.get(thermostat)),
+        ("nstpcouple", 5.0, {"c-rescale": 25, "parrinello-rahman": 200}.get(barostat)),
+    ):
+        assert (key in found) == (least is not None)
+        if least is not None:
+            assert 100 % int(found[key]) == 0 and int(found[key]) <= 10
+            assert tau_ps * 1000 / step / int(found[key]) >= least
 
 
 def test_the_text_is_sorted_and_complete() -> None:

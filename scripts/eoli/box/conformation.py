@@ -11,6 +11,7 @@ import numpy as np
 
 from eoli.box.geometry import dihedral_deg, far_pairs, improper_deg, label
 from eoli.core.arrays import Floats
+from eoli.core.units import GAS_CONSTANT
 from eoli.errors import ForceFieldError, RunError
 from eoli.forcefield.models import NUMBERS
 from eoli.topology.molecule import Molecule, Term
@@ -18,7 +19,6 @@ from eoli.topology.molecule import Molecule, Term
 Angles = dict[tuple[int, int, int], float]
 
 BUILD_TEMPERATURE_K = 400.0  # a melt: torsions are drawn from their own potential at this temperature
-GAS_CONSTANT = 8.314462618e-3  # kJ/(mol K)
 CLOSEST_NM = 0.25  # sites more than three bonds apart keep this distance
 _GRID = np.radians(np.arange(-180.0, 180.0, 5.0))
 _TETRAHEDRAL = math.acos(-1 / 3)

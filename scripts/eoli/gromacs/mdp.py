@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from eoli.study.annealing import points
 from eoli.study.protocol import Stage
 
 NSTCALCENERGY = 100
+COUPLING_KEYS = ("nsttcouple", "nstpcouple")
+"""Steps between couplings; written, because what grompp takes for them by itself differs between versions."""
 LOG_STEPS = 1000
 # twice the buffer that GROMACS 2022 chooses for lists of this age at 400 K and 2 fs
 FIXED_LIST_STEPS = 20
@@ -117,6 +120,9 @@ def _dynamics(stage: Stage, conditions: Conditions) -> dict[str, str]:
         }
     if stage.generate_velocities:
         options |= {"gen-temp": f"{temperature:g}", "gen-seed": str(conditions.seed)}
+    for key, steps in zip(COUPLING_KEYS, stage.coupling_steps, strict=True):
+        if steps is not None:
+            options[key] = str(steps)
     if stage.barostat != "none":
         options |= {
             "pcoupltype": "isotropic",
@@ -125,6 +131,11 @@ def _dynamics(stage: Stage, conditions: Conditions) -> dict[str, str]:
             "compressibility": f"{stage.compressibility_per_bar:g}",
         }
     return options
+
+
+def coupling_of_log(log_text: str) -> dict[str, str]:
+    """Steps between couplings of the newest run input in the log of mdrun, by their keys; absent without coupling."""
+    return dict(re.findall(rf"^ +({'|'.join(COUPLING_KEYS)}) += (\d+)$", log_text, re.MULTILINE))
 
 
 def mdp_text(options: dict[str, str]) -> str:

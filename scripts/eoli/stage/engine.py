@@ -11,13 +11,14 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from eoli.core.files import whole, write_text
 from eoli.errors import DataError, RunError
 from eoli.gromacs.build import left_out
 from eoli.gromacs.known_bugs import STALE_PREVIOUS
-from eoli.gromacs.mdp import mdp_options, mdp_text
+from eoli.gromacs.mdp import coupling_of_log, mdp_options, mdp_text
 from eoli.gromacs.mdrun import Mdrun, mdrun_command
 from eoli.gromacs.states import copy_frame, read_states
 from eoli.gromacs.tools import fatal_message, grompp, run_tool
@@ -50,10 +51,11 @@ SAY_EVERY_S = 30.0
 LOOK_EVERY_S = 5.0
 
 
-def make_run_input(job: StageJob) -> list[str]:
+def make_run_input(job: StageJob, say: Callable[[str], None]) -> list[str]:
     """Write stage.mdp and md.tpr. Returns the command line of grompp."""
     mdp, state, fresh = job.run / "stage.mdp", job.run / "start.trr", job.run / "new.tpr"
     options = mdp_options(job.stage, job.conditions, job.reproducible)
+    options |= _coupling_so_far(job, options, say)
     if job.stage.is_dynamics:
         options["nsteps"] = str(job.target_steps)
     write_text(mdp, mdp_text(options))
@@ -63,6 +65,19 @@ def make_run_input(job: StageJob) -> list[str]:
     )  # fmt: skip
     fresh.replace(job.run / "md.tpr")
     return command
+
+
+def _coupling_so_far(job: StageJob, options: Mapping[str, str], say: Callable[[str], None]) -> dict[str, str]:
+    """Steps between couplings of a run that is continued: those that its GROMACS took where they were not written."""
+    log = job.run / "md.log"
+    if not log.is_file() or not any((job.run / name).is_file() for name in RESTARTS):
+        return {}
+    known = coupling_of_log(log.read_text(encoding="utf-8", errors="replace"))
+    differ = {key: steps for key, steps in known.items() if options.get(key, steps) != steps}
+    if differ:
+        words = ", ".join(f"{key} {steps} (a new run: {options[key]})" for key, steps in differ.items())
+        say(f"keeps the coupling of its GROMACS: {words}; to start afresh: eoli redo {job.system} {job.stage.name}")
+    return differ
 
 
 def set_aside(path: Path) -> None:

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eoli.core.files import sha256
+from eoli.gromacs.mdp import COUPLING_KEYS
+from eoli.study.protocol import MOST_COUPLING_STEPS
 
 LENGTH_KEYS = frozenset({"nsteps"})
 OUTPUT_KEYS = frozenset({"nstlog"})
 # how neighbours are searched; the forces stay the same
 PAIR_LIST_KEYS = frozenset({"nstlist", "rlist", "verlet-buffer-tolerance"})
+# runs made before these keys were written took it by themselves
+USUAL_COUPLING = {key: str(MOST_COUPLING_STEPS) for key in COUPLING_KEYS}
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,11 @@ def _topology_text(folder: Path) -> bytes:
 
 
 def physics(options: Mapping[str, str]) -> dict[str, str]:
-    """The options that determine a trajectory, without its length, sorted."""
-    return {key: options[key] for key in sorted(options) if key not in LENGTH_KEYS | OUTPUT_KEYS | PAIR_LIST_KEYS}
+    """The options that determine a trajectory, without its length, sorted; steps between couplings if unusual."""
+    left_out = LENGTH_KEYS | OUTPUT_KEYS | PAIR_LIST_KEYS
+    return {
+        key: options[key] for key in sorted(options) if key not in left_out and options[key] != USUAL_COUPLING.get(key)
+    }
 
 
 def make_fingerprint(options: Mapping[str, str], start: list[Path], topology: Path, precision: str) -> Fingerprint:

@@ -14,7 +14,9 @@ from eoli.core.statistics import UNKNOWN, equilibrated_mean, linear_drift
 from eoli.errors import DataError
 from eoli.gromacs.energies import densities, read_energies
 from eoli.gromacs.known_bugs import bugs_met
+from eoli.gromacs.mdp import COUPLING_KEYS, coupling_of_log
 from eoli.gromacs.states import read_positions, read_states
+from eoli.stage.ensemble import energy_drift, volume_temperature
 from eoli.study.annealing import target_K
 from eoli.study.protocol import Stage
 from eoli.topology.description import SystemDescription
@@ -26,6 +28,14 @@ BOND_BROKEN = 0.10
 BONDS_CROSS_NM = 0.08
 DRIFT_SIGMA = 3.0
 DENSITY_DRIFT = 0.005
+ENERGY_DRIFT = 2.0
+"""Most drift of the conserved energy, kT per degree of freedom and ns. The pair list alone may add 1 (GROMACS' tolerance of
+0.005 kJ/mol/ps per site); runs known to be right have up to 1.7. What exchanges its energy with the thermostat within 1 ps
+is 0.4 % too hot then. C-rescale is not judged: right runs with constrained bonds have 5 to 15."""
+VOLUME_TEMPERATURE_OFF = 0.25
+"""Most relative deviation of the temperature at which the volume fluctuates."""
+LEAST_TIME_CONSTANTS = 20
+"""Time constants of its couplings that a run must span for a judgement of its fluctuations."""
 
 
 @dataclass
@@ -253,9 +263,16 @@ def _judge_dynamics(
         verdict.warnings.append(f"mean temperature {temperature.value:.1f} K, asked for {temperature_K:g} K")
     potential = equilibrated_mean(energies["Potential"])
     verdict.values |= {"potential_kJ_mol": potential.value, "potential_error_kJ_mol": potential.standard_error}
-    if stage.ensemble != "NPT":
-        return
-    volume = energies["Volume"]
+    if stage.ensemble == "NPT":
+        _judge_density(verdict, stage, energies, description)
+    if stage.is_steady:
+        _judge_ensemble(verdict, stage, temperature_K, energies, text)
+
+
+def _judge_density(
+    verdict: Verdict, stage: Stage, energies: dict[str, npt.NDArray[np.float64]], description: SystemDescription
+) -> None:  # fmt: skip
+    time_ps, volume = energies["Time"], energies["Volume"]
     series = densities(energies, description.mass_g_mol)
     density = equilibrated_mean(series)
     since = density.first_equilibrated_index
@@ -280,4 +297,51 @@ def _judge_dynamics(
     if abs(change) > DENSITY_DRIFT * density.value and abs(drift.value) > DRIFT_SIGMA * drift.error:
         verdict.warnings.append(
             f"not yet equilibrated, density drifts by {change:+z.4f} g/cm3 over the last {kept_ps:.4g} ps"
+        )
+
+
+def _judge_ensemble(
+    verdict: Verdict, stage: Stage, temperature_K: float, energies: dict[str, npt.NDArray[np.float64]], text: str
+) -> None:  # fmt: skip
+    """Whether the couplings of an equilibrated run leave it in its ensemble."""
+    time_ps = energies["Time"]
+    terms = ["Potential", *(["Volume"] if stage.ensemble == "NPT" else [])]
+    since = max(equilibrated_mean(energies[term]).first_equilibrated_index for term in terms)
+    longest_ps = max(stage.tau_t_ps or 0.0, stage.tau_p_ps or 0.0)
+    if len(time_ps) - since < LEAST_TIME_CONSTANTS or time_ps[-1] - time_ps[since] < LEAST_TIME_CONSTANTS * longest_ps:
+        return
+    kept = {name: values[since:] for name, values in energies.items()}
+    found = {key: int(steps) for key, steps in coupling_of_log(text).items()}
+    allowed = {key: steps for key, steps in zip(COUPLING_KEYS, stage.coupling_steps, strict=True) if steps}
+    rare = [
+        f"{key} is {steps}, the time constants allow {allowed[key]}"
+        for key, steps in found.items()
+        if steps > allowed.get(key, steps)
+    ]
+    drift = energy_drift(kept["Time"], kept["Conserved En."], kept["Kinetic En."])
+    assert drift.value is not None and drift.error is not None
+    verdict.values |= {"energy_drift_kT_per_ns": drift.value, "energy_drift_error_kT_per_ns": drift.error}
+    if stage.barostat != "c-rescale" and abs(drift.value) > max(ENERGY_DRIFT, DRIFT_SIGMA * drift.error):
+        cause = "; ".join(rare) or f"time_step_fs {stage.time_step_fs:g} or a time constant does not suit the system"
+        verdict.warnings.append(
+            f"the conserved energy drifts by {drift.value:+.2g} kT per degree of freedom and ns, at most {ENERGY_DRIFT:g} "
+            f"is sound: {cause}"
+        )
+    if stage.ensemble != "NPT" or verdict.broken:
+        return
+    # soon after the box was scaled, the pressure holds how the constraints mend the bonds
+    steps = np.rint(kept["Time"] * 1000 / (stage.time_step_fs or 1.0))
+    clean = steps % (allowed | found)["nstpcouple"] == 0
+    if np.count_nonzero(clean) < LEAST_TIME_CONSTANTS:
+        return
+    volume = volume_temperature(kept["Volume"][clean], kept["Pressure"][clean], temperature_K)
+    assert volume.value is not None and volume.error is not None
+    verdict.values |= {"volume_temperature_K": volume.value, "volume_temperature_error_K": volume.error}
+    off = volume.value - temperature_K
+    if abs(off) > max(VOLUME_TEMPERATURE_OFF * temperature_K, DRIFT_SIGMA * volume.error):
+        hot = f"the barostat drives it: {'; '.join(rare) or 'tau_p_ps is too short'}"
+        cold = "the barostat holds it back"
+        verdict.warnings.append(
+            f"the volume fluctuates as at {volume.value:.0f} +- {volume.error:.0f} K, not {temperature_K:g} K (within "
+            f"{VOLUME_TEMPERATURE_OFF:.0%}): {hot if off > 0 else cold}"
         )

@@ -97,7 +97,7 @@ def _simulate(job: StageJob, lock: int, say: Reporter, done: _Done) -> None:
     """Bring a run to the end of its job, if it is not there yet."""
     mend(job, say)
     if not (job.run / "md.tpr").is_file():
-        done.commands.append(make_run_input(job))
+        done.commands.append(make_run_input(job, say))
     if is_complete(job):
         say("is complete already")
         return

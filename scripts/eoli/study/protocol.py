@@ -25,8 +25,18 @@ LEAST_ENERGIES = 10
 """Energies that a stage of dynamics must write, for a mean with an error."""
 LEAST_STATES = 4
 """Full-precision frames needed to look for the mean volume: two of them in the second half of the stage."""
-LEAST_STEPS_OF_TAU = {"nose-hoover": 20, "parrinello-rahman": 20, "v-rescale": 5, "none": 5, "c-rescale": 10}
-"""Least time steps per coupling time constant; below, grompp warns of a wrong integration. "none" is sd."""
+MOST_COUPLING_STEPS = 10
+"""Most steps between couplings: what grompp takes by itself until 2022; newer versions take up to 100."""
+_STEPS_OF_THERMOSTAT = (1, 2, 4, 5, MOST_COUPLING_STEPS)
+_STEPS_OF_BAROSTAT = (5, MOST_COUPLING_STEPS)
+"""Steps between couplings to choose from, divisors of 100.
+
+A barostat scales the box and all positions once per coupling, and LINCS mends the bonds in the two steps that follow, whose
+virial holds that. With fewer than 5 steps a barostat reads it, or energies that are written at multiples of 50 steps hold
+it: with 2 the box of Parrinello-Rahman has a tenth of its temperature, and C-rescale crashes with 2 and 1."""
+LEAST_COUPLINGS_OF_TAU = {"nose-hoover": 20, "parrinello-rahman": 200, "v-rescale": 5, "none": 5, "c-rescale": 25}
+"""Least couplings per time constant, of all versions the strictest (2025.4); below, grompp warns of a wrong integration.
+"none" is sd."""
 OLDEST_GROMACS = (2020, 0)
 OLDEST_GROMACS_FOR = {"c-rescale": (2021, 0)}
 OFFLOADED = ("nb", "pme", "bonded", "update")
@@ -78,7 +88,12 @@ class Stage(Strict):
         None, gt=0, le=1e9, description="how far it is prolonged; then it ends with a warning that it has not converged"
     )
     thermostat: Thermostat = Field("none", description="temperature coupling; sd brings its own")
-    tau_t_ps: float | None = Field(None, gt=0, le=1e4, description="time constant of the thermostat")
+    tau_t_ps: float | None = Field(
+        None,
+        gt=0,
+        le=1e4,
+        description="time constant of the thermostat; at least 20 steps for nose-hoover, 5 otherwise",
+    )
     temperature_K: Kelvin | None = Field(None, description="temperature of this stage, if not the system's")
     temperature_from_K: Kelvin | None = Field(
         None, description="the stage begins at this temperature and goes to its own by steps, up or down"
@@ -87,7 +102,10 @@ class Stage(Strict):
         None, ge=0.1, le=1000, description="height of these steps, all of one length"
     )
     barostat: Barostat = Field("none", description="pressure coupling, isotropic")
-    tau_p_ps: float | None = Field(None, gt=0, le=1e4, description="time constant of the barostat")
+    tau_p_ps: float | None = Field(
+        None, gt=0, le=1e4,
+        description="time constant of the barostat; at least 1,000 steps for parrinello-rahman, 125 for c-rescale",
+    )  # fmt: skip
     pressure_bar: float | None = Field(None, ge=-10_000, le=200_000, description="reference pressure")
     compressibility_per_bar: float = Field(
         4.5e-5, ge=1e-8, le=0.01, description="compressibility that the barostat assumes"
@@ -178,6 +196,24 @@ class Stage(Strict):
             raise ValueError(f"stage {self.name} has no time step")
         return round(interval_ps * 1e3 / self.time_step_fs)
 
+    @property
+    def coupling_steps(self) -> tuple[int | None, int | None]:
+        """Steps between couplings to the thermostat and to the barostat; None without one (sd: at every step).
+
+        Each is the largest of the possible ones that leaves LEAST_COUPLINGS_OF_TAU in its time constant.
+        """
+
+        def steps(coupling: str, tau_ps: float | None, possible: tuple[int, ...]) -> int | None:
+            if coupling == "none" or tau_ps is None:
+                return None
+            most = tau_ps * 1000 / (LEAST_COUPLINGS_OF_TAU[coupling] * float(self.time_step_fs or 1)) * (1 + 1e-9)
+            return max((n for n in possible if n <= most), default=possible[0])
+
+        return (
+            steps(self.thermostat, self.tau_t_ps, _STEPS_OF_THERMOSTAT),
+            steps(self.barostat, self.tau_p_ps, _STEPS_OF_BAROSTAT),
+        )
+
     @model_validator(mode="after")
     def _keys_fit_ensemble(self) -> Self:
         dynamics = {
@@ -253,13 +289,21 @@ class Stage(Strict):
 
     @model_validator(mode="after")
     def _time_constants_are_resolved(self) -> Self:
-        for key, coupling in (("tau_t_ps", self.thermostat), ("tau_p_ps", self.barostat)):
-            tau, least_fs = getattr(self, key), LEAST_STEPS_OF_TAU[coupling] * float(self.time_step_fs or 0)
-            if tau is not None and tau * 1000 < least_fs * (1 - 1e-9):
-                raise ValueError(
-                    f"stage {self.name}: {key} {tau:g} is too short for steps of {self.time_step_fs} fs; "
-                    f"allowed: at least {least_fs / 1000:g}"
-                )
+        for key, coupling, other, (fewest, *_) in (
+            ("tau_t_ps", self.thermostat, "v-rescale", _STEPS_OF_THERMOSTAT),
+            ("tau_p_ps", self.barostat, "c-rescale", _STEPS_OF_BAROSTAT),
+        ):
+            tau, each_ps = getattr(self, key), fewest * float(self.time_step_fs or 0) / 1000
+            least, least_of_other = (LEAST_COUPLINGS_OF_TAU[name] * each_ps for name in (coupling, other))
+            if tau is None or tau >= least * (1 - 1e-9):
+                continue
+            allowed = f"at least {least:g}"
+            if least_of_other < least:
+                allowed += f", or {other} with at least {least_of_other:g}"
+            raise ValueError(
+                f"stage {self.name}: {key} {tau:g} is too short for steps of {self.time_step_fs} fs: it must span "
+                f"{LEAST_COUPLINGS_OF_TAU[coupling]} couplings, {fewest} or more steps apart; allowed: {allowed}"
+            )
         return self
 
     @model_validator(mode="after")
