@@ -136,14 +136,14 @@ def test_starts_of_a_system_are_one_point_in_the_plots(open_page: Open, tmp_path
     for analysis in ("motion", "conductivity"):
         record[analysis] = json.loads((results / other / "analysis" / f"{analysis}.json").read_text())
     (results / "summary" / "starts").mkdir()
-    family = first.removesuffix("-r1")
-    (results / "summary" / "starts" / f"{family}.json").write_text(json.dumps(record))
+    group = first.removesuffix("-r1")
+    (results / "summary" / "starts" / f"{group}.json").write_text(json.dumps(record))
     path = results / "summary" / "report.html"
     path.write_text(render(gather(study, list(systems_of(study)), results, table, now=1e10)))
     opened = open_page(path).page
     draw(opened, "D")
     points = {t["name"]: (t["symbol"], t["y"]) for t in traces(opened, "D")}
-    assert points[f"{family}, 2 starts together"] == (
+    assert points[f"{group}, 2 starts together"] == (
         "diamond",
         pytest.approx([record["motion"]["Li"]["D_m2_s"]["value"]]),
     )

@@ -21,6 +21,7 @@ from MDAnalysis.lib.formats.libmdaxdr import TRRFile
 from eoli.gromacs.build import inspect
 from eoli.gromacs.energies import read_energies
 from eoli.gromacs.mdp import Conditions, mdp_options, mdp_text
+from eoli.gromacs.mdrun import mdrun_start
 from eoli.gromacs.tools import grompp
 from eoli.study.config import GromacsBuild
 from eoli.study.protocol import Protocol
@@ -56,7 +57,7 @@ def evaluate(structure: Path, protocol: Path, folder: Path) -> Point:
     (folder / "point.mdp").write_text(mdp_text(options))
     topology = structure.parents[1] / "topology/system.top"
     grompp(gromacs, folder / "point.mdp", structure, topology, folder / "point.tpr", folder / "log", None)
-    command = [*gmx.mdrun_start(gromacs, 1), "-deffnm", "point", "-nb", "cpu"]
+    command = [*mdrun_start(gromacs, 1), "-deffnm", "point", "-nb", "cpu"]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         raise RuntimeError(run.stderr)

@@ -12,7 +12,7 @@ from eoli.figures.sweep import read_grouped
 from eoli.reference.claims import compare
 from eoli.reference.model import Reference
 from eoli.study.analyses import TABLES
-from eoli.study.axes import SERIES_AXES, SHAPE, SYSTEM_AXES, alike, axes_of, told_apart
+from eoli.study.axes import SERIES_AXES, SHAPE, SYSTEM_AXES, alike, axes_of, distinguishing_axes
 from eoli.study.quantities import sweep_columns
 from eoli.summary.replicas import replica_table
 from eoli.summary.temperature import fits_of
@@ -60,7 +60,7 @@ def test_systems_that_differ_on_one_axis_are_not_taken_together(axis: str, tmp_p
     pair = [system(1), system(2, 2, **{axis: OTHER[axis]})]
     table = pd.DataFrame(pair)
     assert [list(rows["system"]) for _, rows in alike(table)] == [[row["system"]] for row in pair]
-    assert told_apart(pair) == [axis]
+    assert distinguishing_axes(pair) == [axis]
     assert replica_table(table).empty
     said = compare(REFERENCE, table, {})
     ours = [row for row in said if row.id == "density" and row.ours is not None]

@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 
 import pytest
-from test_checkpoint import checkpoint
 
+from checkpoints import checkpoint
 from eoli import cli
 from eoli.errors import RunError
 from eoli.gromacs.build import Gromacs, inspect, parse_version

@@ -209,7 +209,7 @@ def test_every_shipped_case_can_be_planned(path: Path) -> None:
 
     case = plan(path)
     # independent starts of everything: two, or more
-    starts = Counter(system.family for system in case.systems.values())
+    starts = Counter(system.replica_group for system in case.systems.values())
     assert min(starts.values()) >= 2
     assert any("core-hours" in line for line in cost_lines(case.study, Path("nowhere")))
     for system in case.boxes:
@@ -225,7 +225,7 @@ def test_the_cases_are_what_they_say() -> None:
     }
     assert {(s.temperature_K, s.eo_li) for s in resolved} == {(700, 12)}
     sweep = by["equilibrated-sweep"]
-    assert {s.family for s in sweep.systems.values()} == {s.family for s in plan().systems.values()}
+    assert {s.replica_group for s in sweep.systems.values()} == {s.replica_group for s in plan().systems.values()}
     anneal = sweep.study.stage("anneal")
     assert float(anneal.length_ns or 0) >= 1 and float(anneal.temperature_K or 0) >= 400
     for name, system, from_k, length_ns in (

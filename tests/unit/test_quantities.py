@@ -18,7 +18,7 @@ from eoli.report.gather import gather
 from eoli.report.page import render
 from eoli.study import quantities
 from eoli.study.analyses import TABLES
-from eoli.study.axes import family_of
+from eoli.study.axes import replica_group
 from eoli.study.quantities import In, Panel, Quantity, at, declared, grouped, named, sweep_columns
 from eoli.summary.pooled import read_starts, starts_table
 from eoli.summary.replicas import replica_table
@@ -86,7 +86,7 @@ def test_a_new_entry_appears_in_what_starts_say_together(results: Path) -> None:
     folder = results / "summary" / "starts"
     folder.mkdir()
     record = {"systems": starts, "motion": motion, "conductivity": {}}
-    (folder / f"{family_of(starts[0])}.json").write_text(json.dumps(record))
+    (folder / f"{replica_group(starts[0])}.json").write_text(json.dumps(record))
     table = starts_table(sweep, read_starts(results, starts))
     (row,) = table[table["quantity"] == "hopping"].to_dict("records")
     assert (row["unit"], row["value"], row["error"], row["verdict"]) == ("m2/s", 4e-11, 4e-12, "diffusive")

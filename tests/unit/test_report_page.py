@@ -363,22 +363,22 @@ def test_what_starts_say_together_leads_the_answers(tmp_path: Path) -> None:
         record[analysis] = json.loads((results / other / "analysis" / f"{analysis}.json").read_text())
     folder = results / "summary" / "starts"
     folder.mkdir()
-    family = first.removesuffix("-r1")
-    (folder / f"{family}.json").write_text(json.dumps(record))
+    group = first.removesuffix("-r1")
+    (folder / f"{group}.json").write_text(json.dumps(record))
     page = parsed(render(read(results, study)))
     assert "Resolved, of 2 systems with salt: D(Li⁺) in 2" in page.text
     rows = page.table("Mean ± one standard error, or")[1:]
-    assert [row[0][0] for row in rows] == [f"{family}2 starts together", first, second, other]
+    assert [row[0][0] for row in rows] == [f"{group}2 starts together", first, second, other]
     assert rows[0][2][1] == rows[3][2][1] and rows[1][2][0].startswith("below")
     assert "D(Li⁺), self-diffusion of lithium" not in page.text
     # nothing more is asked for where both are known well enough
     record["motion"]["Li"]["extension"] = {"further_ns": 0.0}
-    (folder / f"{family}.json").write_text(json.dumps(record))
+    (folder / f"{group}.json").write_text(json.dumps(record))
     assert "more for D(Li⁺)" in alone.text and "more for D(Li⁺)" not in parsed(render(read(results, study))).text
     # the plots have it beside the starts
-    assert json_of(alone, "summary")["together"] == []
-    (whole,) = json_of(page, "summary")["together"]
-    assert (whole["name"], whole["starts"]) == (family, [0, 1])
+    assert json_of(alone, "summary")["pooled"] == []
+    (whole,) = json_of(page, "summary")["pooled"]
+    assert (whole["name"], whole["starts"]) == (group, [0, 1])
     assert whole["answers"]["D_Li"] == json_of(page, "summary")["systems"][2]["answers"]["D_Li"]
     # what one ion alone leaves open
     del record["conductivity"]["sigma_S_m"]["formal_charges"]["collective"]
@@ -391,7 +391,7 @@ def test_what_starts_say_together_leads_the_answers(tmp_path: Path) -> None:
             "upper_bound": 9.43,
         }
     }
-    (folder / f"{family}.json").write_text(json.dumps(record))
+    (folder / f"{group}.json").write_text(json.dumps(record))
     table = pd.read_csv(results / "summary" / "experiments.csv").assign(sigma_S_cm=None, log10_difference=None)
     table = table.assign(
         sigma_low_S_cm=0.051, sigma_high_S_cm=0.094, log10_difference_low=-0.3, log10_difference_high=0.5

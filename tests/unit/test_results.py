@@ -11,10 +11,10 @@ import pytest
 from eoli.analysis.results import (
     read_curves,
     read_found,
+    read_pooled,
     read_scalars,
     read_sweep,
     read_table,
-    read_together,
     read_verdict,
 )
 from eoli.cli import main
@@ -146,14 +146,14 @@ def test_a_verdict_of_another_stage_is_none(tmp_path: Path) -> None:
 
 def test_starts_are_those_of_their_name(tmp_path: Path) -> None:
     record = {"systems": ["peo-r1", "peo-r2"], "motion": MOTION, "conductivity": {"ions": {}}}
-    assert read_together(written(tmp_path, "peo", record)) == record
+    assert read_pooled(written(tmp_path, "peo", record)) == record
     for name, systems in (
         ("peo", ["peo-r1", "pebax-r1"]),
         ("peo", ["peo-r1", "peo-r1"]),
         ("pebax", ["peo-r1", "peo-r2"]),
     ):
         with pytest.raises(DataError, match=f"are not starts of {name}"):
-            read_together(written(tmp_path, name, record | {"systems": systems}))
+            read_pooled(written(tmp_path, name, record | {"systems": systems}))
 
 
 def test_text_of_a_record_is_printable(tmp_path: Path) -> None:

@@ -78,26 +78,26 @@ rule reduce:
 
 
 # all independent starts of one system at once
-if PLAN.families:
+if PLAN.replica_groups:
 
     rule starts:
         input:
             reduced=lambda wildcards: expand(
-                "results/{system}/analysis/reduced.h5", system=PLAN.families[wildcards.family]
+                "results/{system}/analysis/reduced.h5", system=PLAN.replica_groups[wildcards.replica_group]
             ),
             descriptions=lambda wildcards: expand(
-                "results/{system}/topology/system.json", system=PLAN.families[wildcards.family]
+                "results/{system}/topology/system.json", system=PLAN.replica_groups[wildcards.replica_group]
             ),
         output:
-            "results/summary/starts/{family}.json",
+            "results/summary/starts/{group}.json",
         log:
-            "results/summary/starts/{family}.log",
+            "results/summary/starts/{group}.log",
         group:
             "starts"
         resources:
-            mem_mb=lambda wildcards: sum(map(PLAN.analysis_mb, PLAN.families[wildcards.family])),
+            mem_mb=lambda wildcards: sum(map(PLAN.analysis_mb, PLAN.replica_groups[wildcards.replica_group])),
         params:
-            flags=lambda wildcards: PLAN.starts_flags(wildcards.family),
+            flags=lambda wildcards: PLAN.starts_flags(wildcards.replica_group),
         shell:
             "eoli starts --reduced {input.reduced:q} --system-json {input.descriptions:q} {params.flags}"
             " --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"

@@ -95,7 +95,7 @@ def shown_figures(folder, figures, level, category, **labels):
 wildcard_constraints:
     system=r"[A-Za-z0-9][\w.-]*",
     stage="|".join(STAGES),
-    family="|".join(map(re.escape, PLAN.families)),
+    group="|".join(map(re.escape, PLAN.replica_groups)),
 
 
 localrules:

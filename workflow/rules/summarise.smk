@@ -87,7 +87,7 @@ rule paper_figure:
         " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
-STARTS = [f"results/summary/starts/{family}.json" for family in PLAN.families]
+STARTS = [f"results/summary/starts/{group}.json" for group in PLAN.replica_groups]
 
 
 rule compare:

@@ -20,7 +20,7 @@ from eoli.core.files import read_json
 from eoli.core.text import printable
 from eoli.errors import DataError
 from eoli.study import quantities
-from eoli.study.axes import SYSTEM_AXES, family_of
+from eoli.study.axes import SYSTEM_AXES, replica_group
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -279,7 +279,7 @@ class _Traces(_Part):
     equilibrated: dict[str, Estimated]
 
 
-class _Together(_Part):
+class _Pooled(_Part):
     systems: list[str] = Field(min_length=2)
     motion: _Motion
     conductivity: _Conductivity
@@ -353,7 +353,7 @@ class _Compared(_Part):
 KINDS: Mapping[str, type[_Part]] = {
     "density": _Density, "structure": _Structure, "motion": _Motion, "ions": _Ions, "conductivity": _Conductivity,
     "mechanism": _Mechanism, "morphology": _Morphology, "hydrogen-bonds": _HydrogenBonds, "interactions": _Energies,
-    "traces": _Traces, "together": _Together, "verdict": _Verdict, "progress": _Progress, "failure": _Failure, "session": _Session,
+    "traces": _Traces, "together": _Pooled, "verdict": _Verdict, "progress": _Progress, "failure": _Failure, "session": _Session,
     "provenance": _Provenance, "compare": _Compared,
 }  # fmt: skip
 
@@ -462,11 +462,11 @@ def read_verdict(folder: Path) -> Scalars | None:
     return found
 
 
-def read_together(path: Path) -> Scalars:
+def read_pooled(path: Path) -> Scalars:
     """Pooled scalars of replicas. Raises DataError unless the file matches the replicas of its name."""
     found = read_found(path, "together")
     assert found is not None
-    others = [name for name in found["systems"] if family_of(name) != path.stem]
+    others = [name for name in found["systems"] if replica_group(name) != path.stem]
     if others or len(set(found["systems"])) != len(found["systems"]):
         raise DataError(f"{path}: systems: {', '.join(map(printable, found['systems']))} are not starts of {path.stem}")
     return found

@@ -30,14 +30,14 @@ def report(arguments: argparse.Namespace) -> int:
     from eoli.report.gather import gather
     from eoli.report.page import render
     from eoli.study.systems import systems_of
-    from eoli.workflow.products import not_asked_for
+    from eoli.workflow.products import outdated
 
     study = study_of(arguments)
     table = arguments.table or in_summary(arguments, "sweep", "csv")
     out = arguments.out or in_summary(arguments, "report", "html")
     if arguments.table is None:
         check_inputs([table])
-    stale = not_asked_for(study, arguments.results)
+    stale = outdated(study, arguments.results)
     sweep = gather(study, list(systems_of(study)), arguments.results, table, time.time(), arguments.partial, stale)
     write_text(out, render(sweep))
     analyses = [arguments.results / system.name / "analysis" for system in sweep.systems]

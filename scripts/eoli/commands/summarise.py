@@ -46,7 +46,7 @@ def collect_table(arguments: argparse.Namespace) -> int:
     from eoli.forcefield.library import library
     from eoli.study.systems import size_of, systems_of
     from eoli.summary.sweep_table import collect
-    from eoli.workflow.products import not_asked_for
+    from eoli.workflow.products import outdated
 
     study = study_of(arguments)
     out = arguments.out or in_summary(arguments, "sweep", "csv")
@@ -60,7 +60,7 @@ def collect_table(arguments: argparse.Namespace) -> int:
         out,
         {system.name: size_of(system, blocks).ideal_density_g_cm3 for system in systems},
         allow_missing=arguments.partial,
-        not_asked_for=not_asked_for(study, arguments.results),
+        outdated=outdated(study, arguments.results),
     )
     analyses = [arguments.results / s.name / "analysis" for s in systems]
     tables = [path for folder in analyses for path in sorted(folder.glob("*.json")) if "provenance" not in path.name]

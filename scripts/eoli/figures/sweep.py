@@ -46,7 +46,7 @@ from eoli.figures.style import (
 )
 from eoli.figures.system import PARTNERS
 from eoli.forcefield.models import UNLABELLED, Labels
-from eoli.study.axes import SHAPE, SYSTEM_AXES, alike, axes_of, told_apart
+from eoli.study.axes import SHAPE, SYSTEM_AXES, alike, axes_of, distinguishing_axes
 from eoli.study.config import DEFAULT_CHARGE_SCALE, DEFAULT_MIXING
 from eoli.study.quantities import Panel, Quantity, fitted, named, panels
 from eoli.summary.temperature import Fits, fits_of
@@ -130,7 +130,7 @@ def read_grouped(path: Path, labels: Labels = UNLABELLED) -> GroupedSweep:
     table = read_sweep(path)
     try:
         salted = table[table["eo_li_simulated"].notna()]
-        differing = told_apart(salted.to_dict("records"))
+        differing = distinguishing_axes(salted.to_dict("records"))
         axes = [axis for axis in SYSTEM_AXES if axis != "eo_li_asked"]
         groups = tuple(
             Group(_label(rows.iloc[0].to_dict(), differing, labels), rows.sort_values("eo_li_simulated"), number)
@@ -333,7 +333,7 @@ def figure_diffusion(sweep: GroupedSweep, out_stem: Path) -> Files:
 
 def _fit_label(fits: Fits, all_fits: Sequence[Fits], labels: Labels) -> str:
     named = [other.systems | {"system": other.names[0]} for other in all_fits]
-    label = _label(fits.systems | {"system": fits.names[0]}, told_apart(named), labels)
+    label = _label(fits.systems | {"system": fits.names[0]}, distinguishing_axes(named), labels)
     energy = fits.arrhenius.activation_energy_kJ_mol
     label += f", EO:Li {fits.systems['eo_li_asked']:g}"
     if energy.value is None or energy.error is None:

@@ -154,7 +154,7 @@ def _judge_one(test: Present | BeyondRandom, condition: Condition) -> tuple[Esti
     _, (reading,) = found
     verdict: Verdict = "not resolved"
     if isinstance(test, BeyondRandom):
-        against = {str(walk(start, test.verdict)[0]) for start in condition.starts}
+        against = {str(walk(start, test.verdict)[0]) for start in condition.replicas}
         if len(against) == 1:
             verdict = _BESIDE_RANDOM.get(next(iter(against)), verdict)
         said = f"beside random arrangements: {', '.join(sorted(against))}"

@@ -14,7 +14,7 @@ from eoli.analysis.results import KINDS
 from eoli.analysis.results import read_scalars as read_analysis
 from eoli.core.statistics import mean_of_starts
 from eoli.reference.model import Of
-from eoli.study.axes import alike, axes_of, family_of
+from eoli.study.axes import alike, axes_of, replica_group
 
 Scalars = Mapping[str, Mapping[str, Any]]
 """Content of the JSON files by system and analysis."""
@@ -43,14 +43,14 @@ class Missing:
 class Condition:
     """Replicas of one system, with their scalars; the sweep table's row is under `sweep`.
 
-    `together` holds the pooled scalars, if any.
+    `pooled` holds the pooled scalars, if any.
     """
 
     name: str
     axes: Mapping[str, Any]
     in_study: bool
-    starts: tuple[Mapping[str, Any], ...]
-    together: Mapping[str, Any]
+    replicas: tuple[Mapping[str, Any], ...]
+    pooled: Mapping[str, Any]
 
     @property
     def ratio(self) -> float | None:
@@ -70,15 +70,15 @@ def conditions_of(sweep: pd.DataFrame, scalars: Mapping[str, Scalars], simulated
     for _, rows in alike(sweep):
         records = rows.to_dict("records")
         first, several = records[0], len(records) > 1
-        name = family_of(str(first["system"])) if several else str(first["system"])
+        name = replica_group(str(first["system"])) if several else str(first["system"])
         found.append(
             Condition(
                 name=name,
                 axes=axes_of(first),
                 in_study=all(bool(row["simulated_in_study"]) for row in records)
                 and abs(first["temperature_K"] - simulated_at_K) <= _SAME_TEMPERATURE_K,
-                starts=tuple({**scalars.get(str(row["system"]), {}), "sweep": row} for row in records),
-                together=scalars.get(name, {}) if several else {},
+                replicas=tuple({**scalars.get(str(row["system"]), {}), "sweep": row} for row in records),
+                pooled=scalars.get(name, {}) if several else {},
             )
         )
     return found
@@ -127,11 +127,11 @@ def read_one(start: Mapping[str, Any], path: str, needs: Sequence[str] = ()) -> 
 
 def read(condition: Condition, path: str, needs: Sequence[str] = ()) -> Reading | Missing:
     """The pooled result of a condition, else the mean over its replicas with half of its 68 % interval."""
-    n = len(condition.starts)
-    of_all = read_one(condition.together, path, needs)
+    n = len(condition.replicas)
+    of_all = read_one(condition.pooled, path, needs)
     if isinstance(of_all, Reading):
         return replace(of_all, said=f"{n} starts together")
-    found = [read_one(start, path, needs) for start in condition.starts]
+    found = [read_one(start, path, needs) for start in condition.replicas]
     known = [one for one in found if isinstance(one, Reading)]
     if n == 1 or not known:
         return found[0]

@@ -90,9 +90,9 @@ def summary_data(sweep: Sweep, title: str) -> dict[str, Any]:
     return {
         "title": title,
         "systems": [rounded(_summary_of(system), 10) for system in sweep.systems],
-        "together": [
-            rounded(_summary_of(of.all_starts), 10) | {"starts": [places[start.name] for start in of.starts]}
-            for of in sweep.together
+        "pooled": [
+            rounded(_summary_of(of.whole), 10) | {"starts": [places[start.name] for start in of.replicas]}
+            for of in sweep.pooled
         ],
         "quantities": [
             {"key": of.key, "symbol": of.quantity.symbol, "unit": unit_text(of.quantity.unit), "log": of.quantity.log,

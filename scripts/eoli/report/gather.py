@@ -94,11 +94,11 @@ class SystemResult:
 
 
 @dataclass(frozen=True, eq=False)
-class Together:
+class Pooled:
     """Replicas of one system: the pooled result, as a system with their common name, and each of them."""
 
-    all_starts: SystemResult
-    starts: tuple[SystemResult, ...]
+    whole: SystemResult
+    replicas: tuple[SystemResult, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ class Sweep:
 
     study: Study
     systems: tuple[SystemResult, ...]
-    together: tuple[Together, ...]
+    pooled: tuple[Pooled, ...]
     not_in_table: tuple[str, ...]
     beside_study: pd.DataFrame | None
     experiments: pd.DataFrame | None
@@ -122,8 +122,8 @@ class Sweep:
     @property
     def answering(self) -> tuple[SystemResult, ...]:
         """Systems that transport is read from; replicas of one system count as one."""
-        first = {of.starts[0].name: of.all_starts for of in self.together}
-        others = {start.name for of in self.together for start in of.starts[1:]}
+        first = {of.replicas[0].name: of.whole for of in self.pooled}
+        others = {start.name for of in self.pooled for start in of.replicas[1:]}
         return tuple(first.get(system.name, system) for system in self.systems if system.name not in others)
 
 
@@ -244,26 +244,26 @@ def _system(
     return SystemResult(name, row, scalars, tables, stages, made_by, scene if has_scene else None, tuple(missing))
 
 
-def _together(systems: Sequence[SystemResult], results: Path, reading: _Reading) -> tuple[Together, ...]:
+def _pooled(systems: Sequence[SystemResult], results: Path, reading: _Reading) -> tuple[Pooled, ...]:
     by_name = {system.name: system for system in systems}
     found = []
     for name, record in (reading(read_starts, results, list(by_name)) or {}).items():
         starts = tuple(by_name[start] for start in record["systems"])
         scalars = {of.analysis: record[of.analysis] for of in declared(In.STARTS) if of.analysis in record}
         whole = replace(starts[0], name=name, scalars=scalars, tables={}, stages=(), made_by={}, scene=None, missing=())
-        found.append(Together(whole, starts))
+        found.append(Pooled(whole, starts))
     return tuple(found)
 
 
 def gather(
     study: Study, names: Sequence[str], results: Path, table: Path, now: float, partial: bool = False,
-    not_asked_for: Mapping[str, str] | None = None,
+    outdated: Mapping[str, str] | None = None,
 ) -> Sweep:  # fmt: skip
     """Read a sweep: every system of the table `table`, the comparisons beside it, and the output of its stages.
 
     `names` are the systems of the configuration; `now` is the time in s since the epoch, to tell whether a run is
     alive. Missing things are left out and named. Raises DataError if the sweep table is missing or has no systems, for
-    a row with numbers of a system in `not_asked_for` (`products.not_asked_for`), and for any malformed file; with
+    a row with numbers of a system in `outdated` (`products.outdated`), and for any malformed file; with
     `partial` such a file is left out and named, too.
     """
     if not table.is_file():
@@ -278,7 +278,7 @@ def gather(
         if row["system"] not in planned:
             raise DataError(f"{table}: {row['system']} is no system of the study; `eoli collect` makes the table again")
         _differs(row, planned[row["system"]], table)
-        reason = (not_asked_for or {}).get(row["system"])
+        reason = (outdated or {}).get(row["system"])
         if reason and not str(row.get("status", "")).startswith(NOT_SHOWN):
             made = "`eoli collect --partial` and `eoli report --partial` leave it out, snakemake makes the results"
             raise DataError(f"{table}: {row['system']} is {NOT_SHOWN[2]}{reason}; {made}")
@@ -290,7 +290,7 @@ def gather(
     return Sweep(
         study,
         systems,
-        _together(systems, results, reading),
+        _pooled(systems, results, reading),
         tuple(name for name in names if name not in present),
         reading.summary(table, "study"),
         reading.summary(table, "experiments"),

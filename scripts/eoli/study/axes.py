@@ -27,7 +27,7 @@ def shape_of(name: str) -> str:
     return found[1] if found else ""
 
 
-def family_of(name: str) -> str:
+def replica_group(name: str) -> str:
     """Name of the replica group that a system belongs to."""
     return re.sub(r"-r\d+$", "", name)
 
@@ -48,7 +48,7 @@ def alike(table: pd.DataFrame, axes: Sequence[str] = SYSTEM_AXES) -> Iterator[tu
         yield dict(zip(axes, key[:-1], strict=True)), rows
 
 
-def told_apart(rows: Sequence[Mapping[Any, Any]], besides: Sequence[str] = ()) -> list[str]:
+def distinguishing_axes(rows: Sequence[Mapping[Any, Any]], besides: Sequence[str] = ()) -> list[str]:
     """Axes on which rows differ, except those in `besides`: what a label has to mention."""
     found = [axes_of(row) for row in rows]
     return [axis for axis in (*SYSTEM_AXES, SHAPE) if axis not in besides and len({of[axis] for of in found}) > 1]

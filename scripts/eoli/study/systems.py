@@ -67,16 +67,16 @@ class System:
         return self.ether_oxygens / self.cations if self.cations else None
 
     @property
-    def family(self) -> str:
+    def replica_group(self) -> str:
         """Name of the system's replica group."""
         return self.name.removesuffix(f"-r{self.replicate}")
 
 
-def families_of(systems: Iterable[System]) -> dict[str, list[System]]:
+def replica_groups(systems: Iterable[System]) -> dict[str, list[System]]:
     """Systems by replica group."""
     found: dict[str, list[System]] = {}
     for system in systems:
-        found.setdefault(system.family, []).append(system)
+        found.setdefault(system.replica_group, []).append(system)
     return found
 
 

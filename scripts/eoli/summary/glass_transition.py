@@ -14,7 +14,7 @@ from eoli.analysis.results import read_curves
 from eoli.errors import InputError
 from eoli.study.annealing import cooling_rate_K_per_s
 from eoli.study.config import Study
-from eoli.study.systems import System, families_of, systems_of
+from eoli.study.systems import System, replica_groups, systems_of
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Cooled:
     @property
     def name(self) -> str:
         """Name of the replica group."""
-        return self.system.family
+        return self.system.replica_group
 
 
 def volumes_file(results: Path, system: str) -> Path:
@@ -52,7 +52,7 @@ def read_coolings(study: Study, results: Path) -> list[Cooled]:
         raise InputError("analysis.cooling_stage is not set; allowed: a stage whose temperature changes by steps")
     stage = study.stage(study.config.analysis.cooling_stage)
     cooled = []
-    for members in families_of(systems_of(study).values()).values():
+    for members in replica_groups(systems_of(study).values()).values():
         files = [volumes_file(results, member.name) for member in members]
         curves = tuple(read_curves(file.parent, file.stem) for file in files)
         own = tuple(fit_curve(curve) for curve in curves)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from eoli.analysis.results import Scalars, read_together
+from eoli.analysis.results import Scalars, read_pooled
 from eoli.study.axes import SYSTEM_AXES
 from eoli.study.quantities import LENGTH, In, Quantity, at, declared, grouped
 
@@ -33,7 +33,7 @@ def read_starts(results: Path, systems: Sequence[str]) -> dict[str, Scalars]:
     for path in sorted((results / _FOLDER).glob("*.json")):
         if path.name.endswith(".provenance.json"):
             continue
-        record = read_together(path)
+        record = read_pooled(path)
         if set(record["systems"]) <= set(systems):
             found[path.stem] = record
     return dict(sorted(found.items(), key=lambda item: systems.index(item[1]["systems"][0])))

@@ -17,7 +17,7 @@ from eoli.analysis.results import Scalars, read_scalars
 from eoli.forcefield.library import library
 from eoli.study.config import Study
 from eoli.study.quantities import LENGTH, In, Quantity, declared, named
-from eoli.study.systems import System, families_of, size_of, systems_of
+from eoli.study.systems import System, replica_groups, size_of, systems_of
 from eoli.summary.pooled import read_starts
 from eoli.workflow.cost import ASSUMED_SPEED, Cost, cost_of_stage, measured_speed
 
@@ -147,7 +147,7 @@ def _need(
         reason = _slower(found).reason
         exponents = [each.at_this_exponent_ns for each in found if each.at_this_exponent_ns is not None]
     return Need(
-        members[0].family, members[0].temperature_K, quantity.name, len(members), have, error, target, at_least, total, runs,
+        members[0].replica_group, members[0].temperature_K, quantity.name, len(members), have, error, target, at_least, total, runs,
         further, sum(exponents) if exponents else None,
         None if further is None else further * cost_per_ns.core_hours,
         None if further is None else further * cost_per_ns.disk_gb, ns_per_day_core, reason,
@@ -175,7 +175,7 @@ def needs(study: Study, results: Path, target: float) -> list[Need]:
     systems = systems_of(study)
     together = read_starts(results, list(systems))
     found = []
-    for family, members in families_of(systems.values()).items():
+    for group, members in replica_groups(systems.values()).items():
         tables: list[Mapping[str, Any]] = []
         for member in members:
             tables += _tables(results / member.name / "analysis")
@@ -185,7 +185,7 @@ def needs(study: Study, results: Path, target: float) -> list[Need]:
         per_ns = Cost(cost.core_hours / cost.ns, cost.disk_gb / cost.ns, 1.0, cost.core_hours / cost.ns)
         per_day = 24 / per_ns.core_hours
         present = members[: len(tables)]
-        of_all, pooled = together.get(family), list[Mapping[str, Any]]()
+        of_all, pooled = together.get(group), list[Mapping[str, Any]]()
         if of_all is not None and len(of_all["systems"]) == len(present):
             pooled = [of_all]
         for quantity in declared(In.PLAN):

@@ -77,12 +77,12 @@ def _of_another_system(system: System, folder: Path, scalars: Mapping[str, Mappi
 
 def _row(
     system: System, stage_names: Sequence[str], results: Path, ideal_density: Mapping[str, float], allow_missing: bool,
-    not_asked_for: str,
+    outdated: str,
 ) -> dict[str, Any]:  # fmt: skip
-    status = f"{NOT_SHOWN[2]}{not_asked_for}"
-    if not_asked_for and not allow_missing:
+    status = f"{NOT_SHOWN[2]}{outdated}"
+    if outdated and not allow_missing:
         raise DataError(f"{results / system.name}: {status}; snakemake makes it again")
-    if not not_asked_for:
+    if not outdated:
         try:
             return _row_of(system, stage_names, results, ideal_density, allow_missing)
         except DataError as error:
@@ -143,23 +143,23 @@ def collect(
     out_csv: Path,
     ideal_density: Mapping[str, float] | None = None,
     allow_missing: bool = False,
-    not_asked_for: Mapping[str, str] | None = None,
+    outdated: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Write and return the sweep table: one row per system, units in the column names, empty where unknown.
 
     Reads `results/<system>/analysis/<analysis>.json` of TABLES, of the stage `analysis_stage`, and
     `results/<system>/<stage>/verdict.json` of every stage. `ideal_density` holds the ideal-mixing estimates, g/cm3, by
-    system; `not_asked_for` holds reasons by system (`products.not_asked_for`). The status is `pass`, `warn` (a stage
+    system; `outdated` holds reasons by system (`products.outdated`). The status is `pass`, `warn` (a stage
     warned, or replicas differ; see the column warnings) or, with `allow_missing`, `incomplete: <what is missing>`.
 
     Raises InputError if `analysis_stage` is not a stage of the study, and DataError for a malformed file. Without
     `allow_missing`, DataError also for a file that is missing, made from another system than the study has (chains,
-    ions, force field) or in `not_asked_for`; no table is written then. With it, such a row has no results and its
+    ions, force field) or in `outdated`; no table is written then. With it, such a row has no results and its
     status says why.
     """
     if analysis_stage not in stage_names:
         raise InputError(f"stage {analysis_stage!r} is not among the stages; allowed: {', '.join(stage_names)}")
-    stale = not_asked_for or {}
+    stale = outdated or {}
     rows = [
         _row(system, stage_names, results, ideal_density or {}, allow_missing, stale.get(system.name, ""))
         for system in systems

@@ -22,7 +22,7 @@ from eoli.study.analyses import ANALYSES, TABLES, Analysis
 from eoli.study.config import Study, load_study, merge
 from eoli.study.criteria import Criteria
 from eoli.study.protocol import OFFLOADED, Stage
-from eoli.study.systems import NO_COPIES, System, families_of, seed_for, series_of, side_by_side, size_of, systems_of
+from eoli.study.systems import NO_COPIES, System, replica_groups, seed_for, series_of, side_by_side, size_of, systems_of
 from eoli.trajectory.sizes import analysis_mb
 
 FIGURES = ("structure", "motion", "ions", "transport", "mechanism", "scattering")
@@ -89,10 +89,10 @@ class Plan:
         return self.systems | series_of(self.study, self.systems.values())
 
     @cached_property
-    def families(self) -> dict[str, list[str]]:
+    def replica_groups(self) -> dict[str, list[str]]:
         """Systems with several replicas: their names, keyed by replica group."""
-        families = families_of(self.systems.values()).items()
-        return {family: [system.name for system in starts] for family, starts in families if len(starts) > 1}
+        groups = replica_groups(self.systems.values()).items()
+        return {group: [system.name for system in starts] for group, starts in groups if len(starts) > 1}
 
     def check_targets(self, targets: Iterable[str]) -> None:
         """Refuse targets of systems that are not in the study; a rule would accept them.
@@ -275,7 +275,7 @@ class Plan:
             of_stage |= {"temperature_from_K": course[0].temperature_K, "temperature_K": course[-1].temperature_K}
         of_system = {
             "name": system,
-            "starts": self.families.get(entry.family, [system]),
+            "starts": self.replica_groups.get(entry.replica_group, [system]),
             "temperature_K": entry.temperature_K,
             "contact_nm": self._contacts(system),
             "copies": None if entry.supercell == NO_COPIES else list(entry.supercell),
@@ -290,9 +290,9 @@ class Plan:
         """Flags for the criteria of an analysis; `stage` for an analysis of each stage."""
         return self._criteria_flags(getattr(criteria, analysis.criteria), system, str(stage or self.stage_of(analysis)))
 
-    def starts_flags(self, family: str) -> str:
+    def starts_flags(self, group: str) -> str:
         """Flags for motion and conductivity over all replicas of a system."""
-        first = self.families[family][0]
+        first = self.replica_groups[group][0]
         return self._criteria_flags(criteria.StartsCriteria, first, self.study.config.analysis.stage)
 
     def analysis_mb(self, system: str) -> int:

@@ -95,13 +95,13 @@ def _analyses(plan: Plan, system: str) -> Iterator[Product]:
 
 
 def _summary(plan: Plan) -> Iterator[Product]:
-    for family, systems in plan.families.items():
+    for group, systems in plan.replica_groups.items():
         inputs = [
             f"results/{system}/{file}" for system in systems for file in ("analysis/reduced.h5", "topology/system.json")
         ]
-        file = f"{SUMMARY}/starts/{family}"
+        file = f"{SUMMARY}/starts/{group}"
         yield Product(
-            f"starts {family}", "", f"{file}.{ENDING}", (f"{file}.json",), tuple(inputs), plan.starts_flags(family)
+            f"starts {group}", "", f"{file}.{ENDING}", (f"{file}.json",), tuple(inputs), plan.starts_flags(group)
         )
     sweep = f"{SUMMARY}/sweep.csv"
     tables = plan.table_files()
@@ -284,7 +284,7 @@ def plan_of(study: Study) -> Plan:
     return Plan(study, systems_of(study), "")
 
 
-def not_asked_for(study: Study, results: Path) -> dict[str, str]:
+def outdated(study: Study, results: Path) -> dict[str, str]:
     """Systems whose results do not match the study, with the first reason."""
     plan = plan_of(study)
     found = Results(plan, results)

@@ -40,11 +40,11 @@ def answers(sweep: Sweep) -> dict[str, Any]:
 
     The replicas of a system follow their pooled result.
     """
-    of_family = {of.all_starts.name: of.starts for of in sweep.together}
+    of_group = {of.whole.name: of.replicas for of in sweep.pooled}
     entries = [
         (system, number)
         for subject in sweep.answering
-        for number, system in enumerate((subject, *of_family.get(subject.name, ())))
+        for number, system in enumerate((subject, *of_group.get(subject.name, ())))
     ]
     headline = asked(In.HEADLINE)
     rows = [[_answer_cell(of, system) for of in headline] for system, _ in entries]
@@ -59,7 +59,7 @@ def answers(sweep: Sweep) -> dict[str, Any]:
     named = [
         {
             "system": system,
-            "starts": len(of_family.get(system.name, ())),
+            "starts": len(of_group.get(system.name, ())),
             "is_start": number > 0,
             "cells": cells,
         }

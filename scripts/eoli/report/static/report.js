@@ -354,7 +354,7 @@
       "verdict"], rows: [] };
     const groups = new Map();
     const order = shownInOrder();
-    const whole = summary.together.filter((t) => t.starts.some((i) => order.includes(i)));
+    const whole = summary.pooled.filter((t) => t.starts.some((i) => order.includes(i)));
     // starts that together have a number need none of their own
     const answered = new Set(whole.filter((t) => t.answers[quantity.key][route].value != null).flatMap((t) => t.starts));
     const drawn = [...order.map((i) => [systems[i], colour(i, of), answered.has(i)]), ...whole.map((t) => [t, of.text, false])];
@@ -433,7 +433,7 @@
     if (key in BARS) return { choices: BARS[key](), draw: drawBars };
     if (key === "temperature") return { choices: temperatureChoices(), draw: drawTemperature };
     const spec = { choices: answerChoices(key), draw: drawAnswers };
-    const has = (choice, what) => [...summary.together, ...systems].some((s) => s.answers[choice.quantity.key][choice.route][what] != null);
+    const has = (choice, what) => [...summary.pooled, ...systems].some((s) => s.answers[choice.quantity.key][choice.route][what] != null);
     spec.first = ["value", "bound"].map((what) => spec.choices.findIndex((choice) => has(choice, what))).find((n) => n >= 0);
     return spec;
   };
