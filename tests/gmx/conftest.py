@@ -22,6 +22,7 @@ from support import ROOT, choice
 from tiny_stages import FIVE_SECONDS_NS, PROTOCOL, Tiny, continued, short, stop_when
 
 SOME_FRAMES = 5000  # bytes of full-precision states, which are larger than what is buffered
+STATES_OF_TWO_FRAMES = 4  # each 0.2 ps, frames each 0.5 ps
 
 
 @pytest.fixture(scope="session")
@@ -44,10 +45,13 @@ def stopped(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a run that SIGTERM has stopped some frames after its first checkpoint; not to be changed."""
     job = tiny.after("npt", short("npt", length_ns=FIVE_SECONDS_NS), tmp_path_factory.mktemp("stopped") / "npt")
 
+    one_state = (tiny.folder / "npt/state.trr").stat().st_size
+
     def some_frames_later() -> bool:
         """Since the newest checkpoint, so that it and the one that the signal brings continue files of other lengths."""
         try:
-            return (job.run / "md.trr").stat().st_size > continued(job.run / "md.cpt")["md.trr"] + SOME_FRAMES
+            some_later = continued(job.run / "md.cpt")["md.trr"] + SOME_FRAMES
+            return (job.run / "md.trr").stat().st_size > max(some_later, STATES_OF_TWO_FRAMES * one_state)
         except (DataError, OSError):
             return False
 
