@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -168,8 +169,10 @@ def test_the_pointer_and_the_arrow_keys_show_values(page: Page, results: Path) -
     draw(page, "msd")
     box = page.locator("#plot-msd .nsewdrag").first.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    for step in range(40):
+    # a busy machine shows it late
+    for pause_ms, step in itertools.product((20, 100, 500, 2000), range(40)):
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * (0.1 + 0.02 * step))
+        page.wait_for_timeout(pause_ms)
         if page.locator("#plot-msd .hoverlayer .hovertext").count():
             break
     assert page.locator("#plot-msd .hoverlayer .hovertext").count()
