@@ -379,6 +379,9 @@ def stopped(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
     def some_frames_later() -> bool:
         """Since the newest checkpoint, so that it and the one that the signal brings continue files of other lengths."""
         try:
+            # on a slow machine the first checkpoint comes before the second frame
+            if read_checkpoint(job.run / "md.cpt").step < job.stage.steps_in(job.stage.frame_interval_ps or 0.0):
+                return False
             return (job.run / "md.trr").stat().st_size > continued(job.run / "md.cpt")["md.trr"] + SOME_FRAMES
         except (DataError, OSError):
             return False
@@ -715,5 +718,5 @@ def test_a_supercell_has_the_energy_of_its_copies(tiny: Tiny, tmp_path: Path) ->
             run_stage(job)
         found = read_energies(job.run / "md.edr")
         energies.append([found[name][0] for name in ("Potential", "LJ (SR)", "Coulomb (SR)", "Angle")])
-    # a GRO file rounds to 0.001 nm, in each copy elsewhere
-    np.testing.assert_allclose(energies[1], 2 * np.array(energies[0]), rtol=5e-3)
+    # a GRO file rounds to 0.001 nm, in each copy elsewhere: some kJ/mol of the angles
+    np.testing.assert_allclose(energies[1], 2 * np.array(energies[0]), rtol=2e-2)
