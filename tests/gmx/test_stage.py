@@ -293,6 +293,7 @@ def test_a_minimum_is_minimised_again(tiny: Tiny, tmp_path: Path) -> None:
 # which of them comes first depends on how a build rounds
 EXPLOSIONS = (
     "Can not invert matrix",
+    "Cannot invert matrix",
     "crash (SIGSEGV) after: Step 0 Warning: pressure scaling more than 1%",
     "Too many LINCS warnings",
 )
@@ -636,5 +637,6 @@ def test_a_supercell_has_the_energy_of_its_copies(tiny: Tiny, tmp_path: Path) ->
             run_stage(job)
         found = read_energies(job.run / "md.edr")
         energies.append([found[name][0] for name in ("Potential", "LJ (SR)", "Coulomb (SR)", "Angle")])
-    # a GRO file rounds to 0.001 nm, in each copy elsewhere
-    np.testing.assert_allclose(energies[1], 2 * np.array(energies[0]), rtol=5e-3)
+    # a GRO file rounds to 0.001 nm, in each copy elsewhere; of 0.08 rad that an angle is off, that is 0.005
+    for one, two, within in zip(*energies, (5e-3, 5e-3, 5e-3, 2e-2), strict=True):
+        assert two == pytest.approx(2 * one, rel=within)

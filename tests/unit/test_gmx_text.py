@@ -110,6 +110,20 @@ Invalid command-line options
       Reason: No such file or directory
       (call to fopen() returned error code 2)
 {TAIL}"""
+# of GROMACS 2025.2, with a title that 2022.5 does not use there
+NO_BOX = f"""starting mdrun 'tiny'
+5000 steps,     10.0 ps.
+
+Step 0  Warning: pressure scaling more than 1%, mu: 0 0 0
+
+-------------------------------------------------------
+Program:     gmx mdrun, version 2025.2-Debian_2025.2_1
+Source file: boxmatrix.h (line 181)
+Function:    gmx::Matrix3x3 gmx::invertBoxMatrix(const Matrix3x3&)
+
+Range checking error (possible bug):
+Cannot invert matrix, determinant is too close to zero
+{TAIL}"""
 
 
 @pytest.mark.parametrize(
@@ -153,10 +167,11 @@ def test_a_text_without_a_version() -> None:
             "accessible. The file could not be opened. Reason: No such file or directory (call to fopen() returned "
             "error code 2)",
         ),
+        (NO_BOX, "Cannot invert matrix, determinant is too close to zero"),
         ("one line\n\nSegmentation fault\n\n", "Segmentation fault"),
         ("", "no output"),
     ],
-    ids=["broken-mdp", "warning", "coordinates", "missing-file", "crash", "silence"],
+    ids=["broken-mdp", "warning", "coordinates", "missing-file", "title", "crash", "silence"],
 )
 def test_the_cause_of_a_failure(text: str, cause: str) -> None:
     assert fatal_message(text) == cause

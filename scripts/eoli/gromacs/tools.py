@@ -17,11 +17,10 @@ from typing import Any
 from eoli.errors import RunError, ToolError
 from eoli.gromacs.build import Gromacs, process_environment
 
+# GROMACS has more than a dozen titles for errors, and new versions add some: a block is known by what stands above it.
 _BLOCK = re.compile(
-    r"(?:Fatal error|Error in user input|Inconsistency in user input|Internal error \(bug\)|Software inconsistency error"
-    r"|System I/O error|File input/output error|Invalid command-line options|Feature not implemented)[^\n]*:?\n(?P<text>.+?)"
-    r"\n\s*(?:For more information|\n)",
-    re.DOTALL,
+    r"(?:^Program:[^\n]*\n(?:[^\s][^\n]*\n)*\n[^\n]+|Fatal error[^\n]*)\n(?P<text>.+?)\n\s*(?:For more information|\n)",
+    re.DOTALL | re.MULTILINE,
 )
 _NUMBERED = re.compile(r"(?P<kind>WARNING|ERROR) \d+[^\n]*:\n(?P<text>(?:  [^\n]*\n)+)")
 
