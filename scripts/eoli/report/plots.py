@@ -68,7 +68,7 @@ MOTION = (
          "diffuses; before, it is no conductivity."),
     Plot("residence", "mechanism", "How long lithium stays", "Correlation: the pair is together at both times. "
          "Survival: it never parted in between."),
-    Plot("segments", "mechanism", "Segments of PEO", "Reorientation (P1, P2) and torsion autocorrelation, all units or "
+    Plot("segments", "mechanism", "Segments of the ether block", "Reorientation (P1, P2) and torsion autocorrelation, all units or "
          "by their distance, in repeat units, from the amide block or the chain end."),
     Plot("places", "mechanism", "Motion of lithium by its place", "Mean-square displacement of lithium ions that are "
          "at the start of the lag where the name says."),

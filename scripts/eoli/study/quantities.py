@@ -248,7 +248,7 @@ QUANTITIES: tuple[Quantity, ...] = (
              Panel("mechanism", "share of Li at a C=O", 3, from_zero=True), of_carbonyl=True),
     Quantity("segment_relaxation", "ps", "mechanism", ("segments", "P2", "all", "time_1e_ps"),
              Panel("mechanism", "P₂ relaxation, ether O (ps)", 2), bounds=("at_least",), log=True,
-             open=("relaxation of PEO segments", "not resolved")),
+             open=("relaxation of ether segments", "not resolved")),
     Quantity("segregation", "", "morphology", ("segregation",), Panel("mechanism", "degree of segregation", 5, from_zero=True),
              value=("degree",), verdict_column="segregation_verdict", of_carbonyl=True,
              open=("microphase separation beyond chance", "not distinguishable")),
