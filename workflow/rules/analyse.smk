@@ -83,10 +83,10 @@ if PLAN.replica_groups:
     rule starts:
         input:
             reduced=lambda wildcards: expand(
-                "results/{system}/analysis/reduced.h5", system=PLAN.replica_groups[wildcards.replica_group]
+                "results/{system}/analysis/reduced.h5", system=PLAN.replica_groups[wildcards.group]
             ),
             descriptions=lambda wildcards: expand(
-                "results/{system}/topology/system.json", system=PLAN.replica_groups[wildcards.replica_group]
+                "results/{system}/topology/system.json", system=PLAN.replica_groups[wildcards.group]
             ),
         output:
             "results/summary/starts/{group}.json",
@@ -95,9 +95,9 @@ if PLAN.replica_groups:
         group:
             "starts"
         resources:
-            mem_mb=lambda wildcards: sum(map(PLAN.analysis_mb, PLAN.replica_groups[wildcards.replica_group])),
+            mem_mb=lambda wildcards: sum(map(PLAN.analysis_mb, PLAN.replica_groups[wildcards.group])),
         params:
-            flags=lambda wildcards: PLAN.starts_flags(wildcards.replica_group),
+            flags=lambda wildcards: PLAN.starts_flags(wildcards.group),
         shell:
             "eoli starts --reduced {input.reduced:q} --system-json {input.descriptions:q} {params.flags}"
             " --out {output:q} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
