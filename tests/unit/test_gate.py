@@ -277,8 +277,14 @@ def test_a_drift_that_is_not_resolved_is_not_warned_of(verdict_of) -> None:  # t
     [
         (1.2, None),
         (0.8, None),
-        (2.0, r"the volume fluctuates as at \d+ \+- \d+ K, not 400 K \(within 25%\): the barostat drives it: {}"),
-        (0.5, r"the volume fluctuates as at \d+ \+- \d+ K, not 400 K \(within 25%\): the barostat holds it back"),
+        (
+            2.0,
+            r"the volume fluctuates as at \d+ \+- \d+ K, not 400 K \(allowed: 240 to 640 K\): the barostat drives it: {}",
+        ),
+        (
+            0.5,
+            r"the volume fluctuates as at \d+ \+- \d+ K, not 400 K \(allowed: 240 to 640 K\): the barostat holds it back",
+        ),
     ],
 )
 @pytest.mark.parametrize(
