@@ -30,7 +30,10 @@ FAILED, CANNOT = 1, 3
 PACKAGES = ("gromacs", "make", "python3", "python3-venv", "ca-certificates")
 # where debootstrap does not know a suite: all newer ones share this recipe
 RECIPE = Path("/usr/share/debootstrap/scripts/sid")
-HOST, CLONE, AUTHORITIES = "/root/host", "/root/eoli", "/root/authorities.pem"
+# in a suite: its home, the study of this machine, the copy of the project, the authorities that are trusted
+HOME = "/srv"
+HOST, CLONE, AUTHORITIES = f"{HOME}/host", f"{HOME}/eoli", f"{HOME}/authorities.pem"
+STAMP = f"{HOME}/.packages"
 # mounts and processes end with the command, and the command with this script, however they end
 ALONE = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child")
 SYSTEM = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
@@ -166,10 +169,10 @@ class Suite:
     root: Path
     variables: Mapping[str, str]
 
-    def command(self, line: str, folder: str = "/root") -> list[str]:
+    def command(self, line: str, folder: str = HOME) -> list[str]:
         """Words that run a line of bash in a folder of the suite."""
         own = {
-            "HOME": "/root", "PATH": ":".join((f"{CLONE}/.venv/bin", *SYSTEM)), "LANG": "C.UTF-8",
+            "HOME": HOME, "PATH": ":".join((f"{CLONE}/.venv/bin", *SYSTEM)), "LANG": "C.UTF-8",
             "DEBIAN_FRONTEND": "noninteractive", "EOLI_HOST": HOST,
         }  # fmt: skip
         words = [f"{key}={value}" for key, value in (own | dict(self.variables)).items()]
@@ -180,7 +183,7 @@ class Suite:
         inside = ["bash", "-c", f"cd {shlex.quote(folder)} && {line}"]
         return [*ALONE, "bash", "-c", mounts, str(self.root), *words, *inside]
 
-    def run(self, line: str, log: Path, folder: str = "/root") -> int:
+    def run(self, line: str, log: Path, folder: str = HOME) -> int:
         """Exit code of a line of bash in the suite; its output is added to a log."""
         with log.open("a") as stream:
             stream.write(f"$ {line}\n")
@@ -212,7 +215,7 @@ def install(folder: Path, name: str, log: Path) -> Suite:
     """The suite with its packages, made once, under another name until it is whole. Raises Cannot."""
     reached = network()
     suite = Suite(name, folder / name, reached.variables)
-    stamp = suite.root / "root/.packages"
+    stamp = suite.root / STAMP[1:]
     if stamp.is_file() and stamp.read_text().split() == list(PACKAGES):
         reached.give(suite.root)
         return suite
@@ -231,7 +234,7 @@ def install(folder: Path, name: str, log: Path) -> Suite:
         line = f"apt-get update -qq && apt-get install -y -qq --no-install-recommends {' '.join(PACKAGES)}"
         if unfinished.run(line, log) != 0:
             raise Cannot(f"packages of {name} cannot be installed: {last_line(log)}; log: {log}")
-        (unfinished.root / "root/.packages").write_text(" ".join(PACKAGES))
+        (unfinished.root / STAMP[1:]).write_text(" ".join(PACKAGES))
         unfinished.root.rename(suite.root)
     finally:
         shutil.rmtree(unfinished.root, ignore_errors=True)

@@ -161,21 +161,19 @@ def test_the_box_that_is_timed_is_of_the_last_stage(tmp_path: Path) -> None:
     assert [str(path.parent.relative_to(tmp_path)) for path in found] == ["b/production", "a/npt", "b/npt"]
 
 
+def _gromacs(folder: Path, gpu: str = "disabled") -> Gromacs:
+    """A build whose program is `gmx` in a folder."""
+    return Gromacs(
+        build=GromacsBuild(command="gmx", launcher=""), program=folder / "gmx", version=(2022, 5), version_text="2022.5",
+        mpi="thread_mpi", precision="mixed", simd="AVX2_256", data_prefix=folder, gpu=gpu,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(("build", "service", "said"), [("CUDA", False, 1), ("CUDA", True, 0), ("disabled", False, 0)])
 def test_a_gpu_without_the_service_that_shares_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: str, service: bool, said: int
 ) -> None:
-    found = Gromacs(
-        build=GromacsBuild(command="gmx", launcher=""),
-        program=tmp_path / "gmx",
-        version=(2022, 5),
-        version_text="2022.5",
-        mpi="thread_mpi",
-        precision="mixed",
-        simd="AVX2_256",
-        data_prefix=tmp_path,
-        gpu=build,
-    )
+    found = _gromacs(tmp_path, gpu=build)
     monkeypatch.setattr("eoli.gromacs.build.inspect", lambda build: found)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
@@ -192,16 +190,7 @@ def test_a_stage_is_timed_as_it_runs_on_a_gpu(tmp_path: Path) -> None:
         f"#!/bin/sh\necho \"$@\" >> {tmp_path}/said\necho 'Performance:       43.5        0.552' > md.log\n"
     )
     program.chmod(0o755)
-    gromacs = Gromacs(
-        build=GromacsBuild(command="gmx", launcher=""),
-        program=program,
-        version=(2022, 5),
-        version_text="2022.5",
-        mpi="thread_mpi",
-        precision="mixed",
-        simd="AVX2_256",
-        data_prefix=tmp_path,
-    )
+    gromacs = _gromacs(tmp_path)
     layout = Layout(1, ((), ()))
     assert throughput(gromacs, tmp_path / "md.tpr", layout, 1.0, {"nb": "gpu", "update": "gpu"}) == [43.5, 43.5]
     assert [line.count("-nb gpu -update gpu") for line in (tmp_path / "said").read_text().splitlines()] == [1, 1]

@@ -242,6 +242,7 @@ def _contacts(
     reduced: Reduced, system: SystemDescription, cutoffs_nm: Mapping[str, float], break_frames: int, hold: int
 ) -> _Contacts:
     partners, units = _partners(system, cutoffs_nm), system.of_sites(lambda site: site.residue_number)
+    has_both_blocks = all(name in partners for name in block_names(system))
     range_nm = float(reduced.attribute("motion/neighbours", "range_nm"))
     for of in partners.values():
         rs.check_range(of, range_nm)
@@ -259,7 +260,7 @@ def _contacts(
             if "ether_chain" in partners:
                 contour = mv.contour_positions(neighbours, distances, partners["ether_chain"], units, chain)
                 arrays["contour"].append(contour)
-        if all(name in partners for name in block_names(system)):
+        if has_both_blocks:
             arrays["block"].append(mv.hosts(neighbours, distances, partners["block"], hold, False))
     whole_arrays = {name: np.concatenate(parts, axis=1) for name, parts in arrays.items()}
     return _Contacts(
