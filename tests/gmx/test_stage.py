@@ -22,15 +22,18 @@ from MDAnalysis.lib.formats.libmdaxdr import TRRFile, XTCFile
 
 from eoli.analysis.glass.fit import volume_curve
 from eoli.box.supercell import build_supercell
+from eoli.core.units import GAS_CONSTANT
 from eoli.errors import EoliError, RunError
 from eoli.forcefield.library import library
 from eoli.gromacs.build import Gromacs, inspect
 from eoli.gromacs.energies import read_energies
 from eoli.gromacs.mdp import coupling_of_log, mdp_options
-from eoli.gromacs.states import read_states
+from eoli.gromacs.states import read_states, read_velocities
 from eoli.machine.processors import this_machine
 from eoli.machine.slots import FOLDER
 from eoli.stage import engine
+from eoli.stage.ensemble import kinds_of_motion
+from eoli.stage.gate import degrees_of_freedom
 from eoli.stage.job import StageJob
 from eoli.stage.redo import redo
 from eoli.stage.run import run_stage
@@ -38,6 +41,7 @@ from eoli.stage.sessions import read_sessions
 from eoli.study.config import GromacsBuild
 from eoli.study.protocol import Protocol, Stage
 from eoli.topology.build import describe, write_topology
+from eoli.topology.description import read_description
 from eoli.topology.gromos import read_gromos54a7
 from support import ROOT, choice
 from tiny_stages import FIVE_SECONDS_NS, STAGES, Tiny, continued, first_trr, short, stop_when, was_said, xtc
@@ -200,6 +204,22 @@ def test_a_sound_ensemble_is_not_warned_of(tiny: Tiny, tmp_path: Path) -> None:
     job = tiny.after("npt", stage, tmp_path / "npt", checkpoint_minutes=15)
     run_stage(job)
     assert ensemble_warnings(job) == []
+
+
+def test_the_kinds_of_motion_have_the_kinetic_energy_of_gromacs(tiny: Tiny, tmp_path: Path) -> None:
+    """Velocities of the last state with velocity Verlet are those of its energies."""
+    job = tiny.after("nvt", short("production", length_ns=0.001), tmp_path / "production")
+    run_stage(job)
+    velocities = read_velocities(job.folder / "state.trr")
+    degrees = degrees_of_freedom((job.folder / "md.log").read_text())
+    assert velocities is not None and degrees is not None
+    kinds = kinds_of_motion(read_description(job.topology / "system.json"), velocities, degrees)
+    energies = read_energies(job.folder / "md.edr")
+    assert sum(kind.kinetic_kJ_mol for kind in kinds) == pytest.approx(energies["Kinetic En."][-1], rel=0.01)
+    assert sum(kind.degrees_of_freedom for kind in kinds) == pytest.approx(degrees)
+    kelvin = 2 * energies["Kinetic En."][-1] / degrees / GAS_CONSTANT
+    assert kelvin == pytest.approx(energies["Temperature"][-1], rel=1e-4)
+    assert set(verdict_of(job)["values"]["motion_temperatures_K"]) == {kind.name for kind in kinds}
 
 
 def test_a_finished_stage_is_not_run_again(tiny: Tiny, tmp_path: Path) -> None:

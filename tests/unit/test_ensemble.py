@@ -8,7 +8,10 @@ import pytest
 
 from eoli.core.statistics import linear_drift
 from eoli.core.units import BAR_NM3, GAS_CONSTANT
-from eoli.stage.ensemble import energy_drift, volume_temperature
+from eoli.stage.ensemble import WITHIN, energy_drift, kinds_of_motion, volume_temperature
+from eoli.topology.description import MoleculeCount, SystemDescription
+from eoli.topology.molecule import Molecule, Site
+from synthetic_trajectories import choice
 
 Floats = npt.NDArray[np.float64]
 KT_BAR_NM3 = GAS_CONSTANT * 400 / BAR_NM3
@@ -95,3 +98,57 @@ def test_the_drift_of_a_random_walk_is_not_resolved() -> None:
     lines = [linear_drift(TIME_PS, walk) for walk in walks]
     resolved, by_the_line = (np.mean([abs(f.value or 0) > 3 * (f.error or 0) for f in kind]) for kind in (found, lines))
     assert resolved < 0.1 < by_the_line
+
+
+def chains_and_ions(chains: int = 6, sites: int = 20, ions: int = 40) -> SystemDescription:
+    def sized(name: str, kind: str, masses: list[float]) -> Molecule:
+        parts = tuple(Site(f"C{n}", "C", 0.0, mass, name, 1, "C", None, None, "test") for n, mass in enumerate(masses))
+        return Molecule(name, kind, 0, parts, (), (), (), ())
+
+    chain, ion = sized("CHAIN", "polymer", [14.0, 16.0] * (sites // 2)), sized("ION", "cation", [7.0])
+    return SystemDescription((MoleculeCount(chain, chains), MoleculeCount(ion, ions)), choice(), "0")
+
+
+def drawn_velocities(system: SystemDescription, temperature_K: float, seed: int) -> Floats:
+    """Velocities of the Maxwell distribution, the centre of mass at rest."""
+    masses = system.masses()[:, None]
+    found = np.random.default_rng(seed).normal(size=(system.n_sites, 3)) * np.sqrt(
+        GAS_CONSTANT * temperature_K / masses
+    )
+    return np.asarray(found - (masses * found).sum(axis=0) / masses.sum())
+
+
+def test_all_kinds_of_motion_of_a_maxwell_distribution_are_as_hot() -> None:
+    """Energies have the mean of their degrees of freedom, and probabilities are uniform."""
+    system = chains_and_ions()
+    degrees = 3 * system.n_sites - 3
+    runs = [kinds_of_motion(system, drawn_velocities(system, 400.0, seed), degrees) for seed in range(400)]
+    for name, kinds in zip(["CHAIN", "ION", WITHIN], zip(*runs, strict=True), strict=True):
+        kelvin, chances = (
+            np.array([kind.temperature_K for kind in kinds]),
+            np.array([kind.chance(400.0) for kind in kinds]),
+        )
+        assert {kind.name for kind in kinds} == {name}
+        assert kelvin.mean() == pytest.approx(400, abs=4 * kelvin.std() / 20)
+        assert kelvin.std() == pytest.approx(400 * np.sqrt(2 / kinds[0].degrees_of_freedom), rel=0.15)
+        assert np.mean(chances < 0.1) == pytest.approx(0.1, abs=0.06)
+    assert sum(kind.degrees_of_freedom for kind in runs[0]) == pytest.approx(degrees)
+
+
+@pytest.mark.parametrize("factor", [0.3, 3.0])
+def test_molecules_that_move_too_fast_or_too_slowly_are_found(factor: float) -> None:
+    system = chains_and_ions(ions=100)
+    velocities = drawn_velocities(system, 400.0, 1)
+    velocities[-100:] *= np.sqrt(factor)
+    found = {kind.name: kind for kind in kinds_of_motion(system, velocities, 3 * system.n_sites - 3)}
+    assert found["ION"].chance(400.0) < 1e-6
+    assert found["ION"].temperature_K == pytest.approx(400 * factor, rel=0.2)
+    assert found["CHAIN"].chance(400.0) > 1e-3
+    assert found[WITHIN].chance(400.0) > 1e-3
+
+
+def test_one_molecule_has_no_motion_as_a_whole() -> None:
+    system = chains_and_ions(chains=1, ions=1)
+    alone = SystemDescription(system.molecules[:1], system.choice, "0")
+    kinds = kinds_of_motion(alone, drawn_velocities(alone, 400.0, 1), 3 * alone.n_sites - 3)
+    assert [kind.name for kind in kinds] == [WITHIN]

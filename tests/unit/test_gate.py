@@ -14,6 +14,7 @@ from MDAnalysis.lib.formats.libmdaxdr import TRRFile, XTCFile
 from eoli.core.units import BAR_NM3, GAS_CONSTANT, GRAM_PER_MOL_NM3
 from eoli.errors import DataError
 from eoli.stage import gate
+from eoli.stage.ensemble import KindOfMotion
 from eoli.stage.gate import (
     Verdict,
     bond_geometry,
@@ -182,10 +183,12 @@ def verdict_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore
         positions: Floats | None = None,
         edge_nm: float = 2.0,
         cutoff_nm: float = 0.9,
+        velocities: Floats | None = None,
     ) -> Verdict:
         whole = np.array([[0.5, 0.5, 0.5], [0.5 + BOND_NM, 0.5, 0.5]]) if positions is None else positions
         monkeypatch.setattr(gate, "read_energies", lambda _, least: energies)
         monkeypatch.setattr(gate, "read_positions", lambda _: (whole, edge_nm * np.eye(3)))
+        monkeypatch.setattr(gate, "read_velocities", lambda _: velocities)
         (tmp_path / "md.log").write_text(log)
         return judge(stage, 400.0, tmp_path, linear_chains(1), cutoff_nm)
 
@@ -271,6 +274,21 @@ def test_a_conserved_energy_that_gromacs_does_not_keep_up_is_not_judged(verdict_
         verdict = verdict_of(energies, stage)
         assert verdict.status == status
         assert ("energy_drift_kT_per_ns" in verdict.values) == (integrator == "md")
+
+
+@pytest.mark.parametrize(("kelvin", "warned"), [(400.0, False), (406.0, False), (500.0, True), (300.0, True)])
+def test_a_kind_of_motion_at_another_temperature(
+    kelvin: float, warned: bool, verdict_of, monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[no-untyped-def]
+    kind = KindOfMotion("LI", GAS_CONSTANT * kelvin / 2 * 1500, 1500)
+    monkeypatch.setattr(gate, "kinds_of_motion", lambda *_: [kind])
+    verdict = verdict_of(series(), NVT, log="   nrdf:     1500\n", velocities=np.zeros((2, 3)))
+    assert verdict.values["motion_temperatures_K"] == {"LI": pytest.approx(kelvin)}
+    said = [text.split(", which")[0] for text in verdict.warnings]
+    assert said == ([f"at the end the motion of whole LI is at {kelvin:.0f} K, asked for 400 K"] if warned else [])
+    assert (
+        "motion_temperatures_K" not in verdict_of(series(), NVT.model_copy(update={"temperature_from_K": 300})).values
+    )
 
 
 def test_a_drift_that_is_not_resolved_is_not_warned_of(verdict_of) -> None:  # type: ignore[no-untyped-def]
@@ -361,6 +379,7 @@ def test_a_chain_through_another_is_broken(tmp_path: Path, monkeypatch: pytest.M
     crossing = np.array([[-half, 0, 0], [half, 0, 0], [0, -half, 0.05], [0, half, 0.05]]) + 1
     monkeypatch.setattr(gate, "read_energies", lambda _, least: series())
     monkeypatch.setattr(gate, "read_positions", lambda _: (crossing, 2 * np.eye(3)))
+    monkeypatch.setattr(gate, "read_velocities", lambda _: None)
     (tmp_path / "md.log").write_text("")
     verdict = judge(NVT, 400.0, tmp_path, linear_chains(2), 0.9)
     assert verdict.broken == ["two bonds come within 0.050 nm: one chain runs through another"]

@@ -70,6 +70,16 @@ def read_positions(path: Path, index: int = -1) -> tuple[npt.NDArray[np.float64]
         return np.asarray(frame.x, dtype=np.float64), np.asarray(frame.box, dtype=np.float64)
 
 
+def read_velocities(path: Path) -> npt.NDArray[np.float64] | None:
+    """Velocities (n_sites, 3) of the last frame, nm/ps; None if it has none.
+
+    Raises DataError if the file has no frame.
+    """
+    with _open(path) as stream:
+        frame = _frame(stream, path, -1)
+        return np.asarray(frame.v, dtype=np.float64) if frame.hasv else None
+
+
 def copy_frame(source: Path, index: int, target: Path, step: int = 0) -> None:
     """Write one frame of a TRR as its own TRR: the same float32 numbers, at time 0 and the given step.
 

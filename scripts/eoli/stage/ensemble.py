@@ -1,16 +1,22 @@
-"""Does a stage sample the ensemble that was asked for? Its conserved energy, and how its volume fluctuates."""
+"""Does a stage sample the ensemble that was asked for? Its conserved energy, how its volume fluctuates, and whether all
+kinds of motion are as hot."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from eoli.core.statistics import Estimate, inefficiency, linear_drift, standard_error
 from eoli.core.units import BAR_NM3, GAS_CONSTANT
+from eoli.topology.description import SystemDescription
 
 Floats = npt.NDArray[np.float64]
 
 _BLOCKS = 10
+WITHIN = "within molecules"
+"""Name of all motion besides that of whole molecules."""
 
 
 def energy_drift(time_ps: Floats, conserved: Floats, kinetic: Floats) -> Estimate:
@@ -45,3 +51,49 @@ def volume_temperature(volume_nm3: Floats, pressure_bar: Floats, temperature_K: 
     of_pressure = float(product.var(ddof=1)) * inefficiency(product) / n
     of_volume = 2 * temperature_K**2 * inefficiency(volume_nm3) / n
     return Estimate(float(product.mean()), float(np.sqrt(of_pressure + of_volume)))
+
+
+@dataclass(frozen=True)
+class KindOfMotion:
+    """A kind of motion at one instant: its kinetic energy, kJ/mol, and its degrees of freedom."""
+
+    name: str
+    kinetic_kJ_mol: float
+    degrees_of_freedom: float
+
+    @property
+    def temperature_K(self) -> float:
+        """Twice the kinetic energy of a degree of freedom, over R."""
+        return 2 * self.kinetic_kJ_mol / (self.degrees_of_freedom * GAS_CONSTANT)
+
+    def chance(self, temperature_K: float) -> float:
+        """Probability that a system at a temperature is at least as far from it.
+
+        2 K / RT has a chi-squared distribution; both tails count.
+        """
+        from scipy.stats import chi2
+
+        energy = 2 * self.kinetic_kJ_mol / (GAS_CONSTANT * temperature_K)
+        tails = chi2.cdf(energy, self.degrees_of_freedom), chi2.sf(energy, self.degrees_of_freedom)
+        return float(min(1.0, 2 * min(tails)))
+
+
+def kinds_of_motion(
+    description: SystemDescription, velocities_nm_ps: Floats, degrees_of_freedom: float
+) -> list[KindOfMotion]:
+    """Motion of whole molecules, by molecule type, and motion within molecules; velocities of shape (n_sites, 3).
+
+    By equipartition all are as hot. `degrees_of_freedom` are those of the whole system, whose centre of mass rests: a
+    molecule of mass m in a system of mass M moves with 3 (1 - m/M) of them.
+    """
+    masses, whole = description.masses(), description.mass_g_mol
+    of_all = 0.5 * float(np.sum(masses[:, None] * velocities_nm_ps**2))
+    found = []
+    for molecule, sites in description.parts():
+        weights = masses[sites[0]] / molecule.mass
+        centres = np.einsum("s,msx->mx", weights, velocities_nm_ps[sites])
+        energy = 0.5 * molecule.mass * float(np.sum(centres**2))
+        found.append(KindOfMotion(molecule.name, energy, 3 * len(sites) * (1 - molecule.mass / whole)))
+    within = of_all - sum(kind.kinetic_kJ_mol for kind in found)
+    left = degrees_of_freedom - sum(kind.degrees_of_freedom for kind in found)
+    return [kind for kind in (*found, KindOfMotion(WITHIN, within, left)) if kind.degrees_of_freedom > 0]

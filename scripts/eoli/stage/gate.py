@@ -15,8 +15,8 @@ from eoli.errors import DataError
 from eoli.gromacs.energies import densities, read_energies
 from eoli.gromacs.known_bugs import bugs_met
 from eoli.gromacs.mdp import COUPLING_KEYS, coupling_of_log
-from eoli.gromacs.states import read_positions, read_states
-from eoli.stage.ensemble import energy_drift, volume_temperature
+from eoli.gromacs.states import read_positions, read_states, read_velocities
+from eoli.stage.ensemble import WITHIN, energy_drift, kinds_of_motion, volume_temperature
 from eoli.study.annealing import target_K
 from eoli.study.protocol import Stage
 from eoli.topology.description import SystemDescription
@@ -35,6 +35,9 @@ is 0.4 % too hot then. C-rescale is not judged: right runs with constrained bond
 VOLUME_TEMPERATURES = (0.6, 1.6)
 """Least and most of the temperature at which the volume fluctuates, over the one asked for. Right runs with
 Parrinello-Rahman have 1.05 to 1.45, wrong ones 1.85 and more, or 0.1."""
+MOTION_CHANCE = 1e-6
+"""Least probability of the kinetic energy of a kind of motion at the end of a run, where it differs from that asked for by
+more than TEMPERATURE_OFF: one false warning in a hundred studies of 1,000 stages with ten kinds each."""
 LEAST_TIME_CONSTANTS = 20
 """Time constants of its couplings that a run must span for a judgement of its fluctuations."""
 
@@ -116,6 +119,12 @@ def bond_geometry(
 def lincs_warnings(text: str) -> int:
     """Number of LINCS warnings in a log."""
     return len(re.findall(r"LINCS WARNING|lincs warning", text))
+
+
+def degrees_of_freedom(log_text: str) -> float | None:
+    """Degrees of freedom of a run with one temperature group, from its log."""
+    found = re.findall(r"^ +nrdf: +(\S+)$", log_text, re.MULTILINE)
+    return float(found[-1]) if found else None
 
 
 def largest_force(log_text: str) -> float | None:
@@ -202,6 +211,8 @@ def judge(
     _judge_geometry(verdict, positions, box, description, cutoff_nm)
     if stage.is_dynamics:
         _judge_dynamics(verdict, stage, temperature_K, energies, text, description)
+        if stage.is_steady:
+            _judge_motion(verdict, temperature_K, folder, text, description)
     else:
         _judge_minimum(verdict, stage, energies, text)
     return verdict
@@ -299,6 +310,25 @@ def _judge_density(
         verdict.warnings.append(
             f"not yet equilibrated, density drifts by {change:+z.4f} g/cm3 over the last {kept_ps:.4g} ps"
         )
+
+
+def _judge_motion(
+    verdict: Verdict, temperature_K: float, folder: Path, text: str, description: SystemDescription
+) -> None:
+    """Whether the molecules move as fast as their parts, at the end of the run."""
+    velocities, degrees = read_velocities(folder / "state.trr"), degrees_of_freedom(text)
+    if velocities is None or degrees is None:
+        return
+    kinds = kinds_of_motion(description, velocities, degrees)
+    verdict.values["motion_temperatures_K"] = {kind.name: kind.temperature_K for kind in kinds}
+    for kind in kinds:
+        off, chance = kind.temperature_K / temperature_K - 1, kind.chance(temperature_K)
+        if abs(off) > TEMPERATURE_OFF and chance < MOTION_CHANCE:
+            what = kind.name if kind.name == WITHIN else f"of whole {kind.name}"
+            verdict.warnings.append(
+                f"at the end the motion {what} is at {kind.temperature_K:.0f} K, asked for {temperature_K:g} K, which chance does "
+                "less than once in a million: the thermostat does not reach it"
+            )
 
 
 def _judge_ensemble(
