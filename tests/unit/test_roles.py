@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from eoli.errors import DataError, InputError
+from eoli.study.roles import read_roles
 from eoli.topology.description import SystemDescription, read_description, to_json
-from eoli.topology.roles import composition, describe_universe, read_roles
+from eoli.topology.roles import composition, describe_universe
 from eoli.topology.selections import binding_partners, ether_torsions
 
 BOX = np.array([3.0, 3.0, 3.0])

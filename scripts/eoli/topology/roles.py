@@ -1,87 +1,56 @@
-"""Which atoms of a foreign topology have which function, and the description that follows from it.
+"""The description of a box whose topology was not built here, from an MDAnalysis Universe and a roles file.
 
-A roles file names each molecule type of the topology, its kind, and by selections in MDAnalysis' language the atoms with
-a role. Nothing here depends on the format of the topology: it comes as an MDAnalysis Universe.
+Only `read_topology` depends on the format of the topology.
 """
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
 
 from eoli.core.arrays import Floats, Indices
-from eoli.core.names import Part
 from eoli.core.text import did_you_mean
-from eoli.core.validation import AtKeys, Strict, place, validate
-from eoli.core.yamlfile import YamlFile, read_yaml
 from eoli.errors import DataError, InputError
-from eoli.forcefield.models import ANION_ROLES, CATION_ROLES, POLYMER_ROLES, ForceFieldChoice
+from eoli.forcefield.models import IMPORTED, imported_choice
+from eoli.study.roles import MoleculeRoles, Roles
 from eoli.topology.description import MoleculeCount, SystemDescription
 from eoli.topology.molecule import Molecule, Site, Term, neighbours_of
 
 if TYPE_CHECKING:
     from MDAnalysis import AtomGroup, Universe
 
-IMPORTED = "imported"
-"""Stands for the force-field choices of a topology that was not built here, and for the source of its numbers."""
-ALLOWED = {"polymer": POLYMER_ROLES, "solvent": POLYMER_ROLES, "cation": CATION_ROLES, "anion": ANION_ROLES}
-"""Roles by kind of molecule."""
 _BOND_NM = (0.02, 0.4)
 """Between the shortest bond, a hydrogen's on a bad start, and more than any: beyond it two atoms are not bonded."""
 _ALIKE = 1e-3
 """Charges that differ by less, e, are the same: those of a topology have a few digits after the point."""
 
-Selection = Annotated[str, Field(min_length=1, max_length=2000)]
 
+def read_topology(path: Path) -> Universe:
+    """Topology of a run input file (TPR), without any guess.
 
-class MoleculeRoles(Strict):
-    """A molecule type: its kind, and its atoms by function."""
+    Raises InputError if it is missing, or if MDAnalysis cannot read it.
+    """
+    import MDAnalysis
 
-    kind: Literal["polymer", "cation", "anion", "solvent"] = Field(description="what analyses take it for")
-    charge: int | None = Field(
-        None, ge=-4, le=4, description="formal charge, e; left out, the rounded sum of its atoms'"
-    )
-    roles: dict[str, Selection] = Field(default_factory=dict, description="selections in MDAnalysis' language by role")
-    blocks: dict[Part, Selection] = Field(
-        default_factory=dict, description="selections of the blocks of a copolymer, by name"
-    )
-
-    @model_validator(mode="after")
-    def _roles_of_its_kind(self) -> Self:
-        allowed = ALLOWED[self.kind]
-        for role in self.roles:
-            if role not in allowed:
-                hint = did_you_mean(role, allowed)
-                raise AtKeys(f"no role of kind {self.kind}{hint}; allowed: {', '.join(allowed)}", "roles", role)
-        return self
-
-
-class _Roles(Strict):
-    molecules: dict[str, MoleculeRoles] = Field(min_length=1, description="molecule types by name in the topology")
-
-
-@dataclass(frozen=True)
-class Roles:
-    """A roles file: its molecule types by name, and where they stand."""
-
-    molecules: Mapping[str, MoleculeRoles]
-    file: YamlFile
-
-    def wrong(self, message: str, *keys: str) -> InputError:
-        """A mistake in the file, at the line of its key."""
-        return InputError(f"{place(('molecules', *keys), [self.file])}: {message}")
-
-
-def read_roles(path: Path) -> Roles:
-    """Read a roles file. Raises InputError with one line that names file, key, value and what is allowed."""
-    file = read_yaml(path)
-    return Roles(validate(_Roles, file.data, [file]).molecules, file)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; allowed: the run input file (TPR) of the run")
+    if path.suffix.lower() != ".tpr":
+        raise InputError(f"{path}: no topology that can be read; allowed: a run input file (.tpr)")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return MDAnalysis.Universe(str(path), to_guess=())
+    # the parser fails as its decoders do
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise InputError(f"{path}: no readable run input file: {said or type(error).__name__}") from error
 
 
 @dataclass(frozen=True)
@@ -187,6 +156,22 @@ def _ether_torsions(labels: Sequence[str | None], bonds: Indices, source: str) -
     return tuple(Term(sites, 1, (), IMPORTED, source) for sites in sorted(found))
 
 
+def _units(labels: Sequence[str | None], residues: Sequence[int], bonds: Indices) -> list[int]:
+    """Number of the repeat unit of each atom, from 1: its residue, or where a residue has several ether oxygens, that of
+    the ether oxygen that is the fewest bonds away, of two as near the first."""
+    ether = [atom for atom, label in enumerate(labels) if label == "ether_O"]
+    if len({residues[atom] for atom in ether}) == len(ether):
+        return [residue - residues[0] + 1 for residue in residues]
+    neighbours = neighbours_of(len(labels), bonds.tolist())
+    found = {atom: number for number, atom in enumerate(ether, start=1)}
+    for atom in (front := list(ether)):
+        for other in neighbours[atom]:
+            if other not in found:
+                found[other] = found[atom]
+                front.append(other)
+    return [found.get(atom, 1) for atom in range(len(labels))]
+
+
 def _formal_charge(kind: _Type, charge: float, given: MoleculeRoles, roles: Roles) -> int:
     formal = round(charge) if given.charge is None else given.charge
     sign = {"cation": 1, "anion": -1}.get(given.kind)
@@ -212,15 +197,17 @@ def _molecule(
         )
     labels = _labels(group, kind, "roles", given.roles, roles)
     blocks = _labels(group, kind, "blocks", given.blocks, roles)
-    first = int(one.resids[0])
+    if given.kind == "polymer" and not given.blocks:
+        blocks = [re.sub(r"[^A-Za-z0-9_.-]", "_", kind.name)] * size
+    units = _units(labels, one.resids.tolist(), bonds)
     return Molecule(
         name=kind.name,
         kind=given.kind,
         formal_charge=_formal_charge(kind, round(sum(charges), 4), given, roles),
         sites=tuple(
-            Site(str(name), str(of_type), charge, mass, str(residue), int(number) - first + 1, str(of_type), role, block, IMPORTED)
+            Site(str(name)[:4], str(of_type), charge, mass, str(residue)[:4], number, str(of_type), role, block, IMPORTED)
             for name, of_type, charge, mass, residue, number, role, block in zip(
-                one.names, one.types, charges, masses, one.resnames, one.resids, labels, blocks, strict=True
+                one.names, one.types, charges, masses, one.resnames, units, labels, blocks, strict=True
             )
         ),
         bonds=tuple(
@@ -245,12 +232,6 @@ def charge_scale(molecules: Sequence[Molecule], where: str) -> float:
             f"{where}: the charges of the ions are not scaled alike: {', '.join(different)}; allowed: one factor"
         )
     return next(iter(scales.values()), 1.0)
-
-
-def imported_choice(label: str, scale: float, salted: bool) -> ForceFieldChoice:
-    """The force-field axes of a topology that was not built here: `label` says which force field it is."""
-    ions = IMPORTED if salted else None
-    return ForceFieldChoice(f"{IMPORTED}-{label}", ions, ions, IMPORTED, scale)
 
 
 def describe_universe(
@@ -285,7 +266,6 @@ def describe_universe(
         group, size = universe.atoms[kind.atoms.ravel()], kind.atoms.shape[1]
         inside = bonds[((bonds >= kind.atoms[0, 0]) & (bonds < kind.atoms[0, 0] + size)).all(axis=1)]
         own = np.sort(inside - kind.atoms[0, 0], axis=1)
-        own = own[np.lexsort((own[:, 1], own[:, 0]))]
         lengths = _lengths(kind, own, positions_nm, edges_nm, where)
         molecule = _molecule(group, kind, own, lengths, roles.molecules[kind.name], roles)
         made.append(MoleculeCount(molecule, len(kind.atoms)))
