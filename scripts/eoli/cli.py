@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
     "schema": ("print the configuration's schema", study.add_schema, study.schema),
     "topology": ("write the topology of a system", build.add_topology, build.topology),
     "parameters": ("page of a system's parameters with their sources", build.add_parameters, build.parameters),
+    "adopt": ("propose roles and a study for a run that was made elsewhere", imported.add_adopt, imported.adopt),
     "import-run": ("take in a run that was made elsewhere", imported.add_import_run, imported.import_run),
     "absent": ("files that say why a system has no results of an analysis", imported.add_absent, imported.absent),
     "box": ("pack the start box of a system", build.add_box, build.box),

@@ -3,11 +3,64 @@
 from __future__ import annotations
 
 import argparse
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
-from eoli.commands.common import add_option, made
+from eoli import PROJECT
+from eoli.commands.common import add_gmx, add_option, gromacs_build, made, typed
+from eoli.errors import InputError
 from eoli.study.analyses import ANALYSES, BY_NAME
+
+
+def add_adopt(parser: argparse.ArgumentParser) -> None:
+    from eoli.core.names import Part
+    from eoli.study.config import ImportedRun
+
+    parser.add_argument("run_input", type=Path, metavar="RUN.tpr", help="run input file of the run")
+    parser.add_argument(
+        "pieces", type=Path, nargs="+", metavar="RUN.xtc", help="its trajectory, pieces in order of time"
+    )
+    parser.add_argument("--energies", type=Path, metavar="FILE", help="its energies (EDR)")
+    parser.add_argument("--name", type=typed(Part), help="name of the run (default: that of the run input file)")
+    add_option(parser, "temperature_K", ImportedRun, "temperature_K")
+    parser.add_argument(
+        "--out", type=Path, default=Path(), metavar="DIR", help="folder of the two files (default: here)"
+    )
+    add_gmx(parser)
+
+
+def adopt(arguments: argparse.Namespace) -> int:
+    from eoli.core.files import write_text
+    from eoli.gromacs.adopt import run_text, temperature_of
+    from eoli.topology.propose import proposal_lines, propose, roles_text
+    from eoli.topology.roles import read_topology
+    from eoli.trajectory.imported import describe_run, survey
+
+    name = arguments.name or re.sub(r"[^A-Za-z0-9_.-]+", "-", arguments.run_input.stem).strip("-._") or "run"
+    roles, study = arguments.out / f"{name}-roles.yaml", arguments.out / f"{name}.yaml"
+    for path in (roles, study):
+        if path.exists():
+            raise InputError(f"{path}: is there already; allowed: another --name or --out")
+    universe = read_topology(arguments.run_input)
+    interval_ps, length_ns = survey(arguments.pieces, len(universe.atoms))
+    temperature_K, remark = temperature_of(arguments.run_input, arguments.temperature_K, gromacs_build(arguments))
+    proposals = propose(universe)
+    write_text(roles, roles_text(proposals, str(arguments.run_input)))
+    description = describe_run(arguments.run_input, roles, arguments.pieces[0], name)
+    write_text(
+        study,
+        run_text(name, arguments.run_input, arguments.pieces, arguments.energies, roles, temperature_K, interval_ps, length_ns,
+                 description),
+    )  # fmt: skip
+    print("\n".join(proposal_lines(proposals)))
+    print(f"{length_ns:g} ns, a frame every {interval_ps:g} ps, {temperature_K:g} K{remark}")
+    print(f"check the roles in {roles} and the run in {study}, then:")
+    snakefile = [] if Path("Snakefile").is_file() else ["-s", str(PROJECT / "Snakefile")]
+    print(shlex.join(["snakemake", *snakefile, "--configfile", str(study)]))
+    print("makes results/summary/report.html")
+    return 0
 
 
 def add_absent(parser: argparse.ArgumentParser) -> None:

@@ -54,14 +54,14 @@ def read_topology(path: Path) -> Universe:
 
 
 @dataclass(frozen=True)
-class _Type:
+class MoleculeType:
     """A run of equal molecules: name, and atom indices (molecules, atoms of one)."""
 
     name: str
     atoms: Indices
 
 
-def _types(universe: Universe, where: str) -> Iterator[_Type]:
+def molecule_types(universe: Universe, where: str) -> Iterator[MoleculeType]:
     """The molecules of a topology in its order, neighbours of one type together."""
     try:
         names, numbers = np.asarray(universe.atoms.moltypes), np.asarray(universe.atoms.molnums)
@@ -74,11 +74,11 @@ def _types(universe: Universe, where: str) -> Iterator[_Type]:
     for number, this in enumerate(of_molecule):
         if number + 1 == len(of_molecule) or of_molecule[number + 1] != this:
             count, size = number + 1 - first, this[1]
-            yield _Type(str(this[0]), starts[first] + np.arange(count * size).reshape(count, size))
+            yield MoleculeType(str(this[0]), starts[first] + np.arange(count * size).reshape(count, size))
             first = number + 1
 
 
-def _in_one(group: AtomGroup, selection: str, kind: _Type, roles: Roles, *keys: str) -> Indices:
+def _in_one(group: AtomGroup, selection: str, kind: MoleculeType, roles: Roles, *keys: str) -> Indices:
     """Places within one molecule that a selection finds, the same in all molecules of the type."""
     try:
         chosen = np.isin(kind.atoms, group.select_atoms(selection).indices)
@@ -99,7 +99,7 @@ def _in_one(group: AtomGroup, selection: str, kind: _Type, roles: Roles, *keys: 
 
 
 def _labels(
-    group: AtomGroup, kind: _Type, what: Literal["roles", "blocks"], selections: Mapping[str, str], roles: Roles
+    group: AtomGroup, kind: MoleculeType, what: Literal["roles", "blocks"], selections: Mapping[str, str], roles: Roles
 ) -> list[str | None]:
     """The role, or block, of each atom of one molecule."""
     found: list[str | None] = [None] * kind.atoms.shape[1]
@@ -124,7 +124,7 @@ def _bonds(universe: Universe) -> Indices:
     return np.asarray(found.indices if found is not None else [], dtype=np.int64).reshape(-1, 2)
 
 
-def _lengths(kind: _Type, bonds: Indices, positions_nm: Floats, edges_nm: Floats, where: str) -> Floats:
+def _lengths(kind: MoleculeType, bonds: Indices, positions_nm: Floats, edges_nm: Floats, where: str) -> Floats:
     """Median length of each bond (bonds of one molecule, 2) over the molecules, nm.
 
     Raises DataError for a bond that no molecule has, or that is not alike in all.
@@ -172,7 +172,7 @@ def _units(labels: Sequence[str | None], residues: Sequence[int], bonds: Indices
     return [found.get(atom, 1) for atom in range(len(labels))]
 
 
-def _formal_charge(kind: _Type, charge: float, given: MoleculeRoles, roles: Roles) -> int:
+def _formal_charge(kind: MoleculeType, charge: float, given: MoleculeRoles, roles: Roles) -> int:
     formal = round(charge) if given.charge is None else given.charge
     sign = {"cation": 1, "anion": -1}.get(given.kind)
     if sign is not None and (formal * sign <= 0 or charge * sign <= 0):
@@ -185,7 +185,7 @@ def _formal_charge(kind: _Type, charge: float, given: MoleculeRoles, roles: Role
 
 
 def _molecule(
-    group: AtomGroup, kind: _Type, bonds: Indices, lengths_nm: Floats, given: MoleculeRoles, roles: Roles
+    group: AtomGroup, kind: MoleculeType, bonds: Indices, lengths_nm: Floats, given: MoleculeRoles, roles: Roles
 ) -> Molecule:
     size = kind.atoms.shape[1]
     one = group[:size]
@@ -248,7 +248,7 @@ def describe_universe(
     differs between molecules, and for charges that do not fit the kind; DataError for a frame of another system.
     """
     name = str(universe.filename or "the topology")
-    kinds = list(_types(universe, name))
+    kinds = list(molecule_types(universe, name))
     present = list(dict.fromkeys(kind.name for kind in kinds))
     for known in roles.molecules:
         if known not in present:

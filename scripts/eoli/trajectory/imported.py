@@ -242,6 +242,15 @@ def join(pieces: Sequence[Path], n_sites: int, out: Path, interval_ps: float | N
     return Joined(open_trajectory(out, n_sites, interval), tuple(notes))
 
 
+def survey(pieces: Sequence[Path], n_sites: int) -> tuple[float, float]:
+    """Frame interval, ps, and length, ns, of the files of one trajectory. Raises DataError as `join` does."""
+    read = [_read(path, n_sites) for path in pieces]
+    kept = _kept(read)
+    interval = _check_spacing(read, kept, None)
+    # the times of a file have seven digits
+    return float(f"{interval:.5g}"), float(f"{(sum(kept) - 1) * float(f'{interval:.5g}') / 1000:.9g}")
+
+
 def first_frame(path: Path, n_sites: int) -> tuple[Floats, Floats]:
     """Positions (n_sites, 3) and box edges (3,) of a file's first frame, nm.
 
