@@ -98,31 +98,34 @@ def add_import_run(parser: argparse.ArgumentParser) -> None:
 
 
 def import_run(arguments: argparse.Namespace) -> int:
-    from eoli.core.files import written
-    from eoli.gromacs.energies import copy_energies
+    import shutil
+
+    from eoli.core.files import whole, write_text, written
+    from eoli.gromacs.energies import check_energies
     from eoli.study.config import COMPOSITION
-    from eoli.trajectory.imported import (
-        check_composition,
-        describe_run,
-        import_frames,
-        write_description,
-    )  # fmt: skip
+    from eoli.topology.description import to_json
+    from eoli.trajectory.imported import check_composition, describe_run, import_frames
 
     files = [arguments.run_input, *arguments.pieces, arguments.roles]
     said: dict[str, Any] = {key: getattr(arguments, key) for key in COMPOSITION}
     description = describe_run(arguments.run_input, arguments.roles, arguments.pieces[0], arguments.force_field)
     check_composition(description, said, arguments.run_input)
-    topology, folder = arguments.out / "topology" / "system.json", arguments.out / arguments.stage
-    write_description(description, topology)
-    made(topology, files)
-    written.clear()
+    folder = arguments.out / arguments.stage
     if arguments.run_energies is not None:
         files.append(arguments.run_energies)
-        copy_energies(arguments.run_energies, description.mass_g_mol, folder / "md.edr")
+        check_energies(arguments.run_energies, description.mass_g_mol)
     notes = import_frames(
         arguments.pieces, description, arguments.frame_interval_ps, arguments.length_ns, folder
     )  # fmt: skip
+    if arguments.run_energies is not None:
+        with whole(folder / "md.edr") as temporary:
+            shutil.copyfile(arguments.run_energies, temporary)
     for note in notes:
         print(note)
     made(folder / "md.xtc", files, imported=list(notes))
+    # a record of its own
+    written.clear()
+    topology = arguments.out / "topology" / "system.json"
+    write_text(topology, to_json(description))
+    made(topology, files)
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import struct
 import warnings
 from collections.abc import Mapping
@@ -13,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import pyedr.pyedr
 
-from eoli.core.files import whole
 from eoli.core.units import GRAM_PER_MOL_NM3
 from eoli.errors import DataError
 
@@ -80,8 +78,8 @@ def read_energies(path: Path, least: int = 2, length_ps: float | None = None) ->
     return terms
 
 
-def copy_energies(path: Path, mass_g_mol: float, out: Path) -> None:
-    """Copy the energy file of a run that was made elsewhere, of a box with that mass.
+def check_energies(path: Path, mass_g_mol: float) -> None:
+    """Check that an energy file made elsewhere is one of a box with that mass.
 
     Raises DataError as `read_energies` and `densities` do: for energies that cannot be read, or of another box.
     """
@@ -90,8 +88,6 @@ def copy_energies(path: Path, mass_g_mol: float, out: Path) -> None:
     except DataError as error:
         said = str(error).removeprefix(f"{path}: ")
         raise DataError(f"{path}: {said}; allowed: energies of this box with its density, or none") from None
-    with whole(out) as temporary:
-        shutil.copyfile(path, temporary)
 
 
 def _check_run(path: Path, terms: Mapping[str, Floats], off: Floats, length_ps: float) -> None:

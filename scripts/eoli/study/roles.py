@@ -20,7 +20,12 @@ from eoli.core.yamlfile import YamlFile, read_yaml
 from eoli.errors import InputError
 from eoli.forcefield.models import ANION_ROLES, CATION_ROLES, POLYMER_ROLES
 
-ALLOWED = {"polymer": POLYMER_ROLES, "solvent": POLYMER_ROLES, "cation": CATION_ROLES, "anion": ANION_ROLES}
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "polymer": POLYMER_ROLES,
+    "solvent": (),
+    "cation": CATION_ROLES,
+    "anion": ANION_ROLES,
+}
 """Roles by kind of molecule."""
 
 Selection = Annotated[str, Field(min_length=1, max_length=2000)]
@@ -45,7 +50,11 @@ class MoleculeRoles(Strict):
         for role in self.roles:
             if role not in allowed:
                 hint = did_you_mean(role, allowed)
-                raise AtKeys(f"no role of kind {self.kind}{hint}; allowed: {', '.join(allowed)}", "roles", role)
+                raise AtKeys(
+                    f"no role of kind {self.kind}{hint}; allowed: {', '.join(allowed) or 'none'}", "roles", role
+                )
+        if self.kind == "cation" and not self.roles:
+            raise AtKeys("a cation without the role Li; allowed: lithium, the only cation that analyses know", "kind")
         return self
 
 

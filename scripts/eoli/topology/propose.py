@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -142,7 +142,11 @@ def _with_polymer(found: Sequence[Proposal], sizes: dict[str, int]) -> list[Prop
         return list(found)
     chain = max(neutral, key=lambda one: (one.atoms.get("ether_O", 0) * one.count, sizes[one.name] * one.count))
     return [
-        Proposal(one.name, one.count, "polymer", one.charge, one.roles, one.atoms, one.open) if one is chain else one
+        replace(one, kind="polymer")
+        if one is chain
+        else replace(one, roles={}, atoms={}, open=())
+        if one in neutral
+        else one
         for one in found
     ]
 

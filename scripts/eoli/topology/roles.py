@@ -196,6 +196,13 @@ def _molecule(
             f"atom {name} of {kind.name} has no mass; allowed: topologies without virtual sites", kind.name
         )
     labels = _labels(group, kind, "roles", given.roles, roles)
+    if given.kind == "cation" and labels.count("Li") != 1:
+        raise roles.wrong(
+            f"{labels.count('Li')} atoms of {kind.name} have the role Li; allowed: one in each",
+            kind.name,
+            "roles",
+            "Li",
+        )
     blocks = _labels(group, kind, "blocks", given.blocks, roles)
     if given.kind == "polymer" and not given.blocks:
         blocks = [re.sub(r"[^A-Za-z0-9_.-]", "_", kind.name)] * size
@@ -260,6 +267,14 @@ def describe_universe(
             raise InputError(
                 f"{roles.file.path}: molecules: {unnamed}, which {name} has, is missing; it has no default"
             )
+    for one_of in ("polymer", "cation", "anion"):
+        alike = [unique for unique in present if roles.molecules[unique].kind == one_of]
+        if len(alike) > 1 or sum(kind.name in alike for kind in kinds) > 1:
+            raise roles.wrong(
+                f"of kind {one_of} are {', '.join(alike)}{'' if len(alike) > 1 else ', in several places'}; allowed: one "
+                f"type of it, its molecules side by side; solvent for others",
+                alike[-1], "kind",
+            )  # fmt: skip
     bonds = _bonds(universe)
     made = []
     for kind in kinds:

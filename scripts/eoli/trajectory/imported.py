@@ -16,11 +16,11 @@ import numpy as np
 from MDAnalysis.lib.formats.libmdaxdr import TRRFile, XTCFile
 
 from eoli.core.arrays import Floats, Indices
-from eoli.core.files import sha256, whole, write_json, write_text
+from eoli.core.files import sha256, whole, write_json
 from eoli.core.numbers import counted
 from eoli.errors import DataError, InputError
 from eoli.study.roles import read_roles
-from eoli.topology.description import SystemDescription, to_json
+from eoli.topology.description import SystemDescription
 from eoli.topology.roles import composition, describe_universe, read_topology
 from eoli.trajectory.reader import Trajectory, misplaced, open_trajectory
 
@@ -308,8 +308,3 @@ def import_frames(
     verdict = {"system": out.parent.name, "stage": out.name, "status": "warn", "broken": [], "warnings": [NOT_JUDGED]}
     write_json(out / "verdict.json", verdict | {"values": {"ns": length_ns}})
     return joined.notes
-
-
-def write_description(description: SystemDescription, out: Path) -> None:
-    """Write `system.json`."""
-    write_text(out, to_json(description))
