@@ -472,7 +472,7 @@ def _check_paths(study: Study) -> None:
             path = study.found(name)
             if not path.is_file() or {"{", "}"} & set(str(path)):
                 raise study.wrong(
-                    ("runs", number, *keys), f"{str(path)!r} is no file; allowed: a file, no braces in its path"
+                    ("runs", number, *keys), f"{name!r} is no file; allowed: a file, no braces in its path"
                 )
         # for the mistakes in it
         study.roles_of(run)
