@@ -123,6 +123,16 @@ def test_a_mistake_is_one_line(tmp_path: Path, old: str, new: str, said: str) ->
     assert "\n" not in str(caught.value)
 
 
+def test_atoms_that_no_bond_holds_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "roles.yaml").write_text(ROLES)
+    universe, positions = box()
+    universe.delete_bonds([(2, 3), (8, 9), (14, 15)])
+    with pytest.raises(
+        InputError, match=r":2: molecules\.GLY: the bonds and constraints of GLY do not connect its atoms"
+    ):
+        describe_universe(universe, read_roles(tmp_path / "roles.yaml"), "mine", "0" * 64, positions, BOX, "frame.xtc")
+
+
 def test_ions_that_are_not_scaled_alike_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"not scaled alike: LI 1, AN 0\.8; allowed: one factor"):
         described(tmp_path, ROLES, -0.8, 1.0)

@@ -143,6 +143,16 @@ def _lengths(kind: MoleculeType, bonds: Indices, positions_nm: Floats, edges_nm:
     return median
 
 
+def _connected(n_atoms: int, bonds: Indices) -> bool:
+    """Whether the bonds connect all atoms."""
+    neighbours = neighbours_of(n_atoms, bonds.tolist())
+    seen = {0}
+    for atom in (front := [0]):
+        front += [other for other in dict.fromkeys(neighbours[atom]) if other not in seen]
+        seen |= set(neighbours[atom])
+    return len(seen) == n_atoms
+
+
 def _ether_torsions(labels: Sequence[str | None], bonds: Indices, source: str) -> tuple[Term, ...]:
     """Each O-C-C-O between ether oxygens once: a force field may list any torsion around the middle bond, or several."""
     ends = neighbours_of(len(labels), bonds.tolist())
@@ -194,6 +204,11 @@ def _molecule(
         name = one.names[int(np.argmin(masses))]
         raise roles.wrong(
             f"atom {name} of {kind.name} has no mass; allowed: topologies without virtual sites", kind.name
+        )
+    if not _connected(size, bonds):
+        raise roles.wrong(
+            f"the bonds and constraints of {kind.name} do not connect its atoms; allowed: molecules in one piece",
+            kind.name,
         )
     labels = _labels(group, kind, "roles", given.roles, roles)
     if given.kind == "cation" and labels.count("Li") != 1:
