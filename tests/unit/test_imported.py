@@ -112,7 +112,11 @@ def test_files_that_are_wrong(tmp_path: Path, suffix: str) -> None:
         write(name, [0.0, 1.0], SKEWED), "frame 0 has no box, or one that is not orthorhombic; allowed: right angles"
     )
     refused(write(name, [0.0, 1.0], BOX * 0), "frame 0 has no box")
+    with pytest.raises(DataError, match="frame 0 has no box, or one that is not orthorhombic"):
+        first_frame(write(name, [0.0, 1.0], SKEWED), SITES)
     refused(write(name, [0.0, 1.0, 2.0]), "frames every 1 ps, not every 2 ps", 2.0)
+    with pytest.raises(DataError, match=r"frames over 0\.002 ns; the study says length_ns: 0\.003"):
+        join([name], SITES, tmp_path / "md.xtc", 1.0, 3.0)
     whole = name.read_bytes()
     for kept in (len(whole) - 7, len(whole) * 2 // 3 + 20, len(whole) // 2, 10):
         name.write_bytes(whole[:kept])

@@ -127,12 +127,18 @@ def _read(path: Path, n_sites: int) -> Piece:
         raise DataError(f"{path}: grows while it is read: its run has not ended; allowed: a finished file, or a copy")
     if not len(piece.times_ps):
         raise DataError(f"{path}: holds no frame with positions")
-    edges = np.diagonal(piece.boxes_nm, axis1=1, axis2=2)
-    off = np.abs(piece.boxes_nm * (1 - np.eye(3))).max(axis=(1, 2))
+    _edges(path, piece.boxes_nm)
+    return piece
+
+
+def _edges(path: Path, boxes_nm: Floats) -> Floats:
+    """Edges (F, 3) of boxes (F, 3, 3). Raises DataError for a frame without one, or with other than right angles."""
+    edges = np.diagonal(boxes_nm, axis1=1, axis2=2)
+    off = np.abs(boxes_nm * (1 - np.eye(3))).max(axis=(1, 2))
     wrong = np.flatnonzero(~((edges > 0).all(axis=1) & (off <= _SKEW * edges.min(axis=1))))
     if len(wrong):
         raise DataError(f"{path}: frame {wrong[0]} has no box, or one that is not orthorhombic; allowed: right angles")
-    return piece
+    return edges
 
 
 def _kept(pieces: Sequence[Piece]) -> list[int]:
@@ -217,17 +223,23 @@ def _copy(source: BinaryIO, target: BinaryIO, size: int) -> None:
         size -= len(data)
 
 
-def join(pieces: Sequence[Path], n_sites: int, out: Path, interval_ps: float | None = None) -> Joined:
+def join(
+    pieces: Sequence[Path], n_sites: int, out: Path, interval_ps: float | None = None, length_ps: float | None = None
+) -> Joined:
     """Join the files of one trajectory, in order of time, into an XTC file.
 
-    Where a piece begins before the one in front ends, the later piece counts. `interval_ps` is the frame interval, if
-    known. Raises DataError, one line that names the file and frame, and leaves no file, for a piece that is missing,
-    truncated, growing or no trajectory, for another number of atoms, a box that is not orthorhombic, pieces that are not in
-    order, frames that are not equidistant, and fewer than two frames.
+    Where a piece begins before the one in front ends, the later piece counts. `interval_ps` is the frame interval,
+    `length_ps` the time from the first frame to the last, if known. Raises DataError, one line that names the file and
+    frame, and leaves no file, for a piece that is missing, truncated, growing or no trajectory, for another number of
+    atoms, a box that is not orthorhombic, pieces that are not in order, frames that are not equidistant, fewer than two
+    frames, and another length.
     """
     read = [_read(path, n_sites) for path in pieces]
     kept = _kept(read)
     interval = _check_spacing(read, kept, interval_ps)
+    found = (sum(kept) - 1) * interval
+    if length_ps is not None and abs(found - length_ps) > 0.5 * interval:
+        raise DataError(f"{pieces[0]}: frames over {found / 1000:g} ns; the study says length_ns: {length_ps / 1000:g}")
     notes = [
         f"{counted(len(piece.times_ps) - n, 'frame')} of {piece.path.name} from {piece.times_ps[n]:g} ps left out, which "
         f"{after.path.name} has again"
@@ -266,10 +278,7 @@ def first_frame(path: Path, n_sites: int) -> tuple[Floats, Floats]:
             frame = next(frame for frame in file if getattr(frame, "hasx", True))
     except (OSError, StopIteration) as error:
         raise DataError(f"{path}: no readable trajectory, or truncated: {error}") from error
-    box = np.asarray(frame.box, dtype=np.float64)
-    if not (np.diagonal(box) > 0).all():
-        raise DataError(f"{path}: frame 0 has no box")
-    return np.array(frame.x, dtype=np.float64), np.diagonal(box).copy()
+    return np.array(frame.x, dtype=np.float64), _edges(path, np.array(frame.box, dtype=np.float64)[None])[0]
 
 
 def describe_run(topology: Path, roles: Path, first: Path, label: str) -> SystemDescription:
@@ -298,13 +307,9 @@ def import_frames(
 ) -> tuple[str, ...]:
     """Write the trajectory of a run of known length as `md.xtc` in the folder `out`, and its verdict; returns notes.
 
-    Raises DataError as `join` does, and if the trajectory has another length.
+    Raises DataError as `join` does.
     """
-    joined = join(pieces, description.n_sites, out / "md.xtc", frame_interval_ps)
-    found = joined.trajectory.length_ps
-    if abs(found - length_ns * 1000) > 0.5 * frame_interval_ps:
-        (out / "md.xtc").unlink()
-        raise DataError(f"{pieces[0]}: frames over {found / 1000:g} ns; the study says length_ns: {length_ns:g}")
+    joined = join(pieces, description.n_sites, out / "md.xtc", frame_interval_ps, length_ns * 1000)
     verdict = {"system": out.parent.name, "stage": out.name, "status": "warn", "broken": [], "warnings": [NOT_JUDGED]}
     write_json(out / "verdict.json", verdict | {"values": {"ns": length_ns}})
     return joined.notes
