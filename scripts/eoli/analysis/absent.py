@@ -8,6 +8,8 @@ import pandas as pd
 
 from eoli.analysis.common import write_results
 
+NOT_AVAILABLE = "not available: "
+"""How the reason of every such result begins."""
 _COLUMNS = {"interactions": ["method", "pair", "per"]}
 
 
@@ -15,5 +17,8 @@ def write_absent(analysis: str, reason: str, out_csv: Path, out_json: Path) -> N
     """A table without rows, and a verdict instead of numbers."""
     table = pd.DataFrame({column: [] for column in _COLUMNS.get(analysis, ["time_ps"])})
     write_results(
-        table, {"verdict": reason} | ({"equilibrated": {}} if analysis == "traces" else {}), out_csv, out_json
+        table,
+        {"verdict": f"{NOT_AVAILABLE}{reason}"} | ({"equilibrated": {}} if analysis == "traces" else {}),
+        out_csv,
+        out_json,
     )

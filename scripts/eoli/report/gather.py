@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args
 
 import pandas as pd
 
+from eoli.analysis.absent import NOT_AVAILABLE
 from eoli.analysis.results import (
     check_salted,
     read_curves,
@@ -235,8 +236,9 @@ def _system(
         for stage, home in homes.items()
     )
     scene = analysis / "snapshot-scene.json"
+    without = [key for key, found in scalars.items() if str(found.get("verdict", "")).startswith(NOT_AVAILABLE)]
     missing = [key for key in SCALARS if key not in scalars] + [s.name for s in stages if not s.verdict]
-    missing += [f"traces of {s.name}" for s in stages if s.verdict and f"{TRACES}{s.name}" not in tables]
+    missing += [f"traces of {s.name}" for s in stages if s.verdict and f"{TRACES}{s.name}" not in (*tables, *without)]
     paths = {step: folder / f"{step}.provenance.json" for step in STEPS}
     made_by = {step: found for step, path in paths.items() if (found := reading(read_found, path, "provenance"))}
     has_scene = scene.is_file() and reading(load_scene, scene) is not None and not of_row

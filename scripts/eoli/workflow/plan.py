@@ -39,8 +39,8 @@ FIGURES = ("structure", "motion", "ions", "transport", "mechanism", "scattering"
 """Figures of one system."""
 SWEEP_FIGURES = ("sweep", "transport", "structure", "mechanism", "diffusion", "temperature")
 """Figures of the sweep; with salt there is also one of g(r)."""
-NO_ENERGIES = "not available: the run was taken in without energies"
-NO_RERUN = "not available: it takes the force field in files of GROMACS, and the run was taken in from a run input file"
+NO_ENERGIES = "the run was taken in without energies"
+NO_RERUN = "it takes the force field in files of GROMACS, and the run was taken in from a run input file"
 PAPER_FORMATS = ("svg", "pdf", "png")
 """Formats of the paper figure."""
 

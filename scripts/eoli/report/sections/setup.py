@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from eoli.analysis.absent import NOT_AVAILABLE
 from eoli.core.numbers import counted, listed
 from eoli.forcefield.library import library
 from eoli.forcefield.models import IMPORTED, NO_SALT, Labels
@@ -106,7 +107,15 @@ def _elsewhere(runs: Sequence[SystemResult]) -> list[Line]:
     if not runs:
         return []
     said = [f"{run.name} ({str(run.row['ether_set']).removeprefix(f'{IMPORTED}-')})" for run in runs]
-    return [Line("Made elsewhere", f"{listed(said, 20)}: name of the force field in brackets, as the user calls it")]
+    lines = [Line("Made elsewhere", f"{listed(said, 20)}: name of the force field in brackets, as the user calls it")]
+    lacking: dict[str, list[str]] = {}
+    for run in runs:
+        for analysis, scalars in run.scalars.items():
+            verdict = str(scalars.get("verdict", ""))
+            if verdict.startswith(NOT_AVAILABLE):
+                reason = verdict.removeprefix(NOT_AVAILABLE)
+                lacking.setdefault(f"{analysis} ({reason})", []).append(run.name)
+    return [*lines, *(Line("Not available", f"{what}: {listed(names, 8)}") for what, names in lacking.items())]
 
 
 def simulated(sweep: Sweep) -> list[Line]:
