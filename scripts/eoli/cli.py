@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from eoli import __version__
-from eoli.commands import analyse, build, compare, report, stage, study, summarise
+from eoli.commands import analyse, build, compare, imported, report, stage, study, summarise
 from eoli.commands.analyse import Add, Command
 from eoli.commands.folder import at_study
 from eoli.core.text import printable
@@ -21,6 +21,9 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
     "schema": ("print the configuration's schema", study.add_schema, study.schema),
     "topology": ("write the topology of a system", build.add_topology, build.topology),
     "parameters": ("page of a system's parameters with their sources", build.add_parameters, build.parameters),
+    "adopt": ("propose roles and a study for a run that was made elsewhere", imported.add_adopt, imported.adopt),
+    "import-run": ("take in a run that was made elsewhere", imported.add_import_run, imported.import_run),
+    "absent": ("files that say why a system has no results of an analysis", imported.add_absent, imported.absent),
     "box": ("pack the start box of a system", build.add_box, build.box),
     "supercell": ("a large box: a small one repeated", build.add_supercell, build.supercell),
     "stage": ("run or continue one stage of one system", stage.add_stage, stage.stage_command),

@@ -65,7 +65,7 @@ def test_shipped_protocols_fit_the_schema(path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"sede": 1}, {"box": {"chain": 3}}, {"seed": -1}, {"sweep": []}, {"run": {"threads": 0}},
+        {"sede": 1}, {"box": {"chain": 3}}, {"seed": -1}, {"sweep": {}}, {"run": {"threads": 0}},
         {"sweep": [{"polymer": "peo", "eo_l": 12}]}, {"sweep": [{"polymer": "peo", "mixing": "lb"}]},
     ],
     ids=json.dumps,

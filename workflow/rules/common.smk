@@ -92,10 +92,15 @@ def shown_figures(folder, figures, level, category, **labels):
     return [shown(f"{folder}/{name}.svg", f"{level}/{name}", category, figure=name, **labels) for name in figures]
 
 
+def any_of(names):
+    """A pattern of wildcards for these names alone."""
+    return "|".join(map(re.escape, names))
+
+
 wildcard_constraints:
     system=r"[A-Za-z0-9][\w.-]*",
     stage="|".join(STAGES),
-    group="|".join(map(re.escape, PLAN.replica_groups)),
+    group=any_of(PLAN.replica_groups),
 
 
 localrules:

@@ -156,7 +156,7 @@ if PLAN.cooling_stage:
 
     rule glass_transition:
         input:
-            of_all("results/{system}/analysis/specific-volume.csv"),
+            of_all("results/{system}/analysis/specific-volume.csv", PLAN.built),
             PLAN.study.found(PLAN.study.config.reference.study),
         output:
             shown(
@@ -189,7 +189,7 @@ rule report:
         multiext("results/summary/glass-transition", ".csv", ".svg") if PLAN.cooling_stage else [],
         of_all("results/{system}/analysis/{table}.csv", table=TABLES),
         of_all("results/{system}/analysis/snapshot-scene.json"),
-        of_all("results/{system}/analysis/traces-{stage}.csv", stage=STAGES),
+        lambda wildcards: PLAN.traces_files(),
     output:
         shown("results/summary/report.html", "page", "Page", page="answers, plots, boxes, study, trust"),
     log:

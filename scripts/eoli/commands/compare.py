@@ -109,7 +109,13 @@ def glass_transition(arguments: argparse.Namespace) -> int:
     theirs = [measured_Tg_K(study_of_record, entry.system) for entry in cooled]
     write_table(out, glass_table(cooled, theirs))
     figure_glass_transition(cooled, theirs, out.with_suffix(""))
-    made(out, [*(volumes_file(arguments.results, name) for name in systems_of(study)), reference])
+    made(
+        out,
+        [
+            *(volumes_file(arguments.results, name) for name, s in systems_of(study).items() if s.imported is None),
+            reference,
+        ],
+    )
     return 0
 
 

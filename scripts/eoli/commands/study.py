@@ -237,6 +237,8 @@ def redo_stage(arguments: argparse.Namespace) -> int:
     boxes = systems | series_of(study, systems.values())
     if arguments.system not in boxes:
         raise _no_system(arguments.system, boxes)
+    if boxes[arguments.system].imported is not None:
+        raise InputError(f"{arguments.system} was made elsewhere; `snakemake -R import_run` takes it in again")
     kept = redo(stage, arguments.results / boxes[arguments.system].home(stage.name) / stage.name)
     print(f"{arguments.system} {stage.name}: the run is kept as {kept}; the next snakemake starts it afresh")
     return 0

@@ -44,7 +44,7 @@ def add_collect(parser: argparse.ArgumentParser) -> None:
 
 def collect_table(arguments: argparse.Namespace) -> int:
     from eoli.forcefield.library import library
-    from eoli.study.systems import size_of, systems_of
+    from eoli.study.systems import size_of, stages_of, systems_of
     from eoli.summary.sweep_table import collect
     from eoli.workflow.products import outdated
 
@@ -58,13 +58,15 @@ def collect_table(arguments: argparse.Namespace) -> int:
         study.config.analysis.stage,
         arguments.results,
         out,
-        {system.name: size_of(system, blocks).ideal_density_g_cm3 for system in systems},
+        {s.name: size_of(s, blocks).ideal_density_g_cm3 for s in systems if s.imported is None},
         allow_missing=arguments.partial,
         outdated=outdated(study, arguments.results),
     )
     analyses = [arguments.results / s.name / "analysis" for s in systems]
     tables = [path for folder in analyses for path in sorted(folder.glob("*.json")) if "provenance" not in path.name]
-    stages = {arguments.results / s.home(stage.name) / stage.name: None for s in systems for stage in study.stages}
+    stages = {
+        arguments.results / s.home(stage.name) / stage.name: None for s in systems for stage in stages_of(study, s)
+    }
     made(
         out, [*tables, *(folder / "verdict.json" for folder in stages)], config=study.config.model_dump(),
         study=study.config.study, systems=[system.name for system in systems],
@@ -78,12 +80,15 @@ def add_cost(parser: argparse.ArgumentParser) -> None:
 
 
 def cost(arguments: argparse.Namespace) -> int:
-    from eoli.study.systems import systems_of
+    from eoli.study.systems import stages_of, systems_of
     from eoli.summary.core_hours import write_cost
 
     study = study_of(arguments)
-    names = [stage.name for stage in study.stages]
-    stages = [(system.home(stage), stage) for system in systems_of(study).values() for stage in names]
+    stages = [
+        (system.home(stage.name), stage.name)
+        for system in systems_of(study).values()
+        for stage in stages_of(study, system)
+    ]
     write_cost(stages, arguments.results, arguments.out)
     made(arguments.out, [arguments.results / home / stage / "verdict.json" for home, stage in dict.fromkeys(stages)])
     return 0

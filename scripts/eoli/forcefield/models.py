@@ -314,6 +314,17 @@ class ForceFieldChoice:
     ion_charge_scale: float
 
 
+IMPORTED = "imported"
+"""Stands for the force-field choices of a topology that was not built here, and for the source of its numbers."""
+
+
+def imported_choice(label: str, scale: float, salted: bool) -> ForceFieldChoice:
+    """Choices of a topology that was not built here: `label` says which force field it is, `scale` what its ion charges
+    are of the formal ones."""
+    ions = IMPORTED if salted else None
+    return ForceFieldChoice(f"{IMPORTED}-{label}", ions, ions, IMPORTED, scale)
+
+
 @dataclass(frozen=True)
 class Chain:
     """A polymer with its units resolved."""

@@ -78,6 +78,18 @@ def read_energies(path: Path, least: int = 2, length_ps: float | None = None) ->
     return terms
 
 
+def check_energies(path: Path, mass_g_mol: float) -> None:
+    """Check that an energy file made elsewhere is one of a box with that mass.
+
+    Raises DataError as `read_energies` and `densities` do: for energies that cannot be read, or of another box.
+    """
+    try:
+        densities(read_energies(path), mass_g_mol)
+    except DataError as error:
+        said = str(error).removeprefix(f"{path}: ")
+        raise DataError(f"{path}: {said}; allowed: energies of this box with its density, or none") from None
+
+
 def _check_run(path: Path, terms: Mapping[str, Floats], off: Floats, length_ps: float) -> None:
     """Raise DataError for anything that a complete run of dynamics does not write."""
     time = terms["Time"]

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args
 
 import pandas as pd
 
+from eoli.analysis.absent import NOT_AVAILABLE
 from eoli.analysis.results import (
     check_salted,
     read_curves,
@@ -29,7 +30,7 @@ from eoli.study.analyses import TABLES as SCALARS
 from eoli.study.axes import SYSTEM_AXES
 from eoli.study.config import Study
 from eoli.study.quantities import In, declared
-from eoli.study.systems import System, systems_of
+from eoli.study.systems import System, stages_of, systems_of
 from eoli.summary.pooled import read_starts
 from eoli.summary.sweep_table import NOT_SHOWN
 from eoli.workflow.status import StageStatus, study_status
@@ -219,7 +220,8 @@ def _system(
     name, reading = str(row["system"]), _Reading(partial)
     folder = results / name
     analysis = folder / "analysis"
-    traces = [f"{TRACES}{stage.name}" for stage in study.stages]
+    own = stages_of(study, planned[name])
+    traces = [f"{TRACES}{stage.name}" for stage in own]
     # the row of a system whose results are not its own is empty and says why
     of_row = [str(row[key]) for key in ("status",) if str(row.get(key, "")).startswith(NOT_SHOWN)]
     analyses = () if of_row else (*SCALARS, *traces)
@@ -228,14 +230,15 @@ def _system(
         reading(check_salted, analysis, scalars)
     names = [key for key in (() if of_row else (*TABLES, *traces)) if (analysis / f"{key}.csv").is_file()]
     tables = {key: table for key in names if (table := reading(read_curves, analysis, key)) is not None and len(table)}
-    homes = {stage.name: planned[name].home(stage.name) for stage in study.stages}
+    homes = {stage.name: planned[name].home(stage.name) for stage in own}
     stages = tuple(
         _stage(statuses[name, stage], results / home / stage, costs.get((home, stage), {}), reading)
         for stage, home in homes.items()
     )
     scene = analysis / "snapshot-scene.json"
+    without = [key for key, found in scalars.items() if str(found.get("verdict", "")).startswith(NOT_AVAILABLE)]
     missing = [key for key in SCALARS if key not in scalars] + [s.name for s in stages if not s.verdict]
-    missing += [f"traces of {s.name}" for s in stages if s.verdict and f"{TRACES}{s.name}" not in tables]
+    missing += [f"traces of {s.name}" for s in stages if s.verdict and f"{TRACES}{s.name}" not in (*tables, *without)]
     paths = {step: folder / f"{step}.provenance.json" for step in STEPS}
     made_by = {step: found for step, path in paths.items() if (found := reading(read_found, path, "provenance"))}
     has_scene = scene.is_file() and reading(load_scene, scene) is not None and not of_row

@@ -21,9 +21,10 @@ from eoli.core.text import did_you_mean
 from eoli.core.validation import Strict, place, section, validate
 from eoli.core.yamlfile import KeyPath, YamlFile, read_yaml
 from eoli.errors import InputError
-from eoli.forcefield.models import DEFAULT, Mixing
+from eoli.forcefield.models import DEFAULT, NO_SALT, Mixing
 from eoli.study.criteria import AnalysisSection
 from eoli.study.protocol import Protocol, Stage
+from eoli.study.roles import Roles, read_roles
 
 DEFAULT_COMMAND = "gmx"
 DEFAULT_SALT = "litfsi"
@@ -124,6 +125,36 @@ class SweepBlock(Strict):
     in_study: bool = Field(False, description="the study of record simulated this; otherwise it is our extension")
 
 
+COMPOSITION = ("sites", "chains", "ether_oxygens", "lithium_ions", "ion_charge_scale")
+"""Keys of an imported run that say what its box holds."""
+
+
+class ImportedRun(Strict):
+    """A run of GROMACS that was made elsewhere. What the box holds is compared with the files when they are taken in."""
+
+    name: Part = Field(description="name; the system is `<name>-r<replicate>`")
+    topology: PathText = Field(description="run input file (TPR)")
+    trajectory: Annotated[list[PathText], Many, Field(min_length=1, description="XTC or TRR, pieces in order of time")]
+    energies: PathText | None = Field(None, description="energies (EDR) of a run at constant pressure")
+    roles: PathText = Field(description="functions of the atoms, a YAML file; `docs/own-runs.md`")
+    temperature_K: SystemKelvin = Field(description="temperature of the run, K")
+    frame_interval_ps: float = Field(gt=0, le=1e6, description="spacing of the frames, ps")
+    length_ns: float = Field(gt=0, le=1e9, description="time from the first frame to the last, ns")
+    polymer: Part = Field(description="name of the chains, for labels")
+    salt: Part = Field(NO_SALT, description="name of the salt, for labels; none where there are no ions")
+    force_field: Part | None = Field(
+        None, description="name of the force field; left out, that of the run, which then is like no other"
+    )
+    replicate: Replicate = Field(1, description="number of the independent start")
+    sites: int = Field(gt=0, le=10_000_000, description="atoms")
+    chains: int = Field(ge=0, le=10_000_000, description="molecules of the kind polymer")
+    ether_oxygens: int = Field(0, ge=0, le=10_000_000, description="atoms with the role ether_O")
+    lithium_ions: int = Field(0, ge=0, le=10_000_000, description="atoms with the role Li")
+    ion_charge_scale: float = Field(
+        DEFAULT_CHARGE_SCALE, gt=0, le=2, description="simulated over formal charge of the ions"
+    )
+
+
 class Box(Strict):
     """The start box."""
 
@@ -175,7 +206,10 @@ class Config(Strict):
     topologies: PathText = Field(
         "topologies", description="folder of building blocks; looked for here, then beside the Snakefile"
     )
-    sweep: list[SweepBlock] = Field(min_length=1, description="the systems")
+    sweep: list[SweepBlock] = Field(description="the systems; `[]` in a study of runs alone")
+    runs: list[ImportedRun] = Field(
+        default_factory=list, description="runs that were made elsewhere, beside the systems"
+    )
     box: Box = section(Box, "the start box")
     protocol: PathText = Field(description="protocol file; looked for here, then beside the Snakefile")
     stages: dict[str, dict[str, Any]] = Field(
@@ -265,6 +299,17 @@ class Study:
     def supercell_stage(self) -> str:
         """The stage whose final frame a supercell repeats."""
         return self.config.box.supercell_from or self.equilibrated_stage
+
+    def roles_of(self, run: ImportedRun) -> Roles:
+        """The roles file of an imported run. Raises InputError for a mistake in it."""
+        return read_roles(self.found(run.roles))
+
+    def stage_of_run(self, run: ImportedRun) -> Stage:
+        """The analysed stage as an imported run stands in for it: with the run's frames and length, at its temperature."""
+        own = {"frame_interval_ps": run.frame_interval_ps, "length_ns": run.length_ns}
+        return self.stage(self.config.analysis.stage).model_copy(
+            update={**own, "max_length_ns": None, "converge": [], "temperature_K": None}
+        )
 
     def stage(self, name: str) -> Stage:
         """A stage by its name.
@@ -367,14 +412,22 @@ def _is_multiple(interval: float, of: float) -> bool:
 
 
 def _check_cadences(study: Study) -> None:
-    """Analyses need frames that the stage writes, and enough of them."""
-    analysis, stage = study.config.analysis, study.stage(study.config.analysis.stage)
+    """Analyses need frames that the stage writes, or a run made elsewhere has, and enough of them."""
+    analysed = study.stage(study.config.analysis.stage)
+    if study.config.sweep:
+        _check_frames(study, analysed, analysed.name)
+    for run in study.config.runs:
+        _check_frames(study, study.stage_of_run(run), f"the run {run.name}")
+
+
+def _check_frames(study: Study, stage: Stage, name: str) -> None:
+    analysis = study.config.analysis
     frame, length = float(stage.frame_interval_ps or 0), float(stage.length_ns or 0) * 1000
     motion = analysis.motion_interval_ps
     for key, of, said, least in (
-        ("motion_interval_ps", frame, f"frame_interval_ps of {stage.name}", LEAST_FRAMES),
+        ("motion_interval_ps", frame, f"frame_interval_ps of {name}", LEAST_FRAMES),
         ("structure_interval_ps", motion, "motion_interval_ps", LEAST_FRAMES),
-        ("slow_interval_ps", frame, f"frame_interval_ps of {stage.name}", LEAST_WHOLE_FRAMES),
+        ("slow_interval_ps", frame, f"frame_interval_ps of {name}", LEAST_WHOLE_FRAMES),
     ):
         interval, where = getattr(analysis, key), ("analysis", key)
         if not _is_multiple(interval, of):
@@ -383,9 +436,28 @@ def _check_cadences(study: Study) -> None:
         if frames < least:
             raise study.wrong(
                 where,
-                f"{interval:g} leaves {frames} frames of {stage.name}, which is {length:g} ps long; allowed: at least {least}, "
+                f"{interval:g} leaves {frames} frames of {name}, which is {length:g} ps long; allowed: at least {least}, "
                 f"so at most {length / (least - 1):g}, or a longer stage",
             )
+
+
+def _files_of(run: ImportedRun) -> Iterator[tuple[KeyPath, str]]:
+    """The files of a run by key."""
+    yield ("topology",), run.topology
+    yield ("roles",), run.roles
+    yield from ((("trajectory", number), name) for number, name in enumerate(run.trajectory))
+    if run.energies is not None:
+        yield ("energies",), run.energies
+
+
+def _check_runs(study: Study) -> None:
+    """Raise InputError for a study without systems, and for runs that contradict themselves."""
+    if not study.config.sweep and not study.config.runs:
+        raise study.wrong(("sweep",), "has no system; allowed: at least 1 here, or a run in runs")
+    for number, run in enumerate(study.config.runs):
+        if (run.lithium_ions > 0) != (run.salt != NO_SALT):
+            said = "names no salt" if run.lithium_ions else f"is {run.salt} where there is no lithium ion"
+            raise study.wrong(("runs", number, "salt"), f"{said}; allowed: a name with lithium_ions, {NO_SALT} without")
 
 
 def _check_paths(study: Study) -> None:
@@ -395,6 +467,15 @@ def _check_paths(study: Study) -> None:
         # Snakemake reads braces as a wildcard
         if not path.is_file() or {"{", "}"} & set(str(path)):
             raise study.wrong(("reference", key), f"{str(path)!r} is no file; allowed: a file, no braces in its path")
+    for number, run in enumerate(study.config.runs):
+        for keys, name in _files_of(run):
+            path = study.found(name)
+            if not path.is_file() or {"{", "}"} & set(str(path)):
+                raise study.wrong(
+                    ("runs", number, *keys), f"{name!r} is no file; allowed: a file, no braces in its path"
+                )
+        # for the mistakes in it
+        study.roles_of(run)
     if not study.topologies.is_dir():
         raise study.wrong(("topologies",), f"{study.config.topologies!r} is no folder of building blocks")
 
@@ -408,6 +489,7 @@ def make_study(data: Mapping[str, Any], files: Sequence[YamlFile], base: Path) -
     config = validate(Config, dict(data), files)
     protocol = _protocol_with_overrides(config, base, files)
     study = Study(config, protocol, base, tuple(files))
+    _check_runs(study)
     _check_analysed_stage(study)
     _check_cadences(study)
     _check_paths(study)

@@ -16,8 +16,16 @@ from eoli.core.units import GRAM_PER_MOL_NM3
 from eoli.core.yamlfile import KeyPath
 from eoli.errors import InputError
 from eoli.forcefield.library import Library, library
-from eoli.forcefield.models import DEFAULT, NO_SALT, ForceFieldChoice
-from eoli.study.config import DEFAULT_CHARGE_SCALE, DEFAULT_ETHER_SET, DEFAULT_MIXING, DEFAULT_SALT, Study, SweepBlock
+from eoli.forcefield.models import DEFAULT, NO_SALT, ForceFieldChoice, imported_choice
+from eoli.study.config import (
+    DEFAULT_CHARGE_SCALE,
+    DEFAULT_ETHER_SET,
+    DEFAULT_MIXING,
+    DEFAULT_SALT,
+    ImportedRun,
+    Study,
+    SweepBlock,
+)  # fmt: skip
 from eoli.study.protocol import LEAST_ENERGIES, Stage
 
 NO_COPIES = (1, 1, 1)
@@ -38,7 +46,8 @@ class System:
     """One box: what it contains and the conditions of its simulation.
 
     Systems of a temperature series share the box and the `common` stages of `series`, which has a folder like theirs. A
-    supercell repeats the equilibrated box of its `parent`.
+    supercell repeats the equilibrated box of its `parent`. One that was made elsewhere is the run of that number,
+    `imported`, of the configuration.
     """
 
     name: str
@@ -56,6 +65,7 @@ class System:
     common: tuple[str, ...] = ()
     supercell: tuple[int, int, int] = NO_COPIES
     parent: str | None = None
+    imported: int | None = None
 
     def home(self, stage: str) -> str:
         """Folder in `results` that holds a stage: the system's own, or its series'."""
@@ -95,6 +105,11 @@ def side_by_side(systems: Iterable[System]) -> list[System]:
         if first.polymer != second.polymer and conditions(first) == conditions(second):
             return [first, second]
     return ordered[:2]
+
+
+def stages_of(study: Study, system: System) -> tuple[Stage, ...]:
+    """Stages of a system: those of the protocol, or the one that an imported run stands in for."""
+    return study.stages if system.imported is None else (study.stage_of_run(study.config.runs[system.imported]),)
 
 
 def seed_for(seed: int, *purpose: str | int) -> int:
@@ -240,6 +255,13 @@ class Size:
         return box_length_nm(self.mass_g_mol, self.ideal_density_g_cm3)
 
 
+def n_sites(system: System, study: Study) -> int:
+    """Number of sites of a system."""
+    if system.imported is not None:
+        return study.config.runs[system.imported].sites
+    return size_of(system, library(study.topologies)).sites
+
+
 def size_of(system: System, blocks: Library) -> Size:
     """Sites, mass and ideal-mixing density of a system.
 
@@ -302,6 +324,25 @@ def _check_course(stage: Stage, system: System, study: Study) -> None:
         )  # fmt: skip
 
 
+def _imported(run: ImportedRun, number: int) -> System:
+    """A run that was made elsewhere. Its choices name its force field, so that it is grouped with no other unasked."""
+    salted = run.lithium_ions > 0
+    return System(
+        name=f"{run.name}-r{run.replicate}",
+        polymer=run.polymer,
+        salt=run.salt,
+        eo_li_asked=round(run.ether_oxygens / run.lithium_ions, 4) if salted else None,
+        temperature_K=run.temperature_K,
+        replicate=run.replicate,
+        choice=imported_choice(run.force_field or run.name, run.ion_charge_scale, salted),
+        chains=run.chains,
+        ether_oxygens=run.ether_oxygens,
+        cations=run.lithium_ions,
+        in_study=False,
+        imported=number,
+    )
+
+
 def systems_of(study: Study) -> dict[str, System]:
     """All systems of a study by name, in configuration order.
 
@@ -330,6 +371,13 @@ def systems_of(study: Study) -> dict[str, System]:
                 raise study.wrong(here, f"{name} is already in the sweep; {unique}")
             _check_box(system, number, study, blocks)
             systems[name] = system
+    for number, run in enumerate(study.config.runs):
+        system = _imported(run, number)
+        if system.name in systems:
+            raise study.wrong(
+                ("runs", number), f"{system.name} is already in the study; allowed: another name or replicate"
+            )
+        systems[system.name] = system
     for system in systems.values():
         if system.parent is not None and system.parent not in systems:
             raise study.wrong(

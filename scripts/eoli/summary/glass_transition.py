@@ -52,7 +52,8 @@ def read_coolings(study: Study, results: Path) -> list[Cooled]:
         raise InputError("analysis.cooling_stage is not set; allowed: a stage whose temperature changes by steps")
     stage = study.stage(study.config.analysis.cooling_stage)
     cooled = []
-    for members in replica_groups(systems_of(study).values()).values():
+    cooled_here = [system for system in systems_of(study).values() if system.imported is None]
+    for members in replica_groups(cooled_here).values():
         files = [volumes_file(results, member.name) for member in members]
         curves = tuple(read_curves(file.parent, file.stem) for file in files)
         own = tuple(fit_curve(curve) for curve in curves)

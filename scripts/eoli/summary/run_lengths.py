@@ -176,6 +176,9 @@ def needs(study: Study, results: Path, target: float) -> list[Need]:
     together = read_starts(results, list(systems))
     found = []
     for group, members in replica_groups(systems.values()).items():
+        if members[0].imported is not None:
+            # nobody here can prolong it
+            continue
         tables: list[Mapping[str, Any]] = []
         for member in members:
             tables += _tables(results / member.name / "analysis")

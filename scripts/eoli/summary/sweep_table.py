@@ -148,7 +148,7 @@ def collect(
     """Write and return the sweep table: one row per system, units in the column names, empty where unknown.
 
     Reads `results/<system>/analysis/<analysis>.json` of TABLES, of the stage `analysis_stage`, and
-    `results/<system>/<stage>/verdict.json` of every stage. `ideal_density` holds the ideal-mixing estimates, g/cm3, by
+    `results/<system>/<stage>/verdict.json` of every stage, of an imported run of that one. `ideal_density` holds the ideal-mixing estimates, g/cm3, by
     system; `outdated` holds reasons by system (`products.outdated`). The status is `pass`, `warn` (a stage
     warned, or replicas differ; see the column warnings) or, with `allow_missing`, `incomplete: <what is missing>`.
 
@@ -160,10 +160,11 @@ def collect(
     if analysis_stage not in stage_names:
         raise InputError(f"stage {analysis_stage!r} is not among the stages; allowed: {', '.join(stage_names)}")
     stale = outdated or {}
-    rows = [
-        _row(system, stage_names, results, ideal_density or {}, allow_missing, stale.get(system.name, ""))
-        for system in systems
-    ]
+    rows = []
+    for system in systems:
+        # of a run that was made elsewhere there is the trajectory alone
+        names = stage_names if system.imported is None else [analysis_stage]
+        rows.append(_row(system, names, results, ideal_density or {}, allow_missing, stale.get(system.name, "")))
     table = pd.DataFrame([{**row, "analysed_stage": analysis_stage} for row in rows])
     rare = [name for quantity in declared(In.RARE) for name in quantity.columns]
     found = [name for name in rare if table[name].notna().any()]

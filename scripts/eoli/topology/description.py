@@ -18,7 +18,7 @@ from eoli.errors import DataError
 from eoli.forcefield.models import ForceFieldChoice
 from eoli.topology.molecule import Molecule, Site, Term
 
-KINDS = ("polymer", "cation", "anion")
+KINDS = ("polymer", "cation", "anion", "solvent")
 LARGEST_SITES = 10**7
 """Most sites of a box: more than its coordinate file and any analysis can hold."""
 _ARITY = {"bonds": 2, "angles": 3, "dihedrals": 4, "impropers": 4, "pairs14": 2}
@@ -80,7 +80,7 @@ class SystemDescription:
         return np.flatnonzero(self.of_sites(lambda site: site.role in roles))
 
     def molecules_of(self, kind: str) -> npt.NDArray[np.int64]:
-        """Site indices of all molecules of a kind (`polymer`, `cation`, `anion`), shape (molecules, sites of one).
+        """Site indices of all molecules of a kind (`polymer`, `cation`, `anion`, `solvent`), shape (molecules, sites of one).
 
         Raises DataError if two molecule types share the kind.
         """

@@ -41,15 +41,20 @@ class Trajectory:
         return (self.n_frames - 1) * self.frame_interval_ps
 
 
-def _check_times(path: Path, indices: Indices, times: Floats, first_time: float, interval_ps: float) -> None:
+def misplaced(indices: Indices, times: Floats, first_time: float, interval_ps: float) -> Indices:
+    """Rows of the frames `indices` (F,) whose `times` (F,), ps, are not those of equidistant frames."""
     # The file holds single-precision times: late in a run their rounding alone exceeds 1 % of a short interval.
     rounding = np.spacing(np.abs(times).astype(np.float32)) + np.spacing(np.float32(abs(first_time)))
     expected = first_time + indices * interval_ps
-    off = np.flatnonzero(~(np.abs(times - expected) <= _INTERVAL_TOLERANCE * interval_ps + rounding))
+    return np.flatnonzero(~(np.abs(times - expected) <= _INTERVAL_TOLERANCE * interval_ps + rounding))
+
+
+def _check_times(path: Path, indices: Indices, times: Floats, first_time: float, interval_ps: float) -> None:
+    off = misplaced(indices, times, first_time, interval_ps)
     if len(off):
         raise DataError(
             f"{path}: frames are not equidistant: frame {indices[off[0]]} is at {times[off[0]]:g} ps, "
-            f"not at {expected[off[0]]:g} ps (frame interval {interval_ps:g} ps)"
+            f"not at {first_time + indices[off[0]] * interval_ps:g} ps (frame interval {interval_ps:g} ps)"
         )
 
 

@@ -14,7 +14,7 @@ from eoli.core.files import read_json
 from eoli.forcefield.library import library
 from eoli.study.config import Study
 from eoli.study.protocol import Stage
-from eoli.study.systems import Size, System, series_of, size_of, systems_of
+from eoli.study.systems import Size, System, n_sites, series_of, size_of, systems_of
 from eoli.trajectory.sizes import reduced_bytes
 
 # Site-steps per second and core: 2,675 sites at 50 ns/day with 2 fs on one core, Debian's GROMACS 2022.5 on an AMD
@@ -76,7 +76,7 @@ def cost_of(size: Size, stages: Iterable[Stage], speed: float) -> Cost:
 
 def _line(system: System, size: Size, cost: Cost) -> str:
     ratio = "-" if system.eo_li is None else f"{system.eo_li:.2f}"
-    origin = "Ma 2022" if system.in_study else "extension"
+    origin = "Ma 2022" if system.in_study else "extension" if system.imported is None else "made elsewhere"
     return (
         f"{system.name:34s} {ratio:>7s} {system.cations:5d} {size.sites:7d} {cost.ns:8.4g} "
         f"{cost.core_hours:10.3g} {cost.disk_gb:8.2g}  {origin}"
@@ -95,6 +95,16 @@ def cost_lines(study: Study, results: Path = Path("results")) -> list[str]:
     lines.append(f"{'system':34s} {'EO:Li':>7s} {'Li':>5s} {'sites':>7s} {'ns':>8s} {'core-hours':>10s} {'GB':>8s}")
     total = NO_COST
     for system in [*series.values(), *systems]:
+        if system.imported is not None:
+            run = study.config.runs[system.imported]
+            own = Cost(
+                0.0,
+                XTC_BYTES_PER_SITE * run.sites * run.length_ns * 1e3 / run.frame_interval_ps / 1e9,
+                run.length_ns,
+                0.0,
+            )
+            lines.append(_line(system, Size(n_sites(system, study), 0.0, 1.0), own))
+            continue
         size = size_of(system, blocks)
         here = study.common_stages if system.name in series else study.stages
         cost = cost_of(size, [stage for stage in here if stage.name not in system.common], speed)

@@ -19,16 +19,28 @@ from eoli.forcefield.models import NO_SALT, ForceFieldChoice
 from eoli.machine.tuning import Timing, run_timing
 from eoli.study import criteria
 from eoli.study.analyses import ANALYSES, TABLES, Analysis
-from eoli.study.config import Study, load_study, merge
+from eoli.study.config import COMPOSITION, ImportedRun, Study, load_study, merge
 from eoli.study.criteria import Criteria
 from eoli.study.protocol import OFFLOADED, Stage
-from eoli.study.systems import NO_COPIES, System, replica_groups, seed_for, series_of, side_by_side, size_of, systems_of
+from eoli.study.systems import (
+    NO_COPIES,
+    System,
+    n_sites,
+    replica_groups,
+    seed_for,
+    series_of,
+    side_by_side,
+    stages_of,
+    systems_of,
+)
 from eoli.trajectory.sizes import analysis_mb
 
 FIGURES = ("structure", "motion", "ions", "transport", "mechanism", "scattering")
 """Figures of one system."""
 SWEEP_FIGURES = ("sweep", "transport", "structure", "mechanism", "diffusion", "temperature")
 """Figures of the sweep; with salt there is also one of g(r)."""
+NO_ENERGIES = "the run was taken in without energies"
+NO_RERUN = "it takes the force field in files of GROMACS, and the run was taken in from a run input file"
 PAPER_FORMATS = ("svg", "pdf", "png")
 """Formats of the paper figure."""
 
@@ -110,8 +122,60 @@ class Plan:
         return f"results/{self.systems[system].home(stage)}/{stage}/{name}"
 
     def files(self, stages: Sequence[str], name: str) -> list[str]:
-        """`file` for all systems and the given stages, without duplicates."""
-        return list(dict.fromkeys(self.file(system, stage, name) for system in self.systems for stage in stages))
+        """`file` for all systems and those of the given stages that they have, without duplicates."""
+        of_all = ((system, stage.name) for system in self.systems for stage in self.stages_of(system))
+        return list(dict.fromkeys(self.file(system, stage, name) for system, stage in of_all if stage in stages))
+
+    def stages_of(self, system: str) -> tuple[Stage, ...]:
+        """Stages of a system."""
+        return stages_of(self.study, self.boxes[system])
+
+    @property
+    def imported(self) -> dict[str, ImportedRun]:
+        """Runs that were made elsewhere, by system."""
+        runs = self.study.config.runs
+        return {name: runs[system.imported] for name, system in self.systems.items() if system.imported is not None}
+
+    def import_files(self, system: str) -> dict[str, list[str]]:
+        """Files that a run is taken in from, by option."""
+        run = self.imported[system]
+        named = {"run_input": [run.topology], "pieces": run.trajectory, "roles": [run.roles]}
+        if run.energies is not None:
+            named["run_energies"] = [run.energies]
+        return {option: [str(self.study.found(name)) for name in names] for option, names in named.items()}
+
+    def import_flags(self, system: str) -> str:
+        """Flags for taking in a run: its files, and what the study says about them."""
+        run = self.imported[system]
+        said = {key: getattr(run, key) for key in ("frame_interval_ps", "length_ns", *COMPOSITION)}
+        label, stage = run.force_field or run.name, self.study.config.analysis.stage
+        return flags({**self.import_files(system), "force_field": label, **said, "stage": stage})
+
+    def lacks(self, analysis: Analysis, system: str) -> str | None:
+        """Why a system has no results of an analysis; None if it has."""
+        run = self.imported.get(system)
+        if run is None:
+            return None
+        if analysis.reads == "energies" and run.energies is None:
+            return NO_ENERGIES
+        return NO_RERUN if analysis.name == "interactions" else None
+
+    @property
+    def built(self) -> list[str]:
+        """Systems that are built and simulated here."""
+        return [name for name in self.systems if name not in self.imported]
+
+    def traces_files(self) -> list[str]:
+        """Tables of the traces of all stages."""
+        return [
+            f"results/{system}/analysis/traces-{stage.name}.csv"
+            for system in self.systems
+            for stage in self.stages_of(system)
+        ]
+
+    def absent_flags(self, analysis: Analysis, system: str, stage: str | None = None) -> str:
+        """Flags for an analysis that a system lacks."""
+        return flags({"stage": stage if analysis.of == "each" else None, "reason": self.lacks(analysis, system)})
 
     def table_files(self) -> list[str]:
         """Inputs of the sweep table: scalars of the analyses, verdicts of the stages."""
@@ -244,7 +308,13 @@ class Plan:
         if analysis.reads == "reduced":
             return f"results/{system}/analysis/reduced.h5"
         name = {"energies": "md.edr", "trajectory": "md.xtc"}[analysis.reads]
-        return self.file(system, str(stage or self.stage_of(analysis)), name)
+        return self.file(system, self._read_of(analysis, system, stage), name)
+
+    def _read_of(self, analysis: Analysis, system: str, stage: str | None) -> str:
+        """Name of the stage of a system that an analysis reads; `stage` for an analysis of each."""
+        if system in self.imported:
+            return self.study.config.analysis.stage
+        return str(stage or self.stage_of(analysis))
 
     def outputs(self, analysis: Analysis, system: str, stage: str = "") -> list[str]:
         """Paths of the files that an analysis writes."""
@@ -260,9 +330,13 @@ class Plan:
     def _contacts(self, system: str) -> dict[str, float]:
         """Contact distances by kind; hydroxyl ends only if the chains have them, which few do."""
         entry = self.systems[system]
-        chain = library(self.study.topologies).polymer(entry.polymer, entry.choice.ether_set)
-        has_hydroxyl = any(atom.role == "hydroxyl_O" for unit in chain.units for atom in unit.atoms)
         distances: dict[str, float] = self._settings["analysis"]["contact_nm"]
+        if entry.imported is None:
+            chain = library(self.study.topologies).polymer(entry.polymer, entry.choice.ether_set)
+            roles = {atom.role for unit in chain.units for atom in unit.atoms}
+        else:
+            roles = self.study.roles_of(self.imported[system]).names
+        has_hydroxyl = "hydroxyl_O" in roles
         return {kind: nm for kind, nm in distances.items() if has_hydroxyl or kind != "hydroxyl_O"}
 
     def _facts(self, system: str, stage: Stage) -> dict[str, Any]:
@@ -282,23 +356,35 @@ class Plan:
         }
         return {**self._settings, "stage": of_stage, "system": of_system}
 
-    def _criteria_flags(self, model: type[Criteria], system: str, stage: str) -> str:
-        values = dict(model.of(self._facts(system, self.study.stage(stage))))
+    def _criteria_flags(self, model: type[Criteria], system: str, stage: Stage) -> str:
+        values = dict(model.of(self._facts(system, stage)))
         return flags({key: _words(value) if isinstance(value, Mapping) else value for key, value in values.items()})
+
+    def _stage(self, system: str, name: str) -> Stage:
+        """A stage as a system has it."""
+        return next((stage for stage in self.stages_of(system) if stage.name == name), self.study.stage(name))
 
     def analysis_flags(self, analysis: Analysis, system: str, stage: str | None = None) -> str:
         """Flags for the criteria of an analysis; `stage` for an analysis of each stage."""
-        return self._criteria_flags(getattr(criteria, analysis.criteria), system, str(stage or self.stage_of(analysis)))
+        read = self._stage(system, self._read_of(analysis, system, stage))
+        if analysis.reads == "energies" and system in self.imported:
+            # those of a continued run begin at any time, and may have been joined
+            read = read.model_copy(update={"length_ns": None})
+        return self._criteria_flags(getattr(criteria, analysis.criteria), system, read)
 
     def starts_flags(self, group: str) -> str:
         """Flags for motion and conductivity over all replicas of a system."""
         first = self.replica_groups[group][0]
-        return self._criteria_flags(criteria.StartsCriteria, first, self.study.config.analysis.stage)
+        return self._criteria_flags(
+            criteria.StartsCriteria, first, self._stage(first, self.study.config.analysis.stage)
+        )
 
     def analysis_mb(self, system: str) -> int:
         """Peak memory of any analysis of a system's reduced trajectory, MB."""
-        size = size_of(self.systems[system], library(self.study.topologies))
-        return analysis_mb(size.sites, self.systems[system].cations, *self.study.reduced_frames)
+        _, cadences = self.study.reduced_frames
+        stage = self._stage(system, self.study.config.analysis.stage)
+        length_ps = (stage.max_length_ns or stage.length_ns or 0.0) * 1000
+        return analysis_mb(n_sites(self.systems[system], self.study), self.systems[system].cations, length_ps, cadences)
 
     @property
     def sweep_figures(self) -> list[str]:

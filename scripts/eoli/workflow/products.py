@@ -72,6 +72,23 @@ def _stage(plan: Plan, home: str, stage: str) -> Product:
     )  # fmt: skip
 
 
+def _imported(plan: Plan, system: str) -> list[Product]:
+    """The description and the trajectory of a run that was made elsewhere."""
+    stage = plan.study.config.analysis.stage
+    topology, folder, words = (
+        f"results/{system}/topology/system",
+        f"results/{system}/{stage}",
+        plan.import_flags(system),
+    )
+    inputs = tuple(file for files in plan.import_files(system).values() for file in files)
+    energies = ("md.edr",) if plan.imported[system].energies is not None else ()
+    files = tuple(f"{folder}/{name}" for name in ("md.xtc", "verdict.json", *energies))
+    return [
+        Product("topology", system, f"{topology}.{ENDING}", (f"{topology}.json",), inputs, words),
+        Product(stage, system, f"{folder}/md.{ENDING}", files, inputs, words),
+    ]
+
+
 def _analyses(plan: Plan, system: str) -> Iterator[Product]:
     folder, description = f"results/{system}/analysis", f"results/{system}/topology/system.json"
 
@@ -79,8 +96,14 @@ def _analyses(plan: Plan, system: str) -> Iterator[Product]:
         return Product(name, system, f"{folder}/{record}.{ENDING}", tuple(files), (*inputs, description), flags)
 
     for analysis in plan.analyses:
-        for stage in [stage.name for stage in plan.study.stages] if analysis.of == "each" else [""]:
+        if analysis.of == "cooling" and system in plan.imported:
+            continue
+        for stage in [stage.name for stage in plan.stages_of(system)] if analysis.of == "each" else [""]:
             record = analysis.known_by(stage).partition(".")[0]
+            if plan.lacks(analysis, system):
+                words = plan.absent_flags(analysis, system, stage)
+                yield product(record, plan.outputs(analysis, system, stage), (), words, record)
+                continue
             yield product(
                 record, plan.outputs(analysis, system, stage), [plan.source(analysis, system, stage)],
                 plan.analysis_flags(analysis, system, stage), record,
@@ -90,6 +113,8 @@ def _analyses(plan: Plan, system: str) -> Iterator[Product]:
     ]
     figures = [f"{folder}/{figure}.{ending}" for figure in FIGURES for ending in ("svg", "png")]
     yield product("figures", figures, used, "", "figures")
+    if system in plan.imported:
+        return
     page, noted = f"results/{system}/topology/parameters", {"citations_sha256": plan.citations_digest}
     yield Product("parameters", system, f"{page}.{ENDING}", (f"{page}.html",), (description,), "", noted)
 
@@ -115,7 +140,7 @@ def _summary(plan: Plan) -> Iterator[Product]:
     file = f"{SUMMARY}/cutoffs"
     yield Product("cutoffs.csv", "", f"{file}.{ENDING}", (f"{file}.csv",), structures, "", contacts)
     if plan.cooling_stage:
-        volumes = tuple(f"results/{system}/analysis/specific-volume.csv" for system in plan.systems)
+        volumes = tuple(f"results/{system}/analysis/specific-volume.csv" for system in plan.built)
         files = tuple(f"{SUMMARY}/glass-transition.{ending}" for ending in ("csv", "svg", "png"))
         yield Product("glass-transition.csv", "", f"{SUMMARY}/glass-transition.{ENDING}", files, volumes)
     made = {
@@ -135,13 +160,18 @@ def _summary(plan: Plan) -> Iterator[Product]:
 def products_of(plan: Plan) -> list[Product]:
     """Products of a study, each after its inputs."""
     homes = {
-        home: None for s in plan.systems.values() for home in [s.name, *(s.home(x.name) for x in plan.study.stages)]
+        home: None
+        for name, s in plan.systems.items()
+        for home in [name, *(s.home(stage.name) for stage in plan.stages_of(name))]
     }
     # dependencies first: series before their systems, parents before supercells
     ordered = sorted(homes, key=lambda home: (plan.boxes[home].parent is not None, home in plan.systems))
-    steps = {(system.home(stage.name), stage.name) for system in plan.systems.values() for stage in plan.study.stages}
+    steps = {(s.home(x.name), x.name) for name, s in plan.systems.items() for x in plan.stages_of(name)}
     found = []
     for home in ordered:
+        if home in plan.imported:
+            found += _imported(plan, home)
+            continue
         found += [_topology(plan, home), _box(plan, home)]
         found += [_stage(plan, home, stage.name) for stage in plan.study.stages if (home, stage.name) in steps]
     for system in plan.systems:

@@ -17,7 +17,7 @@ from eoli.stage.lock import is_held
 from eoli.stage.progress import duration, last_step
 from eoli.study.config import Study
 from eoli.study.protocol import Stage
-from eoli.study.systems import System
+from eoli.study.systems import System, stages_of
 from eoli.workflow.products import Results, plan_of
 
 State = Literal["done", "running", "failed", "stopped", "waiting", "stale", "unreadable"]
@@ -126,7 +126,7 @@ def study_status(study: Study, systems: Iterable[System], results: Path, now: fl
         reasons = {one.product.name: one.reason for one in compared.of_system(system)}
         # a step after one that is made again is made again itself
         before = next((f"{name} before it: {reasons[name]}" for name in ("topology", "box") if name in reasons), "")
-        for stage in study.stages:
+        for stage in stages_of(study, system):
             folder = results / system.home(stage.name) / stage.name
             found.append(stage_status(system.name, stage, folder, now, reasons.get(stage.name, before)))
             if stage.name in reasons:

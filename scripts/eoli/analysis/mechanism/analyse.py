@@ -445,8 +445,10 @@ def _segments(
         }
         groups = {name: of for name, of in groups.items() if len(of)}
         scalars["units_from"] = "PA" if any(site.block == "PA" for site in molecule.sites) else "chain end"
-        scalars |= _orientations(reduced, len(oxygens), groups, oxygens.shape[1], columns)
-        if reduced.has("structure/torsions"):
+        # no two ether oxygens may lie in neighbouring units
+        if groups:
+            scalars |= _orientations(reduced, len(oxygens), groups, oxygens.shape[1], columns)
+        if groups and reduced.has("structure/torsions"):
             scalars |= _torsions(reduced, system, oxygens, groups, columns)
     if reduced.has("structure/end_to_end"):
         vectors = reduced.array("structure/end_to_end")

@@ -63,9 +63,17 @@ def electrons(description: SystemDescription) -> Floats:
 
 
 def groups_of(description: SystemDescription) -> dict[str, Indices]:
-    """Sites of each polymer block and of the `ions`, as far as present."""
+    """Sites of each polymer block, of the `ions` and of the `solvent`, as far as present."""
     names, labels = site_labels(description)
-    groups = {name: np.flatnonzero(labels == k) for k, name in enumerate(names)} | {"ions": np.flatnonzero(labels < 0)}
+    kinds = np.repeat(
+        [e.molecule.kind for e in description.molecules],
+        [e.count * len(e.molecule.sites) for e in description.molecules],
+    )
+    groups = {name: np.flatnonzero(labels == k) for k, name in enumerate(names)}
+    groups |= {
+        "ions": np.flatnonzero((labels < 0) & (kinds != "solvent")),
+        "solvent": np.flatnonzero(kinds == "solvent"),
+    }
     return {name: sites for name, sites in groups.items() if len(sites)}
 
 

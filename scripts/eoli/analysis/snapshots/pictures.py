@@ -15,7 +15,7 @@ from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
 from eoli.trajectory.reader import make_whole
 
-CHAIN_IDS = {"polymer": "P", "cation": "C", "anion": "A"}
+CHAIN_IDS = {"polymer": "P", "cation": "C", "anion": "A", "solvent": "S"}
 """PDB chain ID by kind of molecule."""
 
 _SUPERSAMPLING = 2

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from eoli.analysis.absent import NOT_AVAILABLE
 from eoli.core.numbers import counted, listed
 from eoli.forcefield.library import library
-from eoli.forcefield.models import NO_SALT, Labels
+from eoli.forcefield.models import IMPORTED, NO_SALT, Labels
 from eoli.report.gather import Sweep, SystemResult
 from eoli.report.sections.tables import Line, length_text, unique
 from eoli.study.config import Study
@@ -71,35 +72,71 @@ def _labels(sweep: Sweep) -> Labels:
     return library(sweep.study.topologies).labels(sorted(polymers), sorted(salts))
 
 
+def _built(systems: Sequence[SystemResult]) -> list[SystemResult]:
+    """Systems that were simulated here; the others were made elsewhere."""
+    return [system for system in systems if system.row["mixing"] != IMPORTED]
+
+
 def facts(sweep: Sweep) -> str:
     """What was simulated, in one line."""
     systems, labels = sweep.systems, _labels(sweep)
+    built = _built(systems)
+    elsewhere = counted(len(systems) - len(built), "run") + " made elsewhere"
     return " · ".join(
         [
             f"{counted(len(systems), 'box', 'boxes')}: {_ratios(systems, labels)}",
             _temperatures(systems),
-            f"{_lengths(sweep.study)} each",
-            "GROMOS 54A7",
+            *([f"{_lengths(sweep.study)} each", "GROMOS 54A7"] if built else []),
+            *([elsewhere] if len(built) < len(systems) else []),
         ]
     )
+
+
+def _simulation(built: Sequence[SystemResult], study: Study) -> list[Line]:
+    """Stages and force field of the systems that were simulated here."""
+    if not built:
+        return []
+    return [
+        Line("Lengths", f"{', '.join(_stage_words(stage) for stage in study.stages)}; protocol {study.protocol.name}"),
+        Line("Force field", _force_field(built)),
+    ]
+
+
+def _elsewhere(runs: Sequence[SystemResult]) -> list[Line]:
+    """Runs that were made elsewhere, and what is known of their force fields."""
+    if not runs:
+        return []
+    said = [f"{run.name} ({str(run.row['ether_set']).removeprefix(f'{IMPORTED}-')})" for run in runs]
+    lines = [Line("Made elsewhere", f"{listed(said, 20)}: name of the force field in brackets, as the user calls it")]
+    lacking: dict[str, list[str]] = {}
+    for run in runs:
+        for analysis, scalars in run.scalars.items():
+            verdict = str(scalars.get("verdict", ""))
+            if verdict.startswith(NOT_AVAILABLE):
+                reason = verdict.removeprefix(NOT_AVAILABLE)
+                lacking.setdefault(f"{analysis} ({reason})", []).append(run.name)
+    return [*lines, *(Line("Not available", f"{what}: {listed(names, 8)}") for what, names in lacking.items())]
 
 
 def simulated(sweep: Sweep) -> list[Line]:
     systems, study, labels = sweep.systems, sweep.study, _labels(sweep)
     theirs = sum(bool(system.row["simulated_in_study"]) for system in systems)
     chains = unique([f"{system.row['chains']:g}" for system in systems])
-    polymers = unique([system.row["polymer"] for system in systems])
+    built = _built(systems)
+    polymers = unique([system.row["polymer"] for system in built])
     blocks = library(study.topologies)
     analysed = study.stage(study.config.analysis.stage)
     lengths = unique([s.row["analysed_length_ns"] for s in systems if "analysed_length_ns" in s.row])
     reached = f"; analysed: {listed([length_text(length) for length in lengths])}" if lengths else ""
-    origin = f"{theirs} also simulated in the study of record, {len(systems) - theirs} our extension"
+    origin = f"{theirs} also simulated in the study of record, {len(built) - theirs} our extension"
+    if len(built) < len(systems):
+        origin += f", {counted(len(systems) - len(built), 'run')} made elsewhere"
     lines = [
         Line("Systems", f"{counted(len(systems), 'box', 'boxes')}: {_ratios(systems, labels)}; {origin}"),
         Line("Conditions", f"{_temperatures(systems)}, {listed(chains)} chains in each box"),
-        Line("Lengths", f"{', '.join(_stage_words(stage) for stage in study.stages)}; protocol {study.protocol.name}"),
+        *_simulation(built, study),
         Line("Results from", f"the stage {analysed.name}{reached}"),
-        Line("Force field", _force_field(systems)),
+        *_elsewhere([system for system in systems if system not in built]),
     ]
     for polymer in polymers:
         chain = blocks.polymer(polymer, next(str(s.row["ether_set"]) for s in systems if s.row["polymer"] == polymer))

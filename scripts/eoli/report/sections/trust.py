@@ -52,6 +52,12 @@ def _gate(stage: StageResult) -> dict[str, str]:
     return {"text": text, "kind": _STATES.get(status.state, "quiet")}
 
 
+def _gates(system: SystemResult, names: Sequence[str]) -> list[dict[str, str]]:
+    """Verdicts by stage of the protocol; a run that was made elsewhere has one stage alone."""
+    found = {stage.name: _gate(stage) for stage in system.stages}
+    return [found.get(name, {"text": "elsewhere", "kind": "quiet"}) for name in names]
+
+
 _DETAILS = {
     "length": "length", "temperature": "temperature", "density": "density", "potential": "potential energy",
     "box": "box edge", "seed": "seed", "threads": "threads", "speed": "ns/day", "wall": "hours", "restarts": "restarts",
@@ -161,11 +167,10 @@ def trust(sweep: Sweep) -> dict[str, Any]:
     dates = sorted(str(stage.provenance["made"]) for stage in stages if stage.provenance.get("made"))
     commits = unique([(s.provenance.get("git") or {}).get("commit") for s in stages if s.provenance])
     files = [str(file.path) for file in sweep.study.files]
+    names = [stage.name for stage in sweep.study.stages]
     return {
-        "stage_names": [stage.name for stage in sweep.study.stages],
-        "rows": [
-            {"system": s, "gates": [_gate(stage) for stage in s.stages], "cost": _cost(s.stages)} for s in sweep.systems
-        ],
+        "stage_names": names,
+        "rows": [{"system": s, "gates": _gates(s, names), "cost": _cost(s.stages)} for s in sweep.systems],
         "warnings": [Line(listed(names, 8), text) for text, names in warnings.items()],
         "cost": f"{_cost(stages)} core-hours in {measured} of {counted(len(stages), 'stage')}{over}"
         if measured

@@ -1,0 +1,149 @@
+"""Roles of a foreign topology: the description of a small box, and each mistake as one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import MDAnalysis as mda
+import numpy as np
+import pytest
+
+from eoli.errors import DataError, InputError
+from eoli.study.roles import read_roles
+from eoli.topology.description import SystemDescription, read_description, to_json
+from eoli.topology.roles import composition, describe_universe
+from eoli.topology.selections import binding_partners, ether_torsions
+
+BOX = np.array([3.0, 3.0, 3.0])
+GLYME = ["CA", "O1", "CB", "CC", "O2", "CD"]
+ION = ["S", "OS", "OS"]
+MASSES = {"C": 14.027, "O": 15.9994, "S": 32.06, "L": 6.941}
+
+
+def box(anion_charge: float = -1.0, scale: float = 1.0) -> tuple[mda.Universe, np.ndarray]:
+    """Three glymes, two lithium ions, two anions of three atoms, with positions in nm; a bond is 0.15 nm long."""
+    names = GLYME * 3 + ["LI"] * 2 + ION * 2
+    molecules = [("GLY", 6)] * 3 + [("LI", 1)] * 2 + [("AN", 3)] * 2
+    residues = np.repeat(np.arange(len(molecules)), [size for _, size in molecules])
+    universe = mda.Universe.empty(
+        len(names), n_residues=len(molecules), atom_resindex=residues, trajectory=False, residue_segindex=[0] * len(molecules)
+    )  # fmt: skip
+    universe.add_TopologyAttr("names", names)
+    universe.add_TopologyAttr("types", [name[0] for name in names])
+    universe.add_TopologyAttr("masses", np.array([MASSES[name[0]] for name in names], dtype=np.float32))
+    charges = [0.25, -0.5, 0.25, 0.25, -0.5, 0.25] * 3 + [scale] * 2 + [0.0, anion_charge / 2, anion_charge / 2] * 2
+    universe.add_TopologyAttr("charges", charges)
+    universe.add_TopologyAttr("resnames", [name for name, _ in molecules])
+    universe.add_TopologyAttr("resids", np.arange(len(molecules)) + 1)
+    universe.add_TopologyAttr("moltypes", [name for name, _ in molecules])
+    universe.add_TopologyAttr("molnums", np.arange(len(molecules)))
+    chains = [(6 * m + k, 6 * m + k + 1) for m in range(3) for k in range(5)]
+    universe.add_TopologyAttr("bonds", [*chains, *((20 + 3 * m, 20 + 3 * m + k) for m in range(2) for k in (1, 2))])
+    positions = np.zeros((len(names), 3))
+    for m in range(3):
+        # the second one crosses a face of the box
+        positions[6 * m : 6 * m + 6] = np.c_[2.6 * (m == 1) + 0.15 * np.arange(6), np.full(6, m), np.zeros(6)]
+    for m in range(2):
+        positions[20 + 3 * m : 23 + 3 * m] = m + 1 + np.array([[0, 0, 0], [0.15, 0, 0], [0, 0.15, 0]])
+    return universe, positions % BOX
+
+
+ROLES = """\
+molecules:
+  GLY: {kind: polymer, roles: {ether_O: name O*}}
+  LI: {kind: cation, roles: {Li: all}}
+  AN:
+    kind: anion
+    roles: {anion_O: name OS}
+"""
+
+
+def described(folder: Path, text: str, *changed: float) -> SystemDescription:
+    path = folder / "roles.yaml"
+    path.write_text(text)
+    universe, positions = box(*changed)
+    return describe_universe(universe, read_roles(path), "mine", "0" * 64, positions, BOX, "frame.xtc")
+
+
+def test_a_description_of_a_foreign_box(tmp_path: Path) -> None:
+    found = described(tmp_path, ROLES)
+    assert [(e.molecule.name, e.count, e.molecule.formal_charge) for e in found.molecules] == [
+        ("GLY", 3, 0), ("LI", 2, 1), ("AN", 2, -1)
+    ]  # fmt: skip
+    assert composition(found) == {
+        "sites": 26, "chains": 3, "ether_oxygens": 6, "lithium_ions": 2, "ion_charge_scale": 1.0
+    }  # fmt: skip
+    # as topologies print it, not 15.99940013885498
+    assert found.molecules[0].molecule.sites[1].mass == 15.9994
+    assert ether_torsions(found).tolist() == [[1, 2, 3, 4], [7, 8, 9, 10], [13, 14, 15, 16]]
+    assert found.bonds().tolist()[:6] == [[0, 1], [1, 2], [2, 3], [3, 4], [4, 5], [6, 7]]
+    assert found.bond_lengths_nm() == pytest.approx(0.15)
+    assert {kind: len(sites) for kind, sites in binding_partners(found).items()} == {"ether_O": 6, "anion": 4}
+    (tmp_path / "system.json").write_text(to_json(found))
+    assert read_description(tmp_path / "system.json") == found
+
+
+def test_scaled_charges_of_the_ions_are_found(tmp_path: Path) -> None:
+    found = described(tmp_path, ROLES, -0.8, 0.8)
+    assert found.choice.ion_charge_scale == 0.8
+    assert [e.molecule.formal_charge for e in found.molecules] == [0, 1, -1]
+    assert found.choice.ether_set == "imported-mine"
+
+
+def test_blocks_are_those_of_the_file(tmp_path: Path) -> None:
+    text = ROLES.replace("name O*}}", "name O*}, blocks: {head: name CA O1 CB, tail: name CC O2 CD}}")
+    blocks = [site.block for site in described(tmp_path, text).molecules[0].molecule.sites]
+    assert blocks == ["head"] * 3 + ["tail"] * 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("name O*", "name OE", r":2: molecules\.GLY\.roles\.ether_O: 'name OE' matches no atom of GLY; allowed: atoms such as CA"),
+        ("name O*", "name (", r":2: molecules\.GLY\.roles\.ether_O: 'name \(' is no selection: .*allowed: MDAnalysis' language"),
+        ("name O*", "index 1", "matches other atoms of molecule 2 than of the first; allowed: the same in all"),
+        ("name O*}}", "name O*, amide_N: name O1}}", r"GLY\.roles\.amide_N: 'name O1' matches atom O1, which ether_O has"),
+        ("ether_O", "ether_0", r"GLY\.roles\.ether_0: no role of kind polymer \(did you mean ether_O\?\); allowed: ether_O, "),
+        ("Li: all", "anion_O: all", r":3: molecules\.LI\.roles\.anion_O: no role of kind cation; allowed: Li"),
+        ("  LI:", "  LJ:", r":3: molecules\.LJ: no molecule type of .*; allowed: GLY, LI, AN"),
+        ("  LI: {kind: cation, roles: {Li: all}}\n", "", "molecules: LI, which .* has, is missing; it has no default"),
+        ("kind: cation", "kind: anion", r":3: molecules\.LI\.roles\.Li: no role of kind anion"),
+        ("kind: anion", "kind: anode", r":5: molecules\.AN\.kind: 'anode' is not allowed"),
+        ("kind: anion", "kind: anion\n    charge: 1", r":6: molecules\.AN\.charge: AN is of kind anion, and"),
+        ("kind: polymer", "kind: solvent", r"GLY\.roles\.ether_O: no role of kind solvent; allowed: none"),
+        (", roles: {Li: all}", "", r":3: molecules\.LI\.kind: a cation without the role Li; allowed: lithium"),
+        ("kind: cation, roles: {Li: all}", "kind: polymer", r":3: molecules\.LI\.kind: of kind polymer are GLY, LI; allowed: one type"),
+        ("kind: anion", "kinds: anion", r"molecules\.AN\.kinds: unknown key"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in ROLES
+    with pytest.raises(InputError, match=said) as caught:
+        described(tmp_path, ROLES.replace(old, new))
+    assert "\n" not in str(caught.value)
+
+
+def test_atoms_that_no_bond_holds_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "roles.yaml").write_text(ROLES)
+    universe, positions = box()
+    universe.delete_bonds([(2, 3), (8, 9), (14, 15)])
+    with pytest.raises(
+        InputError, match=r":2: molecules\.GLY: the bonds and constraints of GLY do not connect its atoms"
+    ):
+        describe_universe(universe, read_roles(tmp_path / "roles.yaml"), "mine", "0" * 64, positions, BOX, "frame.xtc")
+
+
+def test_ions_that_are_not_scaled_alike_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"not scaled alike: LI 1, AN 0\.8; allowed: one factor"):
+        described(tmp_path, ROLES, -0.8, 1.0)
+
+
+def test_a_frame_of_another_system_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "roles.yaml").write_text(ROLES)
+    universe, positions = box()
+    with pytest.raises(
+        DataError, match=r"frame\.xtc: of another system: the atoms \d+ and \d+, bonded in GLY, are .* nm apart"
+    ):
+        describe_universe(
+            universe, read_roles(tmp_path / "roles.yaml"), "mine", "0" * 64, positions[::-1].copy(), BOX, "frame.xtc"
+        )  # fmt: skip
