@@ -320,8 +320,8 @@ def _judge_motion(
     if velocities is None or degrees is None:
         return
     kinds = kinds_of_motion(description, velocities, degrees)
-    verdict.values["motion_temperatures_K"] = {kind.name: kind.temperature_K for kind in kinds}
     for kind in kinds:
+        verdict.values[f"temperature_of_{kind.name.replace(' ', '_')}_K"] = kind.temperature_K
         off, chance = kind.temperature_K / temperature_K - 1, kind.chance(temperature_K)
         if abs(off) > TEMPERATURE_OFF and chance < MOTION_CHANCE:
             what = kind.name if kind.name == WITHIN else f"of whole {kind.name}"
