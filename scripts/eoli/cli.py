@@ -69,8 +69,12 @@ def _nobody_reads() -> bool:
         return False
     closed = any(event & (select.POLLERR | select.POLLHUP) for _, event in pipe.poll(0))
     if closed:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
     return closed
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -95,6 +99,12 @@ def _run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         line, code = f"text that this terminal or file cannot hold: {error}", 1
     except KeyboardInterrupt:
         return 130
+    # the message comes last, also where both go into one file
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # else the interpreter tries again, and ends with a code of its own
+        _drop_output()
     print(f"eoli {arguments.command}: {printable(line)}", file=sys.stderr)
     return code
 

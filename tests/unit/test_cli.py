@@ -39,9 +39,10 @@ def test_a_closed_pipe_is_no_failure_to_tell(words: list[str]) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_full_disk_is_one_line() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_one_line(unbuffered: str) -> None:
     with Path("/dev/full").open("w") as full:
-        done = run("check", stdout=full, stderr=subprocess.PIPE)
+        done = run("check", stdout=full, stderr=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": unbuffered})
     assert (done.returncode, done.stderr) == (1, "eoli check: No space left on device\n")
 
 

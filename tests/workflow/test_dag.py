@@ -318,8 +318,8 @@ def test_no_gromacs_is_one_message_and_nothing_starts(workflow: Path, tmp_path: 
             if not program.name.startswith("gmx") and not (bare / program.name).is_symlink():
                 (bare / program.name).symlink_to(program)
     run = subprocess.run(
-        snakemake_command(), cwd=workflow, env=os.environ | {"PATH": str(bare)}, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, timeout=LIMIT_S, check=False,
+        snakemake_command(), cwd=workflow, env=os.environ | {"PATH": str(bare), "PYTHONUNBUFFERED": ""},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT_S, check=False,
     )  # fmt: skip
     assert run.returncode == 1 and "CalledProcessError" not in run.stdout, run.stdout
     assert [line for line in run.stdout.splitlines() if "GROMACS: " in line] == [run.stdout.splitlines()[-1]]
