@@ -1,0 +1,231 @@
+"""Composed topologies against the files that they are made of: GROMACS gives the same energies, term by term."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyedr
+import pytest
+
+from eoli.gromacs.build import Gromacs, inspect
+from eoli.gromacs.tools import grompp, run_tool
+from eoli.study.config import GromacsBuild
+from eoli.topology.composed import Part, write_composed
+from eoli.topology.imported import ImportedTopology, read_topology
+from eoli.topology.preprocessed import read_lines
+
+pytestmark = pytest.mark.gmx
+
+FILES = Path(__file__).resolve().parents[1] / "imported"
+EDGE_NM = 4.0
+MDP = {
+    "integrator": "md", "nsteps": "0", "continuation": "yes", "nstenergy": "1", "nstcalcenergy": "1", "dt": "0.0001",
+    "verlet-buffer-tolerance": "-1", "rlist": "1.0", "rcoulomb": "0.9", "rvdw": "0.9", "coulombtype": "pme",
+}  # fmt: skip
+# the force fields that GROMACS brings: many macros, conditionals, wildcards and all layouts of types
+INSTALLED = {
+    "oplsaa.ff": ("ethanol.itp", "tip4p.itp", "ions.itp"),
+    "gromos54a7.ff": ("spc.itp", "ions.itp"),
+    "charmm27.ff": ("tip3p.itp", "ions.itp"),
+    "amber99sb-ildn.ff": ("tip4pew.itp", "ions.itp"),
+}
+COUNTS = {
+    "oplsaa.ff": {"ETH": 4, "SOL": 30, "NA": 2, "CL": 2},
+    "gromos54a7.ff": {"SOL": 30, "NA": 2, "CL": 2},
+    "charmm27.ff": {"SOL": 30, "NA": 2, "CL": 2},
+    "amber99sb-ildn.ff": {"SOL": 30, "NA": 2, "CL": 2},
+}
+# GROMOS with a united ether: its bonded macros, its matrix of pairs, its 1-4 pairs and an improper
+UNITED = """
+[ moleculetype ]
+DMG 3
+[ atoms ]
+1 CH3 1 DMG C1 1 0.2 15.035
+2 OE  1 DMG O2 1 -0.4 15.9994
+3 CH2 1 DMG C3 1 0.2 14.027
+4 CH2 1 DMG C4 2 0.2 14.027
+5 OE  1 DMG O5 2 -0.4 15.9994
+6 CH3 1 DMG C6 2 0.2 15.035
+[ bonds ]
+1 2 2 gb_18
+2 3 2 gb_18
+3 4 2 gb_27
+4 5 2 gb_18
+5 6 2 gb_18
+[ pairs ]
+1 4 1
+2 5 1
+3 6 1
+[ angles ]
+1 2 3 2 ga_12
+2 3 4 2 ga_15
+3 4 5 2 ga_15
+4 5 6 2 ga_12
+[ dihedrals ]
+1 2 3 4 1 gd_29
+2 3 4 5 1 gd_1
+3 4 5 6 1 gd_29
+[ dihedrals ]
+3 2 4 1 2 gi_2
+"""
+
+
+@pytest.fixture(scope="module")
+def gromacs() -> Gromacs:
+    return inspect(GromacsBuild())
+
+
+def lattice(n: int) -> np.ndarray:
+    """The first n points of a cubic lattice, shape (n, 3)."""
+    side = int(np.ceil(n ** (1 / 3)))
+    return np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)[:n].astype(float)
+
+
+def structure(path: Path, topology: ImportedTopology, counts: Mapping[str, int]) -> Path:
+    """A box of molecules on a lattice, their atoms on small shaken lattices: nothing but its energy matters."""
+    rng = np.random.default_rng(3)
+    molecules = [topology.molecule(name) for name, count in counts.items() for _ in range(count)]
+    rows = []
+    for molecule, centre in zip(molecules, 0.9 * lattice(len(molecules)), strict=True):
+        x = centre + 0.15 * lattice(len(molecule.sites)) + rng.uniform(-0.02, 0.02, (len(molecule.sites), 3))
+        rows += [
+            f"{site.residue_number:5d}{site.residue:<5s}{site.name:>5s}{0:5d}{a:8.3f}{b:8.3f}{c:8.3f}"
+            for site, (a, b, c) in zip(molecule.sites, x, strict=True)
+        ]
+    box = f"{EDGE_NM:10.5f}" * 3
+    path.write_text("\n".join(["test", str(len(rows)), *rows, box]) + "\n")
+    return path
+
+
+def energies(gromacs: Gromacs, top: Path, gro: Path, folder: Path) -> dict[str, float]:
+    """All energy terms of one structure; grompp must take the files without a warning."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "sp.mdp").write_text("".join(f"{key} = {value}\n" for key, value in MDP.items()))
+    grompp(gromacs, folder / "sp.mdp", gro, top, folder / "sp.tpr", folder / "grompp.log", None)
+    run = subprocess.run(
+        [str(gromacs.program), "mdrun", "-deffnm", "sp", "-rerun", str(gro), "-ntmpi", "1", "-ntomp", "1"],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    found = {name: float(values[0]) for name, values in pyedr.edr_to_dict(str(folder / "sp.edr")).items()}
+    # velocities are none of the topology's business
+    return {
+        name: value for name, value in found.items() if not re.search("Time|Kinetic|Total|Conserved|Temp|Pres", name)
+    }
+
+
+def compare(one: Mapping[str, float], other: Mapping[str, float], rel: float = 1e-6) -> None:
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        assert other[name] == pytest.approx(value, rel=rel, abs=1e-9), name
+
+
+@pytest.mark.parametrize(
+    ("name", "defines", "terms"),
+    [
+        ("oplsaa", {}, {"Bond", "Angle", "Ryckaert-Bell.", "Fourier Dih.", "LJ-14", "Coulomb-14", "LJ (SR)"}),
+        ("trappe", {}, {"Angle", "Proper Dih.", "LJ (SR)", "Coulomb (SR)"}),
+        ("tip4p", {}, {"LJ (SR)", "Coulomb (SR)"}),
+        ("tip4p", {"FLEXIBLE": ""}, {"Bond", "Angle", "LJ (SR)", "Coulomb (SR)"}),
+    ],
+    ids=["all-atoms", "united-atoms", "virtual-sites", "flexible"],
+)
+def test_small_files(name: str, defines: dict[str, str], terms: set[str], gromacs: Gromacs, tmp_path: Path) -> None:
+    top = FILES / name / "box.top"
+    topology = read_topology(top, defines=defines)
+    gro = structure(tmp_path / "box.gro", topology, dict(topology.counts))
+    write_composed([Part(topology, *entry) for entry in topology.counts], "test", tmp_path / "composed")
+    if defines:
+        text = "".join(f"#define {key} {value}\n" for key, value in defines.items()) + top.read_text()
+        top = tmp_path / "defined.top"
+        top.write_text(text)
+    original = energies(gromacs, top, gro, tmp_path / "a")
+    assert {term for term in terms if original.get(term)} == terms
+    compare(original, energies(gromacs, tmp_path / "composed/system.top", gro, tmp_path / "b"))
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_installed_force_fields(name: str, gromacs: Gromacs, tmp_path: Path) -> None:
+    counts = dict(COUNTS[name])
+    top = tmp_path / "box.top"
+    text = "".join(f'#include "{name}/{file}"\n' for file in ("forcefield.itp", *INSTALLED[name]))
+    if name == "gromos54a7.ff":
+        text += UNITED
+        counts["DMG"] = 4
+    top.write_text(text)
+    topology = read_topology(top, [gromacs.forcefields])
+    listed = "".join(f"{key} {value}\n" for key, value in counts.items())
+    # with this macro grompp warns of any GROMOS force field, whatever the energies
+    top.write_text(f"{text}\n#undef _FF_GROMOS96\n[ system ]\ntest\n[ molecules ]\n{listed}")
+    gro = structure(tmp_path / "box.gro", topology, counts)
+    write_composed([Part(topology, *entry) for entry in counts.items()], "test", tmp_path / "composed")
+    original = energies(gromacs, top, gro, tmp_path / "a")
+    compare(original, energies(gromacs, tmp_path / "composed/system.top", gro, tmp_path / "b"))
+    # and the lines that were read are those that the preprocessor of grompp sees
+    run_tool(
+        gromacs, "grompp", tmp_path / "pp.log", f=tmp_path / "a/sp.mdp", c=gro, p=top, o=tmp_path / "pp.tpr",
+        pp=tmp_path / "pp.top", po=tmp_path / "pp.mdp",
+    )  # fmt: skip
+    joined = re.sub(r"\\[ \t]*\n", " ", (tmp_path / "pp.top").read_text())
+    seen = [words for row in joined.splitlines() if (words := row.partition(";")[0].split())]
+    assert [line.words for line in read_lines(top, [gromacs.forcefields]) if line.text] == seen
+
+
+def rule_1(text: str) -> str:
+    """A force field of combination rule 3 as one of rule 1, by the last two words of its types."""
+    rows = []
+    for row in text.splitlines():
+        words = row.partition(";")[0].split()
+        if words == ["1", "3", "yes", "0.5", "0.5"]:
+            row = "1 1 yes 0.5 0.5"
+        elif len(words) in (7, 8) and words[-3] == "A":
+            sigma, epsilon = float(words[-2]), float(words[-1])
+            row = " ".join([*words[:-2], f"{4 * epsilon * sigma**6:.12e}", f"{4 * epsilon * sigma**12:.12e}"])
+        rows.append(row)
+    return "\n".join(rows) + "\n"
+
+
+@pytest.mark.parametrize("ions_first", [False, True])
+def test_rules_1_and_3_join(ions_first: bool, gromacs: Gromacs, tmp_path: Path) -> None:
+    """The ether in sigma and epsilon and the ions in C6 and C12 have the energies of one file in sigma and epsilon."""
+    source = FILES / "oplsaa"
+    forcefield = (source / "forcefield.itp").read_text()
+    types = [row for row in forcefield.splitlines() if re.match(r" *(opls_406|.BT) ", row)]
+    head, _, _ = forcefield.partition("; name  bonded  at.num")
+    (tmp_path / "ions.top").write_text(rule_1(head + "\n".join(types)) + (source / "litfsi.itp").read_text())
+    kept = "\n".join(row for row in forcefield.splitlines() if row not in types)
+    (tmp_path / "ether.top").write_text(kept + "\n" + (source / "dme.itp").read_text())
+    ether, ions = read_topology(tmp_path / "ether.top"), read_topology(tmp_path / "ions.top")
+    counts = {"DME": 8, "LI": 2, "TFSI": 2}
+    parts = [Part(ether, "DME", 8), Part(ions, "LI", 2), Part(ions, "TFSI", 2)]
+    if ions_first:
+        parts, counts = [*parts[1:], parts[0]], {"LI": 2, "TFSI": 2, "DME": 8}
+    write_composed(parts, "test", tmp_path / "composed")
+    topology = read_topology(source / "box.top")
+    gro = structure(tmp_path / "box.gro", topology, counts)
+    top = tmp_path / "original.top"
+    names = ("forcefield.itp", "dme.itp", "litfsi.itp")
+    listed = "".join(f"{key} {value}\n" for key, value in counts.items())
+    top.write_text("".join((source / name).read_text() for name in names) + f"[ system ]\nx\n[ molecules ]\n{listed}")
+    original = energies(gromacs, top, gro, tmp_path / "a")
+    # single precision holds C6 and C12 as well as sigma and epsilon, but not the same last bit
+    compare(original, energies(gromacs, tmp_path / "composed/system.top", gro, tmp_path / "b"), rel=2e-6)
+
+
+def test_scaled_ions(gromacs: Gromacs, tmp_path: Path) -> None:
+    """Scaled charges change the Coulomb energy of the ions as they must, and nothing else."""
+    topology = read_topology(FILES / "oplsaa/box.top")
+    gro = structure(tmp_path / "box.gro", topology, {"LI": 2, "TFSI": 2})
+    found = {}
+    for scale in (1.0, 0.8):
+        folder = tmp_path / f"{scale}"
+        write_composed([Part(topology, "LI", 2, scale), Part(topology, "TFSI", 2, scale)], "test", folder)
+        found[scale] = energies(gromacs, folder / "system.top", gro, folder)
+    for name, value in found[1.0].items():
+        factor = 0.64 if "Coul" in name else 1.0
+        if name != "Potential":
+            assert found[0.8][name] == pytest.approx(factor * value, rel=1e-5, abs=1e-6), name
