@@ -13,12 +13,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from eoli.errors import ForceFieldError
-from eoli.topology.molecule import Site, Term
+from eoli.forcefield.models import NUMBERS
+from eoli.topology.molecule import Molecule, Site, Term
 from eoli.topology.preprocessed import Line, Macros, read_lines, replay
 
 _TYPE_SECTIONS = {
@@ -456,3 +457,45 @@ def bonds(molecule: MoleculeType, forcefield: ForceFieldPart) -> tuple[Term, ...
             length = given[0][:1] if given and term.function not in (5, 8) else ()
             found[i, j] = Term((i, j), term.function, length, section, term.source)
     return tuple(found.values())
+
+
+def as_molecule(
+    molecule: MoleculeType, forcefield: ForceFieldPart, kind: str, positions_nm: Sequence[Sequence[float]] = ()
+) -> Molecule:
+    """The molecule type as boxes and analyses know molecules, with numbers from its types, and sites without roles.
+
+    Angles have a reference in degrees first, torsions those numbers that make a potential (functions 1, 3, 5 and 9), and
+    impropers are harmonic ones; terms of other kinds are left out, since only GROMACS needs them. `positions_nm` is a
+    start geometry; a bond to which the topology gives no length has the one there. Raises ForceFieldError for a bond
+    without any length.
+    """
+
+    def terms(section: str, functions: Sequence[int]) -> tuple[Term, ...]:
+        found = []
+        for term in molecule.terms.get(section, ()):
+            count = NUMBERS.get((len(term.sites), term.function), 2)
+            rows = parameters(term, molecule, forcefield) if term.function in functions else []
+            # the numbers of a second state may follow
+            found += [replace(term, parameters=row[:count]) for row in rows if len(row) >= count]
+        return tuple(found)
+
+    positions = tuple((float(x), float(y), float(z)) for x, y, z in positions_nm)
+    lengths = []
+    for term in bonds(molecule, forcefield):
+        i, j = term.sites
+        if not term.parameters and not positions:
+            raise ForceFieldError(f"{term.source}: a bond without a length; allowed: a molecule with a structure")
+        length = term.parameters or (math.dist(positions[i], positions[j]),)
+        lengths.append(replace(term, parameters=length))
+    return Molecule(
+        name=molecule.name,
+        kind=kind,
+        formal_charge=round(molecule.charge),
+        sites=molecule.sites,
+        bonds=tuple(lengths),
+        angles=terms("angles", (1, 2, 5, 6, 10)),
+        dihedrals=terms("dihedrals", (1, 3, 5, 9)),
+        impropers=terms("dihedrals", (2,)),
+        pairs14=molecule.terms.get("pairs", ()),
+        positions_nm=positions,
+    )
