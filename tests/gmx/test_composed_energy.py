@@ -11,12 +11,18 @@ import numpy as np
 import pyedr
 import pytest
 
+from eoli.box.packmol import pack
+from eoli.box.structure import read_structure
+from eoli.core.files import write_text
 from eoli.gromacs.build import Gromacs, inspect
 from eoli.gromacs.tools import grompp, run_tool
 from eoli.study.config import GromacsBuild
+from eoli.topology.adopted import Adopted, describe_adopted
 from eoli.topology.composed import Part, write_composed
+from eoli.topology.description import read_description, to_json
 from eoli.topology.imported import ImportedTopology, read_topology
 from eoli.topology.preprocessed import read_lines
+from support import choice
 
 pytestmark = pytest.mark.gmx
 
@@ -175,6 +181,67 @@ def test_installed_force_fields(name: str, gromacs: Gromacs, tmp_path: Path) -> 
     assert [line.words for line in read_lines(top, [gromacs.forcefields]) if line.text] == seen
 
 
+NASTY = r"""
+#define EPS_A 0.3
+#define LONG LATER
+#define EARLY 0.6
+#define NOT EARLY
+#define LATER 0.6
+#define EARLY 0.5
+#define LATER 0.5 ; the comment hides what follows
+#define MASS 12.0
+#undef MASS
+#define MASS 13.0
+ # define BLANK 1
+#ifdef BLANK
+#ifndef BLANK
+[ nothing ]
+#else
+[ defaults ]
+1 2 \
+  no \
+  1.0 1.0
+#endif
+#else
+#include "missing.itp"
+#endif ; with a word
+[ATOM-TYPES]
+AMASS MASS 0.0 A EPS_A LONG
+MASS-1 MASS 0.0 A 0.3 LATER
+B 12.0 0.0 A 0.3 LATER EPS_A
+#include "sub/molecule.itp"
+[ system ]
+NOT EARLY EARLY-EARLY EARLY_EARLY
+[ molecules ]
+M 1
+"""
+
+
+def test_the_rules_of_the_preprocessor(gromacs: Gromacs, tmp_path: Path) -> None:
+    """Nested, moved and removed macros, macros beside signs, continued lines, conditions in conditions."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "box.top").write_text(NASTY)
+    (tmp_path / "sub/molecule.itp").write_text('[ moleculetype ]\nM 1\n#include "atoms.itp"\n')
+    (tmp_path / "sub/atoms.itp").write_text("[ atoms ] ; x\n1 AMASS 1 M A 1 -EARLY\n2 B 1 M BLANK 1 \\\n EARLY MASS\n")
+    gro = tmp_path / "box.gro"
+    gro.write_text(
+        "x\n2\n    1M        A    1   0.100   0.100   0.100\n    1M        1    2   1.100   0.100   0.100\n   4.0 4.0 4.0\n"
+    )
+    (tmp_path / "sp.mdp").write_text("".join(f"{key} = {value}\n" for key, value in MDP.items()))
+    run_tool(
+        gromacs, "grompp", tmp_path / "pp.log", f=tmp_path / "sp.mdp", c=gro, p=tmp_path / "box.top",
+        o=tmp_path / "pp.tpr", pp=tmp_path / "pp.top", po=tmp_path / "pp.mdp",
+    )  # fmt: skip
+    joined = re.sub(r"\\[ \t]*\n", " ", (tmp_path / "pp.top").read_text())
+    seen = [words for row in joined.splitlines() if (words := row.partition(";")[0].split())]
+    assert [line.words for line in read_lines(tmp_path / "box.top") if line.text] == seen
+    topology = read_topology(tmp_path / "box.top")
+    assert topology.forcefield.types["AMASS"].numbers == (0.3, 0.5)
+    write_composed([Part(topology, "M", 1)], "test", tmp_path / "composed")
+    original = energies(gromacs, tmp_path / "box.top", gro, tmp_path / "a")
+    compare(original, energies(gromacs, tmp_path / "composed/system.top", gro, tmp_path / "b"))
+
+
 def rule_1(text: str) -> str:
     """A force field of combination rule 3 as one of rule 1, by the last two words of its types."""
     rows = []
@@ -214,6 +281,36 @@ def test_rules_1_and_3_join(ions_first: bool, gromacs: Gromacs, tmp_path: Path) 
     original = energies(gromacs, top, gro, tmp_path / "a")
     # single precision holds C6 and C12 as well as sigma and epsilon, but not the same last bit
     compare(original, energies(gromacs, tmp_path / "composed/system.top", gro, tmp_path / "b"), rel=2e-6)
+
+
+def test_a_packed_box(gromacs: Gromacs, tmp_path: Path) -> None:
+    """From the files of others to a box that GROMACS takes: chains of different conformations, a stable start."""
+    topology = read_topology(FILES / "oplsaa/box.top")
+    start = read_structure(FILES / "oplsaa/dme.gro", topology.molecule("DME")).tolist()
+    adopted = [
+        Adopted(Part(topology, "DME", 30), "polymer", start),
+        Adopted(Part(topology, "LI", 3, 0.8), "cation"),
+        Adopted(Part(topology, "TFSI", 3, 0.8), "anion"),
+    ]
+    description = describe_adopted(adopted, choice("lorentz-berthelot", 0.8))
+    assert description.charges().sum() == pytest.approx(0, abs=1e-6) and description.n_sites == 30 * 16 + 3 * 16
+    write_text(tmp_path / "system.json", to_json(description))
+    assert read_description(tmp_path / "system.json") == description
+    gro = tmp_path / "box.gro"
+    pack(description, 2, 0.5, 0.2, 3, gro, tmp_path / "box.json", tmp_path / "box.log")
+    write_composed([entry.part for entry in adopted], "test", tmp_path)
+    (tmp_path / "em.mdp").write_text("integrator = steep\nnsteps = 100\nnstenergy = 1\nrcoulomb = 0.9\nrvdw = 0.9\n")
+    grompp(gromacs, tmp_path / "em.mdp", gro, tmp_path / "system.top", tmp_path / "em.tpr", tmp_path / "em.log", None)
+    run = subprocess.run(
+        [str(gromacs.program), "mdrun", "-deffnm", "em", "-ntmpi", "1", "-ntomp", "1"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    potential = pyedr.edr_to_dict(str(tmp_path / "em.edr"))["Potential"]
+    assert np.isfinite(potential).all() and potential[-1] < potential[0]
+    x = np.array([[float(row[k : k + 8]) for k in (20, 28, 36)] for row in gro.read_text().splitlines()[2:482]])
+    spans = np.linalg.norm(x.reshape(30, 16, 3)[:, 0] - x.reshape(30, 16, 3)[:, 12], axis=1)
+    assert np.ptp(spans) > 0.1
 
 
 def test_scaled_ions(gromacs: Gromacs, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eoli.errors import EoliError, ForceFieldError
+from eoli.topology.adopted import as_molecule
 from eoli.topology.composed import Part, compose
 from eoli.topology.imported import ImportedTopology, bonds, parameters, read_topology
 from eoli.topology.preprocessed import expand, read_lines
@@ -360,3 +361,38 @@ def test_damaged_files_end_in_one_line(tmp_path: Path, data: st.DataObject) -> N
 def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
     path = write(tmp_path, "; a\u2028b\x0c c\n[ defaults ]\n")
     assert [line.number for line in read_lines(path)] == [1, 2]
+
+
+def test_as_the_boxes_know_molecules() -> None:
+    topology = read_topology(FILES / "oplsaa/box.top")
+    ether = as_molecule(topology.molecule("DME"), topology.forcefield, "polymer")
+    assert (len(ether.bonds), len(ether.angles), len(ether.dihedrals), len(ether.pairs14)) == (15, 26, 21, 21)
+    # half of the Coulomb energy of 1-4 pairs counts
+    assert {(term.function, term.parameters) for term in ether.pairs14} == {(2, (0.5,))}
+    assert {term.parameters[0] for term in ether.angles} == {110.7, 109.5, 107.8}
+    anion = as_molecule(topology.molecule("TFSI"), topology.forcefield, "anion", (), 0.75)
+    assert anion.formal_charge == -1 and anion.charge == pytest.approx(-0.75)
+    united = read_topology(FILES / "trappe/box.top")
+    assert len(as_molecule(united.molecule("DMU"), united.forcefield, "polymer").dihedrals) == 8
+
+
+def test_what_no_analysis_knows(tmp_path: Path) -> None:
+    water = read_topology(FILES / "tip4p/box.top")
+    with pytest.raises(ForceFieldError, match=r"tip4p/box\.top:12: SOL has virtual sites, which no analysis knows"):
+        as_molecule(water.molecule("SOL"), water.forcefield, "polymer")
+    other = read_topology(write(tmp_path, SMALL.replace("MOL 3", "MOL 0")))
+    with pytest.raises(
+        ForceFieldError, match=r"MOL excludes other pairs .* such as A1 and B1; .*; allowed: 3 exclusions"
+    ):
+        as_molecule(other.molecule("MOL"), other.forcefield, "polymer")
+    same = read_topology(
+        write(tmp_path, SMALL.replace("MOL 3", "MOL 0").replace("[ system ]", "[ exclusions ]\n1 2\n[ system ]"))
+    )
+    as_molecule(same.molecule("MOL"), same.forcefield, "polymer")
+    long = read_topology(write(tmp_path, SMALL.replace("1 2 1\n", "1 2 5\n")))
+    with pytest.raises(
+        ForceFieldError, match=r"box\.top:15: a bond without a length; allowed: a molecule with a structure"
+    ):
+        as_molecule(long.molecule("MOL"), long.forcefield, "polymer")
+    placed = as_molecule(long.molecule("MOL"), long.forcefield, "polymer", [[0, 0, 0], [0, 0, 0.2]])
+    assert placed.bonds[0].parameters == (0.2,)

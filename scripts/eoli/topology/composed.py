@@ -280,6 +280,10 @@ def _scaled(part: Part) -> Edits:
     sites = iter(part.molecule.sites)
     for row in part.molecule.rows:
         if row.section == "atoms":
+            if len(row.words) > 8:
+                raise ForceFieldError(
+                    f"{row.line.where}: an atom with a second state is not scaled; allowed: up to charge and mass"
+                )
             charges = {6: next(sites).charge}
         elif row.section == "pairs" and row.words[2:3] == ("2",) and len(row.words) > 5:
             charges = {k: number(row, k, "charge") for k in (4, 5)}

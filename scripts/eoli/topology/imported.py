@@ -13,13 +13,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from eoli.errors import ForceFieldError
-from eoli.forcefield.models import NUMBERS
-from eoli.topology.molecule import Molecule, Site, Term
+from eoli.topology.molecule import Site, Term
 from eoli.topology.preprocessed import Line, Macros, read_lines, replay
 
 _TYPE_SECTIONS = {
@@ -97,6 +96,23 @@ class ForceFieldPart:
                 numbers = tuple(number(row, k, "parameter") for k in range(count + 1, len(row.words)))
                 found.setdefault(row.section, []).append((key, whole(row, count, "function"), numbers))
         return found
+
+    @cached_property
+    def _asked(self) -> dict[tuple[str, int, tuple[str, ...]], list[tuple[float, ...]]]:
+        # a chain asks for the same few types again and again
+        return {}
+
+    def of_types(self, section: str, function: int, types: tuple[str, ...]) -> list[tuple[float, ...]]:
+        """Numbers of the row, or the rows of a sum, that fit best to bonded types; empty if none fits."""
+        asked = (section, function, types)
+        if asked not in self._asked:
+            found: dict[tuple[str, ...], list[tuple[float, ...]]] = {}
+            for key, of_function, numbers in self.bonded.get(section, ()):
+                if of_function == function and any(_fits(key, way) for way in (types, types[::-1])):
+                    found.setdefault(key, []).append(numbers)
+            fewest = min(found.items(), key=lambda entry: entry[0].count(ANY), default=((), []))
+            self._asked[asked] = fewest[1]
+        return self._asked[asked]
 
 
 @dataclass(frozen=True)
@@ -178,6 +194,16 @@ def read_topology(
             )
         molecules[molecule.name] = molecule
     return ImportedTopology(path, given, forcefield, molecules, _counts(rows, molecules))
+
+
+def read_forcefield(path: Path) -> ForceFieldPart:
+    """Read a force field without molecule types, such as the forcefield.itp of a topology folder.
+
+    Raises ForceFieldError as `read_topology` does.
+    """
+    lines = read_lines(path)
+    rows, _ = _rows(lines)
+    return _forcefield(path, tuple(lines), [row for _, row in rows])
 
 
 def _rows(lines: list[Line]) -> tuple[list[tuple[int, Row]], list[tuple[int, str]]]:
@@ -423,12 +449,7 @@ def parameters(term: Term, molecule: MoleculeType, forcefield: ForceFieldPart) -
     if term.parameters:
         return [term.parameters]
     types = tuple(molecule.sites[site].bonded_class for site in term.sites)
-    found: dict[tuple[str, ...], list[tuple[float, ...]]] = {}
-    for key, function, numbers in forcefield.bonded.get(f"{term.label[:-1]}types", ()):
-        if function == term.function and any(_fits(key, way) for way in (types, types[::-1])):
-            # a sum of torsions is several rows
-            found.setdefault(key, []).append(numbers)
-    return min(found.items(), key=lambda entry: entry[0].count(ANY))[1] if found else []
+    return forcefield.of_types(f"{term.label[:-1]}types", term.function, types)
 
 
 def _fits(key: tuple[str, ...], types: tuple[str, ...]) -> bool:
@@ -457,45 +478,3 @@ def bonds(molecule: MoleculeType, forcefield: ForceFieldPart) -> tuple[Term, ...
             length = given[0][:1] if given and term.function not in (5, 8) else ()
             found[i, j] = Term((i, j), term.function, length, section, term.source)
     return tuple(found.values())
-
-
-def as_molecule(
-    molecule: MoleculeType, forcefield: ForceFieldPart, kind: str, positions_nm: Sequence[Sequence[float]] = ()
-) -> Molecule:
-    """The molecule type as boxes and analyses know molecules, with numbers from its types, and sites without roles.
-
-    Angles have a reference in degrees first, torsions those numbers that make a potential (functions 1, 3, 5 and 9), and
-    impropers are harmonic ones; terms of other kinds are left out, since only GROMACS needs them. `positions_nm` is a
-    start geometry; a bond to which the topology gives no length has the one there. Raises ForceFieldError for a bond
-    without any length.
-    """
-
-    def terms(section: str, functions: Sequence[int]) -> tuple[Term, ...]:
-        found = []
-        for term in molecule.terms.get(section, ()):
-            count = NUMBERS.get((len(term.sites), term.function), 2)
-            rows = parameters(term, molecule, forcefield) if term.function in functions else []
-            # the numbers of a second state may follow
-            found += [replace(term, parameters=row[:count]) for row in rows if len(row) >= count]
-        return tuple(found)
-
-    positions = tuple((float(x), float(y), float(z)) for x, y, z in positions_nm)
-    lengths = []
-    for term in bonds(molecule, forcefield):
-        i, j = term.sites
-        if not term.parameters and not positions:
-            raise ForceFieldError(f"{term.source}: a bond without a length; allowed: a molecule with a structure")
-        length = term.parameters or (math.dist(positions[i], positions[j]),)
-        lengths.append(replace(term, parameters=length))
-    return Molecule(
-        name=molecule.name,
-        kind=kind,
-        formal_charge=round(molecule.charge),
-        sites=molecule.sites,
-        bonds=tuple(lengths),
-        angles=terms("angles", (1, 2, 5, 6, 10)),
-        dihedrals=terms("dihedrals", (1, 3, 5, 9)),
-        impropers=terms("dihedrals", (2,)),
-        pairs14=molecule.terms.get("pairs", ()),
-        positions_nm=positions,
-    )
