@@ -256,16 +256,33 @@ def rule_1(text: str) -> str:
     return "\n".join(rows) + "\n"
 
 
+PAIR_TYPES = """
+[ nonbond_params ]
+opls_180 opls_185 1 0.27 0.3
+[ pairtypes ]
+opls_185 opls_185 1 0.24 0.06
+"""
+OWN_PAIRS = """
+[ pairs_nb ]
+1 12 1 0.1 -0.4 0.30 0.2
+[ pairs ]
+1 10 1 0.33 0.2
+2 12 2 0.5 0.03 0.14 0.3 0.1
+"""
+
+
 @pytest.mark.parametrize("ions_first", [False, True])
 def test_rules_1_and_3_join(ions_first: bool, gromacs: Gromacs, tmp_path: Path) -> None:
     """The ether in sigma and epsilon and the ions in C6 and C12 have the energies of one file in sigma and epsilon."""
     source = FILES / "oplsaa"
-    forcefield = (source / "forcefield.itp").read_text()
+    # numbers of pairs too: of types, of 1-4 types, and of terms with their own
+    forcefield = (source / "forcefield.itp").read_text().replace("[ bondtypes ]", PAIR_TYPES + "[ bondtypes ]")
+    molecule = (source / "dme.itp").read_text().replace("[ pairs ]", OWN_PAIRS)
     types = [row for row in forcefield.splitlines() if re.match(r" *(opls_406|.BT) ", row)]
     head, _, _ = forcefield.partition("; name  bonded  at.num")
     (tmp_path / "ions.top").write_text(rule_1(head + "\n".join(types)) + (source / "litfsi.itp").read_text())
     kept = "\n".join(row for row in forcefield.splitlines() if row not in types)
-    (tmp_path / "ether.top").write_text(kept + "\n" + (source / "dme.itp").read_text())
+    (tmp_path / "ether.top").write_text(kept + "\n" + molecule)
     ether, ions = read_topology(tmp_path / "ether.top"), read_topology(tmp_path / "ions.top")
     counts = {"DME": 8, "LI": 2, "TFSI": 2}
     parts = [Part(ether, "DME", 8), Part(ions, "LI", 2), Part(ions, "TFSI", 2)]
@@ -275,9 +292,9 @@ def test_rules_1_and_3_join(ions_first: bool, gromacs: Gromacs, tmp_path: Path) 
     topology = read_topology(source / "box.top")
     gro = structure(tmp_path / "box.gro", topology, counts)
     top = tmp_path / "original.top"
-    names = ("forcefield.itp", "dme.itp", "litfsi.itp")
     listed = "".join(f"{key} {value}\n" for key, value in counts.items())
-    top.write_text("".join((source / name).read_text() for name in names) + f"[ system ]\nx\n[ molecules ]\n{listed}")
+    ions_text = (source / "litfsi.itp").read_text()
+    top.write_text(f"{forcefield}\n{molecule}\n{ions_text}\n[ system ]\nx\n[ molecules ]\n{listed}")
     original = energies(gromacs, top, gro, tmp_path / "a")
     # single precision holds C6 and C12 as well as sigma and epsilon, but not the same last bit
     compare(original, energies(gromacs, tmp_path / "composed/system.top", gro, tmp_path / "b"), rel=2e-6)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from eoli.errors import EoliError, ForceFieldError
 from eoli.topology.adopted import as_molecule
 from eoli.topology.composed import Part, compose
-from eoli.topology.imported import ImportedTopology, bonds, parameters, read_topology
+from eoli.topology.imported import ImportedTopology, bonds, parameters, read_forcefield, read_topology
 from eoli.topology.preprocessed import expand, read_lines
 
 FILES = Path(__file__).resolve().parents[1] / "imported"
@@ -135,6 +135,53 @@ def test_a_scale_changes_the_charges_alone() -> None:
     assert len(changed) == 15 and changed[0][1] == "   1 NBT 1 TFSI  N1   1 -0.495"
 
 
+def test_the_charge_of_a_type_is_scaled_too(tmp_path: Path) -> None:
+    ions = (
+        SMALL.replace("A 12.0 0.1", "A 12.0 1.0")
+        .replace("B 6 12.0 -0.1", "B 6 12.0 -1.0")
+        .replace("[ bonds ]\n1 2 1\n", "")
+    )
+    cation = ions.replace("2 B 1 MOL B1 1\n", "").replace("A1 1", "A1 1 ; Li")
+    anion = ions.replace("1 A 1 MOL A1 1\n2 B", "1 B").replace("MOL", "ION").replace("B1 1", "B1 1 -1.0 14.0")
+    parts = [
+        Part(read_topology(write(tmp_path, text, f"{name}.top")), name, 1, 0.8)
+        for name, text in (("MOL", cation), ("ION", anion))
+    ]
+    texts = compose(parts, "test")
+    assert "1 A 1 MOL A1 1 0.8 ; Li" in texts["MOL.itp"] and "1 B 1 ION B1 1 -0.8 14.0" in texts["ION.itp"]
+    second = read_topology(write(tmp_path, anion.replace("-1.0 14.0", "-1.0 14.0 A 0 14"), "second.top"))
+    with pytest.raises(ForceFieldError, match=r"second\.top:12: an atom with a second state is not scaled"):
+        compose([parts[0], Part(second, "ION", 1, 0.8)], "test")
+
+
+@pytest.mark.parametrize(
+    ("row", "bonded", "number", "mass", "charge", "numbers"),
+    [
+        ("c3 c3 0.0 0.0 A 3.4e-01 4.6e-01 ; 1.91 0.11", "c3", None, 0.0, 0.0, (0.34, 0.46)),  # as acpype writes
+        ("c c 12.01 0.0 A 0.34 0.36", "c", None, 12.01, 0.0, (0.34, 0.36)),  # types of one letter
+        ("n 14.01 0.0 A 0.33 0.71", "n", None, 14.01, 0.0, (0.33, 0.71)),
+        ("o 8 16.0 -0.5 A 0.30 0.88", "o", 8, 16.0, -0.5, (0.30, 0.88)),
+        ("opls_800 C800 12.011 0.000 A 3.5E-01 2.7E-01", "C800", None, 12.011, 0.0, (0.35, 0.27)),  # LigParGen
+        ("opls_180 OS 8 15.9994 -0.4 A 0.29 0.58", "OS", 8, 15.9994, -0.4, (0.29, 0.58)),  # GROMACS
+        ("OE 8 0.000 0.000 A 0.0022619536 1.21e-06", "OE", 8, 0.0, 0.0, (0.0022619536, 1.21e-06)),  # GROMOS, ATB
+        ("CT1 6 12.011000 0.070 A 0.405358916754 0.08368", "CT1", 6, 12.011, 0.07, (0.405358916754, 0.08368)),  # CHARMM
+        ("MW 0 0.0 0.0 D 0.0 0.0", "MW", 0, 0.0, 0.0, (0.0, 0.0)),  # virtual, in an old way
+    ],
+)  # fmt: skip
+def test_layouts_of_types(
+    row: str, bonded: str, number: int | None, mass: float, charge: float, numbers: tuple[float, float], tmp_path: Path
+) -> None:
+    path = write(tmp_path, f"[ defaults ]\n1 2 yes 0.5 0.5\n[ atomtypes ]\n{row}\n", "forcefield.itp")
+    (entry,) = read_forcefield(path).types.values()
+    assert (entry.bonded, entry.atomic_number, entry.mass, entry.charge, entry.numbers) == (
+        bonded,
+        number,
+        mass,
+        charge,
+        numbers,
+    )
+
+
 def test_macros_of_two_files_do_not_meet(tmp_path: Path) -> None:
     """A macro of one file that is a name, or another number, in the other file stays out of it."""
     head, _, molecule = SMALL.partition("[ moleculetype ]")
@@ -179,6 +226,17 @@ def including(name: str, text: str | None = None) -> Callable[[Path], Path]:
     return make
 
 
+def outside(folder: Path) -> Path:
+    write(folder, "", "out.itp")
+    return write(folder / "in", f'#include "../out.itp"\n{SMALL}')
+
+
+def linked(folder: Path) -> Path:
+    (folder / "in").mkdir()
+    (folder / "in/link.itp").symlink_to(write(folder, "", "out.itp"))
+    return write(folder / "in", f'#include "link.itp"\n{SMALL}')
+
+
 def two_defaults(folder: Path) -> Path:
     return write(folder, SMALL.replace("[ moleculetype ]", "[ defaults ]\n1 2 no\n[ moleculetype ]"))
 
@@ -193,7 +251,10 @@ MISTAKES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "missing include": (including("no.itp"), r"in/box\.top:1: the include 'no\.itp' is not found; looked for in "),
     "cyclic include": (including("box.top"), r"in/box\.top:1: box\.top includes itself"),
     "absolute include": (including("/etc/passwd"), r"in/box\.top:1: the include '/etc/passwd' is absolute"),
-    "include outside": (including("../out.itp", ""), r"box\.top:1: the include '\.\./out\.itp' (leaves|is not found)"),
+    "include outside": (outside, r"in/box\.top:1: the include '\.\./out\.itp' leaves the folder of the topology; allowed: files in"),
+    "include by a link": (linked, r"in/box\.top:1: the include 'link\.itp' leaves the folder of the topology"),
+    "include of a folder": (edit("[ system ]", '#include "."\n[ system ]'), r"box\.top:16: the include '\.' is not found"),
+    "include of nothing": (edit("[ system ]", "#include x.itp\n[ system ]"), r"box\.top:16: #include x\.itp is not allowed; allowed"),
     "unknown type": (edit("1 A 1", "1 C 1"), r"box\.top:12: atom type 'C' is in no \[ atomtypes \]"),
     "net charge": (edit("A1 1", "A1 1 0.9"), r"box\.top: the box has a charge of \+1\.6000 e \(2 MOL \+0\.8000\); allowed: 0"),
     "two defaults": (two_defaults, r"box\.top:10: a second \[ defaults \], the first is in .*box\.top:3"),
