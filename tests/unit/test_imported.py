@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eoli.errors import EoliError, ForceFieldError
-from eoli.topology.adopted import as_molecule
+from eoli.topology.adopted import Adopted, as_molecule, describe_adopted
 from eoli.topology.composed import Part, compose
 from eoli.topology.imported import ImportedTopology, bonds, parameters, read_forcefield, read_topology
 from eoli.topology.preprocessed import expand, read_lines
+from support import choice
 
 FILES = Path(__file__).resolve().parents[1] / "imported"
 SMALL = """
@@ -272,6 +273,8 @@ MISTAKES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "charge in words": (edit("A1 1", "A1 1 0.1e"), r"box\.top:12: '0\.1e' is no charge of \[ atoms \]; allowed: a number"),
     "no macro": (edit("1 2 1\n", "1 2 1 gb_1\n"), r"box\.top:15: 'gb_1' is no parameter of \[ bonds \]; allowed: a number, or"),
     "atom out of range": (edit("1 2 1\n", "1 3 1\n"), r"box\.top:15: atom 3 in \[ bonds \]; allowed: 1 to 2"),
+    "atom twice": (edit("1 2 1\n", "2 2 1\n"), r"box\.top:15: an atom twice in \[ bonds \]; allowed: different atoms"),
+    "settles": (edit("[ system ]", "[ settles ]\n1 1 0.1 0.1\n[ system ]"), r"box\.top:17: \[ settles \] of an atom without two more"),
     "same molecule": (
         edit("[ system ]", "[ moleculetype ]\nMOL 3\n[ atoms ]\n1 A 1 M A1 1\n[ system ]"),
         r"box\.top:16: molecule type 'MOL' is also in .*box\.top:9",
@@ -457,3 +460,18 @@ def test_what_no_analysis_knows(tmp_path: Path) -> None:
         as_molecule(long.molecule("MOL"), long.forcefield, "polymer")
     placed = as_molecule(long.molecule("MOL"), long.forcefield, "polymer", [[0, 0, 0], [0, 0, 0.2]])
     assert placed.bonds[0].parameters == (0.2,)
+    named = read_topology(write(tmp_path, SMALL.replace("MOL A1", "MOL ATOM01")))
+    with pytest.raises(
+        ForceFieldError, match=r"box\.top:12: atom ATOM01 of residue MOL: names of up to 5 characters fit"
+    ):
+        as_molecule(named.molecule("MOL"), named.forcefield, "polymer")
+
+
+def test_a_description_does_not_depend_on_the_place(tmp_path: Path) -> None:
+    """Digest and files are the same wherever the originals lie."""
+    made = []
+    for folder in ("one", "two"):
+        topology = read_topology(write(tmp_path / folder, SMALL))
+        parts = [Part(topology, "MOL", 2)]
+        made.append((describe_adopted([Adopted(p, "polymer") for p in parts], choice()).digest, compose(parts, "test")))
+    assert made[0] == made[1] and not any(str(tmp_path) in text for text in made[0][1].values())

@@ -6,14 +6,18 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
 
 from eoli.errors import ForceFieldError
 from eoli.forcefield.models import NUMBERS, ForceFieldChoice
 from eoli.topology.composed import Part, compose
 from eoli.topology.description import MoleculeCount, SystemDescription
 from eoli.topology.imported import ForceFieldPart, MoleculeType, bonds, parameters
-from eoli.topology.molecule import Molecule, Term, neighbours_of
+from eoli.topology.molecule import Molecule, Site, Term, neighbours_of
 
+LONGEST_NAME = 5
+"""Characters of an atom's or residue's name in a .gro file."""
 Positions = Sequence[Sequence[float]]
 
 
@@ -24,6 +28,14 @@ class Adopted:
     part: Part
     kind: str
     positions_nm: Positions = ()
+
+
+Item = TypeVar("Item", Site, Term)
+
+
+def _local(item: Item) -> Item:
+    """A site or term whose source is a file name and a line: a description is the same wherever the files lie."""
+    return replace(item, source=Path(item.source).name)
 
 
 def as_molecule(
@@ -42,33 +54,41 @@ def as_molecule(
             f"{molecule.where}: {molecule.name} has virtual sites, which no analysis knows; allowed: none"
         )
 
+    for site in molecule.sites:
+        if max(len(site.name), len(site.residue)) > LONGEST_NAME:
+            raise ForceFieldError(
+                f"{site.source}: atom {site.name} of residue {site.residue}: names of up to {LONGEST_NAME} characters fit into "
+                "a .gro file"
+            )
+
     def terms(section: str, functions: Sequence[int]) -> tuple[Term, ...]:
         found = []
         for term in molecule.terms.get(section, ()):
             count = NUMBERS.get((len(term.sites), term.function), 2)
             rows = parameters(term, molecule, forcefield) if term.function in functions else []
             # the numbers of a second state may follow
-            found += [replace(term, parameters=row[:count]) for row in rows if len(row) >= count]
+            found += [_local(replace(term, parameters=row[:count])) for row in rows if len(row) >= count]
         return tuple(found)
 
+    fudge = (forcefield.defaults.fudge_qq,)
     positions = tuple((float(x), float(y), float(z)) for x, y, z in positions_nm)
     bonded = []
     for term in bonds(molecule, forcefield):
         i, j = term.sites
         if not term.parameters and not positions:
             raise ForceFieldError(f"{term.source}: a bond without a length; allowed: a molecule with a structure")
-        bonded.append(replace(term, parameters=term.parameters or (math.dist(positions[i], positions[j]),)))
+        bonded.append(_local(replace(term, parameters=term.parameters or (math.dist(positions[i], positions[j]),))))
     made = Molecule(
         name=molecule.name,
         kind=kind,
         formal_charge=round(molecule.charge),
-        sites=tuple(replace(site, charge=site.charge * charge_scale) for site in molecule.sites),
+        sites=tuple(_local(replace(site, charge=site.charge * charge_scale)) for site in molecule.sites),
         bonds=tuple(bonded),
         angles=terms("angles", (1, 2, 5, 6, 10)),
         dihedrals=terms("dihedrals", (1, 3, 5, 9)),
         impropers=terms("dihedrals", (2,)),
         pairs14=tuple(
-            replace(t, function=2, parameters=t.parameters[:1] if t.function == 2 else (forcefield.defaults.fudge_qq,))
+            _local(replace(t, function=2, parameters=(t.parameters[:1] if t.function == 2 else ()) or fudge))
             for t in molecule.terms.get("pairs", ())
         ),
         positions_nm=positions,

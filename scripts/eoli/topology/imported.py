@@ -409,6 +409,10 @@ def _indices(row: Row, places: Sequence[int], n_sites: int) -> tuple[int, ...]:
 def _term(row: Row, n_sites: int) -> Term:
     count = _TERM_SECTIONS[row.section]
     sites = _indices(row, range(count), n_sites)
+    if len(set(sites)) < count and row.section in ("bonds", "constraints", "pairs", "pairs_nb", "angles"):
+        raise ForceFieldError(f"{row.line.where}: an atom twice in [ {row.section} ]; allowed: different atoms")
+    if row.section == "settles" and sites[0] + 2 >= n_sites:
+        raise ForceFieldError(f"{row.line.where}: [ settles ] of an atom without two more behind it")
     function = whole(row, count, "function") if len(row.words) > count else 1
     numbers = tuple(number(row, k, "parameter") for k in range(count + 1, len(row.words)))
     return Term(sites, function, numbers, row.section, row.line.where)
