@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 from collections.abc import Mapping
@@ -11,13 +12,15 @@ import numpy as np
 import pyedr
 import pytest
 
+from eoli.box.conformation import torsion_energy
+from eoli.box.geometry import angle_deg, dihedral_deg
 from eoli.box.packmol import pack
 from eoli.box.structure import read_structure
 from eoli.core.files import write_text
 from eoli.gromacs.build import Gromacs, inspect
 from eoli.gromacs.tools import grompp, run_tool
 from eoli.study.config import GromacsBuild
-from eoli.topology.adopted import Adopted, describe_adopted
+from eoli.topology.adopted import Adopted, as_molecule, describe_adopted
 from eoli.topology.composed import Part, write_composed
 from eoli.topology.description import read_description, to_json
 from eoli.topology.imported import ImportedTopology, read_topology
@@ -179,6 +182,48 @@ def test_installed_force_fields(name: str, gromacs: Gromacs, tmp_path: Path) -> 
     joined = re.sub(r"\\[ \t]*\n", " ", (tmp_path / "pp.top").read_text())
     seen = [words for row in joined.splitlines() if (words := row.partition(";")[0].split())]
     assert [line.words for line in read_lines(top, [gromacs.forcefields]) if line.text] == seen
+
+
+AMBER = {"opls_180": "OS", "opls_181": "CT", "opls_182": "CT", "opls_185": "H1"}
+TORSIONS = {"oplsaa.ff": "Ryckaert-Bell.", "amber99sb-ildn.ff": "Proper Dih."}
+
+
+@pytest.mark.parametrize("name", TORSIONS)
+def test_terms_and_their_types(name: str, gromacs: Gromacs, tmp_path: Path) -> None:
+    """An ether whose numbers all come from types, wildcards and sums of torsions among them: the numbers that are looked
+    up here give the energies of GROMACS, and so do the composed files, with their factors on 1-4 pairs."""
+    ether = (FILES / "oplsaa/dme.itp").read_text()
+    if name != "oplsaa.ff":
+        ether = re.sub("opls_18[0-9]", lambda match: AMBER[match[0]], ether)
+        # the type of this hydrogen has no charge of its own
+        ether = ether.replace("; charge and mass of the type", "0.03")
+        begin = ether.index("[ dihedrals ]")
+        ether = ether[:begin] + re.sub(r"  3$", "  9", ether[begin:], flags=re.MULTILINE)
+    top = tmp_path / "box.top"
+    top.write_text(f'#include "{name}/forcefield.itp"\n{ether}\n[ system ]\nx\n[ molecules ]\nDME 5\n')
+    topology = read_topology(top, [gromacs.forcefields])
+    gro = structure(tmp_path / "box.gro", topology, {"DME": 5})
+    write_composed([Part(topology, "DME", 5)], "test", tmp_path / "composed")
+    original = energies(gromacs, top, gro, tmp_path / "a")
+    compare(original, energies(gromacs, tmp_path / "composed/system.top", gro, tmp_path / "b"))
+    assert {"LJ-14", "Coulomb-14", TORSIONS[name]} <= {key for key, value in original.items() if value}
+    molecule = as_molecule(topology.molecule("DME"), topology.forcefield, "polymer")
+    rows = gro.read_text().splitlines()[2:-1]
+    x = np.array([[float(row[k : k + 8]) for k in (20, 28, 36)] for row in rows]).reshape(5, 16, 3)
+    angle = torsion = coulomb = 0.0
+    for one in x:
+        for term in molecule.angles:
+            reference, k = term.parameters
+            angle += k / 2 * math.radians(angle_deg(*one[list(term.sites)]) - reference) ** 2
+        for term in molecule.dihedrals:
+            torsion += float(torsion_energy(term, np.array(math.radians(dihedral_deg(*one[list(term.sites)])))))
+        for term in molecule.pairs14:
+            i, j = term.sites
+            charges = molecule.sites[i].charge * molecule.sites[j].charge
+            coulomb += 138.935458 * term.parameters[0] * charges / float(np.linalg.norm(one[i] - one[j]))
+    found = {"Angle": angle, TORSIONS[name]: torsion, "Coulomb-14": coulomb}
+    for key, value in found.items():
+        assert value == pytest.approx(original[key], rel=2e-5), key
 
 
 NASTY = r"""
