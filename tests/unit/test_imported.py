@@ -467,6 +467,23 @@ def test_what_no_analysis_knows(tmp_path: Path) -> None:
         as_molecule(named.molecule("MOL"), named.forcefield, "polymer")
 
 
+def test_files_of_one_tool_join(tmp_path: Path) -> None:
+    """Molecules that a tool wrote one by one, each with the types that it uses: a type that both have stands once."""
+    head = "[ defaults ]\n1 2 yes 0.5 0.8333\n[ atomtypes ]\n"
+    rows = {
+        name: f" {name} {name} 0.0 0.0 A {sigma} 0.4 ; x\n"
+        for name, sigma in (("c3", 0.34), ("os", 0.31), ("h1", 0.24))
+    }
+    body = "[ moleculetype ]\n{0} 3\n[ atoms ]\n1 c3 1 {0} C 1 0.1 12.0\n2 {1} 1 {0} X 1 -0.1 16.0\n[ bonds ]\n1 2 1 0.14 1e5\n"
+    one = read_topology(write(tmp_path, head + rows["c3"] + rows["os"] + body.format("ONE", "os"), "one.top"))
+    two = read_topology(write(tmp_path, head + rows["h1"] + rows["c3"] + body.format("TWO", "h1"), "two.top"))
+    for name, text in compose([Part(one, "ONE", 1), Part(two, "TWO", 3)], "test").items():
+        write(tmp_path, text, name)
+    again = read_topology(tmp_path / "system.top")
+    assert sorted(again.forcefield.types) == ["c3", "h1", "os"] and again.counts == (("ONE", 1), ("TWO", 3))
+    assert (tmp_path / "forcefield.itp").read_text().count(rows["c3"]) == 1
+
+
 def test_a_description_does_not_depend_on_the_place(tmp_path: Path) -> None:
     """Digest and files are the same wherever the originals lie."""
     made = []
