@@ -186,9 +186,23 @@ def test_geometric_pairs_where_none_is_listed(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.c12, [[9, 7, 3], [7, 4, 2], [3, 2, 1]])
 
 
+def test_geometric_sigma_of_any_layout(tmp_path: Path) -> None:
+    path = tmp_path / "forcefield.itp"
+    path.write_text(
+        "#define EPSILON 2.0\n[ defaults ]\n1 3 yes 0.5 0.5\n[ atomtypes ]\n"
+        "A CT 6 12.0 0.0 A 0.2 EPSILON\nB 12.0 0.0 A 0.3 0.5 ; neither bonded type nor number\n"
+    )
+    found = read_lennard_jones(path)
+    sigma, epsilon = math.sqrt(0.06), 1.0
+    assert found.types == ("A", "B")
+    assert found.c6[0, 1] == pytest.approx(4 * epsilon * sigma**6)
+    assert found.c12[1, 0] == pytest.approx(4 * epsilon * sigma**12)
+    assert found.c6[0, 0] == pytest.approx(8 * 0.2**6)
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", "[ defaults ]\n1 3 no 1 1\n[ atomtypes ]\nA 6 12.0 0.0 A 4 9\n", "[ defaults ]\n1 1\n[ atomtypes ]\nA 6"],
+    ["", "[ defaults ]\n2 3 no 1 1\n[ atomtypes ]\nA 6 12.0 0.0 A 4 9\n", "[ defaults ]\n1 1\n[ atomtypes ]\nA 6"],
 )
 def test_other_force_fields_are_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "forcefield.itp"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eoli.box.geometry import dihedral_deg, far_pairs, improper_deg, label
+from eoli.box.geometry import CONTACT_NM, angle_deg, dihedral_deg, far_pairs, improper_deg, label
 from eoli.core.arrays import Floats
 from eoli.core.units import GAS_CONSTANT
 from eoli.errors import ForceFieldError, RunError
@@ -20,23 +20,29 @@ Angles = dict[tuple[int, int, int], float]
 
 BUILD_TEMPERATURE_K = 400.0  # a melt: torsions are drawn from their own potential at this temperature
 CLOSEST_NM = 0.25  # sites more than three bonds apart keep this distance
+STIFF_KJ_MOL = 40.0  # a torsion with a higher barrier, such as an amide, stays as a structure has it: 12 RT in a melt
+STRAIGHT = 0.05  # sine of an angle that shows no direction, 3 degrees from a line
 _GRID = np.radians(np.arange(-180.0, 180.0, 5.0))
 _TETRAHEDRAL = math.acos(-1 / 3)
 _THIRD = 2 * math.pi / 3
 
 
 def torsion_energy(term: Term, angle: Floats) -> Floats:
-    """Energy (kJ/mol) of a torsion at angles in radians, trans at pi; GROMACS functions 1 and 5.
+    """Energy (kJ/mol) of a torsion at angles in radians, trans at pi; GROMACS functions 1, 3, 5 and 9.
 
     Raises ForceFieldError for another function, or another number of parameters than it takes.
     """
-    if len(term.parameters) != NUMBERS.get((4, term.function)) or term.function not in (1, 5):
+    if len(term.parameters) != NUMBERS.get((4, term.function)) or term.function not in (1, 3, 5, 9):
         raise ForceFieldError(
-            f"a torsion of function {term.function} with {len(term.parameters)} parameters; allowed: 1 with 3, 5 with 4"
+            f"a torsion of function {term.function} with {len(term.parameters)} parameters; allowed: 1 with 3, 3 with 6, "
+            "5 with 4, 9 with 3"
         )
-    if term.function == 1:
+    if term.function in (1, 9):
         phase, k, n = term.parameters
         return np.asarray(k * (1 + np.cos(n * angle - math.radians(phase))))
+    if term.function == 3:
+        # Ryckaert and Bellemans count from trans
+        return np.asarray(np.polynomial.polynomial.polyval(np.cos(angle - math.pi), term.parameters))
     f1, f2, f3, f4 = term.parameters
     return np.asarray(
         0.5
@@ -53,8 +59,8 @@ def torsion_energy(term: Term, angle: Floats) -> Floats:
 class _Placement:
     """Placement of a site: bonded to `parent`, at an angle to `axis`, with a torsion against `reference`.
 
-    The torsion is drawn, or it is that of the `leader`, a neighbour of the parent placed earlier, plus an offset.
-    `torsions` has the offsets of the sites whose torsions the draw determines.
+    The torsion is `kept`, or drawn, or it is that of the `leader`, a neighbour of the parent placed earlier, plus an
+    offset. `torsions` has the offsets of the torsions that the draw determines.
     """
 
     site: int
@@ -66,6 +72,7 @@ class _Placement:
     leader: int | None
     offset: float
     torsions: tuple[tuple[Term, float], ...]
+    kept: float | None = None
 
 
 def _offset(angles: Angles, centre: int, axis: int, one: int, other: int) -> float:
@@ -159,6 +166,109 @@ def _plan(molecule: Molecule) -> list[_Placement]:
     return plan
 
 
+def _in_rings(tree: dict[int, int], bonded: list[list[int]]) -> set[tuple[int, int]]:
+    """Bonds of a tree (parent of each site) that lie in a ring, in both directions."""
+    found: set[tuple[int, int]] = set()
+
+    def up(site: int) -> list[int]:
+        way = [site]
+        while tree[way[-1]] >= 0:
+            way.append(tree[way[-1]])
+        return way
+
+    for i, near in enumerate(bonded):
+        for j in near:
+            if i < j and tree[i] != j and tree[j] != i:
+                one, other = up(i), up(j)
+                above = set(other)
+                meeting = next(site for site in one if site in above)
+                for way in (one, other):
+                    steps = list(itertools.pairwise(way[: way.index(meeting) + 1]))
+                    found |= {*steps, *((b, a) for a, b in steps)}
+    return found
+
+
+def _turn(x: Floats, a: int, b: int, c: int, d: int) -> float:
+    """Dihedral a-b-c-d, radians."""
+    return math.radians(dihedral_deg(x[a], x[b], x[c], x[d]))
+
+
+def _plan_like(molecule: Molecule, given: Floats) -> list[_Placement]:
+    """The plan that rebuilds a geometry, with torsions drawn where the topology has a potential that lets them turn.
+
+    Lengths, angles and the neighbours of each site relative to one another stay as given. So do torsions in rings,
+    torsions without a term, and those with a barrier above STIFF_KJ_MOL.
+    """
+    bonded = molecule.neighbours()
+    around: dict[tuple[int, int], list[Term]] = {}
+    for term in molecule.dihedrals:
+        i, j, k, m = term.sites
+        if i in bonded[j] and j in bonded[k] and k in bonded[m]:
+            around.setdefault((j, k), []).append(term)
+            around.setdefault((k, j), []).append(replace(term, sites=(m, k, j, i)))
+    tree, order = {0: -1}, [0]
+    for parent in order:
+        new = [site for site in bonded[parent] if site not in tree]
+        tree |= dict.fromkeys(new, parent)
+        order += new
+    rings = _in_rings(tree, bonded)
+    plan: list[_Placement] = []
+    placed = {0}
+    for parent in order:
+        axis, children = tree[parent], [site for site in bonded[parent] if tree[site] == parent]
+        if axis < 0 and children:
+            axis = children.pop(0)
+            length = float(np.linalg.norm(given[axis] - given[parent]))
+            plan.append(_Placement(axis, parent, -1, -1, length, 0.0, None, 0.0, ()))
+            placed.add(axis)
+        if not children:
+            continue
+        # a reference in line with the bond would show no direction
+        bends = {
+            site: math.sin(math.radians(angle_deg(given[site], given[axis], given[parent])))
+            for site in bonded[axis]
+            if site != parent and site in placed
+        }
+        reference = max(bends, key=lambda site: bends[site], default=-1)
+        if reference >= 0 and bends[reference] < STRAIGHT:
+            raise ForceFieldError(
+                f"{molecule.name}, {label(molecule, [reference, axis, parent])}: in one line, and more atoms follow; "
+                "allowed: such a line at the end of a chain"
+            )
+        placed.update(children)
+        for child in children:
+            length = float(np.linalg.norm(given[child] - given[parent]))
+            angle = math.radians(angle_deg(given[axis], given[parent], given[child]))
+            first = children[0]
+            if child != first:
+                offset = _turn(given, first, axis, parent, child)
+                plan.append(_Placement(child, parent, axis, reference, length, angle, first, offset, ()))
+                continue
+            drawn = tuple(
+                (term, _turn(given, first, axis, parent, term.sites[3]) - _turn(given, reference, axis, parent, term.sites[0]))
+                for term in around.get((axis, parent), ())
+                if reference >= 0
+            )  # fmt: skip
+            kept = _turn(given, reference, axis, parent, child) if reference >= 0 else 0.0
+            energy = sum((torsion_energy(term, _GRID + offset) for term, offset in drawn), np.zeros_like(_GRID))
+            turns = bool(drawn) and (axis, parent) not in rings and float(np.ptp(energy)) <= STIFF_KJ_MOL
+            plan.append(
+                _Placement(
+                    child,
+                    parent,
+                    axis,
+                    reference,
+                    length,
+                    angle,
+                    None,
+                    0.0,
+                    drawn if turns else (),
+                    None if turns else kept,
+                )
+            )
+    return plan
+
+
 def place_site(a: Floats, b: Floats, c: Floats, length: float, angle: float, torsion: float) -> Floats:
     """Position bonded to `c` with the angle at `c` against `b` and the torsion a-b-c-new (radians, nm).
 
@@ -188,13 +298,21 @@ def _draw(torsions: tuple[tuple[Term, float], ...], rng: np.random.Generator) ->
 def random_conformation(molecule: Molecule, rng: np.random.Generator, tries: int = 2000) -> Floats:
     """Positions (nm, shape (n_sites, 3)) of one random, self-avoiding conformation about its centre.
 
-    Grows the molecule site by site and steps back at collisions; a molecule with a start geometry has that one. Raises
-    RunError after more than `tries` steps back, ForceFieldError if the terms do not determine the geometry of a centre.
+    Grows the molecule site by site and steps back at collisions. An ion with a start geometry has that one; a polymer
+    with one keeps all of it but the torsions that turn. Raises RunError after more than `tries` steps back,
+    ForceFieldError if the terms do not determine the geometry of a centre.
     """
     if molecule.positions_nm:
         given = np.array(molecule.positions_nm)
-        return np.asarray(given - given.mean(axis=0))
-    plan = _plan(molecule)
+        if molecule.kind != "polymer":
+            return np.asarray(given - given.mean(axis=0))
+        return _grown(molecule, _plan_like(molecule, given), CONTACT_NM, rng, tries)
+    return _grown(molecule, _plan(molecule), CLOSEST_NM, rng, tries)
+
+
+def _grown(
+    molecule: Molecule, plan: list[_Placement], closest_nm: float, rng: np.random.Generator, tries: int
+) -> Floats:
     far = far_pairs(molecule)
     positions = np.zeros((len(molecule.sites), 3))
     torsion = np.zeros(len(molecule.sites))
@@ -204,11 +322,11 @@ def random_conformation(molecule: Molecule, rng: np.random.Generator, tries: int
         step = plan[number]
         placed = order[: number + 1]
         others = placed[far[step.site, placed]]
-        fixed = step.leader is not None or any(term.trans for term, _ in step.torsions)
+        fixed = step.leader is not None or step.kept is not None or any(term.trans for term, _ in step.torsions)
         for _ in range(1 if fixed else 20):
             positions[step.site], torsion[step.site] = _position(step, positions, torsion, rng)
             gaps = np.linalg.norm(positions[others] - positions[step.site], axis=1)
-            if not len(gaps) or gaps.min() >= CLOSEST_NM:
+            if not len(gaps) or gaps.min() >= closest_nm:
                 number += 1
                 break
         else:
@@ -225,7 +343,10 @@ def _position(step: _Placement, positions: Floats, torsion: Floats, rng: np.rand
     if step.axis < 0:
         return parent + np.array([step.length_nm, 0.0, 0.0]), 0.0
     axis = positions[step.axis]
-    angle = _draw(step.torsions, rng) if step.leader is None else float(torsion[step.leader]) + step.offset
+    if step.kept is not None:
+        angle = step.kept
+    else:
+        angle = _draw(step.torsions, rng) if step.leader is None else float(torsion[step.leader]) + step.offset
     # the first torsion has no reference: any direction off the bond will do
     anywhere = axis + np.array([0.001, 0.001, 1.001])
     reference = positions[step.reference] if step.reference >= 0 else anywhere

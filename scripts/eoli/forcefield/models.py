@@ -299,7 +299,7 @@ DEFAULT = "default"
 """Stands for the model that the salt names."""
 TERMS = {"bonds": 2, "angles": 3, "dihedrals": 4, "impropers": 4}
 """Sections of bonded terms, with the number of sites per term."""
-NUMBERS = {(2, 1): 2, (2, 2): 2, (3, 1): 2, (3, 2): 2, (4, 1): 3, (4, 2): 2, (4, 5): 4}
+NUMBERS = {(2, 1): 2, (2, 2): 2, (3, 1): 2, (3, 2): 2, (4, 1): 3, (4, 2): 2, (4, 3): 6, (4, 5): 4, (4, 9): 3}
 """Number of parameters of a term, by number of sites and GROMACS function."""
 
 

@@ -12,8 +12,9 @@ from MDAnalysis.lib.distances import capped_distance
 from eoli.analysis.interactions.ewald import COULOMB_KJ_NM_MOL_E2, ScaledPairs, ewald_form
 from eoli.core.arrays import Floats, Indices
 from eoli.core.statistics import UNKNOWN, Estimate, block_estimate, block_means, estimate, jackknife_error
-from eoli.errors import DataError
+from eoli.errors import DataError, ForceFieldError
 from eoli.topology.description import SystemDescription
+from eoli.topology.imported import number, read_forcefield
 from eoli.topology.molecule import Molecule
 from eoli.topology.selections import block_names, pair_groups
 
@@ -149,29 +150,23 @@ class LennardJones:
 def read_lennard_jones(path: Path) -> LennardJones:
     """Lennard-Jones parameters of a topology's forcefield.itp, combined as GROMACS does.
 
-    Combination rule 1: geometric C6 and C12; 2: arithmetic sigma, geometric epsilon; listed pairs take precedence.
-    Raises DataError if the file is missing or of another kind.
+    Combination rule 1: geometric C6 and C12; 2: arithmetic sigma, geometric epsilon; 3: both geometric; listed pairs take
+    precedence. Raises DataError if the file is missing or of another kind.
     """
-    rows: dict[str, list[list[str]]] = {"defaults": [], "atomtypes": [], "nonbond_params": []}
     try:
-        section = ""
-        for line in path.read_text(encoding="utf-8").splitlines():
-            words = line.partition(";")[0].split()
-            if words[:1] == ["["]:
-                section = words[1]
-            elif words and section in rows:
-                rows[section].append(words)
-        rule = int(rows["defaults"][0][1])
-        names = tuple(words[0] for words in rows["atomtypes"])
-        v, w = np.array([[float(word) for word in words[5:7]] for words in rows["atomtypes"]]).T
+        part = read_forcefield(path)
+        rule, names = part.defaults.combination_rule, tuple(part.types)
+        v, w = np.array([entry.numbers for entry in part.types.values()]).T
         listed = [
-            (names.index(a), names.index(b), float(one), float(other)) for a, b, _, one, other in rows["nonbond_params"]
+            (names.index(row.words[0]), names.index(row.words[1]), number(row, 3, "pair"), number(row, 4, "pair"))
+            for row in part.rows
+            if row.section == "nonbond_params"
         ]
-    except (OSError, ValueError, IndexError) as error:
-        raise DataError(f"{path}: no force field of this project: {error}") from error
-    if rule not in (1, 2):
-        raise DataError(f"{path}: combination rule {rule}; known are 1 and 2")
-    first = np.sqrt(np.outer(v, v)) if rule == 1 else np.add.outer(v, v) / 2
+    except (ForceFieldError, ValueError, IndexError) as error:
+        raise DataError(f"{path}: no force field: {error}") from error
+    if v.min() < 0:
+        raise DataError(f"{path}: a number of {names[int(v.argmin())]} is negative; allowed: 0 or more")
+    first = np.add.outer(v, v) / 2 if rule == 2 else np.sqrt(np.outer(v, v))
     second = np.sqrt(np.outer(w, w))
     for i, j, one, other in listed:
         first[[i, j], [j, i]], second[[i, j], [j, i]] = one, other

@@ -1,0 +1,142 @@
+"""Molecule types that others made, as boxes and analyses know molecules; roles of their sites are laid over them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from eoli.errors import ForceFieldError
+from eoli.forcefield.models import NUMBERS, ForceFieldChoice
+from eoli.topology.composed import Part, compose
+from eoli.topology.description import MoleculeCount, SystemDescription
+from eoli.topology.imported import ForceFieldPart, MoleculeType, bonds, parameters
+from eoli.topology.molecule import Molecule, Site, Term, neighbours_of
+
+LONGEST_NAME = 5
+"""Characters of an atom's or residue's name in a .gro file."""
+Positions = Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """A part of a composed box with what its file does not say: its kind, and a start geometry (nm) or none."""
+
+    part: Part
+    kind: str
+    positions_nm: Positions = ()
+
+
+Item = TypeVar("Item", Site, Term)
+
+
+def _local(item: Item) -> Item:
+    """A site or term whose source is a file name and a line: a description is the same wherever the files lie."""
+    return replace(item, source=Path(item.source).name)
+
+
+def as_molecule(
+    molecule: MoleculeType, forcefield: ForceFieldPart, kind: str, positions_nm: Positions = (), charge_scale: float = 1.0
+) -> Molecule:  # fmt: skip
+    """A molecule type with numbers from its types, charges times the scale, and sites without roles.
+
+    Angles have their reference in degrees first, torsions the numbers of a potential (functions 1, 3, 5 and 9), and
+    impropers are harmonic ones; terms of other kinds are left out, since only GROMACS needs them. A 1-4 pair has the
+    factor on its Coulomb energy first, as with function 2. A bond to which the topology gives no length has the one of
+    `positions_nm`. Raises ForceFieldError for a bond without any length, for virtual sites, and for exclusions other than
+    those up to three bonds apart, which analyses take for granted.
+    """
+    if molecule.virtual:
+        raise ForceFieldError(
+            f"{molecule.where}: {molecule.name} has virtual sites, which no analysis knows; allowed: none"
+        )
+
+    for site in molecule.sites:
+        if max(len(site.name), len(site.residue)) > LONGEST_NAME:
+            raise ForceFieldError(
+                f"{site.source}: atom {site.name} of residue {site.residue}: names of up to {LONGEST_NAME} characters fit into "
+                "a .gro file"
+            )
+
+    def terms(section: str, functions: Sequence[int]) -> tuple[Term, ...]:
+        found = []
+        for term in molecule.terms.get(section, ()):
+            count = NUMBERS.get((len(term.sites), term.function), 2)
+            rows = parameters(term, molecule, forcefield) if term.function in functions else []
+            # the numbers of a second state may follow
+            found += [_local(replace(term, parameters=row[:count])) for row in rows if len(row) >= count]
+        return tuple(found)
+
+    fudge = (forcefield.defaults.fudge_qq,)
+    positions = tuple((float(x), float(y), float(z)) for x, y, z in positions_nm)
+    bonded = []
+    for term in bonds(molecule, forcefield):
+        i, j = term.sites
+        if not term.parameters and not positions:
+            raise ForceFieldError(f"{term.source}: a bond without a length; allowed: a molecule with a structure")
+        bonded.append(_local(replace(term, parameters=term.parameters or (math.dist(positions[i], positions[j]),))))
+    made = Molecule(
+        name=molecule.name,
+        kind=kind,
+        formal_charge=round(molecule.charge),
+        sites=tuple(_local(replace(site, charge=site.charge * charge_scale)) for site in molecule.sites),
+        bonds=tuple(bonded),
+        angles=terms("angles", (1, 2, 5, 6, 10)),
+        dihedrals=terms("dihedrals", (1, 3, 5, 9)),
+        impropers=terms("dihedrals", (2,)),
+        pairs14=tuple(
+            _local(replace(t, function=2, parameters=(t.parameters[:1] if t.function == 2 else ()) or fudge))
+            for t in molecule.terms.get("pairs", ())
+        ),
+        positions_nm=positions,
+    )
+    _check_exclusions(molecule, made)
+    return made
+
+
+def _check_exclusions(molecule: MoleculeType, made: Molecule) -> None:
+    """Refuse exclusions that are not those up to three bonds apart."""
+    neighbours = neighbours_of(len(made.sites), made.bonded.tolist())
+    excluded: set[tuple[int, int]] = set()
+    for start in range(len(neighbours)):
+        reached, front = {start}, {start}
+        for _ in range(molecule.nrexcl):
+            front = {site for near in front for site in neighbours[near]} - reached
+            reached |= front
+        excluded |= {(start, site) for site in reached if site > start}
+    for term in molecule.terms.get("exclusions", ()):
+        first, *others = term.sites
+        excluded |= {(min(first, other), max(first, other)) for other in others}
+    different = sorted(excluded ^ made.separations().keys())
+    if different:
+        i, j = different[0]
+        raise ForceFieldError(
+            f"{molecule.where}: {molecule.name} excludes other pairs than those up to three bonds apart, such as "
+            f"{molecule.sites[i].name} and {molecule.sites[j].name}; analyses of energies would miss that; allowed: 3 "
+            "exclusions in [ moleculetype ], or rows that give the same pairs"
+        )
+
+
+def describe_adopted(adopted: Sequence[Adopted], choice: ForceFieldChoice) -> SystemDescription:
+    """Description of the box that `compose` writes for the parts; sites have no roles yet.
+
+    Raises ForceFieldError as `compose` and `as_molecule` do.
+    """
+    texts = compose([entry.part for entry in adopted], "")
+    return SystemDescription(
+        tuple(
+            MoleculeCount(
+                as_molecule(
+                    entry.part.molecule, entry.part.topology.forcefield, entry.kind, entry.positions_nm,
+                    entry.part.charge_scale,
+                ),
+                entry.part.count,
+            )
+            for entry in adopted
+        ),
+        choice,
+        hashlib.sha256(texts["forcefield.itp"].encode()).hexdigest(),
+    )  # fmt: skip
