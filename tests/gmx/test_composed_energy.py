@@ -15,8 +15,8 @@ import pytest
 from eoli.box.conformation import torsion_energy
 from eoli.box.geometry import angle_deg, dihedral_deg
 from eoli.box.packmol import pack
-from eoli.box.structure import read_structure
 from eoli.core.files import write_text
+from eoli.forcefield.preprocessed import read_lines
 from eoli.gromacs.build import Gromacs, inspect
 from eoli.gromacs.tools import grompp, run_tool
 from eoli.study.config import GromacsBuild
@@ -24,7 +24,7 @@ from eoli.topology.adopted import Adopted, as_molecule, describe_adopted
 from eoli.topology.composed import Part, write_composed
 from eoli.topology.description import read_description, to_json
 from eoli.topology.imported import ImportedTopology, read_topology
-from eoli.topology.preprocessed import read_lines
+from eoli.topology.structure import read_structure
 from support import choice
 
 pytestmark = pytest.mark.gmx

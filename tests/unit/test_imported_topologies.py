@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eoli.errors import EoliError, ForceFieldError
+from eoli.forcefield.preprocessed import expand, read_lines
 from eoli.topology.adopted import Adopted, as_molecule, describe_adopted
 from eoli.topology.composed import Part, compose
 from eoli.topology.imported import ImportedTopology, bonds, parameters, read_forcefield, read_topology
-from eoli.topology.preprocessed import expand, read_lines
 from support import choice
 
 FILES = Path(__file__).resolve().parents[1] / "imported"

@@ -17,10 +17,10 @@ from scipy.spatial.distance import pdist
 
 from eoli.box.conformation import BUILD_TEMPERATURE_K, random_conformation
 from eoli.box.geometry import check_molecule
-from eoli.box.structure import read_structure
 from eoli.topology.adopted import as_molecule
 from eoli.topology.imported import read_topology
 from eoli.topology.molecule import Molecule, Site, Term
+from eoli.topology.structure import read_structure
 from support import mistake
 
 FILES = Path(__file__).resolve().parents[1] / "imported"

@@ -35,7 +35,7 @@ def adopt(arguments: argparse.Namespace) -> int:
     from eoli.core.files import write_text
     from eoli.gromacs.adopt import run_text, temperature_of
     from eoli.topology.propose import proposal_lines, propose, roles_text
-    from eoli.topology.roles import read_topology
+    from eoli.topology.roles import read_run_input
     from eoli.trajectory.imported import describe_run, survey
 
     name = arguments.name or re.sub(r"[^A-Za-z0-9_.-]+", "-", arguments.run_input.stem).strip("-._") or "run"
@@ -43,7 +43,7 @@ def adopt(arguments: argparse.Namespace) -> int:
     for path in (roles, study):
         if path.exists():
             raise InputError(f"{path}: is there already; allowed: another --name or --out")
-    universe = read_topology(arguments.run_input)
+    universe = read_run_input(arguments.run_input)
     interval_ps, length_ns = survey(arguments.pieces, len(universe.atoms))
     temperature_K, remark = temperature_of(arguments.run_input, arguments.temperature_K, gromacs_build(arguments))
     proposals = propose(universe)

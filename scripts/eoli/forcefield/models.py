@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from eoli.core.validation import LENIENT, Strict
+from eoli.core.names import Part, PathText
+from eoli.core.validation import LENIENT, Strict, place
+from eoli.core.yamlfile import YamlFile
+from eoli.errors import InputError
 
 Mixing = Literal["gromos", "lorentz-berthelot", "lb-ions"]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_+.*-]*$", max_length=40)]
 """A name in GROMACS files: one word, nothing that begins a comment, a section or a directive."""
 Text = Annotated[str, Field(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]+$", max_length=2000)]
 """Text for people: no control characters."""
+MOLECULE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,38}$"
+"""Name of a molecule type that a file can be named after."""
+Selection = Annotated[str, Field(min_length=1, max_length=2000)]
+"""Atoms, in the selection language of MDAnalysis."""
 POLYMER_ROLES = (
     "ether_O", "hydroxyl_O", "amide_O", "amide_N", "amide_H", "ester_O", "ester_bridging_O",
 )  # fmt: skip
@@ -175,6 +183,82 @@ class Ion(Strict):
     )
 
 
+class _Imported(Strict):
+    """A molecule type of a topology that others made. What it is said to hold is compared with the files."""
+
+    description: Text
+    topology: PathText = Field(description="GROMACS topology with the molecule type and its force field, .top or .itp")
+    include: list[PathText] = Field(default_factory=list, description="folders in which its includes are looked for")
+    defines: dict[Word, str] = Field(default_factory=dict, description="macros, as `define = -DNAME` of a run")
+    structure: PathText | None = Field(None, description="start geometry, .gro or .pdb, atoms as in the topology")
+    molecule: str = Field(pattern=MOLECULE_NAME, description="name of the molecule type")
+    atoms: int = Field(gt=0, le=MOST_SITES)
+    mass_g_mol: float = Field(gt=0, le=1e7)
+
+
+class ImportedPolymer(_Imported):
+    """A chain whose topology others made."""
+
+    polymer: str
+    label: Text | None = Field(None, description="name for people, in figures and on the page")
+    force_field: Part = Field(description="name for the force field; part of the ether set's name in tables")
+    ether_oxygens: int = Field(ge=0, description="oxygens that EO:Li counts: the atoms with the role ether_O")
+    roles: dict[str, Selection] = Field(default_factory=dict, description="selections by role")
+    blocks: dict[Part, Selection] = Field(default_factory=dict, description="selections of the blocks of a copolymer")
+    neat_density_g_cm3: CitedValue
+
+
+class ImportedIon(_Imported):
+    """An ion whose topology others made."""
+
+    ion: str
+    model: str = Field(description="name of the parameter set")
+    charge: int = Field(ge=-4, le=4)
+    roles: dict[str, Selection] = Field(min_length=1, description="selections by role")
+
+
+@dataclass(frozen=True)
+class ImportedEntry:
+    """A molecule whose topology others made: what its YAML file says, that file, and the folder of building blocks.
+
+    `sums` are the SHA-256 of all files that its topology is read from and of its structure.
+    """
+
+    said: ImportedPolymer | ImportedIon
+    file: YamlFile
+    root: Path
+    sums: Mapping[Path, str]
+
+    @property
+    def molecule(self) -> str:
+        """Name of the molecule type."""
+        return self.said.molecule
+
+    @property
+    def charge(self) -> int:
+        """Formal charge, e."""
+        return self.said.charge if isinstance(self.said, ImportedIon) else 0
+
+    @property
+    def topology(self) -> Path:
+        """Path of the topology."""
+        return self.root / self.said.topology
+
+    @property
+    def include(self) -> list[Path]:
+        """Folders in which its includes are looked for."""
+        return [self.root / name for name in self.said.include]
+
+    @property
+    def structure(self) -> Path | None:
+        """Path of the start geometry."""
+        return self.root / self.said.structure if self.said.structure is not None else None
+
+    def wrong(self, message: str, *keys: str) -> InputError:
+        """A mistake in the entry, at the line of its key."""
+        return InputError(f"{place(keys, [self.file])}: {message}")
+
+
 class IonVariant(Strict):
     """A model of an ion that differs from another one only in Lennard-Jones types."""
 
@@ -318,30 +402,47 @@ IMPORTED = "imported"
 """Stands for the force-field choices of a topology that was not built here, and for the source of its numbers."""
 
 
+def imported_set(label: str) -> str:
+    """The ether set of a force field that was not built here."""
+    return f"{IMPORTED}-{label}"
+
+
 def imported_choice(label: str, scale: float, salted: bool) -> ForceFieldChoice:
     """Choices of a topology that was not built here: `label` says which force field it is, `scale` what its ion charges
     are of the formal ones."""
     ions = IMPORTED if salted else None
-    return ForceFieldChoice(f"{IMPORTED}-{label}", ions, ions, IMPORTED, scale)
+    return ForceFieldChoice(imported_set(label), ions, ions, IMPORTED, scale)
 
 
 @dataclass(frozen=True)
 class Chain:
-    """A polymer with its units resolved."""
+    """A polymer with its units resolved, or one whose topology is imported and has no units."""
 
-    polymer: Polymer
+    polymer: Polymer | ImportedPolymer
     ether_set: str
     units: tuple[Unit, ...]
+    imported: ImportedEntry | None = None
 
     @property
     def ether_oxygens(self) -> int:
         """Ether oxygens of one chain, the EO of EO:Li."""
+        if isinstance(self.polymer, ImportedPolymer):
+            return self.polymer.ether_oxygens
         return sum(unit.ether_oxygens for unit in self.units)
 
     @property
     def n_atoms(self) -> int:
         """Number of sites of one chain."""
+        if isinstance(self.polymer, ImportedPolymer):
+            return self.polymer.atoms
         return sum(len(unit.atoms) for unit in self.units)
+
+    @property
+    def roles(self) -> set[str | None]:
+        """Roles of the sites."""
+        if isinstance(self.polymer, ImportedPolymer):
+            return set(self.polymer.roles)
+        return {atom.role for unit in self.units for atom in unit.atoms}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -18,7 +18,7 @@ from eoli.core.text import did_you_mean
 from eoli.core.validation import AtKeys, Strict, place, validate
 from eoli.core.yamlfile import YamlFile, read_yaml
 from eoli.errors import InputError
-from eoli.forcefield.models import ANION_ROLES, CATION_ROLES, POLYMER_ROLES
+from eoli.forcefield.models import ANION_ROLES, CATION_ROLES, POLYMER_ROLES, Selection
 
 ALLOWED: dict[str, tuple[str, ...]] = {
     "polymer": POLYMER_ROLES,
@@ -27,8 +27,6 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "anion": ANION_ROLES,
 }
 """Roles by kind of molecule."""
-
-Selection = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
 class MoleculeRoles(Strict):

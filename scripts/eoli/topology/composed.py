@@ -16,6 +16,8 @@ from pathlib import Path
 
 from eoli.core.files import write_text
 from eoli.errors import ForceFieldError, InputError
+from eoli.forcefield.models import MOLECULE_NAME
+from eoli.forcefield.preprocessed import Line, Macros, replay
 from eoli.topology.build import plain_text
 from eoli.topology.description import LARGEST_SITES
 from eoli.topology.imported import (
@@ -31,7 +33,6 @@ from eoli.topology.imported import (
     number,
     type_key,
 )
-from eoli.topology.preprocessed import Line, Macros, replay
 
 LARGEST_CHARGE_E = 0.01
 """Most net charge of a box: files give charges to four digits or so, and the rest of many long chains adds up."""
@@ -41,7 +42,6 @@ _COMPOSED = frozenset(
         "exclusions", *VIRTUAL_SITES,
     }
 )  # fmt: skip
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,38}")
 _GROMOS = "_FF_GROMOS96"
 # grompp warns of a file with this macro, and a warning ends a run here; system.top has no macro left at its end
 _TWIN_RANGE = "; GROMOS force fields were made for a twin-range cut-off with a reaction field; here they run with a single cut-off."
@@ -136,7 +136,7 @@ def _check_parts(parts: Sequence[Part]) -> None:
                 "name for each, listed once"
             )
         seen[part.name] = part
-        if not _NAME.fullmatch(part.name) or part.name in _OWN_FILES:
+        if not re.fullmatch(MOLECULE_NAME, part.name) or part.name in _OWN_FILES:
             raise ForceFieldError(
                 f"{molecule.where}: {part.name!r} is not allowed as the name of a molecule type: a file is named so; "
                 f"allowed: letters, digits and _.+-, and neither of {', '.join(_OWN_FILES)}"

@@ -18,8 +18,8 @@ from functools import cached_property
 from pathlib import Path
 
 from eoli.errors import ForceFieldError
+from eoli.forcefield.preprocessed import Line, Macros, read_lines, replay
 from eoli.topology.molecule import Site, Term
-from eoli.topology.preprocessed import Line, Macros, read_lines, replay
 
 _TYPE_SECTIONS = {
     "defaults": 0, "atomtypes": 1, "nonbond_params": 2, "pairtypes": 2, "bondtypes": 2, "constrainttypes": 2,

@@ -1,14 +1,15 @@
 """The description of a box whose topology was not built here, from an MDAnalysis Universe and a roles file.
 
-Only `read_topology` depends on the format of the topology.
+Only `read_run_input` depends on the format of the topology.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,11 +29,15 @@ if TYPE_CHECKING:
 
 _BOND_NM = (0.02, 0.4)
 """Between the shortest bond, a hydrogen's on a bad start, and more than any: beyond it two atoms are not bonded."""
+_NOTHING = (0.0, 0.0, 1.0)
+"""Phase, force constant and multiplicity of a torsion without a potential."""
+Wrong = Callable[..., InputError]
+"""Makes the error of a mistake, from a message and the keys where it stands."""
 _ALIKE = 1e-3
 """Charges that differ by less, e, are the same: those of a topology have a few digits after the point."""
 
 
-def read_topology(path: Path) -> Universe:
+def read_run_input(path: Path) -> Universe:
     """Topology of a run input file (TPR), without any guess.
 
     Raises InputError if it is missing, or if MDAnalysis cannot read it.
@@ -78,20 +83,20 @@ def molecule_types(universe: Universe, where: str) -> Iterator[MoleculeType]:
             first = number + 1
 
 
-def _in_one(group: AtomGroup, selection: str, kind: MoleculeType, roles: Roles, *keys: str) -> Indices:
+def _in_one(group: AtomGroup, selection: str, kind: MoleculeType, wrong: Wrong, *keys: str) -> Indices:
     """Places within one molecule that a selection finds, the same in all molecules of the type."""
     try:
         chosen = np.isin(kind.atoms, group.select_atoms(selection).indices)
     # the parser and the attributes of MDAnalysis raise all kinds of exceptions
     except Exception as error:
         said = " ".join(str(error).split())
-        raise roles.wrong(f"{selection!r} is no selection: {said}; allowed: MDAnalysis' language", *keys) from None
+        raise wrong(f"{selection!r} is no selection: {said}; allowed: MDAnalysis' language", *keys) from None
     if not chosen.any():
         known = ", ".join(dict.fromkeys(map(str, group[: kind.atoms.shape[1]].names)))
-        raise roles.wrong(f"{selection!r} matches no atom of {kind.name}; allowed: atoms such as {known[:200]}", *keys)
+        raise wrong(f"{selection!r} matches no atom of {kind.name}; allowed: atoms such as {known[:200]}", *keys)
     if (chosen != chosen[0]).any():
         other = int(np.flatnonzero((chosen != chosen[0]).any(axis=1))[0])
-        raise roles.wrong(
+        raise wrong(
             f"{selection!r} matches other atoms of molecule {other + 1} than of the first; allowed: the same in all",
             *keys,
         )
@@ -99,16 +104,16 @@ def _in_one(group: AtomGroup, selection: str, kind: MoleculeType, roles: Roles, 
 
 
 def _labels(
-    group: AtomGroup, kind: MoleculeType, what: Literal["roles", "blocks"], selections: Mapping[str, str], roles: Roles
+    group: AtomGroup, kind: MoleculeType, what: Literal["roles", "blocks"], selections: Mapping[str, str], wrong: Wrong
 ) -> list[str | None]:
     """The role, or block, of each atom of one molecule."""
     found: list[str | None] = [None] * kind.atoms.shape[1]
     for label, selection in selections.items():
-        for atom in _in_one(group, selection, kind, roles, kind.name, what, label).tolist():
+        for atom in _in_one(group, selection, kind, wrong, what, label).tolist():
             if (other := found[atom]) is not None:
-                raise roles.wrong(
+                raise wrong(
                     f"{selection!r} matches atom {group[atom].name}, which {other} has; allowed: {what} that do not overlap",
-                    kind.name, what, label,
+                    what, label,
                 )  # fmt: skip
             found[atom] = label
     return found
@@ -194,6 +199,16 @@ def _formal_charge(kind: MoleculeType, charge: float, given: MoleculeRoles, role
     return formal
 
 
+def _in_entry(roles: Roles, name: str, message: str, *keys: str) -> InputError:
+    """A mistake in the entry of a molecule type."""
+    return roles.wrong(message, name, *keys)
+
+
+def _block_name(molecule: str) -> str:
+    """Name of the one block of a chain."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", molecule)
+
+
 def _molecule(
     group: AtomGroup, kind: MoleculeType, bonds: Indices, lengths_nm: Floats, given: MoleculeRoles, roles: Roles
 ) -> Molecule:
@@ -210,7 +225,8 @@ def _molecule(
             f"the bonds and constraints of {kind.name} do not connect its atoms; allowed: molecules in one piece",
             kind.name,
         )
-    labels = _labels(group, kind, "roles", given.roles, roles)
+    wrong = partial(_in_entry, roles, kind.name)
+    labels = _labels(group, kind, "roles", given.roles, wrong)
     if given.kind == "cation" and labels.count("Li") != 1:
         raise roles.wrong(
             f"{labels.count('Li')} atoms of {kind.name} have the role Li; allowed: one in each",
@@ -218,9 +234,9 @@ def _molecule(
             "roles",
             "Li",
         )
-    blocks = _labels(group, kind, "blocks", given.blocks, roles)
+    blocks = _labels(group, kind, "blocks", given.blocks, wrong)
     if given.kind == "polymer" and not given.blocks:
-        blocks = [re.sub(r"[^A-Za-z0-9_.-]", "_", kind.name)] * size
+        blocks = [_block_name(kind.name)] * size
     units = _units(labels, one.resids.tolist(), bonds)
     return Molecule(
         name=kind.name,
@@ -240,6 +256,70 @@ def _molecule(
         dihedrals=_ether_torsions(labels, bonds, IMPORTED),
         impropers=(),
     )  # fmt: skip
+
+
+def _one_molecule(molecule: Molecule) -> Universe:
+    """A Universe of one molecule, without positions."""
+    from MDAnalysis import Universe
+
+    sites = molecule.sites
+    numbers = np.array([site.residue_number for site in sites])
+    begins = np.r_[True, numbers[1:] != numbers[:-1]]
+    firsts = np.flatnonzero(begins)
+    made = Universe.empty(
+        len(sites),
+        len(firsts),
+        1,
+        atom_resindex=np.cumsum(begins) - 1,
+        residue_segindex=np.zeros(len(firsts), dtype=int),
+    )
+    for name, values in (
+        ("names", [site.name for site in sites]),
+        ("types", [site.type for site in sites]),
+        ("masses", [site.mass for site in sites]),
+        ("charges", [site.charge for site in sites]),
+        ("resids", numbers[firsts]),
+        ("resnames", [sites[first].residue for first in firsts]),
+        ("bonds", [term.sites for term in molecule.bonds]),
+    ):
+        made.add_TopologyAttr(name, values)
+    return made
+
+
+def with_roles(molecule: Molecule, roles: Mapping[str, str], blocks: Mapping[str, str], wrong: Wrong) -> Molecule:
+    """A molecule whose sites have the roles and blocks that selections give them; a chain without blocks is one.
+
+    Sites are numbered by repeat units, as in `describe_universe`. A torsion between ether oxygens that the topology has
+    no term for is added with a potential of zero, so that analyses find it. Raises what `wrong` makes, with a message
+    and the keys `roles` or `blocks` and a name, for bonds that do not connect the atoms and for a selection that is
+    none, matches nothing or overlaps with another.
+    """
+    atoms, pairs = len(molecule.sites), molecule.bonded
+    if not _connected(atoms, pairs):
+        raise wrong(
+            f"the bonds and constraints of {molecule.name} do not connect its atoms; allowed: molecules in one piece",
+            "molecule",
+        )
+    group = _one_molecule(molecule).atoms
+    kind = MoleculeType(molecule.name, np.arange(atoms)[None])
+    labels = _labels(group, kind, "roles", roles, wrong)
+    named = _labels(group, kind, "blocks", blocks, wrong)
+    if molecule.kind == "polymer" and not blocks:
+        named = [_block_name(molecule.name)] * atoms
+    units = _units(labels, [site.residue_number for site in molecule.sites], pairs)
+    ether = {term.sites: term for term in _ether_torsions(labels, pairs, IMPORTED)}
+    dihedrals = [
+        replace(term, sites=term.sites[::-1]) if term.sites[::-1] in ether else term for term in molecule.dihedrals
+    ]
+    known = {term.sites for term in dihedrals}
+    return replace(
+        molecule,
+        sites=tuple(
+            replace(site, role=role, block=block, residue_number=unit)
+            for site, role, block, unit in zip(molecule.sites, labels, named, units, strict=True)
+        ),
+        dihedrals=(*dihedrals, *(replace(ether[s], parameters=_NOTHING) for s in ether if s not in known)),
+    )
 
 
 def charge_scale(molecules: Sequence[Molecule], where: str) -> float:

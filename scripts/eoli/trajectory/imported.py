@@ -21,7 +21,7 @@ from eoli.core.numbers import counted
 from eoli.errors import DataError, InputError
 from eoli.study.roles import read_roles
 from eoli.topology.description import SystemDescription
-from eoli.topology.roles import composition, describe_universe, read_topology
+from eoli.topology.roles import composition, describe_universe, read_run_input
 from eoli.trajectory.reader import Trajectory, misplaced, open_trajectory
 
 TRR_PRECISION = 10_000.0
@@ -284,10 +284,10 @@ def first_frame(path: Path, n_sites: int) -> tuple[Floats, Floats]:
 def describe_run(topology: Path, roles: Path, first: Path, label: str) -> SystemDescription:
     """Description of an imported run: of the file `topology`, the roles file, and the first frame of a trajectory.
 
-    `label` names the force field. Raises InputError and DataError as `read_topology`, `read_roles`, `first_frame` and
+    `label` names the force field. Raises InputError and DataError as `read_run_input`, `read_roles`, `first_frame` and
     `describe_universe` do.
     """
-    given, universe = read_roles(roles), read_topology(topology)
+    given, universe = read_roles(roles), read_run_input(topology)
     positions, edges = first_frame(first, len(universe.atoms))
     return describe_universe(universe, given, label, sha256(topology), positions, edges, str(first))
 
