@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from eoli.errors import EoliError, InputError
+from eoli.errors import EoliError, InputError, RunError
 from eoli.gromacs.states import read_states
 from eoli.stage.binding import read_binding
 from eoli.stage.ending import CHECKPOINTS, FIXED, read_ending, write_ending
@@ -240,14 +240,22 @@ def test_a_tool_that_fails_after_the_run_is_no_sign_of_damage(cases: Cases, tmp_
 
 
 def test_a_checkpoint_that_its_own_writer_cannot_read(half: StageJob) -> None:
-    """Whole at both ends and unknown to the record: GROMACS alone can tell, and reads the start all the same."""
+    """Whole at both ends and unknown to the record: GROMACS alone can tell, and reads the start all the same.
+
+    GROMACS 2025.2 does not tell, and dies of it; that is no evidence of what is wrong, so it is said, and nothing is moved.
+    """
     content = bytearray((half.run / "md.cpt").read_bytes())
     at = content.index(b"\0\0\0\x06md.log") - 40
     content[at // 2 : at] = b"\xff" * (at - at // 2)
     (half.run / "md.cpt").write_bytes(content)
     (half.run / "session-end.json").unlink()
-    run_stage(half)
-    assert was_said(half, "GROMACS cannot read md.cpt, which it wrote itself")
+    try:
+        run_stage(half)
+    except RunError as error:
+        assert half.gromacs.version[0] == 2025 and "crash (SIGSEGV)" in str(error)
+        assert (half.run / "md.cpt").read_bytes() == content
+    else:
+        assert was_said(half, "GROMACS cannot read md.cpt, which it wrote itself")
 
 
 def test_records_of_a_run(cases: Cases, half: StageJob) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from support import copy_workflow
+
+WITH_GIT = pytest.mark.skipif(shutil.which("git") is None, reason="no git")
 
 IDENTITY = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.org", "-c", "commit.gpgsign=false")
 
@@ -42,6 +45,7 @@ def project(tmp_path: Path) -> Path:
     return copy_workflow(tmp_path / "outer/project")
 
 
+@WITH_GIT
 def test_a_clone_has_its_commit(project: Path) -> None:
     git(project, "init", "-q")
     git(project, "add", ".")
@@ -52,6 +56,7 @@ def test_a_clone_has_its_commit(project: Path) -> None:
     assert recorded(project)["modified"] is True
 
 
+@WITH_GIT
 def test_a_copy_inside_another_repository_has_none(project: Path) -> None:
     outer = project.parent
     (outer / "notes").write_text("mine\n")
@@ -69,6 +74,7 @@ def test_a_copy_without_a_repository_has_none(project: Path) -> None:
     assert recorded(project) == {"commit": None, "modified": None}
 
 
+@WITH_GIT
 def test_a_repository_that_does_not_track_the_code_has_no_say(project: Path) -> None:
     git(project, "init", "-q")
     git(project, "add", "Snakefile")
