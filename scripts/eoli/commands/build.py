@@ -11,7 +11,7 @@ from eoli.commands.common import add_gmx, add_option, gromacs_build, made, typed
 
 def add_topology(parser: argparse.ArgumentParser) -> None:
     from eoli.core.validation import CountOrZero, kind_of
-    from eoli.forcefield.models import DEFAULT, Mixing
+    from eoli.forcefield.models import DEFAULT, IMPORTED, Mixing
     from eoli.study.config import Box, SweepBlock
 
     parser.add_argument("--blocks", type=Path, required=True, metavar="DIR", help="folder of building blocks")
@@ -22,7 +22,7 @@ def add_topology(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ether-set", required=True, metavar="NAME", help="parameter set of the ether")
     parser.add_argument("--cation-model", default=DEFAULT, metavar="NAME", help="default: the one that the salt names")
     parser.add_argument("--anion-model", default=DEFAULT, metavar="NAME", help="default: the one that the salt names")
-    parser.add_argument("--mixing", required=True, choices=get_args(Mixing))
+    parser.add_argument("--mixing", required=True, choices=[*get_args(Mixing), IMPORTED])
     scale = typed(kind_of(SweepBlock, "ion_charge_scale"))
     parser.add_argument("--ion-charge-scale", type=scale, required=True, metavar="FACTOR")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the topology")
@@ -31,28 +31,35 @@ def add_topology(parser: argparse.ArgumentParser) -> None:
 
 def topology(arguments: argparse.Namespace) -> int:
     from eoli.forcefield.library import library
+    from eoli.forcefield.models import IMPORTED
     from eoli.gromacs.build import inspect
     from eoli.topology.build import describe, write_topology
     from eoli.topology.gromos import read_gromos54a7
+    from eoli.topology.imported_box import files_of, imported_box, write_imported
 
+    polymer, salt = arguments.polymer, arguments.salt
     gromacs = inspect(gromacs_build(arguments))
-    forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
     blocks = library(arguments.blocks)
     choice = blocks.choose(
-        arguments.salt, arguments.ether_set, arguments.cation_model, arguments.anion_model, arguments.mixing,
+        salt, arguments.ether_set, arguments.cation_model, arguments.anion_model, arguments.mixing,
         arguments.ion_charge_scale,
     )  # fmt: skip
-    description = describe(
-        arguments.polymer, arguments.chains, arguments.salt, arguments.cations, choice, blocks, forcefield
-    )
-    title = f"{arguments.chains} {arguments.polymer}, {arguments.cations} {arguments.salt}"
-    write_topology(description, title, arguments.out, blocks, forcefield)
+    title = f"{arguments.chains} {polymer}, {arguments.cations} {salt}"
+    if choice.mixing == IMPORTED:
+        box = imported_box(polymer, arguments.chains, salt, arguments.cations, choice, blocks)
+        write_imported(box, title, arguments.out)
+        description, files = box.description, files_of(blocks.composition(polymer, salt, choice).imported)
+    else:
+        forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
+        description = describe(polymer, arguments.chains, salt, arguments.cations, choice, blocks, forcefield)
+        write_topology(description, title, arguments.out, blocks, forcefield)
+        files = []
     made(
         arguments.out / "system.top",
-        sorted(arguments.blocks.rglob("*.yaml")),
+        [*sorted(arguments.blocks.rglob("*.yaml")), *files],
         gromacs=gromacs.version_text,
-        forcefield_sha256=forcefield.sha256,
-        blocks_sha256=blocks.digest(arguments.polymer, arguments.salt, choice),
+        forcefield_sha256=description.forcefield_sha256,
+        blocks_sha256=blocks.digest(polymer, salt, choice),
     )
     return 0
 

@@ -6,14 +6,15 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import ConfigDict, Field, RootModel
 
+from eoli.core.files import sha256
 from eoli.core.text import did_you_mean
 from eoli.core.validation import Model, Strict, place, validate
 from eoli.core.yamlfile import KeyPath, YamlFile, read_yaml
@@ -31,6 +32,9 @@ from eoli.forcefield.models import (
     BondedTable,
     Chain,
     ForceFieldChoice,
+    ImportedEntry,
+    ImportedIon,
+    ImportedPolymer,
     Ion,
     IonVariant,
     Labels,
@@ -42,7 +46,9 @@ from eoli.forcefield.models import (
     Source,
     Unit,
     Word,
+    imported_set,
 )
+from eoli.forcefield.preprocessed import read_lines
 
 Item = TypeVar("Item")
 _REPEAT = re.compile(r"^\s*(?P<unit>[^*\s]+)\s*(?:\*\s*(?P<count>[1-9][0-9]{0,30})\s*)?$")
@@ -120,6 +126,26 @@ class Library:
                 raise InputError(f"{place((key,), [file])}: {atom!r} is no atom of unit {name}")
         return unit
 
+    def _imported(self, said: ImportedPolymer | ImportedIon, file: YamlFile, roles: Sequence[str]) -> ImportedEntry:
+        """An entry whose topology others made, with the checksums of its files; roles are some of those given.
+
+        The topology is read as text only: enough to name an include that is missing.
+        """
+        for role in said.roles:
+            if role not in roles:
+                hint = did_you_mean(role, roles)
+                raise InputError(f"{place(('roles', role), [file])}: is not allowed{hint}; allowed: {', '.join(roles)}")
+        entry = ImportedEntry(said, file, self.root, {})
+        try:
+            read = {line.file for line in read_lines(entry.topology, entry.include, said.defines)}
+        except ForceFieldError as error:
+            raise entry.wrong(str(error), "topology") from None
+        if entry.structure is not None:
+            if not entry.structure.is_file():
+                raise entry.wrong(f"no file {entry.structure}; allowed: a .gro or .pdb file", "structure")
+            read.add(entry.structure)
+        return replace(entry, sums={path: sha256(path) for path in sorted({entry.topology, *read})})
+
     def _check_roles(self, file: YamlFile, atoms: list[AtomEntry], allowed: tuple[str, ...]) -> None:
         """Roles must be known, and every oxygen needs one: else it would bind lithium without being counted."""
         for number, atom in enumerate(atoms):
@@ -140,8 +166,12 @@ class Library:
 
     @lru_cache  # noqa: B019  (a process reads one or two libraries)
     def polymer(self, name: str, ether_set: str) -> Chain:
-        """A polymer by its name, with all its units in the parameters of an ether set."""
+        """A polymer by its name, with all its units in the parameters of an ether set; an imported one has its own."""
         file = self._file("polymers", name, "polymer")
+        if _is_imported(file):
+            said = self._cited(ImportedPolymer, file.data, file)
+            imported = self._imported(said, file, POLYMER_ROLES)
+            return Chain(said, imported_set(said.force_field), (), imported)
         polymer = self._cited(Polymer, file.data, file)
         parts: list[tuple[list[tuple[Unit, int]], int]] = []
         for number, entry in enumerate(polymer.sequence):
@@ -170,7 +200,7 @@ class Library:
         return Chain(polymer, ether_set, tuple(units))
 
     @lru_cache  # noqa: B019  (a process reads one or two libraries)
-    def ion(self, name: str, model: str) -> Ion:
+    def ion(self, name: str, model: str) -> Ion | ImportedEntry:
         """An ion by its name, in the parameters of a model."""
         variants: list[tuple[IonVariant, YamlFile]] = []
         seen = {(name, model)}
@@ -185,12 +215,17 @@ class Library:
                 )
             seen.add(base)
             file = self._file("ions", base[0], "ion", base[1])
+        if _is_imported(file):
+            if variants:
+                raise InputError(
+                    f"{place(('based_on',), [variants[-1][1]])}: {base[1]} is imported; allowed: a model of own building blocks"
+                )
+            said = self._cited(ImportedIon, file.data, file)
+            return self._imported(said, file, _roles_of_ion(file, said.charge))
         ion = self._cited(Ion, file.data, file)
         _check_atoms(file, ion.atoms, ion.bonds, ion.charge)
         _check_geometry(file, ion)
-        if ion.charge == 0:
-            raise InputError(f"{place(('charge',), [file])}: 0 is not allowed: an ion has a charge")
-        allowed = CATION_ROLES if ion.charge > 0 else ANION_ROLES
+        allowed = _roles_of_ion(file, ion.charge)
         self._check_roles(file, ion.atoms, allowed)
         if all(atom.role is None for atom in ion.atoms):
             raise InputError(
@@ -211,16 +246,16 @@ class Library:
         except InputError as error:
             raise InputError(f"{file.path}: {error}") from None
         cation, anion = ions
-        for key, ion, wanted in (("cation", cation, 1), ("anion", anion, -1)):
+        for key, name, ion, wanted in (("cation", salt.cation, cation, 1), ("anion", salt.anion, anion, -1)):
             if ion.charge != wanted:
                 raise InputError(
-                    f"{place((key,), [file])}: {ion.ion!r} has a charge of {ion.charge:+d} e; allowed: {wanted:+d} e, for "
+                    f"{place((key,), [file])}: {name!r} has a charge of {ion.charge:+d} e; allowed: {wanted:+d} e, for "
                     "the salt is a neutral pair"
                 )
         _check_names(str(file.path), [cation.molecule, anion.molecule])
         return salt
 
-    def _ions(self, salt: Salt, cation_model: str, anion_model: str) -> tuple[Ion, Ion]:
+    def _ions(self, salt: Salt, cation_model: str, anion_model: str) -> tuple[Ion | ImportedEntry, Ion | ImportedEntry]:
         return self.ion(salt.cation, cation_model), self.ion(salt.anion, anion_model)
 
     def choose(
@@ -238,28 +273,46 @@ class Library:
         self._ions(entry, cation, anion)
         return ForceFieldChoice(ether_set, cation, anion, mixing, ion_charge_scale)
 
-    def ions(self, salt: str, choice: ForceFieldChoice) -> tuple[Ion, ...]:
+    def ions(self, salt: str, choice: ForceFieldChoice) -> tuple[Ion | ImportedEntry, ...]:
         """Cation and anion of a salt in the models of a choice; none for a neat polymer."""
         if salt == NO_SALT or choice.cation_model is None or choice.anion_model is None:
             return ()
         return self._ions(self.salt(salt), choice.cation_model, choice.anion_model)
 
-    def composition(self, polymer: str, salt: str, choice: ForceFieldChoice) -> tuple[Chain, tuple[Ion, ...]]:
-        """The chain and ions of a system. Raises InputError if two of them have the same name, and so the same file."""
+    def composition(self, polymer: str, salt: str, choice: ForceFieldChoice) -> Composition:
+        """The chain and ions of a system.
+
+        Raises InputError if two of them have the same name, and so the same file, or if only some of them are imported.
+        """
         chain, ions = self.polymer(polymer, choice.ether_set), self.ions(salt, choice)
         where = f"{self.root / self.relative_path('polymers', polymer, None)}"
         _check_names(where, [chain.polymer.molecule, *(ion.molecule for ion in ions)])
-        return chain, ions
+        imported = [entry for entry in (chain.imported, *ions) if isinstance(entry, ImportedEntry)]
+        own = [ion.molecule for ion in ions if isinstance(ion, Ion)]
+        if chain.imported is None:
+            own.insert(0, chain.polymer.molecule)
+        if imported and own:
+            raise imported[0].wrong(
+                f"{imported[0].molecule} is imported, and {', '.join(own)} {'are' if len(own) > 1 else 'is'} not; allowed: a box "
+                "of one force field",
+                "topology",
+            )
+        return Composition(chain, tuple(ion for ion in ions if isinstance(ion, Ion)), tuple(imported))
 
     def labels(self, polymers: Iterable[str], salts: Iterable[str]) -> Labels:
         """Names for people of polymers, salts and their anions; those without a label, or not in the folder, are left out."""
-        chains = {name: self._entry(Polymer, "polymers", name) for name in polymers if name in self.names("polymers")}
+        chains = {name: self._polymer_entry(name) for name in polymers if name in self.names("polymers")}
         pairs = {name: self._entry(Salt, "salts", name) for name in salts if name in self.names("salts")}
         return Labels(
             {name: entry.label for name, entry in chains.items() if entry.label},
             {name: entry.label for name, entry in pairs.items() if entry.label},
             {name: entry.anion_label for name, entry in pairs.items() if entry.anion_label},
         )
+
+    def _polymer_entry(self, name: str) -> Polymer | ImportedPolymer:
+        if _is_imported(read_yaml(self.root / self.relative_path("polymers", name, None))):
+            return self._entry(ImportedPolymer, "polymers", name)
+        return self._entry(Polymer, "polymers", name)
 
     def _entry(self, model: type[Model], kind: str, name: str) -> Model:
         file = read_yaml(self.root / self.relative_path(kind, name, None))
@@ -294,6 +347,14 @@ class Library:
         file = read_yaml(self.root / "limits.yaml")
         return tuple(validate(Limits, file.data, [file]).limits)
 
+    def size_of_molecules(self, polymer: str, salt: str, choice: ForceFieldChoice) -> list[tuple[int, float]]:
+        """Sites and mass (g/mol) of one chain, and of each ion of the salt."""
+        found = self.composition(polymer, salt, choice)
+        if found.imported:
+            return [(entry.said.atoms, entry.said.mass_g_mol) for entry in found.imported]
+        of_molecules = [[atom for unit in found.chain.units for atom in unit.atoms], *(ion.atoms for ion in found.ions)]
+        return [(len(atoms), sum(self.mass(atom.type) for atom in atoms)) for atoms in of_molecules]
+
     def mass(self, type_name: str) -> float:
         """Mass (g/mol) of a Lennard-Jones type."""
         own = self.atom_types.get(type_name)
@@ -309,7 +370,10 @@ class Library:
 
         Only the entries that these molecules use count, so that an edit elsewhere makes no other topology stale.
         """
-        chain, ions = self.composition(polymer, salt, choice)
+        found = self.composition(polymer, salt, choice)
+        if found.imported:
+            return _imported_digest(found.imported)
+        chain, ions = found.chain, found.ions
         parts: list[Strict] = [chain.polymer, *{unit.unit: unit for unit in chain.units}.values()]
         if salt != NO_SALT:
             parts += [self.salt(salt), *ions]
@@ -342,6 +406,41 @@ class Library:
     def check_tables(self) -> None:
         """Read the shared files. Raises InputError for one that is missing or wrong."""
         _ = self.sources, self.atom_types, self._masses, self.bonded, self.limits
+
+
+@dataclass(frozen=True)
+class Composition:
+    """The molecules of a system: the chain, and the ions of its salt.
+
+    Where they are imported, `imported` has all of them, the chain first, and `ions` is empty.
+    """
+
+    chain: Chain
+    ions: tuple[Ion, ...]
+    imported: tuple[ImportedEntry, ...]
+
+
+def _is_imported(file: YamlFile) -> bool:
+    """Whether an entry names a topology that others made."""
+    return isinstance(file.data, dict) and "topology" in file.data
+
+
+def _imported_digest(entries: Iterable[ImportedEntry]) -> str:
+    """SHA-256 of what imported entries say and of their files, wherever these lie."""
+    texts = []
+    for entry in entries:
+        texts += [
+            entry.said.model_dump_json(exclude={"label"}),
+            *(f"{path.name} {text}" for path, text in entry.sums.items()),
+        ]
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def _roles_of_ion(file: YamlFile, charge: int) -> tuple[str, ...]:
+    """Roles that an ion may have. Raises InputError for one without a charge."""
+    if charge == 0:
+        raise InputError(f"{place(('charge',), [file])}: 0 is not allowed: an ion has a charge")
+    return CATION_ROLES if charge > 0 else ANION_ROLES
 
 
 def _sources(data: Any, keys: KeyPath) -> Iterator[tuple[KeyPath, str]]:

@@ -16,7 +16,7 @@ from eoli.core.units import GRAM_PER_MOL_NM3
 from eoli.core.yamlfile import KeyPath
 from eoli.errors import InputError
 from eoli.forcefield.library import Library, library
-from eoli.forcefield.models import DEFAULT, NO_SALT, ForceFieldChoice, imported_choice
+from eoli.forcefield.models import DEFAULT, IMPORTED, NO_SALT, ForceFieldChoice, imported_choice
 from eoli.study.config import (
     DEFAULT_CHARGE_SCALE,
     DEFAULT_ETHER_SET,
@@ -182,6 +182,17 @@ def _check_block(block: SweepBlock, number: int, study: Study, blocks: Library) 
             raise study.wrong(("sweep", number, key), message)
 
 
+def _check_imported(polymer: str, block: SweepBlock, number: int, study: Study) -> None:
+    """Raise InputError for axes that an imported polymer does not have."""
+    for key in ("ether_set", "mixing"):
+        if key in block.model_fields_set:
+            raise study.wrong(
+                ("sweep", number, key),
+                f"has no meaning for {polymer}, which is imported with its force field; allowed: leave it out, or a block of its "
+                "own for other polymers",
+            )
+
+
 def _cations(polymer: str, ether_oxygens: int, eo_li: float | None) -> int:
     if eo_li is None:
         return 0
@@ -203,13 +214,22 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
     asked_by = partial(_asked_by, study, number)
     for polymer, salt, ether_set in itertools.product(block.polymer, block.salt, block.ether_set):
         with asked_by("polymer"):
-            ether_oxygens = blocks.polymer(polymer, ether_set).ether_oxygens * chains
+            chain = blocks.polymer(polymer, ether_set)
+        ether_oxygens = chain.ether_oxygens * chains
+        mixings: list[str] = [*block.mixing]
+        usual_set: str = DEFAULT_ETHER_SET
+        usual_mixing: str = DEFAULT_MIXING
+        if chain.imported is not None:
+            _check_imported(polymer, block, number, study)
+            usual_set = ether_set = chain.ether_set
+            mixings, usual_mixing = [IMPORTED], IMPORTED
         with asked_by("salt"):
-            usual = blocks.choose(salt, DEFAULT_ETHER_SET, DEFAULT, DEFAULT, DEFAULT_MIXING, DEFAULT_CHARGE_SCALE)
+            usual = blocks.choose(salt, usual_set, DEFAULT, DEFAULT, usual_mixing, DEFAULT_CHARGE_SCALE)
+            blocks.composition(polymer, salt, replace(usual, ether_set=ether_set))
         ratios: Sequence[float | None] = [None] if salt == NO_SALT else block.eo_li
         choices = []
         for cation, anion, mixing, scale in itertools.product(
-            block.cation_model, block.anion_model, block.mixing, block.ion_charge_scale
+            block.cation_model, block.anion_model, mixings, block.ion_charge_scale
         ):
             with asked_by("cation_model"):
                 blocks.choose(salt, ether_set, cation, DEFAULT, mixing, scale)
@@ -268,15 +288,14 @@ def size_of(system: System, blocks: Library) -> Size:
     The density mixes neat polymer and salt by volume, each at the temperature of its own data. It is an estimate for
     sizes and plausibility, never a result.
     """
-    chain, ions = blocks.composition(system.polymer, system.salt, system.choice)
-    chain_mass = sum(blocks.mass(atom.type) for unit in chain.units for atom in unit.atoms)
-    sites, mass = system.chains * chain.n_atoms, system.chains * chain_mass
+    (of_chain, chain_mass), *ions = blocks.size_of_molecules(system.polymer, system.salt, system.choice)
+    chain = blocks.polymer(system.polymer, system.choice.ether_set)
+    sites, mass = system.chains * of_chain, system.chains * chain_mass
     volume = mass / chain.polymer.neat_density_g_cm3.value
     if system.salt != NO_SALT:
         salt = blocks.salt(system.salt)
-        pair = [atom for ion in ions for atom in ion.atoms]
-        sites += system.cations * len(pair)
-        mass += system.cations * sum(blocks.mass(atom.type) for atom in pair)
+        sites += system.cations * sum(of_ion for of_ion, _ in ions)
+        mass += system.cations * sum(ion_mass for _, ion_mass in ions)
         volume += system.cations * salt.molar_volume_cm3_mol.value
     return Size(sites, mass, mass / volume)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from eoli.core.files import write_text
 from eoli.errors import ForceFieldError, InputError
 from eoli.forcefield.library import Library
-from eoli.forcefield.models import ELEMENTS, ForceFieldChoice
+from eoli.forcefield.models import ELEMENTS, IMPORTED, ForceFieldChoice
 from eoli.topology.description import LARGEST_SITES, MoleculeCount, SystemDescription, to_json
 from eoli.topology.gromos import Gromos54A7, PairKey, pair_key
 from eoli.topology.molecule import NREXCL, Molecule, Term, build_chain, build_ion
@@ -23,8 +23,11 @@ def describe(
     Raises ForceFieldError for an unresolved term or a box that is not neutral, InputError for a box too large for any
     file, and for ions without a salt.
     """
-    chain, ions = blocks.composition(polymer, salt, choice)
-    molecules = [MoleculeCount(build_chain(chain, blocks, forcefield), chains)]
+    found = blocks.composition(polymer, salt, choice)
+    if found.imported:
+        raise InputError(f"{polymer} is imported; allowed: --mixing {IMPORTED}")
+    ions = found.ions
+    molecules = [MoleculeCount(build_chain(found.chain, blocks, forcefield), chains)]
     if cations:
         for ion in ions:
             molecules.append(MoleculeCount(build_ion(ion, choice.ion_charge_scale, blocks, forcefield), cations))

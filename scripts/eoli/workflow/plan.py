@@ -332,8 +332,7 @@ class Plan:
         entry = self.systems[system]
         distances: dict[str, float] = self._settings["analysis"]["contact_nm"]
         if entry.imported is None:
-            chain = library(self.study.topologies).polymer(entry.polymer, entry.choice.ether_set)
-            roles = {atom.role for unit in chain.units for atom in unit.atoms}
+            roles = library(self.study.topologies).polymer(entry.polymer, entry.choice.ether_set).roles
         else:
             roles = self.study.roles_of(self.imported[system]).names
         has_hydroxyl = "hydroxyl_O" in roles

@@ -1,0 +1,126 @@
+"""A box of molecules whose topologies others made: from their entries in the building blocks to its files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from eoli.core.files import write_text
+from eoli.errors import ForceFieldError, InputError
+from eoli.forcefield.library import Library
+from eoli.forcefield.models import IMPORTED, ForceFieldChoice, ImportedEntry, ImportedPolymer
+from eoli.topology.adopted import Adopted, describe_adopted
+from eoli.topology.composed import Part, compose
+from eoli.topology.description import MoleculeCount, SystemDescription, to_json
+from eoli.topology.imported import MoleculeType, read_topology
+from eoli.topology.molecule import Molecule
+from eoli.topology.roles import with_roles
+from eoli.topology.structure import read_structure
+
+_ROUNDED_E = 0.01
+"""Most that the charges of one molecule may differ from its formal charge, e: files give four digits or so."""
+_MASS = 1e-3
+"""Most that a mass may differ from the sum of its atoms', relative."""
+_DIGITS = 6
+"""Digits of a start geometry, nm: more than its formats have, and fewer than single precision adds."""
+
+
+@dataclass(frozen=True)
+class ImportedBox:
+    """The molecules of a box as their files have them, and its description with their roles."""
+
+    adopted: tuple[Adopted, ...]
+    description: SystemDescription
+
+
+def _check(entry: ImportedEntry, molecule: MoleculeType) -> None:
+    """Raise InputError where the files hold something else than the entry says."""
+    said, atoms = entry.said, len(molecule.sites)
+    mass = sum(site.mass for site in molecule.sites)
+    if said.atoms != atoms:
+        raise entry.wrong(f"{said.atoms} is not allowed; allowed: {atoms}, as in {molecule.where}", "atoms")
+    if abs(mass - said.mass_g_mol) > _MASS * mass:
+        raise entry.wrong(
+            f"{said.mass_g_mol:g} is not allowed; allowed: {mass:.3f}, the sum of the atoms in {molecule.where}",
+            "mass_g_mol",
+        )
+    if abs(molecule.charge - entry.charge) > _ROUNDED_E:
+        if isinstance(said, ImportedPolymer):
+            raise entry.wrong(
+                f"{molecule.where} has a charge of {molecule.charge:+.4f} e; allowed: 0 for a polymer", "molecule"
+            )
+        scaled = entry.charge != 0 and 0 < molecule.charge / entry.charge < 1
+        factor = f"ion_charge_scale: {molecule.charge / entry.charge:.4g} in the sweep, and " if scaled else ""
+        raise entry.wrong(
+            f"{said.charge:+d} is not allowed: the charges in {molecule.where} sum to {molecule.charge:+.4f} e; allowed: "
+            f"{factor}a topology with the full charges",
+            "charge",
+        )  # fmt: skip
+
+
+def _adopt(entry: ImportedEntry, kind: str, count: int, scale: float) -> Adopted:
+    """An entry's molecule type, checked, with its start geometry. Raises InputError for what the entry says wrongly."""
+    topology = read_topology(entry.topology, entry.include, entry.said.defines)
+    try:
+        molecule = topology.molecule(entry.molecule)
+    except ForceFieldError as error:
+        raise entry.wrong(str(error), "molecule") from None
+    _check(entry, molecule)
+    positions = read_structure(entry.structure, molecule).round(_DIGITS).tolist() if entry.structure else ()
+    return Adopted(Part(topology, molecule.name, count, scale), kind, positions)
+
+
+def _with_roles(molecule: Molecule, entry: ImportedEntry) -> Molecule:
+    said = entry.said
+    found = with_roles(molecule, said.roles, said.blocks if isinstance(said, ImportedPolymer) else {}, entry.wrong)
+    roles = [site.role for site in found.sites]
+    if isinstance(said, ImportedPolymer) and roles.count("ether_O") != said.ether_oxygens:
+        raise entry.wrong(
+            f"{said.ether_oxygens} is not allowed; allowed: {roles.count('ether_O')}, the atoms with the role ether_O",
+            "ether_oxygens",
+        )
+    if molecule.kind == "cation" and roles.count("Li") != 1:
+        raise entry.wrong(f"{roles.count('Li')} atoms have this role; allowed: one", "roles", "Li")
+    return found
+
+
+def imported_box(
+    polymer: str, chains: int, salt: str, cations: int, choice: ForceFieldChoice, blocks: Library
+) -> ImportedBox:
+    """The box of `chains` of an imported polymer and `cations` pairs of the salt.
+
+    Raises InputError, at the entry's key, for a molecule that is not what its entry says; ForceFieldError, one line with
+    file and number, for a topology that grompp would not take, or that differs from another one of the box.
+    """
+    found = blocks.composition(polymer, salt, choice)
+    if not found.imported or choice.mixing != IMPORTED or choice.ether_set != found.chain.ether_set:
+        raise InputError(
+            f"{polymer}: ether set {choice.ether_set!r} with mixing {choice.mixing!r} is not allowed; allowed: "
+            + (f"{found.chain.ether_set!r} with {IMPORTED!r}" if found.imported else f"any but {IMPORTED!r}")
+        )
+    chain, *ions = found.imported
+    if cations and not ions:
+        raise InputError(f"{cations} cations of salt {salt!r}; allowed: 0")
+    adopted = [_adopt(chain, "polymer", chains, 1.0)]
+    if cations:
+        kinds = [(ion, "cation" if ion.charge > 0 else "anion") for ion in ions]
+        adopted += [_adopt(ion, kind, cations, choice.ion_charge_scale) for ion, kind in kinds]
+    described = describe_adopted(adopted, choice)
+    molecules = tuple(
+        MoleculeCount(_with_roles(counted.molecule, entry), counted.count)
+        for counted, entry in zip(described.molecules, found.imported, strict=False)
+    )
+    return ImportedBox(tuple(adopted), replace(described, molecules=molecules))
+
+
+def write_imported(box: ImportedBox, title: str, folder: Path) -> None:
+    """Write all files of the topology, or none. Raises as `compose` does."""
+    texts = compose([entry.part for entry in box.adopted], title)
+    for name, text in (texts | {"system.json": to_json(box.description)}).items():
+        write_text(folder / name, text)
+
+
+def files_of(entries: Sequence[ImportedEntry]) -> list[Path]:
+    """All files that the molecules are read from, without their entries."""
+    return sorted({path for entry in entries for path in entry.sums})
