@@ -36,6 +36,7 @@ def check(arguments: argparse.Namespace) -> int:
 
     study = study_of(arguments)
     _check_references(study)
+    _check_imported(study)
     print("\n".join(cost_lines(study)))
     if arguments.gromacs:
         try:
@@ -76,6 +77,18 @@ def check_gromacs(study: Study, on_nodes: bool = False) -> list[str]:
         *bugs_ahead(found, study.stages, study.config.run.reproducible, may_use_gpu),
         *sharing,
     ]
+
+
+def _check_imported(study: Study) -> None:
+    """Read the topologies of imported molecules, which otherwise only a job does. Raises InputError as that would."""
+    from eoli.forcefield.library import library
+    from eoli.forcefield.models import IMPORTED
+    from eoli.study.systems import systems_of
+    from eoli.topology.imported_box import check_imported
+
+    boxes = [s for s in systems_of(study).values() if s.imported is None and s.choice.mixing == IMPORTED]
+    for polymer, salt, choice in dict.fromkeys((s.polymer, s.salt, s.choice) for s in boxes):
+        check_imported(polymer, salt, choice, library(study.topologies))
 
 
 def _check_references(study: Study) -> None:

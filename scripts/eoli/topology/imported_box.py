@@ -9,7 +9,7 @@ from pathlib import Path
 from eoli.core.files import write_text
 from eoli.errors import ForceFieldError, InputError
 from eoli.forcefield.library import Library
-from eoli.forcefield.models import IMPORTED, ForceFieldChoice, ImportedEntry, ImportedPolymer
+from eoli.forcefield.models import IMPORTED, NO_SALT, ForceFieldChoice, ImportedEntry, ImportedPolymer
 from eoli.topology.adopted import Adopted, describe_adopted
 from eoli.topology.composed import Part, compose
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
@@ -112,6 +112,11 @@ def imported_box(
         for counted, entry in zip(described.molecules, found.imported, strict=False)
     )
     return ImportedBox(tuple(adopted), replace(described, molecules=molecules))
+
+
+def check_imported(polymer: str, salt: str, choice: ForceFieldChoice, blocks: Library) -> None:
+    """Read all that a box of these molecules is made from, and compose it in memory. Raises as `imported_box` does."""
+    imported_box(polymer, 1, salt, 0 if salt == NO_SALT else 1, choice, blocks)
 
 
 def write_imported(box: ImportedBox, title: str, folder: Path) -> None:

@@ -1,0 +1,26 @@
+"""The molecules of docs/own-molecules.md in a folder of building blocks, as a reader who follows it has them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from support import ROOT
+
+FILES = ROOT / "tests/imported"
+_BLOCK = re.compile(r"(?P<before>[^\n]*\n[^\n]*)\n\n```yaml\n(?P<yaml>.*?)```", re.DOTALL)
+
+
+def follow(blocks: Path) -> str:
+    """Write the entries of the page and the files that they name; returns its sweep."""
+    shutil.copytree(FILES / "oplsaa", blocks / "oplsaa")
+    sweep = ""
+    for block in _BLOCK.finditer((ROOT / "docs/own-molecules.md").read_text()):
+        names = re.findall(r"`([\w/.-]+\.yaml)`", block["before"])
+        if names:
+            assert not (blocks / names[-1]).exists(), f"{names[-1]} is not new"
+            (blocks / names[-1]).write_text(block["yaml"])
+        else:
+            sweep += block["yaml"]
+    return sweep
