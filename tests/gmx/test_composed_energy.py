@@ -138,10 +138,11 @@ def compare(one: Mapping[str, float], other: Mapping[str, float], rel: float = 1
     [
         ("oplsaa", {}, {"Bond", "Angle", "Ryckaert-Bell.", "Fourier Dih.", "LJ-14", "Coulomb-14", "LJ (SR)"}),
         ("trappe", {}, {"Angle", "Proper Dih.", "LJ (SR)", "Coulomb (SR)"}),
+        ("converted", {}, {"Angle", "Proper Dih.", "LJ-14", "Coulomb-14", "LJ (SR)"}),
         ("tip4p", {}, {"LJ (SR)", "Coulomb (SR)"}),
         ("tip4p", {"FLEXIBLE": ""}, {"Bond", "Angle", "LJ (SR)", "Coulomb (SR)"}),
     ],
-    ids=["all-atoms", "united-atoms", "virtual-sites", "flexible"],
+    ids=["all-atoms", "united-atoms", "converted", "virtual-sites", "flexible"],
 )
 def test_small_files(name: str, defines: dict[str, str], terms: set[str], gromacs: Gromacs, tmp_path: Path) -> None:
     top = FILES / name / "box.top"

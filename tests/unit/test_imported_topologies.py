@@ -7,10 +7,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from eoli.box.conformation import random_conformation, torsion_energy
+from eoli.box.geometry import check_molecule
 from eoli.core.validation import validate
 from eoli.core.yamlfile import read_yaml
 from eoli.errors import EoliError, ForceFieldError, InputError
@@ -19,6 +22,7 @@ from eoli.forcefield.preprocessed import expand, read_lines
 from eoli.topology.adopted import Adopted, as_molecule, describe_adopted
 from eoli.topology.composed import Part, compose
 from eoli.topology.imported import ImportedTopology, bonds, parameters, read_forcefield, read_topology
+from eoli.topology.molecule import Molecule
 from eoli.topology.roles import with_roles
 from support import choice
 
@@ -102,6 +106,37 @@ def test_stiff_bonds_wildcards_and_sums() -> None:
     assert [len(rows) for rows in torsions] == [3, 2, 3]
 
 
+def test_a_converted_file() -> None:
+    """Nothing but constraints and written numbers: the anion has the torsions of the file with Fourier series, and chains
+    and ions are drawn without a structure."""
+    converted, fourier = (read_topology(FILES / f"{name}/box.top") for name in ("converted", "oplsaa"))
+    one, other = (
+        as_molecule(topology.molecule(name), topology.forcefield, "anion")
+        for topology, name in ((converted, "tfi"), (fourier, "TFSI"))
+    )
+    assert {term.sites: term.parameters for term in one.bonds} == {t.sites: t.parameters[:1] for t in other.bonds}
+    angles = np.linspace(-3, 3, 50)
+
+    def torsions(molecule: Molecule) -> dict[tuple[int, ...], np.ndarray]:
+        found: dict[tuple[int, ...], np.ndarray] = {}
+        for term in molecule.dihedrals:
+            found[term.sites] = found.get(term.sites, 0) + torsion_energy(term, angles)
+        return found
+
+    expected = torsions(other)
+    assert torsions(one).keys() == expected.keys()
+    for sites, energy in torsions(one).items():
+        assert energy == pytest.approx(expected[sites], abs=1e-3), sites
+    ether = as_molecule(converted.molecule("dgl"), converted.forcefield, "polymer")
+    ether = with_roles(ether, {"ether_O": "type oeu"}, {}, lambda text, *keys: InputError(text))
+    assert [site.residue_number for site in ether.sites if site.role] == [1, 2, 3]
+    for molecule in (ether, one):
+        found = [random_conformation(molecule, np.random.default_rng(seed)) for seed in range(4)]
+        for x in found:
+            check_molecule(molecule, x)
+        assert np.ptp([np.linalg.norm(x[2] - x[-1]) for x in found]) > 0.01
+
+
 def test_water_with_a_virtual_site() -> None:
     topology = read_topology(FILES / "tip4p/box.top")
     water = topology.molecule("SOL")
@@ -113,7 +148,7 @@ def test_water_with_a_virtual_site() -> None:
     assert "settles" not in read_topology(FILES / "tip4p/box.top", defines={"FLEXIBLE": ""}).molecule("SOL").terms
 
 
-@pytest.mark.parametrize("name", ["oplsaa", "trappe", "tip4p"])
+@pytest.mark.parametrize("name", ["oplsaa", "trappe", "converted", "tip4p"])
 def test_composed_files_say_the_same(name: str, tmp_path: Path) -> None:
     for file, text in composed(FILES / name / "box.top").items():
         write(tmp_path, text, file)
