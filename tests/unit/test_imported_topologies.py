@@ -419,6 +419,19 @@ def test_files_that_contradict_each_other(name: str, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_rows_of_types_that_no_molecule_has(tmp_path: Path) -> None:
+    """A whole force field joins one of few types: what it says about types that the other's molecules lack does not count."""
+    short = SMALL.replace("2 B 1 MOL B1 1\n", "").replace("[ bonds ]\n1 2 1\n", "").replace("A1 1", "A1 1 0.0")
+    whole = OTHER.replace("[ bondtypes ]", "[ nonbond_params ]\nA B 1 0.2 0.2\nB B 1 0.2 0.2\n[ bondtypes ]")
+    one, two = (read_topology(write(tmp_path, t, f)) for t, f in ((short, "one.top"), (whole, "two.top")))
+    for parts in ([Part(one, "MOL", 1), Part(two, "TWO", 1)], [Part(two, "TWO", 1), Part(one, "MOL", 1)]):
+        assert compose(parts, "test")["forcefield.itp"].count("A B 1 0.2 0.2") == 1
+    again = read_topology(tmp_path / "one.top")
+    with pytest.raises(ForceFieldError, match=r"A A in \[ nonbond_params \] would change molecules of .*one\.top"):
+        extra = write(tmp_path, whole.replace("A B 1 0.2", "A A 1 0.2"), "three.top")
+        compose([Part(again, "MOL", 1), Part(read_topology(extra), "TWO", 1)], "test")
+
+
 def test_a_charge_scale_is_for_ions() -> None:
     topology = read_topology(FILES / "oplsaa/box.top")
     message = r"a charge scale of 0\.8 is not allowed for DME, which has a charge of .0\.0000 e; allowed: for ions"

@@ -313,7 +313,9 @@ def random_conformation(molecule: Molecule, rng: np.random.Generator, tries: int
 def _all_atom(molecule: Molecule) -> bool:
     """Whether a carbon has hydrogens of its own, which come closer to others than united atoms do."""
     masses = [site.mass for site in molecule.sites]
-    return any(min(pair) < 2 and 11.5 < max(pair) < 12.5 for pair in ((masses[i], masses[j]) for i, j in molecule.bonded))
+    return any(
+        min(pair) < 2 and 11.5 < max(pair) < 12.5 for pair in ((masses[i], masses[j]) for i, j in molecule.bonded)
+    )
 
 
 def _grown(
