@@ -80,6 +80,14 @@ def copy_workflow(folder: Path) -> Path:
     return folder
 
 
+def imported_blocks(folder: Path) -> Path:
+    """The building blocks with an all-atom PEO and its salt among them, whose topologies are not built here."""
+    shutil.copytree(ROOT / "topologies", folder)
+    shutil.copytree(ROOT / "tests/imported/peo-oplsaa", folder, dirs_exist_ok=True)
+    shutil.copytree(ROOT / "tests/imported/oplsaa", folder / "oplsaa")
+    return folder
+
+
 def snakemake_command(*words: str, config: tuple[str, ...] = (TINY,)) -> list[str]:
     """Command line of a run on two cores; configuration files are named from the folder of the workflow."""
     # the option takes many values, so that a target must not follow it

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,18 +22,14 @@ from eoli.study.config import GromacsBuild
 from eoli.topology.adopted import Adopted, as_molecule, describe_adopted
 from eoli.topology.composed import Part, write_composed
 from eoli.topology.description import read_description, to_json
-from eoli.topology.imported import ImportedTopology, read_topology
+from eoli.topology.imported import read_topology
 from eoli.topology.structure import read_structure
+from single_points import MDP, compare, energies, structure
 from support import choice
 
 pytestmark = pytest.mark.gmx
 
 FILES = Path(__file__).resolve().parents[1] / "imported"
-EDGE_NM = 4.0
-MDP = {
-    "integrator": "md", "nsteps": "0", "continuation": "yes", "nstenergy": "1", "nstcalcenergy": "1", "dt": "0.0001",
-    "verlet-buffer-tolerance": "-1", "rlist": "1.0", "rcoulomb": "0.9", "rvdw": "0.9", "coulombtype": "pme",
-}  # fmt: skip
 # the force fields that GROMACS brings: many macros, conditionals, wildcards and all layouts of types
 INSTALLED = {
     "oplsaa.ff": ("ethanol.itp", "tip4p.itp", "ions.itp"),
@@ -88,60 +83,16 @@ def gromacs() -> Gromacs:
     return inspect(GromacsBuild())
 
 
-def lattice(n: int) -> np.ndarray:
-    """The first n points of a cubic lattice, shape (n, 3)."""
-    side = int(np.ceil(n ** (1 / 3)))
-    return np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)[:n].astype(float)
-
-
-def structure(path: Path, topology: ImportedTopology, counts: Mapping[str, int]) -> Path:
-    """A box of molecules on a lattice, their atoms on small shaken lattices: nothing but its energy matters."""
-    rng = np.random.default_rng(3)
-    molecules = [topology.molecule(name) for name, count in counts.items() for _ in range(count)]
-    rows = []
-    for molecule, centre in zip(molecules, 0.9 * lattice(len(molecules)), strict=True):
-        x = centre + 0.15 * lattice(len(molecule.sites)) + rng.uniform(-0.02, 0.02, (len(molecule.sites), 3))
-        rows += [
-            f"{site.residue_number:5d}{site.residue:<5s}{site.name:>5s}{0:5d}{a:8.3f}{b:8.3f}{c:8.3f}"
-            for site, (a, b, c) in zip(molecule.sites, x, strict=True)
-        ]
-    box = f"{EDGE_NM:10.5f}" * 3
-    path.write_text("\n".join(["test", str(len(rows)), *rows, box]) + "\n")
-    return path
-
-
-def energies(gromacs: Gromacs, top: Path, gro: Path, folder: Path) -> dict[str, float]:
-    """All energy terms of one structure; grompp must take the files without a warning."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "sp.mdp").write_text("".join(f"{key} = {value}\n" for key, value in MDP.items()))
-    grompp(gromacs, folder / "sp.mdp", gro, top, folder / "sp.tpr", folder / "grompp.log", None)
-    run = subprocess.run(
-        [str(gromacs.program), "mdrun", "-deffnm", "sp", "-rerun", str(gro), "-ntmpi", "1", "-ntomp", "1"],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    found = {name: float(values[0]) for name, values in pyedr.edr_to_dict(str(folder / "sp.edr")).items()}
-    # velocities are none of the topology's business
-    return {
-        name: value for name, value in found.items() if not re.search("Time|Kinetic|Total|Conserved|Temp|Pres", name)
-    }
-
-
-def compare(one: Mapping[str, float], other: Mapping[str, float], rel: float = 1e-6) -> None:
-    assert one.keys() == other.keys()
-    for name, value in one.items():
-        assert other[name] == pytest.approx(value, rel=rel, abs=1e-9), name
-
-
 @pytest.mark.parametrize(
     ("name", "defines", "terms"),
     [
         ("oplsaa", {}, {"Bond", "Angle", "Ryckaert-Bell.", "Fourier Dih.", "LJ-14", "Coulomb-14", "LJ (SR)"}),
         ("trappe", {}, {"Angle", "Proper Dih.", "LJ (SR)", "Coulomb (SR)"}),
+        ("converted", {}, {"Angle", "Proper Dih.", "LJ-14", "Coulomb-14", "LJ (SR)"}),
         ("tip4p", {}, {"LJ (SR)", "Coulomb (SR)"}),
         ("tip4p", {"FLEXIBLE": ""}, {"Bond", "Angle", "LJ (SR)", "Coulomb (SR)"}),
     ],
-    ids=["all-atoms", "united-atoms", "virtual-sites", "flexible"],
+    ids=["all-atoms", "united-atoms", "converted", "virtual-sites", "flexible"],
 )
 def test_small_files(name: str, defines: dict[str, str], terms: set[str], gromacs: Gromacs, tmp_path: Path) -> None:
     top = FILES / name / "box.top"

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eoli.errors import EoliError, ForceFieldError
+from eoli.box.conformation import random_conformation, torsion_energy
+from eoli.box.geometry import check_molecule
+from eoli.core.validation import validate
+from eoli.core.yamlfile import read_yaml
+from eoli.errors import EoliError, ForceFieldError, InputError
+from eoli.forcefield.models import ImportedEntry, ImportedPolymer
 from eoli.forcefield.preprocessed import expand, read_lines
 from eoli.topology.adopted import Adopted, as_molecule, describe_adopted
 from eoli.topology.composed import Part, compose
 from eoli.topology.imported import ImportedTopology, bonds, parameters, read_forcefield, read_topology
+from eoli.topology.molecule import Molecule
+from eoli.topology.roles import with_roles
 from support import choice
 
 FILES = Path(__file__).resolve().parents[1] / "imported"
@@ -97,6 +106,37 @@ def test_stiff_bonds_wildcards_and_sums() -> None:
     assert [len(rows) for rows in torsions] == [3, 2, 3]
 
 
+def test_a_converted_file() -> None:
+    """Nothing but constraints and written numbers: the anion has the torsions of the file with Fourier series, and chains
+    and ions are drawn without a structure."""
+    converted, fourier = (read_topology(FILES / f"{name}/box.top") for name in ("converted", "oplsaa"))
+    one, other = (
+        as_molecule(topology.molecule(name), topology.forcefield, "anion")
+        for topology, name in ((converted, "tfi"), (fourier, "TFSI"))
+    )
+    assert {term.sites: term.parameters for term in one.bonds} == {t.sites: t.parameters[:1] for t in other.bonds}
+    angles = np.linspace(-3, 3, 50)
+
+    def torsions(molecule: Molecule) -> dict[tuple[int, ...], np.ndarray]:
+        found: dict[tuple[int, ...], np.ndarray] = {}
+        for term in molecule.dihedrals:
+            found[term.sites] = found.get(term.sites, 0) + torsion_energy(term, angles)
+        return found
+
+    expected = torsions(other)
+    assert torsions(one).keys() == expected.keys()
+    for sites, energy in torsions(one).items():
+        assert energy == pytest.approx(expected[sites], abs=1e-3), sites
+    ether = as_molecule(converted.molecule("dgl"), converted.forcefield, "polymer")
+    ether = with_roles(ether, {"ether_O": "type oeu"}, {}, lambda text, *keys: InputError(text))
+    assert [site.residue_number for site in ether.sites if site.role] == [1, 2, 3]
+    for molecule in (ether, one):
+        found = [random_conformation(molecule, np.random.default_rng(seed)) for seed in range(4)]
+        for x in found:
+            check_molecule(molecule, x)
+        assert np.ptp([np.linalg.norm(x[2] - x[-1]) for x in found]) > 0.01
+
+
 def test_water_with_a_virtual_site() -> None:
     topology = read_topology(FILES / "tip4p/box.top")
     water = topology.molecule("SOL")
@@ -108,7 +148,7 @@ def test_water_with_a_virtual_site() -> None:
     assert "settles" not in read_topology(FILES / "tip4p/box.top", defines={"FLEXIBLE": ""}).molecule("SOL").terms
 
 
-@pytest.mark.parametrize("name", ["oplsaa", "trappe", "tip4p"])
+@pytest.mark.parametrize("name", ["oplsaa", "trappe", "converted", "tip4p"])
 def test_composed_files_say_the_same(name: str, tmp_path: Path) -> None:
     for file, text in composed(FILES / name / "box.top").items():
         write(tmp_path, text, file)
@@ -242,6 +282,20 @@ def two_defaults(folder: Path) -> Path:
     return write(folder, SMALL.replace("[ moleculetype ]", "[ defaults ]\n1 2 no\n[ moleculetype ]"))
 
 
+def as_bytes(content: bytes) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        path = folder / "box.top"
+        path.write_bytes(content)
+        return path
+
+    return make
+
+
+def pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "box.top")
+    return folder / "box.top"
+
+
 def not_utf_8(folder: Path) -> Path:
     path = folder / "box.top"
     path.write_bytes(SMALL.replace("text", "M\xfcller").encode("latin-1"))
@@ -271,7 +325,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "short atom": (edit("1 A 1 MOL A1 1", "1 A 1 MOL"), r"box\.top:12: 4 words in \[ atoms \]; allowed: nr type resnr"),
     "gap of atoms": (edit("2 B 1", "3 B 1"), r"box\.top:13: atom number 3; allowed: 2, numbers without gaps"),
     "charge in words": (edit("A1 1", "A1 1 0.1e"), r"box\.top:12: '0\.1e' is no charge of \[ atoms \]; allowed: a number"),
-    "no macro": (edit("1 2 1\n", "1 2 1 gb_1\n"), r"box\.top:15: 'gb_1' is no parameter of \[ bonds \]; allowed: a number, or"),
+    "no macro": (edit("1 2 1\n", "1 2 1 gb_1\n"), r"box\.top:15: 'gb_1' is no parameter of \[ bonds \]; allowed: a number of single precision, or a macro"),
     "atom out of range": (edit("1 2 1\n", "1 3 1\n"), r"box\.top:15: atom 3 in \[ bonds \]; allowed: 1 to 2"),
     "atom twice": (edit("1 2 1\n", "2 2 1\n"), r"box\.top:15: an atom twice in \[ bonds \]; allowed: different atoms"),
     "settles": (edit("[ system ]", "[ settles ]\n1 1 0.1 0.1\n[ system ]"), r"box\.top:17: \[ settles \] of an atom without two more"),
@@ -291,14 +345,47 @@ MISTAKES: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda f: write(f, f"{SMALL}[ intermolecular_interactions ]\n[ bonds ]\n1 2 1 0.1 1\n"),
         r"is not allowed",
     ),
-    "no file": (lambda f: f / "none.top", r"none\.top: cannot be read: No such file or directory"),
+    "nothing but a line": (lambda f: write(f, "; text\n"), r"box\.top: has no \[ defaults \]; allowed: a topology that includes"),
+    "empty": (lambda f: write(f, ""), r"box\.top: has no \[ defaults \]; allowed: a topology that includes its force field"),
+    "no defaults": (edit("[ defaults ]\n1 2 no\n", ""), r"box\.top:2: \[ atomtypes \] is not allowed here; allowed: after \[ defaults \]"),
+    "no rule": (edit("1 2 no", "1"), r"box\.top:3: \[ defaults \] has no combination rule \(word 2\)"),
+    "zero bytes": (as_bytes(b"\n\0\1\2"), r"box\.top:2: a zero byte; allowed: text"),
+    "binary": (as_bytes(b"\n\n\xff\xfe\x80"), r"box\.top:3: byte 0xff is not allowed; allowed: UTF-8 text"),
+    "folder": (lambda f: f, r": is no file; allowed: a text file"),
+    "pipe": (pipe, r"box\.top: is no file; allowed: a text file"),
+    "unknown molecule": (edit("MOL 2\n", "ION 2\n"), r"box\.top:19: no molecule type 'ION'; allowed: MOL"),
+    "negative count": (edit("MOL 2\n", "MOL -2\n"), r"box\.top:19: -2 molecules; allowed: 0 or more"),
+    "fraction of a molecule": (edit("MOL 2\n", "MOL 1.5\n"), r"box\.top:19: '1\.5' is no number of molecules; allowed: a whole number"),
+    "too many": (edit("MOL 2\n", "MOL 99999999999999\n"), r"a box of 2e\+14 sites is not allowed; allowed: up to"),
+    "long name of a molecule": (edit("MOL 3", f"{'M' * 60} 3"), r"no molecule type 'MOL'; allowed: MMM"),
+    "exclusions": (edit("MOL 3", "MOL 3.0"), r"box\.top:10: '3\.0' is no number of exclusions; allowed: a whole number"),
+    "excluded atom": (edit("[ system ]", "[ exclusions ]\n1 9\n[ system ]"), r"box\.top:17: atom 9 in \[ exclusions \]; allowed: 1 to 2"),
+    "one parameter": (
+        edit("1 2 1\n", "1 2 1 0.15\n"),
+        r"box\.top:15: 1 parameters of function 1 in \[ bonds \]; allowed: 2 or, with a second state, 4, or none if",
+    ),
+    "three parameters": (edit("1 2 1\n", "1 2 1 0.15 9 9\n"), r"box\.top:15: 3 parameters of function 1 in \[ bonds \]; allowed: 2 or"),
+    "no second state": (edit("1 2 1\n", "1 2 4 0.15 9 9 9 9 9\n"), r"box\.top:15: 6 parameters of function 4 in \[ bonds \]; allowed: 3, or none"),
+    "parameter of a type": (edit("0.15 1000", "0.15"), r"box\.top:8: 1 parameters of function 1 in \[ bondtypes \]; allowed: 2 or, with"),
+    "function": (edit("1 2 1\n", "1 2 77 0.15 9\n"), r"box\.top:15: function 77 in \[ bonds \]; allowed: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"),
+    "function of a type": (edit("A B 1 0.15", "A B 12 0.15"), r"box\.top:8: function 12 in \[ bondtypes \]; allowed: 1, 2,"),
+    "not a number": (edit("A1 1", "A1 1 nan"), r"box\.top:12: 'nan' is no charge of \[ atoms \]; allowed: a number of single precision"),
+    "infinite": (edit("A1 1", "A1 1 0.1 inf"), r"box\.top:12: 'inf' is no mass of \[ atoms \]; allowed: a number"),
+    "beyond single precision": (edit("A1 1", "A1 1 0.1 1e300"), r"box\.top:12: '1e300' is no mass of \[ atoms \]; allowed: a number of single"),
+    "huge charge": (edit("A1 1", "A1 1 1e30"), r"box\.top:12: atom A1 has a charge of 1e\+30 e; allowed: up to 10"),
+    "foreign digits": (edit("A1 1", "A1 1 \u0661"), r"box\.top:12: '\u0661' is no charge of \[ atoms \]; allowed: a number"),
+    "shells": (
+        edit("[ system ]", "[ polarization ]\n1 2 1 0.001\n[ system ]"),
+        r"box\.top:17: \[ polarization \] of MOL is not supported; allowed: angles, atoms, bonds",
+    ),
+    "no file": (lambda f: f / "none.top", r"none\.top: cannot be read: No such file or directory; allowed: a text file"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_one_line(name: str, tmp_path: Path) -> None:
     make, message = MISTAKES[name]
-    with pytest.raises(ForceFieldError, match=message) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         composed(make(tmp_path))
     assert "\n" not in str(caught.value)
 
@@ -330,6 +417,19 @@ def test_files_that_contradict_each_other(name: str, tmp_path: Path) -> None:
     with pytest.raises(ForceFieldError, match=message) as caught:
         compose([Part(one, "MOL", 1), Part(two, next(iter(two.molecules)), 1)], "test")
     assert "\n" not in str(caught.value)
+
+
+def test_rows_of_types_that_no_molecule_has(tmp_path: Path) -> None:
+    """A whole force field joins one of few types: what it says about types that the other's molecules lack does not count."""
+    short = SMALL.replace("2 B 1 MOL B1 1\n", "").replace("[ bonds ]\n1 2 1\n", "").replace("A1 1", "A1 1 0.0")
+    whole = OTHER.replace("[ bondtypes ]", "[ nonbond_params ]\nA B 1 0.2 0.2\nB B 1 0.2 0.2\n[ bondtypes ]")
+    one, two = (read_topology(write(tmp_path, t, f)) for t, f in ((short, "one.top"), (whole, "two.top")))
+    for parts in ([Part(one, "MOL", 1), Part(two, "TWO", 1)], [Part(two, "TWO", 1), Part(one, "MOL", 1)]):
+        assert compose(parts, "test")["forcefield.itp"].count("A B 1 0.2 0.2") == 1
+    again = read_topology(tmp_path / "one.top")
+    with pytest.raises(ForceFieldError, match=r"A A in \[ nonbond_params \] would change molecules of .*one\.top"):
+        extra = write(tmp_path, whole.replace("A B 1 0.2", "A A 1 0.2"), "three.top")
+        compose([Part(again, "MOL", 1), Part(read_topology(extra), "TWO", 1)], "test")
 
 
 def test_a_charge_scale_is_for_ions() -> None:
@@ -460,11 +560,61 @@ def test_what_no_analysis_knows(tmp_path: Path) -> None:
         as_molecule(long.molecule("MOL"), long.forcefield, "polymer")
     placed = as_molecule(long.molecule("MOL"), long.forcefield, "polymer", [[0, 0, 0], [0, 0, 0.2]])
     assert placed.bonds[0].parameters == (0.2,)
-    named = read_topology(write(tmp_path, SMALL.replace("MOL A1", "MOL ATOM01")))
-    with pytest.raises(
-        ForceFieldError, match=r"box\.top:12: atom ATOM01 of residue MOL: names of up to 5 characters fit"
+
+
+CHAIN = (
+    SMALL.replace("2 B 1 MOL B1 1", "2 B 1 MOL B1 1\n3 A 1 MOL A2 1\n4 B 1 MOL B2 1")
+    .replace("1 2 1\n", "1 2 1\n2 3 1\n3 4 1\n")
+    .replace("[ system ]", "[ pairs ]\n1 4 1 0.3 0.1\n[ angles ]\n1 2 3 1 109 500\n2 3 4 1 109 500\n[ dihedrals ]\n1 2 3 4 1 0 3 3\n[ system ]")
+)  # fmt: skip
+UNFIT = {
+    "name of an atom": ("MOL A1", "MOL ATOM01", r"box\.top:12: atom ATOM01 of residue MOL: names of up to 5 characters fit"),
+    "shell": ("0.1 A 0.3", "0.1 S 0.3", r"box\.top:12: atom A1 is a particle of kind S, which no analysis knows; allowed: A"),
+    "virtual site": (
+        "[ pairs ]", "[ virtual_sites2 ]\n1 2 3 1 0.5\n[ pairs ]",
+        r"box\.top:9: MOL has virtual sites, which no analysis knows; allowed: none",
+    ),
+    "angle without numbers": (
+        "1 2 3 1 109 500", "1 2 3 1",
+        r"box\.top:23: no numbers of function 1 in \[ angles \] for A B A; allowed: numbers in the row, or a row in \[ angletypes",
+    ),
+    "torsion without numbers": ("1 2 3 4 1 0 3 3", "1 2 3 4 9", r"box\.top:26: no numbers of function 9 in \[ dihedrals \] for A B A B;"),
+    "pair without numbers": (
+        "1 4 1 0.3 0.1", "1 4 1",
+        r"box\.top:21: no numbers for the 1-4 pair of A and B; allowed: numbers in the row, a row in \[ pairtypes \], or gen-",
+    ),
+    "bond of another unit": ("0.15 1000", "1.5 1000", r"box\.top:17: a bond of 1\.5 nm; allowed: 0\.02 to 0\.4 nm"),
+    "bond without length": ("0.15 1000", "0 1000", r"box\.top:17: a bond of 0 nm; allowed: 0\.02 to 0\.4 nm"),
+    "many exclusions": ("MOL 3", "MOL 2000000000", r"MOL excludes other pairs than those .* allowed: 3 exclusions"),
+    "C6 as sigma": (
+        "A 0.3 0.5\nB", "A 2.3e-3 1.2e-6\nB",
+        r"box\.top:12: type A has sigma 0\.0023 nm and epsilon 1\.2e-06 kJ/mol under combination rule 2; allowed: 0\.02 to 0\.9 nm",
+    ),
+    "sigma as C6": ("1 2 no", "1 1 no", r"box\.top:12: type A has sigma 1\.089 nm and epsilon 0\.045 kJ/mol under combination rule 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_what_no_box_can_be_built_of(name: str, tmp_path: Path) -> None:
+    """Molecules that grompp would refuse later, or take for something else, or that no analysis knows."""
+    old, new, message = UNFIT[name]
+    assert old in CHAIN
+    # a fifth atom is far enough for more exclusions
+    text = CHAIN.replace("4 B 1 MOL B2 1", "4 B 1 MOL B2 1\n5 A 1 MOL A3 1").replace("3 4 1\n", "3 4 1\n4 5 1\n")
+    topology = read_topology(write(tmp_path, (text if name == "many exclusions" else CHAIN).replace(old, new, 1)))
+    with pytest.raises(ForceFieldError, match=message) as caught:
+        as_molecule(topology.molecule("MOL"), topology.forcefield, "polymer")
+    assert "\n" not in str(caught.value)
+
+
+def test_pairs_have_types_or_are_generated(tmp_path: Path) -> None:
+    bare = CHAIN.replace("1 4 1 0.3 0.1", "1 4 1")
+    for text in (
+        bare.replace("1 2 no", "1 2 yes"),
+        bare.replace("[ bondtypes ]", "[ pairtypes ]\nB A 1 0.3 0.1\n[ bondtypes ]"),
     ):
-        as_molecule(named.molecule("MOL"), named.forcefield, "polymer")
+        topology = read_topology(write(tmp_path, text))
+        assert len(as_molecule(topology.molecule("MOL"), topology.forcefield, "polymer").pairs14) == 1
 
 
 def test_files_of_one_tool_join(tmp_path: Path) -> None:
@@ -492,3 +642,48 @@ def test_a_description_does_not_depend_on_the_place(tmp_path: Path) -> None:
         parts = [Part(topology, "MOL", 2)]
         made.append((describe_adopted([Adopted(p, "polymer") for p in parts], choice()).digest, compose(parts, "test")))
     assert made[0] == made[1] and not any(str(tmp_path) in text for text in made[0][1].values())
+
+
+ENTRY = """\
+polymer: mine
+description: test
+topology: box.top
+molecule: MOL
+atoms: 4
+mass_g_mol: 48.0
+force_field: mine
+ether_oxygens: 2
+roles:
+  ether_O: "type A"
+blocks: {head: "name A1 B1", tail: "name A2 B2"}
+neat_density_g_cm3: {value: 1.0, temperature_K: 300, source: x}
+"""
+ROLES = {
+    "no atom": ("type A", "type OS", r":10: roles\.ether_O: 'type OS' matches no atom of MOL; allowed: atoms such as A1, B1, A2, B2"),
+    "no selection": ("type A", "type (", r":10: roles\.ether_O: 'type \(' is no selection: .*; allowed: MDAnalysis' language"),
+    "two roles": (
+        '"type A"', '"type A"\n  hydroxyl_O: "name A2"',
+        r":11: roles\.hydroxyl_O: 'name A2' matches atom A2, which ether_O has; allowed: roles that do not overlap",
+    ),
+    "two blocks": ("name A2 B2", "name B1 A2 B2", r":11: blocks\.tail: 'name B1 A2 B2' matches atom B1, which head has; allowed: blocks that"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_roles_that_do_not_fit(name: str, tmp_path: Path) -> None:
+    topology = read_topology(write(tmp_path, CHAIN))
+    molecule = as_molecule(topology.molecule("MOL"), topology.forcefield, "polymer")
+    old, new, message = ROLES[name]
+    assert old in ENTRY
+    for text, fits in ((ENTRY, True), (ENTRY.replace(old, new), False)):
+        file = read_yaml(write(tmp_path, text, "mine.yaml"))
+        said = validate(ImportedPolymer, file.data, [file])
+        entry = ImportedEntry(said, file, tmp_path, {})
+        if fits:
+            sites = with_roles(molecule, said.roles, said.blocks, entry.wrong).sites
+            assert [site.role for site in sites] == ["ether_O", None] * 2
+            assert [site.block for site in sites] == ["head"] * 2 + ["tail"] * 2
+        else:
+            with pytest.raises(InputError, match=rf"mine\.yaml{message}") as caught:
+                with_roles(molecule, said.roles, said.blocks, entry.wrong)
+            assert "\n" not in str(caught.value)

@@ -6,6 +6,7 @@ import itertools
 import math
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import MDAnalysis
@@ -139,8 +140,18 @@ def test_a_structure_of_something_else(tmp_path: Path) -> None:
     other = tmp_path / "other.gro"
     other.write_text(gro.read_text().replace("   C3", "   C7"))
     assert f"{other}: atom 6 is 'C7'; allowed: 'C3', as in " in mistake(lambda: read_structure(other, ether))
+    other.write_text(gro.read_text().replace("0.593   0.304", "0.593   2.304"))
+    said = mistake(lambda: read_structure(other, ether))
+    assert "other.gro: atoms 1 and 2, bonded in " in said and "dme.itp:25, are 2.003 nm apart; allowed: 0.02" in said
+    other.write_text(gro.read_text().replace("   0.593", "     nan"))
+    assert mistake(lambda: read_structure(other, ether)) == f"{other}: a position is not finite; allowed: numbers"
     assert "allowed: .gro, .pdb" in mistake(lambda: read_structure(tmp_path / "x.xyz", ether))
-    assert "no structure: " in mistake(lambda: read_structure(tmp_path / "none.gro", ether))
+    (tmp_path / "folder.gro").mkdir()
+    for path in (tmp_path / "none.gro", tmp_path / "folder.gro"):
+        said = mistake(partial(read_structure, path, ether))
+        assert said == f"{path}: no such file; allowed: a structure of DME"
+    other.write_bytes(b"\xff\xfe" * 99)
+    assert f"{other}: no structure: " in mistake(lambda: read_structure(other, ether))
     for text in ("", "a\nb\nc\n", "\n3\n"):
         other.write_text(text)
         assert f"{other}: " in mistake(lambda: read_structure(other, ether))

@@ -307,7 +307,15 @@ def random_conformation(molecule: Molecule, rng: np.random.Generator, tries: int
         if molecule.kind != "polymer":
             return np.asarray(given - given.mean(axis=0))
         return _grown(molecule, _plan_like(molecule, given), CONTACT_NM, rng, tries)
-    return _grown(molecule, _plan(molecule), CLOSEST_NM, rng, tries)
+    return _grown(molecule, _plan(molecule), CONTACT_NM if _all_atom(molecule) else CLOSEST_NM, rng, tries)
+
+
+def _all_atom(molecule: Molecule) -> bool:
+    """Whether a carbon has hydrogens of its own, which come closer to others than united atoms do."""
+    masses = [site.mass for site in molecule.sites]
+    return any(
+        min(pair) < 2 and 11.5 < max(pair) < 12.5 for pair in ((masses[i], masses[j]) for i, j in molecule.bonded)
+    )
 
 
 def _grown(

@@ -383,8 +383,22 @@ DEFAULT = "default"
 """Stands for the model that the salt names."""
 TERMS = {"bonds": 2, "angles": 3, "dihedrals": 4, "impropers": 4}
 """Sections of bonded terms, with the number of sites per term."""
-NUMBERS = {(2, 1): 2, (2, 2): 2, (3, 1): 2, (3, 2): 2, (4, 1): 3, (4, 2): 2, (4, 3): 6, (4, 5): 4, (4, 9): 3}
-"""Number of parameters of a term, by number of sites and GROMACS function."""
+PARAMETERS: Mapping[str, Mapping[int, int]] = {
+    "bonds": {1: 2, 2: 2, 3: 3, 4: 3, 5: 0, 6: 2, 7: 2, 8: 2, 9: 2, 10: 4},
+    "constraints": {1: 1, 2: 1},
+    "settles": {1: 2},
+    "pairs": {1: 2, 2: 5},
+    "pairs_nb": {1: 4},
+    "angles": {1: 2, 2: 2, 3: 3, 4: 4, 5: 4, 6: 6, 8: 2, 9: 2, 10: 2},
+    "dihedrals": {1: 3, 2: 2, 3: 6, 4: 3, 5: 4, 8: 2, 9: 3, 10: 2, 11: 6},
+}
+"""Number of parameters of a term, by section of a topology and GROMACS function."""
+NUMBERS = {
+    (sites, function): count
+    for sites, section in ((2, "bonds"), (3, "angles"), (4, "dihedrals"))
+    for function, count in PARAMETERS[section].items()
+}
+"""The same by number of sites and function."""
 
 
 @dataclass(frozen=True)

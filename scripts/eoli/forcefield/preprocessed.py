@@ -195,10 +195,15 @@ def _directive(text: str) -> tuple[str, str]:
 def _rows(path: Path, named: str) -> list[str]:
     """Physical lines of a file: only a line feed ends one, as for grompp."""
     before = f"{named}: " if named else ""
+    if path.exists() and not path.is_file():
+        # a named pipe would be waited for
+        raise ForceFieldError(f"{before}{path}: is no file; allowed: a text file")
     try:
         text = path.read_bytes().decode("utf-8")
     except OSError as error:
-        raise ForceFieldError(f"{before}{path}: cannot be read: {error.strerror or error}") from error
+        raise ForceFieldError(
+            f"{before}{path}: cannot be read: {error.strerror or error}; allowed: a text file"
+        ) from error
     except UnicodeDecodeError as error:
         number = error.object[: error.start].count(b"\n") + 1
         raise ForceFieldError(

@@ -13,11 +13,16 @@ from eoli.errors import ForceFieldError
 from eoli.forcefield.models import NUMBERS, ForceFieldChoice
 from eoli.topology.composed import Part, compose
 from eoli.topology.description import MoleculeCount, SystemDescription
-from eoli.topology.imported import ForceFieldPart, MoleculeType, bonds, parameters
+from eoli.topology.imported import ForceFieldPart, MoleculeType, bonds, parameters, type_key
 from eoli.topology.molecule import Molecule, Site, Term, neighbours_of
+from eoli.topology.pairs import sigma_epsilon
 
 LONGEST_NAME = 5
 """Characters of an atom's or residue's name in a .gro file."""
+_SIGMA_NM = (0.02, 0.9)
+_EPSILON_KJ_MOL = 30.0
+"""What atoms and united atoms have, from the hydrogens of CHARMM to a small lithium with much epsilon. C6 and C12 taken for
+sigma and epsilon, or the other way round, lie far outside, and GROMACS does not notice."""
 Positions = Sequence[Sequence[float]]
 
 
@@ -46,28 +51,27 @@ def as_molecule(
     Angles have their reference in degrees first, torsions the numbers of a potential (functions 1, 3, 5 and 9), and
     impropers are harmonic ones; terms of other kinds are left out, since only GROMACS needs them. A 1-4 pair has the
     factor on its Coulomb energy first, as with function 2. A bond to which the topology gives no length has the one of
-    `positions_nm`. Raises ForceFieldError for a bond without any length, for virtual sites, and for exclusions other than
-    those up to three bonds apart, which analyses take for granted.
+    `positions_nm`. Raises ForceFieldError for a bond without any length, for an angle, torsion or 1-4 pair without numbers,
+    for shells and virtual sites, for Lennard-Jones numbers that belong to another combination rule, and for exclusions other
+    than those up to three bonds apart, which analyses take for granted.
     """
-    if molecule.virtual:
-        raise ForceFieldError(
-            f"{molecule.where}: {molecule.name} has virtual sites, which no analysis knows; allowed: none"
-        )
-
-    for site in molecule.sites:
-        if max(len(site.name), len(site.residue)) > LONGEST_NAME:
-            raise ForceFieldError(
-                f"{site.source}: atom {site.name} of residue {site.residue}: names of up to {LONGEST_NAME} characters fit into "
-                "a .gro file"
-            )
+    _check_sites(molecule, forcefield)
+    _check_pairs(molecule, forcefield)
 
     def terms(section: str, functions: Sequence[int]) -> tuple[Term, ...]:
         found = []
         for term in molecule.terms.get(section, ()):
-            count = NUMBERS.get((len(term.sites), term.function), 2)
-            rows = parameters(term, molecule, forcefield) if term.function in functions else []
-            # the numbers of a second state may follow
-            found += [_local(replace(term, parameters=row[:count])) for row in rows if len(row) >= count]
+            if term.function in functions:
+                rows = parameters(term, molecule, forcefield)
+                if not rows:
+                    names = " ".join(molecule.sites[site].bonded_class for site in term.sites)
+                    raise ForceFieldError(
+                        f"{term.source}: no numbers of function {term.function} in [ {section} ] for {names}; allowed: numbers "
+                        f"in the row, or a row in [ {section[:-1]}types ]"
+                    )
+                # the numbers of a second state may follow
+                count = NUMBERS[len(term.sites), term.function]
+                found += [_local(replace(term, parameters=row[:count])) for row in rows]
         return tuple(found)
 
     fudge = (forcefield.defaults.fudge_qq,)
@@ -97,6 +101,49 @@ def as_molecule(
     return made
 
 
+def _check_sites(molecule: MoleculeType, forcefield: ForceFieldPart) -> None:
+    """Refuse what no analysis knows, names that a .gro file cannot hold, and Lennard-Jones numbers of another rule."""
+    if molecule.virtual:
+        raise ForceFieldError(
+            f"{molecule.where}: {molecule.name} has virtual sites, which no analysis knows; allowed: none"
+        )
+    for site in molecule.sites:
+        own = forcefield.types[site.type]
+        if max(len(site.name), len(site.residue)) > LONGEST_NAME:
+            raise ForceFieldError(
+                f"{site.source}: atom {site.name} of residue {site.residue}: names of up to {LONGEST_NAME} characters fit into "
+                "a .gro file"
+            )
+        if own.particle != "A":
+            raise ForceFieldError(
+                f"{site.source}: atom {site.name} is a particle of kind {own.particle}, which no analysis knows; allowed: A"
+            )
+        rule = forcefield.defaults.combination_rule
+        sigma, epsilon = own.numbers
+        if rule == 1:
+            sigma, epsilon = sigma_epsilon((sigma, epsilon), site.type) if min(own.numbers) > 0 else (0.0, 0.0)
+        # without one of the two there is nothing to compare
+        if sigma and epsilon and not (_SIGMA_NM[0] <= abs(sigma) <= _SIGMA_NM[1] and 0 < epsilon <= _EPSILON_KJ_MOL):
+            raise ForceFieldError(
+                f"{site.source}: type {site.type} has sigma {sigma:.4g} nm and epsilon {epsilon:.4g} kJ/mol under combination "
+                f"rule {rule}; allowed: {_SIGMA_NM[0]:g} to {_SIGMA_NM[1]:g} nm and up to {_EPSILON_KJ_MOL:g} kJ/mol, as "
+                "rule 1 with C6 and C12, rules 2 and 3 with sigma and epsilon give them"
+            )
+
+
+def _check_pairs(molecule: MoleculeType, forcefield: ForceFieldPart) -> None:
+    """Refuse a 1-4 pair for which grompp finds no numbers."""
+    given = {type_key(row)[0] for row in forcefield.rows if row.section == "pairtypes"}
+    for term in molecule.terms.get("pairs", ()):
+        one, other = (molecule.sites[site].type for site in term.sites)
+        types = (min(one, other), max(one, other))
+        if not (term.parameters or forcefield.defaults.generates_pairs or types in given):
+            raise ForceFieldError(
+                f"{term.source}: no numbers for the 1-4 pair of {one} and {other}; allowed: numbers in the row, a row in "
+                "[ pairtypes ], or gen-pairs yes in [ defaults ]"
+            )
+
+
 def _check_exclusions(molecule: MoleculeType, made: Molecule) -> None:
     """Refuse exclusions that are not those up to three bonds apart."""
     neighbours = neighbours_of(len(made.sites), made.bonded.tolist())
@@ -106,6 +153,8 @@ def _check_exclusions(molecule: MoleculeType, made: Molecule) -> None:
         for _ in range(molecule.nrexcl):
             front = {site for near in front for site in neighbours[near]} - reached
             reached |= front
+            if not front:
+                break
         excluded |= {(start, site) for site in reached if site > start}
     for term in molecule.terms.get("exclusions", ()):
         first, *others = term.sites

@@ -77,11 +77,11 @@ def compose(parts: Sequence[Part], title: str) -> dict[str, str]:
     not neutral; InputError for a box too large for any file.
     """
     _check_parts(parts)
-    topologies = list({(p.topology.path, *p.topology.defines.items()): p.topology for p in parts}.values())
+    topologies = list({_file(part.topology): part.topology for part in parts}.values())
     rule = min(topology.forcefield.defaults.combination_rule for topology in topologies)
     texts: dict[str, str] = {}
     macros: Macros = {}
-    known = _Known(topologies[0])
+    known = _Known(topologies[0], parts)
     rows: list[str] = []
     edits: Edits
     twin_range = False
@@ -167,26 +167,32 @@ def _check_parts(parts: Sequence[Part]) -> None:
 
 
 class _Known:
-    """What the force fields so far say about each tuple of types."""
+    """What the force fields so far say about each tuple of types, and the types of the molecules so far."""
 
-    def __init__(self, first: ImportedTopology) -> None:
+    def __init__(self, first: ImportedTopology, parts: Sequence[Part]) -> None:
         self.first = first
+        self.parts = parts
         self.rows: dict[Key, list[Row]] = {}
         self.types: list[AtomType] = []
-        self._add(first.forcefield)
+        self._add(first)
 
-    def _add(self, part: ForceFieldPart) -> None:
-        self.rows = _tables(part) | self.rows
-        self.types += part.types.values()
+    def _add(self, topology: ImportedTopology) -> None:
+        self.rows = _tables(topology.forcefield) | self.rows
+        self.types += self._used(topology)
+
+    def _used(self, topology: ImportedTopology) -> list[AtomType]:
+        """Types that the molecules of a topology in this box have; rows of other types concern none of them."""
+        same = [part for part in self.parts if _file(part.topology) == _file(topology)]
+        names = {site.type for part in same for site in part.molecule.sites}
+        return [entry for name, entry in topology.forcefield.types.items() if name in names]
 
     def join(self, topology: ImportedTopology) -> set[Line]:
         """Take in another force field; its lines that are there already.
 
         Raises ForceFieldError if one of the two would change what the other says about its own molecules.
         """
-        part = topology.forcefield
         self._check_defaults(topology)
-        own = _tables(part)
+        own = _tables(topology.forcefield)
         shared = own.keys() & self.rows.keys()
         for key in sorted(shared):
             if [_values(row) for row in own[key]] != [_values(row) for row in self.rows[key]]:
@@ -196,7 +202,7 @@ class _Known:
                 )
         for here, there, types, path in (
             (own, self.rows, self.types, self.first.path),
-            (self.rows, own, list(part.types.values()), topology.path),
+            (self.rows, own, self._used(topology), topology.path),
         ):
             names = {"atoms": {entry.name for entry in types}, "bonded": {entry.bonded for entry in types} | {ANY}}
             for key in sorted(here.keys() - there.keys()):
@@ -205,7 +211,7 @@ class _Known:
                         f"{here[key][0].line.where}: {' '.join(key[1])} in [ {key[0]} ] would change molecules of {path}, "
                         "which has these types without this row; allowed: the row in both, or other names of types"
                     )
-        self._add(part)
+        self._add(topology)
         return {row.line for key in shared for row in own[key]}
 
     def _check_defaults(self, topology: ImportedTopology) -> None:
@@ -217,6 +223,11 @@ class _Known:
                 f"{topology.path}: [ defaults ] is {_shown(topology)}, in {self.first.path} it is {_shown(self.first)}; "
                 "allowed: the same in both, but for combination rules 1 and 3, which mix alike"
             )
+
+
+def _file(topology: ImportedTopology) -> tuple[object, ...]:
+    """What a topology was read from: two with the same are one."""
+    return (topology.path, *topology.defines.items())
 
 
 def _shown(topology: ImportedTopology) -> str:

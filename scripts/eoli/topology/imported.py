@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 from eoli.errors import ForceFieldError
+from eoli.forcefield.models import PARAMETERS
 from eoli.forcefield.preprocessed import Line, Macros, read_lines, replay
 from eoli.topology.molecule import Site, Term
 
@@ -39,6 +40,27 @@ _KNOWN = {re.sub("[_-]", "", name): name for name in (*_TYPE_SECTIONS, "molecule
 VIRTUAL_SITES = ("virtual_sites1", "virtual_sites2", "virtual_sites3", "virtual_sites4", "virtual_sitesn")
 _CHEMICAL_BONDS = (1, 2, 3, 4, 5, 7, 8)
 """Functions of [ bonds ] that GROMACS takes for chemical bonds, and so for exclusions."""
+_ONE_STATE = {
+    ("bonds", 4),
+    ("bonds", 7),
+    ("angles", 3),
+    ("angles", 4),
+    ("angles", 6),
+    ("pairs", 2),
+    ("pairs_nb", 1),
+    ("settles", 1),
+}
+"""Terms that have no second state, whose numbers would follow."""
+_TERMS_OF = {
+    "bondtypes": "bonds", "constrainttypes": "constraints", "angletypes": "angles", "dihedraltypes": "dihedrals",
+    "pairtypes": "pairs",
+}  # fmt: skip
+"""Sections of types, and the terms that take their numbers from them."""
+_LARGEST = 3.4e38
+"""Largest number of single precision, in which GROMACS calculates."""
+_LARGEST_CHARGE_E = 10.0
+BOND_NM = (0.02, 0.4)
+"""Between the shortest bond, a hydrogen's on a bad start, and more than any: beyond it two atoms are not bonded."""
 ANY = "X"
 """A bonded type that stands for all."""
 
@@ -91,7 +113,7 @@ class ForceFieldPart:
         """Types, function and numbers of the rows of each section of bonded types, by its name."""
         found: dict[str, list[tuple[tuple[str, ...], int, tuple[float, ...]]]] = {}
         for row in self.rows:
-            if row.section in ("bondtypes", "constrainttypes", "angletypes", "dihedraltypes"):
+            if row.section in _TERMS_OF and row.section != "pairtypes":
                 key, count = type_key(row)
                 numbers = tuple(number(row, k, "parameter") for k in range(count + 1, len(row.words)))
                 found.setdefault(row.section, []).append((key, whole(row, count, "function"), numbers))
@@ -247,20 +269,35 @@ def number(row: Row, k: int, what: str) -> float:
         raise ForceFieldError(f"{row.line.where}: [ {row.section} ] has no {what} (word {k + 1})") from None
     except ValueError:
         value = math.nan
-    if not math.isfinite(value) or "_" in row.words[k]:
+    if not abs(value) < _LARGEST or "_" in row.words[k] or not row.words[k].isascii():
         raise ForceFieldError(
-            f"{row.line.where}: {row.words[k]!r} is no {what} of [ {row.section} ]; allowed: a number, or a macro that "
-            "stands for one"
+            f"{row.line.where}: {row.words[k]!r} is no {what} of [ {row.section} ]; allowed: a number of single precision, or "
+            "a macro that stands for one"
         )
     return value
 
 
 def whole(row: Row, k: int, what: str) -> int:
     """Word `k` of a row as a whole number. Raises ForceFieldError."""
-    value = number(row, k, what)
-    if value != int(value):
+    number(row, k, what)
+    if re.fullmatch("[+-]?[0-9]+", row.words[k]) is None:
         raise ForceFieldError(f"{row.line.where}: {row.words[k]!r} is no {what}; allowed: a whole number")
-    return int(value)
+    return int(row.words[k])
+
+
+def _check_numbers(row: Row, section: str, function: int, count: int) -> None:
+    """Refuse a function that a section does not have, and another number of parameters than grompp takes."""
+    if function not in PARAMETERS[section]:
+        known = ", ".join(map(str, PARAMETERS[section]))
+        raise ForceFieldError(f"{row.line.where}: function {function} in [ {row.section} ]; allowed: {known}")
+    one = PARAMETERS[section][function]
+    allowed = {one} if (section, function) in _ONE_STATE or not one else {one, 2 * one}
+    if count not in allowed | (set() if row.section in _TERMS_OF else {0}):
+        own = "" if row.section in _TERMS_OF else ", or none if the types have them"
+        second = f" or, with a second state, {2 * one}" if 2 * one in allowed else ""
+        raise ForceFieldError(
+            f"{row.line.where}: {count} parameters of function {function} in [ {row.section} ]; allowed: {one}{second}{own}"
+        )
 
 
 def _forcefield(path: Path, lines: tuple[Line, ...], rows: list[Row]) -> ForceFieldPart:
@@ -280,6 +317,10 @@ def _forcefield(path: Path, lines: tuple[Line, ...], rows: list[Row]) -> ForceFi
                     f"{row.line.where}: type {entry.name!r} is also in {seen[entry.name].line.where}; allowed: one row each"
                 )
             types[entry.name], seen[entry.name] = entry, row
+        elif row.section in _TERMS_OF:
+            _, count = type_key(row)
+            numbers = [number(row, k, "parameter") for k in range(count + 1, len(row.words))]
+            _check_numbers(row, _TERMS_OF[row.section], whole(row, count, "function"), len(numbers))
     return ForceFieldPart(lines, tuple(rows), defaults, types)
 
 
@@ -393,6 +434,10 @@ def _site(row: Row, expected: int, types: Mapping[str, AtomType]) -> Site:
     own = types[words[1]]
     charge = number(row, 6, "charge") if len(words) > 6 else own.charge
     mass = number(row, 7, "mass") if len(words) > 7 else own.mass
+    if abs(charge) > _LARGEST_CHARGE_E:
+        raise ForceFieldError(
+            f"{row.line.where}: atom {words[4]} has a charge of {charge:g} e; allowed: up to {_LARGEST_CHARGE_E:g}"
+        )
     return Site(
         words[4], words[1], charge, mass, words[3], int(residue[1]), own.bonded, None, None, row.line.where
     )  # fmt: skip
@@ -409,12 +454,14 @@ def _indices(row: Row, places: Sequence[int], n_sites: int) -> tuple[int, ...]:
 def _term(row: Row, n_sites: int) -> Term:
     count = _TERM_SECTIONS[row.section]
     sites = _indices(row, range(count), n_sites)
-    if len(set(sites)) < count and row.section in ("bonds", "constraints", "pairs", "pairs_nb", "angles"):
+    if len(set(sites)) < count and row.section in PARAMETERS:
         raise ForceFieldError(f"{row.line.where}: an atom twice in [ {row.section} ]; allowed: different atoms")
     if row.section == "settles" and sites[0] + 2 >= n_sites:
         raise ForceFieldError(f"{row.line.where}: [ settles ] of an atom without two more behind it")
     function = whole(row, count, "function") if len(row.words) > count else 1
     numbers = tuple(number(row, k, "parameter") for k in range(count + 1, len(row.words)))
+    if row.section in PARAMETERS:
+        _check_numbers(row, row.section, function, len(numbers))
     return Term(sites, function, numbers, row.section, row.line.where)
 
 
@@ -440,7 +487,10 @@ def _counts(rows: list[tuple[int, Row]], molecules: Mapping[str, MoleculeType]) 
             raise ForceFieldError(
                 f"{row.line.where}: no molecule type {row.words[0]!r}; allowed: {', '.join(molecules)}"
             )
-        found.append((row.words[0], whole(row, 1, "number of molecules")))
+        count = whole(row, 1, "number of molecules")
+        if count < 0:
+            raise ForceFieldError(f"{row.line.where}: {count} molecules; allowed: 0 or more")
+        found.append((row.words[0], count))
     return tuple(found)
 
 
@@ -464,7 +514,7 @@ def bonds(molecule: MoleculeType, forcefield: ForceFieldPart) -> tuple[Term, ...
     """Chemical bonds with their reference lengths: [ bonds ], [ constraints ], and the bonds of a [ settles ].
 
     Each pair once. A bond without a length (function 5 or 8) has no parameters. Raises ForceFieldError for a bond whose
-    parameters neither it nor its types give.
+    parameters neither it nor its types give, and for a length outside of BOND_NM.
     """
     found: dict[tuple[int, int], Term] = {}
     for term in molecule.terms.get("settles", ()):
@@ -480,5 +530,9 @@ def bonds(molecule: MoleculeType, forcefield: ForceFieldPart) -> tuple[Term, ...
             if not given and term.function not in (5, 8):
                 raise ForceFieldError(f"{term.source}: a bond without a length, and its types have none")
             length = given[0][:1] if given and term.function not in (5, 8) else ()
+            if length and not BOND_NM[0] <= length[0] <= BOND_NM[1]:
+                raise ForceFieldError(
+                    f"{term.source}: a bond of {length[0]:g} nm; allowed: {BOND_NM[0]:g} to {BOND_NM[1]:g} nm"
+                )
             found[i, j] = Term((i, j), term.function, length, section, term.source)
     return tuple(found.values())

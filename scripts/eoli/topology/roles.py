@@ -22,13 +22,12 @@ from eoli.errors import DataError, InputError
 from eoli.forcefield.models import IMPORTED, imported_choice
 from eoli.study.roles import MoleculeRoles, Roles
 from eoli.topology.description import MoleculeCount, SystemDescription
+from eoli.topology.imported import BOND_NM
 from eoli.topology.molecule import Molecule, Site, Term, neighbours_of
 
 if TYPE_CHECKING:
     from MDAnalysis import AtomGroup, Universe
 
-_BOND_NM = (0.02, 0.4)
-"""Between the shortest bond, a hydrogen's on a bad start, and more than any: beyond it two atoms are not bonded."""
 _NOTHING = (0.0, 0.0, 1.0)
 """Phase, force constant and multiplicity of a torsion without a potential."""
 Wrong = Callable[..., InputError]
@@ -138,7 +137,7 @@ def _lengths(kind: MoleculeType, bonds: Indices, positions_nm: Floats, edges_nm:
     steps = positions_nm[j] - positions_nm[i]
     lengths = np.linalg.norm(steps - edges_nm * np.round(steps / edges_nm), axis=2)
     median = np.asarray(np.median(lengths, axis=0), dtype=np.float64)
-    wrong = ~((lengths > _BOND_NM[0]) & (lengths < _BOND_NM[1]) & (lengths > median / 2) & (lengths < median * 2))
+    wrong = ~((lengths > BOND_NM[0]) & (lengths < BOND_NM[1]) & (lengths > median / 2) & (lengths < median * 2))
     if wrong.any():
         molecule, bond = (int(of[0]) for of in np.nonzero(wrong))
         raise DataError(
