@@ -25,6 +25,7 @@ from eoli.study.criteria import MechanismCriteria
 from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.molecule import Molecule
 from eoli.topology.selections import ANION, binding_partners, block_names, ether_torsions
+from eoli.topology.species import members_of
 from eoli.trajectory.store import Reduced, open_reduced
 from eoli.trajectory.unwrap import may_fold, too_far_apart, unwrap_and_largest_step
 
@@ -60,7 +61,7 @@ def _partners(system: SystemDescription, cutoffs_nm: Mapping[str, float]) -> dic
         if name not in cutoffs_nm:
             raise DataError(f"no cut-off for the contacts of lithium with {name}")
         cutoff[indices] = cutoffs_nm[name]
-    polymers, anions = (list(system.molecules_of(kind)) for kind in ("polymer", "anion"))
+    polymers, anions = (members_of(system, family) for family in ("chain", "anion"))
 
     def of_kinds(kinds: Sequence[str]) -> Integers:
         return np.concatenate([np.empty(0, dtype=np.int64), *(sites[kind] for kind in kinds if kind in sites)])
@@ -369,10 +370,9 @@ def _resolved(
 
 def _ether_chains(system: SystemDescription) -> tuple[Molecule, Integers] | None:
     """The chain and its ether oxygens in all copies, (chains, ether oxygens)."""
-    chains = system.molecules_of("polymer")
-    if not len(chains):
+    if not (types := system.types_of("polymer")):
         return None
-    molecule = next(entry.molecule for entry in system.molecules if entry.molecule.kind == "polymer")
+    molecule, chains = types[0]
     ether = [k for k, site in enumerate(molecule.sites) if site.role == "ether_O"]
     return (molecule, chains[:, ether]) if len(ether) > 1 else None
 

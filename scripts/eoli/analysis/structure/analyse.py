@@ -23,6 +23,7 @@ from eoli.errors import DataError
 from eoli.study.criteria import StructureCriteria
 from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.selections import ANION, binding_partners, contact_of
+from eoli.topology.species import numbers_of
 from eoli.trajectory.store import Reduced, open_reduced
 
 _BLOCKS = 10
@@ -51,8 +52,8 @@ def _shells(reduced: Reduced, system: SystemDescription, cutoffs_nm: Mapping[str
                 f"{reduced.path}: a cut-off of {cutoffs_nm.get(name)} nm for {name}; allowed: up to {range_nm:g} nm"
             )
         partners[name] = (sites, cutoffs_nm[name])
-    kinds = {"anions": system.molecules_of("anion"), "chains": system.molecules_of("polymer")}
-    molecules = {name: found for name, found in kinds.items() if len(found)}
+    kinds = {"anions": numbers_of(system, "anion"), "chains": numbers_of(system, "chain")}
+    molecules = {name: found for name, found in kinds.items() if (found >= 0).any()}
     oxygens = [name for name in partners if name != ANION or len(system.with_role("anion_O"))]
     n_frames = reduced.n_frames("motion")
     n_blocks = min(_BLOCKS, n_frames)

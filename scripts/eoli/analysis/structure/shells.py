@@ -39,7 +39,8 @@ def shell_numbers(
 
     `neighbours` and `distances` (frames, lithium ions, slots) are those of the reduced trajectory. A neighbour binds if
     it is within the cut-off, nm, of its kind: `partners` holds sites and cut-off by name, and no site is in two of
-    them. `molecules` (M, S) by name: each counts once, however many of its sites bind.
+    them. `molecules` (n_sites,) by name are the molecule of each site, -1 for none: each counts once, however many of
+    its sites bind.
     """
     # the last entry serves the padding, -1
     cutoffs = np.full(n_sites + 1, -1, dtype=np.float32)
@@ -51,9 +52,8 @@ def shell_numbers(
         member = np.zeros(n_sites + 1, dtype=np.bool_)
         member[sites] = True
         numbers[name] = (bound & member[neighbours]).sum(axis=-1)
-    for name, of_kind in molecules.items():
-        owner = np.full(n_sites + 1, -1, dtype=np.int32)
-        owner[of_kind] = np.arange(len(of_kind))[:, None]
+    for name, of_site in molecules.items():
+        owner = np.append(of_site, -1)
         owners = np.sort(np.where(bound, owner[neighbours], -1), axis=-1)
         new = np.diff(owners, axis=-1, prepend=-1) > 0
         numbers[name] = new.sum(axis=-1)
