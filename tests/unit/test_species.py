@@ -14,7 +14,8 @@ import pytest
 from MDAnalysis.analysis.msd import EinsteinMSD
 
 from eoli.analysis.motion.analyse import analyse_motion
-from eoli.study.criteria import MotionCriteria
+from eoli.analysis.structure.analyse import analyse_structure
+from eoli.study.criteria import MotionCriteria, StructureCriteria
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.species import labels, numbers_of, species_of
 from eoli.trajectory.store import open_reduced
@@ -27,8 +28,8 @@ GLYME = molecule("G3", "polymer", [None, "ether_O", None], 20.0)
 LITHIUM = replace(molecule("LI", "cation", ["Li"], 7.0), formal_charge=1)
 TFSI = replace(molecule("TFSI", "anion", ["anion_O", None, "anion_N"], 50.0), formal_charge=-1)
 SULFATE = replace(molecule("SO4", "anion", ["anion_O", None], 48.0), formal_charge=-2)
-EC = molecule("EC", "solvent", [None, None], 40.0)
-SN = molecule("SN", "solvent", [None, None, None], 26.0)
+EC = molecule("EC", "solvent", [None, "solvent_O"], 40.0)
+SN = molecule("SN", "solvent", ["solvent_N", None, "solvent_N"], 26.0)
 # the molecules of a type need not stand side by side
 MIXTURE = SystemDescription(
     (
@@ -141,3 +142,38 @@ def test_verdicts_and_coefficients_of_each_species(motion: tuple[pd.DataFrame, d
     assert found["SN"]["verdict"] == "too short" and found["SN"]["D_m2_s"]["value"] is None
     assert 1e-13 < found["SN"]["D_upper_bound_m2_s"] < 5e-10
     assert set(motion[1]) >= {"Li", "anion", "chain"}
+
+
+def near(x: np.ndarray, sites: np.ndarray, cutoff_nm: float) -> float:
+    """Mean number of `sites` within the cut-off of a lithium, by all distances."""
+    vectors = x[:, MIXTURE.with_role("Li")][:, :, None] - x[:, sites][:, None]
+    vectors -= EDGE * np.round(vectors / EDGE)
+    return float((np.linalg.norm(vectors, axis=-1) < cutoff_nm).sum(axis=-1).mean())
+
+
+def test_coordination_by_kind_and_by_molecule_type(mixture: tuple[Path, np.ndarray]) -> None:
+    folder, _ = mixture
+    contacts = {"ether_O": 0.35, "solvent_O": 0.45, "solvent_N": 0.5, "anion": 0.4}
+    out = folder / "structure.csv", folder / "structure.json"
+    analyse_structure(folder / "reduced.h5", folder / "system.json", StructureCriteria(contact_nm=contacts), *out)
+    found = json.loads(out[1].read_text())
+    positions, _ = moving(MIXTURE, DIFFUSION, N_FRAMES)
+    names = np.concatenate([np.full(e.count * len(e.molecule.sites), e.molecule.name) for e in MIXTURE.molecules])
+
+    def expected(name: str | None, role: str, cutoff_nm: float) -> float:
+        sites = MIXTURE.with_role(role)
+        return near(positions, sites if name is None else sites[names[sites] == name], cutoff_nm)
+
+    shells = found["shell_statistics"]
+    for key, name, role in (
+        ("solvent_O", None, "solvent_O"), ("solvent_N", None, "solvent_N"), ("anion", None, "anion_O"),
+        ("anion@TFSI", "TFSI", "anion_O"), ("anion@SO4", "SO4", "anion_O"), ("ether_O@G3", "G3", "ether_O"),
+    ):  # fmt: skip
+        number = expected(name, role, contacts[key.split("@")[0]])
+        assert number > 0 and shells[key]["mean"]["value"] == pytest.approx(number, rel=1e-3), key
+        partner = key.replace("anion", "anion_O")
+        # g(r) counts whole bins
+        assert found["Li"][partner]["at_cutoff"]["value"] == pytest.approx(number, rel=0.05), key
+    assert "solvent_O@EC" not in shells
+    oxygens = sum(shells[key]["mean"]["value"] for key in ("ether_O", "solvent_O", "anion"))
+    assert shells["oxygen"]["mean"]["value"] == pytest.approx(oxygens)

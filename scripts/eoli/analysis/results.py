@@ -33,7 +33,11 @@ RANGES = tuple(
         (r"(^|\.)D(_gls)?(_[\w-]+?)?(_upper_bound)?_m2_s(\.value)?$", 0.0, 1e-4),
         (r"(^|[._])density_g_cm3(\.value)?$", 0.0, 30.0),
         (r"temperature_K(\.value)?$", 0.0, 1e5),
-        (r"(coordination_number|at_cutoff|shell_statistics\.\w+\.mean|contacts_per_lithium\.\w+)\.value$", 0.0, 1e3),
+        (
+            r"(coordination_number|at_cutoff|shell_statistics\.[\w@-]+\.mean|contacts_per_lithium\.\w+)\.value$",
+            0.0,
+            1e3,
+        ),
         (r"^(coordination_number|neighbours|chains_of)_", 0.0, 1e3),
         (r"\.(free|paired|aggregated|NH_share|molecule_share|with_carbonyl_O)\.value$", 0.0, 1.0),
         (r"(^|\.)gauche_fraction(\.value)?$|^(Li_free|Li_aggregated|Li_with_carbonyl_O|NH_to_\w+)$", 0.0, 1.0),

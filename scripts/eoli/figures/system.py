@@ -61,6 +61,8 @@ PARTNERS = {
     "anion_N": Curve("N ({anion})", PURPLE, LONG),
     "anion_F": Curve("F ({anion})", ORANGE, DENSE),
     "anion_Cl": Curve("{anion}", ORANGE, DENSE),
+    "solvent_O": Curve("O (solvent)", VERMILION, LONG),
+    "solvent_N": Curve("N (solvent)", PURPLE, DOTTED),
 }
 """Partners of lithium in g(r), and of the amide's H; carbonyl oxygens are those of amides and esters together."""
 MOVING = {
@@ -75,6 +77,7 @@ RESIDENT = {
     "carbonyl_O": Curve("O (C=O)", VERMILION, DASHED),
     "hydroxyl_O": Curve("O (hydroxyl)", ORANGE, DOTTED),
     "anion": Curve("{anion}", GREEN, CHAINED),
+    "solvent": Curve("solvent", SKY, DENSE),
     "chain": Curve("chain", BLACK, LONG),
 }
 _BLOCK_STYLES = ((SKY, DENSE), (PURPLE, DOTTED))

@@ -265,6 +265,8 @@ QUANTITIES: tuple[Quantity, ...] = (
              of_carbonyl=True),
     _in_cutoff("hydroxyl_O", "", where=In.RARE),
     _residence("hydroxyl_O", "", where=In.RARE),
+    *(_in_cutoff(partner, "", where=In.RARE) for partner in ("solvent_O", "solvent_N")),
+    *(_residence(partner, "", where=In.RARE) for partner in ("solvent_O", "solvent_N", "solvent")),
 )  # fmt: skip
 """Every quantity of the sweep, in table order."""
 
@@ -284,9 +286,15 @@ def of_molecules(label: str) -> tuple[Quantity, Quantity]:
 
 
 def molecules_in(scalars: Iterable[Mapping[str, Any]]) -> list[Quantity]:
-    """The quantities `of_molecules` that any of the scalars by analysis has."""
-    labels = dict.fromkeys(label for found in scalars for label in at(found, MOLECULES) or ())
-    return [quantity for label in labels for quantity in of_molecules(label)]
+    """Quantities of single molecule types that any of the scalars by analysis has: `of_molecules`, neighbours of Li."""
+    every = list(scalars)
+    labels = dict.fromkeys(label for found in every for label in at(found, MOLECULES) or ())
+    partners = dict.fromkeys(name for found in every for name in at(found, ("structure", "Li")) or () if "@" in name)
+    neighbours = [
+        Quantity(f"neighbours_Li_{name.replace('@', '_of_')}", "", "structure", ("Li", name, "at_cutoff"))
+        for name in partners
+    ]
+    return [*(quantity for label in labels for quantity in of_molecules(label)), *neighbours]
 
 
 LENGTH: Keys = ("motion", "length_ns")

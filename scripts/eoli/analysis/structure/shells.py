@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,3 +110,10 @@ def gauche_fraction(torsions: Singles, n_chains: int) -> Estimate:
     """
     per_chain = (np.abs(torsions) < _GAUCHE_BELOW).reshape(len(torsions), n_chains, -1).mean(axis=(0, 2))
     return _estimate(float(per_chain.mean()), per_chain)
+
+
+def weighted(parts: Sequence[tuple[float, Estimate]]) -> Estimate:
+    """Sum of independent estimates times their weights; without an error if a part has none."""
+    value = sum(weight * (of.value or 0.0) for weight, of in parts)
+    errors = [weight * of.error for weight, of in parts if of.error is not None]
+    return Estimate(float(value), math.hypot(*errors) if len(errors) == len(parts) else None)

@@ -32,12 +32,13 @@
     Li: "Li⁺", ether_O: "O (C-O-C)", carbonyl_O: "O (C=O)", amide_O: "O (amide)", ester_O: "O (C=O of the ester)",
     ester_bridging_O: "O (bridging, ester)", anion_N: "N (anion)", anion_O: "O (anion)", amide_H: "H (NH)", anion: "anion",
     anion_com: "anion, centre of mass", chain_com: "chain, centre of mass", chain: "chain", F: "F of the anion",
-    oxygen: "all oxygens", chains: "chains", anions: "anions", any: "any acceptor", all: "all",
+    solvent_O: "O (solvent)", solvent_N: "N (solvent)", oxygen: "all oxygens", chains: "chains", anions: "anions", any: "any acceptor", all: "all",
     anion_contact: "touching an anion", largest_share: "share of the largest domain",
     domains: "number of domains", percolates_xyz: "percolates in x, y and z", total: "all electrons", ions: "ions",
   };
-  const said = (key) => NAMES[key] ??
-    key.replace(/_only$/, " alone").replace(/^(.+)_molecule$/, "$1, centre of mass").replace(/^(.+)_contact$/, "touching $1").replaceAll("_", " ");
+  const said = (key) => NAMES[key] ?? (key.includes("@") ? key.split("@").map(said).join(", ")
+    : key.replace(/_only$/, " alone").replace(/^(.+)_molecule$/, "$1, centre of mass").replace(/^(.+)_contact$/, "touching $1")
+      .replaceAll("_", " "));
   const pairOf = (key) => {
     const first = ["Li", "amide_H"].find((name) => key.startsWith(`${name}_`));
     return first ? `${said(first)} – ${said(key.slice(first.length + 1))}` : said(key);
@@ -117,7 +118,10 @@
   /** Bars of scalars; a choice gives [category, {value, error}] of a system's scalars. */
   const BARS = {
     coordination: () => {
-      const kinds = ["ether_O", "carbonyl_O", "ester_bridging_O", "anion", "oxygen", "chains", "anions"];
+      const single = shownInOrder().flatMap((i) => Object.keys(dataOf(i).scalars.structure?.shell_statistics ?? {}))
+        .filter((key) => key.includes("@"));
+      const kinds = ["ether_O", "carbonyl_O", "ester_bridging_O", "solvent_O", "solvent_N", "anion", ...new Set(single), "oxygen",
+        "chains", "solvents", "anions"];
       const around = (kind) => ({ ether_O: "C-O-C", carbonyl_O: "C=O", ester_bridging_O: "C-O-C of the ester",
         anion: "anion sites", oxygen: "any oxygen" }[kind] ?? said(kind));
       const statistics = (scalars) => scalars.structure?.shell_statistics;
