@@ -77,7 +77,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Box:
         None,
     )
     groups = {name: system.with_role(role) for name, role in GROUPS.items()}
-    groups["chains"] = system.molecules_of("polymer").ravel()
+    groups["chains"] = system.sites_of("polymer")
     (folder / "groups.ndx").write_text(
         "".join(f"[ {name} ]\n" + "\n".join(str(s + 1) for s in sites) + "\n" for name, sites in groups.items())
     )

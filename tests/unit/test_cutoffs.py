@@ -143,11 +143,13 @@ def test_every_distance_of_the_configuration_is_judged() -> None:
         "carbonyl_O": 0.32,
         "ester_bridging_O": 0.32,
         "hydroxyl_O": 0.35,
+        "solvent_O": 0.32,
+        "solvent_N": 0.32,
         "anion": 0.31,
         "hydrogen_bond": 0.25,
     }
     assert distances == kinds
     partners = (
-        "ether_O", "carbonyl_O", "amide_O", "ester_O", "ester_bridging_O", "hydroxyl_O", "anion_O", "anion_F", "anion_Cl",
+        "ether_O", "carbonyl_O", "amide_O", "ester_O", "ester_bridging_O", "hydroxyl_O", "solvent_O", "solvent_N", "anion_O", "anion_F", "anion_Cl",
     )  # fmt: skip
     assert {contact_of(name) for name in partners} | {HYDROGEN_BOND} == kinds.keys()

@@ -66,7 +66,7 @@ def test_groups_of_peo(peo: SystemDescription) -> None:
         "N(TFSI)": IONS,
     }
     # all of the chain but its uncharged methyl end
-    left_out = np.setdiff1d(peo.molecules_of("polymer"), groups["C-O-C"])
+    left_out = np.setdiff1d(peo.sites_of("polymer"), groups["C-O-C"])
     assert [names_of(peo)[site] for site in left_out] == ["C2"] * CHAINS
     assert table_pairs(peo) == [("Li", "C-O-C"), ("Li", "N(TFSI)")]
     assert list(whole_groups(peo)) == ["Li", "TFSI", "PEO"]
@@ -115,7 +115,7 @@ def test_scaled_pairs_are_those_of_up_to_three_bonds(pebax: SystemDescription) -
     for step in (1, 2, 3):
         reached = reached @ linked
         apart[(reached > 0) & (apart > step)] = step
-    tfsi = np.isin(np.arange(n), pebax.molecules_of("anion"))
+    tfsi = np.isin(np.arange(n), pebax.sites_of("anion"))
     expected = {
         (a, b): 0.0 if apart[a, b] < 3 else 0.5 if tfsi[a] else 1.0
         for a, b in np.argwhere((apart <= 3) & (apart > 0)).tolist()

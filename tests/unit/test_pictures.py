@@ -148,7 +148,7 @@ def test_whole_molecules_are_the_grown_ones_around_the_box(make: Make) -> None:
     known = grown(system, np.random.default_rng(7), 1.2)
     found = pic.whole_molecules(system, known % box, box)
     for kind in ("polymer", "anion", "cation"):
-        molecules = system.molecules_of(kind)
+        ((_, molecules),) = system.types_of(kind)
         shapes = [x[molecules] - x[molecules[:, :1]] for x in (found, known)]
         np.testing.assert_allclose(*shapes, atol=1e-9)
         masses = system.masses()[molecules[0]]

@@ -73,6 +73,24 @@ PF6: Molecule = (
 )
 
 
+CARBONATE: Molecule = (
+    # ethylene carbonate: the ring's oxygens do not bind
+    "EC", 3, [("C1", of("C"), 0.9), ("OD", of("O"), -0.6), *((name, of(name[0], 2 * (name[0] == "C")), -0.075) for name in ("O1", "C2", "C3", "O2"))],
+    [(0, 1), (0, 2), (2, 3), (3, 4), (4, 5), (5, 0)],
+)  # fmt: skip
+NITRILE: Molecule = (
+    "SN", 3, [("N1", of("N"), -0.5), ("C1", of("C"), 0.5), ("C2", of("C", 2), 0), ("C3", of("C", 2), 0), ("C4", of("C"), 0.5), ("N2", of("N"), -0.5)],
+    [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)],
+)  # fmt: skip
+
+
+def test_solvents_bind_with_carbonyl_and_nitrile() -> None:
+    found = propose(universe([ESTER_AMIDE, CARBONATE, NITRILE]))
+    assert [(one.kind, one.roles) for one in found[1:]] == [
+        ("solvent", {"solvent_O": "name OD"}), ("solvent", {"solvent_N": "name N1 N2"})
+    ]  # fmt: skip
+
+
 def test_roles_follow_from_bonds(tmp_path: Path) -> None:
     found = propose(universe([ESTER_AMIDE, WATER, LITHIUM, PF6]))
     assert [(one.name, one.count, one.kind) for one in found] == [
@@ -82,7 +100,7 @@ def test_roles_follow_from_bonds(tmp_path: Path) -> None:
         "ether_O": "name O1", "ester_bridging_O": "name O2", "ester_O": "name O3", "amide_O": "name O4",
         "amide_N": "name N1", "amide_H": "name H1", "hydroxyl_O": "name O5",
     }  # fmt: skip
-    assert found[1].roles == {}
+    assert found[1].roles == {"solvent_O": "name OW"}
     assert found[3].roles == {"anion_F": "name F0 F1 F2 F3 F4 F5"}
     assert found[3].open == ()
     path = tmp_path / "roles.yaml"

@@ -110,7 +110,7 @@ def test_blocks_are_those_of_the_file(tmp_path: Path) -> None:
         ("kind: cation", "kind: anion", r":3: molecules\.LI\.roles\.Li: no role of kind anion"),
         ("kind: anion", "kind: anode", r":5: molecules\.AN\.kind: 'anode' is not allowed"),
         ("kind: anion", "kind: anion\n    charge: 1", r":6: molecules\.AN\.charge: AN is of kind anion, and"),
-        ("kind: polymer", "kind: solvent", r"GLY\.roles\.ether_O: no role of kind solvent; allowed: none"),
+        ("kind: polymer", "kind: solvent", r"GLY\.roles\.ether_O: no role of kind solvent; allowed: solvent_O, solvent_N"),
         (", roles: {Li: all}", "", r":3: molecules\.LI\.kind: a cation without the role Li; allowed: lithium"),
         ("kind: cation, roles: {Li: all}", "kind: polymer", r":3: molecules\.LI\.kind: of kind polymer are GLY, LI; allowed: one type"),
         ("kind: anion", "kinds: anion", r"molecules\.AN\.kinds: unknown key"),

@@ -27,7 +27,7 @@ def test_numbers_of_a_shell_by_hand() -> None:
         [[[0.20, 0.29, 0.30, 0.36, np.inf], [0.22, 0.31, np.inf, np.inf, np.inf], [np.inf] * 5]], dtype=np.float32
     )
     partners = {"ether_O": (np.array([0, 1, 2]), 0.3), "anion": (np.array([3, 4, 5]), 0.35)}
-    molecules = {"chains": np.array([[0, 1], [2, 6]]), "anions": np.array([[3, 4], [5, 7]])}
+    molecules = {"chains": np.array([0, 0, 1, -1, -1, -1, 1, -1]), "anions": np.array([-1, -1, -1, 0, 0, 1, -1, 1])}
     found = shell_numbers(neighbours, distances, 8, partners, molecules)
     assert {name: values.tolist() for name, values in found.items()} == {
         "ether_O": [[2, 0, 0]],
@@ -43,7 +43,11 @@ def test_numbers_of_shells_as_plain_loops_count_them() -> None:
     neighbours[rng.random(neighbours.shape) < 0.2] = -1
     distances = np.where(neighbours < 0, np.inf, rng.random(neighbours.shape)).astype(np.float32)
     partners = {"a": (np.arange(0, 30, 2), 0.6), "b": (np.arange(1, 20, 2), 0.4)}
-    molecules = {"chains": np.arange(12).reshape(3, 4), "anions": np.arange(12, 28).reshape(8, 2)}
+    site = np.arange(30)
+    molecules = {
+        "chains": np.where(site < 12, site // 4, -1),
+        "anions": np.where((site >= 12) & (site < 28), (site - 12) // 2, -1),
+    }
     found = shell_numbers(neighbours, distances, 30, partners, molecules)
     for f in range(40):
         for i in range(6):
@@ -54,8 +58,8 @@ def test_numbers_of_shells_as_plain_loops_count_them() -> None:
             }
             for name, (sites, _) in partners.items():
                 assert found[name][f, i] == len(bound & set(sites.tolist()))
-            for name, of_kind in molecules.items():
-                assert found[name][f, i] == sum(bool(bound & set(one)) for one in of_kind.tolist())
+            for name, of_site in molecules.items():
+                assert found[name][f, i] == len({of_site[site] for site in bound} - {-1})
 
 
 def test_distribution_by_hand() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from eoli.analysis.results import read_sweep
 from eoli.errors import DataError, InputError
 from eoli.summary.sweep_table import collect
 from scalars import number
@@ -88,3 +90,22 @@ def test_a_file_that_is_no_json(tmp_path: Path) -> None:
 def test_the_analysed_stage_is_one_of_the_stages(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="allowed: npt, production"):
         collect([], STAGES, "nvt", tmp_path, tmp_path / "s.csv")
+
+
+def test_molecule_types_of_some_systems_have_columns_of_their_own(tmp_path: Path) -> None:
+    found = {
+        "D_m2_s": {"value": 2e-10, "error": 1e-11}, "D_upper_bound_m2_s": None, "verdict": "diffusive",
+        "exponent": {"value": 1.0, "error": 0.02},
+    }  # fmt: skip
+    for name in ("a", "b"):
+        results_of(tmp_path, name)
+    path = tmp_path / "b/analysis/motion.json"
+    write_json(path, json.loads(path.read_text()) | {"molecules": {"EC": found}})
+    table = collect([system("a"), system("b")], STAGES, "production", tmp_path, tmp_path / "sweep.csv")
+    assert list(table)[-6:] == [
+        "D_EC_m2_s", "D_EC_error_m2_s", "D_EC_upper_bound_m2_s", "D_EC_verdict", "exponent_EC", "exponent_EC_error",
+    ]  # fmt: skip
+    assert table["D_EC_m2_s"].isna().tolist() == [True, False] and table["D_EC_verdict"][1] == "diffusive"
+    assert len(read_sweep(tmp_path / "sweep.csv")) == 2
+    without = collect([system("a")], STAGES, "production", tmp_path, tmp_path / "one.csv")
+    assert not any("_EC_" in name for name in without)

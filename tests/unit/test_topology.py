@@ -385,7 +385,9 @@ def test_arrays_of_a_description(blocks: Library, forcefield: Gromos54A7) -> Non
     assert description.charges().sum() == pytest.approx(0, abs=1e-9)
     assert description.with_role("Li").tolist() == [262, 263, 264]
     assert len(description.with_role("ether_O")) == 48 and len(description.with_role("amide_O", "ester_O")) == 14
-    assert description.molecules_of("anion").shape == (3, 15) and description.molecules_of("anion")[0, 0] == 265
+    ((anion, anions),) = description.types_of("anion")
+    assert (anion.name, anions.shape, anions[0, 0]) == ("TFSI", (3, 15), 265)
+    assert description.sites_of("anion").tolist() == anions.ravel().tolist()
     assert description.bonds().shape == (2 * 130 + 3 * 14, 2) and len(description.bond_lengths_nm()) == 302
     assert description.bonds()[130].tolist() == [131, 132]
 

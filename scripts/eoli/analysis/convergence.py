@@ -90,8 +90,7 @@ def _judge_memory(name: Criterion, share: float | None) -> Finding:
 
 def _ends(positions: Singles, boxes: Singles, description: SystemDescription) -> Singles:
     """End-to-end vectors, (frames, M, 3), nm."""
-    chains = description.molecules_of("polymer")
-    molecule = next(e.molecule for e in description.molecules if e.molecule.kind == "polymer")
+    ((molecule, chains),) = description.types_of("polymer")
     parents, children = spanning_tree(len(molecule.sites), molecule.bonded)
     masses = np.array([site.mass for site in molecule.sites], dtype=np.float32)
     return np.asarray(kernels.chain_shapes(positions, boxes, chains, parents, children, masses)[1])

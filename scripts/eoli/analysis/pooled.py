@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from eoli.analysis.common import finite
-from eoli.analysis.conductivity.analyse import IONS, conductivity_scalars
-from eoli.analysis.ions.analyse import formal_charges, read_clusters
+from eoli.analysis.conductivity.analyse import conductivity_scalars, is_salt
+from eoli.analysis.ions.analyse import read_clusters
 from eoli.analysis.ions.clusters import block_populations
-from eoli.analysis.motion.analyse import FRAME, diffusion_scalars, read_motion
+from eoli.analysis.motion.analyse import FRAME, Motion, diffusion_scalars, read_motion
 from eoli.core.arrays import Floats
 from eoli.core.files import write_json
 from eoli.errors import DataError
@@ -28,6 +28,11 @@ def _stacked(populations: Sequence[Floats]) -> Floats:
     return np.concatenate(
         [np.pad(p, ((0, 0), (0, most - p.shape[1]), (0, most - p.shape[2]))) for p in populations], axis=0
     )
+
+
+def _sizes(motion: Motion) -> dict[str, list[tuple[str, int, int]]]:
+    """Particles and charge of each species by family."""
+    return {name: [(of.label, len(of.sites), of.charge) for of in found] for name, found in motion.species.items()}
 
 
 def analyse_starts(
@@ -45,14 +50,14 @@ def analyse_starts(
         for path, system in zip(reduced, described, strict=True):
             opened = files.enter_context(open_reduced(path, system))
             motions.append(read_motion(opened, system))
-            if set(IONS) <= motions[-1].paths.keys():
+            if is_salt(motions[-1].species):
                 populations.append(
                     block_populations(read_clusters(opened, system, criteria.contact_nm, criteria.use_interval_ps))
                 )
         first = motions[0]
-        sizes = {name: of.shape[1] for name, of in first.paths.items()}
+        sizes = _sizes(first)
         for path, motion, system in zip(reduced, motions, described, strict=True):
-            if {n: of.shape[1] for n, of in motion.paths.items()} != sizes or system.choice != described[0].choice:
+            if _sizes(motion) != sizes or system.choice != described[0].choice:
                 raise DataError(
                     f"{path}: another system than {reduced[0]}; starts differ in how they were packed alone"
                 )
@@ -71,8 +76,7 @@ def analyse_starts(
                 **diffusion_scalars(motions, criteria.tolerance, criteria.target_error),
             },
             "conductivity": conductivity_scalars(
-                motions, _stacked(populations) if populations else None, formal_charges(described[0]),
-                described[0].choice.ion_charge_scale, criteria,
+                motions, _stacked(populations) if populations else None, described[0].choice.ion_charge_scale, criteria,
             ),
         }  # fmt: skip
     write_json(out_json, finite(found))

@@ -30,10 +30,14 @@ RANGES = tuple(
     (re.compile(pattern), low, high)
     for pattern, low, high in (
         (r"error", 0.0, _LARGEST),
-        (r"(^|\.)D(_gls)?(_Li|_anion|_chain)?(_upper_bound)?_m2_s(\.value)?$", 0.0, 1e-4),
+        (r"(^|\.)D(_gls)?(_[\w-]+?)?(_upper_bound)?_m2_s(\.value)?$", 0.0, 1e-4),
         (r"(^|[._])density_g_cm3(\.value)?$", 0.0, 30.0),
         (r"temperature_K(\.value)?$", 0.0, 1e5),
-        (r"(coordination_number|at_cutoff|shell_statistics\.\w+\.mean|contacts_per_lithium\.\w+)\.value$", 0.0, 1e3),
+        (
+            r"(coordination_number|at_cutoff|shell_statistics\.[\w@-]+\.mean|contacts_per_lithium\.\w+)\.value$",
+            0.0,
+            1e3,
+        ),
         (r"^(coordination_number|neighbours|chains_of)_", 0.0, 1e3),
         (r"\.(free|paired|aggregated|NH_share|molecule_share|with_carbonyl_O)\.value$", 0.0, 1.0),
         (r"(^|\.)gauche_fraction(\.value)?$|^(Li_free|Li_aggregated|Li_with_carbonyl_O|NH_to_\w+)$", 0.0, 1.0),
@@ -162,6 +166,7 @@ class _Motion(_Part):
     Li: _Diffusion | None = None
     anion: _Diffusion | None = None
     chain: _Diffusion | None = None
+    molecules: dict[str, _Diffusion] | None = None
     Li_carried_by_chain: _Carried | None = None
     tolerance: float | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ from eoli.figures.style import (
     save_text,
     say_empty,
 )
-from eoli.study.quantities import Answer, named
+from eoli.study.quantities import Answer, molecules_in, named
 
 PARTNERS = {
     "ether_O": Curve("O (ether)", BLUE),
@@ -60,6 +61,8 @@ PARTNERS = {
     "anion_N": Curve("N ({anion})", PURPLE, LONG),
     "anion_F": Curve("F ({anion})", ORANGE, DENSE),
     "anion_Cl": Curve("{anion}", ORANGE, DENSE),
+    "solvent_O": Curve("O (solvent)", VERMILION, LONG),
+    "solvent_N": Curve("N (solvent)", PURPLE, DOTTED),
 }
 """Partners of lithium in g(r), and of the amide's H; carbonyl oxygens are those of amides and esters together."""
 MOVING = {
@@ -74,6 +77,7 @@ RESIDENT = {
     "carbonyl_O": Curve("O (C=O)", VERMILION, DASHED),
     "hydroxyl_O": Curve("O (hydroxyl)", ORANGE, DOTTED),
     "anion": Curve("{anion}", GREEN, CHAINED),
+    "solvent": Curve("solvent", SKY, DENSE),
     "chain": Curve("chain", BLACK, LONG),
 }
 _BLOCK_STYLES = ((SKY, DENSE), (PURPLE, DOTTED))
@@ -175,6 +179,23 @@ def figure_structure(of: Subject, out_stem: Path) -> Files:
         return save(figure, out_stem)
 
 
+def _molecules(table: pd.DataFrame) -> dict[str, Curve]:
+    """Curves of the single molecule types in a table of motion."""
+    names = [str(column)[4:-4] for column in table if re.fullmatch(r"msd_.+_molecule_nm2", str(column))]
+    return {name: Curve(said(name.removesuffix("_molecule")), *_BINS[k % len(_BINS)]) for k, name in enumerate(names)}
+
+
+def _collective(table: pd.DataFrame) -> dict[str, Curve]:
+    """Curves of the collective displacements in a table of conductivity: of several types of anions, all pairs."""
+    names = [str(column) for column in table if re.fullmatch(r"collective_.+_nm2", str(column))]
+    others = [name for name in names if name not in COLLECTIVE]
+    pairs = (said(name.removeprefix("collective_").removesuffix("_nm2").replace("_", " ")) for name in others)
+    own = {name: curve for name, curve in COLLECTIVE.items() if name in table}
+    return own | {
+        name: Curve(pair, *_BINS[k % len(_BINS)]) for k, (name, pair) in enumerate(zip(others, pairs, strict=True))
+    }
+
+
 def _motion_note(name: str, found: Answer) -> str:
     text = f"{name}: {found.verdict}"
     if found.value is not None:
@@ -193,8 +214,9 @@ def figure_motion(of: Subject, out_stem: Path) -> Files:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.7, 1))
         upper.set(ylabel="MSD (nm²)", title=of.heading("motion"), xscale="log", yscale="log")
         ends = []
-        for name in _present(table, MOVING, "msd_{}_nm2"):
-            curve = of.curve(MOVING[name])
+        moving = MOVING | _molecules(table)
+        for name in _present(table, moving, "msd_{}_nm2"):
+            curve = of.curve(moving[name])
             known = table[table[f"msd_{name}_nm2"] > 0]
             msd = known[f"msd_{name}_nm2"]
             upper.plot(known["lag_ps"], msd, **curve.line())
@@ -224,6 +246,11 @@ def figure_motion(of: Subject, out_stem: Path) -> Files:
             lower.axhspan(1 - tolerance, 1 + tolerance, color="0.85", zorder=0)
         lower.set(xlabel="lag (ps)", ylabel="d ln MSD / d ln t", ylim=(0, 2))
         answers = [(of.called(_PARTICLES[name]), of_it.of(by_analysis)) for name, of_it in moved.items()]
+        answers += [
+            (said(of_it.home[-1]), of_it.of(by_analysis))
+            for of_it in molecules_in([by_analysis])
+            if of_it.verdict_column
+        ]
         add_notes(figure, [_motion_note(name, answer) for name, answer in answers if answer])
         figure.align_ylabels()
         return save(figure, out_stem)
@@ -304,7 +331,7 @@ def figure_transport(of: Subject, out_stem: Path) -> Files:
             title=of.heading("transport"), ylabel="collective MSD (nm²; charge: e² nm²)", xscale="log", yscale="log"
         )
         ends = []
-        for column, style in COLLECTIVE.items():
+        for column, style in _collective(table).items():
             curve = of.curve(style)
             size = table[column].abs().where(table[column] != 0)
             upper.plot(table["lag_ps"], size, **curve.line())

@@ -26,6 +26,7 @@ Selection = Annotated[str, Field(min_length=1, max_length=2000)]
 POLYMER_ROLES = (
     "ether_O", "hydroxyl_O", "amide_O", "amide_N", "amide_H", "ester_O", "ester_bridging_O",
 )  # fmt: skip
+SOLVENT_ROLES = ("solvent_O", "solvent_N")
 CATION_ROLES = ("Li",)
 ANION_ROLES = ("anion_O", "anion_N", "anion_F", "anion_Cl")
 Charge = Annotated[float, Field(ge=-10, le=10)]

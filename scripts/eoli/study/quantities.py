@@ -265,8 +265,37 @@ QUANTITIES: tuple[Quantity, ...] = (
              of_carbonyl=True),
     _in_cutoff("hydroxyl_O", "", where=In.RARE),
     _residence("hydroxyl_O", "", where=In.RARE),
+    *(_in_cutoff(partner, "", where=In.RARE) for partner in ("solvent_O", "solvent_N")),
+    *(_residence(partner, "", where=In.RARE) for partner in ("solvent_O", "solvent_N", "solvent")),
 )  # fmt: skip
 """Every quantity of the sweep, in table order."""
+
+MOLECULES: Keys = ("motion", "molecules")
+"""Path to the diffusion of single molecule types by label, in scalars by analysis (`topology.species.apart`)."""
+
+
+def of_molecules(label: str) -> tuple[Quantity, Quantity]:
+    """D and exponent of a molecule type, which only systems with several species of a kind, or with solvents, have."""
+    home = (*MOLECULES[1:], label)
+    return (
+        Quantity(f"D_{label}", "m2_s", MOLECULES[0], home, value=("D_m2_s",), upper_bound="D_upper_bound_m2_s",
+                 bounds=("upper_bound",), verdict_column=f"D_{label}_verdict", where=_TOGETHER, log=True, route="msd",
+                 symbol=f"D({label})", title=f"self-diffusion of {label}"),
+        Quantity(f"exponent_{label}", "", MOLECULES[0], (*home, "exponent")),
+    )  # fmt: skip
+
+
+def molecules_in(scalars: Iterable[Mapping[str, Any]]) -> list[Quantity]:
+    """Quantities of single molecule types that any of the scalars by analysis has: `of_molecules`, neighbours of Li."""
+    every = list(scalars)
+    labels = dict.fromkeys(label for found in every for label in at(found, MOLECULES) or ())
+    partners = dict.fromkeys(name for found in every for name in at(found, ("structure", "Li")) or () if "@" in name)
+    neighbours = [
+        Quantity(f"neighbours_Li_{name.replace('@', '_of_')}", "", "structure", ("Li", name, "at_cutoff"))
+        for name in partners
+    ]
+    return [*(quantity for label in labels for quantity in of_molecules(label)), *neighbours]
+
 
 LENGTH: Keys = ("motion", "length_ns")
 """Path to the run length in scalars by analysis (summed over replicas where they are pooled)."""
@@ -310,13 +339,28 @@ def panels(figure: str) -> list[tuple[Panel, list[Quantity]]]:
     return sorted(found.items(), key=lambda entry: entry[0].place)
 
 
-def sweep_columns(analyses: Sequence[str]) -> dict[str, Keys]:
-    """Columns of sweep.csv that the analyses fill, with paths in scalars by analysis; bounds and verdicts in order."""
-    columns = {
+def _values(quantities: Iterable[Quantity]) -> dict[str, Keys]:
+    return {
         column: (quantity.analysis, *quantity.home, *quantity.value, key)
-        for quantity in declared(In.SWEEP | In.RARE)
+        for quantity in quantities
         for column, key in zip(quantity.columns, ("value", "error"), strict=True)
     }
+
+
+def molecule_columns(scalars: Mapping[str, Any]) -> dict[str, Keys]:
+    """Further columns of sweep.csv for the molecule types of a system, with paths in its scalars by analysis."""
+    columns: dict[str, Keys] = {}
+    for quantity in molecules_in([scalars]):
+        columns |= _values([quantity])
+        home = (quantity.analysis, *quantity.home)
+        columns |= {quantity.column(f"_{what}"): (*home, getattr(quantity, what)) for what in quantity.bounds}
+        columns |= {quantity.verdict_column: (*home, quantity.verdict)} if quantity.verdict_column else {}
+    return columns
+
+
+def sweep_columns(analyses: Sequence[str]) -> dict[str, Keys]:
+    """Columns of sweep.csv that the analyses fill, with paths in scalars by analysis; bounds and verdicts in order."""
+    columns = _values(declared(In.SWEEP | In.RARE))
     by_analysis = sorted(QUANTITIES, key=lambda quantity: analyses.index(quantity.analysis))
     # bounds of one kind stay together across the routes of a group
     for group in grouped(by_analysis).values():

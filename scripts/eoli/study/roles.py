@@ -18,11 +18,11 @@ from eoli.core.text import did_you_mean
 from eoli.core.validation import AtKeys, Strict, place, validate
 from eoli.core.yamlfile import YamlFile, read_yaml
 from eoli.errors import InputError
-from eoli.forcefield.models import ANION_ROLES, CATION_ROLES, POLYMER_ROLES, Selection
+from eoli.forcefield.models import ANION_ROLES, CATION_ROLES, POLYMER_ROLES, SOLVENT_ROLES, Selection
 
 ALLOWED: dict[str, tuple[str, ...]] = {
     "polymer": POLYMER_ROLES,
-    "solvent": (),
+    "solvent": SOLVENT_ROLES,
     "cation": CATION_ROLES,
     "anion": ANION_ROLES,
 }

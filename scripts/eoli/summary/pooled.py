@@ -10,7 +10,7 @@ import pandas as pd
 
 from eoli.analysis.results import Scalars, read_pooled
 from eoli.study.axes import SYSTEM_AXES
-from eoli.study.quantities import LENGTH, In, Quantity, at, declared, grouped
+from eoli.study.quantities import LENGTH, In, Quantity, at, declared, grouped, molecules_in
 
 _FOLDER = Path("summary") / "starts"
 _COLUMNS = (
@@ -58,6 +58,7 @@ def starts_table(sweep: pd.DataFrame, together: Mapping[str, Mapping[str, Any]])
     """
     groups = grouped(declared(In.STARTS)).values()
     quantities = [quantity for group in groups for quantity in sorted(group, key=lambda each: each.name)]
+    quantities += [quantity for quantity in molecules_in(together.values()) if quantity.where & In.STARTS]
     rows = []
     for name, record in together.items():
         (first,) = sweep[sweep["system"] == record["systems"][0]].to_dict("records")

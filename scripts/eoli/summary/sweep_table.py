@@ -13,7 +13,7 @@ from eoli.analysis.results import check_salted, read_scalars, read_verdict
 from eoli.core.files import write_table
 from eoli.errors import DataError, InputError
 from eoli.study.analyses import TABLES
-from eoli.study.quantities import In, at, declared, sweep_columns
+from eoli.study.quantities import In, at, declared, molecule_columns, sweep_columns
 from eoli.study.systems import System
 from eoli.summary.replicas import differing, replica_table
 from eoli.topology.description import read_description
@@ -41,8 +41,8 @@ def _composition(system: System, ideal_density: Mapping[str, float]) -> dict[str
 
 
 def _results(scalars: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """Columns of the analyses; empty for a missing analysis, ion or partner."""
-    return {column: at(scalars, path) for column, path in sweep_columns(TABLES).items()}
+    """Columns of the analyses, empty for a missing analysis, ion or partner, and those of its molecule types."""
+    return {column: at(scalars, path) for column, path in (sweep_columns(TABLES) | molecule_columns(scalars)).items()}
 
 
 def _of_another_system(system: System, folder: Path, scalars: Mapping[str, Mapping[str, Any]]) -> str:
@@ -60,8 +60,7 @@ def _of_another_system(system: System, folder: Path, scalars: Mapping[str, Mappi
         description = read_description(path)
         choice = asdict(system.choice)
         numbers |= {"chains": system.chains, "ether oxygens": system.ether_oxygens, **choice}
-        of_box = {kind: len(description.molecules_of(kind)) for kind in ("polymer", "cation")}
-        found = {"chains": of_box["polymer"], "lithium ions": of_box["cation"]}
+        found = {"chains": len(description.molecules_of("polymer")), "lithium ions": len(description.with_role("Li"))}
         found["ether oxygens"] = len(description.with_role("ether_O"))
         made.insert(0, (path, {**found, **asdict(description.choice)}))
     for file, of_file in made:
@@ -166,9 +165,14 @@ def collect(
         names = stage_names if system.imported is None else [analysis_stage]
         rows.append(_row(system, names, results, ideal_density or {}, allow_missing, stale.get(system.name, "")))
     table = pd.DataFrame([{**row, "analysed_stage": analysis_stage} for row in rows])
+    common = (
+        {*_composition(systems[0], {}), *_results({}), "status", "warnings", "analysed_stage"} if systems else set()
+    )
     rare = [name for quantity in declared(In.RARE) for name in quantity.columns]
     found = [name for name in rare if table[name].notna().any()]
-    table = table[[*(name for name in table if name not in rare), *found]]
+    # those of the molecule types of some systems
+    found += [str(name) for name in table if name not in {*common, *found}]
+    table = table[[*(name for name in table if name not in {*rare, *found}), *found]]
     _warn_of_starts(table)
     write_table(out_csv, table)
     return table

@@ -79,25 +79,24 @@ class SystemDescription:
         """Indices of the sites with one of the roles; empty if there are none."""
         return np.flatnonzero(self.of_sites(lambda site: site.role in roles))
 
-    def molecules_of(self, kind: str) -> npt.NDArray[np.int64]:
-        """Site indices of all molecules of a kind (`polymer`, `cation`, `anion`, `solvent`), shape (molecules, sites of one).
+    def types_of(self, kind: str) -> list[tuple[Molecule, npt.NDArray[np.int64]]]:
+        """Molecule types of a kind (`KINDS`) in the order of the topology, each with the site indices of all its molecules,
+        shape (molecules, sites of one), wherever they stand."""
+        found: dict[str, tuple[Molecule, list[npt.NDArray[np.int64]]]] = {}
+        for molecule, sites in self.parts():
+            if molecule.kind == kind:
+                found.setdefault(molecule.name, (molecule, []))[1].append(sites)
+        return [(molecule, np.concatenate(parts)) for molecule, parts in found.values()]
 
-        Raises DataError if two molecule types share the kind.
-        """
-        found = [sites for molecule, sites in self.parts() if molecule.kind == kind]
-        if len(found) > 1:
-            raise DataError(f"the system has {len(found)} molecule types of kind {kind}")
-        return found[0] if found else np.empty((0, 0), dtype=np.int64)
+    def molecules_of(self, kind: str) -> list[npt.NDArray[np.int64]]:
+        """Site indices of each molecule of a kind, type by type as `types_of`."""
+        return [sites for _, molecules in self.types_of(kind) for sites in molecules]
 
-    def molecule_numbers(self, kind: str) -> npt.NDArray[np.int64]:
-        """Molecule number of every site within a kind, -1 for other sites, shape (n_sites,).
-
-        Raises DataError if two molecule types share the kind.
-        """
-        molecules = self.molecules_of(kind)
-        numbers = np.full(self.n_sites, -1, dtype=np.int64)
-        numbers[molecules] = np.arange(len(molecules))[:, None]
-        return numbers
+    def sites_of(self, kind: str) -> npt.NDArray[np.int64]:
+        """Indices of all sites of the molecules of a kind, in increasing order."""
+        return np.flatnonzero(
+            np.concatenate([np.full(sites.size, molecule.kind == kind) for molecule, sites in self.parts()])
+        )
 
     def bonds(self) -> npt.NDArray[np.int64]:
         """Bonded pairs of the whole box, shape (n_bonds, 2)."""

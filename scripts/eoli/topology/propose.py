@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from eoli.forcefield.models import ELEMENTS
 from eoli.topology.molecule import neighbours_of
-from eoli.topology.roles import molecule_types
+from eoli.topology.roles import MoleculeType, molecule_types
 
 if TYPE_CHECKING:
-    from MDAnalysis import Universe
+    from MDAnalysis import AtomGroup, Universe
 
 _MOST_HYDROGENS = 4
 _OFF = 0.03
@@ -77,6 +77,17 @@ def _neutral_roles(elements: Sequence[str | None], bonds: Sequence[Sequence[int]
             yield from ((hydrogen, "amide_H") for hydrogen in around(atom, "H"))
 
 
+def _solvent_roles(elements: Sequence[str | None], bonds: Sequence[Sequence[int]]) -> Iterator[tuple[int, str]]:
+    """Atoms of a solvent that bind lithium: oxygens but those between a carbonyl and another carbon, nitriles' nitrogen."""
+    neighbours = neighbours_of(len(elements), [(i, j) for i, j in bonds])
+    bridging = {atom for atom, role in _neutral_roles(elements, bonds) if role == "ester_bridging_O"}
+    for atom, symbol in enumerate(elements):
+        if symbol == "O" and atom not in bridging:
+            yield atom, "solvent_O"
+        elif symbol == "N" and [elements[other] for other in neighbours[atom]] == ["C"]:
+            yield atom, "solvent_N"
+
+
 def _selection(chosen: set[int], names: Sequence[str], types: Sequence[str], residues: Sequence[str]) -> str | None:
     """A selection of these atoms of a molecule and of no others, by name, by type, or by both or residue and name."""
 
@@ -100,6 +111,7 @@ def propose(universe: Universe) -> list[Proposal]:
     Neutral molecules with the most ether oxygens, else the most atoms, are the polymer; other neutral ones are solvent.
     """
     found: list[Proposal] = []
+    solvents: dict[str, Proposal] = {}
     bonds = np.asarray(universe.bonds.indices if hasattr(universe, "bonds") else [], dtype=np.int64).reshape(-1, 2)
     for kind in molecule_types(universe, str(universe.filename)):
         if any(one.name == kind.name for one in found):
@@ -117,37 +129,40 @@ def propose(universe: Universe) -> list[Proposal]:
             of_atoms = ((atom, f"anion_{of}") for atom, of in enumerate(elements) if of in ("O", "N", "F", "Cl"))
         else:
             name, of_atoms = "solvent", _neutral_roles(elements, own.tolist())
-        chosen: dict[str, set[int]] = {}
-        for atom, role in of_atoms:
-            chosen.setdefault(role, set()).add(atom)
-        names, types, residues = (list(map(str, of)) for of in (one.names, one.types, one.resnames))
-        roles = {role: _selection(atoms, names, types, residues) for role, atoms in chosen.items()}
-        unknown = sorted(
-            {f"{names[atom]} ({one.masses[atom]:g} g/mol)" for atom, of in enumerate(elements) if of is None}
-        )
-        remarks = [f"{role}: no selection by name, type and residue" for role, of in roles.items() if of is None]
-        remarks += [f"no element for {', '.join(unknown[:6])}"] if unknown else []
-        found.append(
-            Proposal(
-                kind.name, len(kind.atoms), name, charge, {role: of for role, of in roles.items() if of is not None},
-                {role: len(atoms) for role, atoms in chosen.items()}, tuple(remarks),
-            )
-        )  # fmt: skip
-    return _with_polymer(found, {kind.name: kind.atoms.shape[1] for kind in molecule_types(universe, "")})
+        found.append(_proposal(kind, one, elements, name, charge, of_atoms))
+        solvents[kind.name] = _proposal(kind, one, elements, name, charge, _solvent_roles(elements, own.tolist()))
+    sizes = {kind.name: kind.atoms.shape[1] for kind in molecule_types(universe, "")}
+    return _with_polymer(found, solvents, sizes)
 
 
-def _with_polymer(found: Sequence[Proposal], sizes: dict[str, int]) -> list[Proposal]:
+def _proposal(
+    kind: MoleculeType, one: AtomGroup, elements: Sequence[str | None], name: str, charge: float,
+    of_atoms: Iterable[tuple[int, str]],
+) -> Proposal:  # fmt: skip
+    chosen: dict[str, set[int]] = {}
+    for atom, role in of_atoms:
+        chosen.setdefault(role, set()).add(atom)
+    names, types, residues = (list(map(str, of)) for of in (one.names, one.types, one.resnames))
+    roles = {role: _selection(atoms, names, types, residues) for role, atoms in chosen.items()}
+    unknown = sorted({f"{names[atom]} ({one.masses[atom]:g} g/mol)" for atom, of in enumerate(elements) if of is None})
+    remarks = [f"{role}: no selection by name, type and residue" for role, of in roles.items() if of is None]
+    remarks += [f"no element for {', '.join(unknown[:6])}"] if unknown else []
+    return Proposal(
+        kind.name, len(kind.atoms), name, charge, {role: of for role, of in roles.items() if of is not None},
+        {role: len(atoms) for role, atoms in chosen.items()}, tuple(remarks),
+    )  # fmt: skip
+
+
+def _with_polymer(
+    found: Sequence[Proposal], solvents: Mapping[str, Proposal], sizes: Mapping[str, int]
+) -> list[Proposal]:
+    """The proposals, of the neutral molecules one as the polymer and the others as solvents."""
     neutral = [one for one in found if one.kind == "solvent"]
     if not neutral:
         return list(found)
     chain = max(neutral, key=lambda one: (one.atoms.get("ether_O", 0) * one.count, sizes[one.name] * one.count))
     return [
-        replace(one, kind="polymer")
-        if one is chain
-        else replace(one, roles={}, atoms={}, open=())
-        if one in neutral
-        else one
-        for one in found
+        replace(one, kind="polymer") if one is chain else solvents[one.name] if one in neutral else one for one in found
     ]
 
 

@@ -21,10 +21,11 @@ from eoli.errors import DataError
 from eoli.study.criteria import ReduceCriteria
 from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.selections import binding_sites, ether_torsions, pair_groups
+from eoli.topology.species import Species, species_of
 from eoli.trajectory import kernels
 from eoli.trajectory.reader import Trajectory, chunks, masses_beyond, open_trajectory, spanning_tree, stride_of
 from eoli.trajectory.sizes import SLOTS
-from eoli.trajectory.store import CADENCES, create, seal
+from eoli.trajectory.store import CADENCES, CENTRES, create, seal
 
 Arrays = dict[str, npt.NDArray[Any]]
 Unsigned = npt.NDArray[np.uint32]
@@ -42,7 +43,7 @@ _PARTS = 4
 
 @dataclass(frozen=True)
 class _Molecules:
-    """Molecules (M, S) of a kind, their masses (S,), and a spanning tree of their bonds (S - 1,) with its weights.
+    """Molecules (M, S) of a type, their masses (S,), and a spanning tree of their bonds (S - 1,) with its weights.
 
     Indices are unsigned, so that compiled code need not handle negative ones.
     """
@@ -54,17 +55,12 @@ class _Molecules:
     weights: Singles
 
 
-def _molecules(description: SystemDescription, kind: str) -> _Molecules | None:
-    sites = description.molecules_of(kind)
-    if not len(sites):
-        return None
-    molecule = next(entry.molecule for entry in description.molecules if entry.molecule.kind == kind)
-    parents, children = spanning_tree(len(molecule.sites), molecule.bonded)
-    masses = np.array([site.mass for site in molecule.sites])
-    weights = masses_beyond(parents, children, masses) / masses.sum()
+def _molecules(species: Species) -> _Molecules:
+    parents, children = spanning_tree(len(species.masses), species.bonds)
+    weights = masses_beyond(parents, children, species.masses) / species.masses.sum()
     return _Molecules(
-        sites.astype(np.uint32), masses.astype(np.float32), parents.astype(np.uint32), children.astype(np.uint32),
-        weights.astype(np.float32),
+        species.sites.astype(np.uint32), species.masses.astype(np.float32), parents.astype(np.uint32),
+        children.astype(np.uint32), weights.astype(np.float32),
     )  # fmt: skip
 
 
@@ -76,7 +72,7 @@ class _Job:
     strides: dict[str, int]
     lithium: Indices
     sites: dict[str, Indices]
-    molecules: dict[str, _Molecules]
+    molecules: dict[str, tuple[_Molecules, ...]]
     binding: Indices
     groups: dict[str, tuple[Indices, dict[str, Indices]]]
     torsions: Indices
@@ -107,8 +103,9 @@ def _motion(job: _Job, positions: Singles, boxes: Singles) -> Arrays:
     arrays: Arrays = {"motion/box": boxes}
     if len(job.lithium):
         arrays["motion/lithium"] = kernels.wrapped(positions, boxes, job.lithium)
-    for name, m in job.molecules.items():
-        arrays[f"motion/{name}"] = kernels.centres_of_mass(positions, boxes, m.sites, m.parents, m.children, m.weights)
+    for name, types in job.molecules.items():
+        centres = [kernels.centres_of_mass(positions, boxes, m.sites, m.parents, m.children, m.weights) for m in types]
+        arrays[f"motion/{name}"] = np.concatenate(centres, axis=1)
     if len(job.lithium) and len(job.binding):
         arrays["motion/neighbours"], arrays["motion/distances"] = kernels.nearest(
             positions, boxes, job.lithium, job.binding, np.float32(job.contact_range_nm), job.slots
@@ -121,10 +118,13 @@ def _structure(job: _Job, positions: Singles, boxes: Singles) -> Arrays:
         f"structure/{name}": kernels.wrapped(positions, boxes, sites) for name, sites in job.sites.items()
     }
     if "chains" in job.molecules:
-        m = job.molecules["chains"]
-        arrays["structure/radius_of_gyration"], arrays["structure/end_to_end"] = kernels.chain_shapes(
-            positions, boxes, m.sites, m.parents, m.children, m.masses
-        )
+        shapes = [
+            kernels.chain_shapes(positions, boxes, m.sites, m.parents, m.children, m.masses)
+            for m in job.molecules["chains"]
+        ]
+        radii, ends = zip(*shapes, strict=True)
+        arrays["structure/radius_of_gyration"] = np.concatenate(radii, axis=1)
+        arrays["structure/end_to_end"] = np.concatenate(ends, axis=1)
     if len(job.torsions):
         arrays["structure/torsions"] = np.arctan2(*kernels.torsions(positions, boxes, job.torsions))
     return arrays
@@ -306,13 +306,13 @@ def _job(
     contact_range_nm: float, slots: int,
 ) -> _Job:  # fmt: skip
     sites = {"fluorine": system.with_role("anion_F"), "ether_oxygen": system.with_role("ether_O")}
-    molecules = {"anions": _molecules(system, "anion"), "chains": _molecules(system, "polymer")}
+    species = species_of(system)
     return _Job(
         trajectory,
         _strides(trajectory.frame_interval_ps, intervals_ps),
         system.with_role("Li"),
         {name: indices for name, indices in sites.items() if len(indices)},
-        {name: found for name, found in molecules.items() if found is not None},
+        {CENTRES[family]: tuple(map(_molecules, of)) for family, of in species.items() if family in CENTRES},
         binding_sites(system),
         {first: (system.with_role(first), partners) for first, partners in pair_groups(system).items()},
         ether_torsions(system),

@@ -19,6 +19,7 @@ from eoli.core.arrays import Floats
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
 from eoli.topology.selections import binding_sites, ether_torsions, pair_groups
+from eoli.topology.species import members_of
 from eoli.trajectory.sizes import FORMAT
 
 Check = Callable[[npt.NDArray[Any]], bool]
@@ -31,11 +32,16 @@ CADENCES = ("motion", "structure", "slow")
 Structure's interval is also a multiple of motion's: each structure frame is a motion frame and has its box and drift.
 """
 
+CENTRES = {"anion": "anions", "chain": "chains", "solvent": "solvents", "cation": "cations"}
+"""Arrays of centres of mass by family of species (`topology.species.FAMILIES`), in the order of its particles."""
+
 ARRAYS = {
     "motion/box": "box edges, nm, (frames, 3)",
     "motion/lithium": "wrapped positions of lithium, nm, (frames, lithium ions, 3)",
     "motion/anions": "wrapped centres of mass of anions, nm, (frames, anions, 3)",
     "motion/chains": "wrapped centres of mass of chains, nm, (frames, chains, 3)",
+    "motion/solvents": "wrapped centres of mass of solvent molecules, nm, (frames, molecules, 3)",
+    "motion/cations": "wrapped centres of mass of cations other than lithium, nm, (frames, cations, 3)",
     "motion/neighbours": "per lithium the sites that may bind it, nearest first, padded with -1, "
     "(frames, lithium ions, slots), all within the attribute `range_nm`, the last slot free",
     "motion/distances": "their distances, nm, padded with infinity, (frames, lithium ions, slots), the last slot free",
@@ -99,11 +105,12 @@ def _some_of(sites: npt.NDArray[np.int64], n_sites: int) -> Check:
 def _contracts(system: SystemDescription) -> dict[str, _Contract]:
     """Contract of every array that the reduced trajectory of a system may hold, by name."""
     lithium, binding = len(system.with_role("Li")), binding_sites(system)
-    chains, torsions = len(system.molecules_of("polymer")), len(ether_torsions(system))
+    torsions = len(ether_torsions(system))
+    centres = {f"motion/{name}": len(members_of(system, family)) for family, name in CENTRES.items()}
+    chains = centres["motion/chains"]
     points = {
         "motion/lithium": lithium,
-        "motion/anions": len(system.molecules_of("anion")),
-        "motion/chains": chains,
+        **centres,
         "structure/fluorine": len(system.with_role("anion_F")),
         "structure/ether_oxygen": len(system.with_role("ether_O")),
         "structure/end_to_end": chains,

@@ -61,6 +61,14 @@ def some(paths: Floats | Paths, particles: slice) -> Floats:
     return paths.of(particles) if isinstance(paths, Paths) else paths[:, particles]
 
 
+def particles_of(paths: Floats | Paths, particles: slice) -> Floats | Paths:
+    """A range of consecutive particles of paths."""
+    if not isinstance(paths, Paths):
+        return paths[:, particles]
+    chosen, read = range(paths.particles)[particles], paths.read
+    return replace(paths, read=lambda part: read(slice(chosen[part].start, chosen[part].stop)), particles=len(chosen))
+
+
 def window(paths: Floats | Paths, frames: slice) -> Floats | Paths:
     """A range of consecutive frames of paths."""
     return paths.part(frames) if isinstance(paths, Paths) else paths[frames]

@@ -328,15 +328,15 @@ class Plan:
         }
 
     def _contacts(self, system: str) -> dict[str, float]:
-        """Contact distances by kind; hydroxyl ends only if the chains have them, which few do."""
+        """Contact distances by kind; those of `criteria.RARE_CONTACTS` only if the system has such sites."""
         entry = self.systems[system]
         distances: dict[str, float] = self._settings["analysis"]["contact_nm"]
         if entry.imported is None:
             roles = library(self.study.topologies).polymer(entry.polymer, entry.choice.ether_set).roles
         else:
             roles = self.study.roles_of(self.imported[system]).names
-        has_hydroxyl = "hydroxyl_O" in roles
-        return {kind: nm for kind, nm in distances.items() if has_hydroxyl or kind != "hydroxyl_O"}
+        absent = {kind for kind in criteria.RARE_CONTACTS if kind not in roles}
+        return {kind: nm for kind, nm in distances.items() if kind not in absent}
 
     def _facts(self, system: str, stage: Stage) -> dict[str, Any]:
         """Facts for the criteria of analyses: `criteria.Facts` for a system and a stage."""

@@ -196,9 +196,9 @@ def ratio(above: Estimate, below: Estimate) -> Estimate:
 def nernst_einstein_transference(
     counts: Sequence[int], charges: Sequence[float], coefficients: Sequence[Estimate]
 ) -> Estimate:
-    """Share of the first kind in the `nernst_einstein` sum of two kinds; D+ / (D+ + D-) for a 1:1 salt."""
-    parts = [nernst_einstein([n], [z], [d]) for n, z, d in zip(counts, charges, coefficients, strict=True)]
-    odds = ratio(parts[1], parts[0])
+    """Share of the first kind in the `nernst_einstein` sum of all kinds; D+ / (D+ + D-) for a 1:1 salt."""
+    first = nernst_einstein(counts[:1], charges[:1], coefficients[:1])
+    odds = ratio(nernst_einstein(counts[1:], charges[1:], coefficients[1:]), first)
     if odds.value is None or odds.error is None:
         return UNKNOWN
     return Estimate(1 / (1 + odds.value), odds.error / (1 + odds.value) ** 2)

@@ -63,14 +63,14 @@ def whole_groups(description: SystemDescription) -> Groups:
     rest of a chain is its ether block, in whole and neutral C-O-C units. `chain` joins the two if both exist.
     """
     ether = block_names(description)[0]
-    polymer = description.molecules_of("polymer").ravel()
+    polymer = description.sites_of("polymer")
     is_pa = description.of_sites(lambda site: site.block == "PA")
     bonds, bridges = description.bonds(), description.with_role("ester_bridging_O")
     for k in (0, 1):
         is_pa[bonds[np.isin(bonds[:, k], bridges), 1 - k]] = True
     found = {
         "Li": description.with_role("Li"),
-        anion_name(description): description.molecules_of("anion").ravel(),
+        anion_name(description): description.sites_of("anion"),
         ether: polymer[~is_pa[polymer]],
         "PA": polymer[is_pa[polymer]],
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from eoli.core.statistics import Estimate, standard_error
 from eoli.errors import DataError
 from eoli.study.criteria import IonsCriteria
 from eoli.topology.description import SystemDescription, read_description
+from eoli.topology.species import Species, species_of
 from eoli.trajectory.reader import stride_of
 from eoli.trajectory.store import Reduced, open_reduced
 
@@ -45,10 +48,10 @@ def read_clusters(reduced: Reduced, system: SystemDescription, cutoff_nm: float,
     return find_clusters(used, anion_of_sites(system), cutoff_nm)
 
 
-def formal_charges(system: SystemDescription) -> dict[str, int]:
-    """Formal charges, e, of lithium and anion, if present."""
-    names = {"cation": "Li", "anion": "anion"}
-    return {names[e.molecule.kind]: e.molecule.formal_charge for e in system.molecules if e.molecule.kind in names}
+def formal_charges(species: Mapping[str, tuple[Species, ...]]) -> dict[str, float]:
+    """Formal charges, e, of lithium and anions, if present; NaN for anions of several charges."""
+    found = {family: {of.charge for of in species[family]} for family in ("Li", "anion") if family in species}
+    return {family: charges.pop() if len(charges) == 1 else math.nan for family, charges in found.items()}
 
 
 def _contact_scan(
@@ -72,7 +75,19 @@ def _shares(clusters: Clusters) -> dict[str, Any]:
     }
 
 
-def _table(clusters: Clusters, charges: dict[str, int], mean: Floats, blocks: Floats) -> pd.DataFrame:
+def _shares_by_type(clusters: Clusters, anions: Sequence[Species]) -> dict[str, Any]:
+    """Shares of free, paired and aggregated anions of each type."""
+    sizes = clusters.sizes[:, clusters.n_lithium :]
+    return {
+        of.label: {
+            state: asdict(mean_of(series))
+            for state, series in zip(STATES, states(sizes[:, of.particles]).T, strict=True)
+        }
+        for of in anions
+    }
+
+
+def _table(clusters: Clusters, charges: Mapping[str, float], mean: Floats, blocks: Floats) -> pd.DataFrame:
     lithium, anions = np.nonzero(mean)
     n_lithium, n_anions = clusters.n_lithium, clusters.sizes.shape[1] - clusters.n_lithium
     number = mean[lithium, anions]
@@ -82,8 +97,10 @@ def _table(clusters: Clusters, charges: dict[str, int], mean: Floats, blocks: Fl
     return pd.DataFrame(dict(zip(_COLUMNS, columns, strict=True)))
 
 
-def _by_charge(charges: dict[str, int], mean: Floats, blocks: Floats) -> dict[str, Any]:
-    """Mean number of clusters of each net charge."""
+def _by_charge(charges: Mapping[str, float], mean: Floats, blocks: Floats) -> dict[str, Any]:
+    """Mean number of clusters of each net charge; empty where numbers of ions do not tell it."""
+    if math.isnan(charges["anion"]):
+        return {}
     net = charges["Li"] * np.arange(blocks.shape[1])[:, None] + charges["anion"] * np.arange(blocks.shape[2])
     return {
         str(charge): asdict(
@@ -102,7 +119,8 @@ def analyse_ions(reduced: Path, description: Path, criteria: IonsCriteria, out_c
     cut-off beyond the neighbours in the reduced trajectory.
     """
     system = read_description(description)
-    charges, cutoff_nm, use_interval_ps = formal_charges(system), criteria.contact_nm, criteria.use_interval_ps
+    species = species_of(system)
+    charges, cutoff_nm, use_interval_ps = formal_charges(species), criteria.contact_nm, criteria.use_interval_ps
     table = pd.DataFrame(columns=_COLUMNS)
     scalars: dict[str, Any] = {"cutoff_nm": cutoff_nm}
     with open_reduced(reduced, system) as opened:
@@ -114,6 +132,8 @@ def analyse_ions(reduced: Path, description: Path, criteria: IonsCriteria, out_c
             populations = population(clusters.sizes), block_populations(clusters)
             table = _table(clusters, charges, *populations)
             scalars |= _shares(clusters)
+            if len(species["anion"]) > 1:
+                scalars["anions_by_type"] = _shares_by_type(clusters, species["anion"])
             scalars |= {
                 "frames": len(clusters.sizes),
                 "use_interval_ps": opened.interval_ps("motion")

@@ -15,6 +15,7 @@ from eoli.core.statistics import BLOCKS, Estimate, block_means, inefficiency, st
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
 from eoli.topology.selections import anion_binding_sites
+from eoli.topology.species import numbers_of
 
 STATES = ("free", "paired", "aggregated")
 """State of an ion: alone, in a cluster of one lithium and one anion, or in any other cluster."""
@@ -35,13 +36,10 @@ class Clusters:
 
 
 def anion_of_sites(description: SystemDescription) -> Indices:
-    """Anion of each site that binds lithium, -1 for other sites; shape (n_sites,).
-
-    Raises DataError for two types of anion.
-    """
+    """Anion of each site that binds lithium, -1 for other sites; shape (n_sites,)."""
     binds = np.zeros(description.n_sites, dtype=np.bool_)
     binds[anion_binding_sites(description)] = True
-    return np.where(binds, description.molecule_numbers("anion"), -1)
+    return np.where(binds, numbers_of(description, "anion"), -1)
 
 
 @compiled()

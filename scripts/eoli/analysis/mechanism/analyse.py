@@ -24,7 +24,8 @@ from eoli.errors import DataError
 from eoli.study.criteria import MechanismCriteria
 from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.molecule import Molecule
-from eoli.topology.selections import ANION, binding_partners, block_names, ether_torsions
+from eoli.topology.selections import ANION, SOLVENT_PARTNERS, binding_partners, block_names, ether_torsions
+from eoli.topology.species import members_of
 from eoli.trajectory.store import Reduced, open_reduced
 from eoli.trajectory.unwrap import may_fold, too_far_apart, unwrap_and_largest_step
 
@@ -37,7 +38,8 @@ _SMALLEST_CONTOUR_MSD = 1.0
 _ETHER, _CARBONYL = ("ether_O", "hydroxyl_O"), ("carbonyl_O",)
 """Kinds of contact by block; lithium does not bind to the bridging oxygen of an ester."""
 _POLYMER = (*_ETHER, *_CARBONYL)
-_SITES = (*_POLYMER, ANION)
+_SOLVENT = tuple(SOLVENT_PARTNERS)
+_SITES = (*_POLYMER, *_SOLVENT, ANION)
 _SHARED = ("block", "ether_chain")
 """Partners that serve for hosts alone; those of all others are followed for their residence."""
 _ENDS = [f"{end}_{what}" for what in ("chain", "block", "unit") for end in ("from", "to")]
@@ -60,7 +62,7 @@ def _partners(system: SystemDescription, cutoffs_nm: Mapping[str, float]) -> dic
         if name not in cutoffs_nm:
             raise DataError(f"no cut-off for the contacts of lithium with {name}")
         cutoff[indices] = cutoffs_nm[name]
-    polymers, anions = (list(system.molecules_of(kind)) for kind in ("polymer", "anion"))
+    polymers, anions, solvents = (members_of(system, family) for family in ("chain", "anion", "solvent"))
 
     def of_kinds(kinds: Sequence[str]) -> Integers:
         return np.concatenate([np.empty(0, dtype=np.int64), *(sites[kind] for kind in kinds if kind in sites)])
@@ -70,8 +72,9 @@ def _partners(system: SystemDescription, cutoffs_nm: Mapping[str, float]) -> dic
 
     blocks = {name: of_kinds(kinds) for name, kinds in zip(block_names(system), (_ETHER, _CARBONYL), strict=True)}
     labels = {
-        **{name: _numbered(n, list(of_kinds([name])[:, None])) for name in _POLYMER},
+        **{name: _numbered(n, list(of_kinds([name])[:, None])) for name in (*_POLYMER, *_SOLVENT)},
         ANION: of_molecules(anions, of_kinds([ANION])),
+        "solvent": of_molecules(solvents, of_kinds(_SOLVENT)),
         "chain": of_molecules(polymers, of_kinds(_POLYMER)),
         **{name: _numbered(n, [of_block]) for name, of_block in blocks.items()},
         "block": _numbered(n, list(blocks.values())),
@@ -134,7 +137,7 @@ def _residence(
         kaplan_meier = rs.survival(of, interval_ps, lags)
         entry["survival_1e_ps"] = _decay_scalars(kaplan_meier)
         # A block is a single partner: its correlation decays to the fraction of time spent there, not to zero.
-        correlation = rs.contact_correlation(of, interval_ps, lags) if name in (*_SITES, "chain") else None
+        correlation = rs.contact_correlation(of, interval_ps, lags) if name in (*_SITES, "solvent", "chain") else None
         if correlation is not None:
             entry["correlation_1e_ps"] = _decay_scalars(correlation)
         for key, found in (("survival", kaplan_meier), ("correlation", correlation)):
@@ -369,10 +372,9 @@ def _resolved(
 
 def _ether_chains(system: SystemDescription) -> tuple[Molecule, Integers] | None:
     """The chain and its ether oxygens in all copies, (chains, ether oxygens)."""
-    chains = system.molecules_of("polymer")
-    if not len(chains):
+    if not (types := system.types_of("polymer")):
         return None
-    molecule = next(entry.molecule for entry in system.molecules if entry.molecule.kind == "polymer")
+    molecule, chains = types[0]
     ether = [k for k, site in enumerate(molecule.sites) if site.role == "ether_O"]
     return (molecule, chains[:, ether]) if len(ether) > 1 else None
 
@@ -462,7 +464,7 @@ def analyse_mechanism(
 ) -> None:
     """Residence, moves, environments and mobility of lithium, and relaxation of the ether segments, of one run.
 
-    Contacts are with `ether_O`, `hydroxyl_O`, `carbonyl_O` and `anion`. Times are rounded to whole frames. `out_csv`
+    Contacts are with `ether_O`, `hydroxyl_O`, `carbonyl_O`, `solvent_O`, `solvent_N` and `anion`. Times are rounded to whole frames. `out_csv`
     holds the functions of the lag, `out_events_csv` the moves (only its header without lithium). Raises DataError for
     files that cannot be read or do not belong together, and for cut-offs beyond the neighbour lists.
     """

@@ -80,9 +80,9 @@ def blocks_of(description: SystemDescription) -> Blocks:
 
     Hydrogens are left out: next to their heavy site they only add weight. Raises DataError without a polymer.
     """
-    chains = description.molecules_of("polymer")
-    if not len(chains):
+    if not (types := description.types_of("polymer")):
         raise DataError("the system has no polymer and so no domains")
+    _, chains = types[0]
     names, labels = site_labels(description)
     heavy = description.masses()[chains[0]] > _HYDROGEN
     sites = chains[:, heavy]

@@ -30,14 +30,25 @@ from eoli.core.statistics import UNKNOWN, Estimate, standard_error
 from eoli.errors import DataError
 from eoli.study.criteria import MotionCriteria
 from eoli.topology.description import SystemDescription, read_description
-from eoli.trajectory.store import Reduced, open_reduced
-from eoli.trajectory.unwrap import Paths, centre_of_mass, may_fold, too_far_apart, unwrap, unwrap_and_largest_step
+from eoli.topology.species import FAMILIES, Species, apart, numbers_of, species_of
+from eoli.trajectory.store import CENTRES, Reduced, open_reduced
+from eoli.trajectory.unwrap import (
+    Paths,
+    centre_of_mass,
+    may_fold,
+    particles_of,
+    too_far_apart,
+    unwrap,
+    unwrap_and_largest_step,
+)
 
 FRAME = "centre of mass of the system"
 
-_KINDS = {"Li": ("lithium", "cation"), "anion": ("anions", "anion"), "chain": ("chains", "polymer")}
+FOLLOWED = ("Li", "anion", "chain")
+"""Families with results of their own, over all their species; other results are those of single species."""
+_ARRAYS = {"Li": "lithium", **CENTRES}
 _COLUMNS = {"Li": "Li", "anion": "anion_com", "chain": "chain_com"}
-_SITES = {"F": ("fluorine", ("anion_F",), "anion"), "ether_O": ("ether_oxygen", ("ether_O",), "polymer")}
+_SITES = {"F": ("fluorine", ("anion_F",), "anion"), "ether_O": ("ether_oxygen", ("ether_O",), "chain")}
 _FORMS = ("msd_{}_nm2", "msd_{}_error_nm2", "alpha_{}")
 _ORIGINS = 2000
 _CHUNK_BYTES = 64e6
@@ -46,19 +57,23 @@ _BYTES_IN_MEMORY = 256e6
 
 @dataclass(frozen=True)
 class Motion:
-    """Paths (frames, particles, 3), nm, of Li, anions and chains, if present, relative to the system's centre of mass.
+    """Paths (frames, particles, 3), nm, by family of `species`, relative to the system's centre of mass.
 
-    `drift` (frames, 3) is the path of that centre in the box; `masses` (particles,) are in g/mol, `box` (frames, 3) in
-    nm. `folded` says why the paths are unreliable, None if they are reliable. Paths too large for memory are read again
-    on request, so the reduced trajectory must stay open.
+    `drift` (frames, 3) is the path of that centre in the box, `box` (frames, 3) its edges, nm. `folded` says why the
+    paths are unreliable, None if they are reliable. Paths too large for memory are read again on request, so the
+    reduced trajectory must stay open.
     """
 
+    species: dict[str, tuple[Species, ...]]
     paths: dict[str, Floats | Paths]
-    masses: dict[str, Floats]
     drift: Floats
     box: Floats
     interval_ps: float
     folded: str | None = None
+
+    def path_of(self, species: Species) -> Floats | Paths:
+        """Paths of one species."""
+        return particles_of(self.paths[species.family], species.particles)
 
     @property
     def length_ns(self) -> float:
@@ -71,33 +86,27 @@ class Motion:
         return float("nan") if self.folded else float(np.linalg.norm(self.drift, axis=1).max())
 
 
-def _masses(system: SystemDescription, kind: str) -> Floats:
-    return np.array([e.molecule.mass for e in system.molecules if e.molecule.kind == kind for _ in range(e.count)])
-
-
 def read_motion(reduced: Reduced, system: SystemDescription) -> Motion:
-    """Unwrapped paths of lithium and of the centres of mass of anions and chains, without the drift of the system.
+    """Unwrapped paths of lithium and of the centres of mass of all other molecules, without the drift of the system.
 
-    Raises DataError for fewer than two frames, or if these are not the whole mass of the system, whose centre is then
-    unknown.
+    Raises DataError for fewer than two frames.
     """
     box = reduced.array("motion/box").astype(np.float64)
     if len(box) < 2:
         raise DataError(f"{reduced.path}: {len(box)} frame of motion; at least 2 are needed")
-    present = {name: kinds for name, kinds in _KINDS.items() if reduced.has(f"motion/{kinds[0]}")}
-    masses = {name: _masses(system, kind) for name, (_, kind) in present.items()}
-    moved = sum(float(of.sum()) for of in masses.values())
-    if abs(moved - system.mass_g_mol) > 1e-6 * system.mass_g_mol:
-        raise DataError(f"{reduced.path}: ions and chains are {moved:g} of {system.mass_g_mol:g} g/mol")
+    species = species_of(system)
+    masses = {
+        name: np.repeat([of.mass for of in found], [len(of.sites) for of in found]) for name, found in species.items()
+    }
     interval_ps, folded = reduced.interval_ps("motion"), None
     paths: dict[str, Floats | Paths] = {}
-    for name, (array, _) in present.items():
-        paths[name], largest = _unwrapped(reduced, f"motion/{array}", box)
+    for name in species:
+        paths[name], largest = _unwrapped(reduced, f"motion/{_ARRAYS[name]}", box)
         if may_fold(largest, paths[name].shape):
             folded = f"{name}: {too_far_apart(largest, interval_ps)}"
     drift = centre_of_mass(paths, masses)
     in_frame = {name: _without(drift, path) for name, path in paths.items()}
-    return Motion(in_frame, masses, drift, box, interval_ps, folded)
+    return Motion(species, in_frame, drift, box, interval_ps, folded)
 
 
 def _unwrapped(reduced: Reduced, name: str, box: Floats) -> tuple[Floats | Paths, float]:
@@ -120,11 +129,11 @@ def _without(drift: Floats, paths: Floats | Paths) -> Floats | Paths:
     return replace(paths, read=lambda part: read(part) - drift[:, None])
 
 
-def _msd(motion: Motion, name: str, lags: Indices) -> Floats:
-    """MSD of each particle of a kind, (lags, particles); NaN where paths may be folded."""
+def _msd(motion: Motion, paths: Floats | Paths, lags: Indices) -> Floats:
+    """MSD of each particle, (lags, particles); NaN where paths may be folded."""
     if motion.folded:
-        return np.full((len(lags), motion.paths[name].shape[1]), np.nan)
-    return particle_msd(motion.paths[name], lags)
+        return np.full((len(lags), paths.shape[1]), np.nan)
+    return particle_msd(paths, lags)
 
 
 def _site_msd(reduced: Reduced, system: SystemDescription, motion: Motion, name: str, lags: Indices) -> Floats:
@@ -132,7 +141,7 @@ def _site_msd(reduced: Reduced, system: SystemDescription, motion: Motion, name:
 
     NaN if paths may be folded. Sites are read in parts to bound memory.
     """
-    array, roles, kind = _SITES[name]
+    array, roles, family = _SITES[name]
     used = slice(None, None, reduced.motion_per_structure)
     box, drift = motion.box[used], motion.drift[used]
     n_sites = reduced.shape(f"structure/{array}")[1]
@@ -144,14 +153,14 @@ def _site_msd(reduced: Reduced, system: SystemDescription, motion: Motion, name:
         parts.append(particle_msd(path, lags))
         if motion.folded or may_fold(largest, path.shape):
             parts[-1][:] = np.nan
-    molecule = system.molecule_numbers(kind)[system.with_role(*roles)]
+    molecule = numbers_of(system, family)[system.with_role(*roles)]
     msd = np.concatenate(parts, axis=1)
     return np.stack([msd[:, molecule == m].mean(axis=1) for m in np.unique(molecule)], axis=1)
 
 
 def _chain_of_lithium(reduced: Reduced, system: SystemDescription, stride: int, cutoff_nm: float) -> Indices:
     """Chain of each lithium in every `stride`-th frame, -1 for none, (origins, ions)."""
-    of_site = system.molecule_numbers("polymer")
+    of_site = numbers_of(system, "chain")
     found = []
     for first, (sites, distances) in reduced.pieces(("motion/neighbours", "motion/distances")):
         rows = slice(-first % stride, None, stride)
@@ -193,21 +202,21 @@ def folded_of(motions: Sequence[Motion]) -> str | None:
 
 
 def diffusion_scalars(motions: Sequence[Motion], tolerance: float, target_error: float) -> dict[str, Any]:
-    """Diffusion results by kind of particle, from the replicas of one system, often a single one.
+    """Diffusion results of lithium, anions and chains, from the replicas of one system, often a single one.
 
-    The D by generalised least squares accompanies a D and never stands alone.
+    `molecules` has those of the species that `topology.species.apart` lists, by their labels. The D by generalised
+    least squares accompanies a D and never stands alone.
     """
     interval_ps, length_ns = motions[0].interval_ps, sum(motion.length_ns for motion in motions)
     folded = folded_of(motions)
-    scalars: dict[str, Any] = {}
-    for name in motions[0].paths:
-        starts = [motion.paths[name] for motion in motions]
+
+    def of_paths(starts: Sequence[Floats | Paths]) -> dict[str, Any]:
         found = NOT_KNOWN if folded else diffusion(starts, interval_ps, tolerance)
         further = (
             Extension(None, True, None, folded) if folded else extension(found, length_ns, tolerance, target_error)
         )
         gls = gls_diffusion(starts, interval_ps) if found.verdict == "diffusive" else UNKNOWN
-        scalars[name] = {
+        return {
             "D_m2_s": {"value": found.value_m2_s, "error": found.error_m2_s},
             "D_gls_m2_s": asdict(gls),
             "D_upper_bound_m2_s": found.upper_bound_m2_s,
@@ -218,14 +227,23 @@ def diffusion_scalars(motions: Sequence[Motion], tolerance: float, target_error:
             "verdict": found.verdict,
             "extension": asdict(further),
         }
-    return scalars
+
+    scalars = {
+        name: of_paths([motion.paths[name] for motion in motions]) for name in FOLLOWED if name in motions[0].paths
+    }
+    molecules = {
+        species.label: {"kind": FAMILIES[species.family], "count": len(species.sites)}
+        | of_paths([motion.path_of(species) for motion in motions])
+        for species in apart(motions[0].species)
+    }
+    return scalars | ({"molecules": molecules} if molecules else {})
 
 
 def analyse_motion(reduced: Path, description: Path, criteria: MotionCriteria, out_csv: Path, out_json: Path) -> None:
     """MSD and local exponent of everything that moves; D, its verdict and the run length it needs; what chains carry.
 
-    Lithium, centres of mass of anions and chains, fluorine and ether oxygen, each in the frame of the system's centre
-    of mass, at logarithmic lags up to half the run. Fluorine and ether oxygen use structure frames: they are blank at
+    Lithium, centres of mass of anions and chains, fluorine and ether oxygen, and the centres of mass of each type of
+    molecule that `topology.species.apart` lists, each in the frame of the system's centre of mass, at logarithmic lags up to half the run. Fluorine and ether oxygen use structure frames: they are blank at
     lags that these lack, as the others are at lags that motion lacks. The MSD of fluorine includes the anion's own
     rotation: only its centre of mass gives a D of the anion. Errors of an MSD are standard errors over molecules. If
     particles move by nearly half the box between frames, the table has no MSD and the scalars give only the reason
@@ -235,7 +253,8 @@ def analyse_motion(reduced: Path, description: Path, criteria: MotionCriteria, o
     with open_reduced(reduced, system) as opened:
         motion, sites_ps = read_motion(opened, system), opened.interval_ps("structure")
         lags, site_lags = (log_lags(opened.n_frames(cadence)) for cadence in ("motion", "structure"))
-        msd = {_COLUMNS[name]: _msd(motion, name, lags) for name in motion.paths}
+        msd = {_COLUMNS[name]: _msd(motion, motion.paths[name], lags) for name in FOLLOWED if name in motion.paths}
+        msd |= {f"{of.label}_molecule": _msd(motion, motion.path_of(of), lags) for of in apart(motion.species)}
         msd_of_sites = {
             name: _site_msd(opened, system, motion, name, site_lags)
             for name, (array, _, _) in _SITES.items()

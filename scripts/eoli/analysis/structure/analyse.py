@@ -18,11 +18,12 @@ from eoli.analysis.structure.rdf import (
     radial_distribution,
     running_number,
 )
-from eoli.analysis.structure.shells import chain_shape, distribution, gauche_fraction, shell_numbers
+from eoli.analysis.structure.shells import chain_shape, distribution, gauche_fraction, shell_numbers, weighted
 from eoli.errors import DataError
 from eoli.study.criteria import StructureCriteria
 from eoli.topology.description import SystemDescription, read_description
-from eoli.topology.selections import ANION, binding_partners, contact_of
+from eoli.topology.selections import OF_TYPE, OXYGENS, binding_partners, by_type, contact_of, ether_torsions
+from eoli.topology.species import numbers_of, species_of
 from eoli.trajectory.store import Reduced, open_reduced
 
 _BLOCKS = 10
@@ -51,16 +52,29 @@ def _shells(reduced: Reduced, system: SystemDescription, cutoffs_nm: Mapping[str
                 f"{reduced.path}: a cut-off of {cutoffs_nm.get(name)} nm for {name}; allowed: up to {range_nm:g} nm"
             )
         partners[name] = (sites, cutoffs_nm[name])
-    kinds = {"anions": system.molecules_of("anion"), "chains": system.molecules_of("polymer")}
-    molecules = {name: found for name, found in kinds.items() if len(found)}
-    oxygens = [name for name in partners if name != ANION or len(system.with_role("anion_O"))]
+    kinds = {f"{family}s": numbers_of(system, family) for family in ("anion", "chain", "solvent")}
+    molecules = {name: found for name, found in kinds.items() if (found >= 0).any()}
+    several = {name: types for name, (sites, _) in partners.items() if len(types := by_type(system, sites)) > 1}
+    single = {
+        f"{name}{OF_TYPE}{label}": (sites, cutoffs_nm[name])
+        for name, of in several.items()
+        for label, sites in of.items()
+    }
+    # of anions without oxygen other sites bind
+    oxygen = np.concatenate([system.with_role("anion_O"), *(partners[name][0] for name in partners if name in OXYGENS)])
+    oxygens = {
+        name: (sites[np.isin(sites, oxygen)], cutoff)
+        for name, (sites, cutoff) in partners.items()
+        if np.isin(sites, oxygen).any()
+    }
     n_frames = reduced.n_frames("motion")
     n_blocks = min(_BLOCKS, n_frames)
     histograms: dict[str, Any] = {}
     for start, (neighbours, distances) in reduced.pieces(("motion/neighbours", "motion/distances")):
-        numbers = shell_numbers(neighbours, distances, system.n_sites, partners, molecules)
+        numbers = shell_numbers(neighbours, distances, system.n_sites, partners | single, molecules)
         if oxygens:
-            numbers["oxygen"] = np.sum([numbers[name] for name in oxygens], axis=0)
+            of_oxygens = shell_numbers(neighbours, distances, system.n_sites, oxygens, {})
+            numbers["oxygen"] = np.sum(list(of_oxygens.values()), axis=0)
         blocks = (start + np.arange(len(neighbours))) * n_blocks // n_frames
         for name, values in numbers.items():
             places = blocks[:, None] * (slots + 1) + values
@@ -76,8 +90,22 @@ def _chains(reduced: Reduced, system: SystemDescription) -> dict[str, Any]:
         return {}
     radii, ends = reduced.array("structure/radius_of_gyration"), reduced.array("structure/end_to_end")
     found: dict[str, Any] = {"chains": asdict(chain_shape(radii, ends))}
+    types = species_of(system)["chain"]
+    if len(types) > 1:
+        found["chains_by_type"] = {
+            of.label: asdict(chain_shape(radii[:, of.particles], ends[:, of.particles])) for of in types
+        }
     if reduced.has("structure/torsions"):
-        found["gauche_fraction"] = asdict(gauche_fraction(reduced.array("structure/torsions"), radii.shape[1]))
+        torsions = reduced.array("structure/torsions")
+        chain = numbers_of(system, "chain")[ether_torsions(system)[:, 0]]
+        shares = {}
+        for of in types:
+            own = (chain >= of.particles.start) & (chain < of.particles.stop)
+            if own.any():
+                shares[of.label] = (own.mean(), gauche_fraction(torsions[:, own], len(of.sites)))
+                if len(types) > 1:
+                    found["chains_by_type"][of.label]["gauche_fraction"] = asdict(shares[of.label][1])
+        found["gauche_fraction"] = asdict(weighted(list(shares.values())))
     return found
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +40,8 @@ def shell_numbers(
 
     `neighbours` and `distances` (frames, lithium ions, slots) are those of the reduced trajectory. A neighbour binds if
     it is within the cut-off, nm, of its kind: `partners` holds sites and cut-off by name, and no site is in two of
-    them. `molecules` (M, S) by name: each counts once, however many of its sites bind.
+    them. `molecules` (n_sites,) by name are the molecule of each site, -1 for none: each counts once, however many of
+    its sites bind.
     """
     # the last entry serves the padding, -1
     cutoffs = np.full(n_sites + 1, -1, dtype=np.float32)
@@ -51,9 +53,8 @@ def shell_numbers(
         member = np.zeros(n_sites + 1, dtype=np.bool_)
         member[sites] = True
         numbers[name] = (bound & member[neighbours]).sum(axis=-1)
-    for name, of_kind in molecules.items():
-        owner = np.full(n_sites + 1, -1, dtype=np.int32)
-        owner[of_kind] = np.arange(len(of_kind))[:, None]
+    for name, of_site in molecules.items():
+        owner = np.append(of_site, -1)
         owners = np.sort(np.where(bound, owner[neighbours], -1), axis=-1)
         new = np.diff(owners, axis=-1, prepend=-1) > 0
         numbers[name] = new.sum(axis=-1)
@@ -109,3 +110,10 @@ def gauche_fraction(torsions: Singles, n_chains: int) -> Estimate:
     """
     per_chain = (np.abs(torsions) < _GAUCHE_BELOW).reshape(len(torsions), n_chains, -1).mean(axis=(0, 2))
     return _estimate(float(per_chain.mean()), per_chain)
+
+
+def weighted(parts: Sequence[tuple[float, Estimate]]) -> Estimate:
+    """Sum of independent estimates times their weights; without an error if a part has none."""
+    value = sum(weight * (of.value or 0.0) for weight, of in parts)
+    errors = [weight * of.error for weight, of in parts if of.error is not None]
+    return Estimate(float(value), math.hypot(*errors) if len(errors) == len(parts) else None)

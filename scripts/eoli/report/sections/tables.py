@@ -11,7 +11,7 @@ import pandas as pd
 
 from eoli.core.numbers import plain, with_error
 from eoli.report.gather import Sweep
-from eoli.study.quantities import In, declared
+from eoli.study.quantities import In, declared, molecules_in
 from eoli.summary.cutoffs import POOLED
 
 
@@ -51,7 +51,7 @@ def bounds_text(low: float | None, high: float | None, unit: str = "") -> str:
 def number_rows(sweep: Sweep) -> list[dict[str, Any]]:
     """Every scalar of the sweep table that any system has, with its value in each system."""
     rows = []
-    for quantity in declared(In.SWEEP):
+    for quantity in (*declared(In.SWEEP), *molecules_in(system.scalars for system in sweep.systems)):
         value, error = quantity.columns
         if not any(value in system.row for system in sweep.systems):
             continue

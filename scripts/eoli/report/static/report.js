@@ -32,12 +32,13 @@
     Li: "Li⁺", ether_O: "O (C-O-C)", carbonyl_O: "O (C=O)", amide_O: "O (amide)", ester_O: "O (C=O of the ester)",
     ester_bridging_O: "O (bridging, ester)", anion_N: "N (anion)", anion_O: "O (anion)", amide_H: "H (NH)", anion: "anion",
     anion_com: "anion, centre of mass", chain_com: "chain, centre of mass", chain: "chain", F: "F of the anion",
-    oxygen: "all oxygens", chains: "chains", anions: "anions", any: "any acceptor", all: "all",
+    solvent_O: "O (solvent)", solvent_N: "N (solvent)", oxygen: "all oxygens", chains: "chains", anions: "anions", any: "any acceptor", all: "all",
     anion_contact: "touching an anion", largest_share: "share of the largest domain",
     domains: "number of domains", percolates_xyz: "percolates in x, y and z", total: "all electrons", ions: "ions",
   };
-  const said = (key) => NAMES[key] ??
-    key.replace(/_only$/, " alone").replace(/^(.+)_contact$/, "touching $1").replaceAll("_", " ");
+  const said = (key) => NAMES[key] ?? (key.includes("@") ? key.split("@").map(said).join(", ")
+    : key.replace(/_only$/, " alone").replace(/^(.+)_molecule$/, "$1, centre of mass").replace(/^(.+)_contact$/, "touching $1")
+      .replaceAll("_", " "));
   const pairOf = (key) => {
     const first = ["Li", "amide_H"].find((name) => key.startsWith(`${name}_`));
     return first ? `${said(first)} – ${said(key.slice(first.length + 1))}` : said(key);
@@ -76,7 +77,7 @@
           only: ["block", block], yTitle: said(key) }))) },
     msd: { table: "motion", x: "lag_ps", xTitle: "lag (ps)", xLog: true, choices: () => choices("motion", /^msd_(.+)_nm2$/,
       (key, y) => ({ label: said(key), y, error: `msd_${key}_error_nm2`, below: `alpha_${key}`, belowTitle: "exponent",
-        yTitle: "MSD (nm²)", yLog: true, window: key.replace("_com", "") })) },
+        yTitle: "MSD (nm²)", yLog: true, window: key.replace(/_(com|molecule)$/, "") })) },
     charge: { table: "conductivity", x: "lag_ps", xTitle: "lag (ps)", xLog: true, choices: () => [
       ["sigma_apparent_S_m", "apparent conductivity", "σ (S/m)"], ["charge_msd_e2_nm2", "square displacement of charge",
         "(e² nm²)"], ["collective_Li_Li_nm2", "Li⁺ with Li⁺", "(nm²)"], ["collective_anion_anion_nm2", "anion with anion",
@@ -117,7 +118,10 @@
   /** Bars of scalars; a choice gives [category, {value, error}] of a system's scalars. */
   const BARS = {
     coordination: () => {
-      const kinds = ["ether_O", "carbonyl_O", "ester_bridging_O", "anion", "oxygen", "chains", "anions"];
+      const single = shownInOrder().flatMap((i) => Object.keys(dataOf(i).scalars.structure?.shell_statistics ?? {}))
+        .filter((key) => key.includes("@"));
+      const kinds = ["ether_O", "carbonyl_O", "ester_bridging_O", "solvent_O", "solvent_N", "anion", ...new Set(single), "oxygen",
+        "chains", "solvents", "anions"];
       const around = (kind) => ({ ether_O: "C-O-C", carbonyl_O: "C=O", ester_bridging_O: "C-O-C of the ester",
         anion: "anion sites", oxygen: "any oxygen" }[kind] ?? said(kind));
       const statistics = (scalars) => scalars.structure?.shell_statistics;
@@ -234,7 +238,7 @@
       if (choice.dotted && table[choice.dotted]) {
         made(choice.dotted, { showlegend: false, line: { ...line, dash: "dot", width: 1.5 } });
       }
-      const fit = choice.window ? scalars.motion?.[choice.window] : null;
+      const fit = choice.window ? scalars.motion?.[choice.window] ?? scalars.motion?.molecules?.[choice.window] : null;
       if (fit?.fit_from_ps != null) bands.push([fit.fit_from_ps, fit.fit_to_ps, i]);
       const qMin = spec.boxLimit ? scalars.morphology?.scattering?.q_min_per_nm : null;
       if (qMin) bands.push([0, qMin, i]);

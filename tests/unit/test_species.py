@@ -1,0 +1,179 @@
+"""Mixtures of several types of chains, anions and solvents: each species against plain numpy and MDAnalysis."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import MDAnalysis as mda
+import numpy as np
+import pandas as pd
+import pytest
+from MDAnalysis.analysis.msd import EinsteinMSD
+
+from eoli.analysis.motion.analyse import analyse_motion
+from eoli.analysis.structure.analyse import analyse_structure
+from eoli.study.criteria import MotionCriteria, StructureCriteria
+from eoli.topology.description import MoleculeCount, SystemDescription, to_json
+from eoli.topology.species import labels, numbers_of, species_of
+from eoli.trajectory.store import open_reduced
+from support import choice
+from synthetic_trajectories import brownian, molecule, reduce, write_xtc
+
+EDGE = 3.0
+PEO = molecule("PEO", "polymer", ["ether_O", None, None, "ether_O"], 60.0)
+GLYME = molecule("G3", "polymer", [None, "ether_O", None], 20.0)
+LITHIUM = replace(molecule("LI", "cation", ["Li"], 7.0), formal_charge=1)
+TFSI = replace(molecule("TFSI", "anion", ["anion_O", None, "anion_N"], 50.0), formal_charge=-1)
+SULFATE = replace(molecule("SO4", "anion", ["anion_O", None], 48.0), formal_charge=-2)
+EC = molecule("EC", "solvent", [None, "solvent_O"], 40.0)
+SN = molecule("SN", "solvent", ["solvent_N", None, "solvent_N"], 26.0)
+# the molecules of a type need not stand side by side
+MIXTURE = SystemDescription(
+    (
+        MoleculeCount(PEO, 2), MoleculeCount(EC, 20), MoleculeCount(LITHIUM, 8), MoleculeCount(TFSI, 3),
+        MoleculeCount(SULFATE, 2), MoleculeCount(GLYME, 4), MoleculeCount(TFSI, 1), MoleculeCount(SN, 5), MoleculeCount(EC, 10),
+    ),
+    choice(), "",
+)  # fmt: skip
+DIFFUSION = {"PEO": 1e-5, "G3": 2e-4, "LI": 1e-3, "TFSI": 2e-3, "SO4": 1e-3, "EC": 6e-3, "SN": 1e-7}
+N_FRAMES = 1500
+
+
+def moving(system: SystemDescription, d: dict[str, float], n_frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rigid molecules that walk, nm: positions (frames, sites, 3), and the centres of all molecules in site order."""
+    rng = np.random.default_rng(3)
+    parts, centres = [], []
+    for entry in system.molecules:
+        n = len(entry.molecule.sites)
+        shape = np.c_[0.12 * np.arange(n), 0.09 * (np.arange(n) % 2), np.zeros(n)]
+        shape -= np.average(shape, axis=0, weights=[site.mass for site in entry.molecule.sites])
+        walks = rng.uniform(0, EDGE, (entry.count, 3)) + brownian(n_frames, entry.count, d[entry.molecule.name], rng)
+        parts.append((walks[:, :, None] + shape).reshape(n_frames, -1, 3))
+        centres.append(walks)
+    return np.concatenate(parts, axis=1), np.concatenate(centres, axis=1)
+
+
+@pytest.fixture(scope="module")
+def mixture(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
+    """Folder with the description and the reduced trajectory, and the paths of all molecules without common drift."""
+    folder = tmp_path_factory.mktemp("mixture")
+    positions, centres = moving(MIXTURE, DIFFUSION, N_FRAMES)
+    (folder / "system.json").write_text(to_json(MIXTURE))
+    trajectory = write_xtc(folder / "md.xtc", positions % EDGE, np.full((N_FRAMES, 3), EDGE))
+    reduce(trajectory, folder / "system.json", folder / "reduced.h5", (1.0, 1.0, 100.0))
+    masses = np.concatenate([np.full(e.count, e.molecule.mass) for e in MIXTURE.molecules])
+    drift = np.einsum("m,fmk->fk", masses, centres) / masses.sum()
+    return folder, centres - (drift - drift[0])[:, None]
+
+
+def of_type(name: str) -> np.ndarray:
+    """Numbers of the molecules of a type in the order of the topology."""
+    names = np.concatenate([np.full(entry.count, entry.molecule.name) for entry in MIXTURE.molecules])
+    return np.flatnonzero(names == name)
+
+
+@pytest.fixture(scope="module")
+def motion(mixture: tuple[Path, np.ndarray]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    folder, _ = mixture
+    criteria = MotionCriteria(tolerance=0.1, target_error=0.2, contact_nm=0.4)
+    out = folder / "motion.csv", folder / "motion.json"
+    analyse_motion(folder / "reduced.h5", folder / "system.json", criteria, *out)
+    return pd.read_csv(out[0]), json.loads(out[1].read_text())
+
+
+def test_particles_are_grouped_by_type() -> None:
+    found = species_of(MIXTURE)
+    assert {name: [(of.label, len(of.sites), of.first) for of in types] for name, types in found.items()} == {
+        "Li": [("LI", 8, 0)],
+        "anion": [("TFSI", 4, 0), ("SO4", 2, 4)],
+        "chain": [("PEO", 2, 0), ("G3", 4, 2)],
+        "solvent": [("EC", 30, 0), ("SN", 5, 30)],
+    }
+    anion = numbers_of(MIXTURE, "anion")
+    expected = np.concatenate([[0, 0, 0, 1, 1, 1, 2, 2, 2], [4, 4, 5, 5], [3, 3, 3]])
+    assert anion[anion >= 0].tolist() == expected.tolist()
+
+
+def test_labels_are_plain_and_differ() -> None:
+    assert labels(["EC", "Cl-", "Cl+", "Cl*", "chain"]) == {
+        "EC": "EC", "Cl-": "Cl-", "Cl+": "Cl_", "Cl*": "Cl__2", "chain": "chain_2"
+    }  # fmt: skip
+
+
+def test_centres_of_mass_of_all_molecules(mixture: tuple[Path, np.ndarray]) -> None:
+    folder, _ = mixture
+    _, centres = moving(MIXTURE, DIFFUSION, N_FRAMES)
+    with open_reduced(folder / "reduced.h5", MIXTURE) as reduced:
+        for array, names in (("anions", ("TFSI", "SO4")), ("chains", ("PEO", "G3")), ("solvents", ("EC", "SN"))):
+            expected = centres[:, np.concatenate([of_type(name) for name in names])]
+            apart = reduced.array(f"motion/{array}") - expected
+            assert np.abs(apart - EDGE * np.round(apart / EDGE)).max() < 2e-4
+        assert reduced.shape("structure/radius_of_gyration")[1] == 6
+
+
+@pytest.mark.parametrize("name", ["EC", "SN", "TFSI", "SO4", "PEO", "G3"])
+def test_mean_squared_displacement_of_each_species_is_that_of_mdanalysis(
+    name: str, mixture: tuple[Path, np.ndarray], motion: tuple[pd.DataFrame, dict[str, Any]]
+) -> None:
+    paths = mixture[1][:, of_type(name)]
+    universe = mda.Universe.empty(paths.shape[1], trajectory=True)
+    universe.load_new(10 * paths, order="fac", dt=1.0)
+    # Å
+    expected = EinsteinMSD(universe, fft=False).run().results.timeseries / 100
+    table = motion[0]
+    lags = table["lag_ps"].to_numpy(dtype=int)
+    np.testing.assert_allclose(table[f"msd_{name}_molecule_nm2"], expected[lags], rtol=2e-3, atol=1e-6)
+
+
+def test_verdicts_and_coefficients_of_each_species(motion: tuple[pd.DataFrame, dict[str, Any]]) -> None:
+    found = motion[1]["molecules"]
+    assert {label: (of["kind"], of["count"]) for label, of in found.items()} == {
+        "TFSI": ("anion", 4), "SO4": ("anion", 2), "PEO": ("polymer", 2), "G3": ("polymer", 4), "EC": ("solvent", 30),
+        "SN": ("solvent", 5),
+    }  # fmt: skip
+    ethylene = found["EC"]
+    assert ethylene["verdict"] == "diffusive"
+    value, error = ethylene["D_m2_s"]["value"], ethylene["D_m2_s"]["error"]
+    assert abs(value - 6e-9) < 4 * error < 4e-9
+    # it moves with the drift of the centre of mass alone: no number, but a bound
+    assert found["SN"]["verdict"] == "too short" and found["SN"]["D_m2_s"]["value"] is None
+    assert 1e-13 < found["SN"]["D_upper_bound_m2_s"] < 5e-10
+    assert set(motion[1]) >= {"Li", "anion", "chain"}
+
+
+def near(x: np.ndarray, sites: np.ndarray, cutoff_nm: float) -> float:
+    """Mean number of `sites` within the cut-off of a lithium, by all distances."""
+    vectors = x[:, MIXTURE.with_role("Li")][:, :, None] - x[:, sites][:, None]
+    vectors -= EDGE * np.round(vectors / EDGE)
+    return float((np.linalg.norm(vectors, axis=-1) < cutoff_nm).sum(axis=-1).mean())
+
+
+def test_coordination_by_kind_and_by_molecule_type(mixture: tuple[Path, np.ndarray]) -> None:
+    folder, _ = mixture
+    contacts = {"ether_O": 0.35, "solvent_O": 0.45, "solvent_N": 0.5, "anion": 0.4}
+    out = folder / "structure.csv", folder / "structure.json"
+    analyse_structure(folder / "reduced.h5", folder / "system.json", StructureCriteria(contact_nm=contacts), *out)
+    found = json.loads(out[1].read_text())
+    positions, _ = moving(MIXTURE, DIFFUSION, N_FRAMES)
+    names = np.concatenate([np.full(e.count * len(e.molecule.sites), e.molecule.name) for e in MIXTURE.molecules])
+
+    def expected(name: str | None, role: str, cutoff_nm: float) -> float:
+        sites = MIXTURE.with_role(role)
+        return near(positions, sites if name is None else sites[names[sites] == name], cutoff_nm)
+
+    shells = found["shell_statistics"]
+    for key, name, role in (
+        ("solvent_O", None, "solvent_O"), ("solvent_N", None, "solvent_N"), ("anion", None, "anion_O"),
+        ("anion@TFSI", "TFSI", "anion_O"), ("anion@SO4", "SO4", "anion_O"), ("ether_O@G3", "G3", "ether_O"),
+    ):  # fmt: skip
+        number = expected(name, role, contacts[key.split("@")[0]])
+        assert number > 0 and shells[key]["mean"]["value"] == pytest.approx(number, rel=1e-3), key
+        partner = key.replace("anion", "anion_O")
+        # g(r) counts whole bins
+        assert found["Li"][partner]["at_cutoff"]["value"] == pytest.approx(number, rel=0.05), key
+    assert "solvent_O@EC" not in shells
+    oxygens = sum(shells[key]["mean"]["value"] for key in ("ether_O", "solvent_O", "anion"))
+    assert shells["oxygen"]["mean"]["value"] == pytest.approx(oxygens)
