@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from eoli.topology.limits import limits_of
 from eoli.topology.molecule import Molecule
 from eoli.topology.pairs import PairTables
 from eoli.topology.parameters import Parameters, parameter_rows, parameters_page
+from page_of_parameters import Html, check_that_it_loads_nothing, has, read, sections
 
 Edit = Callable[[str, Callable[[Any], None]], Path]
 SYSTEMS = [
@@ -31,45 +30,6 @@ SYSTEMS = [
     ("peo", "litfsi", "gromos", 1.0),
     ("peo", "none", "lorentz-berthelot", 1.0),
 ]
-VOID = {"meta", "br", "link", "img", "hr", "input"}
-
-
-@dataclass
-class Html(HTMLParser):
-    """Tables by the id of their section, as rows of cell texts with the class of the row; tags must be balanced."""
-
-    tables: dict[str, list[tuple[str, list[str]]]] = field(default_factory=dict)
-    links: list[tuple[str, str, str]] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
-    text: str = ""
-
-    def __post_init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.section = ""
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        if tag not in VOID:
-            self.open.append(tag)
-        found = {key: value or "" for key, value in attributes}
-        self.links += [(tag, key, value) for key, value in found.items() if key in ("src", "href", "srcset", "action")]
-        if "id" in found:
-            self.ids.append(found["id"])
-        if tag == "section":
-            self.section = found["id"]
-        if tag == "tr" and "tbody" in self.open:
-            self.tables.setdefault(self.section, []).append((found.get("class", ""), []))
-        if tag == "td":
-            self.tables[self.section][-1][1].append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
-            self.text += data
-        if "td" in self.open:
-            self.tables[self.section][-1][1][-1] += data
 
 
 @dataclass(frozen=True)
@@ -81,14 +41,6 @@ class Made:
     parameters: Parameters
     page: str
     html: Html
-
-
-def read(page: str) -> Html:
-    html = Html()
-    html.feed(page)
-    html.close()
-    assert html.open == []
-    return html
 
 
 def described(
@@ -110,27 +62,6 @@ def made(
 @pytest.fixture(scope="module", params=SYSTEMS, ids=str)
 def system(request: pytest.FixtureRequest, blocks: Library, forcefield: Gromos54A7) -> Made:
     return made(blocks, forcefield, *request.param)
-
-
-def sections(text: str) -> dict[str, list[list[str]]]:
-    """Rows of a topology file by directive, as words without remarks."""
-    found: dict[str, list[list[str]]] = {}
-    name = ""
-    for line in text.splitlines():
-        words = line.split(";")[0].split()
-        if words[:1] == ["["]:
-            name = words[1]
-        elif words:
-            found.setdefault(name, []).append(words)
-    return found
-
-
-def has(rows: list[tuple[str, list[str]]], texts: list[str], numbers: list[str]) -> bool:
-    """Whether a row has the texts in its first cells and all the numbers somewhere, as words."""
-    return any(
-        cells[: len(texts)] == texts and not Counter(numbers) - Counter(" ".join(cells).replace(",", "").split())
-        for _, cells in rows
-    )
 
 
 def test_every_number_of_the_molecules_is_on_the_page(system: Made) -> None:
@@ -322,13 +253,7 @@ def test_a_missing_source_is_named(edit_block: Edit, copied_blocks: Path, forcef
 
 
 def test_the_page_loads_nothing(system: Made) -> None:
-    assert system.page.startswith("<!DOCTYPE html>")
-    assert all(tag == "a" and key == "href" for tag, key, _ in system.html.links)
-    inside = [value for _, _, value in system.html.links if value.startswith("#")]
-    assert {value for _, _, value in system.html.links if not value.startswith("https://doi.org/10.")} == set(inside)
-    assert {value[1:] for value in inside} <= set(system.html.ids) and len(set(system.html.ids)) == len(system.html.ids)
-    assert "<script" not in system.page and "@import" not in system.page and "url(" not in system.page
-    assert "a &lt;title&gt;" in system.page and "a <title>" not in system.page
+    check_that_it_loads_nothing(system.page, system.html)
 
 
 def test_the_same_system_gives_the_same_bytes(blocks: Library, forcefield: Gromos54A7) -> None:

@@ -41,10 +41,12 @@ rule parameters:
     params:
         blocks=how(BLOCKS),
         gmx=how(PLAN.gmx_flags),
+        # the description, an input, has these molecules
+        flags=lambda wildcards, resources: PLAN.molecules_flags(wildcards.system),
         said_sha256=PLAN.citations_digest,
     shell:
         "eoli parameters --system {wildcards.system} --system-json {input:q} --blocks {params.blocks:q}"
-        " --out {output:q} {params.gmx} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        " {params.flags} --out {output:q} {params.gmx} 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule box:

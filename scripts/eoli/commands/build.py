@@ -68,23 +68,40 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system", required=True, help="name of the system, for the title")
     parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
     parser.add_argument("--blocks", type=Path, required=True, metavar="DIR", help="folder of building blocks")
+    parser.add_argument("--polymer", required=True, help="polymer of the building blocks")
+    parser.add_argument("--salt", required=True, help="salt of the building blocks, or none")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="page to write")
     add_gmx(parser)
 
 
 def parameters(arguments: argparse.Namespace) -> int:
     from eoli.core.files import write_text
+    from eoli.errors import DataError
     from eoli.forcefield.library import library
+    from eoli.forcefield.models import IMPORTED
     from eoli.gromacs.build import inspect
     from eoli.topology.build import tables_for
     from eoli.topology.description import read_description
     from eoli.topology.gromos import read_gromos54a7
+    from eoli.topology.imported_box import imported_box
+    from eoli.topology.imported_parameters import imported_parameters_page
     from eoli.topology.parameters import parameters_page
 
-    forcefield = read_gromos54a7(inspect(gromacs_build(arguments)).forcefields / "gromos54a7.ff")
     blocks, description = library(arguments.blocks), read_description(arguments.system_json)
-    tables = tables_for(description, blocks, forcefield)
-    write_text(arguments.out, parameters_page(description, tables, blocks, arguments.system))
+    if description.choice.mixing == IMPORTED:
+        polymer, salt = arguments.polymer, arguments.salt
+        chains, cations = description.molecules[0].count, len(description.molecules_of("cation"))
+        box = imported_box(polymer, chains, salt, cations, description.choice, blocks)
+        if box.description != description:
+            raise DataError(
+                f"{arguments.system_json}: not what {chains} {polymer} and {cations} {salt} of {arguments.blocks} are; make "
+                "the topology again"
+            )
+        page = imported_parameters_page(box, arguments.system)
+    else:
+        forcefield = read_gromos54a7(inspect(gromacs_build(arguments)).forcefields / "gromos54a7.ff")
+        page = parameters_page(description, tables_for(description, blocks, forcefield), blocks, arguments.system)
+    write_text(arguments.out, page)
     made(arguments.out, [arguments.system_json], citations_sha256=blocks.citations_digest)
     return 0
 

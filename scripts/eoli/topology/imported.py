@@ -100,6 +100,14 @@ class Defaults:
 
 
 @dataclass(frozen=True)
+class Given:
+    """Numbers of a term, and `file:line` where they stand."""
+
+    numbers: tuple[float, ...]
+    where: str
+
+
+@dataclass(frozen=True)
 class ForceFieldPart:
     """All in front of the first molecule type: its lines, its rows in their order, and the table of atom types."""
 
@@ -109,29 +117,30 @@ class ForceFieldPart:
     types: Mapping[str, AtomType]
 
     @cached_property
-    def bonded(self) -> Mapping[str, list[tuple[tuple[str, ...], int, tuple[float, ...]]]]:
+    def bonded(self) -> Mapping[str, list[tuple[tuple[str, ...], int, Given]]]:
         """Types, function and numbers of the rows of each section of bonded types, by its name."""
-        found: dict[str, list[tuple[tuple[str, ...], int, tuple[float, ...]]]] = {}
+        found: dict[str, list[tuple[tuple[str, ...], int, Given]]] = {}
         for row in self.rows:
             if row.section in _TERMS_OF and row.section != "pairtypes":
                 key, count = type_key(row)
                 numbers = tuple(number(row, k, "parameter") for k in range(count + 1, len(row.words)))
-                found.setdefault(row.section, []).append((key, whole(row, count, "function"), numbers))
+                given = Given(numbers, row.line.where)
+                found.setdefault(row.section, []).append((key, whole(row, count, "function"), given))
         return found
 
     @cached_property
-    def _asked(self) -> dict[tuple[str, int, tuple[str, ...]], list[tuple[float, ...]]]:
+    def _asked(self) -> dict[tuple[str, int, tuple[str, ...]], list[Given]]:
         # a chain asks for the same few types again and again
         return {}
 
-    def of_types(self, section: str, function: int, types: tuple[str, ...]) -> list[tuple[float, ...]]:
+    def of_types(self, section: str, function: int, types: tuple[str, ...]) -> list[Given]:
         """Numbers of the row, or the rows of a sum, that fit best to bonded types; empty if none fits."""
         asked = (section, function, types)
         if asked not in self._asked:
-            found: dict[tuple[str, ...], list[tuple[float, ...]]] = {}
-            for key, of_function, numbers in self.bonded.get(section, ()):
+            found: dict[tuple[str, ...], list[Given]] = {}
+            for key, of_function, given in self.bonded.get(section, ()):
                 if of_function == function and any(_fits(key, way) for way in (types, types[::-1])):
-                    found.setdefault(key, []).append(numbers)
+                    found.setdefault(key, []).append(given)
             fewest = min(found.items(), key=lambda entry: entry[0].count(ANY), default=((), []))
             self._asked[asked] = fewest[1]
         return self._asked[asked]
@@ -494,16 +503,21 @@ def _counts(rows: list[tuple[int, Row]], molecules: Mapping[str, MoleculeType]) 
     return tuple(found)
 
 
-def parameters(term: Term, molecule: MoleculeType, forcefield: ForceFieldPart) -> list[tuple[float, ...]]:
+def given(term: Term, molecule: MoleculeType, forcefield: ForceFieldPart) -> list[Given]:
     """Numbers of a bond, constraint, angle or torsion: its own, or those of its types; of a sum of torsions, several.
 
     Empty if the topology gives none. Of several rows that fit, the one with the fewest `X` counts, and of those the
     first, as in GROMACS.
     """
     if term.parameters:
-        return [term.parameters]
+        return [Given(term.parameters, term.source)]
     types = tuple(molecule.sites[site].bonded_class for site in term.sites)
     return forcefield.of_types(f"{term.label[:-1]}types", term.function, types)
+
+
+def parameters(term: Term, molecule: MoleculeType, forcefield: ForceFieldPart) -> list[tuple[float, ...]]:
+    """The numbers of `given`."""
+    return [entry.numbers for entry in given(term, molecule, forcefield)]
 
 
 def _fits(key: tuple[str, ...], types: tuple[str, ...]) -> bool:
@@ -526,10 +540,10 @@ def bonds(molecule: MoleculeType, forcefield: ForceFieldPart) -> tuple[Term, ...
             i, j = sorted(term.sites)
             if term.function not in functions or (i, j) in found:
                 continue
-            given = parameters(term, molecule, forcefield)
-            if not given and term.function not in (5, 8):
+            rows = parameters(term, molecule, forcefield)
+            if not rows and term.function not in (5, 8):
                 raise ForceFieldError(f"{term.source}: a bond without a length, and its types have none")
-            length = given[0][:1] if given and term.function not in (5, 8) else ()
+            length = rows[0][:1] if rows and term.function not in (5, 8) else ()
             if length and not BOND_NM[0] <= length[0] <= BOND_NM[1]:
                 raise ForceFieldError(
                     f"{term.source}: a bond of {length[0]:g} nm; allowed: {BOND_NM[0]:g} to {BOND_NM[1]:g} nm"

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from eoli.errors import ForceFieldError
 from eoli.forcefield.library import Library
@@ -32,13 +32,25 @@ _MIXING = {
 _FORMS: dict[tuple[str, int], tuple[str, tuple[tuple[str, str], ...]]] = {
     ("bond", 1): ("harmonic", (("b0", "nm"), ("k", "kJ/mol/nm²"))),
     ("bond", 2): ("quartic, GROMOS", (("b0", "nm"), ("k", "kJ/mol/nm⁴"))),
+    ("bond", 3): ("Morse", (("b0", "nm"), ("D", "kJ/mol"), ("beta", "nm⁻¹"))),
+    ("bond", 4): ("cubic", (("b0", "nm"), ("C2", "kJ/mol/nm²"), ("C3", "kJ/mol/nm³"))),
+    ("bond", 5): ("connection without a potential", ()),
+    ("bond", 6): ("harmonic, no chemical bond", (("b0", "nm"), ("k", "kJ/mol/nm²"))),
+    ("bond", 7): ("FENE", (("bm", "nm"), ("k", "kJ/mol/nm²"))),
+    ("constraint", 1): ("constraint, a chemical bond", (("b0", "nm"),)),
+    ("constraint", 2): ("constraint, no chemical bond", (("b0", "nm"),)),
+    ("settle", 1): ("rigid water", (("O-H", "nm"), ("H-H", "nm"))),
     ("angle", 1): ("harmonic", (("theta0", "°"), ("k", "kJ/mol/rad²"))),
     ("angle", 2): ("in the cosine, GROMOS", (("theta0", "°"), ("k", "kJ/mol"))),
+    ("angle", 5): ("Urey-Bradley", (("theta0", "°"), ("k", "kJ/mol/rad²"), ("r13", "nm"), ("kUB", "kJ/mol/nm²"))),
+    ("angle", 10): ("restricted bending", (("theta0", "°"), ("k", "kJ/mol"))),
     ("torsion", 1): ("periodic", (("phase", "°"), ("k", "kJ/mol"), ("multiplicity", ""))),
     ("torsion", 3): ("Ryckaert-Bellemans", tuple((f"C{n}", "kJ/mol") for n in range(6))),
     ("torsion", 5): ("Fourier", tuple((f"F{n}", "kJ/mol") for n in range(1, 5))),
     ("torsion", 9): ("periodic", (("phase", "°"), ("k", "kJ/mol"), ("multiplicity", ""))),
+    ("torsion", 10): ("restricted", (("phi0", "°"), ("k", "kJ/mol"))),
     ("improper", 2): ("harmonic", (("xi0", "°"), ("k", "kJ/mol/rad²"))),
+    ("improper", 4): ("periodic", (("phase", "°"), ("k", "kJ/mol"), ("multiplicity", ""))),
 }
 
 
@@ -197,20 +209,22 @@ class _Sources:
         return (own.like or name) if own is not None else name
 
 
-def _from_c6_c12(numbers: tuple[float, float]) -> LennardJones:
+def from_c6_c12(numbers: tuple[float, float]) -> LennardJones:
+    """Both forms of C6 (kJ mol-1 nm6) and C12 (kJ mol-1 nm12)."""
     c6, c12 = numbers
     if (c6 == 0) != (c12 == 0):
         return LennardJones(c6, c12, None, None)
     return LennardJones(c6, c12, *sigma_epsilon(numbers, "a pair"))
 
 
-def _from_sigma_epsilon(numbers: tuple[float, float]) -> LennardJones:
+def from_sigma_epsilon(numbers: tuple[float, float]) -> LennardJones:
+    """Both forms of sigma (nm) and epsilon (kJ/mol)."""
     sigma, epsilon = numbers
     return LennardJones(4 * epsilon * sigma**6, 4 * epsilon * sigma**12, sigma, epsilon)
 
 
 def _as_written(numbers: tuple[float, float], tables: PairTables) -> LennardJones:
-    return _from_c6_c12(numbers) if tables.combination_rule == 1 else _from_sigma_epsilon(numbers)
+    return from_c6_c12(numbers) if tables.combination_rule == 1 else from_sigma_epsilon(numbers)
 
 
 def _charges(molecule: Molecule, scale: float, sources: _Sources) -> list[Charge]:
@@ -235,7 +249,7 @@ def _pairs(tables: PairTables, sources: _Sources) -> list[Pair]:
             lj = _as_written(tables.pairs[key], tables)
         else:
             (sigma_a, epsilon_a), (sigma_b, epsilon_b) = (tables.types[name] for name in key)
-            lj = _from_sigma_epsilon(((sigma_a + sigma_b) / 2, math.sqrt(epsilon_a * epsilon_b)))
+            lj = from_sigma_epsilon(((sigma_a + sigma_b) / 2, math.sqrt(epsilon_a * epsilon_b)))
         # a pair of the matrix has its own numbers, all others are computed from those of the types
         keys = [_GROMOS, *sources.own(key)] if origin.startswith("54A7") else [sources.of_type(name) for name in key]
         rows.append(Pair(types=key, lj=lj, origin=origin, written=key in tables.pairs, sources=sources.cited(keys)))
@@ -261,11 +275,19 @@ def _one_four(molecule: Molecule, tables: PairTables, sources: _Sources) -> list
             keys = [site.source for site in sites] + [sources.of_type(name) for name in types]
             row = OneFour(
                 molecule=molecule.name, types=types, function=term.function, charges=(ends[0][1], ends[1][1]),
-                fudge_qq=fudge_qq, lj=_from_c6_c12((c6, c12)), count=0, origin="own",
+                fudge_qq=fudge_qq, lj=from_c6_c12((c6, c12)), count=0, origin="own",
                 sources=sources.cited(sorted(keys)),
             )  # fmt: skip
         counts[row] += 1
     return [replace(row, count=count) for row, count in counts.items()]
+
+
+def form_of(kind: str, function: int, numbers: tuple[float, ...]) -> tuple[str, tuple[Coefficient, ...]]:
+    """Name of a GROMACS function, and the numbers of a term with symbols and units; those of no known form are numbered."""
+    form, symbols = _FORMS.get((kind, function), ("see the manual of GROMACS", ()))
+    if len(symbols) != len(numbers):
+        symbols = tuple((f"parameter {n}", "") for n in range(1, len(numbers) + 1))
+    return form, tuple(Coefficient(s, value, unit) for (s, unit), value in zip(symbols, numbers, strict=True))
 
 
 def _bonded(molecule: Molecule, sources: _Sources) -> list[Bonded]:
@@ -284,10 +306,7 @@ def _bonded(molecule: Molecule, sources: _Sources) -> list[Bonded]:
             counts[kind, shown, term.label, term.function, term.parameters, term.source] += 1
     rows = []
     for (kind, classes, label, function, parameters, source), count in counts.items():
-        form, symbols = _FORMS.get((kind, function), ("see the manual of GROMACS", ()))
-        if len(symbols) != len(parameters):
-            symbols = tuple((f"parameter {n}", "") for n in range(1, len(parameters) + 1))
-        coefficients = tuple(Coefficient(s, value, unit) for (s, unit), value in zip(symbols, parameters, strict=True))
+        form, coefficients = form_of(kind, function, parameters)
         row = Bonded(
             molecule=molecule.name, kind=kind, classes=classes, label=label, function=function, form=form,
             coefficients=coefficients, count=count, sources=sources.cited([source]),
@@ -330,18 +349,23 @@ def _short(value: float) -> str:
     return f"{value:z.5g}"
 
 
-def parameters_page(description: SystemDescription, tables: PairTables, blocks: Library, title: str) -> str:
-    """The page as self-contained HTML; the same system gives the same bytes.
-
-    Raises InputError if limits.yaml or sources.yaml is missing or wrong.
-    """
+def template(name: str) -> Template:
+    """A template of this package, which escapes what it shows."""
     environment = Environment(
         loader=PackageLoader("eoli.topology", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"exact": _exact, "short": _short}
+    return environment.get_template(name)
+
+
+def parameters_page(description: SystemDescription, tables: PairTables, blocks: Library, title: str) -> str:
+    """The page as self-contained HTML; the same system gives the same bytes.
+
+    Raises InputError if limits.yaml or sources.yaml is missing or wrong.
+    """
     parameters = parameter_rows(description, tables, blocks)
-    return environment.get_template("parameters.html.j2").render(
+    return template("parameters.html.j2").render(
         title=title,
         description=description,
         tables=tables,

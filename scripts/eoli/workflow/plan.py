@@ -195,6 +195,11 @@ class Plan:
             }
         )
 
+    def molecules_flags(self, system: str) -> str:
+        """Flags for the molecules of a topology that is there: its numbers of them are in its description."""
+        entry = self.boxes[system]
+        return flags({"polymer": entry.polymer, "salt": entry.salt})
+
     def blocks_digest(self, system: str) -> str:
         """Digest of what a topology is built from; comments and dates in the building blocks do not change it."""
         entry = self.boxes[system]
