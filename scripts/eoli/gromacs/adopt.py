@@ -72,7 +72,11 @@ def run_text(
     interval_ps: float, length_ns: float, description: SystemDescription,
 ) -> str:  # fmt: skip
     """A configuration, laid over the usual one, of one run: its files, and what its box holds."""
-    kinds = {entry.molecule.kind: _plain(entry.molecule.name) for entry in description.molecules}
+    kinds = {
+        kind: "-".join(_plain(molecule.name) for molecule, _ in types)
+        for kind in ("polymer", "anion")
+        if (types := description.types_of(kind))
+    }
     held = composition(description)
     run: dict[str, Any] = {
         "name": name, "topology": str(topology), "trajectory": [str(path) for path in pieces],

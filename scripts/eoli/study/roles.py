@@ -53,8 +53,8 @@ class MoleculeRoles(Strict):
                 raise AtKeys(
                     f"no role of kind {self.kind}{hint}; allowed: {', '.join(allowed) or 'none'}", "roles", role
                 )
-        if self.kind == "cation" and not self.roles:
-            raise AtKeys("a cation without the role Li; allowed: lithium, the only cation that analyses know", "kind")
+        if self.kind == "anion" and not self.roles:
+            raise AtKeys(f"an anion without roles; allowed: one of {', '.join(allowed)} for what binds lithium", "kind")
         return self
 
 

@@ -184,6 +184,11 @@ def _units(labels: Sequence[str | None], residues: Sequence[int], bonds: Indices
 
 def _formal_charge(kind: MoleculeType, charge: float, given: MoleculeRoles, roles: Roles) -> int:
     formal = round(charge) if given.charge is None else given.charge
+    if given.kind in ("polymer", "solvent") and formal:
+        raise roles.wrong(
+            f"{kind.name} is of kind {given.kind}, and its atoms' charges sum to {charge:g} e; allowed: neutral molecules",
+            kind.name, "kind",
+        )  # fmt: skip
     sign = {"cation": 1, "anion": -1}.get(given.kind)
     if sign is not None and (formal * sign <= 0 or charge * sign <= 0):
         raise roles.wrong(
@@ -211,7 +216,7 @@ def _molecule(
             kind.name,
         )
     labels = _labels(group, kind, "roles", given.roles, roles)
-    if given.kind == "cation" and labels.count("Li") != 1:
+    if "Li" in given.roles and labels.count("Li") != 1:
         raise roles.wrong(
             f"{labels.count('Li')} atoms of {kind.name} have the role Li; allowed: one in each",
             kind.name,
@@ -282,24 +287,21 @@ def describe_universe(
             raise InputError(
                 f"{roles.file.path}: molecules: {unnamed}, which {name} has, is missing; it has no default"
             )
-    for one_of in ("polymer", "cation", "anion"):
-        alike = [unique for unique in present if roles.molecules[unique].kind == one_of]
-        if len(alike) > 1 or sum(kind.name in alike for kind in kinds) > 1:
-            raise roles.wrong(
-                f"of kind {one_of} are {', '.join(alike)}{'' if len(alike) > 1 else ', in several places'}; allowed: one "
-                f"type of it, its molecules side by side; solvent for others",
-                alike[-1], "kind",
-            )  # fmt: skip
+    lithium = [unique for unique in present if "Li" in roles.molecules[unique].roles]
+    if len(lithium) > 1:
+        raise roles.wrong(f"{', '.join(lithium)} have the role Li; allowed: one type of molecule", lithium[-1], "roles")
     bonds = _bonds(universe)
-    made = []
-    for kind in kinds:
+    types: dict[str, Molecule] = {}
+    for unique in present:
+        # one description of a type, whose molecules may stand in several places
+        kind = MoleculeType(unique, np.concatenate([kind.atoms for kind in kinds if kind.name == unique]))
         group, size = universe.atoms[kind.atoms.ravel()], kind.atoms.shape[1]
         inside = bonds[((bonds >= kind.atoms[0, 0]) & (bonds < kind.atoms[0, 0] + size)).all(axis=1)]
         own = np.sort(inside - kind.atoms[0, 0], axis=1)
         lengths = _lengths(kind, own, positions_nm, edges_nm, where)
-        molecule = _molecule(group, kind, own, lengths, roles.molecules[kind.name], roles)
-        made.append(MoleculeCount(molecule, len(kind.atoms)))
-    molecules = [entry.molecule for entry in made]
+        types[unique] = _molecule(group, kind, own, lengths, roles.molecules[unique], roles)
+    made = [MoleculeCount(types[kind.name], len(kind.atoms)) for kind in kinds]
+    molecules = list(types.values())
     salted = any(molecule.kind in ("cation", "anion") for molecule in molecules)
     choice = imported_choice(label, charge_scale(molecules, str(roles.file.path)), salted)
     return SystemDescription(tuple(made), choice, topology_sha256)
