@@ -189,3 +189,29 @@ def test_other_cations_and_double_charges(tmp_path: Path) -> None:
     assert {name: [(of.label, of.charge) for of in types] for name, types in species_of(found).items()} == {
         "Li": [("LI", 1)], "cation": [("NA", 1)], "anion": [("AN", -2)], "chain": [("GLY", 0)]
     }  # fmt: skip
+
+
+TETHERED = """\
+molecules:
+  GLY: {kind: polymer, roles: {anion_O: name O1, ether_O: name O2}}
+  LI: {kind: cation, roles: {Li: all}}
+  AN: {kind: solvent, roles: {solvent_O: name OS}}
+"""
+
+
+@pytest.mark.parametrize(("charge", "fits"), [(-1.0, True), (-2.0, True), (1.0, False), (0.0, False)])
+def test_a_chain_with_tethered_anions_has_a_whole_charge_for_each(tmp_path: Path, charge: float, fits: bool) -> None:
+    (tmp_path / "roles.yaml").write_text(TETHERED)
+    universe, positions = box(0.0)
+    universe.atoms.charges = np.where(universe.atoms.names == "O1", -0.5 + charge, universe.atoms.charges)
+    asked = universe, read_roles(tmp_path / "roles.yaml"), "mine", "0" * 64, positions, BOX, "frame.xtc"
+    if not fits:
+        with pytest.raises(
+            InputError, match=r"GLY\.roles: GLY has 1 groups of atoms with roles of anions and a charge of"
+        ):
+            describe_universe(*asked)
+        return
+    found = describe_universe(*asked)
+    (anion,) = species_of(found)["anion"]
+    assert (anion.label, anion.charge, len(anion.sites)) == ("GLY_anion", charge, 3)
+    assert binding_partners(found)["anion"].tolist() == [1, 7, 13]

@@ -30,7 +30,8 @@ from eoli.study.criteria import (
     StructureCriteria,
 )
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
-from eoli.topology.species import labels, numbers_of, species_of
+from eoli.topology.selections import binding_partners
+from eoli.topology.species import labels, numbers_of, species_of, tethered_anions
 from eoli.trajectory.store import open_reduced
 from support import choice
 from synthetic_trajectories import brownian, molecule, reduce, write_xtc
@@ -309,3 +310,69 @@ def test_further_analyses_of_a_mixture(mixture: tuple[Path, np.ndarray]) -> None
     domains = json.loads(morphology[2].read_text())
     assert {name: of["sites"] for name, of in domains["blocks"].items()} == {"PEO": 8, "G3": 12}
     assert domains["segregation"]["verdict"] == NOT_COMPARED == domains["blocks"]["PEO"]["verdict"]
+
+
+POLYANION = replace(
+    molecule(
+        "PA-",
+        "polymer",
+        [None, "anion_O", None, "anion_O", None, "ether_O", None, None, "anion_O", None, "anion_O", None],
+        12.0,
+    ),
+    formal_charge=-2,
+)
+SINGLE_ION = SystemDescription(
+    (MoleculeCount(POLYANION, 4), MoleculeCount(LITHIUM, 8), MoleculeCount(EC, 30)), choice(), ""
+)
+
+
+def test_tethered_anions_are_groups_of_close_atoms() -> None:
+    assert [(of.sites, of.own) for of in tethered_anions(POLYANION)] == [
+        ((1, 2, 3), (True, False, True)), ((8, 9, 10), (True, False, True))
+    ]  # fmt: skip
+    assert tethered_anions(PEO) == [] == tethered_anions(TFSI)
+    # of other masses, and so two species
+    first, second = species_of(SINGLE_ION)["anion"]
+    assert (first.label, second.label) == ("PA-_anion", "PA-_anion_2")
+    assert (first.charge, second.charge, first.mass) == (-1, -1, 0.0)
+    assert numbers_of(SINGLE_ION, "anion")[:24].tolist() == [
+        -1, 0, -1, 0, -1, -1, -1, -1, 4, -1, 4, -1, -1, 1, -1, 1, -1, -1, -1, -1, 5, -1, 5, -1,
+    ]  # fmt: skip
+    assert binding_partners(SINGLE_ION)["anion"].tolist() == [12 * m + k for m in range(4) for k in (1, 3, 8, 10)]
+
+
+@pytest.fixture(scope="module")
+def tethered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
+    """Folder of a reduced run with chains that rotate, and its unwrapped positions without the drift of all mass."""
+    folder = tmp_path_factory.mktemp("tethered")
+    positions, centres = moving(SINGLE_ION, {"PA-": 1e-3, "LI": 1e-3, "EC": 6e-3}, N_FRAMES)
+    angle = np.cumsum(np.random.default_rng(5).normal(0, 0.1, (N_FRAMES, 4)), axis=0)
+    chains = positions[:, :48].reshape(N_FRAMES, 4, 12, 3)
+    arms = chains - centres[:, :4, None]
+    turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=-1).reshape(N_FRAMES, 4, 2, 2)
+    chains[..., :2] = centres[:, :4, None, :2] + np.einsum("fcij,fcsj->fcsi", turn, arms[..., :2])
+    (folder / "system.json").write_text(to_json(SINGLE_ION))
+    trajectory = write_xtc(folder / "md.xtc", positions % EDGE, np.full((N_FRAMES, 3), EDGE))
+    reduce(trajectory, folder / "system.json", folder / "reduced.h5", (1.0, 1.0, 100.0))
+    drift = np.einsum("s,fsk->fk", SINGLE_ION.masses(), positions) / SINGLE_ION.mass_g_mol
+    return folder, positions - (drift - drift[0])[:, None]
+
+
+def test_charge_of_tethered_anions_moves_with_them(tethered: tuple[Path, np.ndarray]) -> None:
+    """Not with the centres of their chains: they turn about these."""
+    folder, x = tethered
+    criteria = ConductivityCriteria(tolerance=0.1, temperature_K=400, contact_nm=0.3, use_interval_ps=10.0)
+    out = folder / "conductivity.csv", folder / "conductivity.json"
+    analyse_conductivity(folder / "reduced.h5", folder / "system.json", criteria, *out)
+    table, found = pd.read_csv(out[0]), json.loads(out[1].read_text())
+    masses, sites = SINGLE_ION.masses(), np.arange(48).reshape(4, 12)
+    charge = x[:, SINGLE_ION.with_role("Li")].sum(axis=1)
+    for pair in ([1, 3], [8, 10]):
+        centre = np.average(x[:, sites[:, pair]], axis=2, weights=masses[pair])
+        charge = charge - centre.sum(axis=1)
+    lags = table["lag_ps"].to_numpy(dtype=int)
+    np.testing.assert_allclose(table["charge_msd_e2_nm2"], all_origins(charge, lags), rtol=5e-3)
+    assert {name: of["formal_charge_e"] for name, of in found["ions"].items()} == {
+        "Li": 1, "PA-_anion": -1, "PA-_anion_2": -1
+    }  # fmt: skip
+    assert "cluster_nernst_einstein" in found["sigma_S_m"]["formal_charges"]

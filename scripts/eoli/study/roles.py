@@ -21,7 +21,7 @@ from eoli.errors import InputError
 from eoli.forcefield.models import ANION_ROLES, CATION_ROLES, POLYMER_ROLES, SOLVENT_ROLES
 
 ALLOWED: dict[str, tuple[str, ...]] = {
-    "polymer": POLYMER_ROLES,
+    "polymer": (*POLYMER_ROLES, *ANION_ROLES),
     "solvent": SOLVENT_ROLES,
     "cation": CATION_ROLES,
     "anion": ANION_ROLES,
@@ -36,7 +36,7 @@ class MoleculeRoles(Strict):
 
     kind: Literal["polymer", "cation", "anion", "solvent"] = Field(description="what analyses take it for")
     charge: int | None = Field(
-        None, ge=-4, le=4, description="formal charge, e; left out, the rounded sum of its atoms'"
+        None, ge=-10_000, le=4, description="formal charge, e; left out, the rounded sum of its atoms'"
     )
     roles: dict[str, Selection] = Field(default_factory=dict, description="selections in MDAnalysis' language by role")
     blocks: dict[Part, Selection] = Field(

@@ -22,6 +22,7 @@ from eoli.forcefield.models import IMPORTED, imported_choice
 from eoli.study.roles import MoleculeRoles, Roles
 from eoli.topology.description import MoleculeCount, SystemDescription
 from eoli.topology.molecule import Molecule, Site, Term, neighbours_of
+from eoli.topology.species import tethered_anions
 
 if TYPE_CHECKING:
     from MDAnalysis import AtomGroup, Universe
@@ -184,9 +185,11 @@ def _units(labels: Sequence[str | None], residues: Sequence[int], bonds: Indices
 
 def _formal_charge(kind: MoleculeType, charge: float, given: MoleculeRoles, roles: Roles) -> int:
     formal = round(charge) if given.charge is None else given.charge
-    if given.kind in ("polymer", "solvent") and formal:
+    tethers = given.kind == "polymer" and any(role.startswith("anion_") for role in given.roles)
+    if given.kind in ("polymer", "solvent") and formal and not tethers:
         raise roles.wrong(
-            f"{kind.name} is of kind {given.kind}, and its atoms' charges sum to {charge:g} e; allowed: neutral molecules",
+            f"{kind.name} is of kind {given.kind}, and its atoms' charges sum to {charge:g} e; allowed: neutral molecules, "
+            "or a polymer whose tethered anions have roles of anions",
             kind.name, "kind",
         )  # fmt: skip
     sign = {"cation": 1, "anion": -1}.get(given.kind)
@@ -227,7 +230,7 @@ def _molecule(
     if given.kind == "polymer" and not given.blocks:
         blocks = [re.sub(r"[^A-Za-z0-9_.-]", "_", kind.name)] * size
     units = _units(labels, one.resids.tolist(), bonds)
-    return Molecule(
+    molecule = Molecule(
         name=kind.name,
         kind=given.kind,
         formal_charge=_formal_charge(kind, round(sum(charges), 4), given, roles),
@@ -245,6 +248,14 @@ def _molecule(
         dihedrals=_ether_torsions(labels, bonds, IMPORTED),
         impropers=(),
     )  # fmt: skip
+    anions, formal = len(tethered_anions(molecule)), molecule.formal_charge
+    if anions and (formal >= 0 or formal % anions):
+        raise roles.wrong(
+            f"{kind.name} has {anions} groups of atoms with roles of anions and a charge of {formal} e; allowed: a whole "
+            "negative charge for each group, with charge: NUMBER where the model has scaled charges",
+            kind.name, "roles",
+        )  # fmt: skip
+    return molecule
 
 
 def charge_scale(molecules: Sequence[Molecule], where: str) -> float:
@@ -252,7 +263,7 @@ def charge_scale(molecules: Sequence[Molecule], where: str) -> float:
 
     Raises InputError if it is not the same for all.
     """
-    scales = {m.name: round(m.charge / m.formal_charge, 4) for m in molecules if m.kind in ("cation", "anion")}
+    scales = {m.name: round(m.charge / m.formal_charge, 4) for m in molecules if m.formal_charge}
     different = [f"{name} {scale:g}" for name, scale in scales.items()]
     if scales and max(scales.values()) - min(scales.values()) > _ALIKE:
         raise InputError(
@@ -302,7 +313,7 @@ def describe_universe(
         types[unique] = _molecule(group, kind, own, lengths, roles.molecules[unique], roles)
     made = [MoleculeCount(types[kind.name], len(kind.atoms)) for kind in kinds]
     molecules = list(types.values())
-    salted = any(molecule.kind in ("cation", "anion") for molecule in molecules)
+    salted = any(molecule.formal_charge for molecule in molecules)
     choice = imported_choice(label, charge_scale(molecules, str(roles.file.path)), salted)
     return SystemDescription(tuple(made), choice, topology_sha256)
 
