@@ -379,7 +379,7 @@ def _wrong_in(data: Any, name: str = "", withheld: str = "") -> Iterator[str]:
                 yield f"{place}: {str(value)[:40]!r} is no number"
             elif key == "value" and value is not None and said.startswith("not resolved"):
                 yield f"{place}: a number beside the verdict {said!r}"
-            elif withheld and isinstance(value, int | float) and _NUMBERS.search(key):
+            elif withheld and isinstance(value, int | float) and not isinstance(value, bool) and _NUMBERS.search(key):
                 yield f"{place}: a number beside the verdict {withheld!r}"
             yield from _wrong_in(value, place, withheld)
     elif isinstance(data, list):
