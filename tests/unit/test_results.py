@@ -310,3 +310,16 @@ def test_results_are_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert (
         capsys.readouterr().err == f"eoli status: --results {path} is not allowed; allowed: the folder of the results\n"
     )
+
+
+def test_motion_that_is_not_known_is_read(tmp_path: Path) -> None:
+    """As `eoli motion` writes it where particles move by half the box between frames."""
+    extension = {"further_ns": None, "at_least": True, "at_this_exponent_ns": None, "reason": "frames 1 ps apart"}
+    unknown = {"D_m2_s": {"value": None, "error": None}, "D_upper_bound_m2_s": None, "verdict": "not known"}
+    (tmp_path / "motion.json").write_text(json.dumps({"Li": unknown | {"extension": extension}}))
+    found = read_scalars(tmp_path, "motion")
+    assert found is not None and found["Li"]["verdict"] == "not known"
+    bounded = unknown | {"D_upper_bound_m2_s": 1e-12}
+    (tmp_path / "motion.json").write_text(json.dumps({"Li": bounded}))
+    with pytest.raises(DataError, match="a number beside the verdict 'not known'"):
+        read_scalars(tmp_path, "motion")

@@ -13,6 +13,7 @@ from eoli.study.roles import read_roles
 from eoli.topology.description import SystemDescription, read_description, to_json
 from eoli.topology.roles import composition, describe_universe
 from eoli.topology.selections import binding_partners, ether_torsions
+from eoli.topology.species import species_of
 
 BOX = np.array([3.0, 3.0, 3.0])
 GLYME = ["CA", "O1", "CB", "CC", "O2", "CD"]
@@ -111,8 +112,8 @@ def test_blocks_are_those_of_the_file(tmp_path: Path) -> None:
         ("kind: anion", "kind: anode", r":5: molecules\.AN\.kind: 'anode' is not allowed"),
         ("kind: anion", "kind: anion\n    charge: 1", r":6: molecules\.AN\.charge: AN is of kind anion, and"),
         ("kind: polymer", "kind: solvent", r"GLY\.roles\.ether_O: no role of kind solvent; allowed: solvent_O, solvent_N"),
-        (", roles: {Li: all}", "", r":3: molecules\.LI\.kind: a cation without the role Li; allowed: lithium"),
-        ("kind: cation, roles: {Li: all}", "kind: polymer", r":3: molecules\.LI\.kind: of kind polymer are GLY, LI; allowed: one type"),
+        ("    roles: {anion_O: name OS}\n", "", r":5: molecules\.AN\.kind: an anion without roles; allowed: one of anion_O, "),
+        ("kind: cation, roles: {Li: all}", "kind: solvent", r":3: molecules\.LI\.kind: LI is of kind solvent, and its atoms' charges sum to 1 e"),
         ("kind: anion", "kinds: anion", r"molecules\.AN\.kinds: unknown key"),
     ],
 )  # fmt: skip
@@ -147,3 +148,70 @@ def test_a_frame_of_another_system_is_refused(tmp_path: Path) -> None:
         describe_universe(
             universe, read_roles(tmp_path / "roles.yaml"), "mine", "0" * 64, positions[::-1].copy(), BOX, "frame.xtc"
         )  # fmt: skip
+
+
+def test_molecules_of_a_type_may_stand_in_several_places(tmp_path: Path) -> None:
+    """The second glyme is called another type, which then stands between two of the first."""
+    (tmp_path / "roles.yaml").write_text(ROLES + "  DME: {kind: solvent, roles: {solvent_O: name O*}}\n")
+    universe, positions = box()
+    universe.atoms.residues.moltypes = ["GLY", "DME", "GLY", *["LI"] * 2, *["AN"] * 2]
+    roles = read_roles(tmp_path / "roles.yaml")
+    found = describe_universe(universe, roles, "mine", "0" * 64, positions, BOX, "frame.xtc")
+    assert [(e.molecule.name, e.count) for e in found.molecules] == [
+        ("GLY", 1), ("DME", 1), ("GLY", 1), ("LI", 2), ("AN", 2)
+    ]  # fmt: skip
+    assert found.molecules[0].molecule is found.molecules[2].molecule
+    assert [sites.tolist() for sites in found.molecules_of("polymer")] == [[*range(6)], [*range(12, 18)]]
+    assert {kind: sites.tolist() for kind, sites in binding_partners(found).items()} == {
+        "ether_O": [1, 4, 13, 16], "solvent_O": [7, 10], "anion": [21, 22, 24, 25]
+    }  # fmt: skip
+    assert composition(found)["chains"] == 2
+
+
+def test_lithium_has_one_molecule_type(tmp_path: Path) -> None:
+    (tmp_path / "roles.yaml").write_text(ROLES + "  LB: {kind: cation, roles: {Li: all}}\n")
+    universe, positions = box()
+    universe.atoms.residues.moltypes = [*["GLY"] * 3, "LI", "LB", *["AN"] * 2]
+    with pytest.raises(InputError, match="LI, LB have the role Li; allowed: one type of molecule"):
+        describe_universe(
+            universe, read_roles(tmp_path / "roles.yaml"), "mine", "0" * 64, positions, BOX, "frame.xtc"
+        )  # fmt: skip
+
+
+def test_other_cations_and_double_charges(tmp_path: Path) -> None:
+    text = ROLES + "  NA: {kind: cation}\n"
+    (tmp_path / "roles.yaml").write_text(text)
+    universe, positions = box(-2.0)
+    universe.atoms.residues.moltypes = [*["GLY"] * 3, "LI", "NA", *["AN"] * 2]
+    found = describe_universe(
+        universe, read_roles(tmp_path / "roles.yaml"), "mine", "0" * 64, positions, BOX, "frame.xtc"
+    )  # fmt: skip
+    assert {name: [(of.label, of.charge) for of in types] for name, types in species_of(found).items()} == {
+        "Li": [("LI", 1)], "cation": [("NA", 1)], "anion": [("AN", -2)], "chain": [("GLY", 0)]
+    }  # fmt: skip
+
+
+TETHERED = """\
+molecules:
+  GLY: {kind: polymer, roles: {anion_O: name O1, ether_O: name O2}}
+  LI: {kind: cation, roles: {Li: all}}
+  AN: {kind: solvent, roles: {solvent_O: name OS}}
+"""
+
+
+@pytest.mark.parametrize(("charge", "fits"), [(-1.0, True), (-2.0, True), (1.0, False), (0.0, False)])
+def test_a_chain_with_tethered_anions_has_a_whole_charge_for_each(tmp_path: Path, charge: float, fits: bool) -> None:
+    (tmp_path / "roles.yaml").write_text(TETHERED)
+    universe, positions = box(0.0)
+    universe.atoms.charges = np.where(universe.atoms.names == "O1", -0.5 + charge, universe.atoms.charges)
+    asked = universe, read_roles(tmp_path / "roles.yaml"), "mine", "0" * 64, positions, BOX, "frame.xtc"
+    if not fits:
+        with pytest.raises(
+            InputError, match=r"GLY\.roles: GLY has 1 groups of atoms with roles of anions and a charge of"
+        ):
+            describe_universe(*asked)
+        return
+    found = describe_universe(*asked)
+    (anion,) = species_of(found)["anion"]
+    assert (anion.label, anion.charge, len(anion.sites)) == ("GLY_anion", charge, 3)
+    assert binding_partners(found)["anion"].tolist() == [1, 7, 13]

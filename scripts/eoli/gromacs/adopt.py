@@ -18,6 +18,8 @@ from eoli.topology.roles import composition
 
 _BATHS = re.compile(r"^\s*ref-t:(.*)$", re.MULTILINE)
 _USUAL_PS = {"motion": 1.0, "slow": 10.0}
+_LONGEST = 36
+"""Letters of the names of all chains, or anions, that fit into a name with `li-` in front."""
 
 
 def bath_temperatures_K(tpr: Path, build: GromacsBuild) -> list[float]:
@@ -72,7 +74,11 @@ def run_text(
     interval_ps: float, length_ns: float, description: SystemDescription,
 ) -> str:  # fmt: skip
     """A configuration, laid over the usual one, of one run: its files, and what its box holds."""
-    kinds = {entry.molecule.kind: _plain(entry.molecule.name) for entry in description.molecules}
+    kinds = {
+        kind: "-".join(_plain(molecule.name) for molecule, _ in types)[:_LONGEST].strip("-.")
+        for kind in ("polymer", "anion")
+        if (types := description.types_of(kind))
+    }
     held = composition(description)
     run: dict[str, Any] = {
         "name": name, "topology": str(topology), "trajectory": [str(path) for path in pieces],

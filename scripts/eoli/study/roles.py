@@ -21,7 +21,7 @@ from eoli.errors import InputError
 from eoli.forcefield.models import ANION_ROLES, CATION_ROLES, POLYMER_ROLES, SOLVENT_ROLES, Selection
 
 ALLOWED: dict[str, tuple[str, ...]] = {
-    "polymer": POLYMER_ROLES,
+    "polymer": (*POLYMER_ROLES, *ANION_ROLES),
     "solvent": SOLVENT_ROLES,
     "cation": CATION_ROLES,
     "anion": ANION_ROLES,
@@ -34,7 +34,7 @@ class MoleculeRoles(Strict):
 
     kind: Literal["polymer", "cation", "anion", "solvent"] = Field(description="what analyses take it for")
     charge: int | None = Field(
-        None, ge=-4, le=4, description="formal charge, e; left out, the rounded sum of its atoms'"
+        None, ge=-10_000, le=4, description="formal charge, e; left out, the rounded sum of its atoms'"
     )
     roles: dict[str, Selection] = Field(default_factory=dict, description="selections in MDAnalysis' language by role")
     blocks: dict[Part, Selection] = Field(
@@ -51,8 +51,8 @@ class MoleculeRoles(Strict):
                 raise AtKeys(
                     f"no role of kind {self.kind}{hint}; allowed: {', '.join(allowed) or 'none'}", "roles", role
                 )
-        if self.kind == "cation" and not self.roles:
-            raise AtKeys("a cation without the role Li; allowed: lithium, the only cation that analyses know", "kind")
+        if self.kind == "anion" and not self.roles:
+            raise AtKeys(f"an anion without roles; allowed: one of {', '.join(allowed)} for what binds lithium", "kind")
         return self
 
 

@@ -113,7 +113,9 @@ def propose(universe: Universe) -> list[Proposal]:
     found: list[Proposal] = []
     solvents: dict[str, Proposal] = {}
     bonds = np.asarray(universe.bonds.indices if hasattr(universe, "bonds") else [], dtype=np.int64).reshape(-1, 2)
+    counts: dict[str, int] = {}
     for kind in molecule_types(universe, str(universe.filename)):
+        counts[kind.name] = counts.get(kind.name, 0) + len(kind.atoms)
         if any(one.name == kind.name for one in found):
             continue
         size, first = kind.atoms.shape[1], int(kind.atoms[0, 0])
@@ -132,7 +134,8 @@ def propose(universe: Universe) -> list[Proposal]:
         found.append(_proposal(kind, one, elements, name, charge, of_atoms))
         solvents[kind.name] = _proposal(kind, one, elements, name, charge, _solvent_roles(elements, own.tolist()))
     sizes = {kind.name: kind.atoms.shape[1] for kind in molecule_types(universe, "")}
-    return _with_polymer(found, solvents, sizes)
+    found, neutral = ([replace(one, count=counts[one.name]) for one in of] for of in (found, solvents.values()))
+    return _with_polymer(found, {one.name: one for one in neutral}, sizes)
 
 
 def _proposal(

@@ -24,6 +24,7 @@ from eoli.study.roles import MoleculeRoles, Roles
 from eoli.topology.description import MoleculeCount, SystemDescription
 from eoli.topology.imported import BOND_NM
 from eoli.topology.molecule import Molecule, Site, Term, neighbours_of
+from eoli.topology.species import tethered_anions
 
 if TYPE_CHECKING:
     from MDAnalysis import AtomGroup, Universe
@@ -188,6 +189,13 @@ def _units(labels: Sequence[str | None], residues: Sequence[int], bonds: Indices
 
 def _formal_charge(kind: MoleculeType, charge: float, given: MoleculeRoles, roles: Roles) -> int:
     formal = round(charge) if given.charge is None else given.charge
+    tethers = given.kind == "polymer" and any(role.startswith("anion_") for role in given.roles)
+    if given.kind in ("polymer", "solvent") and formal and not tethers:
+        raise roles.wrong(
+            f"{kind.name} is of kind {given.kind}, and its atoms' charges sum to {charge:g} e; allowed: neutral molecules, "
+            "or a polymer whose tethered anions have roles of anions",
+            kind.name, "kind",
+        )  # fmt: skip
     sign = {"cation": 1, "anion": -1}.get(given.kind)
     if sign is not None and (formal * sign <= 0 or charge * sign <= 0):
         raise roles.wrong(
@@ -226,7 +234,7 @@ def _molecule(
         )
     wrong = partial(_in_entry, roles, kind.name)
     labels = _labels(group, kind, "roles", given.roles, wrong)
-    if given.kind == "cation" and labels.count("Li") != 1:
+    if "Li" in given.roles and labels.count("Li") != 1:
         raise roles.wrong(
             f"{labels.count('Li')} atoms of {kind.name} have the role Li; allowed: one in each",
             kind.name,
@@ -237,7 +245,7 @@ def _molecule(
     if given.kind == "polymer" and not given.blocks:
         blocks = [_block_name(kind.name)] * size
     units = _units(labels, one.resids.tolist(), bonds)
-    return Molecule(
+    molecule = Molecule(
         name=kind.name,
         kind=given.kind,
         formal_charge=_formal_charge(kind, round(sum(charges), 4), given, roles),
@@ -255,6 +263,14 @@ def _molecule(
         dihedrals=_ether_torsions(labels, bonds, IMPORTED),
         impropers=(),
     )  # fmt: skip
+    anions, formal = len(tethered_anions(molecule)), molecule.formal_charge
+    if anions and (formal >= 0 or formal % anions):
+        raise roles.wrong(
+            f"{kind.name} has {anions} groups of atoms with roles of anions and a charge of {formal} e; allowed: a whole "
+            "negative charge for each group, with charge: NUMBER where the model has scaled charges",
+            kind.name, "roles",
+        )  # fmt: skip
+    return molecule
 
 
 def _one_molecule(molecule: Molecule) -> Universe:
@@ -326,7 +342,7 @@ def charge_scale(molecules: Sequence[Molecule], where: str) -> float:
 
     Raises InputError if it is not the same for all.
     """
-    scales = {m.name: round(m.charge / m.formal_charge, 4) for m in molecules if m.kind in ("cation", "anion")}
+    scales = {m.name: round(m.charge / m.formal_charge, 4) for m in molecules if m.formal_charge}
     different = [f"{name} {scale:g}" for name, scale in scales.items()]
     if scales and max(scales.values()) - min(scales.values()) > _ALIKE:
         raise InputError(
@@ -361,25 +377,22 @@ def describe_universe(
             raise InputError(
                 f"{roles.file.path}: molecules: {unnamed}, which {name} has, is missing; it has no default"
             )
-    for one_of in ("polymer", "cation", "anion"):
-        alike = [unique for unique in present if roles.molecules[unique].kind == one_of]
-        if len(alike) > 1 or sum(kind.name in alike for kind in kinds) > 1:
-            raise roles.wrong(
-                f"of kind {one_of} are {', '.join(alike)}{'' if len(alike) > 1 else ', in several places'}; allowed: one "
-                f"type of it, its molecules side by side; solvent for others",
-                alike[-1], "kind",
-            )  # fmt: skip
+    lithium = [unique for unique in present if "Li" in roles.molecules[unique].roles]
+    if len(lithium) > 1:
+        raise roles.wrong(f"{', '.join(lithium)} have the role Li; allowed: one type of molecule", lithium[-1], "roles")
     bonds = _bonds(universe)
-    made = []
-    for kind in kinds:
+    types: dict[str, Molecule] = {}
+    for unique in present:
+        # one description of a type, whose molecules may stand in several places
+        kind = MoleculeType(unique, np.concatenate([kind.atoms for kind in kinds if kind.name == unique]))
         group, size = universe.atoms[kind.atoms.ravel()], kind.atoms.shape[1]
         inside = bonds[((bonds >= kind.atoms[0, 0]) & (bonds < kind.atoms[0, 0] + size)).all(axis=1)]
         own = np.sort(inside - kind.atoms[0, 0], axis=1)
         lengths = _lengths(kind, own, positions_nm, edges_nm, where)
-        molecule = _molecule(group, kind, own, lengths, roles.molecules[kind.name], roles)
-        made.append(MoleculeCount(molecule, len(kind.atoms)))
-    molecules = [entry.molecule for entry in made]
-    salted = any(molecule.kind in ("cation", "anion") for molecule in molecules)
+        types[unique] = _molecule(group, kind, own, lengths, roles.molecules[unique], roles)
+    made = [MoleculeCount(types[kind.name], len(kind.atoms)) for kind in kinds]
+    molecules = list(types.values())
+    salted = any(molecule.formal_charge for molecule in molecules)
     choice = imported_choice(label, charge_scale(molecules, str(roles.file.path)), salted)
     return SystemDescription(tuple(made), choice, topology_sha256)
 

@@ -1,10 +1,14 @@
-"""What moves as one particle: lithium, other cations, anions, chains and solvents, by molecule type."""
+"""What moves as one particle: lithium, other cations, anions, chains and solvents, by molecule type.
+
+The anions that are tethered to a chain are species of their own beside it. A tethered anion is the atoms of a chain with
+roles of an anion that are up to `_TETHERED_BONDS` bonds apart, directly or through others of them.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,15 +21,17 @@ FAMILIES = {
 }  # fmt: skip
 """Names of the families of species, and the kind of their molecules: `cation` are those without lithium."""
 _TAKEN = ("Li", "anion", "chain")
+_TETHERED_BONDS = 3
 
 
 @dataclass(frozen=True)
 class Species:
-    """Equal particles, each of which moves as one: molecules of one type.
+    """Equal particles, each of which moves as one: molecules of one type, or the anions tethered to one.
 
     `label` names the type in results. `sites` (particles, sites of one); `masses` (sites of one,), g/mol, whose centre
-    is followed; `bonds` (bonds, 2) between the sites of one, by their places. `charge` is the formal charge of a
-    particle, e, `mass` what it adds to the system's, g/mol. `first` is its first particle within the family.
+    is followed, zero for sites that only connect a tethered anion; `bonds` (bonds, 2) between the sites of one, by their
+    places. `charge` is the formal charge of a particle, e, `mass` what it adds to the system's, g/mol: nothing for a
+    tethered anion, which is part of its chain. `first` is its first particle within the family.
     """
 
     label: str
@@ -65,6 +71,68 @@ def family_of(molecule: Molecule) -> str:
     return next(family for family, kind in FAMILIES.items() if kind == molecule.kind)
 
 
+@dataclass(frozen=True)
+class Tethered:
+    """An anion of a chain: its atoms and those between them, `sites` in increasing order, of which `own` are its atoms."""
+
+    sites: tuple[int, ...]
+    own: tuple[bool, ...]
+
+
+def _near(start: int, neighbours: Sequence[Sequence[int]]) -> dict[int, list[int]]:
+    """Atoms up to `_TETHERED_BONDS` bonds away, each with a shortest path to it."""
+    paths, front = {start: [start]}, [start]
+    for _ in range(_TETHERED_BONDS):
+        reached = []
+        for atom in front:
+            for other in neighbours[atom]:
+                if other not in paths:
+                    paths[other] = [*paths[atom], other]
+                    reached.append(other)
+        front = reached
+    return paths
+
+
+def tethered_anions(molecule: Molecule) -> list[Tethered]:
+    """The anions of a chain, in the order of their first atoms; none for other molecules."""
+    if molecule.kind != "polymer":
+        return []
+    atoms = {k for k, site in enumerate(molecule.sites) if (site.role or "").startswith("anion_")}
+    neighbours = molecule.neighbours() if atoms else []
+    found, left = [], sorted(atoms)
+    while left:
+        own, between = {left[0]}, set()
+        for atom in (front := [left[0]]):
+            for other, path in _near(atom, neighbours).items():
+                if other in atoms:
+                    between |= {*path} - atoms
+                    front += [other] if other not in own else []
+                    own.add(other)
+        sites = tuple(sorted(own | between))
+        found.append(Tethered(sites, tuple(site in own for site in sites)))
+        left = [atom for atom in left if atom not in own]
+    return found
+
+
+def _tethered_species(molecule: Molecule, chains: Indices, label: str) -> list[Species]:
+    """Species of the anions of a type of chain: those of equal masses and bonds are one. Their `first` is to be set."""
+    anions = tethered_anions(molecule)
+    alike: dict[tuple[tuple[float, ...], tuple[tuple[int, int], ...]], list[Tethered]] = {}
+    for anion in anions:
+        place = {site: k for k, site in enumerate(anion.sites)}
+        masses = tuple(molecule.sites[k].mass if own else 0.0 for k, own in zip(anion.sites, anion.own, strict=True))
+        bonds = tuple((place[i], place[j]) for i, j in molecule.bonded.tolist() if i in place and j in place)
+        alike.setdefault((masses, bonds), []).append(anion)
+    return [
+        Species(
+            f"{label}_anion" if number == 1 else f"{label}_anion_{number}", "anion",
+            chains[:, np.array([anion.sites for anion in same])].reshape(-1, len(masses)), np.array(masses),
+            np.array(bonds, dtype=np.int64).reshape(-1, 2), molecule.formal_charge // len(anions), 0.0, 0,
+        )
+        for number, ((masses, bonds), same) in enumerate(alike.items(), start=1)
+    ]  # fmt: skip
+
+
 def species_of(description: SystemDescription) -> dict[str, tuple[Species, ...]]:
     """Species by family, in the order of the topology; families that the system lacks are absent."""
     named = labels([entry.molecule.name for entry in description.molecules])
@@ -80,6 +148,10 @@ def species_of(description: SystemDescription) -> dict[str, tuple[Species, ...]]
                     sum(len(of.sites) for of in before),
                 )
             )  # fmt: skip
+    for molecule, chains in description.types_of("polymer"):
+        for species in _tethered_species(molecule, chains, named[molecule.name]):
+            before = found.setdefault("anion", [])
+            before.append(replace(species, first=sum(len(of.sites) for of in before)))
     return {family: tuple(found[family]) for family in FAMILIES if family in found}
 
 
@@ -95,7 +167,8 @@ def apart(families: dict[str, tuple[Species, ...]]) -> tuple[Species, ...]:
 
 def members_of(description: SystemDescription, family: str) -> list[Indices]:
     """Sites of each particle of a family, in the order of `species_of`."""
-    return [sites for species in species_of(description).get(family, ()) for sites in species.sites]
+    found = species_of(description).get(family, ())
+    return [sites for species in found for sites in species.sites[:, species.masses > 0]]
 
 
 def numbers_of(description: SystemDescription, family: str) -> Indices:

@@ -25,7 +25,7 @@ _ANGSTROM = 10.0
 
 def anion_name(description: SystemDescription) -> str:
     """Name of the anion, such as TFSI; `anion` if there is none."""
-    return next((entry.molecule.name for entry in description.molecules if entry.molecule.kind == "anion"), "anion")
+    return "+".join(molecule.name for molecule, _ in description.types_of("anion")) or "anion"
 
 
 def table_groups(description: SystemDescription) -> Groups:

@@ -25,7 +25,7 @@ from eoli.study.criteria import MechanismCriteria
 from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.molecule import Molecule
 from eoli.topology.selections import ANION, SOLVENT_PARTNERS, binding_partners, block_names, ether_torsions
-from eoli.topology.species import members_of
+from eoli.topology.species import members_of, species_of
 from eoli.trajectory.store import Reduced, open_reduced
 from eoli.trajectory.unwrap import may_fold, too_far_apart, unwrap_and_largest_step
 
@@ -371,23 +371,27 @@ def _resolved(
 
 
 def _ether_chains(system: SystemDescription) -> tuple[Molecule, Integers] | None:
-    """The chain and its ether oxygens in all copies, (chains, ether oxygens)."""
-    if not (types := system.types_of("polymer")):
-        return None
-    molecule, chains = types[0]
-    ether = [k for k, site in enumerate(molecule.sites) if site.role == "ether_O"]
-    return (molecule, chains[:, ether]) if len(ether) > 1 else None
+    """The type of chain with the most ether oxygens in the box, and these in all copies, (chains, ether oxygens)."""
+    found = [
+        (molecule, chains[:, [site.role == "ether_O" for site in molecule.sites]])
+        for molecule, chains in system.types_of("polymer")
+    ]
+    most = max(found, key=lambda of: of[1].size, default=None)
+    return most if most is not None and most[1].shape[1] > 1 else None
 
 
 def _orientations(
-    reduced: Reduced, n_chains: int, groups: Mapping[str, Integers], n_oxygens: int, columns: Columns
+    reduced: Reduced, places: Integers, groups: Mapping[str, Integers], columns: Columns
 ) -> dict[str, Any]:
+    """Relaxation of the vectors between ether oxygens, whose places in their array are (chains, ether oxygens)."""
+    n_chains, n_oxygens = places.shape
     lags, lag_ps = _lags(reduced, "structure")
     box = reduced.array("motion/box")[:: reduced.motion_per_structure]
     rows: dict[str, list[tuple[Floats, Floats]]] = {name: [] for name in groups}
     size = max(1, int(_CHUNK_BYTES / (len(box) * n_oxygens * 12)))
     for start in range(0, n_chains, size):
-        part = reduced.array("structure/ether_oxygen", slice(start * n_oxygens, (start + size) * n_oxygens))
+        some = places[start : start + size].ravel()
+        part = reduced.array("structure/ether_oxygen", slice(some.min(), some.max() + 1))[:, some - some.min()]
         vectors = sg.segment_vectors(part.reshape(len(box), -1, n_oxygens, 3), box)
         for chain in range(vectors.shape[1]):
             for name, members in groups.items():
@@ -408,6 +412,8 @@ def _torsions(
     rank[oxygens] = np.arange(oxygens.shape[1])
     chain_of = _numbered(system.n_sites, list(oxygens))
     ends = ether_torsions(system)[:, [0, 3]]
+    if (chain_of[ends[:, 0]] < 0).all():
+        return {}
     lags, lag_ps = _lags(reduced, "structure")
     chain, segment = chain_of[ends[:, 0]], rank[ends].min(axis=1)
     members = {name: np.isin(segment, of) for name, of in groups.items()}
@@ -433,7 +439,7 @@ def _torsions(
 def _segments(
     reduced: Reduced, system: SystemDescription, unit_edges: Sequence[int]
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Scalars, and the table over lags."""
+    """Scalars, and the table over lags, of one type of chain: that with the most ether oxygens."""
     scalars: dict[str, Any] = {}
     lags, lag_ps = _lags(reduced, "structure")
     columns: Columns = {"lag_ps": lag_ps}
@@ -449,11 +455,17 @@ def _segments(
         scalars["units_from"] = "PA" if any(site.block == "PA" for site in molecule.sites) else "chain end"
         # no two ether oxygens may lie in neighbouring units
         if groups:
-            scalars |= _orientations(reduced, len(oxygens), groups, oxygens.shape[1], columns)
+            places = np.searchsorted(system.with_role("ether_O"), oxygens)
+            scalars |= _orientations(reduced, places, groups, columns)
         if groups and reduced.has("structure/torsions"):
             scalars |= _torsions(reduced, system, oxygens, groups, columns)
     if reduced.has("structure/end_to_end"):
-        vectors = reduced.array("structure/end_to_end")
+        chains = species_of(system)["chain"]
+        of_name = {m.name: of for (m, _), of in zip(system.types_of("polymer"), chains, strict=True)}
+        followed = chains[0] if ether is None else of_name[ether[0].name]
+        if len(chains) > 1:
+            scalars["molecule"] = followed.label
+        vectors = reduced.array("structure/end_to_end", followed.particles)
         found = sg.relaxation(lag_ps, sg.end_to_end_samples(vectors, lags), sg.end_to_end_curve)
         scalars["end_to_end"] = _relaxation(found, "end_to_end", columns)
     return scalars, pd.DataFrame(columns)

@@ -45,6 +45,7 @@ from eoli.trajectory.store import Reduced, open_reduced
 
 SCAN = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Distances of the domain table, as multiples of the criterion."""
+NOT_COMPARED = "not compared: there are no random arrangements of several types of chains"
 _CRITERION = SCAN.index(1.0)
 _MIXING = ("degree", "interface_per_volume_per_nm")
 _COMPARED = ("domains", "largest_share", "xyz")
@@ -107,7 +108,11 @@ def _block_scalars(found: Morphology, names: tuple[str, ...], sites: list[int]) 
                 f"{chains['xyz'].mean:.0%}; {_beside(chains['largest_share'], 'connected')}"
             )
         else:
-            entry["verdict"] = "a single block: it percolates trivially and has nothing to compare with"
+            entry["verdict"] = (
+                "a single block: it percolates trivially and has nothing to compare with"
+                if len(names) == 1
+                else NOT_COMPARED
+            )
         result[name] = entry
     return result
 
@@ -122,6 +127,8 @@ def _mixing_scalars(found: Morphology) -> dict[str, Any]:
         for kind, values in found.null_mixing.items()
     }
     scalars: dict[str, Any] = {name: _estimate(mean[k], error[k]) for k, name in enumerate(_MIXING)}
+    if not random:
+        return {"segregation": scalars | {"verdict": NOT_COMPARED, "smoothing_nm": SMOOTHING_NM, "grid_nm": GRID_NM}}
     scalars["random"] = {kind: {name: asdict(c) for name, c in both.items()} for kind, both in random.items()}
     scalars["verdict"] = _beside(random["chains"]["degree"], "segregated")
     scalars |= {"smoothing_nm": SMOOTHING_NM, "grid_nm": GRID_NM}

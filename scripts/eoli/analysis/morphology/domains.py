@@ -46,12 +46,13 @@ class Blocks:
     """The sites of the polymer without hydrogens, chain by chain.
 
     `names` of the blocks in chain order, `sites` (chains, sites of one), and `labels` of the same shape: indices into
-    `names`.
+    `names`. Chains of several types stand in one row, and are not `alike`: they have no random arrangements.
     """
 
     names: tuple[str, ...]
     sites: Indices
     labels: Labels
+    alike: bool = True
 
 
 def site_labels(description: SystemDescription) -> tuple[tuple[str, ...], Labels]:
@@ -76,17 +77,17 @@ def site_labels(description: SystemDescription) -> tuple[tuple[str, ...], Labels
 
 
 def blocks_of(description: SystemDescription) -> Blocks:
-    """The blocks of a polymer with one kind of chain.
+    """The blocks of the chains.
 
     Hydrogens are left out: next to their heavy site they only add weight. Raises DataError without a polymer.
     """
     if not (types := description.types_of("polymer")):
         raise DataError("the system has no polymer and so no domains")
-    _, chains = types[0]
     names, labels = site_labels(description)
-    heavy = description.masses()[chains[0]] > _HYDROGEN
-    sites = chains[:, heavy]
-    return Blocks(names, sites, labels[sites])
+    masses = description.masses()
+    parts = [chains[:, masses[chains[0]] > _HYDROGEN] for _, chains in types]
+    sites = parts[0] if len(parts) == 1 else np.concatenate([part.ravel() for part in parts])[None]
+    return Blocks(names, sites, labels[sites], len(parts) == 1)
 
 
 def inside_box(positions: npt.ArrayLike, box: npt.ArrayLike) -> Floats:
@@ -420,7 +421,7 @@ class Morphology:
     `connectivity` (frames, distances, blocks, 7) as CONNECTIVITY, `mixing` (frames, 2) as `segregation`, or None with
     other than two blocks. The means over the frames `null_frames` (F,) of the same two for each labelling of each of
     NULLS: `null_connectivity[kind]` (labellings, distances, blocks, 7), `null_mixing[kind]` (labellings, 2); both empty
-    for a single block, whose labels cannot be rearranged.
+    for a single block, whose labels cannot be rearranged, and for chains of several types.
     """
 
     connectivity: Floats
@@ -450,7 +451,11 @@ def morphology(
     """
     n_blocks = len(blocks.names)
     step = math.ceil(n_frames / NULL_FRAMES)
-    random = {kind: random_labels(blocks.labels, kind, LABELLINGS) for kind in NULLS} if n_blocks > 1 else {}
+    random = (
+        {kind: random_labels(blocks.labels, kind, LABELLINGS) for kind in NULLS}
+        if n_blocks > 1 and blocks.alike
+        else {}
+    )
     sums: dict[str, tuple[Floats, Floats]] = {}
     null_frames, connectivity, mixing = [], [], []
     for index, (positions, box) in enumerate(frames):

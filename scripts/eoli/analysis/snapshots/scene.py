@@ -161,7 +161,7 @@ def read_scene(data: Mapping[str, Any]) -> Scene:
 def group_labels(system: SystemDescription) -> dict[str, str]:
     """Labels of the `STYLES` groups that the system has, in order."""
     present = set(groups_of_sites(system))
-    anion = next((entry.molecule.name for entry in system.molecules if entry.molecule.kind == "anion"), "")
+    anion = "+".join(molecule.name for molecule, _ in system.types_of("anion"))
     return {name: label for name, label in {**_LABELS, "anion": anion}.items() if name in present}
 
 
