@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from scipy.spatial.distance import pdist
 
 from eoli.box.conformation import random_conformation
-from eoli.box.geometry import check_molecule
+from eoli.box.geometry import check_molecule, dihedral_deg
 from eoli.box.packmol import pack
 from eoli.core.validation import validate
 from eoli.core.yamlfile import read_yaml
@@ -231,3 +232,81 @@ def test_what_polyply_makes_today(tmp_path: Path) -> None:
         made = (tmp_path / name).read_text()
         made, kept = (text[text.index("[ moleculetype ]") :] for text in (made, kept))
         assert made == kept
+
+
+def exported(description: SystemDescription, blocks: Path) -> list[Brought]:
+    """Entries for the molecules of a topology folder of ours, `own` in the building blocks, as a user would write them."""
+    found = []
+    for molecule, count in ((entry.molecule, entry.count) for entry in description.molecules):
+        data: dict[str, object] = {
+            "description": "exported", "topology": "own/system.top", "molecule": molecule.name,
+            "atoms": len(molecule.sites), "mass_g_mol": molecule.mass,
+        }  # fmt: skip
+        for key in ("role", "block"):
+            places: dict[str, list[str]] = {}
+            for n, site in enumerate(molecule.sites):
+                if label := getattr(site, key):
+                    places.setdefault(label, []).append(str(n))
+            data[f"{key}s"] = {label: f"index {' '.join(of_label)}" for label, of_label in places.items()}
+        if molecule.kind == "polymer":
+            name = f"polymers/own-{molecule.name}.yaml"
+            density = {"value": 1.1, "temperature_K": 298.15, "source": "idealmixing"}
+            ether = sum(site.role == "ether_O" for site in molecule.sites)
+            data |= {"polymer": "own", "force_field": "own", "ether_oxygens": ether, "neat_density_g_cm3": density}
+        else:
+            name = f"ions/{molecule.name}/own.yaml"
+            data |= {"ion": molecule.name, "model": "own", "charge": molecule.formal_charge}
+            del data["blocks"]
+        (blocks / name).write_text(yaml.safe_dump(data))
+        found.append(brought(blocks, name, count))
+    return found
+
+
+@pytest.mark.parametrize(("polymer", "mixing"), [("peo", "gromos"), ("pebax", "gromos"), ("pebax", "lb-ions")])
+def test_our_own_topologies(polymer: str, mixing: str, gromacs: Gromacs, tmp_path: Path) -> None:
+    """A topology folder of ours, taken in again as that of somebody else: the same molecules, the same energies."""
+    blocks = imported_blocks(tmp_path / "blocks")
+    installed = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
+    ours = describe(polymer, 4, "litfsi", 8, choice(mixing), Library(blocks), installed)
+    write_topology(ours, "own", blocks / "own", Library(blocks), installed)
+    molecules = exported(ours, blocks)
+    for one, other in zip(ours.molecules, described(molecules).molecules, strict=True):
+        known, again = one.molecule, other.molecule
+        assert (known.name, known.kind, known.formal_charge, one.count) == (
+            again.name, again.kind, again.formal_charge, other.count
+        )  # fmt: skip
+        for site, same in zip(known.sites, again.sites, strict=True):
+            assert (site.name, site.type, site.charge, site.mass) == (same.name, same.type, same.charge, same.mass)
+            assert (site.residue, site.residue_number, site.role) == (same.residue, same.residue_number, same.role)
+            # a chain without blocks of its own is one block
+            assert site.block in (same.block, None)
+        for key in ("bonds", "angles", "dihedrals", "impropers", "pairs14"):
+            terms, again_terms = ([(t.sites, t.function) for t in getattr(m, key)] for m in (known, again))
+            # a pair that takes its numbers from the types has the 1-4 factor of the force field here
+            assert sorted(s for s, _ in terms) == sorted(s for s, _ in again_terms), key
+        assert sorted(t.parameters[0] for t in known.bonds) == pytest.approx(
+            sorted(t.parameters[0] for t in again.bonds)
+        )
+    gro = packed(molecules, tmp_path, 0.15)
+    found = energies(gromacs, blocks / "own/system.top", gro, tmp_path / "a")
+    compare(found, energies(gromacs, tmp_path / "system.top", gro, tmp_path / "b"))
+    assert all(found[name] for name in ("Angle", "Proper Dih.", "LJ-14", "Coulomb-14", "LJ (SR)"))
+
+
+def test_amides_stay_trans(gromacs: Gromacs, tmp_path: Path) -> None:
+    """Pebax of ours has its amides built in trans; taken in with a structure it keeps them, since their barrier is high."""
+    blocks = imported_blocks(tmp_path / "blocks")
+    installed = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
+    ours = describe("pebax", 1, "none", 0, choice(), Library(blocks), installed)
+    write_topology(ours, "own", blocks / "own", Library(blocks), installed)
+    own = ours.molecules[0].molecule
+    start = random_conformation(own, np.random.default_rng(0))
+    (chain,) = exported(ours, blocks)
+    imported = replace(described([chain]).molecules[0].molecule, positions_nm=tuple(map(tuple, start.tolist())))
+    kept = [term.sites for term in own.dihedrals if term.trans]
+    assert kept
+    for seed in range(3):
+        x = random_conformation(imported, np.random.default_rng(seed))
+        check_molecule(imported, x)
+        for sites in kept:
+            assert abs(dihedral_deg(*x[list(sites)])) == pytest.approx(180, abs=1)

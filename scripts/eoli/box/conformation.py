@@ -20,7 +20,7 @@ Angles = dict[tuple[int, int, int], float]
 
 BUILD_TEMPERATURE_K = 400.0  # a melt: torsions are drawn from their own potential at this temperature
 CLOSEST_NM = 0.25  # sites more than three bonds apart keep this distance
-STIFF_KJ_MOL = 40.0  # a torsion with a higher barrier, such as an amide, stays as a structure has it: 12 RT in a melt
+STIFF_KJ_MOL = 30.0  # a torsion with a higher barrier, an ester or amide, stays as a structure has it: 9 RT in a melt
 STRAIGHT = 0.05  # sine of an angle that shows no direction, 3 degrees from a line
 _GRID = np.radians(np.arange(-180.0, 180.0, 5.0))
 _TETRAHEDRAL = math.acos(-1 / 3)
@@ -193,6 +193,15 @@ def _turn(x: Floats, a: int, b: int, c: int, d: int) -> float:
     return math.radians(dihedral_deg(x[a], x[b], x[c], x[d]))
 
 
+def _barrier(energy: Floats) -> float:
+    """Highest energy (kJ/mol above the lowest) on the way through all minima of a torsion, at even steps of a turn.
+
+    The way leaves out the highest maximum, such as the eclipsed one of an ether: it goes round the other side.
+    """
+    maxima = energy[(energy > np.roll(energy, 1)) & (energy >= np.roll(energy, -1))]
+    return float(np.sort(maxima)[-2] - energy.min()) if len(maxima) > 1 else 0.0
+
+
 def _plan_like(molecule: Molecule, given: Floats) -> list[_Placement]:
     """The plan that rebuilds a geometry, with torsions drawn where the topology has a potential that lets them turn.
 
@@ -251,7 +260,7 @@ def _plan_like(molecule: Molecule, given: Floats) -> list[_Placement]:
             )  # fmt: skip
             kept = _turn(given, reference, axis, parent, child) if reference >= 0 else 0.0
             energy = sum((torsion_energy(term, _GRID + offset) for term, offset in drawn), np.zeros_like(_GRID))
-            turns = bool(drawn) and (axis, parent) not in rings and float(np.ptp(energy)) <= STIFF_KJ_MOL
+            turns = bool(drawn) and (axis, parent) not in rings and _barrier(energy) <= STIFF_KJ_MOL
             plan.append(
                 _Placement(
                     child,
