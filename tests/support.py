@@ -81,9 +81,10 @@ def copy_workflow(folder: Path) -> Path:
 
 
 def imported_blocks(folder: Path) -> Path:
-    """The building blocks with an all-atom PEO and its salt among them, whose topologies are not built here."""
+    """The building blocks with chains and a salt among them whose topologies are not built here."""
     shutil.copytree(ROOT / "topologies", folder)
-    shutil.copytree(ROOT / "tests/imported/peo-oplsaa", folder, dirs_exist_ok=True)
+    for name in ("peo-oplsaa", "polyply"):
+        shutil.copytree(ROOT / "tests/imported" / name, folder, dirs_exist_ok=True)
     shutil.copytree(ROOT / "tests/imported/oplsaa", folder / "oplsaa")
     return folder
 

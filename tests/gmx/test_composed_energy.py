@@ -15,6 +15,8 @@ from eoli.box.conformation import torsion_energy
 from eoli.box.geometry import angle_deg, dihedral_deg
 from eoli.box.packmol import pack
 from eoli.core.files import write_text
+from eoli.errors import ForceFieldError
+from eoli.forcefield.models import PARAMETERS
 from eoli.forcefield.preprocessed import read_lines
 from eoli.gromacs.build import Gromacs, inspect
 from eoli.gromacs.tools import grompp, run_tool
@@ -22,7 +24,7 @@ from eoli.study.config import GromacsBuild
 from eoli.topology.adopted import Adopted, as_molecule, describe_adopted
 from eoli.topology.composed import Part, write_composed
 from eoli.topology.description import read_description, to_json
-from eoli.topology.imported import read_topology
+from eoli.topology.imported import ONE_STATE, read_topology
 from eoli.topology.structure import read_structure
 from single_points import MDP, compare, energies, structure
 from support import choice
@@ -339,3 +341,39 @@ def test_scaled_ions(gromacs: Gromacs, tmp_path: Path) -> None:
         factor = 0.64 if "Coul" in name else 1.0
         if name != "Potential":
             assert found[0.8][name] == pytest.approx(factor * value, rel=1e-5, abs=1e-6), name
+
+
+@pytest.mark.parametrize("states", [1, 2])
+def test_numbers_of_parameters(states: int, gromacs: Gromacs, tmp_path: Path) -> None:
+    """grompp takes as many numbers of each function as we do, for one state and for two, and no other number."""
+    head = "[ defaults ]\n1 2 yes 0.5 0.5\n[ atomtypes ]\nA 12.0 0.0 A 0.3 0.5\n[ moleculetype ]\nM 3\n[ atoms ]\n"
+    head += "".join(f"{k} A 1 M A{k} {k} 0.0 12.0\n" for k in range(1, 5))
+    sites = {"bonds": 2, "constraints": 2, "pairs": 2, "pairs_nb": 2, "angles": 3, "dihedrals": 4}
+    gro = tmp_path / "x.gro"
+    rows = [f"    1M       A{k}{k:5d}{0.15 * k:8.3f}{0.1 * (k % 2):8.3f}{0.05 * (k % 3):8.3f}" for k in range(1, 5)]
+    gro.write_text("\n".join(["x", "4", *rows, "   4.00000" * 3]) + "\n")
+    (tmp_path / "x.mdp").write_text("integrator = md\n")
+    for section, count in sites.items():
+        for function, one in PARAMETERS[section].items():
+            if states == 2 and ((section, function) in ONE_STATE or not one):
+                continue
+            # one more than a single number would be its second state
+            for more in (0, 2 if one == 1 else 1):
+                numbers = " ".join(["0.3"] * (one * states + more))
+                if section == "dihedrals" and function in (1, 4, 9):
+                    # the third is a whole number
+                    numbers = " ".join((["0.3", "0.3", "1"] * 3)[: one * states + more])
+                top = tmp_path / "x.top"
+                term = f"[ {section} ]\n{' '.join(map(str, range(1, count + 1)))} {function} {numbers}\n"
+                top.write_text(f"{head}{term}[ system ]\nx\n[ molecules ]\nM 1\n")
+                said = subprocess.run(
+                    [str(gromacs.program), "grompp", "-f", "x.mdp", "-c", "x.gro", "-p", "x.top", "-o", "x.tpr"],
+                    cwd=tmp_path, capture_output=True, text=True, check=False,
+                ).stderr  # fmt: skip
+                wrong = "Incorrect number of parameters" in said or "Too many parameters" in said
+                assert wrong == bool(more), (section, function, more, said[-800:])
+                if more:
+                    with pytest.raises(ForceFieldError, match="parameters of function"):
+                        read_topology(top)
+                else:
+                    read_topology(top)

@@ -91,6 +91,28 @@ def test_rings_do_not_turn() -> None:
     assert pdist(random_conformation(stiff, np.random.default_rng(1))) == pytest.approx(pdist(x), abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("rows", "turns"),
+    [
+        ([(180.0, 16.7, 2.0)], False),  # an ester of GROMOS 54A7: gd_12
+        ([(180.0, 33.5, 2.0)], False),  # its amide: gd_14
+        ([(0.0, 5.92, 3.0)], True),  # its alkane: gd_34
+        # ethers of TraPPE, whose eclipsed state is high and need not be passed, and of 2016H66
+        ([(0.0, 7.6, 1.0), (0.0, 6.7, 2.0), (0.0, 8.4, 3.0)], True),
+        ([(180.0, 6.942, 1.0), (0.0, 3.312, 2.0), (0.0, 6.787, 3.0)], True),
+        ([(0.0, 25.0, 1.0)], True),
+    ],
+)
+def test_what_turns(rows: list[tuple[float, float, float]], turns: bool) -> None:
+    x = ((0.0, 0.14, 0.0), (0.0, 0.0, 0.0), (0.15, 0.0, 0.0), (0.15, -0.14, 0.01))
+    sites = tuple(Site(f"C{k}", "C", 0.0, 14.0, "R", 1, "C", None, None, "s") for k in range(4))
+    bonds = tuple(Term((k, k + 1), 1, (0.15, 1.0), "b", "s") for k in range(3))
+    torsions = tuple(Term((0, 1, 2, 3), 1, row, "d", "s") for row in rows)
+    molecule = Molecule("M", "polymer", 0, sites, bonds, (), torsions, (), (), x)
+    drawn = [pdist(random_conformation(molecule, np.random.default_rng(seed)))[2] for seed in range(9)]
+    assert (np.ptp(drawn) > 1e-6) == turns
+
+
 def test_torsions_follow_their_potential() -> None:
     """The O-C-C-O torsion of the ether against the sum of its nine terms, evaluated on the rotated structure."""
     molecule = ether()

@@ -20,7 +20,7 @@ Angles = dict[tuple[int, int, int], float]
 
 BUILD_TEMPERATURE_K = 400.0  # a melt: torsions are drawn from their own potential at this temperature
 CLOSEST_NM = 0.25  # sites more than three bonds apart keep this distance
-STIFF_KJ_MOL = 40.0  # a torsion with a higher barrier, such as an amide, stays as a structure has it: 12 RT in a melt
+STIFF_KJ_MOL = 30.0  # a torsion with a higher barrier, an ester or amide, stays as a structure has it: 9 RT in a melt
 STRAIGHT = 0.05  # sine of an angle that shows no direction, 3 degrees from a line
 _GRID = np.radians(np.arange(-180.0, 180.0, 5.0))
 _TETRAHEDRAL = math.acos(-1 / 3)
@@ -193,6 +193,20 @@ def _turn(x: Floats, a: int, b: int, c: int, d: int) -> float:
     return math.radians(dihedral_deg(x[a], x[b], x[c], x[d]))
 
 
+def _energy(torsions: tuple[tuple[Term, float], ...]) -> Floats:
+    """Energy (kJ/mol) of torsions with their offsets at the angles of the grid."""
+    return sum((torsion_energy(term, _GRID + offset) for term, offset in torsions), np.zeros_like(_GRID))
+
+
+def _barrier(energy: Floats) -> float:
+    """Highest energy (kJ/mol above the lowest) on the way through all minima of a torsion, at even steps of a turn.
+
+    The way leaves out the highest maximum, such as the eclipsed one of an ether: it goes round the other side.
+    """
+    maxima = energy[(energy > np.roll(energy, 1)) & (energy >= np.roll(energy, -1))]
+    return float(np.sort(maxima)[-2] - energy.min()) if len(maxima) > 1 else 0.0
+
+
 def _plan_like(molecule: Molecule, given: Floats) -> list[_Placement]:
     """The plan that rebuilds a geometry, with torsions drawn where the topology has a potential that lets them turn.
 
@@ -250,8 +264,7 @@ def _plan_like(molecule: Molecule, given: Floats) -> list[_Placement]:
                 if reference >= 0
             )  # fmt: skip
             kept = _turn(given, reference, axis, parent, child) if reference >= 0 else 0.0
-            energy = sum((torsion_energy(term, _GRID + offset) for term, offset in drawn), np.zeros_like(_GRID))
-            turns = bool(drawn) and (axis, parent) not in rings and float(np.ptp(energy)) <= STIFF_KJ_MOL
+            turns = bool(drawn) and (axis, parent) not in rings and _barrier(_energy(drawn)) <= STIFF_KJ_MOL
             plan.append(
                 _Placement(
                     child,
@@ -289,7 +302,7 @@ def _draw(torsions: tuple[tuple[Term, float], ...], rng: np.random.Generator) ->
     for term, offset in torsions:
         if term.trans:
             return math.pi - offset
-    energy = sum((torsion_energy(term, _GRID + offset) for term, offset in torsions), np.zeros_like(_GRID))
+    energy = _energy(torsions)
     weight = np.exp(-(energy - energy.min()) / (GAS_CONSTANT * BUILD_TEMPERATURE_K))
     centre = float(rng.choice(_GRID, p=weight / weight.sum()))
     return centre + float(rng.uniform(-0.5, 0.5)) * float(_GRID[1] - _GRID[0])
@@ -300,14 +313,25 @@ def random_conformation(molecule: Molecule, rng: np.random.Generator, tries: int
 
     Grows the molecule site by site and steps back at collisions. An ion with a start geometry has that one; a polymer
     with one keeps all of it but the torsions that turn. Raises RunError after more than `tries` steps back,
-    ForceFieldError if the terms do not determine the geometry of a centre.
+    ForceFieldError if the terms do not determine the geometry of a centre, or in which of its states a stiff torsion of a
+    polymer is.
     """
     if molecule.positions_nm:
         given = np.array(molecule.positions_nm)
         if molecule.kind != "polymer":
             return np.asarray(given - given.mean(axis=0))
         return _grown(molecule, _plan_like(molecule, given), CONTACT_NM, rng, tries)
-    return _grown(molecule, _plan(molecule), CONTACT_NM if _all_atom(molecule) else CLOSEST_NM, rng, tries)
+    plan = _plan(molecule)
+    for step in plan:
+        # what a melt cannot turn must not be drawn
+        known = molecule.kind != "polymer" or any(term.trans for term, _ in step.torsions)
+        if not known and (barrier := _barrier(_energy(step.torsions))) > STIFF_KJ_MOL:
+            raise ForceFieldError(
+                f"{molecule.name}, {label(molecule, [step.reference, step.axis, step.parent, step.site])}: a barrier of "
+                f"{barrier:.0f} kJ/mol between the states of this torsion, and nothing says which is meant; allowed: up to "
+                f"{STIFF_KJ_MOL:g} kJ/mol, or a structure"
+            )
+    return _grown(molecule, plan, CONTACT_NM if _all_atom(molecule) else CLOSEST_NM, rng, tries)
 
 
 def _all_atom(molecule: Molecule) -> bool:

@@ -40,7 +40,7 @@ _KNOWN = {re.sub("[_-]", "", name): name for name in (*_TYPE_SECTIONS, "molecule
 VIRTUAL_SITES = ("virtual_sites1", "virtual_sites2", "virtual_sites3", "virtual_sites4", "virtual_sitesn")
 _CHEMICAL_BONDS = (1, 2, 3, 4, 5, 7, 8)
 """Functions of [ bonds ] that GROMACS takes for chemical bonds, and so for exclusions."""
-_ONE_STATE = {
+ONE_STATE = {
     ("bonds", 4),
     ("bonds", 7),
     ("angles", 3),
@@ -300,7 +300,7 @@ def _check_numbers(row: Row, section: str, function: int, count: int) -> None:
         known = ", ".join(map(str, PARAMETERS[section]))
         raise ForceFieldError(f"{row.line.where}: function {function} in [ {row.section} ]; allowed: {known}")
     one = PARAMETERS[section][function]
-    allowed = {one} if (section, function) in _ONE_STATE or not one else {one, 2 * one}
+    allowed = {one} if (section, function) in ONE_STATE or not one else {one, 2 * one}
     if count not in allowed | (set() if row.section in _TERMS_OF else {0}):
         own = "" if row.section in _TERMS_OF else ", or none if the types have them"
         second = f" or, with a second state, {2 * one}" if 2 * one in allowed else ""
