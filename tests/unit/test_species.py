@@ -335,6 +335,8 @@ def test_tethered_anions_are_groups_of_close_atoms() -> None:
     first, second = species_of(SINGLE_ION)["anion"]
     assert (first.label, second.label) == ("PA-_anion", "PA-_anion_2")
     assert (first.charge, second.charge, first.mass) == (-1, -1, 0.0)
+    named = replace(SINGLE_ION, molecules=(*SINGLE_ION.molecules, MoleculeCount(replace(TFSI, name="PA-_anion"), 1)))
+    assert [of.label for of in species_of(named)["anion"]] == ["PA-_anion", "PA-_anion_", "PA-_anion_2"]
     assert numbers_of(SINGLE_ION, "anion")[:24].tolist() == [
         -1, 0, -1, 0, -1, -1, -1, -1, 4, -1, 4, -1, -1, 1, -1, 1, -1, -1, -1, -1, 5, -1, 5, -1,
     ]  # fmt: skip

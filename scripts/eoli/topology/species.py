@@ -148,10 +148,16 @@ def species_of(description: SystemDescription) -> dict[str, tuple[Species, ...]]
                     sum(len(of.sites) for of in before),
                 )
             )  # fmt: skip
+    used = {*_TAKEN, *named.values()}
     for molecule, chains in description.types_of("polymer"):
         for species in _tethered_species(molecule, chains, named[molecule.name]):
             before = found.setdefault("anion", [])
-            before.append(replace(species, first=sum(len(of.sites) for of in before)))
+            # a molecule type may be called like it
+            label = next(
+                label for label in (species.label + "_" * n for n in range(len(used) + 1)) if label not in used
+            )
+            used.add(label)
+            before.append(replace(species, label=label, first=sum(len(of.sites) for of in before)))
     return {family: tuple(found[family]) for family in FAMILIES if family in found}
 
 
