@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def box(root: Path, scale: float = 1.0, cations: int = 1) -> ImportedBox:
 
 def made(root: Path, scale: float = 1.0) -> tuple[ImportedParameters, str, Html]:
     found = box(root, scale)
-    page = imported_parameters_page(found, "a <title>")
+    page = imported_parameters_page(found, Library(root), "a <title>")
     return imported_parameters(found), page, read(page)
 
 
@@ -140,6 +141,12 @@ def test_what_was_changed_is_said_first(root: Path) -> None:
     assert "Nobody here has verified them" in whole[2].text and "unverified" in whole[2].text
 
 
+def test_limits_say_nothing_of_our_force_field(root: Path) -> None:
+    _, _, html = made(root, 0.75)
+    assert "Here it runs with those of the settings" in html.text and "Scaled ion charges stand in" in html.text
+    assert not re.search("GROMOS|54A7|CL&P|Åqvist", html.text)
+
+
 def test_generated_pairs_have_the_factors_of_the_file(root: Path) -> None:
     rows, _, html = made(root)
     (pair,) = (row for row in rows.one_four if row.types == "opls_180 opls_180")
@@ -166,6 +173,34 @@ def test_pairs_that_a_file_lists(root: Path) -> None:
     assert has(html.tables["one-four"], ["DME", "opls_180 opls_180", "pairs 1"], ["0.3", "0.2"])
 
 
+def test_a_file_whose_combination_rule_is_changed_is_named(root: Path) -> None:
+    own = root / "oplsaa/forcefield.itp"
+    lines = own.read_text().splitlines(keepends=True)
+    ions = [line for line in lines if re.match(r" +(opls_406|[NSOCF]BT) ", line)]
+    own.write_text("".join(line for line in lines if line not in ions))
+    edit(root / "oplsaa/box.top", '#include "litfsi.itp"\n', "")
+    edit(root / "oplsaa/box.top", "LI 2\nTFSI 2\n", "")
+    rows = ""
+    for line in ions:
+        *words, sigma, epsilon = line.split()
+        six = float(sigma) ** 6
+        rows += f"{' '.join(words)} {4 * float(epsilon) * six!r} {4 * float(epsilon) * six**2!r}\n"
+    (root / "ions.top").write_text(
+        f'[ defaults ]\n1 1 yes 0.5 0.5\n[ atomtypes ]\n{rows}#include "oplsaa/litfsi.itp"\n'
+        "[ system ]\nsalt\n[ molecules ]\nLI 1\nTFSI 1\n"
+    )
+    for ion in ("li", "tfsi"):
+        edit(root / f"ions/{ion}-opls.yaml", "topology: oplsaa/box.top", "topology: ions.top")
+    found, _, html = made(root)
+    assert "numbers of oplsaa/box.top, which has combination rule 3, are written as C6 and C12 of rule 1" in html.text
+    assert found.defaults.combination_rule == 1 and "geometric in C6 and C12" in html.text
+    # each file's own form is the exact one, and both say the same
+    assert {row.types: row.rule for row in found.types if row.types in ("opls_180", "OBT")} == {"opls_180": 3, "OBT": 1}
+    oxygen = next(row for row in found.types if row.types == "OBT")
+    assert (oxygen.lj.sigma, oxygen.lj.epsilon) == pytest.approx((0.296, 0.87864))
+    assert oxygen.where.startswith("ions.top:")
+
+
 def test_functions_that_analyses_do_not_know_are_shown_as_written(root: Path) -> None:
     edit(root / "oplsaa/dme.itp", "   2    1    3  1\n", "   2    1    3  6 107.8 1.5 2.5 3.5 4.5 5.5\n")
     _, _, html = made(root)
@@ -188,7 +223,7 @@ def test_the_page_loads_nothing_and_is_the_same_wherever_the_files_lie(root: Pat
     check_that_it_loads_nothing(page, html)
     moved = tmp_path / "elsewhere/deep"
     shutil.copytree(root, moved)
-    assert imported_parameters_page(box(moved), "a <title>") == page
+    assert imported_parameters_page(box(moved), Library(moved), "a <title>") == page
     assert str(root) not in page
 
 
@@ -213,7 +248,7 @@ def test_the_command_writes_the_page_of_the_description(
     found = box(root, 0.75, cations=2)
     write_imported(found, "title", tmp_path / "out")
     assert main(_words(root, tmp_path / "out")) == 0
-    assert (tmp_path / "out/parameters.html").read_text() == imported_parameters_page(found, "s")
+    assert (tmp_path / "out/parameters.html").read_text() == imported_parameters_page(found, Library(root), "s")
     (tmp_path / "out/parameters.html").unlink()
     for read_once in (Library.polymer, Library.ion, Library.salt):
         read_once.cache_clear()

@@ -97,7 +97,7 @@ def parameters(arguments: argparse.Namespace) -> int:
                 f"{arguments.system_json}: not what {chains} {polymer} and {cations} {salt} of {arguments.blocks} are; make "
                 "the topology again"
             )
-        page = imported_parameters_page(box, arguments.system)
+        page = imported_parameters_page(box, blocks, arguments.system)
     else:
         forcefield = read_gromos54a7(inspect(gromacs_build(arguments)).forcefields / "gromos54a7.ff")
         page = parameters_page(description, tables_for(description, blocks, forcefield), blocks, arguments.system)

@@ -354,7 +354,7 @@ class Source(Strict):
 class When(Strict):
     """Conditions on a system; all that are given must hold; of a list, one name suffices."""
 
-    mixing: list[Mixing] | None = None
+    mixing: list[Mixing | Literal["imported"]] | None = None
     ether_set: list[str] | None = None
     cation_model: list[str] | None = None
     anion_model: list[str] | None = None

@@ -121,6 +121,11 @@ class Sweep:
     unreadable: tuple[str, ...] = ()
 
     @property
+    def elsewhere(self) -> frozenset[str]:
+        """Names of the systems whose runs were made elsewhere."""
+        return frozenset(run.system for run in self.study.config.runs)
+
+    @property
     def answering(self) -> tuple[SystemResult, ...]:
         """Systems that transport is read from; replicas of one system count as one."""
         first = {of.replicas[0].name: of.whole for of in self.pooled}

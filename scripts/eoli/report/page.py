@@ -89,6 +89,7 @@ def render(sweep: Sweep) -> str:
         scenes=[(s.name, Markup(script_json(load_scene(s.scene)[0]))) for s in sweep.systems if s.scene is not None],
         scenes_shown=_scenes_shown(sweep),
         systems=sweep.systems,
+        elsewhere=sweep.elsewhere,
         facts=facts(sweep),
         simulated=simulated(sweep),
         in_short=in_short(sweep),

@@ -154,6 +154,11 @@ class ImportedRun(Strict):
         DEFAULT_CHARGE_SCALE, gt=0, le=2, description="simulated over formal charge of the ions"
     )
 
+    @property
+    def system(self) -> str:
+        """Name of its system."""
+        return f"{self.name}-r{self.replicate}"
+
 
 class Box(Strict):
     """The start box."""

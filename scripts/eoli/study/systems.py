@@ -347,7 +347,7 @@ def _imported(run: ImportedRun, number: int) -> System:
     """A run that was made elsewhere. Its choices name its force field, so that it is grouped with no other unasked."""
     salted = run.lithium_ions > 0
     return System(
-        name=f"{run.name}-r{run.replicate}",
+        name=run.system,
         polymer=run.polymer,
         salt=run.salt,
         eo_li_asked=round(run.ether_oxygens / run.lithium_ions, 4) if salted else None,

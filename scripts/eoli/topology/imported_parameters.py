@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from eoli.forcefield.library import Library
 from eoli.forcefield.models import ELEMENTS
 from eoli.topology.composed import Part
 from eoli.topology.description import MoleculeCount
@@ -28,6 +29,7 @@ from eoli.topology.imported import (
     type_key,
 )
 from eoli.topology.imported_box import ImportedBox
+from eoli.topology.limits import limits_of
 from eoli.topology.molecule import Term
 from eoli.topology.parameters import Coefficient, LennardJones, form_of, from_c6_c12, from_sigma_epsilon, template
 from eoli.topology.propose import element_of
@@ -359,10 +361,13 @@ def imported_parameters(box: ImportedBox) -> ImportedParameters:
     )
 
 
-def imported_parameters_page(box: ImportedBox, title: str) -> str:
-    """The page as self-contained HTML; the same box gives the same bytes, wherever its files lie."""
+def imported_parameters_page(box: ImportedBox, blocks: Library, title: str) -> str:
+    """The page as self-contained HTML; the same box gives the same bytes, wherever its files lie.
+
+    Raises InputError if limits.yaml is missing or wrong.
+    """
     parameters = imported_parameters(box)
     return template("imported_parameters.html.j2").render(
-        title=title, description=box.description, parameters=parameters, mixed=_MIXED[parameters.defaults.combination_rule],
+        title=title, limits=limits_of(box.description, blocks), description=box.description, parameters=parameters, mixed=_MIXED[parameters.defaults.combination_rule],
         converted=[name for name, rule in parameters.rules.items() if rule != parameters.defaults.combination_rule],
     )  # fmt: skip

@@ -39,17 +39,34 @@ def _ratios(systems: Sequence[SystemResult], labels: Labels) -> str:
     return "; ".join(parts)
 
 
+def _ours(systems: Sequence[SystemResult]) -> list[SystemResult]:
+    """Systems whose molecules are built here, rather than from topologies of others."""
+    return [system for system in systems if system.row["mixing"] != IMPORTED]
+
+
+def _label(system: SystemResult) -> str:
+    """What the user calls the force field of a system that is not built here."""
+    return str(system.row["ether_set"]).removeprefix(f"{IMPORTED}-")
+
+
 def _force_field(systems: Sequence[SystemResult]) -> str:
+    """Force field of systems that are all built here, or all imported."""
+
     def axis(key: str) -> list[str]:
         return [str(value) for value in unique([s.row.get(key) for s in systems]) if value is not None]
 
-    mixing = [f"{name} ({_MIXING.get(name, 'as configured')})" for name in axis("mixing")]
+    if _ours(systems):
+        mixing = [f"{name} ({_MIXING.get(name, 'as configured')})" for name in axis("mixing")]
+        said = ["GROMOS 54A7 (united atoms)", f"ether set {listed(axis('ether_set'))}"]
+        mixed = [f"mixing {listed(mixing)}"]
+    else:
+        said = [f"{listed(unique([_label(system) for system in systems]))}: topologies of others, unverified"]
+        mixed = ["mixing as in the topologies"]
     parts = [
-        "GROMOS 54A7 (united atoms)",
-        f"ether set {listed(axis('ether_set'))}",
+        *said,
         *([f"lithium model {listed(axis('cation_model'))}"] if axis("cation_model") else []),
         *([f"anion model {listed(axis('anion_model'))}"] if axis("anion_model") else []),
-        f"mixing {listed(mixing)}",
+        *mixed,
         f"ion charges × {listed(axis('ion_charge_scale'))}",
     ]
     return "; ".join(parts)
@@ -72,21 +89,23 @@ def _labels(sweep: Sweep) -> Labels:
     return library(sweep.study.topologies).labels(sorted(polymers), sorted(salts))
 
 
-def _built(systems: Sequence[SystemResult]) -> list[SystemResult]:
+def _built(sweep: Sweep) -> list[SystemResult]:
     """Systems that were simulated here; the others were made elsewhere."""
-    return [system for system in systems if system.row["mixing"] != IMPORTED]
+    return [system for system in sweep.systems if system.name not in sweep.elsewhere]
 
 
 def facts(sweep: Sweep) -> str:
     """What was simulated, in one line."""
     systems, labels = sweep.systems, _labels(sweep)
-    built = _built(systems)
+    built = _built(sweep)
+    ours = _ours(built)
+    force_fields = [*(["GROMOS 54A7"] if ours else []), *unique([_label(s) for s in built if s not in ours])]
     elsewhere = counted(len(systems) - len(built), "run") + " made elsewhere"
     return " · ".join(
         [
             f"{counted(len(systems), 'box', 'boxes')}: {_ratios(systems, labels)}",
             _temperatures(systems),
-            *([f"{_lengths(sweep.study)} each", "GROMOS 54A7"] if built else []),
+            *([f"{_lengths(sweep.study)} each", listed(force_fields)] if built else []),
             *([elsewhere] if len(built) < len(systems) else []),
         ]
     )
@@ -96,9 +115,11 @@ def _simulation(built: Sequence[SystemResult], study: Study) -> list[Line]:
     """Stages and force field of the systems that were simulated here."""
     if not built:
         return []
+    ours = _ours(built)
+    kinds = [("Force field", ours), ("Imported force field", [system for system in built if system not in ours])]
     return [
         Line("Lengths", f"{', '.join(_stage_words(stage) for stage in study.stages)}; protocol {study.protocol.name}"),
-        Line("Force field", _force_field(built)),
+        *(Line(word, _force_field(some)) for word, some in kinds if some),
     ]
 
 
@@ -106,7 +127,7 @@ def _elsewhere(runs: Sequence[SystemResult]) -> list[Line]:
     """Runs that were made elsewhere, and what is known of their force fields."""
     if not runs:
         return []
-    said = [f"{run.name} ({str(run.row['ether_set']).removeprefix(f'{IMPORTED}-')})" for run in runs]
+    said = [f"{run.name} ({_label(run)})" for run in runs]
     lines = [Line("Made elsewhere", f"{listed(said, 20)}: name of the force field in brackets, as the user calls it")]
     lacking: dict[str, list[str]] = {}
     for run in runs:
@@ -122,7 +143,7 @@ def simulated(sweep: Sweep) -> list[Line]:
     systems, study, labels = sweep.systems, sweep.study, _labels(sweep)
     theirs = sum(bool(system.row["simulated_in_study"]) for system in systems)
     chains = unique([f"{system.row['chains']:g}" for system in systems])
-    built = _built(systems)
+    built = _built(sweep)
     polymers = unique([system.row["polymer"] for system in built])
     blocks = library(study.topologies)
     analysed = study.stage(study.config.analysis.stage)
