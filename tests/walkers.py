@@ -96,8 +96,9 @@ def walks(known: Known, seed: int) -> Walks:
     ions = steps.cumsum(axis=0) + random.normal(0, 1, steps.shape) * known.rattle_nm
     bound = np.full((known.frames, known.chains * known.units), -1)
     bound[frames, host * known.units + unit] = np.arange(known.ions)
-    segments = (beads + centres[:, :, None]).reshape(known.frames, -1, 3)
+    bound = bound.reshape(known.frames, known.chains, known.units)
     end_to_end2 = ((beads[:, :, -1] - beads[:, :, 0]) ** 2).sum(axis=2).mean(axis=0)
     return Walks(
-        known.interval_ps, host, unit.astype(np.float64), ions, centres, 1, segments, bound, end_to_end2, known.units
-    )
+        known.interval_ps, host, unit.astype(np.float64), ions, centres, 1,
+        lambda chain: (beads[:, chain], bound[:, chain]), end_to_end2, known.units,
+    )  # fmt: skip

@@ -30,7 +30,7 @@ RANGES = tuple(
     (re.compile(pattern), low, high)
     for pattern, low, high in (
         (r"error", 0.0, _LARGEST),
-        (r"(^|\.)D(_gls)?(_Li|_anion|_chain)?(_upper_bound)?_m2_s(\.value)?$", 0.0, 1e-4),
+        (r"(^|\.)D(_[a-zA-Z]+)*_m2_s(\.value)?$", 0.0, 1e-4),
         (r"(^|[._])density_g_cm3(\.value)?$", 0.0, 30.0),
         (r"temperature_K(\.value)?$", 0.0, 1e5),
         (r"(coordination_number|at_cutoff|shell_statistics\.\w+\.mean|contacts_per_lithium\.\w+)\.value$", 0.0, 1e3),

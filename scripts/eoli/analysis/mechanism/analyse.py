@@ -16,7 +16,7 @@ from eoli.analysis.common import write_results
 from eoli.analysis.mechanism import hopping as mv
 from eoli.analysis.mechanism import residence as rs
 from eoli.analysis.mechanism import segments as sg
-from eoli.analysis.mechanism.contacts import ETHER, POLYMER, SITES, batches, numbered, partners_of
+from eoli.analysis.mechanism.contacts import ETHER, POLYMER, SITES, batches, ether_chains, numbered, partners_of
 from eoli.analysis.motion.analyse import merged_by_lag
 from eoli.analysis.motion.msd import M2_S_PER_NM2_PS, SMALLEST_MSD_NM2, log_lags
 from eoli.core.arrays import Booleans, Floats, Integers
@@ -24,7 +24,6 @@ from eoli.core.files import table_to_csv, whole
 from eoli.errors import DataError
 from eoli.study.criteria import MechanismCriteria
 from eoli.topology.description import SystemDescription, read_description
-from eoli.topology.molecule import Molecule
 from eoli.topology.selections import block_names, ether_torsions
 from eoli.trajectory.store import Reduced, open_reduced
 from eoli.trajectory.unwrap import may_fold, too_far_apart, unwrap_and_largest_step
@@ -319,16 +318,6 @@ def _resolved(
     }
 
 
-def _ether_chains(system: SystemDescription) -> tuple[Molecule, Integers] | None:
-    """The chain and its ether oxygens in all copies, (chains, ether oxygens)."""
-    chains = system.molecules_of("polymer")
-    if not len(chains):
-        return None
-    molecule = next(entry.molecule for entry in system.molecules if entry.molecule.kind == "polymer")
-    ether = [k for k, site in enumerate(molecule.sites) if site.role == "ether_O"]
-    return (molecule, chains[:, ether]) if len(ether) > 1 else None
-
-
 def _orientations(
     reduced: Reduced, n_chains: int, groups: Mapping[str, Integers], n_oxygens: int, columns: Columns
 ) -> dict[str, Any]:
@@ -387,7 +376,7 @@ def _segments(
     scalars: dict[str, Any] = {}
     lags, lag_ps = _lags(reduced, "structure")
     columns: Columns = {"lag_ps": lag_ps}
-    ether = _ether_chains(system)
+    ether = ether_chains(system)
     if ether is not None:
         molecule, oxygens = ether
         distances = sg.segment_distances(molecule)

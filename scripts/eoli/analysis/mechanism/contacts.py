@@ -10,6 +10,7 @@ from eoli.analysis.mechanism.residence import Partners
 from eoli.core.arrays import Integers
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
+from eoli.topology.molecule import Molecule
 from eoli.topology.selections import ANION, binding_partners, block_names
 from eoli.trajectory.store import Reduced
 
@@ -64,3 +65,13 @@ def batches(reduced: Reduced) -> Iterator[tuple[Integers, Integers]]:
     for start in range(0, n_ions, size):
         part = slice(start, start + size)
         yield reduced.array("motion/neighbours", part), reduced.array("motion/distances", part)
+
+
+def ether_chains(system: SystemDescription) -> tuple[Molecule, Integers] | None:
+    """The chain and its ether oxygens in all copies, (chains, ether oxygens); None for fewer than two of them."""
+    chains = system.molecules_of("polymer")
+    if not len(chains):
+        return None
+    molecule = next(entry.molecule for entry in system.molecules if entry.molecule.kind == "polymer")
+    ether = [k for k, site in enumerate(molecule.sites) if site.role == "ether_O"]
+    return (molecule, chains[:, ether]) if len(ether) > 1 else None

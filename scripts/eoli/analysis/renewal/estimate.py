@@ -32,8 +32,8 @@ Tested = Literal["holds", "fails", "not tested"]
 LARGEST_RELATIVE_ERROR = 0.5
 LEAST_INTERVALS = 10
 """Fewest intervals between transfers whose begin and end are seen."""
-LARGEST_SHARE_OF_RUN = 0.2
-"""Longest tau_3 in lengths of the run for the mean over intervals: 4 % of the time is then in intervals longer than the
+LARGEST_SHARE_OF_RUN = 0.25
+"""Longest tau_3 in lengths of the run for the mean over intervals: 9 % of the time is then in intervals longer than the
 run, which are never seen."""
 _WINDOW_FACTOR = 10
 _WINDOW_POINTS = 12
@@ -53,9 +53,10 @@ class Walks:
 
     `host` (frames, ions) are chains or -1 (`eoli.analysis.mechanism.hopping.hosts`, with no host as a state), `index`
     (frames, ions) the repeat unit on the host, NaN where none binds; `ions` (frames, ions, 3) and `chains` (frames, chains,
-    3) are unwrapped paths `interval_ps` apart. Every `every`-th of these frames has `segments` (frames, units, 3), the
-    unwrapped paths of the repeat units of all chains in order, and `bound` (frames, units), the ion at each, or -1.
-    `end_to_end2` (chains,) is the mean square end-to-end distance of each chain of `units` repeat units.
+    3) are unwrapped paths `interval_ps` apart. Every `every`-th of these frames is one of the segments: `segments(chain)`
+    gives the paths of the binding sites of a chain relative to its centre of mass, (segment frames, sites, 3), and the ion
+    at each, or -1, (segment frames, sites). `end_to_end2` (chains,) is the mean square end-to-end distance of each chain of
+    `units` repeat units, of which a share `other_block` is of another block than the one that the model describes.
     """
 
     interval_ps: float
@@ -64,10 +65,10 @@ class Walks:
     ions: Floats
     chains: Floats
     every: int
-    segments: Floats
-    bound: Integers
+    segments: Callable[[int], tuple[Floats, Integers]]
     end_to_end2: Floats
     units: int
+    other_block: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -122,20 +123,40 @@ class Transport:
     curves: dict[str, Curve] = field(default_factory=dict)
 
 
-def bridged(host: Integers) -> Integers:
+def bridged(host: Integers, return_frames: int) -> Integers:
     """Hosts (frames, ions) without excursions: an ion that comes back to the chain it left has not left it.
 
-    An absence that lasts to the end belongs to the last chain; it is no transfer yet.
+    It comes back from an anion after any time, from other chains within `return_frames`. An absence that lasts to the end
+    belongs to the last chain; it is no transfer yet.
     """
     found = np.array(host)
     for series in found.T:
-        on = np.flatnonzero(series != NO_HOST)
-        for a, b in pairwise(on):
-            if b - a > 1 and series[a] == series[b]:
-                series[a:b] = series[a]
-        if len(on):
-            series[on[-1] :] = series[on[-1]]
+        begins = np.concatenate([[0], np.flatnonzero(np.diff(series)) + 1])
+        chains = series[begins].tolist()
+        ends = np.concatenate([begins[1:], [len(series)]])
+        k = 0
+        while k < len(chains):
+            back = _return(chains, begins, ends, k, return_frames)
+            if back is not None:
+                series[ends[k] : begins[back]] = chains[k]
+            k = k + 1 if back is None else back
+        if len(chains) > 1 and chains[-1] == NO_HOST:
+            series[begins[-1] :] = series[begins[-1] - 1]
     return found
+
+
+def _return(chains: list[int], begins: Indices, ends: Indices, k: int, return_frames: int) -> int | None:
+    """Number of the period in which an ion comes back to the chain of period `k`; None for no excursion."""
+    if chains[k] == NO_HOST:
+        return None
+    elsewhere = False
+    for m in range(k + 1, len(chains)):
+        if elsewhere and begins[m] - ends[k] > return_frames:
+            return None
+        if chains[m] == chains[k]:
+            return m
+        elsewhere = elsewhere or chains[m] != NO_HOST
+    return None
 
 
 def _stays(host: Integers) -> tuple[Integers, Integers, Integers]:
@@ -148,22 +169,22 @@ def _stays(host: Integers) -> tuple[Integers, Integers, Integers]:
     return table[:, 0], table[:, 1], table[:, 2]
 
 
-def intervals_between(host: Integers, ions: Floats, hold_frames: int) -> tuple[Floats, Floats]:
+def intervals_between(host: Integers, ions: Floats, confirm_frames: int, mean_frames: int) -> tuple[Floats, Floats]:
     """Intervals from one transfer to the next of the same ion, and the displacements in them, (intervals, 3), nm.
 
-    Rows of the first: ion, duration in frames, squared displacement, weight. `host` is bridged. An interval of T frames
-    is seen whole only if it begins in the first L - T of L frames; its weight L/(L - T) makes up for those that are not
-    (Horvitz, Thompson, J. Am. Stat. Assoc. 47, 663 (1952)). Positions are means over `hold_frames` frames from a transfer
-    on, which averages out rattling.
+    Rows of the first: ion, duration in frames, squared displacement, weight. `host` is bridged; a transfer is known
+    `confirm_frames` after it. An interval of T frames is seen whole only if it begins in the first L - T of L frames; its
+    weight L/(L - T) makes up for those that are not (Horvitz, Thompson, J. Am. Stat. Assoc. 47, 663 (1952)). Positions are
+    means over `mean_frames` frames from a transfer on, which averages out rattling.
     """
     ion, first, _ = _stays(host)
-    length = len(host) - hold_frames
+    length = len(host) - max(confirm_frames, mean_frames)
     known = np.concatenate([[False], ion[1:] == ion[:-1]])
     rows, moved = [], []
     for k in range(len(ion) - 1):
-        if known[k] and ion[k + 1] == ion[k] and first[k + 1] + hold_frames <= len(host):
+        if known[k] and ion[k + 1] == ion[k] and first[k + 1] <= length:
             path = ions[:, ion[k]]
-            ends = [path[f : f + hold_frames].mean(axis=0) for f in (first[k], first[k + 1])]
+            ends = [path[f : f + mean_frames].mean(axis=0) for f in (first[k], first[k + 1])]
             duration = int(first[k + 1] - first[k])
             step = ends[1] - ends[0]
             rows.append((ion[k], duration, step @ step, length / max(1, length - duration)))
@@ -225,9 +246,9 @@ def fitted_rate(msd: Floats, model: Callable[[float], Floats], low: float, high:
     return rate, offset(model(rate))
 
 
-def _transfers(host: Integers, whole: Integers, interval_ps: float, hold_frames: int) -> Transfers:
+def _transfers(host: Integers, whole: Integers, interval_ps: float, confirm_frames: int) -> Transfers:
     ion, first, last = _stays(whole)
-    periods = Periods(ion, whole[first, ion], first, last, len(whole), whole.shape[1], hold_frames - 1)
+    periods = Periods(ion, whole[first, ion], first, last, len(whole), whole.shape[1], confirm_frames - 1)
     follows = np.flatnonzero(ion[1:] == ion[:-1])
     assisted = int((first[follows + 1] > last[follows] + 1).sum())
     absent = float((host == NO_HOST).mean())
@@ -253,9 +274,9 @@ def _ageing(host: Integers, tau_frames: float, last_frame: int) -> tuple[Floats,
     return exits, risk
 
 
-def _randomness(whole: Integers, tau_frames: float, hold_frames: int) -> Check:
+def _randomness(whole: Integers, tau_frames: float, confirm_frames: int) -> Check:
     """ln of the rate of transfers of young over that of old stays, 0 for exponential times."""
-    sums = np.stack(_ageing(whole, tau_frames, len(whole) - hold_frames), axis=1)
+    sums = np.stack(_ageing(whole, tau_frames, len(whole) - confirm_frames), axis=1)
 
     def ratio(total: Floats) -> float:
         young, old = (total[0] + 0.5) / np.maximum(total[1], 0.5)
@@ -321,42 +342,44 @@ def _left_out(values_of: Callable[..., Any], *sums: Floats) -> tuple[Any, list[A
     ]
 
 
-def transport(walks: Walks, hold_frames: int) -> Transport:
-    """The renewal model for one run; `hold_frames` is how long a new host must lead, see `hosts`.
+def transport(walks: Walks, hold_frames: int, return_frames: int) -> Transport:
+    """The renewal model for one run.
 
-    - tau_3 is time on chains over transfers, with censored stays (`mean_residence`). Excursions to an anion and back to the
-      same chain are no transfers.
+    A new host leads for `hold_frames` (see `hosts`); an ion back within `return_frames` has not left (`bridged`).
+
+    - tau_3 is time on chains over transfers, with censored stays (`mean_residence`).
     - W_1 from <Dn^2(t)> of ions that stay on a chain, W_2 from the MSD, relative to the centre of mass of their chain, of
       repeat units that bind the same ion at both ends of t: both by `fitted_rate` at lags from tau_3/10 to tau_3, the times
       that decide on D.
     - The whole chain adds MSD/(6 t) of its centre of mass at lags from tau_3/3 to tau_3.
 
-    Checks: *on chains* (share of time without a chain), *without anions* (share of transfers by way of an anion),
+    Checks: *one block* (share of units of another one), *on chains* (share of time without a chain), *without anions* (share of transfers by way of an anion),
     *transfers at random* (ln of the rate of transfers in stays younger over that in stays older than tau_3), *independent
     transfers* (correlation of successive displacements), *Rouse segments* (ln of the D from the W_2 of short over that from
     the W_2 of long lags), *motions add up* (ln of the D from W_1 + W_2 over that from the MSD of ions on their chains).
     """
-    whole = bridged(walks.host)
-    transfers = _transfers(walks.host, whole, walks.interval_ps, hold_frames)
+    whole, confirm = bridged(walks.host, return_frames), hold_frames + return_frames
+    transfers = _transfers(walks.host, whole, walks.interval_ps, confirm)
     assisted = transfers.assisted / max(1, transfers.assisted + transfers.direct)
     checks = {
+        "one block": _check(walks.other_block, 0.0, 0.0),
         "on chains": _check(transfers.absent, 0.0, _LARGEST_ABSENCE),
         "without anions": _check(assisted, 0.0, _LARGEST_ASSISTED),
     }
     mean_ps, n_ions = transfers.residence.mean_ps, whole.shape[1]
     if mean_ps is None:
         return Transport(transfers, checks)
-    intervals, moved = intervals_between(whole, walks.ions, hold_frames)
-    checks["transfers at random"] = _randomness(whole, mean_ps / walks.interval_ps, hold_frames)
+    intervals, moved = intervals_between(whole, walks.ions, confirm, hold_frames)
+    checks["transfers at random"] = _randomness(whole, mean_ps / walks.interval_ps, confirm)
     checks["independent transfers"] = _independence(intervals, moved, n_ions)
     model_free = _model_free(intervals, n_ions, len(whole), walks.interval_ps, mean_ps)
     lags = _lags(mean_ps, walks)
-    if len(lags) < _LEAST_POINTS:
+    if len(lags) < _LEAST_POINTS or walks.other_block:
         return Transport(transfers, checks, model_free)
-    return _modelled(walks, whole, hold_frames, lags, Transport(transfers, checks, model_free))
+    return _modelled(walks, whole, confirm, lags, Transport(transfers, checks, model_free))
 
 
-def _modelled(walks: Walks, whole: Integers, hold_frames: int, lags: Indices, so_far: Transport) -> Transport:
+def _modelled(walks: Walks, whole: Integers, confirm_frames: int, lags: Indices, so_far: Transport) -> Transport:
     """The result with the times, the D of the model and the checks that need them."""
     time, n = lags.astype(np.float64) * walks.interval_ps, walks.units
     low, high = 1e-4 / float(time[-1]), 10 / walks.interval_ps
@@ -382,7 +405,7 @@ def _modelled(walks: Walks, whole: Integers, hold_frames: int, lags: Indices, so
 
     of_index, of_own = _ion_sums(walks, whole, lags)
     of_segments = _segment_sums(walks, lags)
-    of_ions, without_ion = _left_out(ions_of, _exits(whole, hold_frames), of_index, of_own)
+    of_ions, without_ion = _left_out(ions_of, _exits(whole, confirm_frames), of_index, of_own)
     of_chains, without_chain = _left_out(chains_of, of_segments, walks.end_to_end2, particle_msd(walks.chains, lags).T)
 
     def found(of: Callable[[_OfIons, _OfChains], float]) -> tuple[float, float, float]:
@@ -435,33 +458,29 @@ def _modelled(walks: Walks, whole: Integers, hold_frames: int, lags: Indices, so
 def _ion_sums(walks: Walks, whole: Integers, lags: Indices) -> tuple[Floats, Floats]:
     """Sums (ions, 2, lags), see `squared_displacements`, of <Dn^2> and of paths relative to the chain, within stays."""
     stay = (np.diff(whole, axis=0, prepend=whole[:1]) != 0).cumsum(axis=0, dtype=np.int32)
-    here = walks.host != NO_HOST
+    here = (walks.host == whole) & (whole != NO_HOST)
     chain = np.take_along_axis(walks.chains, np.maximum(whole, 0)[:, :, None], axis=1)
     own = np.where(here[:, :, None], walks.ions - chain, np.nan)
+    index = np.where(here, walks.index, np.nan)
     return (
-        squared_displacements(walks.index[:, :, None], here, lags, stay),
+        squared_displacements(index[:, :, None], here, lags, stay),
         squared_displacements(own, here, lags, stay),
     )
 
 
 def _segment_sums(walks: Walks, lags: Indices) -> Floats:
     """Sums (chains, 2, lags), see `squared_displacements`, of units that bind the same ion, relative to their chain."""
-    n_chains = walks.chains.shape[1]
-    per_chain = walks.segments.shape[1] // n_chains
-    centres = walks.chains[:: walks.every][: len(walks.segments)]
     found = []
-    # chain by chain: paths of all units would be copied otherwise
-    for chain in range(n_chains):
-        part = slice(chain * per_chain, (chain + 1) * per_chain)
-        own, bound = walks.segments[:, part] - centres[:, [chain]], walks.bound[:, part]
-        found.append(squared_displacements(own, bound >= 0, lags // walks.every, bound).sum(axis=0))
+    for chain in range(walks.chains.shape[1]):
+        paths, bound = walks.segments(chain)
+        found.append(squared_displacements(paths, bound >= 0, lags // walks.every, bound).sum(axis=0))
     return np.array(found)
 
 
-def _exits(whole: Integers, hold_frames: int) -> Floats:
+def _exits(whole: Integers, confirm_frames: int) -> Floats:
     """Transfers of each ion, and frames in which they could happen, (ions, 2)."""
     ion, first, last = _stays(whole)
-    end = len(whole) - hold_frames
+    end = len(whole) - confirm_frames
     seen = first <= end
     exited = seen & (last < end)
     steps = np.where(seen, np.where(exited, last + 1, end) - first, 0)
