@@ -135,6 +135,7 @@ def test_known_times_and_d_are_found() -> None:
     rate = known.index_rate + known.segment_rate
     expected = {
         "diffusion": known.diffusion,
+        "on_chains": known.diffusion,
         "model_free": known.diffusion,
         "long_chains": long_chain_diffusion(rate, known.bond_nm**2, known.tau_3),
         "tau_1": slowest_time(known.index_rate, known.units),
@@ -248,7 +249,12 @@ def test_files_hold_what_the_functions_find(tmp_path: Path) -> None:
     of_chain = expected.chain_share.value * 1e-6
     assert found["D_of_whole_chain_m2_s"]["value"] == pytest.approx(0.9 * of_chain, rel=0.15)
     assert found["D_m2_s"]["value"] == pytest.approx(expected.diffusion.value * 1e-6, rel=0.05)
-    assert found["D_m2_s"]["verdict"] == found["D_between_transfers_m2_s"]["verdict"] == "resolved"
+    assert (
+        found["D_m2_s"]["verdict"]
+        == found["D_on_chains_m2_s"]["verdict"]
+        == found["D_between_transfers_m2_s"]["verdict"]
+        == "resolved"
+    )
     assert found["transfers"]["direct"]["events"] == expected.transfers.direct
     assert found["transfers"]["with_anion"]["events"] == 0
     assert {check["result"] for check in found["assumptions"].values()} == {"holds"}
@@ -264,7 +270,7 @@ def test_segments_may_have_fewer_frames(tmp_path: Path) -> None:
 
 def test_two_blocks_withhold_the_model_alone(tmp_path: Path) -> None:
     found, table, _ = analysed(tmp_path, SMALL, with_pa=True)
-    for name in ("D_m2_s", "D_long_chains_m2_s", "tau_1", "tau_2"):
+    for name in ("D_m2_s", "D_long_chains_m2_s", "D_on_chains_m2_s", "tau_1", "tau_2"):
         assert found[name]["value"] is None
         assert found[name]["verdict"] == "not resolved: the data contradict: one block"
     assert found["tau_3"]["verdict"] == found["D_between_transfers_m2_s"]["verdict"] == "resolved"

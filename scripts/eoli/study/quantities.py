@@ -263,6 +263,8 @@ QUANTITIES: tuple[Quantity, ...] = (
              title="self-diffusion of lithium from the renewal model"),
     Quantity("D_Li_long_chains", "m2_s", "renewal", ("D_long_chains_m2_s",), _D_RENEWAL, "model, long chains", log=True,
              compared_as="D_Li_long_chains"),
+    Quantity("D_Li_on_chains", "m2_s", "renewal", ("D_on_chains_m2_s",), _D_RENEWAL, "motion on chains", log=True,
+             compared_as="D_Li_on_chains"),
     Quantity("D_Li_between_transfers", "m2_s", "renewal", ("D_between_transfers_m2_s",), _D_RENEWAL, "between transfers",
              log=True, compared_as="D_Li_between_transfers"),
     Quantity("segregation", "", "morphology", ("segregation",), Panel("mechanism", "degree of segregation", 5, from_zero=True),

@@ -87,19 +87,28 @@ def _walks(
     )
 
 
-def _why_not(found: Transport, of_model: bool, length_ps: float) -> str:
-    """Why a D is withheld; empty if it is not. `of_model`: that of the model, otherwise that between transfers."""
-    residence = found.transfers.residence
+_NEEDS: dict[str, tuple[str, ...] | None] = {
+    "D_m2_s": None,
+    "D_long_chains_m2_s": None,
+    "D_on_chains_m2_s": ("one block", "on chains", "without anions", "transfers at random", "independent transfers"),
+    "D_between_transfers_m2_s": ("independent transfers",),
+}
+"""The assumptions that each D needs; None for all."""
+
+
+def _why_not(found: Transport, of: str, length_ps: float) -> str:
+    """Why a D is withheld; empty if it is not."""
+    residence, needs = found.transfers.residence, _NEEDS[of]
     if residence.mean_ps is None:
         return f"transfers between chains: {residence.verdict}"
-    checks = {name: check for name, check in found.checks.items() if of_model or name == "independent transfers"}
+    checks = {name: check for name, check in found.checks.items() if needs is None or name in needs}
     for result, said in (("fails", "the data contradict"), ("not tested", "the data do not test")):
         names = [name for name, check in checks.items() if check.result == result]
         if names:
             return f"{said}: {', '.join(names)}"
-    if of_model and not len(found.lag_ps):
-        return "transfers come within few frames"
-    if not of_model and residence.mean_ps > LARGEST_SHARE_OF_RUN * length_ps:
+    if of != "D_between_transfers_m2_s":
+        return "" if len(found.lag_ps) else "transfers come within few frames"
+    if residence.mean_ps > LARGEST_SHARE_OF_RUN * length_ps:
         return f"a lithium stays longer on a chain than {LARGEST_SHARE_OF_RUN:.0%} of the run"
     return ""
 
@@ -114,11 +123,14 @@ def _stated(of: Estimate, factor: float, why_not: str) -> dict[str, Any]:
 
 def _scalars(found: Transport, ions: int, length_ps: float) -> dict[str, Any]:
     transfers, residence = found.transfers, found.transfers.residence
-    by_model, between = (_why_not(found, of_model, length_ps) for of_model in (True, False))
-    # a time on the chain means something also where the whole does not fit together
-    times = by_model if residence.mean_ps is None or found.checks["one block"].result == "fails" else ""
-    if not times and not len(found.lag_ps):
-        times = by_model
+    diffusion = {
+        name: _stated(of, M2_S_PER_NM2_PS, _why_not(found, name, length_ps))
+        for name, of in zip(
+            _NEEDS, (found.diffusion, found.long_chains, found.on_chains, found.model_free), strict=True
+        )
+    }
+    # a time means something also where the whole does not fit together
+    times = "" if len(found.lag_ps) else _why_not(found, "D_m2_s", length_ps)
     ion_ns = ions * length_ps / _PS_PER_NS
     return {
         "tau_1": _stated(found.tau_1, 1, times),
@@ -131,10 +143,8 @@ def _scalars(found: Transport, ions: int, length_ps: float) -> dict[str, Any]:
         },
         "D_along_chain_units2_ns": _stated(found.index_rate, _PS_PER_NS, times),
         "end_to_end2_nm2": _stated(found.end_to_end2, 1, times),
-        "D_m2_s": _stated(found.diffusion, M2_S_PER_NM2_PS, by_model),
         "D_of_whole_chain_m2_s": _stated(found.chain_share, M2_S_PER_NM2_PS, times),
-        "D_long_chains_m2_s": _stated(found.long_chains, M2_S_PER_NM2_PS, by_model),
-        "D_between_transfers_m2_s": _stated(found.model_free, M2_S_PER_NM2_PS, between),
+        **diffusion,
         "transfers": {
             "direct": asdict(rate(transfers.direct, ion_ns)),
             "with_anion": asdict(rate(transfers.assisted, ion_ns)),
@@ -155,8 +165,7 @@ def _table(found: Transport) -> pd.DataFrame:
 
 def _withheld(reason: str) -> dict[str, Any]:
     """The numbers that the sweep shows, each with the reason why it is not there."""
-    names = ("tau_1", "tau_2", "tau_3", "D_m2_s", "D_long_chains_m2_s", "D_between_transfers_m2_s")
-    return {name: {"value": None, "error": None, "verdict": reason} for name in names}
+    return {name: {"value": None, "error": None, "verdict": reason} for name in ("tau_1", "tau_2", "tau_3", *_NEEDS)}
 
 
 def analyse_renewal(reduced: Path, description: Path, criteria: RenewalCriteria, out_csv: Path, out_json: Path) -> None:

@@ -104,9 +104,9 @@ class Curve:
 class Transport:
     """What the renewal model says of one run, in ps and nm; unknown what the data do not tell.
 
-    `diffusion` is D of the ions on the simulated chains, `long_chains` on chains of infinite length, `model_free` <R^2>
-    between transfers over six times their mean interval: nm2/ps. `chain_share` is what the motion of whole chains adds to
-    `diffusion`. `curves`, at `lag_ps`, are <Dn^2> and the MSD of segments and ions on their chains.
+    `diffusion` is D of the ions on the simulated chains, `long_chains` on chains of infinite length, both from tau_1, tau_2
+    and tau_3; `on_chains` the former with the motion of the ions on their chains, not split in two; `model_free` <R^2>
+    between transfers over six times their mean interval: nm2/ps. `chain_share` is what the motion of whole chains adds. `curves`, at `lag_ps`, are <Dn^2> and the MSD of segments and ions on their chains.
     """
 
     transfers: Transfers
@@ -119,6 +119,7 @@ class Transport:
     chain_share: Estimate = UNKNOWN
     diffusion: Estimate = UNKNOWN
     long_chains: Estimate = UNKNOWN
+    on_chains: Estimate = UNKNOWN
     lag_ps: Floats = field(default_factory=lambda: np.empty(0))
     curves: dict[str, Curve] = field(default_factory=dict)
 
@@ -351,6 +352,7 @@ def transport(walks: Walks, hold_frames: int, return_frames: int) -> Transport:
     - W_1 from <Dn^2(t)> of ions that stay on a chain, W_2 from the MSD, relative to the centre of mass of their chain, of
       repeat units that bind the same ion at both ends of t: both by `fitted_rate` at lags from tau_3/10 to tau_3, the times
       that decide on D.
+    - W_1 + W_2 once more from the MSD of ions on their chains, relative to the centre of mass of the chain.
     - The whole chain adds MSD/(6 t) of its centre of mass at lags from tau_3/3 to tau_3.
 
     Checks: *one block* (share of units of another one), *on chains* (share of time without a chain), *without anions* (share of transfers by way of an anion),
@@ -447,6 +449,7 @@ def _modelled(walks: Walks, whole: Integers, confirm_frames: int, lags: Indices,
         long_chains=_estimate(
             *found(lambda i, c: long_chain_diffusion(i.index_rate + c.segment_rate, c.bond2, i.tau_3))
         ),
+        on_chains=_estimate(*found(lambda i, c: renewal_diffusion(i.both_rates, n, c.bond2, i.tau_3) + c.chain_share)),
         curves={
             "index": curve(of_index, lambda rate: index_msd(time, rate, n)),
             "segments": curve(of_segments, lambda rate: segment_msd(time, rate, n, bond2)),
