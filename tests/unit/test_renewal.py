@@ -99,6 +99,22 @@ def test_an_ion_that_comes_back_has_not_left() -> None:
     assert bridged(np.array([[-1, -1]]).T, 3)[:, 0].tolist() == [-1, -1]
 
 
+def test_transfers_by_way_of_an_anion_are_counted_apart() -> None:
+    """Every other transfer passes through a frame without a chain; the model then does not hold."""
+    run = walks(Known(frames=2000), 1)
+    host = run.host.copy()
+    changes = [np.flatnonzero(np.diff(series)) for series in host.T]
+    for ion, frames in enumerate(changes):
+        host[frames[::2], ion] = -1
+    found, plain = transport(replace(run, host=host), 1, 0), transport(run, 1, 0)
+    # a stay of one frame is gone with the frame
+    assert found.transfers.assisted == pytest.approx(sum(len(frames[::2]) for frames in changes), abs=3)
+    assert found.transfers.assisted + found.transfers.direct == pytest.approx(plain.transfers.direct, abs=3)
+    assert found.transfers.residence.mean_ps == pytest.approx(plain.transfers.residence.mean_ps, rel=0.02)
+    assert found.transfers.absent == pytest.approx((host < 0).mean())
+    assert failed(found) == {"without anions"}
+
+
 def test_weights_make_up_for_intervals_that_were_not_seen() -> None:
     """Times that are cut by the end: a plain mean of those seen whole is too short, the weighted one is not."""
     random = np.random.default_rng(2)
