@@ -114,6 +114,20 @@ def _mechanism() -> tuple[pd.DataFrame, dict[str, Any]]:
     return table, {"moves": moves, "residence": residence}
 
 
+def _renewal(system: System, n: int) -> tuple[pd.DataFrame, dict[str, Any]]:
+    lag = np.geomspace(100, 1000, 12)
+    table = pd.DataFrame({"lag_ps": lag})
+    for name, unit in (("index", "units2"), ("segments", "nm2"), ("ions", "nm2")):
+        table[f"{name}_{unit}"], table[f"{name}_{unit}_error"] = 0.1 * np.sqrt(lag), 0.05
+        table[f"{name}_model_{unit}"] = 0.1 * np.sqrt(lag)
+    resolved = system.polymer == "peo"
+    verdict = "resolved" if resolved else "not resolved: the data contradict: one block"
+    names = ("D_m2_s", "D_long_chains_m2_s", "D_on_chains_m2_s", "D_between_transfers_m2_s")
+    found = {name: {**_number(1e-11 * (1 + n) if resolved else None), "verdict": verdict} for name in names}
+    times = {f"tau_{k}": {**_number(1e3 * k if resolved else None), "verdict": verdict} for k in (1, 2, 3)}
+    return table, found | times
+
+
 def _others() -> dict[str, tuple[pd.DataFrame | None, dict[str, Any]]]:
     time = np.arange(0, 5001, 1.0)
     density = 1.1 - 0.1 * np.exp(-time / 300)
@@ -208,6 +222,7 @@ def write_system(folder: Path, system: System, study: Study, n: int) -> None:
         "conductivity": _conductivity(motion[1]),
         "structure": _structure(n),
         "mechanism": _mechanism(),
+        "renewal": _renewal(system, n),
         **_others(),
         **{f"traces-{stage.name}": _traces(stage) for stage in study.stages},
     }

@@ -13,6 +13,7 @@ import pytest
 
 from eoli.analysis.mechanism import analyse as mechanism
 from eoli.analysis.mechanism.analyse import analyse_mechanism
+from eoli.analysis.mechanism.contacts import partners_of
 from eoli.errors import DataError, EoliError
 from eoli.study.criteria import MechanismCriteria
 from eoli.topology.description import MoleculeCount, SystemDescription, read_description, to_json
@@ -199,7 +200,7 @@ def test_hydroxyl_ends_belong_to_their_chain_and_to_peo() -> None:
     sites = [site(role, 1, "PEO") for role in ("hydroxyl_O", None, "ether_O")]
     ended = MoleculeCount(Molecule("P", "polymer", 0, tuple(sites), (), (), (), ()), 2)
     described = SystemDescription((ended,), choice(), "")
-    partners = mechanism._partners(described, {"ether_O": 0.3, "hydroxyl_O": 0.28})
+    partners = partners_of(described, {"ether_O": 0.3, "hydroxyl_O": 0.28})
     assert {name: of.label.tolist() for name, of in partners.items()} == {
         "ether_O": [-1, -1, 0, -1, -1, 1],
         "hydroxyl_O": [0, -1, -1, 1, -1, -1],

@@ -16,7 +16,17 @@ pytestmark = pytest.mark.workflow
 
 PEO, PEBAX = SYSTEMS
 SUMMARY = {"collect", "sweep_figures", "paper_figure", "compare", "temperature", "replicas", "report"}
-REDUCED = {"structure", "motion", "ions", "conductivity", "mechanism", "morphology", "hydrogen_bonds", "snapshots"}
+REDUCED = {
+    "structure",
+    "motion",
+    "ions",
+    "conductivity",
+    "mechanism",
+    "renewal",
+    "morphology",
+    "hydrogen_bonds",
+    "snapshots",
+}
 FROM_REDUCED = {"reduce", "figures"} | REDUCED
 ANALYSES = {"density", "traces", "interactions"} | FROM_REDUCED
 STAGE_SET = set(STAGES)
@@ -139,7 +149,8 @@ EDITS = [
     Edit("a citation", replace("topologies/sources.yaml", "il.ff names no paper", "no paper is named"), per_system({"parameters"})),
     Edit("a known limit", append("topologies/limits.yaml", '  - limit: "One more."\n'), per_system({"parameters"})),
     Edit("bin of g(r)", overlay("analysis: {rdf_bin_nm: 0.005}"), swept(FROM_REDUCED)),
-    Edit("contact distance of the anion", overlay("analysis: {contact_nm: {anion: 0.31}}"), swept({"structure", "ions", "conductivity", "mechanism", "snapshots", "interactions", "figures"})),
+    Edit("contact distance of the anion", overlay("analysis: {contact_nm: {anion: 0.31}}"), swept({"structure", "ions", "conductivity", "mechanism", "renewal", "snapshots", "interactions", "figures"})),
+    Edit("time to come back to a chain", overlay("analysis: {renewal: {return_ps: 50}}"), swept({"renewal"})),
     Edit("angle of a hydrogen bond", overlay("analysis: {hydrogen_bonds: {angle_deg: 140}}"), swept({"hydrogen_bonds"})),
     Edit("reference numbers", append("config/reference/peo-litfsi-conductivity.csv", ""), NOTHING),
     Edit("a table lost", remove(f"results/{PEO}/analysis/structure.csv"), swept({"structure", "figures"}, PEO)),

@@ -117,6 +117,16 @@ ANALYSES = (
         "eoli.analysis.mechanism.analyse:analyse_mechanism", _tables("mechanism", "moves"),
     ),
     Analysis(
+        "renewal", "D of lithium from its transfers between chains", "reduced", "RenewalCriteria",
+        "eoli.analysis.renewal.analyse:analyse_renewal", _tables("renewal"),
+        curves=Curves(
+            "motion", "Transport from mechanism",
+            "Motion of lithium on its chain, and of the units that hold it, relative to the chain's centre of mass, and along "
+            "the chain, at the lags that decide on D: measured, and the Rouse chain that fits it.",
+            "lag (ps)", x_log=True,
+        ),
+    ),
+    Analysis(
         "morphology", "domains, percolation, S(q)", "reduced", "MorphologyCriteria",
         "eoli.analysis.morphology.analyse:analyse_morphology", _tables("morphology", "domains"),
     ),

@@ -60,6 +60,14 @@ class Mechanism(Strict):
     )
 
 
+class Renewal(Strict):
+    """What counts as a transfer of lithium from chain to chain."""
+
+    return_ps: float = Field(
+        100.0, ge=0, le=1e6, description="lithium back on a chain within this has not been transferred"
+    )
+
+
 class Morphology(Strict):
     """Domains and S(q)."""
 
@@ -107,6 +115,7 @@ class AnalysisSection(Strict):
         0.2, gt=0, lt=1, description="relative error of D for which the run length is estimated"
     )
     mechanism: Mechanism = section(Mechanism, "residences and moves of lithium")
+    renewal: Renewal = section(Renewal, "transfers of lithium, and D from them")
     morphology: Morphology = section(Morphology, "domains and S(q)")
     hydrogen_bonds: HydrogenBonds = section(HydrogenBonds, "hydrogen bonds of the amide")
     interaction_frames: int = Field(100, gt=0, le=100_000, description="frames at most for interaction energies")
@@ -293,15 +302,23 @@ class StartsCriteria(Criteria):
     use_interval_ps: IonFrames
 
 
-class _OfLithium(Criteria):
-    contact_nm: Annotated[Contacts, AfterValidator(_without_bridging_oxygen)]
-    tolerance: Tolerance
+LithiumContacts = Annotated[Contacts, AfterValidator(_without_bridging_oxygen)]
 
 
-class MechanismCriteria(Mechanism, _OfLithium):
+class MechanismCriteria(Mechanism, Criteria):
     """Contacts, tolerance of diffusive motion, and the section. Bridging ester oxygens do not count as hosts."""
 
     section = "analysis.mechanism"
+    contact_nm: LithiumContacts
+    tolerance: Tolerance
+
+
+class RenewalCriteria(Renewal, Criteria):
+    """Contacts, how long a new host must lead, and the section. Bridging ester oxygens do not count as hosts."""
+
+    section = "analysis.renewal"
+    contact_nm: LithiumContacts
+    hold_ps: Annotated[float, From("analysis.mechanism.hold_ps")]
 
 
 class MorphologyCriteria(Morphology, Criteria):

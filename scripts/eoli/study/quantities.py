@@ -134,6 +134,8 @@ _PEAKS = Panel("structure", "first peak of g(r) of Li (nm)", 2)
 _PAIRS = Panel("structure", "share of Li", 3, from_zero=True)
 _RESIDENCE = Panel("mechanism", "residence of Li (ps)", 1)
 _BONDED = Panel("mechanism", "share of NH bonded to", 4, from_zero=True)
+_TIMES = Panel("mechanism", "times of the renewal model (ps)", 9)
+_D_RENEWAL = Panel("transport", "D(Li) by renewal (m²/s)", 9)
 _COULOMB = Panel("mechanism", "Coulomb energy of Li (kJ/mol)", 8)
 _TOGETHER = In.SWEEP | In.STARTS
 _ANSWERED = In.STARTS | In.PAGE | In.HEADLINE
@@ -186,6 +188,10 @@ def _residence(partner: str, label: str, **more: Any) -> Quantity:
         f"residence_Li_{partner}", "ps", "mechanism", ("residence", partner), _RESIDENCE if label else None, label,
         value=("mean_ps",), at_least="mean_at_least_ps", log=True, **more,
     )  # fmt: skip
+
+
+def _time(number: int, label: str, **more: Any) -> Quantity:
+    return Quantity(f"tau_{number}", "ps", "renewal", (f"tau_{number}",), _TIMES, label, log=True, **more)
 
 
 QUANTITIES: tuple[Quantity, ...] = (
@@ -249,6 +255,19 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("segment_relaxation", "ps", "mechanism", ("segments", "P2", "all", "time_1e_ps"),
              Panel("mechanism", "P₂ relaxation, ether O (ps)", 2), bounds=("at_least",), log=True,
              open=("relaxation of ether segments", "not resolved")),
+    _time(1, "τ₁, along the chain"),
+    _time(2, "τ₂, with segments"),
+    _time(3, "τ₃, between chains", at_least="at_least_ps", bounds=("at_least",), compared_as="tau_3"),
+    Quantity("D_Li_renewal", "m2_s", "renewal", ("D_m2_s",), _D_RENEWAL, "model", verdict_column="renewal_verdict",
+             where=In.SWEEP | In.PAGE, log=True, compared_as="D_Li_renewal", symbol="D(Li⁺), renewal model",
+             title="self-diffusion of lithium from the renewal model",
+             open=("D of lithium from its transfers between chains", "not resolved")),
+    Quantity("D_Li_long_chains", "m2_s", "renewal", ("D_long_chains_m2_s",), _D_RENEWAL, "model, long chains", log=True,
+             compared_as="D_Li_long_chains"),
+    Quantity("D_Li_on_chains", "m2_s", "renewal", ("D_on_chains_m2_s",), _D_RENEWAL, "motion on chains", log=True,
+             compared_as="D_Li_on_chains"),
+    Quantity("D_Li_between_transfers", "m2_s", "renewal", ("D_between_transfers_m2_s",), _D_RENEWAL, "between transfers",
+             log=True, compared_as="D_Li_between_transfers"),
     Quantity("segregation", "", "morphology", ("segregation",), Panel("mechanism", "degree of segregation", 5, from_zero=True),
              value=("degree",), verdict_column="segregation_verdict", of_carbonyl=True,
              open=("microphase separation beyond chance", "not distinguishable")),

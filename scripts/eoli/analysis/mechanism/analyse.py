@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from eoli.analysis.common import write_results
 from eoli.analysis.mechanism import hopping as mv
 from eoli.analysis.mechanism import residence as rs
 from eoli.analysis.mechanism import segments as sg
+from eoli.analysis.mechanism.contacts import ETHER, POLYMER, SITES, batches, ether_chains, numbered, partners_of
 from eoli.analysis.motion.analyse import merged_by_lag
 from eoli.analysis.motion.msd import M2_S_PER_NM2_PS, SMALLEST_MSD_NM2, log_lags
 from eoli.core.arrays import Booleans, Floats, Integers
@@ -24,8 +25,8 @@ from eoli.errors import DataError
 from eoli.study.criteria import MechanismCriteria
 from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.molecule import Molecule
-from eoli.topology.selections import ANION, SOLVENT_PARTNERS, binding_partners, block_names, ether_torsions
-from eoli.topology.species import members_of, species_of
+from eoli.topology.selections import block_names, ether_torsions
+from eoli.topology.species import species_of
 from eoli.trajectory.store import Reduced, open_reduced
 from eoli.trajectory.unwrap import may_fold, too_far_apart, unwrap_and_largest_step
 
@@ -35,52 +36,10 @@ _PER_DECADE = 20
 _PS_PER_NS = 1000.0
 _CHUNK_BYTES = 128e6
 _SMALLEST_CONTOUR_MSD = 1.0
-_ETHER, _CARBONYL = ("ether_O", "hydroxyl_O"), ("carbonyl_O",)
-"""Kinds of contact by block; lithium does not bind to the bridging oxygen of an ester."""
-_POLYMER = (*_ETHER, *_CARBONYL)
-_SOLVENT = tuple(SOLVENT_PARTNERS)
-_SITES = (*_POLYMER, *_SOLVENT, ANION)
 _SHARED = ("block", "ether_chain")
 """Partners that serve for hosts alone; those of all others are followed for their residence."""
 _ENDS = [f"{end}_{what}" for what in ("chain", "block", "unit") for end in ("from", "to")]
 _OF_MOVE = ["time_ps", "left_ps", "lithium", "kind", *_ENDS, "displacement_nm"]
-
-
-def _numbered(n_sites: int, groups: Sequence[Integers]) -> Integers:
-    label = np.full(n_sites, -1, dtype=np.int64)
-    for number, sites in enumerate(groups):
-        label[sites] = number
-    return label
-
-
-def _partners(system: SystemDescription, cutoffs_nm: Mapping[str, float]) -> dict[str, rs.Partners]:
-    """Possible partners of lithium; those that the system lacks are absent."""
-    n = system.n_sites
-    sites = {name: found for name, found in binding_partners(system).items() if name in _SITES}
-    cutoff = np.zeros(n)
-    for name, indices in sites.items():
-        if name not in cutoffs_nm:
-            raise DataError(f"no cut-off for the contacts of lithium with {name}")
-        cutoff[indices] = cutoffs_nm[name]
-    polymers, anions, solvents = (members_of(system, family) for family in ("chain", "anion", "solvent"))
-
-    def of_kinds(kinds: Sequence[str]) -> Integers:
-        return np.concatenate([np.empty(0, dtype=np.int64), *(sites[kind] for kind in kinds if kind in sites)])
-
-    def of_molecules(molecules: list[Integers], only: Integers) -> Integers:
-        return _numbered(n, [molecule[np.isin(molecule, only)] for molecule in molecules])
-
-    blocks = {name: of_kinds(kinds) for name, kinds in zip(block_names(system), (_ETHER, _CARBONYL), strict=True)}
-    labels = {
-        **{name: _numbered(n, list(of_kinds([name])[:, None])) for name in (*_POLYMER, *_SOLVENT)},
-        ANION: of_molecules(anions, of_kinds([ANION])),
-        "solvent": of_molecules(solvents, of_kinds(_SOLVENT)),
-        "chain": of_molecules(polymers, of_kinds(_POLYMER)),
-        **{name: _numbered(n, [of_block]) for name, of_block in blocks.items()},
-        "block": _numbered(n, list(blocks.values())),
-        "ether_chain": of_molecules(polymers, of_kinds(_ETHER)),
-    }
-    return {name: rs.Partners(label, cutoff) for name, label in labels.items() if (label >= 0).any()}
 
 
 def _joined(parts: list[rs.Periods]) -> rs.Periods:
@@ -99,15 +58,6 @@ def _lags(reduced: Reduced, cadence: str) -> tuple[Integers, Floats]:
     """Lags of a cadence in frames and in ps."""
     lags = log_lags(reduced.n_frames(cadence), _PER_DECADE)
     return lags, lags.astype(np.float64) * reduced.interval_ps(cadence)
-
-
-def _batches(reduced: Reduced) -> Iterator[tuple[Integers, Integers]]:
-    """Neighbours and distances, for as many ions at a time as memory allows."""
-    n_frames, n_ions, slots = reduced.file["motion/neighbours"].shape
-    size = max(1, int(_CHUNK_BYTES / (n_frames * slots * 8)))
-    for start in range(0, n_ions, size):
-        part = slice(start, start + size)
-        yield reduced.array("motion/neighbours", part), reduced.array("motion/distances", part)
 
 
 def _decay_scalars(found: rs.Decay | None) -> dict[str, Any] | None:
@@ -137,7 +87,7 @@ def _residence(
         kaplan_meier = rs.survival(of, interval_ps, lags)
         entry["survival_1e_ps"] = _decay_scalars(kaplan_meier)
         # A block is a single partner: its correlation decays to the fraction of time spent there, not to zero.
-        correlation = rs.contact_correlation(of, interval_ps, lags) if name in (*_SITES, "solvent", "chain") else None
+        correlation = rs.contact_correlation(of, interval_ps, lags) if name in (*SITES, "solvent", "chain") else None
         if correlation is not None:
             entry["correlation_1e_ps"] = _decay_scalars(correlation)
         for key, found in (("survival", kaplan_meier), ("correlation", correlation)):
@@ -163,9 +113,9 @@ def _environments(numbers: Mapping[str, Integers], blocks: tuple[str, str]) -> d
     soft, hard = blocks
     near = {name: number > 0 for name, number in numbers.items()}
     found = {"all": np.ones_like(next(iter(near.values())))}
-    ether = [of for name, of in near.items() if name in _ETHER]
+    ether = [of for name, of in near.items() if name in ETHER]
     if ether:
-        others = [of for name, of in near.items() if name not in _ETHER]
+        others = [of for name, of in near.items() if name not in ETHER]
         found[f"{soft}_only"] = np.any(ether, axis=0) & ~np.any([np.zeros_like(found["all"]), *others], axis=0)
     found |= {f"{key}_contact": near[name] for key, name in ((hard, "carbonyl_O"), ("anion", "anion")) if name in near}
     return {name: where for name, where in found.items() if where.any()}
@@ -181,7 +131,7 @@ def _partition(numbers: Mapping[str, Integers]) -> dict[str, Any]:
             found["mostly_ether_O"] = mv.fraction(numbers["ether_O"] > numbers["carbonyl_O"])
     if "anion" in numbers:
         found["with_anion"] = mv.fraction(numbers["anion"] > 0)
-    polymer = [numbers[name] == 0 for name in _POLYMER if name in numbers]
+    polymer = [numbers[name] == 0 for name in POLYMER if name in numbers]
     if polymer:
         found["without_polymer"] = mv.fraction(np.all(polymer, axis=0))
     return {name: asdict(estimate) for name, estimate in found.items()}
@@ -244,18 +194,18 @@ class _Contacts:
 def _contacts(
     reduced: Reduced, system: SystemDescription, cutoffs_nm: Mapping[str, float], break_frames: int, hold: int
 ) -> _Contacts:
-    partners, units = _partners(system, cutoffs_nm), system.of_sites(lambda site: site.residue_number)
+    partners, units = partners_of(system, cutoffs_nm), system.of_sites(lambda site: site.residue_number)
     has_both_blocks = all(name in partners for name in block_names(system))
     range_nm = float(reduced.attribute("motion/neighbours", "range_nm"))
     for of in partners.values():
         rs.check_range(of, range_nm)
     periods: dict[str, list[rs.Periods]] = defaultdict(list)
     arrays: dict[str, list[Any]] = defaultdict(list)
-    for neighbours, distances in _batches(reduced):
+    for neighbours, distances in batches(reduced):
         for name, of in partners.items():
             if name not in _SHARED:
                 periods[name].append(rs.bound_periods(neighbours, distances, of, break_frames))
-            if name in _SITES:
+            if name in SITES:
                 arrays[name].append(mv.contact_numbers(neighbours, distances, of))
         if "chain" in partners:
             chain = mv.hosts(neighbours, distances, partners["chain"], hold, True)
@@ -268,7 +218,7 @@ def _contacts(
     whole_arrays = {name: np.concatenate(parts, axis=1) for name, parts in arrays.items()}
     return _Contacts(
         {name: _joined(parts) for name, parts in periods.items()},
-        {name: whole_arrays[name] for name in _SITES if name in whole_arrays},
+        {name: whole_arrays[name] for name in SITES if name in whole_arrays},
         *(whole_arrays.get(name) for name in ("chain", "block", "contour")),
     )
 
@@ -410,7 +360,7 @@ def _torsions(
 ) -> dict[str, Any]:
     rank = np.full(system.n_sites, -1, dtype=np.int64)
     rank[oxygens] = np.arange(oxygens.shape[1])
-    chain_of = _numbered(system.n_sites, list(oxygens))
+    chain_of = numbered(system.n_sites, list(oxygens))
     ends = ether_torsions(system)[:, [0, 3]]
     if (chain_of[ends[:, 0]] < 0).all():
         return {}
@@ -443,7 +393,7 @@ def _segments(
     scalars: dict[str, Any] = {}
     lags, lag_ps = _lags(reduced, "structure")
     columns: Columns = {"lag_ps": lag_ps}
-    ether = _ether_chains(system)
+    ether = ether_chains(system)
     if ether is not None:
         molecule, oxygens = ether
         distances = sg.segment_distances(molecule)

@@ -283,16 +283,12 @@ def fraction(is_so: Booleans) -> Estimate:
     return estimate(value, float(np.fmax(standard_error(blocks), standard_error(is_so.mean(axis=0)))))
 
 
-def conditional_msd(
-    paths: Floats, origin: Booleans, lags: Integers, interval_ps: float, tolerance: float, smallest: float,
-    stay: Integers | None = None,
-) -> Displacement:  # fmt: skip
-    """MSD of ions from origins that fulfil a condition, with jackknife errors over ions.
+def squared_displacements(paths: Floats, origin: Booleans, lags: Integers, stay: Integers | None = None) -> Floats:
+    """Sum of squared displacements and number of pairs of frames, (particles, 2, lags), for each particle and lag.
 
-    `paths` (frames, ions, dimensions) may hold NaN; `origin` (frames, ions) says which origins count; with `stay`
-    (frames, ions) only pairs of frames in the same stay count. `lags` are in frames, > 0. The verdict is that of
-    `eoli.analysis.motion.msd.diffusion` with the `tolerance` of the exponent, for an MSD of at least `smallest` (in the
-    unit of the paths, squared).
+    `paths` (frames, particles, dimensions) may hold NaN, which are left out; `origin` (frames, particles) says which
+    origins count; with `stay` (frames, particles) only pairs of frames with the same number count. `lags` are in frames,
+    > 0.
     """
     n, n_ions, _ = paths.shape
     samples = np.zeros((n_ions, 2, len(lags)))
@@ -309,6 +305,22 @@ def conditional_msd(
                 use &= place[lag:] == place[: n - lag]
             samples[part, 0, k] = np.where(use, squares, 0).sum(axis=0)
             samples[part, 1, k] = use.sum(axis=0)
+    return samples
+
+
+def conditional_msd(
+    paths: Floats, origin: Booleans, lags: Integers, interval_ps: float, tolerance: float, smallest: float,
+    stay: Integers | None = None,
+) -> Displacement:  # fmt: skip
+    """MSD of ions from origins that fulfil a condition, with jackknife errors over ions.
+
+    `paths` (frames, ions, dimensions) may hold NaN; `origin` (frames, ions) says which origins count; with `stay`
+    (frames, ions) only pairs of frames in the same stay count. `lags` are in frames, > 0. The verdict is that of
+    `eoli.analysis.motion.msd.diffusion` with the `tolerance` of the exponent, for an MSD of at least `smallest` (in the
+    unit of the paths, squared).
+    """
+    n = len(paths)
+    samples = squared_displacements(paths, origin, lags, stay)
     seen = samples[:, 1].any(axis=1)
     samples = samples[seen]
 
