@@ -179,7 +179,9 @@ def analyse_renewal(reduced: Path, description: Path, criteria: RenewalCriteria,
     table, scalars = pd.DataFrame({"lag_ps": []}), _withheld("not resolved: no lithium beside ether chains")
     ether = ether_chains(system)
     with open_reduced(reduced, system) as opened:
-        if opened.has("motion/neighbours") and ether is not None:
+        if len(list(system.types_of("polymer"))) > 1:
+            scalars = _withheld("not known: several types of chains, and the model is of one")
+        elif opened.has("motion/neighbours") and ether is not None:
             motion = read_motion(opened, system)
             folded = motion.folded or _folded_segments(opened)
             if folded:
