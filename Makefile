@@ -78,7 +78,7 @@ format: $(VENV)/.installed
 	ruff format scripts tests
 	snakefmt Snakefile workflow
 
-# Pictures of the page in results/ for the README; needs Chromium.
+# Pictures of the page in results/ for README and docs; needs Chromium.
 .PHONY: screenshots
 screenshots: $(VENV)/.installed
 	python scripts/screenshots.py
