@@ -1,4 +1,4 @@
-# make setup | run | test | bench | lint; each sets up what it needs.
+# make setup | run | test | bench | lint | docs; each sets up what it needs.
 PYTHON ?= python3
 # results, of `make run`; elsewhere where this folder cannot be written
 DIRECTORY ?= .
@@ -78,10 +78,17 @@ format: $(VENV)/.installed
 	ruff format scripts tests
 	snakefmt Snakefile workflow
 
-# Pictures of the page in results/ for the README; needs Chromium.
+# Pictures of the page in results/ for README and docs; needs Chromium.
 .PHONY: screenshots
 screenshots: $(VENV)/.installed
 	python scripts/screenshots.py
+
+# The documentation as a site in docs/_build/html; a broken link or reference fails.
+.PHONY: docs
+docs: $(VENV)/.installed
+	python -c 'import furo, myst_parser, sphinx' 2>/dev/null || python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	python -m sphinx -b html -W --keep-going -q docs docs/_build/html
+	@echo 'documentation: docs/_build/html/index.html'
 
 schema: $(VENV)/.installed
 	python scripts/write_schema.py

@@ -1,4 +1,4 @@
-"""Pictures of the page of a sweep for the README, by the system's Chromium: `make screenshots`.
+"""Pictures of the page of a sweep for README and docs, by the system's Chromium: `make screenshots`.
 
 Small PNGs: a wide screen, plots, boxes and the study beside ours, a phone; and the figure for papers that
 lies beside the page, smaller.

@@ -44,11 +44,12 @@ install_packages() {
         "${pip[@]}" -e ".[dev]" >"$venv/pip.log" 2>&1
         return
     fi
-    # pip writes beside the sources: it gets a copy of all but the package, and the environment a path to that
+    # pip writes beside the sources: it gets a copy of all but the code, and the environment a path to that
     copy=$(mktemp -d)
     trap 'rm -rf "$copy"' RETURN
     cp pyproject.toml README.md LICENSE "$copy"
-    mkdir "$copy/scripts"
+    mkdir -p "$copy/scripts/eoli"
+    cp scripts/eoli/VERSION "$copy/scripts/eoli"
     "${pip[@]}" "${copy}[dev]" >"$venv/pip.log" 2>&1 || return 1
     echo "$PWD/scripts" >"$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/eoli.pth"
 }

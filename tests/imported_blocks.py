@@ -13,14 +13,14 @@ _BLOCK = re.compile(r"(?P<before>[^\n]*\n[^\n]*)\n\n```yaml\n(?P<yaml>.*?)```", 
 
 
 def follow(blocks: Path) -> str:
-    """Write the entries of the page and the files that they name; returns its sweep."""
+    """Write the entries of the page and the files that they name; returns its study."""
     shutil.copytree(FILES / "oplsaa", blocks / "oplsaa")
-    sweep = ""
+    study = ""
     for block in _BLOCK.finditer((ROOT / "docs/own-molecules.md").read_text()):
-        names = re.findall(r"`([\w/.-]+\.yaml)`", block["before"])
+        names = re.findall(r"`topologies/([\w/.-]+\.yaml)`", block["before"])
         if names:
             assert not (blocks / names[-1]).exists(), f"{names[-1]} is not new"
             (blocks / names[-1]).write_text(block["yaml"])
         else:
-            sweep += block["yaml"]
-    return sweep
+            study += block["yaml"]
+    return study

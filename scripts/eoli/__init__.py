@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-__version__ = "0.1.0"
+__version__ = (Path(__file__).parent / "VERSION").read_text(encoding="ascii").strip()
 
 PROJECT = Path(__file__).resolve().parents[2]
 """Folder of the workflow."""

@@ -59,7 +59,7 @@ def test_on_a_cluster_no_short_rule_has_a_job_of_its_own() -> None:
 
 def test_no_rule_has_retries_of_its_own() -> None:
     # Snakemake would apply them inside the allocation of a job
-    for path in [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk")]:
+    for path in [ROOT / "Snakefile", ROOT / "workflow/Snakefile", *(ROOT / "workflow").rglob("*.smk")]:
         assert "retries:" not in path.read_text(), path
 
 

@@ -44,7 +44,13 @@ def merged(names: list[str]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "name", ["workflow/schemas/config.schema.json", "workflow/schemas/protocol.schema.json", "config/README.md"]
+    "name",
+    [
+        "workflow/schemas/config.schema.json",
+        "workflow/schemas/protocol.schema.json",
+        "config/README.md",
+        *(f"docs/reference/{page}.md" for page in ("columns", "commands", "protocols")),
+    ],
 )
 def test_generated_files_are_up_to_date(name: str) -> None:
     assert (ROOT / name).read_text() == generated()[ROOT / name], "run `make schema`"

@@ -20,8 +20,9 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="no make")
 def project(tmp_path: Path) -> Path:
     """What set-up needs of a clone, and an environment that looks made for it."""
     folder = tmp_path / "project"
-    (folder / "scripts").mkdir(parents=True)
-    for name in ("Makefile", "pyproject.toml", "scripts/setup-venv.sh", "scripts/setup-gromacs.sh"):
+    (folder / "scripts/eoli").mkdir(parents=True)
+    sources = ("scripts/setup-venv.sh", "scripts/setup-gromacs.sh", "scripts/eoli/VERSION")
+    for name in ("Makefile", "pyproject.toml", *sources):
         shutil.copy2(ROOT / name, folder / name)
     (folder / ".venv/bin").mkdir(parents=True)
     (folder / ".venv/bin/python").symlink_to(sys.executable)
@@ -125,7 +126,8 @@ case $2 in *sysconfig*) mkdir -p {tmp_path}/site; echo {tmp_path}/site;; esac
         )  # fmt: skip
     assert run.returncode == 0, run.stderr
     what, *files = (tmp_path / "asked").read_text().splitlines()
-    assert what.endswith("[dev]") and sorted(files) == ["./LICENSE", "./README.md", "./pyproject.toml"]
+    assert what.endswith("[dev]")
+    assert sorted(files) == ["./LICENSE", "./README.md", "./pyproject.toml", "./scripts/eoli/VERSION"]
     assert (tmp_path / "site/eoli.pth").read_text() == f"{project}/scripts\n"
     assert not Path(what.removesuffix("[dev]")).exists()
 

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
+from eoli.study.columns import meaning
 from eoli.workflow.plan import FIGURES, PAPER_FORMATS, SWEEP_FIGURES
 from support import (
     LIMIT_S,
@@ -63,6 +64,15 @@ def test_finished_run_has_everything(finished: Path) -> None:
     # four picoseconds resolve no transport: no number may come out of them
     assert table[["D_Li_m2_s", "conductivity_collective_S_m", "transference_onsager_polymer"]].isna().all(axis=None)
     assert table.gauche_fraction.between(0.5, 1).all() and table.energy_Li_PEO_kJ_mol.lt(-100).all()
+
+
+def test_every_column_of_every_table_is_documented(finished: Path) -> None:
+    unknown = []
+    for path in finished.glob("results/*/**/*.csv"):
+        name = "traces-<stage>.csv" if path.name.startswith("traces-") else path.name
+        columns = path.read_text().splitlines()[0].split(",")
+        unknown += [f"{path}: {column}" for column in columns if not meaning(f"{path.parent.name}/{name}", column)]
+    assert unknown == []
 
 
 def test_first_mistakes_are_one_line_and_free_text_is_free(workflow: Path) -> None:

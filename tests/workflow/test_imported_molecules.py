@@ -18,8 +18,8 @@ CONFIG = ("tests/config/tiny.yaml", "own.yaml")
 
 
 def test_a_study_of_molecules_that_others_made(workflow: Path) -> None:
-    sweep = follow(workflow / "topologies").replace("[12, 8]", "12")
-    (workflow / "own.yaml").write_text(f"box: {{chains: 36, packing_density_g_cm3: 0.15}}\n{sweep}")
+    study = follow(workflow / "topologies").replace("[12, 8]", "12")
+    (workflow / "own.yaml").write_text(study.replace("chains: 120", "chains: 36, packing_density_g_cm3: 0.15"))
     run = snakemake(workflow, config=CONFIG)
     assert run.returncode == 0, run.stdout
     results = workflow / "results"

@@ -1,10 +1,12 @@
 """The study's plan: configuration, systems, flags. Everything that thinks is in scripts/eoli."""
 
+import json
 import os
 import shlex
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
@@ -19,7 +21,10 @@ from eoli.workflow.plan import (
     walltime_flags,
 )
 
-BASE = os.path.relpath(workflow.basedir)
+# of this file, not of the Snakefile: that may be another workflow's, which uses this one as a module
+BASE = os.path.relpath(Path(workflow.current_basedir).parents[1])
+# a module gets its study as a mapping, which stands over config.yaml as an overlay does
+OURS = workflow.modifier.is_main_snakefile()
 
 try:
     if not os.access(".", os.W_OK):
@@ -27,13 +32,17 @@ try:
             f"{os.getcwd()} cannot be written; allowed: snakemake --directory FOLDER, with a folder for the results"
         )
     CALL = workflow.config_settings
-    FILES = [] if CALL.replace_workflow_config else workflow.configfiles
-    PLAN = make_plan(FILES, CALL.configfiles or [], CALL.config_args or [], BASE)
+    if OURS:
+        FILES = [] if CALL.replace_workflow_config else workflow.configfiles
+        PLAN = make_plan(FILES, CALL.configfiles or [], CALL.config_args or [], BASE)
+    else:
+        ENTRIES = [f"{key}={json.dumps(value)}" for key, value in config.items()]
+        PLAN = make_plan([f"{BASE}/config/config.yaml"], [], ENTRIES, BASE)
 except (EoliError, OSError) as error:
     print(f"eoli: {error}", file=sys.stderr)
     sys.exit(getattr(error, "exit_code", 1))
 
-install(PLAN, forces=workflow.is_main_process)
+install(PLAN, forces=workflow.is_main_process, alone=OURS)
 
 # None leaves the rules without an environment, as if there were no directive
 BY_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method

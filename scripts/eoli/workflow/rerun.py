@@ -21,10 +21,11 @@ from eoli.workflow.products import Results, Stale
 MOST_LINES = 12
 
 
-def install(plan: Plan, forces: bool) -> None:
+def install(plan: Plan, forces: bool, alone: bool = True) -> None:
     """Prepare Snakemake's job graph for a study; with `forces`, results that do not match the study are made again.
 
     Forcing is for calls by a person. The calls with which Snakemake runs single jobs on a cluster do as they are told.
+    A workflow that uses this one as a module (`alone` is false) may have targets of its own anywhere in results.
     """
     from snakemake.dag import DAG
 
@@ -33,7 +34,7 @@ def install(plan: Plan, forces: bool) -> None:
     @functools.wraps(plain)
     async def init(dag: Any, *arguments: Any, **options: Any) -> None:
         try:
-            plan.check_targets(map(str, dag.targetfiles))
+            plan.check_targets(map(str, dag.targetfiles if alone else ()))
         except InputError as error:
             print(f"eoli: {error}", file=sys.stderr)
             sys.exit(error.exit_code)
