@@ -20,6 +20,7 @@ def follow(blocks: Path) -> str:
         names = re.findall(r"`([\w/.-]+\.yaml)`", block["before"])
         if names:
             assert not (blocks / names[-1]).exists(), f"{names[-1]} is not new"
+            (blocks / names[-1]).parent.mkdir(exist_ok=True)
             (blocks / names[-1]).write_text(block["yaml"])
         else:
             sweep += block["yaml"]

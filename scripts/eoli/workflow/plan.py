@@ -83,8 +83,8 @@ def check_flags(executor: str, settings: Any, by_conda: bool) -> str:
 
 
 @cache
-def _digest(topologies: Path, polymer: str, salt: str, choice: ForceFieldChoice) -> str:
-    return library(topologies).digest(polymer, salt, choice)
+def _digest(topologies: Path, polymer: str, salt: str, choice: ForceFieldChoice, solvents: tuple[str, ...]) -> str:
+    return library(topologies).digest(polymer, salt, choice, solvents)
 
 
 @dataclass(frozen=True)
@@ -191,6 +191,7 @@ class Plan:
                 "chains": s.chains,
                 "salt": s.salt,
                 "cations": s.cations,
+                "solvent": [f"{name}={count}" for name, count in s.solvents] or None,
                 **asdict(s.choice),
             }
         )
@@ -198,7 +199,7 @@ class Plan:
     def blocks_digest(self, system: str) -> str:
         """Digest of what a topology is built from; comments and dates in the building blocks do not change it."""
         entry = self.boxes[system]
-        return _digest(self.study.topologies, entry.polymer, entry.salt, entry.choice)
+        return _digest(self.study.topologies, entry.polymer, entry.salt, entry.choice, entry.solvent_names)
 
     @property
     def citations_digest(self) -> str:
@@ -332,7 +333,11 @@ class Plan:
         entry = self.systems[system]
         distances: dict[str, float] = self._settings["analysis"]["contact_nm"]
         if entry.imported is None:
-            roles = library(self.study.topologies).polymer(entry.polymer, entry.choice.ether_set).roles
+            blocks = library(self.study.topologies)
+            roles = {
+                *blocks.polymer(entry.polymer, entry.choice.ether_set).roles,
+                *(role for name in entry.solvent_names for role in blocks.solvent(name).said.roles),
+            }
         else:
             roles = self.study.roles_of(self.imported[system]).names
         absent = {kind for kind in criteria.RARE_CONTACTS if kind not in roles}
