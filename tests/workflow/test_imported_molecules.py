@@ -33,7 +33,7 @@ def test_a_study_of_molecules_that_others_made(workflow: Path) -> None:
     assert described.n_sites == 36 * 16 + 6 * 16
     beside = table.loc[WITH_SOLVENT]
     assert beside["solvents"] == "acetonitrile:30" and pd.isna(row["solvents"])
-    assert beside["D_ACN_m2_s"] > 0 and 0 <= beside["n_Li_solvent_N_in_cutoff"] < 6
+    assert isinstance(beside["D_ACN_verdict"], str) and 0 < beside["neighbours_Li_solvent_N"] < 6
     verdict = json.loads((results / SYSTEM / "npt/verdict.json").read_text())
     # liquid glyme with salt at 400 K is near 0.9 g/cm3: this is no test of the force field
     assert 0.7 < verdict["values"]["density_g_cm3"] < 1.3 and verdict["status"] != "fail"

@@ -65,7 +65,8 @@ def alike(table: pd.DataFrame, axes: Sequence[str] = SYSTEM_AXES) -> Iterator[tu
     if table.empty:
         return
     shapes = table["system"].astype(str).map(shape_of).rename(SHAPE)
-    solvents = table[SOLVENTS].fillna("") if SOLVENTS in table else shapes.map(lambda _: "").rename(SOLVENTS)
+    cells = table[SOLVENTS] if SOLVENTS in table else shapes.map(lambda _: "")
+    solvents = cells.map(lambda cell: cell if isinstance(cell, str) else "").rename(SOLVENTS)
     for key, rows in table.groupby([*axes, solvents, shapes], dropna=False, sort=False):
         *values, beside, _ = key
         yield dict(zip(axes, values, strict=True)) | ({SOLVENTS: beside} if beside else {}), rows
