@@ -208,3 +208,35 @@ def test_the_table_of_a_sweep_has_a_column_of_solvents_only_with_some(
 def test_labels_of_solvents(sweep: str, copied_blocks: Path) -> None:
     found = Library(copied_blocks).labels(["dme-opls"], ["litfsi-opls"], ["acetonitrile", "other"])
     assert (found.solvent("acetonitrile"), found.solvent("other")) == ("acetonitrile", "other")
+
+
+def test_a_box_with_another_number_of_molecules_is_not_shown(sweep: str, copied_blocks: Path, tmp_path: Path) -> None:
+    system = one(copied_blocks, tmp_path, "{acetonitrile: 30}")
+    s, results = system, tmp_path / "results"
+    made = imported_box(
+        s.polymer, s.chains, s.salt, s.cations, s.choice, Library(copied_blocks), {"acetonitrile": 29}
+    )  # fmt: skip
+    write_imported(made, "x", results / system.name / "topology")
+    table = collect([system], ["npt"], "npt", results, tmp_path / "sweep.csv", allow_missing=True)
+    assert f"solvent molecules: 29, where {system.name} of the study has 30; run it again" in table["status"][0]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["acetonitrile=5", "acetonitrile=6"], "--solvent: names a solvent twice; allowed: one number for each"),
+        (["acetonitrile=0"], "--solvent: 0 is not allowed"),
+        (["acetonitrile"], "'acetonitrile' is not allowed; allowed: NAME=NUMBER"),
+    ],
+)
+def test_what_the_command_is_asked_wrongly(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = f"--blocks {tmp_path} --polymer x --chains 2 --salt none --cations 0 --ether-set x --mixing imported"
+    rest = ["--ion-charge-scale", "1", "--out", str(tmp_path), "--solvent", *words]
+    try:
+        code = main(["topology", *given.split(), *rest])
+    except SystemExit as stop:
+        code = int(str(stop.code))
+    err = capsys.readouterr().err
+    assert code == 2 and said in err, err
