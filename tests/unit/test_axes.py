@@ -15,7 +15,7 @@ from eoli.study.analyses import TABLES
 from eoli.study.axes import SERIES_AXES, SHAPE, SOLVENTS, SYSTEM_AXES, alike, axes_of, distinguishing_axes
 from eoli.study.quantities import sweep_columns
 from eoli.summary.replicas import replica_table
-from eoli.summary.temperature import fits_of
+from eoli.summary.temperature import activation_table, fits_of
 
 OTHER: dict[str, Any] = {
     "polymer": "pebax", "salt": "lifsi", "eo_li_asked": 20.0, "ether_set": "oxy-v", "cation_model": "other",
@@ -103,6 +103,20 @@ def test_numbers_of_a_polymer_are_not_laid_beside_one_with_a_solvent() -> None:
     table = pd.DataFrame([system(1, **simulated), system(2, solvents="acetonitrile:20", **simulated)])
     said = compare(REFERENCE.model_copy(update={"numbers": [at_twelve]}), table, {})
     assert [row.system for row in said if row.id == "density" and row.theirs is not None] == ["s1-r1"]
+
+
+def test_tables_of_groups_have_a_column_of_solvents_last_and_only_with_some() -> None:
+    plain = [system(n, n, temperature_K=kelvin) for n, kelvin in enumerate((380.0, 380.0, 400.0, 420.0), 1)]
+    beside = [
+        system(n + 4, n, solvents="acetonitrile:20", temperature_K=row["temperature_K"])
+        for n, row in enumerate(plain, 1)
+    ]
+    for make in (replica_table, activation_table):
+        without, mixed = make(pd.DataFrame(plain)), make(pd.DataFrame([*beside, *plain]))
+        assert len(without) and SOLVENTS not in without and list(mixed) == [*without, SOLVENTS]
+        # those of the plain systems are as they were
+        assert mixed[mixed[SOLVENTS].isna()].drop(columns=SOLVENTS).reset_index(drop=True).equals(without)
+        assert set(mixed[SOLVENTS].dropna()) == {"acetonitrile:20"}
 
 
 def test_starts_are_taken_together_also_where_an_axis_is_empty() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,6 +42,14 @@ def solvents_of(cell: object) -> dict[str, int]:
     """Molecules by solvent from a cell of the column SOLVENTS; none from one that is empty or missing."""
     words = cell.split() if isinstance(cell, str) else []
     return {name: int(count) for name, _, count in (word.rpartition(":") for word in words)}
+
+
+def with_solvents(columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Columns of a table of rows: SOLVENTS last, and only if a row has some."""
+    return [
+        *(name for name in columns if name != SOLVENTS),
+        *([SOLVENTS] if any(SOLVENTS in row for row in rows) else []),
+    ]
 
 
 def replica_group(name: str) -> str:
