@@ -13,14 +13,15 @@ _BLOCK = re.compile(r"(?P<before>[^\n]*\n[^\n]*)\n\n```yaml\n(?P<yaml>.*?)```", 
 
 
 def follow(blocks: Path) -> str:
-    """Write the entries of the page and the files that they name; returns its study."""
+    """Write the entries of the page and the files that they name; returns its sweeps as one."""
     shutil.copytree(FILES / "oplsaa", blocks / "oplsaa")
-    study = ""
+    sweep = "sweep:\n"
     for block in _BLOCK.finditer((ROOT / "docs/own-molecules.md").read_text()):
         names = re.findall(r"`topologies/([\w/.-]+\.yaml)`", block["before"])
         if names:
             assert not (blocks / names[-1]).exists(), f"{names[-1]} is not new"
+            (blocks / names[-1]).parent.mkdir(exist_ok=True)
             (blocks / names[-1]).write_text(block["yaml"])
         else:
-            study += block["yaml"]
-    return study
+            sweep += block["yaml"].removeprefix("box: {chains: 120}\n").removeprefix("sweep:\n")
+    return sweep

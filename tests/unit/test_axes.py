@@ -12,15 +12,15 @@ from eoli.figures.sweep import read_grouped
 from eoli.reference.claims import compare
 from eoli.reference.model import Reference
 from eoli.study.analyses import TABLES
-from eoli.study.axes import SERIES_AXES, SHAPE, SYSTEM_AXES, alike, axes_of, distinguishing_axes
+from eoli.study.axes import SERIES_AXES, SHAPE, SOLVENTS, SYSTEM_AXES, alike, axes_of, distinguishing_axes
 from eoli.study.quantities import sweep_columns
 from eoli.summary.replicas import replica_table
-from eoli.summary.temperature import fits_of
+from eoli.summary.temperature import activation_table, fits_of
 
 OTHER: dict[str, Any] = {
     "polymer": "pebax", "salt": "lifsi", "eo_li_asked": 20.0, "ether_set": "oxy-v", "cation_model": "other",
     "anion_model": "another", "mixing": "lb-ions", "ion_charge_scale": 0.8, "chains": 50, "temperature_K": 420.0,
-    SHAPE: "2x1x1",
+    SHAPE: "2x1x1", SOLVENTS: "acetonitrile:20",
 }  # fmt: skip
 
 
@@ -55,7 +55,7 @@ REFERENCE = Reference.model_validate({
 })  # fmt: skip
 
 
-@pytest.mark.parametrize("axis", [*SYSTEM_AXES, SHAPE])
+@pytest.mark.parametrize("axis", [*SYSTEM_AXES, SOLVENTS, SHAPE])
 def test_systems_that_differ_on_one_axis_are_not_taken_together(axis: str, tmp_path: Path) -> None:
     pair = [system(1), system(2, 2, **{axis: OTHER[axis]})]
     table = pd.DataFrame(pair)
@@ -74,7 +74,7 @@ def test_systems_that_differ_on_one_axis_are_not_taken_together(axis: str, tmp_p
         assert len({group.label for group in groups}) == len(groups) == 2
 
 
-@pytest.mark.parametrize("axis", [*SERIES_AXES, SHAPE])
+@pytest.mark.parametrize("axis", [*SERIES_AXES, SOLVENTS, SHAPE])
 def test_temperatures_of_systems_that_differ_are_not_fitted_together(axis: str) -> None:
     changes = {axis: OTHER[axis]}
     alone = pd.DataFrame([system(1), system(2, temperature_K=420.0, **changes)])
@@ -83,7 +83,9 @@ def test_temperatures_of_systems_that_differ_are_not_fitted_together(axis: str) 
     assert {fits.names for fits in fits_of(both)} == {tuple(both["system"][[0, 2]]), tuple(both["system"][[1, 3]])}
 
 
-@pytest.mark.parametrize("axis", [axis for axis in (*SYSTEM_AXES, SHAPE) if axis not in ("polymer", "eo_li_asked")])
+@pytest.mark.parametrize(
+    "axis", [axis for axis in (*SYSTEM_AXES, SOLVENTS, SHAPE) if axis not in ("polymer", "eo_li_asked")]
+)
 def test_a_claim_compares_systems_that_are_equal_but_for_what_it_is_about(axis: str) -> None:
     def judged(**changes: Any) -> str:
         table = pd.DataFrame([system(1), system(2, polymer="pebax", **changes)])
@@ -92,6 +94,29 @@ def test_a_claim_compares_systems_that_are_equal_but_for_what_it_is_about(axis: 
 
     assert judged() == "s1-r1 and s2-r1"
     assert judged(**{axis: OTHER[axis]}) == "peo and pebax"
+
+
+def test_numbers_of_a_polymer_are_not_laid_beside_one_with_a_solvent() -> None:
+    (numbers,) = REFERENCE.numbers
+    at_twelve = numbers.model_copy(update={"systems": [numbers.systems[0].model_copy(update={"eo_li": 12.0})]})
+    simulated = {"simulated_in_study": True, "temperature_K": 298.0}
+    table = pd.DataFrame([system(1, **simulated), system(2, solvents="acetonitrile:20", **simulated)])
+    said = compare(REFERENCE.model_copy(update={"numbers": [at_twelve]}), table, {})
+    assert [row.system for row in said if row.id == "density" and row.theirs is not None] == ["s1-r1"]
+
+
+def test_tables_of_groups_have_a_column_of_solvents_last_and_only_with_some() -> None:
+    plain = [system(n, n, temperature_K=kelvin) for n, kelvin in enumerate((380.0, 380.0, 400.0, 420.0), 1)]
+    beside = [
+        system(n + 4, n, solvents="acetonitrile:20", temperature_K=row["temperature_K"])
+        for n, row in enumerate(plain, 1)
+    ]
+    for make in (replica_table, activation_table):
+        without, mixed = make(pd.DataFrame(plain)), make(pd.DataFrame([*beside, *plain]))
+        assert len(without) and SOLVENTS not in without and list(mixed) == [*without, SOLVENTS]
+        # those of the plain systems are as they were
+        assert mixed[mixed[SOLVENTS].isna()].drop(columns=SOLVENTS).reset_index(drop=True).equals(without)
+        assert set(mixed[SOLVENTS].dropna()) == {"acetonitrile:20"}
 
 
 def test_starts_are_taken_together_also_where_an_axis_is_empty() -> None:

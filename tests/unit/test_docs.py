@@ -115,7 +115,8 @@ def test_yaml_is_accepted(page: Path, tmp_path: Path) -> None:
             path.write_text(snippet.text, encoding="utf-8")
         else:
             path.write_text(snippet.text, encoding="utf-8")
-            assert systems_of(load_study([tmp_path / "config/config.yaml", path], tmp_path))
+            blocks = {} if "topologies" in keys else {"topologies": str(tmp_path / "topologies")}
+            assert systems_of(load_study([tmp_path / "config/config.yaml", path], tmp_path, blocks))
 
 
 class Parsed(Exception):
@@ -175,6 +176,7 @@ def test_checks_of_studies_that_a_page_writes_are_run(
     # files that a page takes for those of its reader
     shutil.copytree(ROOT / "tests/imported/oplsaa", tmp_path / "topologies/oplsaa")
     for snippet in snippets(page):
+        (tmp_path / snippet.file).parent.mkdir(exist_ok=True)
         (tmp_path / snippet.file).write_text(snippet.text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert cli.main([*line.split()[1:], "--base", "."]) == 0

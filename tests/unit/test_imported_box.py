@@ -73,9 +73,9 @@ def test_a_charge_scale_reaches_the_ions_alone(sweep: str, copied_blocks: Path, 
 
 
 def test_the_systems_of_a_sweep_have_the_sizes_of_the_files(sweep: str, copied_blocks: Path, tmp_path: Path) -> None:
-    (tmp_path / "own.yaml").write_text(f"topologies: {copied_blocks}\n{sweep}")
+    (tmp_path / "own.yaml").write_text(f"topologies: {copied_blocks}\nbox: {{chains: 120}}\n{sweep}")
     study = load_study([ROOT / "config/config.yaml", tmp_path / "own.yaml"], ROOT)
-    first, second = systems_of(study).values()
+    first, second, *_ = systems_of(study).values()
     assert (first.name, second.name) == ("dme-opls-eo12-400K-litfsi-opls-r1", "dme-opls-eo8-400K-litfsi-opls-r1")
     assert (first.ether_oxygens, first.cations, second.cations) == (240, 20, 30)
     assert (first.choice.ether_set, first.choice.mixing) == ("imported-oplsaa", IMPORTED)
@@ -134,7 +134,7 @@ def test_what_an_entry_says_wrongly_is_one_line_of_eoli_check(
         (copied_blocks / name).write_text(new)
     else:
         edit(copied_blocks / name, old, new)
-    (tmp_path / "own.yaml").write_text(f"topologies: {copied_blocks}\n{sweep}")
+    (tmp_path / "own.yaml").write_text(f"topologies: {copied_blocks}\nbox: {{chains: 120}}\n{sweep}")
     words = ["check", "--config", str(ROOT / "config/config.yaml"), str(tmp_path / "own.yaml")]
     assert main(words) == 2
     err = capsys.readouterr().err

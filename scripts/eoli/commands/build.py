@@ -7,6 +7,24 @@ from pathlib import Path
 from typing import get_args
 
 from eoli.commands.common import add_gmx, add_option, gromacs_build, made, typed
+from eoli.errors import InputError
+
+
+def _solvent(text: str) -> tuple[str, int]:
+    """Name and number of molecules from `NAME=NUMBER`."""
+    from eoli.core.validation import Count
+
+    name, separator, number = text.partition("=")
+    if not (name and separator):
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; allowed: NAME=NUMBER")
+    return name, typed(Count)(number)
+
+
+def _add_solvents(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--solvent", type=_solvent, nargs="+", action="extend", default=[], metavar="NAME=NUMBER",
+        help="molecules of a solvent of the building blocks",
+    )  # fmt: skip
 
 
 def add_topology(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +37,7 @@ def add_topology(parser: argparse.ArgumentParser) -> None:
     add_option(parser, "chains", Box, "chains", required=True)
     parser.add_argument("--salt", required=True, help="salt of the building blocks, or none")
     parser.add_argument("--cations", type=typed(CountOrZero), required=True, help="cations, and as many anions")
+    _add_solvents(parser)
     parser.add_argument("--ether-set", required=True, metavar="NAME", help="parameter set of the ether")
     parser.add_argument("--cation-model", default=DEFAULT, metavar="NAME", help="default: the one that the salt names")
     parser.add_argument("--anion-model", default=DEFAULT, metavar="NAME", help="default: the one that the salt names")
@@ -37,18 +56,23 @@ def topology(arguments: argparse.Namespace) -> int:
     from eoli.topology.gromos import read_gromos54a7
     from eoli.topology.imported_box import files_of, imported_box, write_imported
 
-    polymer, salt = arguments.polymer, arguments.salt
+    polymer, salt, solvents = arguments.polymer, arguments.salt, dict(arguments.solvent)
+    if len(solvents) < len(arguments.solvent):
+        raise InputError("--solvent: names a solvent twice; allowed: one number for each")
     gromacs = inspect(gromacs_build(arguments))
     blocks = library(arguments.blocks)
     choice = blocks.choose(
         salt, arguments.ether_set, arguments.cation_model, arguments.anion_model, arguments.mixing,
         arguments.ion_charge_scale,
     )  # fmt: skip
-    title = f"{arguments.chains} {polymer}, {arguments.cations} {salt}"
+    title = ", ".join(
+        f"{count} {name}" for name, count in ((polymer, arguments.chains), (salt, arguments.cations), *solvents.items())
+    )
+    found = blocks.composition(polymer, salt, choice, list(solvents))
     if choice.mixing == IMPORTED:
-        box = imported_box(polymer, arguments.chains, salt, arguments.cations, choice, blocks)
+        box = imported_box(polymer, arguments.chains, salt, arguments.cations, choice, blocks, solvents)
         write_imported(box, title, arguments.out)
-        description, files = box.description, files_of(blocks.composition(polymer, salt, choice).imported)
+        description, files = box.description, files_of(found.imported)
     else:
         forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
         description = describe(polymer, arguments.chains, salt, arguments.cations, choice, blocks, forcefield)
@@ -59,7 +83,7 @@ def topology(arguments: argparse.Namespace) -> int:
         [*sorted(arguments.blocks.rglob("*.yaml")), *files],
         gromacs=gromacs.version_text,
         forcefield_sha256=description.forcefield_sha256,
-        blocks_sha256=blocks.digest(polymer, salt, choice),
+        blocks_sha256=blocks.digest(polymer, salt, choice, list(solvents)),
     )
     return 0
 
@@ -70,6 +94,7 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--blocks", type=Path, required=True, metavar="DIR", help="folder of building blocks")
     parser.add_argument("--polymer", required=True, help="polymer of the building blocks")
     parser.add_argument("--salt", required=True, help="salt of the building blocks, or none")
+    _add_solvents(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="page to write")
     add_gmx(parser)
 
@@ -91,7 +116,7 @@ def parameters(arguments: argparse.Namespace) -> int:
     if description.choice.mixing == IMPORTED:
         polymer, salt = arguments.polymer, arguments.salt
         chains, cations = description.molecules[0].count, len(description.molecules_of("cation"))
-        box = imported_box(polymer, chains, salt, cations, description.choice, blocks)
+        box = imported_box(polymer, chains, salt, cations, description.choice, blocks, dict(arguments.solvent))
         if box.description != description:
             raise DataError(
                 f"{arguments.system_json}: not what {chains} {polymer} and {cations} {salt} of {arguments.blocks} are; make "

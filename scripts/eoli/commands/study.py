@@ -87,8 +87,9 @@ def _check_imported(study: Study) -> None:
     from eoli.topology.imported_box import check_imported
 
     boxes = [s for s in systems_of(study).values() if s.imported is None and s.choice.mixing == IMPORTED]
-    for polymer, salt, choice in dict.fromkeys((s.polymer, s.salt, s.choice) for s in boxes):
-        check_imported(polymer, salt, choice, library(study.topologies))
+    molecules = ((s.polymer, s.salt, s.choice, s.solvent_names) for s in boxes)
+    for polymer, salt, choice, solvents in dict.fromkeys(molecules):
+        check_imported(polymer, salt, choice, library(study.topologies), solvents)
 
 
 def _check_references(study: Study) -> None:

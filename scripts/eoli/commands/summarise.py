@@ -105,9 +105,11 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
 def _labels(arguments: argparse.Namespace) -> Labels:
     from eoli.analysis.results import read_sweep
     from eoli.forcefield.library import library
+    from eoli.study.axes import SOLVENTS, solvents_of
 
     table = read_sweep(arguments.table)
-    return library(arguments.blocks).labels(table["polymer"].unique(), table["salt"].unique())
+    solvents = {name for cell in table.get(SOLVENTS, ()) for name in solvents_of(cell)}
+    return library(arguments.blocks).labels(table["polymer"].unique(), table["salt"].unique(), sorted(solvents))
 
 
 def add_sweep_figures(parser: argparse.ArgumentParser) -> None:

@@ -46,7 +46,7 @@ from eoli.figures.style import (
 )
 from eoli.figures.system import PARTNERS
 from eoli.forcefield.models import UNLABELLED, Labels
-from eoli.study.axes import SHAPE, SYSTEM_AXES, alike, axes_of, distinguishing_axes
+from eoli.study.axes import SHAPE, SOLVENTS, SYSTEM_AXES, alike, axes_of, distinguishing_axes, solvents_of
 from eoli.study.config import DEFAULT_CHARGE_SCALE, DEFAULT_MIXING
 from eoli.study.quantities import Panel, Quantity, fitted, named, panels
 from eoli.summary.temperature import Fits, fits_of
@@ -80,9 +80,11 @@ _USUAL = {"mixing": DEFAULT_MIXING, "ion_charge_scale": DEFAULT_CHARGE_SCALE}
 
 
 def _label(row: Mapping[Any, Any], differing: Sequence[str], labels: Labels) -> str:
-    """The polymer and what distinguishes a system; an unusual force field is always named."""
+    """The polymer and what distinguishes a system; solvents and an unusual force field are always named."""
     axes = axes_of(row)
     label = said(labels.polymer(str(axes["polymer"])))
+    for name, count in solvents_of(axes[SOLVENTS]).items():
+        label += f", {count} {said(labels.solvent(name))}"
     for axis in ("temperature_K", "salt", "ether_set", "cation_model", "anion_model", *_USUAL, "chains", SHAPE):
         value = axes[axis]
         if value and (value != _USUAL[axis] if axis in _USUAL else axis in differing):

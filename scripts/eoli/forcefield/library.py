@@ -27,6 +27,7 @@ from eoli.forcefield.models import (
     MOST_SITES,
     NO_SALT,
     POLYMER_ROLES,
+    SOLVENT_ROLES,
     TERMS,
     AtomEntry,
     BondedTable,
@@ -35,6 +36,7 @@ from eoli.forcefield.models import (
     ImportedEntry,
     ImportedIon,
     ImportedPolymer,
+    ImportedSolvent,
     Ion,
     IonVariant,
     Labels,
@@ -71,7 +73,8 @@ class Library:
         known = self.names(kind)
         if name not in known:
             raise InputError(
-                f"{wanted} {name!r} is not in {self.root / kind}{did_you_mean(name, known)}; allowed: {', '.join(known)}"
+                f"{wanted} {name!r} is not in {self.root / kind}{did_you_mean(name, known)}; allowed: "
+                + (", ".join(known) or "none")
             )
         variants = self.variants(kind, name)
         if variants and variant not in variants:
@@ -93,7 +96,7 @@ class Library:
         return entry
 
     def names(self, kind: str) -> list[str]:
-        """Names of the entries of one kind (`polymers`, `salts`, `units`, `ions`)."""
+        """Names of the entries of one kind (`polymers`, `salts`, `units`, `ions`, `solvents`)."""
         folder = self.root / kind
         return sorted(
             {path.stem for path in folder.glob("*.yaml")} | {path.parent.name for path in folder.glob("*/*.yaml")}
@@ -126,7 +129,9 @@ class Library:
                 raise InputError(f"{place((key,), [file])}: {atom!r} is no atom of unit {name}")
         return unit
 
-    def _imported(self, said: ImportedPolymer | ImportedIon, file: YamlFile, roles: Sequence[str]) -> ImportedEntry:
+    def _imported(
+        self, said: ImportedPolymer | ImportedIon | ImportedSolvent, file: YamlFile, roles: Sequence[str]
+    ) -> ImportedEntry:
         """An entry whose topology others made, with the checksums of its files; roles are some of those given.
 
         The topology is read as text only: enough to name an include that is missing.
@@ -237,6 +242,18 @@ class Library:
         return ion
 
     @lru_cache  # noqa: B019  (a process reads one or two libraries)
+    def solvent(self, name: str) -> ImportedEntry:
+        """A solvent by its name; its topology is imported."""
+        file = self._file("solvents", name, "solvent")
+        return self._imported(self._cited(ImportedSolvent, file.data, file), file, SOLVENT_ROLES)
+
+    def solvent_density_g_cm3(self, name: str) -> float:
+        """Density of a neat solvent, for sizes alone."""
+        said = self.solvent(name).said
+        assert isinstance(said, ImportedSolvent)
+        return said.density_g_cm3.value
+
+    @lru_cache  # noqa: B019  (a process reads one or two libraries)
     def salt(self, name: str) -> Salt:
         """A salt by its name; its ions must exist and have opposite charges."""
         file = self._file("salts", name, "salt")
@@ -279,15 +296,23 @@ class Library:
             return ()
         return self._ions(self.salt(salt), choice.cation_model, choice.anion_model)
 
-    def composition(self, polymer: str, salt: str, choice: ForceFieldChoice) -> Composition:
-        """The chain and ions of a system.
+    def composition(
+        self, polymer: str, salt: str, choice: ForceFieldChoice, solvents: Sequence[str] = ()
+    ) -> Composition:
+        """The chain, ions and solvents of a system.
 
         Raises InputError if two of them have the same name, and so the same file, or if only some of them are imported.
         """
         chain, ions = self.polymer(polymer, choice.ether_set), self.ions(salt, choice)
+        if solvents and chain.imported is None:
+            raise InputError(
+                f"{', '.join(solvents)} beside {polymer}, which is made of our building blocks; allowed: solvents beside an "
+                "imported polymer"
+            )
+        beside = tuple(self.solvent(name) for name in solvents)
         where = f"{self.root / self.relative_path('polymers', polymer, None)}"
-        _check_names(where, [chain.polymer.molecule, *(ion.molecule for ion in ions)])
-        imported = [entry for entry in (chain.imported, *ions) if isinstance(entry, ImportedEntry)]
+        _check_names(where, [chain.polymer.molecule, *(entry.molecule for entry in (*ions, *beside))])
+        imported = [entry for entry in (chain.imported, *ions, *beside) if isinstance(entry, ImportedEntry)]
         own = [ion.molecule for ion in ions if isinstance(ion, Ion)]
         if chain.imported is None:
             own.insert(0, chain.polymer.molecule)
@@ -299,14 +324,19 @@ class Library:
             )
         return Composition(chain, tuple(ion for ion in ions if isinstance(ion, Ion)), tuple(imported))
 
-    def labels(self, polymers: Iterable[str], salts: Iterable[str]) -> Labels:
-        """Names for people of polymers, salts and their anions; those without a label, or not in the folder, are left out."""
+    def labels(self, polymers: Iterable[str], salts: Iterable[str], solvents: Iterable[str] = ()) -> Labels:
+        """Names for people of polymers, salts and their anions, and solvents; those without a label, or not in the folder,
+        are left out."""
         chains = {name: self._polymer_entry(name) for name in polymers if name in self.names("polymers")}
         pairs = {name: self._entry(Salt, "salts", name) for name in salts if name in self.names("salts")}
+        beside = {
+            name: self._entry(ImportedSolvent, "solvents", name) for name in solvents if name in self.names("solvents")
+        }
         return Labels(
             {name: entry.label for name, entry in chains.items() if entry.label},
             {name: entry.label for name, entry in pairs.items() if entry.label},
             {name: entry.anion_label for name, entry in pairs.items() if entry.anion_label},
+            {name: entry.label for name, entry in beside.items() if entry.label},
         )
 
     def _polymer_entry(self, name: str) -> Polymer | ImportedPolymer:
@@ -347,9 +377,11 @@ class Library:
         file = read_yaml(self.root / "limits.yaml")
         return tuple(validate(Limits, file.data, [file]).limits)
 
-    def size_of_molecules(self, polymer: str, salt: str, choice: ForceFieldChoice) -> list[tuple[int, float]]:
-        """Sites and mass (g/mol) of one chain, and of each ion of the salt."""
-        found = self.composition(polymer, salt, choice)
+    def size_of_molecules(
+        self, polymer: str, salt: str, choice: ForceFieldChoice, solvents: Sequence[str] = ()
+    ) -> list[tuple[int, float]]:
+        """Sites and mass (g/mol) of one chain, of each ion of the salt, and of one molecule of each solvent."""
+        found = self.composition(polymer, salt, choice, solvents)
         if found.imported:
             return [(entry.said.atoms, entry.said.mass_g_mol) for entry in found.imported]
         of_molecules = [[atom for unit in found.chain.units for atom in unit.atoms], *(ion.atoms for ion in found.ions)]
@@ -365,12 +397,12 @@ class Library:
             raise ForceFieldError(f"type {type_name!r} has no mass in {self.root}; allowed: {', '.join(known)}")
         return self._masses[type_name]
 
-    def digest(self, polymer: str, salt: str, choice: ForceFieldChoice) -> str:
-        """SHA-256 of everything that the topology of a polymer with a salt is made from, without comments and spacing.
+    def digest(self, polymer: str, salt: str, choice: ForceFieldChoice, solvents: Sequence[str] = ()) -> str:
+        """SHA-256 of everything that the topology of a polymer with salt and solvents is made from, without comments and spacing.
 
         Only the entries that these molecules use count, so that an edit elsewhere makes no other topology stale.
         """
-        found = self.composition(polymer, salt, choice)
+        found = self.composition(polymer, salt, choice, solvents)
         if found.imported:
             return _imported_digest(found.imported)
         chain, ions = found.chain, found.ions
@@ -410,9 +442,9 @@ class Library:
 
 @dataclass(frozen=True)
 class Composition:
-    """The molecules of a system: the chain, and the ions of its salt.
+    """The molecules of a system: the chain, the ions of its salt, and solvents.
 
-    Where they are imported, `imported` has all of them, the chain first, and `ions` is empty.
+    Where they are imported, `imported` has all of them, the chain first and solvents last, and `ions` is empty.
     """
 
     chain: Chain

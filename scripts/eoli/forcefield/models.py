@@ -218,6 +218,15 @@ class ImportedIon(_Imported):
     roles: dict[str, Selection] = Field(min_length=1, description="selections by role")
 
 
+class ImportedSolvent(_Imported):
+    """A solvent or plasticiser whose topology others made."""
+
+    solvent: str
+    label: Text | None = Field(None, description="name for people, in figures and on the page")
+    roles: dict[str, Selection] = Field(default_factory=dict, description="selections by role")
+    density_g_cm3: CitedValue
+
+
 @dataclass(frozen=True)
 class ImportedEntry:
     """A molecule whose topology others made: what its YAML file says, that file, and the folder of building blocks.
@@ -225,7 +234,7 @@ class ImportedEntry:
     `sums` are the SHA-256 of all files that its topology is read from and of its structure.
     """
 
-    said: ImportedPolymer | ImportedIon
+    said: ImportedPolymer | ImportedIon | ImportedSolvent
     file: YamlFile
     root: Path
     sums: Mapping[Path, str]
@@ -467,6 +476,7 @@ class Labels:
     polymers: Mapping[str, str] = field(default_factory=dict)
     salts: Mapping[str, str] = field(default_factory=dict)
     anions: Mapping[str, str] = field(default_factory=dict)
+    solvents: Mapping[str, str] = field(default_factory=dict)
 
     def polymer(self, name: str) -> str:
         """The polymer's label, else its name."""
@@ -479,6 +489,10 @@ class Labels:
     def anion(self, salt: str) -> str:
         """The label of a salt's anion, else `anion`."""
         return self.anions.get(salt, "anion")
+
+    def solvent(self, name: str) -> str:
+        """The solvent's label, else its name."""
+        return self.solvents.get(name, name)
 
 
 UNLABELLED = Labels()

@@ -14,6 +14,7 @@ from eoli.core.statistics import UNKNOWN, Estimate
 from eoli.forcefield.models import NO_SALT
 from eoli.reference.model import BeyondRandom, Claim, Larger, Numbers, Present, Reference, Test, Value
 from eoli.reference.readings import Condition, Missing, Reading, Scalars, conditions_of, read, walk
+from eoli.study.axes import SOLVENTS
 
 Verdict = Literal["agrees", "differs", "not resolved", "not comparable", "not simulated in the study"]
 
@@ -43,7 +44,7 @@ def _joined(*parts: str) -> str:
 
 def _fits(condition: Condition, numbers: Numbers, value: Value) -> bool:
     axes = condition.axes
-    if (axes["polymer"], condition.ratio) != (value.polymer, value.eo_li):
+    if (axes["polymer"], condition.ratio) != (value.polymer, value.eo_li) or axes[SOLVENTS]:
         return False
     if numbers.origin == "simulated":
         return condition.in_study

@@ -19,6 +19,7 @@ from eoli.errors import InputError
 from eoli.forcefield.models import NO_SALT
 from eoli.reference.model import Reference
 from eoli.reference.readings import Missing, Scalars, read_one, walk
+from eoli.study.axes import SOLVENTS, solvents_of
 from eoli.study.quantities import QUANTITIES, grouped, named
 from eoli.study.systems import System
 from eoli.topology.description import read_description
@@ -247,13 +248,13 @@ def beside_experiments(
     Per kind of series, the one is taken whose EO:Li range holds ours (within a tenth for a series of one ratio) and
     whose molar mass is closest to that of our chain, given by system, at our temperature (`measured_log10`). A bounded
     conductivity, even from one side, has bounds of the difference instead of a difference. Replicas that `together`
-    names have one row, under their common name, instead of one each.
+    names have one row, under their common name, instead of one each. Systems with a solvent have none.
     """
     rows = []
     for system, row in _subjects(sweep, together):
         molar_mass = chain_molar_mass_g_mol.get(row["system"])
         kelvin, ratio = row["temperature_K"], row["eo_li_simulated"]
-        if molar_mass is None or pd.isna(ratio):
+        if molar_mass is None or pd.isna(ratio) or solvents_of(row.get(SOLVENTS)):
             continue
         for series, points in _matching(measured, row, molar_mass):
             theirs = measured_log10(zip(points["temperature_K"], points["log10_sigma_S_cm"], strict=True), kelvin)
@@ -303,8 +304,8 @@ def chain_molar_masses(results: Path, systems: Sequence[str]) -> dict[str, float
 
 
 def measured_Tg_K(reference: Reference, system: System) -> float | None:
-    """Tg that a study measured for the same polymer, ratio and salt, K; None if it did not."""
-    if system.salt not in (reference.salt, NO_SALT):
+    """Tg that a study measured for the same polymer, ratio and salt without a solvent, K; None if it did not."""
+    if system.salt not in (reference.salt, NO_SALT) or system.solvents:
         return None
     measured = {
         (value.polymer, value.eo_li): value.value + ZERO_CELSIUS_K

@@ -14,7 +14,7 @@ from eoli.analysis.results import KINDS
 from eoli.analysis.results import read_scalars as read_analysis
 from eoli.core.statistics import mean_of_starts
 from eoli.reference.model import Of
-from eoli.study.axes import alike, axes_of, replica_group
+from eoli.study.axes import SOLVENTS, alike, axes_of, replica_group
 
 Scalars = Mapping[str, Mapping[str, Any]]
 """Content of the JSON files by system and analysis."""
@@ -59,9 +59,9 @@ class Condition:
         return None if asked is None else float(asked)
 
     def is_of(self, of: Of) -> bool:
-        """Whether these are systems with salt of that polymer, at one of those ratios."""
+        """Whether these are systems with salt of that polymer, at one of those ratios, without a solvent."""
         same = self.axes["polymer"] == of.polymer
-        return same and self.ratio is not None and self.ratio in (of.eo_li or [self.ratio])
+        return same and not self.axes[SOLVENTS] and self.ratio is not None and self.ratio in (of.eo_li or [self.ratio])
 
 
 def conditions_of(sweep: pd.DataFrame, scalars: Mapping[str, Scalars], simulated_at_K: float) -> list[Condition]:

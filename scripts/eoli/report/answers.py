@@ -14,7 +14,7 @@ import pandas as pd
 from eoli.core.numbers import with_error
 from eoli.report.gather import Sweep, SystemResult
 from eoli.study import quantities
-from eoli.study.axes import SERIES_AXES
+from eoli.study.axes import SERIES_AXES, SOLVENTS
 from eoli.study.quantities import Answer, In, Quantity, declared, fitted, grouped
 from eoli.summary.temperature import Arrhenius, Vtf, fits_of
 
@@ -113,7 +113,13 @@ def _curve(fit: Arrhenius | Vtf, temperature_K: npt.NDArray[np.float64]) -> list
 def temperature_series(sweep: Sweep) -> list[dict[str, Any]]:
     """Fits of `temperature.csv` by quantity and route: system names, curves, and results in words."""
     shown = {quantity.name: quantity for quantity in fitted() if quantity.where & In.PAGE}
-    columns = ["system", "temperature_K", *SERIES_AXES, *(column for each in shown.values() for column in each.columns)]
+    columns = [
+        "system",
+        "temperature_K",
+        *SERIES_AXES,
+        SOLVENTS,
+        *(column for each in shown.values() for column in each.columns),
+    ]
     # rows hold no empty cells
     table = pd.DataFrame([system.row for system in sweep.systems]).reindex(columns=columns)
     return [

@@ -27,7 +27,7 @@ from eoli.reference.claims import Verdict
 from eoli.reference.model import Reference, read_reference
 from eoli.study.analyses import ANALYSES
 from eoli.study.analyses import TABLES as SCALARS
-from eoli.study.axes import SYSTEM_AXES
+from eoli.study.axes import SOLVENTS, SYSTEM_AXES, solvents_text
 from eoli.study.config import Study
 from eoli.study.quantities import In, declared
 from eoli.study.systems import System, stages_of, systems_of
@@ -208,8 +208,8 @@ def _costs(table: pd.DataFrame | None) -> Costs:
 
 def _differs(row: Mapping[str, Any], system: System, table: Path) -> None:
     """Raises DataError if a table row does not match its system in the study."""
-    axes = asdict(system) | asdict(system.choice)
-    for axis in SYSTEM_AXES:
+    axes = asdict(system) | asdict(system.choice) | {SOLVENTS: solvents_text(system.solvents)}
+    for axis in (*SYSTEM_AXES, SOLVENTS):
         ours, theirs = row.get(axis), axes[axis]
         alike = math.isclose(ours, theirs, rel_tol=1e-9) if isinstance(ours, int | float) and theirs else ours == theirs
         # an axis that a neat polymer does not have

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ SERIES_AXES = (
 """Columns of the sweep table that are equal for systems that differ only in temperature and replicate."""
 SYSTEM_AXES = (*SERIES_AXES, "temperature_K")
 """Columns of the sweep table that are equal for replicas of one system."""
+SOLVENTS = "solvents"
+"""An axis that a table has only where a system has a solvent: names and molecules, such as `succinonitrile:20`."""
 SHAPE = "supercell"
 """An axis that the table holds only in the system's name: how its box repeats the parent's."""
 
@@ -27,28 +29,60 @@ def shape_of(name: str) -> str:
     return found[1] if found else ""
 
 
+def solvents_text(solvents: Sequence[tuple[str, int]]) -> str:
+    """Cell of the column SOLVENTS; empty without a solvent.
+
+    >>> solvents_text([("ec", 20), ("g4", 5)]), solvents_of(solvents_text([("ec", 20), ("g4", 5)]))
+    ('ec:20 g4:5', {'ec': 20, 'g4': 5})
+    """
+    return " ".join(f"{name}:{count}" for name, count in solvents)
+
+
+def solvents_of(cell: object) -> dict[str, int]:
+    """Molecules by solvent from a cell of the column SOLVENTS; none from one that is empty or missing."""
+    words = cell.split() if isinstance(cell, str) else []
+    return {name: int(count) for name, _, count in (word.rpartition(":") for word in words)}
+
+
+def with_solvents(columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Columns of a table of rows: SOLVENTS last, and only if a row has some."""
+    return [
+        *(name for name in columns if name != SOLVENTS),
+        *([SOLVENTS] if any(SOLVENTS in row for row in rows) else []),
+    ]
+
+
 def replica_group(name: str) -> str:
     """Name of the replica group that a system belongs to."""
     return re.sub(r"-r\d+$", "", name)
 
 
 def axes_of(row: Mapping[Any, Any], axes: Sequence[str] = SYSTEM_AXES) -> dict[str, Any]:
-    """A row's value on each axis, plus its shape. Missing values become None so that they compare equal."""
+    """A row's value on each axis, plus its solvents and shape. Missing values become None so that they compare equal."""
     # pandas marks missing values by NaN, which is not equal to itself
     found = {axis: value if (value := row.get(axis)) == value else None for axis in axes}
-    return found | {SHAPE: shape_of(str(row["system"]))}
+    solvents = solvents_text([*solvents_of(row.get(SOLVENTS)).items()])
+    return found | {SOLVENTS: solvents, SHAPE: shape_of(str(row["system"]))}
 
 
 def alike(table: pd.DataFrame, axes: Sequence[str] = SYSTEM_AXES) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """Groups of rows that are equal on all axes, each with its axis values, in table order."""
+    """Groups of rows that are equal on all axes, each with its axis values, in table order.
+
+    The axis values have SOLVENTS only where there are some.
+    """
     if table.empty:
         return
     shapes = table["system"].astype(str).map(shape_of).rename(SHAPE)
-    for key, rows in table.groupby([*axes, shapes], dropna=False, sort=False):
-        yield dict(zip(axes, key[:-1], strict=True)), rows
+    cells = table[SOLVENTS] if SOLVENTS in table else shapes.map(lambda _: "")
+    solvents = cells.map(lambda cell: cell if isinstance(cell, str) else "").rename(SOLVENTS)
+    for key, rows in table.groupby([*axes, solvents, shapes], dropna=False, sort=False):
+        *values, beside, _ = key
+        yield dict(zip(axes, values, strict=True)) | ({SOLVENTS: beside} if beside else {}), rows
 
 
 def distinguishing_axes(rows: Sequence[Mapping[Any, Any]], besides: Sequence[str] = ()) -> list[str]:
     """Axes on which rows differ, except those in `besides`: what a label has to mention."""
     found = [axes_of(row) for row in rows]
-    return [axis for axis in (*SYSTEM_AXES, SHAPE) if axis not in besides and len({of[axis] for of in found}) > 1]
+    return [
+        axis for axis in (*SYSTEM_AXES, SOLVENTS, SHAPE) if axis not in besides and len({of[axis] for of in found}) > 1
+    ]

@@ -89,6 +89,12 @@ class GromacsBuild(Strict):
     modules: list[ModuleName] = Field(default_factory=list, description="loaded by `module load` before every call")
 
 
+class PerLithium(Strict):
+    """Molecules of a solvent by those of lithium."""
+
+    per_lithium: float = Field(gt=0, le=10_000, description="molecules for each lithium, rounded to whole ones")
+
+
 class SweepBlock(Strict):
     """One block of the sweep; every combination of its axes is a system. A single value may stand without a list."""
 
@@ -96,6 +102,11 @@ class SweepBlock(Strict):
     salt: Annotated[list[Part], Many] = Field([DEFAULT_SALT], min_length=1, description="salts, or `none`")
     eo_li: Annotated[list[Ratio], Many] = Field(
         default_factory=list, description="ether oxygens for each lithium; left out where the salt is none"
+    )
+    solvents: dict[Part, Annotated[int, Field(gt=0, le=10_000_000)] | PerLithium] = Field(
+        default_factory=dict,
+        description="molecules of each solvent of `topologies/solvents` in a box, or `{per_lithium: RATIO}`; beside imported "
+        "polymers",
     )
     temperature_K: Annotated[list[SystemKelvin], Many] = Field([298.15], min_length=1, description="temperatures, K")
     temperature_series: bool = Field(

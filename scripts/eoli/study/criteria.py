@@ -33,8 +33,8 @@ class ContactDistances(Strict):
     carbonyl_O: float = Field(0.32, gt=0.1, le=0.5, description="carbonyl oxygen of amide and ester, nm")
     ester_bridging_O: float = Field(0.32, gt=0.1, le=0.5, description="bridging oxygen of the ester, nm")
     hydroxyl_O: float = Field(0.35, gt=0.1, le=0.5, description="oxygen of a hydroxyl end, nm")
-    solvent_O: float = Field(0.32, gt=0.1, le=0.5, description="binding oxygen of a solvent of an imported run, nm")
-    solvent_N: float = Field(0.32, gt=0.1, le=0.5, description="binding nitrogen of a solvent of an imported run, nm")
+    solvent_O: float = Field(0.32, gt=0.1, le=0.5, description="binding oxygen of a solvent, nm")
+    solvent_N: float = Field(0.32, gt=0.1, le=0.5, description="binding nitrogen of a solvent, nm")
     anion: float = Field(0.30, gt=0.1, le=0.5, description="oxygen of the anion, or its other binding sites, nm")
 
 

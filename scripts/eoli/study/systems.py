@@ -46,7 +46,7 @@ class System:
     """One box: what it contains and the conditions of its simulation.
 
     Systems of a temperature series share the box and the `common` stages of `series`, which has a folder like theirs. A
-    supercell repeats the equilibrated box of its `parent`. One that was made elsewhere is the run of that number,
+    supercell repeats the equilibrated box of its `parent`. `solvents` are names with numbers of molecules. One that was made elsewhere is the run of that number,
     `imported`, of the configuration.
     """
 
@@ -66,6 +66,7 @@ class System:
     supercell: tuple[int, int, int] = NO_COPIES
     parent: str | None = None
     imported: int | None = None
+    solvents: tuple[tuple[str, int], ...] = ()
 
     def home(self, stage: str) -> str:
         """Folder in `results` that holds a stage: the system's own, or its series'."""
@@ -75,6 +76,16 @@ class System:
     def eo_li(self) -> float | None:
         """Simulated ratio: ether oxygens per lithium ion, after rounding to whole ions."""
         return self.ether_oxygens / self.cations if self.cations else None
+
+    @property
+    def solvent_names(self) -> tuple[str, ...]:
+        """Names of the solvents, in the order of the topology."""
+        return tuple(name for name, _ in self.solvents)
+
+    @property
+    def solvent_molecules(self) -> int:
+        """Molecules of all solvents."""
+        return sum(count for _, count in self.solvents)
 
     @property
     def replica_group(self) -> str:
@@ -98,7 +109,7 @@ def side_by_side(systems: Iterable[System]) -> list[System]:
     ordered = sorted(systems, key=lambda s: (not s.in_study, s.salt == NO_SALT, s.replicate))
 
     def conditions(system: System) -> tuple[object, ...]:
-        box = system.chains, system.supercell
+        box = system.chains, system.supercell, system.solvents
         return system.salt, system.eo_li_asked, system.temperature_K, system.replicate, system.choice, *box
 
     for first, second in itertools.combinations(ordered, 2):
@@ -126,8 +137,9 @@ def whole_ions(ether_oxygens: int, eo_li: float) -> int:
 def system_name(
     polymer: str, salt: str, eo_li: float | None, temperature_K: float | None, choice: ForceFieldChoice,
     usual: ForceFieldChoice, replicate: int, supercell: tuple[int, int, int] = NO_COPIES,
+    solvents: Sequence[tuple[str, int]] = (),
 ) -> str:  # fmt: skip
-    """`<polymer>-eo<ratio>-<T>K[-salt][-ether][-cation][-anion][-mixing][-q<scale>][-<n>x<n>x<n>]-r<replicate>`.
+    """`<polymer>-eo<ratio>-<T>K[-salt][-<solvent><number>...][-ether][-cation][-anion][-mixing][-q<scale>][-<n>x<n>x<n>]-r<replicate>`.
 
     Axes at their default are left out (force field: those of `usual`). Without a temperature, `series` takes its place.
     """
@@ -135,6 +147,7 @@ def system_name(
     parts = [polymer, "neat" if salt == NO_SALT or eo_li is None else f"eo{eo_li:g}", at]
     if salt not in (DEFAULT_SALT, NO_SALT):
         parts.append(salt)
+    parts += [f"{name}{count}" for name, count in solvents]
     for key in ("ether_set", "cation_model", "anion_model", "mixing"):
         if getattr(choice, key) != getattr(usual, key):
             parts.append(getattr(choice, key))
@@ -206,6 +219,23 @@ def _cations(polymer: str, ether_oxygens: int, eo_li: float | None) -> int:
     return cations
 
 
+def _solvents(block: SweepBlock, cations: int) -> tuple[tuple[str, int], ...]:
+    """Molecules of each solvent of a box, by name; ratios rounded half up, as ions are."""
+    found = []
+    for name, asked in sorted(block.solvents.items()):
+        if isinstance(asked, int):
+            found.append((name, asked))
+            continue
+        count = math.floor(asked.per_lithium * cations + 0.5)
+        if count == 0:
+            raise InputError(
+                f"{name}: per_lithium: {asked.per_lithium:g} gives no molecule beside {cations} lithium ions; allowed: a number "
+                "of molecules, or a salt and a larger ratio"
+            )
+        found.append((name, count))
+    return tuple(found)
+
+
 def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library) -> Iterator[System]:
     """Every combination of a block's axes. Raises InputError for one that cannot be built."""
     x, y, z = block.supercell
@@ -226,6 +256,8 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
         with asked_by("salt"):
             usual = blocks.choose(salt, usual_set, DEFAULT, DEFAULT, usual_mixing, DEFAULT_CHARGE_SCALE)
             blocks.composition(polymer, salt, replace(usual, ether_set=ether_set))
+        with asked_by("solvents"):
+            blocks.composition(polymer, salt, replace(usual, ether_set=ether_set), sorted(block.solvents))
         ratios: Sequence[float | None] = [None] if salt == NO_SALT else block.eo_li
         choices = []
         for cation, anion, mixing, scale in itertools.product(
@@ -241,7 +273,11 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
             with asked_by("eo_li"):
                 # ions are rounded in the box that is repeated, so a supercell has its parent's ratio
                 cations = _cations(polymer, ether_oxygens, ratio)
-            named = partial(system_name, polymer, salt, ratio, choice=choice, usual=usual, replicate=replicate)
+            with asked_by("solvents"):
+                solvents = _solvents(block, cations)
+            named = partial(
+                system_name, polymer, salt, ratio, choice=choice, usual=usual, replicate=replicate, solvents=solvents
+            )
             yield System(
                 name=named(temperature_K=kelvin, supercell=supercell),
                 polymer=polymer,
@@ -258,6 +294,7 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
                 common=common,
                 supercell=supercell,
                 parent=named(temperature_K=kelvin) if copies > 1 else None,
+                solvents=tuple((name, count * copies) for name, count in solvents),
             )
 
 
@@ -285,10 +322,12 @@ def n_sites(system: System, study: Study) -> int:
 def size_of(system: System, blocks: Library) -> Size:
     """Sites, mass and ideal-mixing density of a system.
 
-    The density mixes neat polymer and salt by volume, each at the temperature of its own data. It is an estimate for
+    The density mixes neat polymer, salt and solvents by volume, each at the temperature of its own data. It is an estimate for
     sizes and plausibility, never a result.
     """
-    (of_chain, chain_mass), *ions = blocks.size_of_molecules(system.polymer, system.salt, system.choice)
+    names = system.solvent_names
+    (of_chain, chain_mass), *others = blocks.size_of_molecules(system.polymer, system.salt, system.choice, names)
+    ions, beside = others[: len(others) - len(names)], others[len(others) - len(names) :]
     chain = blocks.polymer(system.polymer, system.choice.ether_set)
     sites, mass = system.chains * of_chain, system.chains * chain_mass
     volume = mass / chain.polymer.neat_density_g_cm3.value
@@ -297,6 +336,10 @@ def size_of(system: System, blocks: Library) -> Size:
         sites += system.cations * sum(of_ion for of_ion, _ in ions)
         mass += system.cations * sum(ion_mass for _, ion_mass in ions)
         volume += system.cations * salt.molar_volume_cm3_mol.value
+    for (name, count), (of_solvent, solvent_mass) in zip(system.solvents, beside, strict=True):
+        sites += count * of_solvent
+        mass += count * solvent_mass
+        volume += count * solvent_mass / blocks.solvent_density_g_cm3(name)
     return Size(sites, mass, mass / volume)
 
 

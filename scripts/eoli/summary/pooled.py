@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from eoli.analysis.results import Scalars, read_pooled
-from eoli.study.axes import SYSTEM_AXES
+from eoli.study.axes import SOLVENTS, SYSTEM_AXES, solvents_of, with_solvents
 from eoli.study.quantities import LENGTH, In, Quantity, at, declared, grouped, molecules_in
 
 _FOLDER = Path("summary") / "starts"
@@ -64,5 +64,6 @@ def starts_table(sweep: pd.DataFrame, together: Mapping[str, Mapping[str, Any]])
         (first,) = sweep[sweep["system"] == record["systems"][0]].to_dict("records")
         of_all = {"starts": name, "systems": " ".join(record["systems"]), "length_ns": at(record, LENGTH)}
         axes = {axis: first[axis] for axis in SYSTEM_AXES}
+        axes |= {SOLVENTS: first[SOLVENTS]} if solvents_of(first.get(SOLVENTS)) else {}
         rows += [{**of_all, **axes, **row} for quantity in quantities if (row := _row(quantity, record))]
-    return pd.DataFrame(rows, columns=list(_COLUMNS))
+    return pd.DataFrame(rows, columns=with_solvents(_COLUMNS, rows))

@@ -10,7 +10,7 @@ from scipy.stats import chi2
 
 from eoli.core.statistics import mean_of_starts
 from eoli.study import quantities
-from eoli.study.axes import SYSTEM_AXES, alike
+from eoli.study.axes import SYSTEM_AXES, alike, with_solvents
 
 DIFFER_BELOW = 0.01
 _COLUMNS = (
@@ -62,7 +62,7 @@ def replica_table(sweep: pd.DataFrame) -> pd.DataFrame:
             value, error = quantity.columns
             if quantity.compared_as and value in starts and starts[value].notna().any():
                 rows.append({**names, "quantity": quantity.compared_as, **_compared(starts, value, error)})
-    return pd.DataFrame(rows, columns=list(_COLUMNS))
+    return pd.DataFrame(rows, columns=with_solvents(_COLUMNS, rows))
 
 
 def differing(table: pd.DataFrame) -> dict[str, list[str]]:

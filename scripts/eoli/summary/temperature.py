@@ -17,7 +17,7 @@ from eoli.core.arrays import Floats
 from eoli.core.fitting import NO_INTERVAL, Goodness, Interval, aicc, goodness_of
 from eoli.core.statistics import UNKNOWN, Estimate
 from eoli.errors import DataError
-from eoli.study.axes import SERIES_AXES, alike
+from eoli.study.axes import SERIES_AXES, alike, with_solvents
 from eoli.study.quantities import Quantity, fitted
 
 R_KJ_MOL_K = constants.R / 1000
@@ -315,4 +315,4 @@ def _row(fits: Fits) -> dict[str, Any]:
 def activation_table(sweep: pd.DataFrame) -> pd.DataFrame:
     """`fits_of` as a table, one row per fit; at a single temperature only the first column names."""
     rows = [_row(fits) for fits in fits_of(sweep)]
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*SERIES_AXES, "quantity"])
+    return pd.DataFrame(rows, columns=with_solvents(rows[0] if rows else [*SERIES_AXES, "quantity"], rows))

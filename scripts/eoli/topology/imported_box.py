@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from eoli.core.files import write_text
 from eoli.errors import ForceFieldError, InputError
 from eoli.forcefield.library import Library
-from eoli.forcefield.models import IMPORTED, NO_SALT, ForceFieldChoice, ImportedEntry, ImportedPolymer
+from eoli.forcefield.models import IMPORTED, NO_SALT, ForceFieldChoice, ImportedEntry, ImportedIon, ImportedPolymer
 from eoli.topology.adopted import Adopted, describe_adopted
 from eoli.topology.composed import Part, compose
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
@@ -18,6 +19,7 @@ from eoli.topology.molecule import Molecule
 from eoli.topology.roles import with_roles
 from eoli.topology.structure import read_structure
 
+NO_SOLVENTS: Mapping[str, int] = MappingProxyType({})
 _ROUNDED_E = 0.01
 """Most that the charges of one molecule may differ from its formal charge, e: files give four digits or so."""
 _MASS = 1e-3
@@ -46,9 +48,10 @@ def _check(entry: ImportedEntry, molecule: MoleculeType) -> None:
             "mass_g_mol",
         )
     if abs(molecule.charge - entry.charge) > _ROUNDED_E:
-        if isinstance(said, ImportedPolymer):
+        if not isinstance(said, ImportedIon):
+            what = "polymer" if isinstance(said, ImportedPolymer) else "solvent"
             raise entry.wrong(
-                f"{molecule.where} has a charge of {molecule.charge:+.4f} e; allowed: 0 for a polymer", "molecule"
+                f"{molecule.where} has a charge of {molecule.charge:+.4f} e; allowed: 0 for a {what}", "molecule"
             )
         scaled = entry.charge != 0 and 0 < molecule.charge / entry.charge < 1
         factor = f"ion_charge_scale: {molecule.charge / entry.charge:.4g} in the sweep, and " if scaled else ""
@@ -86,37 +89,43 @@ def _with_roles(molecule: Molecule, entry: ImportedEntry) -> Molecule:
 
 
 def imported_box(
-    polymer: str, chains: int, salt: str, cations: int, choice: ForceFieldChoice, blocks: Library
-) -> ImportedBox:
-    """The box of `chains` of an imported polymer and `cations` pairs of the salt.
+    polymer: str, chains: int, salt: str, cations: int, choice: ForceFieldChoice, blocks: Library,
+    solvents: Mapping[str, int] = NO_SOLVENTS,
+) -> ImportedBox:  # fmt: skip
+    """The box of `chains` of an imported polymer, `cations` pairs of the salt, and numbers of `solvents` by name.
 
     Raises InputError, at the entry's key, for a molecule that is not what its entry says; ForceFieldError, one line with
     file and number, for a topology that grompp would not take, or that differs from another one of the box.
     """
-    found = blocks.composition(polymer, salt, choice)
+    found = blocks.composition(polymer, salt, choice, list(solvents))
     if not found.imported or choice.mixing != IMPORTED or choice.ether_set != found.chain.ether_set:
         raise InputError(
             f"{polymer}: ether set {choice.ether_set!r} with mixing {choice.mixing!r} is not allowed; allowed: "
             + (f"{found.chain.ether_set!r} with {IMPORTED!r}" if found.imported else f"any but {IMPORTED!r}")
         )
-    chain, *ions = found.imported
+    chain, *others = found.imported
+    ions, beside = others[: len(others) - len(solvents)], others[len(others) - len(solvents) :]
     if cations and not ions:
         raise InputError(f"{cations} cations of salt {salt!r}; allowed: 0")
-    adopted = [_adopt(chain, "polymer", chains, 1.0)]
+    scale = choice.ion_charge_scale
+    wanted = [(chain, "polymer", chains, 1.0)]
     if cations:
-        kinds = [(ion, "cation" if ion.charge > 0 else "anion") for ion in ions]
-        adopted += [_adopt(ion, kind, cations, choice.ion_charge_scale) for ion, kind in kinds]
+        wanted += [(ion, "cation" if ion.charge > 0 else "anion", cations, scale) for ion in ions]
+    wanted += [(entry, "solvent", count, 1.0) for entry, count in zip(beside, solvents.values(), strict=True)]
+    adopted = [_adopt(*one) for one in wanted]
     described = describe_adopted(adopted, choice)
     molecules = tuple(
         MoleculeCount(_with_roles(counted.molecule, entry), counted.count)
-        for counted, entry in zip(described.molecules, found.imported, strict=False)
+        for counted, (entry, *_) in zip(described.molecules, wanted, strict=True)
     )
     return ImportedBox(tuple(adopted), replace(described, molecules=molecules))
 
 
-def check_imported(polymer: str, salt: str, choice: ForceFieldChoice, blocks: Library) -> None:
+def check_imported(
+    polymer: str, salt: str, choice: ForceFieldChoice, blocks: Library, solvents: Sequence[str] = ()
+) -> None:
     """Read all that a box of these molecules is made from, and compose it in memory. Raises as `imported_box` does."""
-    imported_box(polymer, 1, salt, 0 if salt == NO_SALT else 1, choice, blocks)
+    imported_box(polymer, 1, salt, 0 if salt == NO_SALT else 1, choice, blocks, dict.fromkeys(solvents, 1))
 
 
 def write_imported(box: ImportedBox, title: str, folder: Path) -> None:

@@ -17,7 +17,7 @@ POLYMER_PARTNERS: dict[str, tuple[str, ...]] = {
 }
 """Roles of the chain sites that bind lithium, by kind of contact. All lists of partners follow from it."""
 SOLVENT_PARTNERS = {role: (role,) for role in SOLVENT_ROLES}
-"""The same of the solvents of imported runs."""
+"""The same of solvents."""
 _NEUTRAL_PARTNERS = POLYMER_PARTNERS | SOLVENT_PARTNERS
 OXYGENS = tuple(kind for kind in _NEUTRAL_PARTNERS if kind.endswith("_O"))
 """Kinds of contact with oxygens of neutral molecules."""

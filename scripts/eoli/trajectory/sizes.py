@@ -14,13 +14,16 @@ def _frames(length_ps: float, intervals_ps: Mapping[str, float]) -> dict[str, fl
     return {cadence: length_ps / interval + 1 for cadence, interval in intervals_ps.items()}
 
 
-def reduced_bytes(sites: int, chains: int, cations: int, length_ps: float, intervals_ps: Mapping[str, float]) -> float:
-    """Upper bound for the size of a reduced trajectory, bytes; `cations` counts ion pairs.
+def reduced_bytes(
+    sites: int, molecules: int, cations: int, length_ps: float, intervals_ps: Mapping[str, float]
+) -> float:
+    """Upper bound for the size of a reduced trajectory, bytes; `molecules` counts chains and solvents, `cations` ion
+    pairs.
 
     `intervals_ps` are those of motion, structure and slow.
     """
     frames = _frames(length_ps, intervals_ps)
-    of_motion = 12 * (chains + 2 * cations) + 8 * cations * SLOTS
+    of_motion = 12 * (molecules + 2 * cations) + 8 * cations * SLOTS
     # fluorine, ether oxygens and torsions: less than half of all sites
     return frames["motion"] * of_motion + (frames["structure"] * 6 + frames["slow"] * 12) * sites
 

@@ -109,7 +109,9 @@ def cost_lines(study: Study, results: Path = Path("results")) -> list[str]:
         here = study.common_stages if system.name in series else study.stages
         cost = cost_of(size, [stage for stage in here if stage.name not in system.common], speed)
         if system.name not in series:
-            reduced = reduced_bytes(size.sites, system.chains, system.cations, *study.reduced_frames)
+            reduced = reduced_bytes(
+                size.sites, system.chains + system.solvent_molecules, system.cations, *study.reduced_frames
+            )
             cost = replace(cost, disk_gb=cost.disk_gb + reduced / 1e9)
         total += cost
         lines.append(_line(system, size, cost))

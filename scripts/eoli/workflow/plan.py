@@ -82,9 +82,14 @@ def check_flags(executor: str, settings: Any, by_conda: bool) -> str:
     return flags(values)
 
 
+def _numbered(system: System) -> list[str]:
+    """Solvents of a system with the number of their molecules, as flags want them."""
+    return [f"{name}={count}" for name, count in system.solvents]
+
+
 @cache
-def _digest(topologies: Path, polymer: str, salt: str, choice: ForceFieldChoice) -> str:
-    return library(topologies).digest(polymer, salt, choice)
+def _digest(topologies: Path, polymer: str, salt: str, choice: ForceFieldChoice, solvents: tuple[str, ...]) -> str:
+    return library(topologies).digest(polymer, salt, choice, solvents)
 
 
 @dataclass(frozen=True)
@@ -191,6 +196,7 @@ class Plan:
                 "chains": s.chains,
                 "salt": s.salt,
                 "cations": s.cations,
+                "solvent": _numbered(s) or None,
                 **asdict(s.choice),
             }
         )
@@ -198,12 +204,12 @@ class Plan:
     def molecules_flags(self, system: str) -> str:
         """Flags for the molecules of a topology that is there: its numbers of them are in its description."""
         entry = self.boxes[system]
-        return flags({"polymer": entry.polymer, "salt": entry.salt})
+        return flags({"polymer": entry.polymer, "salt": entry.salt, "solvent": _numbered(entry) or None})
 
     def blocks_digest(self, system: str) -> str:
         """Digest of what a topology is built from; comments and dates in the building blocks do not change it."""
         entry = self.boxes[system]
-        return _digest(self.study.topologies, entry.polymer, entry.salt, entry.choice)
+        return _digest(self.study.topologies, entry.polymer, entry.salt, entry.choice, entry.solvent_names)
 
     @property
     def citations_digest(self) -> str:
@@ -337,7 +343,11 @@ class Plan:
         entry = self.systems[system]
         distances: dict[str, float] = self._settings["analysis"]["contact_nm"]
         if entry.imported is None:
-            roles = library(self.study.topologies).polymer(entry.polymer, entry.choice.ether_set).roles
+            blocks = library(self.study.topologies)
+            roles = {
+                *blocks.polymer(entry.polymer, entry.choice.ether_set).roles,
+                *(role for name in entry.solvent_names for role in blocks.solvent(name).said.roles),
+            }
         else:
             roles = self.study.roles_of(self.imported[system]).names
         absent = {kind for kind in criteria.RARE_CONTACTS if kind not in roles}

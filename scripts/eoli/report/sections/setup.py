@@ -10,6 +10,7 @@ from eoli.forcefield.library import library
 from eoli.forcefield.models import IMPORTED, NO_SALT, Labels
 from eoli.report.gather import Sweep, SystemResult
 from eoli.report.sections.tables import Line, length_text, unique
+from eoli.study.axes import SOLVENTS, solvents_of
 from eoli.study.config import Study
 from eoli.study.protocol import Stage
 
@@ -28,13 +29,15 @@ def _stage_words(stage: Stage) -> str:
 
 
 def _ratios(systems: Sequence[SystemResult], labels: Labels) -> str:
-    groups: dict[tuple[str, str], list[SystemResult]] = {}
+    groups: dict[tuple[str, str, str], list[SystemResult]] = {}
     for system in systems:
-        groups.setdefault((system.row["polymer"], system.row["salt"]), []).append(system)
+        key = (system.row["polymer"], system.row["salt"], str(system.row.get(SOLVENTS, "")))
+        groups.setdefault(key, []).append(system)
     parts = []
-    for (polymer, salt), members in groups.items():
+    for (polymer, salt, solvents), members in groups.items():
         ratios = unique([f"{m.row['eo_li_asked']:g}" for m in members if "eo_li_asked" in m.row])
         name = labels.polymer(polymer)
+        name += "".join(f" and {count} {labels.solvent(of)}" for of, count in solvents_of(solvents).items())
         parts.append(name if salt == NO_SALT else f"{name} with {labels.salt(salt)} at EO:Li {listed(ratios, 20)}")
     return "; ".join(parts)
 
@@ -86,7 +89,8 @@ def _temperatures(systems: Sequence[SystemResult]) -> str:
 
 def _labels(sweep: Sweep) -> Labels:
     polymers, salts = ({str(system.row[axis]) for system in sweep.systems} for axis in ("polymer", "salt"))
-    return library(sweep.study.topologies).labels(sorted(polymers), sorted(salts))
+    solvents = {name for system in sweep.systems for name in solvents_of(system.row.get(SOLVENTS))}
+    return library(sweep.study.topologies).labels(sorted(polymers), sorted(salts), sorted(solvents))
 
 
 def _built(sweep: Sweep) -> list[SystemResult]:
