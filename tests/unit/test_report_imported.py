@@ -22,7 +22,7 @@ OWN = {"polymer": "peo", "salt": "litfsi", "eo_li": 12, "temperature_K": 400}
 
 @pytest.fixture
 def imported(copied_blocks: Path) -> dict[str, Any]:
-    (block,) = yaml.safe_load(follow(copied_blocks))["sweep"]
+    block, *_ = yaml.safe_load(follow(copied_blocks))["sweep"]
     return {"topologies": str(copied_blocks), "sweep": [block]}
 
 
