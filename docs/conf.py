@@ -25,6 +25,8 @@ highlight_language = "none"
 myst_heading_anchors = 4
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
+# patterns in the types of the models look like references of reStructuredText; pages are Markdown, whose warnings stay
+suppress_warnings = ["docutils"]
 
 # what is called by the command line and the Snakefile alone
 NO_API = {"cli", "commands", "workflow"}
@@ -59,7 +61,7 @@ def plain_docstring(app: Any, what: str, name: str, thing: Any, options: Any, li
     """Docstrings are plain text with code between backticks; escape what reStructuredText would take for markup."""
     # one paragraph each: a list that goes on in the next line is no list to docutils
     text = "\n".join(line.strip() for line in lines)
-    lines[:] = re.sub(r"\n(- )", r"\n\n\1", "``".join(_escaped(text))).split("\n")
+    lines[:] = re.sub(r"\n- ", r"\n\n\\- ", "``".join(_escaped(text))).split("\n")
 
 
 def _escaped(text: str) -> list[str]:
