@@ -29,7 +29,7 @@ pytestmark = pytest.mark.browser
 Open = Callable[..., Any]
 PLOTS = (
     "D", "conductivity", "transference", "rdf", "coordination", "ions", "hydrogen", "scattering", "domains", "msd", "charge",
-    "residence", "segments", "places", "moves", "densities", "energies", "temperature",
+    "residence", "segments", "places", "moves", "renewal", "densities", "energies", "temperature",
 )  # fmt: skip
 PEO = "peo-eo12-298K-r1"
 PEBAX = ["pebax-eo12-298K-r1", "pebax-eo18-298K-r1", "pebax-eo8-298K-r1"]

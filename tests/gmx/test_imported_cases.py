@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -28,14 +29,14 @@ from eoli.study.config import GromacsBuild
 from eoli.topology.adopted import Adopted, describe_adopted
 from eoli.topology.build import describe, write_topology
 from eoli.topology.composed import Part, write_composed
-from eoli.topology.description import MoleculeCount, SystemDescription
+from eoli.topology.description import MoleculeCount, SystemDescription, read_description, to_json
 from eoli.topology.gromos import read_gromos54a7
 from eoli.topology.imported import read_topology
 from eoli.topology.molecule import Molecule
 from eoli.topology.roles import with_roles
 from eoli.topology.structure import read_structure
 from single_points import compare, energies
-from support import choice, imported_blocks
+from support import LIMIT_S, choice, environment, imported_blocks
 
 pytestmark = pytest.mark.gmx
 
@@ -329,3 +330,36 @@ def test_amides_stay_trans(gromacs: Gromacs, tmp_path: Path) -> None:
         check_molecule(imported, x)
         for sites in kept:
             assert abs(dihedral_deg(*x[list(sites)])) == pytest.approx(180, abs=3)
+
+
+ANALYSES = ("reduced", "motion", "structure", "ions", "conductivity", "mechanism", "morphology", "hydrogen-bonds")
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("system", ["peo-eo12-400K-r1", "pebax-eo16-400K-r1"])
+def test_tables_of_an_exported_copy(system: str, finished: Path, tmp_path: Path) -> None:
+    """The same trajectory read with our description and with that of its exported topology: tables equal to the byte."""
+    home = Path("results") / system
+    ours = read_description(finished / home / "topology/system.json")
+    blocks = imported_blocks(tmp_path / "blocks")
+    shutil.copytree(finished / home / "topology", blocks / "own")
+    molecules = exported(ours, blocks)
+    again = described(molecules)
+    copies = {}
+    for name, description in (("own", ours), ("again", again)):
+        folder = tmp_path / name
+        (folder / home / "topology").mkdir(parents=True)
+        (folder / home / "analysis").mkdir()
+        (folder / home / "topology/system.json").write_text(to_json(description))
+        shutil.copytree(finished / home / "production", folder / home / "production")
+        for analysis in ANALYSES:
+            record = json.loads((finished / home / f"analysis/{analysis}.provenance.json").read_text())
+            subprocess.run(record["commands"][-1], cwd=folder, env=environment(), check=True, timeout=LIMIT_S)
+        made = (folder / home / "analysis").glob("*")
+        copies[name] = {
+            path.name: path.read_bytes()
+            for path in made
+            if path.suffix in (".csv", ".json") and not path.name.endswith(".provenance.json")
+        }
+    assert len(copies["own"]) == 16 and copies["own"].keys() == copies["again"].keys()
+    assert [name for name, text in copies["own"].items() if text != copies["again"][name]] == []
