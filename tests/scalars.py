@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from eoli.reference.experiments import read_measured
+from eoli.reference.measured import read_measured
 from support import ROOT
 
 STUDY = ROOT / "config/reference/ma2022.yaml"
 MEASURED = ROOT / "config/reference/peo-litfsi-conductivity.csv"
+TRANSPORT = ROOT / "config/reference/peo-litfsi-transport.csv"
 PEO, PEBAX = "peo-eo12-298K-r1", "pebax-eo12-298K-r1"
 
 

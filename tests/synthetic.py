@@ -254,8 +254,8 @@ def write_summary(results: Path, study: Study) -> Path:
     pd.DataFrame([asdict(row) for row in rows]).to_csv(table.with_name("study.csv"), index=False, float_format="%.10g")
     first = next(iter(systems.values()))
     beside = Beside(
-        system=first.name, route="collective", temperature_K=first.temperature_K, eo_li=12.0,
-        chain_molar_mass_g_mol=1073.3, sigma_S_cm=1e-5, sigma_error_S_cm=2e-6, series="concentration",
+        system=first.name, quantity="conductivity", route="collective", temperature_K=first.temperature_K, eo_li=12.0,
+        chain_molar_mass_g_mol=1073.3, unit="S/cm", ours=1e-5, ours_error=2e-6, measured=5e-5, series="concentration",
         measured_molar_mass_g_mol=4e6, measured_eo_li="12", source="a paper", log10_difference=-0.7,
         log10_difference_error=0.1, verdict="compared", what_differs="chains of 4e6 against 1073 g/mol",
     )  # fmt: skip

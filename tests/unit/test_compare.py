@@ -13,10 +13,11 @@ import pytest
 from eoli.commands.compare import add_compare, compare
 from eoli.errors import DataError, InputError
 from eoli.reference.claims import Comparison
-from eoli.reference.experiments import Beside, read_measured
+from eoli.reference.experiments import Beside
+from eoli.reference.measured import read_measured
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site
-from scalars import MEASURED, PEO, STUDY, diffusion, measured_at, row, sigma
+from scalars import MEASURED, PEO, STUDY, TRANSPORT, diffusion, measured_at, row, sigma
 from support import choice
 
 
@@ -42,6 +43,7 @@ def folder_of(tmp_path: Path, rows: list[dict[str, Any]], scalars: dict[str, dic
         f"--results={tmp_path / 'results'}",
         f"--study={STUDY}",
         f"--conductivity={MEASURED}",
+        f"--transport={TRANSPORT}",
         f"--out={tmp_path}",
     ]
 
@@ -74,13 +76,14 @@ def test_files_of_a_sweep(tmp_path: Path) -> None:
     assert by_route["chain length", "nernst_einstein"]["points"] == 1
     assert by_route["chain length", "nernst_einstein"]["value"] == pytest.approx(0.0, abs=1e-9)
     assert by_route["chain length", "collective"] == {
+        "quantity": "conductivity",
         "series": "chain length",
         "route": "collective",
         "extrapolated": False,
         "points": 0,
-        "value": None,
-        "error": None,
+        **dict.fromkeys(("value", "error", "low", "high", "rank_correlation", "rank_low", "rank_high")),
     }
+    assert summary["score"]["points"] == 1
 
 
 def test_starts_that_resolve_transport_together_count_as_one(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from eoli import PROJECT, cli
 from eoli.forcefield.library import Library, library
-from eoli.reference.experiments import read_measured
+from eoli.reference.measured import read_measured
 from eoli.reference.model import read_reference
 from eoli.study.config import load_study
 from eoli.topology.build import describe

@@ -96,6 +96,7 @@ rule compare:
         table="results/summary/sweep.csv",
         study=PLAN.study.found(PLAN.study.config.reference.study),
         conductivity=PLAN.study.found(PLAN.study.config.reference.conductivity),
+        transport=PLAN.study.found(PLAN.study.config.reference.transport),
     output:
         shown("results/summary/study.csv", "tables/study", "Tables", table="beside the study"),
         shown("results/summary/experiments.csv", "tables/experiments", "Tables", table="beside measurements"),
@@ -104,7 +105,8 @@ rule compare:
         "results/summary/compare.log",
     shell:
         "eoli compare --table {input.table:q} --results results --study {input.study:q}"
-        " --conductivity {input.conductivity:q} --out results/summary 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
+        " --conductivity {input.conductivity:q} --transport {input.transport:q} --out results/summary"
+        " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule temperature:

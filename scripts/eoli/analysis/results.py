@@ -341,18 +341,28 @@ class _Provenance(_Part):
     made: str | None = None
 
 
-class _MeanDifference(_Part):
-    series: str
-    route: str
+class _Score(_Part):
     points: int
     value: float | None
     error: float | None
+    low: float | None = None
+    high: float | None = None
+    rank_correlation: float | None = None
+    rank_low: float | None = None
+    rank_high: float | None = None
+
+
+class _MeanDifference(_Score):
+    quantity: str
+    series: str
+    route: str
 
 
 class _Compared(_Part):
     cite: str
     verdicts: dict[str, int] | None = None
     mean_absolute_log10_difference: list[_MeanDifference]
+    score: _Score | None = None
 
 
 KINDS: Mapping[str, type[_Part]] = {

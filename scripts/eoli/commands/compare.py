@@ -13,21 +13,28 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="folder of the systems")
     parser.add_argument("--study", type=Path, required=True, metavar="FILE", help="what the study reports, YAML")
     parser.add_argument("--conductivity", type=Path, required=True, metavar="FILE", help="measured conductivities, CSV")
+    parser.add_argument(
+        "--transport", type=Path, required=True, metavar="FILE", help="measured diffusion and density, CSV"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the tables")
 
 
 def compare(arguments: argparse.Namespace) -> int:
-    from dataclasses import fields
+    from dataclasses import asdict, fields
     from typing import get_args
 
     import pandas as pd
 
     from eoli.analysis.results import read_sweep
     from eoli.core.files import write_json, write_table
-    from eoli.reference import claims, experiments, model, readings
+    from eoli.reference import claims, experiments, measured, model, readings
     from eoli.summary.pooled import read_starts
 
-    study, measured = model.read_reference(arguments.study), experiments.read_measured(arguments.conductivity)
+    study = model.read_reference(arguments.study)
+    conductivity, transport = (
+        measured.read_measured(arguments.conductivity),
+        measured.read_transport(arguments.transport),
+    )
     sweep, results, out = read_sweep(arguments.table), arguments.results, arguments.out
     systems = sweep["system"].tolist()
     together = read_starts(results, systems)
@@ -35,16 +42,17 @@ def compare(arguments: argparse.Namespace) -> int:
     starts = {name: record["systems"] for name, record in together.items()}
     masses = experiments.chain_molar_masses(results, systems)
     compared = claims.compare(study, sweep, scalars)
-    beside = experiments.beside_experiments(sweep, scalars, measured, masses, starts)
+    beside = experiments.beside_experiments(sweep, scalars, conductivity, transport, masses, starts)
     summary = {
         "cite": study.cite,
         "verdicts": {verdict: sum(row.verdict == verdict for row in compared) for verdict in get_args(claims.Verdict)},
         "mean_absolute_log10_difference": experiments.mean_absolute_errors(beside),
+        "score": asdict(experiments.overall(beside)),
     }
     for name, rows, kind in (("study", compared, claims.Comparison), ("experiments", beside, experiments.Beside)):
         write_table(out / f"{name}.csv", pd.DataFrame(rows, columns=[field.name for field in fields(kind)]))
     write_json(out / "compare.json", summary)
-    made(out / "study.csv", [arguments.table, arguments.study, arguments.conductivity])
+    made(out / "study.csv", [arguments.table, arguments.study, arguments.conductivity, arguments.transport])
     return 0
 
 

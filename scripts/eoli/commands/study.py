@@ -94,10 +94,14 @@ def _check_imported(study: Study) -> None:
 
 def _check_references(study: Study) -> None:
     """Read the references, which otherwise only the end of a sweep does. Raises InputError that names key and file."""
-    from eoli.reference.experiments import read_measured
+    from eoli.reference.measured import read_measured, read_transport
     from eoli.reference.model import read_reference
 
-    readers: dict[str, Callable[[Path], object]] = {"study": read_reference, "conductivity": read_measured}
+    readers: dict[str, Callable[[Path], object]] = {
+        "study": read_reference,
+        "conductivity": read_measured,
+        "transport": read_transport,
+    }
     for key, path in study.config.reference.model_dump().items():
         try:
             readers[key](study.found(path))

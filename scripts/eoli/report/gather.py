@@ -136,8 +136,8 @@ class Sweep:
 _SUMMARIES: Mapping[str, tuple[str, str]] = {
     "study": ("id what verdict", "system ours ours_error theirs unit reason"),
     "experiments": (
-        "system route series measured_molar_mass_g_mol measured_eo_li source what_differs",
-        "sigma_S_cm sigma_error_S_cm log10_difference log10_difference_error verdict",
+        "system quantity route series measured_molar_mass_g_mol measured_eo_li source what_differs",
+        "unit ours ours_error measured log10_difference log10_difference_error verdict",
     ),
     "replicas": ("systems quantity verdict", "mean difference_over_error"),
     "glass-transition": ("system", "Tg_K Tg_low_K Tg_high_K"),

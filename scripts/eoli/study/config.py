@@ -211,6 +211,9 @@ class ReferenceFiles(Strict):
     conductivity: PathText = Field(
         "config/reference/peo-litfsi-conductivity.csv", description="measured conductivities"
     )
+    transport: PathText = Field(
+        "config/reference/peo-litfsi-transport.csv", description="measured diffusion coefficients and densities"
+    )
 
 
 class Config(Strict):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from eoli.core.numbers import as_given, counted, with_error
+from eoli.core.numbers import as_given, counted, plain, with_error
+from eoli.reference.measured import KINDS
 from eoli.report.gather import Sweep, known
 from eoli.report.sections.tables import Cell, bounds_text
 
@@ -75,16 +77,17 @@ def experiments(sweep: Sweep) -> dict[str, Any] | None:
         return None
     rows = []
     for record in map(known, table.to_dict("records")):
-        ours, difference = record.get("sigma_S_cm"), record.get("log10_difference")
-        bounds = bounds_text(record.get("sigma_low_S_cm"), record.get("sigma_high_S_cm"), "S/cm")
+        ours, difference, unit = record.get("ours"), record.get("log10_difference"), str(record.get("unit") or "")
+        bounds = bounds_text(record.get("ours_low"), record.get("ours_high"), unit)
         apart = bounds_text(record.get("log10_difference_low"), record.get("log10_difference_high"))
+        theirs = record.get("measured")
         rows.append(
             {
                 "system": record["system"],
+                "quantity": KINDS[str(record["quantity"])].label,
                 "route": str(record["route"]).replace("_", " "),
-                "ours": Cell(
-                    ours, bounds if ours is None else with_error(ours, record.get("sigma_error_S_cm"), "S/cm")
-                ),
+                "ours": Cell(ours, bounds if ours is None else with_error(ours, record.get("ours_error"), unit)),
+                "measured": Cell(theirs, "" if theirs is None else plain(theirs, unit)),
                 "difference": Cell(
                     difference,
                     apart if difference is None else with_error(difference, record.get("log10_difference_error")),
@@ -96,10 +99,26 @@ def experiments(sweep: Sweep) -> dict[str, Any] | None:
             }
         )
     means = [
-        f"{entry['series']}, {entry['route'].replace('_', ' ')}{', extrapolated' if entry.get('extrapolated') else ''}: "
-        f"{with_error(entry['value'], entry['error'])} "
-        f"({counted(entry['points'], 'system')})"
+        f"{KINDS[entry['quantity']].label}, {entry['series']}, {entry['route'].replace('_', ' ')}"
+        f"{', extrapolated' if entry.get('extrapolated') else ''}: {_score(entry)}"
         for entry in sweep.compared.get("mean_absolute_log10_difference", [])
         if entry.get("value") is not None
     ]
-    return {"rows": rows, "means": means}
+    score = sweep.compared.get("score") or {}
+    return {"rows": rows, "means": means, "score": _score(score) if score.get("value") is not None else ""}
+
+
+def _score(entry: Mapping[str, Any]) -> str:
+    """Mean absolute difference with its 68 % interval, else its error; rank correlation, if any; how many."""
+    low, rank = entry.get("low"), entry.get("rank_correlation")
+    said = (
+        with_error(entry["value"], entry["error"])
+        if low is None
+        else f"{entry['value']:.2f} ({low:.2f} to {entry['high']:.2f})"
+    )
+    ranked = (
+        ""
+        if rank is None or low is None
+        else (f", rank correlation {rank:.2f} ({entry['rank_low']:.2f} to {entry['rank_high']:.2f})")
+    )
+    return f"{said}{ranked} ({counted(entry['points'], 'comparison')})"

@@ -33,7 +33,7 @@ def missing(sweep: Sweep) -> list[Line]:
     if sweep.beside_study is None:
         lines.append(Line("study.csv", "the sweep was not laid beside the study"))
     if sweep.experiments is None:
-        lines.append(Line("experiments.csv", "the sweep was not laid beside measured conductivities"))
+        lines.append(Line("experiments.csv", "the sweep was not laid beside measured values"))
     return lines
 
 
