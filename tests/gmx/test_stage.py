@@ -506,6 +506,33 @@ def test_a_stage_that_has_converged_is_not_prolonged(tiny: Tiny, tmp_path: Path)
     assert values["convergence"]["energy"]["values"]["p_value"] > 0.05
 
 
+def test_a_run_is_prolonged_until_its_question_is_answered_or_its_budget_spent(tiny: Tiny, tmp_path: Path) -> None:
+    """Picoseconds do not answer what D of lithium is: to the limit, and not beyond a budget of a blink."""
+    keys: dict[str, Any] = {
+        "length_ns": 0.002,
+        "max_length_ns": 0.005,
+        "converge": ["D_Li", "conductivity_nernst_einstein"],
+    }
+    job = tiny.after("nvt", short("production", **keys), tmp_path / "asked")
+    run_stage(job)
+    values = verdict_of(job)["values"]
+    assert values["ns"] == pytest.approx(0.005) and values["converged"] is False and values["core_hours"] > 0
+    assert set(values["convergence"]) == {"D_Li", "conductivity_nernst_einstein"}
+    assert (
+        was_said(job, "D(Li⁺) is not resolved: ") and "not converged after 0.005 ns" in verdict_of(job)["warnings"][-1]
+    )
+    assert_whole(dataclasses.replace(job, stage=short("production", length_ns=0.005)))
+    poor = tiny.after("nvt", short("production", **keys, max_core_hours=1e-6), tmp_path / "poor")
+    run_stage(poor)
+    assert verdict_of(poor)["values"]["ns"] == pytest.approx(0.002) and mdrun_calls(poor) == 1
+    assert was_said(poor, "its 1e-06 core-hours are spent")
+    # asked again, it still has nothing to spend; with more it goes on from there
+    run_stage(poor)
+    assert mdrun_calls(poor) == 1
+    run_stage(dataclasses.replace(poor, stage=short("production", **keys, max_core_hours=1e6)))
+    assert verdict_of(poor)["values"]["ns"] == pytest.approx(0.005)
+
+
 def test_a_prolongation_that_is_killed_continues(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = PROLONGED | {"length_ns": 0.012, "max_length_ns": 0.036}
     job = tiny.after("compress", short("npt", **keys), tmp_path / "killed")

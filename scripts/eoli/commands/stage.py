@@ -12,7 +12,7 @@ from eoli.errors import EoliError
 def add_stage(parser: argparse.ArgumentParser) -> None:
     from eoli.core.validation import Count, Kelvin, Positive, kind_of
     from eoli.study.config import Config, Run
-    from eoli.study.criteria import ContactDistances
+    from eoli.study.criteria import AnalysisSection, ContactDistances
     from eoli.study.protocol import Protocol, Stage
 
     parser.add_argument("--system", required=True, help="name of the system, for messages")
@@ -31,6 +31,8 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
         default=0.30,
         help="distance that binds an anion to lithium, for free_ions and so on",
     )
+    add_option(parser, "tolerance", AnalysisSection, "diffusive_tolerance", default=0.1)
+    add_option(parser, "target_error", AnalysisSection, "target_error", default=0.2)
     parser.add_argument("--threads", type=typed(Count), default=1, help="hardware threads that the run holds")
     parser.add_argument(
         "--at-once",
@@ -92,6 +94,8 @@ def stage_command(arguments: argparse.Namespace) -> int:
         max_hours=arguments.max_hours,
         reproducible=arguments.reproducible,
         contact_nm=arguments.contact_nm,
+        tolerance=arguments.tolerance,
+        target_error=arguments.target_error,
         deadline=ends,
     )
     try:

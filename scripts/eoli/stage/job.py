@@ -28,7 +28,8 @@ class Placement:
 class StageJob:
     """A stage of a system: its start, its folders, and how to call mdrun.
 
-    `n_steps` is the length of a prolonged stage; `contact_nm` is the contact distance of anion and lithium.
+    `n_steps` is the length of a prolonged stage; `contact_nm` is the contact distance of anion and lithium,
+    `tolerance` that of an exponent of diffusive motion, `target_error` the relative error that transport is wanted with.
     """
 
     system: str
@@ -43,6 +44,8 @@ class StageJob:
     max_hours: float | None
     reproducible: bool
     contact_nm: float = 0.30
+    tolerance: float = 0.1
+    target_error: float = 0.2
     n_steps: int | None = None
     placement: Placement = Placement()
     deadline: Deadline | None = None

@@ -24,7 +24,8 @@ from eoli.stage.job import StageJob
 from eoli.stage.lock import run_lock
 from eoli.stage.messages import Reporter
 from eoli.stage.progress import last_step
-from eoli.study.protocol import OFFLOADED
+from eoli.stage.sessions import read_sessions
+from eoli.study.protocol import ANSWERS, OFFLOADED
 from eoli.topology.description import SystemDescription, read_description
 
 _LEAST_HOURS = 0.005
@@ -71,7 +72,11 @@ def _run_locked(job: StageJob, lock: int, say: Reporter) -> None:
         if not verdict.unsettled or job.target_steps >= job.most_steps:
             break
         say(f"has not converged: {'; '.join(verdict.unsettled)}")
-        binding = extend(_prolonged(job), binding, say)
+        longer = _prolonged(job, verdict)
+        if longer.target_steps <= binding.n_steps:
+            say(f"its {job.stage.max_core_hours:g} core-hours are spent")
+            break
+        binding = extend(longer, binding, say)
     if done.seconds or not read_record(job.run / ENDING):
         # if the run has lost its own record, the published one says the same and more
         known = {} if done.seconds else read_record(job.folder / ENDING)
@@ -111,9 +116,23 @@ def _simulate(job: StageJob, lock: int, say: Reporter, done: _Done) -> None:
     done.steps += max(0, job.target_steps - before)
 
 
-def _prolonged(job: StageJob) -> StageJob:
-    """The job, longer by one length of its stage, up to its limit."""
-    return dataclasses.replace(job, n_steps=min(job.target_steps + job.stage.n_steps, job.most_steps))
+def _prolonged(job: StageJob, verdict: Verdict) -> StageJob:
+    """The job, longer by one length of its stage or by what its transport is expected to need, within its limits.
+
+    That expectation comes from an error of an error, so it at most triples a run. Of the core-hours, those of this run
+    tell how far the rest will go; the job is not longer where that is less than a frame.
+    """
+    stage, now = job.stage, job.target_steps
+    needed = [finding["values"].get("further_ns") for finding in verdict.values["convergence"].values()]
+    expected = round(max((ns for ns in needed if ns), default=0.0) / job.ns(1))
+    steps = min(now + max(stage.n_steps, min(expected, 2 * now)), job.most_steps)
+    spent = verdict.values["core_hours"]
+    if stage.max_core_hours is not None and spent > 0:
+        steps = min(steps, round(now * stage.max_core_hours / spent))
+    if steps < job.most_steps:
+        assert stage.frame_interval_ps is not None
+        steps -= steps % stage.steps_in(stage.frame_interval_ps)
+    return dataclasses.replace(job, n_steps=max(steps, now))
 
 
 def publish(job: StageJob, binding: Binding) -> None:
@@ -188,17 +207,27 @@ def _judge(job: StageJob, binding: Binding) -> Verdict:
 
 
 def _judge_convergence(job: StageJob, verdict: Verdict, description: SystemDescription) -> None:
-    # a second of imports that other stages do not need
+    # seconds of imports that other stages do not need
     from eoli.analysis.convergence import convergence
 
     stage = job.stage
     assert stage.frame_interval_ps is not None
-    found = convergence(stage.converge, job.run, stage.frame_interval_ps, description, job.contact_nm)
-    verdict.values["convergence"] = {name: asdict(finding) for name, finding in found.items()}
+    steady = [name for name in stage.converge if name not in ANSWERS]
+    found = convergence(steady, job.run, stage.frame_interval_ps, description, job.contact_nm)
+    if wanted := [name for name in stage.converge if name in ANSWERS]:
+        from eoli.analysis.answered import Asked, answered
+
+        asked = Asked(job.target_error, job.tolerance, job.temperature_K)
+        found |= answered(wanted, job.run / "md.xtc", job.topology / "system.json", stage.frame_interval_ps, asked)
+    values = verdict.values
+    values["convergence"] = {name: asdict(found[name]) for name in stage.converge}
+    values["answers"] = [found[name].text for name in wanted if found[name].converged]
     verdict.unsettled = [finding.text for finding in found.values() if finding.converged is False]
-    verdict.values["converged"] = not verdict.unsettled
+    values["converged"] = not verdict.unsettled
+    values["core_hours"] = sum(one.processors * one.wall_seconds for one in read_sessions(job.run)) / 3600
     if verdict.unsettled:
-        verdict.warnings.append(f"not converged after {verdict.values['ns']:g} ns: {'; '.join(verdict.unsettled)}")
+        cost = f" and {values['core_hours']:.3g} core-hours" if stage.max_core_hours is not None else ""
+        verdict.warnings.append(f"not converged after {values['ns']:g} ns{cost}: {'; '.join(verdict.unsettled)}")
 
 
 def _provenance(job: StageJob, binding: Binding, done: _Done) -> Mapping[str, Any]:
@@ -236,6 +265,7 @@ def _say_result(say: Reporter, job: StageJob, verdict: Verdict, done: _Done) -> 
         parts.append(f"{values['density_g_cm3']:.3f} g/cm3")
     if "converged" in values and not verdict.unsettled:
         parts.append(f"converged within {values['ns']:g} ns")
+        parts += values["answers"]
     if done.seconds and done.steps:
         parts.append(f"{job.ns(done.steps) / done.seconds * 86400:.3g} ns/day")
     # the warning about a force says how large it is

@@ -16,7 +16,12 @@ Ensemble = Literal["minimisation", "NVT", "NPT"]
 Integrator = Literal["steep", "md", "md-vv", "sd"]
 Thermostat = Literal["none", "v-rescale", "nose-hoover"]
 Barostat = Literal["none", "c-rescale", "parrinello-rahman"]
-Criterion = Literal["density", "energy", "end_to_end", "free_ions", "chain_memory", "contact_memory"]
+Criterion = Literal[
+    "density", "energy", "end_to_end", "free_ions", "chain_memory", "contact_memory", "D_Li", "D_anion",
+    "conductivity_nernst_einstein",
+]  # fmt: skip
+ANSWERS: tuple[Criterion, ...] = ("D_Li", "D_anion", "conductivity_nernst_einstein")
+"""Criteria that hold once a transport coefficient is known to the target error; the others hold for a steady run."""
 Where = Literal["auto", "cpu", "gpu"]
 
 MOST_STEPS = 2**31 - 1
@@ -82,7 +87,11 @@ class Stage(Strict):
     length_ns: float | None = Field(None, gt=0, le=1e9, description="length of the dynamics")
     converge: list[Criterion] = Field(
         default_factory=list,
-        description="the stage is prolonged, by `length_ns` at a time, until these hold over its second half",
+        description="the stage is prolonged, by `length_ns` or more at a time, until these hold: over its second half, and "
+        "D and conductivity to `analysis.target_error`",
+    )
+    max_core_hours: float | None = Field(
+        None, gt=0, le=1e9, description="cost up to which it is prolonged, hardware threads held times hours of mdrun"
     )
     max_length_ns: float | None = Field(
         None, gt=0, le=1e9, description="how far it is prolonged; then it ends with a warning that it has not converged"
@@ -311,12 +320,17 @@ class Stage(Strict):
         if (self.max_length_ns is None) != (not self.converge):
             missing = "converge" if self.max_length_ns is not None else "max_length_ns"
             raise ValueError(f"stage {self.name}: {missing} is missing; a stage that is prolonged needs both")
+        if self.max_core_hours is not None and not self.converge:
+            raise ValueError(f"stage {self.name}: max_core_hours has no meaning without converge; leave it out")
         if not self.converge:
             return self
         if not self.is_dynamics or self.temperature_from_K is not None:
             raise ValueError(f"stage {self.name}: converge is not allowed here; allowed: dynamics at one temperature")
         if "density" in self.converge and self.ensemble != "NPT":
             raise ValueError(f"stage {self.name}: converge: density needs NPT; the stage is {self.ensemble}")
+        for name in ANSWERS:
+            if name in self.converge and self.ensemble != "NVT":
+                raise ValueError(f"stage {self.name}: converge: {name} needs NVT; the stage is {self.ensemble}")
         exact = float(self.max_length_ns or 0) * 1e6 / float(self.time_step_fs or 1)
         if self.most_steps < self.n_steps or abs(exact - round(exact)) > 1e-6 * exact:
             raise ValueError(

@@ -21,7 +21,7 @@ from eoli.study import criteria
 from eoli.study.analyses import ANALYSES, TABLES, Analysis
 from eoli.study.config import COMPOSITION, ImportedRun, Study, load_study, merge
 from eoli.study.criteria import Criteria
-from eoli.study.protocol import OFFLOADED, Stage
+from eoli.study.protocol import ANSWERS, OFFLOADED, Stage
 from eoli.study.systems import (
     NO_COPIES,
     System,
@@ -245,6 +245,9 @@ class Plan:
         own = entry.model_dump(exclude_defaults=True, exclude={"enabled", *OFFLOADED})
         if {"free_ions", "contact_memory"} & set(entry.converge):
             own["contact_nm"] = self.study.config.analysis.contact_nm.anion
+        if set(ANSWERS) & set(entry.converge):
+            analysis = self.study.config.analysis
+            own |= {"tolerance": analysis.diffusive_tolerance, "target_error": analysis.target_error}
         return flags(
             {
                 **own,
