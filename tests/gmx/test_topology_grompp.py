@@ -125,6 +125,20 @@ def test_packing_that_cannot_work_leaves_no_box(gromacs: Gromacs, tmp_path: Path
     assert float(tries[1][2]) == pytest.approx(GROWTH * float(tries[0][2]), abs=2e-4)
 
 
+def test_a_long_box_is_packed_in_its_shape(gromacs: Gromacs, tmp_path: Path) -> None:
+    forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
+    description = describe("peo", 4, "litfsi", 8, choice(), library(TOPOLOGIES), forcefield)
+    gro = tmp_path / "box.gro"
+    pack(description, 9, 0.2, 0.2, 3, gro, tmp_path / "box.json", tmp_path / "box.log", "orthoboxy")
+    x, y, z = (float(word) for word in gro.read_text().splitlines()[-1].split())
+    assert x == y and z / x == pytest.approx(2.7933596497, abs=1e-4)
+    assert x * y * z == pytest.approx(description.mass_g_mol / (0.2 * 602.214076), rel=0.2)
+    with gro.open() as lines:
+        heights = [float(line[36:44]) for line in list(lines)[2:-1]]
+    # molecules fill the long edge
+    assert max(heights) - min(heights) > 0.7 * z
+
+
 def test_description_survives_its_file(gromacs: Gromacs, tmp_path: Path) -> None:
     build(tmp_path, "peo", "litfsi", "gromos", 1.0)
     description = read_description(tmp_path / "topology/system.json")

@@ -37,7 +37,7 @@ from support import choice
 from synthetic_trajectories import brownian, fractional
 
 TOLERANCE = 0.1
-CRITERIA = MotionCriteria(tolerance=TOLERANCE, target_error=0.2, contact_nm=0.4)
+CRITERIA = MotionCriteria(temperature_K=400.0, tolerance=TOLERANCE, target_error=0.2, contact_nm=0.4)
 
 
 def test_equals_the_double_loop() -> None:

@@ -92,7 +92,7 @@ def of_type(name: str) -> np.ndarray:
 @pytest.fixture(scope="module")
 def motion(mixture: tuple[Path, np.ndarray]) -> tuple[pd.DataFrame, dict[str, Any]]:
     folder, _ = mixture
-    criteria = MotionCriteria(tolerance=0.1, target_error=0.2, contact_nm=0.4)
+    criteria = MotionCriteria(temperature_K=400.0, tolerance=0.1, target_error=0.2, contact_nm=0.4)
     out = folder / "motion.csv", folder / "motion.json"
     analyse_motion(folder / "reduced.h5", folder / "system.json", criteria, *out)
     return pd.read_csv(out[0]), json.loads(out[1].read_text())

@@ -166,7 +166,9 @@ def test_size_of_the_peo_system(blocks: Library, tmp_path: Path) -> None:
     assert size.sites == 25 * 73 + 50 * 16
     assert size.mass_g_mol == pytest.approx(25 * chain + 50 * 287.08, rel=1e-3)
     volume_nm3 = size.mass_g_mol / size.ideal_density_g_cm3 / 602.214
-    assert size.box_nm == pytest.approx(math.cbrt(volume_nm3), rel=1e-4)
+    assert size.edges_nm("cubic") == pytest.approx([math.cbrt(volume_nm3)] * 3, rel=1e-4)
+    x, y, z = size.edges_nm("orthoboxy")
+    assert x == y and z / x == pytest.approx(2.7933596497) and x * y * z == pytest.approx(volume_nm3, rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from eoli.analysis.common import finite
 from eoli.analysis.conductivity.analyse import conductivity_scalars, is_salt
 from eoli.analysis.ions.analyse import read_clusters
 from eoli.analysis.ions.clusters import block_populations
-from eoli.analysis.motion.analyse import FRAME, Motion, diffusion_scalars, read_motion
+from eoli.analysis.motion.analyse import FRAME, Motion, box_size_of, diffusion_scalars, read_motion
 from eoli.core.arrays import Floats
 from eoli.core.files import write_json
 from eoli.errors import DataError
@@ -66,6 +66,7 @@ def analyse_starts(
                     f"{path}: frames {motion.interval_ps:g} ps apart, those of {reduced[0]} {first.interval_ps:g} ps"
                 )
         lengths_ns = [motion.length_ns for motion in motions]
+        of_motion = diffusion_scalars(motions, criteria.tolerance, criteria.target_error)
         found: dict[str, Any] = {
             "systems": list(criteria.systems),
             "lengths_ns": lengths_ns,
@@ -73,7 +74,8 @@ def analyse_starts(
                 "length_ns": sum(lengths_ns),
                 "tolerance": criteria.tolerance,
                 "frame_of_reference": FRAME,
-                **diffusion_scalars(motions, criteria.tolerance, criteria.target_error),
+                **of_motion,
+                **box_size_of(motions, of_motion, criteria.temperature_K),
             },
             "conductivity": conductivity_scalars(
                 motions, _stacked(populations) if populations else None, described[0].choice.ion_charge_scale, criteria,

@@ -168,6 +168,7 @@ class _Motion(_Part):
     chain: _Diffusion | None = None
     molecules: dict[str, _Diffusion] | None = None
     Li_carried_by_chain: _Carried | None = None
+    box_size: dict[str, Any] | None = None
     tolerance: float | None = None
 
 

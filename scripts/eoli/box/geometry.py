@@ -113,29 +113,32 @@ def _box_label(description: SystemDescription, index: int) -> str:
     raise IndexError(index)
 
 
-def _closest(positions: Floats, owner: npt.NDArray[np.int64], edge: float, reach: float) -> tuple[float, int, int]:
+def _closest(positions: Floats, owner: npt.NDArray[np.int64], edges: Floats, reach: float) -> tuple[float, int, int]:
     """(distance, site, site) of the closest two sites with different owners; infinite distance without any.
 
     Looks for pairs within `reach` first and then farther.
     """
-    wrapped = positions % edge
+    wrapped = positions % edges
     # a tiny negative number modulo the edge is the edge itself
-    wrapped[wrapped >= edge] = 0.0
-    tree = cKDTree(wrapped, boxsize=edge)
-    while reach < 2 * edge:
+    wrapped[wrapped >= edges] = 0.0
+    tree = cKDTree(wrapped, boxsize=edges)
+    while reach < 2 * edges.max():
         pairs = tree.query_pairs(reach, output_type="ndarray")
         pairs = pairs[owner[pairs[:, 0]] != owner[pairs[:, 1]]]
         if len(pairs):
             shift = positions[pairs[:, 1]] - positions[pairs[:, 0]]
-            gaps = np.linalg.norm(shift - edge * np.round(shift / edge), axis=1)
+            gaps = np.linalg.norm(shift - edges * np.round(shift / edges), axis=1)
             best = int(gaps.argmin())
             return float(gaps[best]), int(pairs[best, 0]), int(pairs[best, 1])
         reach *= 2
     return math.inf, -1, -1
 
 
-def check_box(description: SystemDescription, positions_nm: Floats, edge_nm: float, tolerance_nm: float) -> float:
-    """Smallest periodic distance (nm) between sites of different molecules in a cubic box; infinite for one molecule.
+def check_box(
+    description: SystemDescription, positions_nm: Floats, edges_nm: npt.ArrayLike, tolerance_nm: float
+) -> float:
+    """Smallest periodic distance (nm) between sites of different molecules in a box with these edges (one number: a
+    cube); infinite for one molecule.
 
     Raises RunError, naming the sites, for a non-finite position, a torn molecule, and molecules closer than PACKMOL's
     tolerance allows.
@@ -152,7 +155,8 @@ def check_box(description: SystemDescription, positions_nm: Floats, edge_nm: flo
             f"allowed: {references[torn]:.3f} +- {BOND_NM:g} nm"
         )
     sizes = [len(entry.molecule.sites) for entry in description.molecules for _ in range(entry.count)]
-    gap, i, j = _closest(positions_nm, np.repeat(np.arange(len(sizes)), sizes), edge_nm, tolerance_nm)
+    edges = np.broadcast_to(np.asarray(edges_nm, dtype=np.float64), 3)
+    gap, i, j = _closest(positions_nm, np.repeat(np.arange(len(sizes)), sizes), edges, tolerance_nm)
     if gap < KEPT_TOLERANCE * tolerance_nm:
         raise RunError(
             f"the packed box has {_box_label(description, i)} and {_box_label(description, j)} {gap:.3f} nm apart; "

@@ -18,19 +18,20 @@ from eoli.box.geometry import check_box, check_molecule
 from eoli.core.arrays import Floats
 from eoli.core.files import write_json, write_text
 from eoli.errors import InputError, RunError, ToolError
-from eoli.study.systems import box_length_nm, seed_for
+from eoli.study.box_shape import Shape
+from eoli.study.systems import box_edges_nm, seed_for
 from eoli.topology.description import SystemDescription
 from eoli.topology.molecule import Molecule
 
 NOT_CONVERGED = 173
-GROWTH = 1.04  # edge of the box after an attempt that did not converge
+GROWTH = 1.04  # edges of the box after an attempt that did not converge
 LONGEST_EDGE_NM = 900.0  # GRO positions have four characters before the point, one for the sign
 SECONDS_A_SITE = 10.0  # of one attempt, at least an hour: far more than PACKMOL takes, whose loops end by themselves
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One PACKMOL run."""
+    """One PACKMOL run, in a box with `edge_nm` along x and y."""
 
     seed: int
     edge_nm: float
@@ -55,11 +56,11 @@ def _xyz(molecule: Molecule, positions_nm: Floats) -> str:
     return "\n".join([str(len(rows)), molecule.name, *rows]) + "\n"
 
 
-def _input(structures: list[tuple[str, int]], edge_nm: float, tolerance_nm: float, seed: int) -> str:
-    edge = edge_nm * 10
+def _input(structures: list[tuple[str, int]], edges_nm: Floats, tolerance_nm: float, seed: int) -> str:
+    x, y, z = edges_nm * 10
     lines = [
         f"tolerance {tolerance_nm * 10:.4f}", "filetype xyz", "output packed.xyz", f"seed {seed}",
-        f"pbc {edge:.5f} {edge:.5f} {edge:.5f}", "maxit 20", "nloop 60",
+        f"pbc {x:.5f} {y:.5f} {z:.5f}", "maxit 20", "nloop 60",
     ]  # fmt: skip
     for name, count in structures:
         lines += [f"structure {name}", f"  number {count}", "end structure"]
@@ -99,19 +100,19 @@ def gro_text(description: SystemDescription, positions_nm: Floats, edges_nm: flo
 
 def pack(
     description: SystemDescription, seed: int, density_g_cm3: float, tolerance_nm: float, attempts: int, gro: Path,
-    report: Path, log: Path,
+    report: Path, log: Path, shape: Shape = "cubic",
 ) -> list[Attempt]:  # fmt: skip
-    """Pack a system into a cubic box and write it as GRO, with a JSON report of seeds and attempts.
+    """Pack a system into a box of that shape and write it as GRO, with a JSON report of seeds and attempts.
 
     Every polymer chain has its own random conformation; ions of a type share one. A run that does not converge (exit
     173) is repeated with a new seed and a larger box. Raises RunError after the last attempt or for a packed box with
     torn or overlapping molecules, InputError for a box too large for a GRO file, ForceFieldError for a molecule whose
     start geometry contradicts its terms; no GRO is written then.
     """
-    edge = box_length_nm(description.mass_g_mol, density_g_cm3)
-    if edge * GROWTH ** (attempts - 1) > LONGEST_EDGE_NM:
+    edges = np.array(box_edges_nm(description.mass_g_mol, density_g_cm3, shape))
+    if edges.max() * GROWTH ** (attempts - 1) > LONGEST_EDGE_NM:
         raise InputError(
-            f"a box of {edge:.4g} nm ({attempts} attempts at {density_g_cm3:g} g/cm3) is not allowed; allowed: edges up to "
+            f"a box of {edges.max():.4g} nm ({attempts} attempts at {density_g_cm3:g} g/cm3) is not allowed; allowed: edges up to "
             f"{LONGEST_EDGE_NM:g} nm"
         )
     program = packmol_program()
@@ -124,23 +125,23 @@ def pack(
         with tempfile.TemporaryDirectory(prefix="eoli-box-") as name:
             folder = Path(name)
             structures = _write_structures(description, folder, rng)
-            (folder / "box.inp").write_text(_input(structures, edge, tolerance_nm, attempt_seed % 10**9))
+            (folder / "box.inp").write_text(_input(structures, edges, tolerance_nm, attempt_seed % 10**9))
             run = _run(program, folder, max(3600.0, SECONDS_A_SITE * description.n_sites), log)
             with log.open("a") as stream:
                 stream.write(
-                    f"attempt {number + 1}: seed {attempt_seed}, edge {edge:.4f} nm\n{run.stdout}{run.stderr}\n"
+                    f"attempt {number + 1}: seed {attempt_seed}, edge {edges[0]:.4f} nm\n{run.stdout}{run.stderr}\n"
                 )
-            done.append(Attempt(attempt_seed, edge, run.returncode))
+            done.append(Attempt(attempt_seed, float(edges[0]), run.returncode))
             if run.returncode == 0:
                 positions = _read_xyz(folder / "packed.xyz", description.n_sites)
-                gap = check_box(description, positions, edge, tolerance_nm)
-                write_text(gro, gro_text(description, positions, edge, "packed by PACKMOL"))
+                gap = check_box(description, positions, edges, tolerance_nm)
+                write_text(gro, gro_text(description, positions, edges, "packed by PACKMOL"))
                 write_json(report, _report(description, done, density_g_cm3, tolerance_nm, gap))
                 return done
             if run.returncode != NOT_CONVERGED:
                 last = next((row.strip() for row in reversed(run.stdout.splitlines()) if row.strip()), "no output")
                 raise RunError(f"PACKMOL failed with exit code {run.returncode}: {last}; log: {log}")
-        edge *= GROWTH
+        edges *= GROWTH
     raise RunError(
         f"PACKMOL did not converge in {attempts} attempts, the last with an edge of {done[-1].edge_nm:.2f} nm; "
         f"lower box.packing_density_g_cm3 ({density_g_cm3:g}); log: {log}"

@@ -140,6 +140,7 @@ def add_box(parser: argparse.ArgumentParser) -> None:
     add_option(parser, "density_g_cm3", Box, "packing_density_g_cm3", required=True)
     for name in ("tolerance_nm", "attempts"):
         add_option(parser, name, Box, name, required=True)
+    add_option(parser, "shape", Box, "shape", default="cubic")
     parser.add_argument("--gro", type=Path, required=True, metavar="FILE", help="box to write")
     parser.add_argument("--report", type=Path, required=True, metavar="FILE", help="JSON of seeds and attempts")
     parser.add_argument("--log", type=Path, required=True, metavar="FILE", help="output of PACKMOL")
@@ -178,7 +179,7 @@ def box(arguments: argparse.Namespace) -> int:
 
     pack(
         read_description(arguments.system_json), arguments.seed, arguments.density_g_cm3, arguments.tolerance_nm,
-        arguments.attempts, arguments.gro, arguments.report, arguments.log,
+        arguments.attempts, arguments.gro, arguments.report, arguments.log, arguments.shape,
     )  # fmt: skip
     made(arguments.gro, [arguments.system_json], seed=arguments.seed)
     return 0

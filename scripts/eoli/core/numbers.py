@@ -5,7 +5,16 @@ from __future__ import annotations
 import math
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_UNITS = {"m2_s": "m²/s", "S_m": "S/m", "g_cm3": "g/cm³", "kJ_mol": "kJ/mol", "per_nm": "nm⁻¹", "1/nm": "nm⁻¹", "1": ""}
+_UNITS = {
+    "m2_s": "m²/s",
+    "S_m": "S/m",
+    "g_cm3": "g/cm³",
+    "kJ_mol": "kJ/mol",
+    "Pa_s": "Pa s",
+    "per_nm": "nm⁻¹",
+    "1/nm": "nm⁻¹",
+    "1": "",
+}
 _SMALL, _LARGE = 1e-3, 1e5
 _TWO_DIGITS_BELOW = 30
 

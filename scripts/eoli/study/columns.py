@@ -16,7 +16,7 @@ UNITS: Mapping[str, str] = {
     "g_cm3": "g/cm³", "cm3_g_K": "cm³/(g K)", "cm3_g": "cm³/g", "m2_s": "m²/s", "S_m": "S/m", "S_cm": "S/cm",
     "per_nm": "1/nm", "e2_nm2": "e² nm²", "nm2": "nm²", "units2": "repeat units²", "kJ_mol": "kJ/mol", "g_mol": "g/mol",
     "K_per_s": "K/s", "ns_per_day": "ns/day", "nm": "nm", "ps": "ps", "ns": "ns", "K": "K", "eV": "eV", "bar": "bar",
-    "deg": "degrees", "gb": "GB", "core_hours": "h", "wall_hours": "h", "e": "e",
+    "deg": "degrees", "gb": "GB", "core_hours": "h", "wall_hours": "h", "e": "e", "Pa_s": "Pa s",
 }  # fmt: skip
 """Units as they end in the name of a column."""
 
@@ -65,6 +65,11 @@ _MEANINGS: Mapping[str, str] = {
     "gauche_fraction": "share of the torsions O-C-C-O with |phi| below 120 degrees (trans at 180)",
     "Li_free": "share of lithium in no contact with an anion",
     "Li_aggregated": "share of lithium in clusters of more than one lithium and one anion",
+    **{
+        f"D0_{what}": f"self-diffusion of {name} without the effect of the box, in boxes of the shape orthoboxy"
+        for what, name in (("Li", "lithium"), ("anion", "the anion"), ("chain", "the chains"))
+    },
+    "viscosity": "viscosity, in boxes of the shape orthoboxy",
     "D_Li": "self-diffusion of lithium, where its motion is diffusive",
     "D_anion": "self-diffusion of the anion's centre of mass, where its motion is diffusive",
     "D_chain": "self-diffusion of the chain's centre of mass, where its motion is diffusive",

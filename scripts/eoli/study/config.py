@@ -22,6 +22,7 @@ from eoli.core.validation import Strict, place, section, validate
 from eoli.core.yamlfile import KeyPath, YamlFile, read_yaml
 from eoli.errors import InputError
 from eoli.forcefield.models import DEFAULT, NO_SALT, Mixing
+from eoli.study.box_shape import Shape
 from eoli.study.criteria import AnalysisSection
 from eoli.study.protocol import Protocol, Stage
 from eoli.study.roles import Roles, read_roles
@@ -175,6 +176,10 @@ class Box(Strict):
     """The start box."""
 
     chains: int = Field(25, gt=0, le=10_000_000, description="polymer chains in a box")
+    shape: Shape = Field(
+        "cubic",
+        description="orthoboxy: 2.793 times as long along z, where D needs no correction for the size of the box",
+    )
     packing_density_g_cm3: float = Field(0.22, ge=0.01, le=1.0, description="density of the PACKMOL box")
     tolerance_nm: float = Field(0.20, ge=0.15, le=0.4, description="smallest distance between molecules")
     attempts: int = Field(5, gt=0, le=100, description="PACKMOL runs, each with a new seed and a larger box")

@@ -270,8 +270,9 @@ class StructureCriteria(Criteria):
 
 
 class MotionCriteria(Criteria):
-    """When motion is diffusive, the target error of D, and the ether contact distance."""
+    """When motion is diffusive, the target error of D, the ether contact distance, and the temperature."""
 
+    temperature_K: Temperature
     tolerance: Tolerance
     target_error: TargetError
     contact_nm: Annotated[float, From("analysis.contact_nm.ether_O")]

@@ -163,6 +163,11 @@ def _diffusion(particle: str, ylabel: str, place: int, **more: Any) -> Quantity:
     )  # fmt: skip
 
 
+def _without_box(particle: str) -> Quantity:
+    keys = ("box_size", particle)
+    return Quantity(f"D0_{particle}", "m2_s", "motion", keys, value=("D0_m2_s",), where=In.RARE | In.STARTS, log=True)
+
+
 def _exponent(particle: str, label: str) -> Quantity:
     return Quantity(f"exponent_{particle}", "", "motion", (particle, "exponent"), _EXPONENT, label)
 
@@ -285,6 +290,8 @@ QUANTITIES: tuple[Quantity, ...] = (
     _in_cutoff("hydroxyl_O", "", where=In.RARE),
     _residence("hydroxyl_O", "", where=In.RARE),
     *(_in_cutoff(partner, "", where=In.RARE) for partner in ("solvent_O", "solvent_N")),
+    *(_without_box(particle) for particle in ("Li", "anion", "chain")),
+    Quantity("viscosity", "Pa_s", "motion", ("box_size", "viscosity_Pa_s"), bounds=("lower_bound",), where=In.RARE | In.STARTS),
     *(_residence(partner, "", where=In.RARE) for partner in ("solvent_O", "solvent_N", "solvent")),
 )  # fmt: skip
 """Every quantity of the sweep, in table order."""

@@ -17,6 +17,7 @@ from eoli.core.yamlfile import KeyPath
 from eoli.errors import InputError
 from eoli.forcefield.library import Library, library
 from eoli.forcefield.models import DEFAULT, IMPORTED, NO_SALT, ForceFieldChoice, imported_choice
+from eoli.study.box_shape import Edges, Shape, edges_nm
 from eoli.study.config import (
     DEFAULT_CHARGE_SCALE,
     DEFAULT_ETHER_SET,
@@ -306,10 +307,9 @@ class Size:
     mass_g_mol: float
     ideal_density_g_cm3: float
 
-    @property
-    def box_nm(self) -> float:
-        """Box edge at the ideal-mixing density, nm."""
-        return box_length_nm(self.mass_g_mol, self.ideal_density_g_cm3)
+    def edges_nm(self, shape: Shape) -> Edges:
+        """Edges of the box at the ideal-mixing density, nm."""
+        return box_edges_nm(self.mass_g_mol, self.ideal_density_g_cm3, shape)
 
 
 def n_sites(system: System, study: Study) -> int:
@@ -343,16 +343,17 @@ def size_of(system: System, blocks: Library) -> Size:
     return Size(sites, mass, mass / volume)
 
 
-def box_length_nm(mass_g_mol: float, density_g_cm3: float) -> float:
-    """Edge of the cube that holds a mass at a density, nm."""
-    return float((mass_g_mol / (density_g_cm3 * GRAM_PER_MOL_NM3)) ** (1 / 3))
+def box_edges_nm(mass_g_mol: float, density_g_cm3: float, shape: Shape) -> Edges:
+    """Edges of the box that holds a mass at a density, nm."""
+    return edges_nm(mass_g_mol / (density_g_cm3 * GRAM_PER_MOL_NM3), shape)
 
 
 def _check_box(system: System, number: int, study: Study, blocks: Library) -> None:
     """Raise InputError for a box too large to analyse, or too small for the cut-off."""
     size, cutoff, analysis = size_of(system, blocks), study.protocol.cutoff_nm, study.config.analysis
-    box, rdf_bin, q_max = size.box_nm, analysis.rdf_bin_nm, analysis.morphology.q_max_per_nm
-    bins, waves = math.sqrt(3) / 2 * box / rdf_bin, 4 * (q_max * box / (2 * math.pi)) ** 3
+    edges = size.edges_nm(study.config.box.shape)
+    rdf_bin, q_max, longest = analysis.rdf_bin_nm, analysis.morphology.q_max_per_nm, max(edges)
+    bins, waves = math.sqrt(3) / 2 * longest / rdf_bin, 4 * math.prod(q_max * edge / (2 * math.pi) for edge in edges)
     keys: KeyPath
     for wrong, keys, message in (
         (size.sites > MOST_SITES, ("sweep", number),
@@ -360,12 +361,12 @@ def _check_box(system: System, number: int, study: Study, blocks: Library) -> No
          "hold in memory"),
         (bins > MOST_BINS, ("analysis", "rdf_bin_nm"),
          f"{rdf_bin:g} makes {bins:.3g} bins in the box of {system.name}; allowed: at least "
-         f"{math.sqrt(3) / 2 * box / MOST_BINS:.2g}"),
+         f"{math.sqrt(3) / 2 * longest / MOST_BINS:.2g}"),
         (waves > MOST_WAVES, ("analysis", "morphology", "q_max_per_nm"),
          f"{q_max:g} makes {waves:.3g} wave vectors in the box of {system.name}; allowed: at most "
-         f"{(MOST_WAVES / 4) ** (1 / 3) * 2 * math.pi / box:.3g}"),
-        (system.parent is None and box < 2 * cutoff, ("sweep", number),
-         f"{system.name}: {system.chains} chains make a box of {box:.2f} nm, smaller than twice the cut-off of {cutoff:g} nm; "
+         f"{q_max * (MOST_WAVES / waves) ** (1 / 3):.3g}"),
+        (system.parent is None and min(edges) < 2 * cutoff, ("sweep", number),
+         f"{system.name}: {system.chains} chains make a box of {min(edges):.2f} nm, smaller than twice the cut-off of {cutoff:g} nm; "
          "allowed: more chains (box.chains)"),
     ):  # fmt: skip
         if wrong:

@@ -226,6 +226,8 @@ class Plan:
                 "tolerance_nm": box.tolerance_nm,
                 "attempts": box.attempts,
             }
+            # a cube has no flag of its own, so that boxes from before there were others stay valid
+            | ({"shape": box.shape} if box.shape != "cubic" else {})
         )
 
     def supercell_flags(self, system: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from eoli.analysis.common import write_results
+from eoli.analysis.motion.box_size import box_size_scalars, is_orthoboxy
 from eoli.analysis.motion.msd import (
     NOT_KNOWN,
     Extension,
@@ -239,6 +240,16 @@ def diffusion_scalars(motions: Sequence[Motion], tolerance: float, target_error:
     return scalars | ({"molecules": molecules} if molecules else {})
 
 
+def box_size_of(motions: Sequence[Motion], scalars: Mapping[str, Any], temperature_K: float) -> dict[str, Any]:
+    """Results of `box_size` under that key, for what moves diffusively by `scalars`; empty in a box of another shape."""
+    box = np.concatenate([motion.box for motion in motions])
+    if folded_of(motions) or not is_orthoboxy(box):
+        return {}
+    diffusive = [name for name in FOLLOWED if scalars.get(name, {}).get("verdict") == "diffusive"]
+    starts = {name: [motion.paths[name] for motion in motions] for name in diffusive}
+    return {"box_size": box_size_scalars(starts, box, motions[0].interval_ps, temperature_K)}
+
+
 def analyse_motion(reduced: Path, description: Path, criteria: MotionCriteria, out_csv: Path, out_json: Path) -> None:
     """MSD and local exponent of everything that moves; D, its verdict and the run length it needs; what chains carry.
 
@@ -270,6 +281,7 @@ def analyse_motion(reduced: Path, description: Path, criteria: MotionCriteria, o
             "system_drift_nm": motion.farthest_drift_nm,
         }
         scalars |= diffusion_scalars([motion], criteria.tolerance, criteria.target_error)
+        scalars |= box_size_of([motion], scalars, criteria.temperature_K)
         if {"Li", "chain"} <= motion.paths.keys() and opened.has("motion/neighbours"):
             scalars["Li_carried_by_chain"] = _carried(opened, system, motion, criteria.contact_nm)
     cadences = ((lags, motion.interval_ps, msd), (site_lags, sites_ps, msd_of_sites))

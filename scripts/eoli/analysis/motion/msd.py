@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -219,6 +219,67 @@ def _gain(lags: Indices, lengths: Sequence[int], blocks: Blocks) -> float:
     return math.sqrt(sum(of_starts) / len(of_starts) ** 2 / (of_block / blocks.total))
 
 
+@dataclass(frozen=True)
+class Sampled:
+    """MSD at the lags of the fit, nm2: of each particle, by start (particles, lags), and of each block (blocks, lags).
+
+    `gain` is the standard error of a slope over that of the mean of the blocks' slopes, for Brownian motion.
+    """
+
+    time_ps: Floats
+    of_starts: tuple[Floats, ...]
+    of_blocks: Floats
+    gain: float
+
+    @property
+    def particles(self) -> int:
+        """Particles of all starts."""
+        return sum(len(of_start) for of_start in self.of_starts)
+
+    @property
+    def msd(self) -> Floats:
+        """Mean over all particles, (lags,)."""
+        return np.asarray(np.concatenate(self.of_starts).mean(axis=0))
+
+    def error_of(self, estimate: Callable[[Floats], float], gain: float = 1.0) -> float:
+        """Standard error of an estimate from an MSD, the larger of over blocks and by jackknife over particles."""
+        by_blocks = gain * standard_error([estimate(block) for block in self.of_blocks])
+        return float(np.maximum(by_blocks, jackknife_error(estimate, np.concatenate(self.of_starts))))
+
+    def coefficient(self) -> tuple[float, float]:
+        """A sixth of the slope, m2/s, with its error, which with several starts is at least that of their scatter."""
+
+        def coefficient_of(values: Floats) -> float:
+            return slope(self.time_ps, values) / 6 * M2_S_PER_NM2_PS
+
+        error = self.error_of(coefficient_of, self.gain)
+        if len(self.of_starts) > 1:
+            apart = standard_error([coefficient_of(of_start.mean(axis=0)) for of_start in self.of_starts])
+            error = max(error, student_factor(len(self.of_starts) - 1) * apart)
+        return coefficient_of(self.msd), error
+
+    def plus(self, other: Sampled, here: float, there: float) -> Sampled:
+        """`here` times this MSD plus `there` times another one of the same particles and lags."""
+        of_starts = (here * a + there * b for a, b in zip(self.of_starts, other.of_starts, strict=True))
+        return replace(self, of_starts=tuple(of_starts), of_blocks=here * self.of_blocks + there * other.of_blocks)
+
+
+def sampled(starts: Sequence[Floats | Paths], interval_ps: float) -> Sampled | None:
+    """MSD of the replicas at the lags of the fit; None if they have no trustworthy lag. Arguments as in `diffusion`."""
+    paths = [_checked(positions) for positions in starts]
+    lengths = [len(path) for path in paths]
+    blocks = blocks_of(lengths)
+    lags = _window(blocks.longest_lag)
+    if not len(lags):
+        return None
+    return Sampled(
+        lags.astype(np.float64) * interval_ps,
+        tuple(particle_msd(path, lags).T for path in paths),
+        np.array([mean_msd(part, lags) for part in blocks.parts(paths)]),
+        _gain(lags, lengths, blocks),
+    )
+
+
 def diffusion(starts: Sequence[Floats | Paths], interval_ps: float, tolerance: float) -> Diffusion:
     """Self-diffusion coefficient of particles in three dimensions (Einstein), or why there is none.
 
@@ -250,40 +311,24 @@ def diffusion(starts: Sequence[Floats | Paths], interval_ps: float, tolerance: f
 
     Raises DataError as `particle_msd` does.
     """
-    paths = [_checked(positions) for positions in starts]
-    lengths = [len(path) for path in paths]
-    blocks = blocks_of(lengths)
-    lags = _window(blocks.longest_lag)
-    if not len(lags):
+    found = sampled(starts, interval_ps)
+    if found is None:
         return Diffusion(None, None, None, None, None, None, "too short", None, None)
-    time = lags.astype(np.float64) * interval_ps
-    of_starts = [particle_msd(path, lags).T for path in paths]
-    of_particles = np.concatenate(of_starts)
-    of_blocks = np.array([mean_msd(part, lags) for part in blocks.parts(paths)])
-    msd = of_particles.mean(axis=0)
+    time, msd = found.time_ps, found.msd
 
     def exponent_of(values: Floats) -> float:
         return slope(np.log(time), np.log(values)) if (values > 0).all() else math.nan
 
-    def coefficient_of(values: Floats) -> float:
-        return slope(time, values) / 6 * M2_S_PER_NM2_PS
-
-    def error_of(estimate: Callable[[Floats], float], gain: float = 1.0) -> float:
-        by_blocks = gain * standard_error([estimate(block) for block in of_blocks])
-        return float(np.maximum(by_blocks, jackknife_error(estimate, of_particles)))
-
-    exponent, exponent_error = exponent_of(msd), error_of(exponent_of)
-    sigmas = _sigmas(len(of_particles))
-    verdict = verdict_of(float(msd[-1]), SMALLEST_MSD_NM2, exponent, exponent_error, sigmas, tolerance)
+    exponent, exponent_error = exponent_of(msd), found.error_of(exponent_of)
+    verdict = verdict_of(
+        float(msd[-1]), SMALLEST_MSD_NM2, exponent, exponent_error, _sigmas(found.particles), tolerance
+    )
     known = math.isfinite(exponent) and math.isfinite(exponent_error)
     value = error = bound = None
     if verdict == "diffusive":
-        value, error = coefficient_of(msd), error_of(coefficient_of, _gain(lags, lengths, blocks))
-        if len(paths) > 1:
-            apart = standard_error([coefficient_of(of_start.mean(axis=0)) for of_start in of_starts])
-            error = max(error, student_factor(len(paths) - 1) * apart)
+        value, error = found.coefficient()
     elif not exponent > 1 + tolerance:
-        farthest = float(msd[-1]) + 2 * error_of(lambda values: float(values[-1]))
+        farthest = float(msd[-1]) + 2 * found.error_of(lambda values: float(values[-1]))
         bound = farthest / (6 * float(time[-1])) * M2_S_PER_NM2_PS if math.isfinite(farthest) else None
     return Diffusion(
         value_m2_s=value,

@@ -1,0 +1,91 @@
+"""Diffusion without the size of the box, and a viscosity, from a box whose shape cancels the periodic images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy.constants import k as BOLTZMANN_J_K
+
+from eoli.analysis.motion.msd import sampled
+from eoli.core.arrays import Floats
+from eoli.core.statistics import UNKNOWN, Estimate
+from eoli.study.box_shape import ORTHOBOXY
+from eoli.trajectory.unwrap import Paths
+
+VISCOSITY_FACTOR = 8.1711245653
+"""Of the box shape ORTHOBOXY: Busch and Paschek, J. Phys. Chem. B 127, 7983 (2023); recomputed in the tests."""
+_SAME_RATIO = 1e-3
+_SIGMAS = 2.0
+_M_PER_NM = 1e-9
+
+
+def is_orthoboxy(box: Floats) -> bool:
+    """Whether a box (frames, 3) has the shape ORTHOBOXY in every frame."""
+    x, y, z = np.asarray(box, dtype=np.float64).T
+    return bool(np.abs(z / x / ORTHOBOXY - 1).max() < _SAME_RATIO and np.abs(y / x - 1).max() < _SAME_RATIO)
+
+
+def _along(paths: Floats | Paths, axes: tuple[float, float, float]) -> Floats | Paths:
+    if not isinstance(paths, Paths):
+        return np.asarray(paths * np.array(axes))
+    read = paths.read
+    return replace(paths, read=lambda part: read(part) * np.array(axes))
+
+
+def without_box(starts: Sequence[Floats | Paths], interval_ps: float) -> tuple[Estimate, Estimate]:
+    """D0 = (Dx + Dy)/2 and Dx + Dy - 2 Dz, m2/s, with errors as `msd.diffusion` has them; see there for `starts`.
+
+    For diffusive motion alone; unknown without a trustworthy lag.
+    """
+    across = sampled([_along(path, (1, 1, 0)) for path in starts], interval_ps)
+    along = sampled([_along(path, (0, 0, 1)) for path in starts], interval_ps)
+    if across is None or along is None:
+        return UNKNOWN, UNKNOWN
+    # a coefficient is a sixth of a slope, and that of one axis half of it
+    d0, difference = across.plus(along, 1.5, 0.0), across.plus(along, 3.0, -6.0)
+    return Estimate(*d0.coefficient()), Estimate(*difference.coefficient())
+
+
+def viscosity(differences: Sequence[Estimate], z_nm: float, temperature_K: float) -> dict[str, Any]:
+    """Viscosity, Pa s, from Dx + Dy - 2 Dz of several kinds of particle, m2/s, in a box of length `z_nm`.
+
+    eta = kT 8.1711245653 / (3 pi Lz (Dx + Dy - 2 Dz)) (Busch, Paschek 2023). The images slow all particles alike, so the
+    differences are averaged with their errors as weights. Where the mean is not two errors above zero, there is a lower
+    bound instead of a value.
+    """
+    known = [(one.value, one.error) for one in differences if one.value is not None and one.error]
+    if not known:
+        return {"value": None, "error": None, "lower_bound": None, "verdict": "not resolved: no motion is diffusive"}
+    values, errors = np.array(known).T
+    mean, error = float((values / errors**2).sum() / (1 / errors**2).sum()), float(1 / math.sqrt((1 / errors**2).sum()))
+    of_unit = BOLTZMANN_J_K * temperature_K * VISCOSITY_FACTOR / (3 * math.pi * z_nm * _M_PER_NM)
+    if mean < _SIGMAS * error:
+        bound = of_unit / (mean + _SIGMAS * error) if mean + _SIGMAS * error > 0 else None
+        said = "not resolved: motion along the box is not measurably slower than across it"
+        return {"value": None, "error": None, "lower_bound": bound, "verdict": said}
+    value = of_unit / mean
+    return {"value": value, "error": value * error / mean, "lower_bound": None, "verdict": "resolved"}
+
+
+def box_size_scalars(
+    starts: Mapping[str, Sequence[Floats | Paths]], box: Floats, interval_ps: float, temperature_K: float
+) -> dict[str, Any]:
+    """D0 of each kind of particle whose motion is diffusive, and the viscosity, from replicas in boxes `box` (frames, 3).
+
+    The theory is that of a simple liquid: in a polymer, it holds at most for motion slower than that of the chains.
+    """
+    found = {name: without_box(paths, interval_ps) for name, paths in starts.items()}
+    scalars: dict[str, Any] = {
+        name: {
+            "D0_m2_s": {"value": d0.value, "error": d0.error},
+            "anisotropy_m2_s": {"value": difference.value, "error": difference.error},
+        }
+        for name, (d0, difference) in found.items()
+    }
+    z_nm = float(box[:, 2].mean())
+    differences = [difference for _, difference in found.values()]
+    return scalars | {"z_nm": z_nm, "viscosity_Pa_s": viscosity(differences, z_nm, temperature_K)}
