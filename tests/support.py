@@ -83,7 +83,7 @@ def copy_workflow(folder: Path) -> Path:
 def imported_blocks(folder: Path) -> Path:
     """The building blocks with chains and a salt among them whose topologies are not built here."""
     shutil.copytree(ROOT / "topologies", folder)
-    for name in ("peo-oplsaa", "polyply"):
+    for name in ("peo-oplsaa", "polyply", "lone-pairs"):
         shutil.copytree(ROOT / "tests/imported" / name, folder, dirs_exist_ok=True)
     shutil.copytree(ROOT / "tests/imported/oplsaa", folder / "oplsaa")
     return folder

@@ -125,7 +125,7 @@ def test_roles_and_oxygens_and_nitrogens_without_one(root: Path) -> None:
 
 def test_files_are_named_with_what_they_hold(root: Path) -> None:
     rows, _, _ = made(root)
-    assert dict(rows.files) == {
+    assert {name: what for name, what, _ in rows.files} == {
         "box.top": "what it includes", "forcefield.itp": "force field", "dme.itp": "DME", "litfsi.itp": "LI, TFSI"}  # fmt: skip
 
 

@@ -310,6 +310,9 @@ MISTAKES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "include by a link": (linked, r"in/box\.top:1: the include 'link\.itp' leaves the folder of the topology"),
     "include of a folder": (edit("[ system ]", '#include "."\n[ system ]'), r"box\.top:16: the include '\.' is not found"),
     "include of nothing": (edit("[ system ]", "#include x.itp\n[ system ]"), r"box\.top:16: #include x\.itp is not allowed; allowed"),
+    "file of a force field": (
+        edit("[ system ]", '#include "oplsaa.ff/no.itp"\n[ system ]'), r"box\.top:16: the include 'oplsaa\.ff/no\.itp' is not found",
+    ),
     "unknown type": (edit("1 A 1", "1 C 1"), r"box\.top:12: atom type 'C' is in no \[ atomtypes \]"),
     "net charge": (edit("A1 1", "A1 1 0.9"), r"box\.top: the box has a charge of \+1\.6000 e \(2 MOL \+0\.8000\); allowed: 0"),
     "two defaults": (two_defaults, r"box\.top:10: a second \[ defaults \], the first is in .*box\.top:3"),
@@ -540,19 +543,39 @@ def test_as_the_boxes_know_molecules() -> None:
     assert len(as_molecule(united.molecule("DMU"), united.forcefield, "polymer").dihedrals) == 8
 
 
-def test_what_no_analysis_knows(tmp_path: Path) -> None:
-    water = read_topology(FILES / "tip4p/box.top")
-    with pytest.raises(ForceFieldError, match=r"tip4p/box\.top:12: SOL has virtual sites, which no analysis knows"):
-        as_molecule(water.molecule("SOL"), water.forcefield, "polymer")
-    other = read_topology(write(tmp_path, SMALL.replace("MOL 3", "MOL 0")))
-    with pytest.raises(
-        ForceFieldError, match=r"MOL excludes other pairs .* such as A1 and B1; .*; allowed: 3 exclusions"
-    ):
-        as_molecule(other.molecule("MOL"), other.forcefield, "polymer")
-    same = read_topology(
-        write(tmp_path, SMALL.replace("MOL 3", "MOL 0").replace("[ system ]", "[ exclusions ]\n1 2\n[ system ]"))
+def test_exclusions_are_those_of_the_file(tmp_path: Path) -> None:
+    """Other pairs than those up to three bonds apart are listed; the usual ones are not."""
+    chain = (
+        "\n".join(f"{n} A 1 MOL A{n} 1" for n in range(1, 7)),
+        "\n".join(f"{n} {n + 1} 1 0.15 100" for n in range(1, 6)),
     )
-    as_molecule(same.molecule("MOL"), same.forcefield, "polymer")
+    text = SMALL.replace("1 A 1 MOL A1 1\n2 B 1 MOL B1 1", chain[0]).replace("1 2 1\n", chain[1] + "\n")
+
+    def excluded(nrexcl: int, rows: str = "") -> tuple[tuple[int, int], ...] | None:
+        changed = text.replace("MOL 3", f"MOL {nrexcl}").replace("[ system ]", f"[ exclusions ]\n{rows}\n[ system ]")
+        topology = read_topology(write(tmp_path, changed))
+        return as_molecule(topology.molecule("MOL"), topology.forcefield, "polymer").exclusions
+
+    assert excluded(3) is None and excluded(3, "1 2 3\n4 4 2") is None
+    assert excluded(0) == () and excluded(1) == tuple((n, n + 1) for n in range(5))
+    assert excluded(2, "1 4\n5 2\n6 3") is None
+    assert excluded(1, "6 1 2") == ((0, 1), (0, 5), (1, 2), (1, 5), (2, 3), (3, 4), (4, 5))
+    assert excluded(2_000_000_000) == tuple((i, j) for i in range(6) for j in range(i + 1, 6))
+
+
+def test_an_unbound_site_in_a_water() -> None:
+    topology = read_topology(FILES / "tip4p/box.top")
+    water = as_molecule(topology.molecule("SOL"), topology.forcefield, "solvent")
+    assert water.massless.tolist() == [False, False, False, True] and water.links.tolist() == [[0, 1], [0, 2], [0, 3]]
+    assert set(water.excluded()) == {(i, j) for i in range(4) for j in range(i + 1, 4)}
+    x = random_conformation(water, np.random.default_rng(0))
+    check_molecule(water, x)
+    # on the bisector
+    bisector = x[1] + x[2] - 2 * x[0]
+    assert x[3] - x[0] == pytest.approx(0.128012065 * bisector)
+
+
+def test_what_no_analysis_knows(tmp_path: Path) -> None:
     long = read_topology(write(tmp_path, SMALL.replace("1 2 1\n", "1 2 5\n")))
     with pytest.raises(
         ForceFieldError, match=r"box\.top:15: a bond without a length; allowed: a molecule with a structure"
@@ -569,10 +592,21 @@ CHAIN = (
 )  # fmt: skip
 UNFIT = {
     "name of an atom": ("MOL A1", "MOL ATOM01", r"box\.top:12: atom ATOM01 of residue MOL: names of up to 5 characters fit"),
-    "shell": ("0.1 A 0.3", "0.1 S 0.3", r"box\.top:12: atom A1 is a particle of kind S, which no analysis knows; allowed: A"),
-    "virtual site": (
+    "shell": ("0.1 A 0.3", "0.1 S 0.3", r"box\.top:12: atom A1 is a particle of kind S, which no analysis knows; allowed: A, and V or D"),
+    "virtual site with a mass": (
         "[ pairs ]", "[ virtual_sites2 ]\n1 2 3 1 0.5\n[ pairs ]",
-        r"box\.top:9: MOL has virtual sites, which no analysis knows; allowed: none",
+        r"box\.top:21: A1 is a virtual site with a mass of 12 g/mol; allowed: 0",
+    ),
+    "virtual site without numbers": (
+        "[ pairs ]", "[ virtual_sites2 ]\n1 2 3 1\n[ pairs ]",
+        r"box\.top:21: a virtual site without numbers, which grompp would take from bonds and angles; allowed: numbers in the row",
+    ),
+    "site without a construction": (
+        "0.1 A 0.3", "0.1 D 0.3", r"box\.top:12: atom A1 is a particle of kind D, .*; allowed: A, and V or D for virtual sites",
+    ),
+    "virtual site made later": (
+        "[ pairs ]", "[ virtual_sites3 ]\n1 2 3 4 1 0.5 0.5\n[ virtual_sites2 ]\n3 1 2 1 0.5\n[ pairs ]",
+        r"box\.top:9: MOL: virtual site A2 follows from A1, which GROMACS makes later; allowed: atoms, and virtual",
     ),
     "angle without numbers": (
         "1 2 3 1 109 500", "1 2 3 1",
@@ -585,7 +619,6 @@ UNFIT = {
     ),
     "bond of another unit": ("0.15 1000", "1.5 1000", r"box\.top:17: a bond of 1\.5 nm; allowed: 0\.02 to 0\.4 nm"),
     "bond without length": ("0.15 1000", "0 1000", r"box\.top:17: a bond of 0 nm; allowed: 0\.02 to 0\.4 nm"),
-    "many exclusions": ("MOL 3", "MOL 2000000000", r"MOL excludes other pairs than those .* allowed: 3 exclusions"),
     "C6 as sigma": (
         "A 0.3 0.5\nB", "A 2.3e-3 1.2e-6\nB",
         r"box\.top:12: type A has sigma 0\.0023 nm and epsilon 1\.2e-06 kJ/mol under combination rule 2; allowed: 0\.02 to 0\.9 nm",
@@ -599,9 +632,12 @@ def test_what_no_box_can_be_built_of(name: str, tmp_path: Path) -> None:
     """Molecules that grompp would refuse later, or take for something else, or that no analysis knows."""
     old, new, message = UNFIT[name]
     assert old in CHAIN
-    # a fifth atom is far enough for more exclusions
-    text = CHAIN.replace("4 B 1 MOL B2 1", "4 B 1 MOL B2 1\n5 A 1 MOL A3 1").replace("3 4 1\n", "3 4 1\n4 5 1\n")
-    topology = read_topology(write(tmp_path, (text if name == "many exclusions" else CHAIN).replace(old, new, 1)))
+    text = (
+        CHAIN
+        if name != "virtual site made later"
+        else CHAIN.replace("MOL A1 1", "MOL A1 1 0 0").replace("MOL A2 1", "MOL A2 1 0 0")
+    )
+    topology = read_topology(write(tmp_path, text.replace(old, new, 1)))
     with pytest.raises(ForceFieldError, match=message) as caught:
         as_molecule(topology.molecule("MOL"), topology.forcefield, "polymer")
     assert "\n" not in str(caught.value)

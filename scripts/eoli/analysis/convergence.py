@@ -91,7 +91,7 @@ def _judge_memory(name: Criterion, share: float | None) -> Finding:
 def _ends(positions: Singles, boxes: Singles, description: SystemDescription) -> Singles:
     """End-to-end vectors, (frames, M, 3), nm."""
     ((molecule, chains),) = description.types_of("polymer")
-    parents, children = spanning_tree(len(molecule.sites), molecule.bonded)
+    parents, children = spanning_tree(len(molecule.sites), molecule.links)
     masses = np.array([site.mass for site in molecule.sites], dtype=np.float32)
     return np.asarray(kernels.chain_shapes(positions, boxes, chains, parents, children, masses)[1])
 

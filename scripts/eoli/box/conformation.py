@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eoli.box.geometry import CONTACT_NM, angle_deg, dihedral_deg, far_pairs, improper_deg, label
-from eoli.core.arrays import Floats
+from eoli.core.arrays import Floats, Indices
 from eoli.core.units import GAS_CONSTANT
 from eoli.errors import ForceFieldError, RunError
 from eoli.forcefield.models import NUMBERS
 from eoli.topology.molecule import Molecule, Term
+from eoli.topology.virtual import place_virtual
 
 Angles = dict[tuple[int, int, int], float]
 
@@ -122,9 +123,43 @@ def _offsets(molecule: Molecule, centre: int, axis: int, around: list[int], angl
     return [-offset for offset in offsets] if mirrored else offsets
 
 
+def _start(molecule: Molecule) -> int:
+    """The first atom of a molecule."""
+    return int(np.argmin(molecule.massless))
+
+
+def _atoms_only(molecule: Molecule) -> Molecule:
+    """A molecule without the terms of its virtual sites, which the atoms are drawn without.
+
+    Raises ForceFieldError where its atoms are not connected without them.
+    """
+    if not molecule.virtual:
+        return molecule
+    massless = molecule.massless
+
+    def of_atoms(terms: tuple[Term, ...]) -> tuple[Term, ...]:
+        return tuple(term for term in terms if not massless[list(term.sites)].any())
+
+    found = replace(
+        molecule, bonds=of_atoms(molecule.bonds), angles=of_atoms(molecule.angles),
+        dihedrals=of_atoms(molecule.dihedrals), impropers=of_atoms(molecule.impropers),
+    )  # fmt: skip
+    bonded, front = found.neighbours(), [_start(molecule)]
+    left = set(np.flatnonzero(~massless).tolist()) - {*front}
+    for site in front:
+        front += left.intersection(bonded[site])
+        left.difference_update(bonded[site])
+    if left:
+        raise ForceFieldError(
+            f"{molecule.name}, {label(molecule, [min(left)])}: only virtual sites connect it with the first atom; allowed: bonds or "
+            "constraints between the atoms with a mass"
+        )
+    return found
+
+
 def _plan(molecule: Molecule) -> list[_Placement]:
     """Order in which sites are placed after the first; torsion carriers before their siblings."""
-    bonded = molecule.neighbours()
+    bonded, start = molecule.neighbours(), _start(molecule)
     angles: Angles = {}
     for term in molecule.angles:
         i, j, k = term.sites
@@ -136,8 +171,8 @@ def _plan(molecule: Molecule) -> list[_Placement]:
         quads.setdefault((j, k), []).append((i, m, term))
         quads.setdefault((k, j), []).append((m, i, term))
     plan: list[_Placement] = []
-    parent_of = {0: -1}
-    queue = deque([0])
+    parent_of = {start: -1}
+    queue = deque([start])
     while queue:
         parent = queue.popleft()
         axis = parent_of[parent]
@@ -213,21 +248,21 @@ def _plan_like(molecule: Molecule, given: Floats) -> list[_Placement]:
     Lengths, angles and the neighbours of each site relative to one another stay as given. So do torsions in rings,
     torsions without a term, and those with a barrier above STIFF_KJ_MOL.
     """
-    bonded = molecule.neighbours()
+    bonded, start = molecule.neighbours(), _start(molecule)
     around: dict[tuple[int, int], list[Term]] = {}
     for term in molecule.dihedrals:
         i, j, k, m = term.sites
         if i in bonded[j] and j in bonded[k] and k in bonded[m]:
             around.setdefault((j, k), []).append(term)
             around.setdefault((k, j), []).append(replace(term, sites=(m, k, j, i)))
-    tree, order = {0: -1}, [0]
+    tree, order = {start: -1}, [start]
     for parent in order:
         new = [site for site in bonded[parent] if site not in tree]
         tree |= dict.fromkeys(new, parent)
         order += new
     rings = _in_rings(tree, bonded)
     plan: list[_Placement] = []
-    placed = {0}
+    placed = {start}
     for parent in order:
         axis, children = tree[parent], [site for site in bonded[parent] if tree[site] == parent]
         if axis < 0 and children:
@@ -312,16 +347,17 @@ def random_conformation(molecule: Molecule, rng: np.random.Generator, tries: int
     """Positions (nm, shape (n_sites, 3)) of one random, self-avoiding conformation about its centre.
 
     Grows the molecule site by site and steps back at collisions. An ion with a start geometry has that one; a polymer
-    with one keeps all of it but the torsions that turn. Raises RunError after more than `tries` steps back,
-    ForceFieldError if the terms do not determine the geometry of a centre, or in which of its states a stiff torsion of a
-    polymer is.
+    with one keeps all of it but the torsions that turn. Virtual sites lie where the atoms put them. Raises RunError after
+    more than `tries` steps back, ForceFieldError if the terms do not determine the geometry of a centre, or in which of its
+    states a stiff torsion of a polymer is, and if only virtual sites connect the atoms.
     """
     if molecule.positions_nm:
         given = np.array(molecule.positions_nm)
         if molecule.kind != "polymer":
+            given = place_virtual(molecule.virtual, given)
             return np.asarray(given - given.mean(axis=0))
-        return _grown(molecule, _plan_like(molecule, given), CONTACT_NM, rng, tries)
-    plan = _plan(molecule)
+        return _grown(molecule, _plan_like(_atoms_only(molecule), given), CONTACT_NM, rng, tries)
+    plan = _plan(_atoms_only(molecule))
     for step in plan:
         # what a melt cannot turn must not be drawn
         known = molecule.kind != "polymer" or any(term.trans for term, _ in step.torsions)
@@ -348,17 +384,21 @@ def _grown(
     far = far_pairs(molecule)
     positions = np.zeros((len(molecule.sites), 3))
     torsion = np.zeros(len(molecule.sites))
-    order = np.array([0, *(step.site for step in plan)])
+    order = np.array([_start(molecule), *(step.site for step in plan)])
+    follow = _following(molecule.virtual, order)
+    virtual = np.array([term.sites[0] for of in follow for term in of], dtype=np.int64)
+    done = np.cumsum([len(of) for of in follow])
     number = collisions = 0
     while number < len(plan):
         step = plan[number]
-        placed = order[: number + 1]
-        others = placed[far[step.site, placed]]
+        new = [step.site, *(term.sites[0] for term in follow[number + 1])]
+        placed = np.concatenate([order[: number + 1], virtual[: done[number]]])
         fixed = step.leader is not None or step.kept is not None or any(term.trans for term, _ in step.torsions)
         for _ in range(1 if fixed else 20):
             positions[step.site], torsion[step.site] = _position(step, positions, torsion, rng)
-            gaps = np.linalg.norm(positions[others] - positions[step.site], axis=1)
-            if not len(gaps) or gaps.min() >= closest_nm:
+            if follow[number + 1]:
+                positions = place_virtual(follow[number + 1], positions)
+            if all(_apart(positions, site, placed[far[site, placed]], closest_nm) for site in new):
                 number += 1
                 break
         else:
@@ -368,6 +408,22 @@ def _grown(
             # an occasional long step back, since a chain can trap itself in a pocket
             number = max(0, number - (40 if collisions % 20 == 0 else 6))
     return np.asarray(positions - positions.mean(axis=0))
+
+
+def _following(virtual: tuple[Term, ...], order: Indices) -> list[list[Term]]:
+    """Virtual sites that each atom of an order completes; those of the first atom alone lie on it, as it begins at 0."""
+    rank = {int(site): number for number, site in enumerate(order)}
+    found: list[list[Term]] = [[] for _ in order]
+    for term in virtual:
+        rank[term.sites[0]] = last = max(rank[site] for site in term.sites[1:])
+        found[last].append(term)
+    return found
+
+
+def _apart(positions: Floats, site: int, others: Indices, closest_nm: float) -> bool:
+    """Whether a site keeps a distance from others."""
+    gaps = np.linalg.norm(positions[others] - positions[site], axis=1)
+    return not len(gaps) or bool(gaps.min() >= closest_nm)
 
 
 def _position(step: _Placement, positions: Floats, torsion: Floats, rng: np.random.Generator) -> tuple[Floats, float]:

@@ -23,11 +23,12 @@ KEPT_TOLERANCE = 0.9  # PACKMOL may fall short of its tolerance by a tenth
 
 
 def far_pairs(molecule: Molecule) -> npt.NDArray[np.bool_]:
-    """Mask of pairs more than three bonds apart, shape (n, n)."""
+    """Mask of pairs more than three bonds apart, shape (n, n). A virtual site counts as its atom, too."""
     far = ~np.eye(len(molecule.sites), dtype=bool)
     for i, j in molecule.separations():
         far[i, j] = far[j, i] = False
-    return far
+    hosts = molecule.hosts
+    return far & far[np.ix_(hosts, hosts)]
 
 
 def angle_deg(a: Floats, b: Floats, c: Floats) -> float:

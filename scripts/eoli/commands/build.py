@@ -70,9 +70,11 @@ def topology(arguments: argparse.Namespace) -> int:
     )
     found = blocks.composition(polymer, salt, choice, list(solvents))
     if choice.mixing == IMPORTED:
-        box = imported_box(polymer, arguments.chains, salt, arguments.cations, choice, blocks, solvents)
+        box = imported_box(
+            polymer, arguments.chains, salt, arguments.cations, choice, blocks, solvents, gromacs.forcefields
+        )
         write_imported(box, title, arguments.out)
-        description, files = box.description, files_of(found.imported)
+        description, files = box.description, files_of(found.imported, box)
     else:
         forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
         description = describe(polymer, arguments.chains, salt, arguments.cations, choice, blocks, forcefield)
@@ -116,7 +118,12 @@ def parameters(arguments: argparse.Namespace) -> int:
     if description.choice.mixing == IMPORTED:
         polymer, salt = arguments.polymer, arguments.salt
         chains, cations = description.molecules[0].count, len(description.molecules_of("cation"))
-        box = imported_box(polymer, chains, salt, cations, description.choice, blocks, dict(arguments.solvent))
+        solvents = dict(arguments.solvent)
+        found = blocks.composition(polymer, salt, description.choice, list(solvents)).imported
+        # nobody else needs a GROMACS for a page
+        of_gromacs = any(entry.of_gromacs for entry in found)
+        installed = inspect(gromacs_build(arguments)).forcefields if of_gromacs else None
+        box = imported_box(polymer, chains, salt, cations, description.choice, blocks, solvents, installed)
         if box.description != description:
             raise DataError(
                 f"{arguments.system_json}: not what {chains} {polymer} and {cations} {salt} of {arguments.blocks} are; make "

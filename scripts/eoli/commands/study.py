@@ -80,16 +80,31 @@ def check_gromacs(study: Study, on_nodes: bool = False) -> list[str]:
 
 
 def _check_imported(study: Study) -> None:
-    """Read the topologies of imported molecules, which otherwise only a job does. Raises InputError as that would."""
+    """Read the topologies of imported molecules, which otherwise only a job does. Raises InputError as that would.
+
+    Those that include a force field of GROMACS need it here, too; without it they are left to the jobs.
+    """
+    from eoli.errors import ToolError
     from eoli.forcefield.library import library
     from eoli.forcefield.models import IMPORTED
+    from eoli.gromacs.build import inspect
     from eoli.study.systems import systems_of
     from eoli.topology.imported_box import check_imported
 
     boxes = [s for s in systems_of(study).values() if s.imported is None and s.choice.mixing == IMPORTED]
     molecules = ((s.polymer, s.salt, s.choice, s.solvent_names) for s in boxes)
+    blocks = library(study.topologies)
     for polymer, salt, choice, solvents in dict.fromkeys(molecules):
-        check_imported(polymer, salt, choice, library(study.topologies), solvents)
+        installed = None
+        if names := sorted(
+            {n for e in blocks.composition(polymer, salt, choice, solvents).imported for n in e.of_gromacs}
+        ):
+            try:
+                installed = inspect(study.config.gmx).forcefields
+            except ToolError as error:
+                print(f"{polymer}: not checked, for {names[0]} is one of GROMACS: {error}")
+                continue
+        check_imported(polymer, salt, choice, blocks, solvents, installed)
 
 
 def _check_references(study: Study) -> None:

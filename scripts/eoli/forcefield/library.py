@@ -134,22 +134,25 @@ class Library:
     ) -> ImportedEntry:
         """An entry whose topology others made, with the checksums of its files; roles are some of those given.
 
-        The topology is read as text only: enough to name an include that is missing.
+        The topology is read as text only, without what GROMACS installs: enough to name an include that is missing.
         """
         for role in said.roles:
             if role not in roles:
                 hint = did_you_mean(role, roles)
                 raise InputError(f"{place(('roles', role), [file])}: is not allowed{hint}; allowed: {', '.join(roles)}")
         entry = ImportedEntry(said, file, self.root, {})
+        of_gromacs: set[str] = set()
         try:
-            read = {line.file for line in read_lines(entry.topology, entry.include, said.defines)}
+            lines = read_lines(entry.topology, entry.include, said.defines, left_out=of_gromacs)
         except ForceFieldError as error:
             raise entry.wrong(str(error), "topology") from None
+        read = {line.file for line in lines}
         if entry.structure is not None:
             if not entry.structure.is_file():
                 raise entry.wrong(f"no file {entry.structure}; allowed: a .gro or .pdb file", "structure")
             read.add(entry.structure)
-        return replace(entry, sums={path: sha256(path) for path in sorted({entry.topology, *read})})
+        sums = {path: sha256(path) for path in sorted({entry.topology, *read})}
+        return replace(entry, sums=sums, of_gromacs=frozenset(of_gromacs))
 
     def _check_roles(self, file: YamlFile, atoms: list[AtomEntry], allowed: tuple[str, ...]) -> None:
         """Roles must be known, and every oxygen needs one: else it would bind lithium without being counted."""

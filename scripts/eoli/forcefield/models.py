@@ -231,13 +231,15 @@ class ImportedSolvent(_Imported):
 class ImportedEntry:
     """A molecule whose topology others made: what its YAML file says, that file, and the folder of building blocks.
 
-    `sums` are the SHA-256 of all files that its topology is read from and of its structure.
+    `sums` are the SHA-256 of all files that its topology is read from and of its structure, but for those of force fields
+    that GROMACS installs; `of_gromacs` are the includes of those.
     """
 
     said: ImportedPolymer | ImportedIon | ImportedSolvent
     file: YamlFile
     root: Path
     sums: Mapping[Path, str]
+    of_gromacs: frozenset[str] = frozenset()
 
     @property
     def molecule(self) -> str:
@@ -401,6 +403,10 @@ PARAMETERS: Mapping[str, Mapping[int, int]] = {
     "pairs_nb": {1: 4},
     "angles": {1: 2, 2: 2, 3: 3, 4: 4, 5: 4, 6: 6, 8: 2, 9: 2, 10: 2},
     "dihedrals": {1: 3, 2: 2, 3: 6, 4: 3, 5: 4, 8: 2, 9: 3, 10: 2, 11: 6},
+    "virtual_sites1": {1: 0},
+    "virtual_sites2": {1: 1, 2: 1},
+    "virtual_sites3": {1: 2, 2: 2, 3: 2, 4: 3},
+    "virtual_sites4": {1: 3, 2: 3},
 }
 """Number of parameters of a term, by section of a topology and GROMACS function."""
 NUMBERS = {

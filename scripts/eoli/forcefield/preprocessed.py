@@ -16,6 +16,7 @@ from pathlib import Path
 from eoli.errors import ForceFieldError
 
 _INCLUDE = re.compile(r"""["<](?P<name>[^"<>]+)[">]""")
+_FORCE_FIELD = re.compile(r"[^/.][^/]*\.ff/")
 _DEEPEST = 50  # includes in one another: far more than any force field has
 Macros = dict[str, str]
 """Macros by name in the order of their first definition; one without a value is the empty text."""
@@ -74,16 +75,22 @@ def expand(text: str, macros: Mapping[str, str]) -> str:
     return text
 
 
-def read_lines(path: Path, include: Sequence[Path] = (), defines: Mapping[str, str] | None = None) -> list[Line]:
+def read_lines(
+    path: Path, include: Sequence[Path] = (), defines: Mapping[str, str] | None = None, installed: Path | None = None,
+    left_out: set[str] | None = None,
+) -> list[Line]:  # fmt: skip
     """Active lines of a topology and all files that it includes, in the order in which grompp reads them.
 
     An include is looked for beside the file that names it, then in the folders `include`; it must lie in the folder of
-    `path` or in one of those. Raises ForceFieldError, one line with file and number, for a file that cannot be read, is
+    `path` or in one of those. One of a force field, `NAME.ff/...`, is looked for in the folder `installed` last, where
+    GROMACS has its own. Where none is given, such an include joins `left_out`, if that is given, and its lines are missing.
+    Raises ForceFieldError, one line with file and number, for a file that cannot be read, is
     no UTF-8 or includes itself, for an include with an absolute path, and for a directive that grompp does not know or
     that lacks its partner.
     """
-    trees = [path.parent.resolve(), *(folder.resolve() for folder in include)]
-    reader = _Reader([folder.resolve() for folder in include], trees, dict(defines or {}))
+    folders = [folder.resolve() for folder in include]
+    trees = [path.parent.resolve(), *folders, *([] if installed is None else [installed.resolve()])]
+    reader = _Reader(folders, trees, dict(defines or {}), installed, left_out)
     return list(_joined(reader.physical(path, ())))
 
 
@@ -121,6 +128,8 @@ class _Reader:
     include: list[Path]
     trees: list[Path]
     macros: Macros
+    installed: Path | None
+    left_out: set[str] | None
 
     def physical(self, path: Path, opened: tuple[Path, ...], named: str = "") -> Iterator[Line]:
         """Active lines of a file; `opened` are the files that include it, `named` is where."""
@@ -151,7 +160,8 @@ class _Reader:
             elif not active:
                 continue
             elif name == "include":
-                yield from self.physical(self._find(path, rest, where), (*opened, here), where)
+                if (found := self._find(path, rest, where)) is not None:
+                    yield from self.physical(found, (*opened, here), where)
             elif name in ("define", "undef"):
                 if not rest:
                     raise ForceFieldError(f"{where}: #{name} of nothing; allowed: the name of a macro")
@@ -164,7 +174,8 @@ class _Reader:
         if conditions:
             raise ForceFieldError(f"{conditions[-1][0]}: this condition has no #endif in its file")
 
-    def _find(self, path: Path, rest: str, where: str) -> Path:
+    def _find(self, path: Path, rest: str, where: str) -> Path | None:
+        """The file of an include; None for one that is left out."""
         match = _INCLUDE.search(rest)
         if match is None:
             raise ForceFieldError(
@@ -173,7 +184,9 @@ class _Reader:
         name = match["name"]
         if Path(name).is_absolute():
             raise ForceFieldError(f"{where}: the include {name!r} is absolute; allowed: a path relative to this file")
-        for folder in (path.parent, *self.include):
+        of_gromacs = _FORCE_FIELD.match(name) is not None
+        last = [self.installed] if of_gromacs and self.installed is not None else []
+        for folder in (path.parent, *self.include, *last):
             found = Path(os.path.normpath(folder / name))
             if found.is_file():
                 if not any(found.resolve().is_relative_to(tree) for tree in self.trees):
@@ -182,7 +195,10 @@ class _Reader:
                         f"{', '.join(map(str, self.trees))}"
                     )
                 return found
-        looked = ", ".join(map(str, [path.parent, *self.include]))
+        if of_gromacs and self.installed is None and self.left_out is not None:
+            self.left_out.add(name)
+            return None
+        looked = ", ".join(map(str, [path.parent, *self.include, *last]))
         raise ForceFieldError(f"{where}: the include {name!r} is not found; looked for in {looked}")
 
 

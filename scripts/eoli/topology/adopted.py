@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from eoli.errors import ForceFieldError
-from eoli.forcefield.models import NUMBERS, ForceFieldChoice
+from eoli.forcefield.models import NUMBERS, PARAMETERS, ForceFieldChoice
 from eoli.topology.composed import Part, compose
 from eoli.topology.description import MoleculeCount, SystemDescription
-from eoli.topology.imported import ForceFieldPart, MoleculeType, bonds, parameters, type_key
+from eoli.topology.imported import VIRTUAL_SITES, ForceFieldPart, MoleculeType, bonds, parameters, type_key
 from eoli.topology.molecule import Molecule, Site, Term, neighbours_of
 from eoli.topology.pairs import sigma_epsilon
+from eoli.topology.virtual import FUNCTIONS, in_order
 
 LONGEST_NAME = 5
 """Characters of an atom's or residue's name in a .gro file."""
@@ -52,9 +53,10 @@ def as_molecule(
     impropers are harmonic ones; terms of other kinds are left out, since only GROMACS needs them. A 1-4 pair has the
     factor on its Coulomb energy first, as with function 2. A bond to which the topology gives no length has the one of
     `positions_nm`. Raises ForceFieldError for a bond without any length, for an angle, torsion or 1-4 pair without numbers,
-    for shells and virtual sites, for Lennard-Jones numbers that belong to another combination rule, and for exclusions other
-    than those up to three bonds apart, which analyses take for granted.
+    for shells, for virtual sites without numbers or with a mass, and for Lennard-Jones numbers that belong to another
+    combination rule.
     """
+    virtual = _virtual(molecule)
     _check_sites(molecule, forcefield)
     _check_pairs(molecule, forcefield)
 
@@ -96,27 +98,59 @@ def as_molecule(
             for t in molecule.terms.get("pairs", ())
         ),
         positions_nm=positions,
+        virtual=virtual,
     )
-    _check_exclusions(molecule, made)
-    return made
+    excluded = _excluded(molecule, made)
+    return made if excluded == made.separations().keys() else replace(made, exclusions=tuple(sorted(excluded)))
+
+
+def _virtual(molecule: MoleculeType) -> tuple[Term, ...]:
+    """Virtual sites in the order in which they can be placed. Refuses those that grompp works out, or that have a mass."""
+    found = []
+    for term in (term for section in VIRTUAL_SITES for term in molecule.terms.get(section, ())):
+        site, *makers = term.sites
+        if (term.label, term.function) not in FUNCTIONS or not makers:
+            known = ", ".join(str(function) for section, function in FUNCTIONS if section == term.label)
+            raise ForceFieldError(
+                f"{term.source}: function {term.function} in [ {term.label} ]; allowed: {known}, and sites that it follows from"
+            )
+        if term.label == VIRTUAL_SITES[-1] and term.function == 2:
+            term = replace(term, parameters=tuple(molecule.sites[maker].mass for maker in makers))
+        if not term.parameters and PARAMETERS.get(term.label, {}).get(term.function):
+            raise ForceFieldError(
+                f"{term.source}: a virtual site without numbers, which grompp would take from bonds and angles; allowed: numbers "
+                "in the row"
+            )
+        if molecule.sites[site].mass:
+            raise ForceFieldError(
+                f"{term.source}: {molecule.sites[site].name} is a virtual site with a mass of {molecule.sites[site].mass:g} g/mol; "
+                "allowed: 0"
+            )
+        found.append(_local(term))
+    found, left = in_order(found), set(molecule.virtual)
+    for term in found:
+        if early := sorted(left.intersection(term.sites[1:])):
+            raise ForceFieldError(
+                f"{molecule.where}: {molecule.name}: virtual site {molecule.sites[term.sites[0]].name} follows from "
+                f"{molecule.sites[early[0]].name}, which GROMACS makes later; allowed: atoms, and virtual sites made before"
+            )
+        left.discard(term.sites[0])
+    return tuple(found)
 
 
 def _check_sites(molecule: MoleculeType, forcefield: ForceFieldPart) -> None:
     """Refuse what no analysis knows, names that a .gro file cannot hold, and Lennard-Jones numbers of another rule."""
-    if molecule.virtual:
-        raise ForceFieldError(
-            f"{molecule.where}: {molecule.name} has virtual sites, which no analysis knows; allowed: none"
-        )
-    for site in molecule.sites:
+    for n, site in enumerate(molecule.sites):
         own = forcefield.types[site.type]
         if max(len(site.name), len(site.residue)) > LONGEST_NAME:
             raise ForceFieldError(
                 f"{site.source}: atom {site.name} of residue {site.residue}: names of up to {LONGEST_NAME} characters fit into "
                 "a .gro file"
             )
-        if own.particle != "A":
+        if own.particle not in ("A", "V", "D") or (own.particle != "A" and n not in molecule.virtual):
             raise ForceFieldError(
-                f"{site.source}: atom {site.name} is a particle of kind {own.particle}, which no analysis knows; allowed: A"
+                f"{site.source}: atom {site.name} is a particle of kind {own.particle}, which no analysis knows; allowed: A, and V "
+                "or D for virtual sites"
             )
         rule = forcefield.defaults.combination_rule
         sigma, epsilon = own.numbers
@@ -144,8 +178,8 @@ def _check_pairs(molecule: MoleculeType, forcefield: ForceFieldPart) -> None:
             )
 
 
-def _check_exclusions(molecule: MoleculeType, made: Molecule) -> None:
-    """Refuse exclusions that are not those up to three bonds apart."""
+def _excluded(molecule: MoleculeType, made: Molecule) -> set[tuple[int, int]]:
+    """Pairs (i < j) that GROMACS excludes: up to `nrexcl` bonds apart, and the rows of [ exclusions ]."""
     neighbours = neighbours_of(len(made.sites), made.bonded.tolist())
     excluded: set[tuple[int, int]] = set()
     for start in range(len(neighbours)):
@@ -158,23 +192,20 @@ def _check_exclusions(molecule: MoleculeType, made: Molecule) -> None:
         excluded |= {(start, site) for site in reached if site > start}
     for term in molecule.terms.get("exclusions", ()):
         first, *others = term.sites
-        excluded |= {(min(first, other), max(first, other)) for other in others}
-    different = sorted(excluded ^ made.separations().keys())
-    if different:
-        i, j = different[0]
-        raise ForceFieldError(
-            f"{molecule.where}: {molecule.name} excludes other pairs than those up to three bonds apart, such as "
-            f"{molecule.sites[i].name} and {molecule.sites[j].name}; analyses of energies would miss that; allowed: 3 "
-            "exclusions in [ moleculetype ], or rows that give the same pairs"
-        )
+        excluded |= {(min(first, other), max(first, other)) for other in others if other != first}
+    return excluded
 
 
-def describe_adopted(adopted: Sequence[Adopted], choice: ForceFieldChoice) -> SystemDescription:
-    """Description of the box that `compose` writes for the parts; sites have no roles yet.
+def describe_adopted(
+    adopted: Sequence[Adopted], choice: ForceFieldChoice, forcefield: str | None = None
+) -> SystemDescription:
+    """Description of the box that `compose` writes for the parts, its force field as text where it is known; sites have no
+    roles yet.
 
     Raises ForceFieldError as `compose` and `as_molecule` do.
     """
-    texts = compose([entry.part for entry in adopted], "")
+    if forcefield is None:
+        forcefield = compose([entry.part for entry in adopted], "")["forcefield.itp"]
     return SystemDescription(
         tuple(
             MoleculeCount(
@@ -187,5 +218,5 @@ def describe_adopted(adopted: Sequence[Adopted], choice: ForceFieldChoice) -> Sy
             for entry in adopted
         ),
         choice,
-        hashlib.sha256(texts["forcefield.itp"].encode()).hexdigest(),
+        hashlib.sha256(forcefield.encode()).hexdigest(),
     )  # fmt: skip

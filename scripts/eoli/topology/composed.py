@@ -118,6 +118,12 @@ def compose(parts: Sequence[Part], title: str) -> dict[str, str]:
     return texts
 
 
+def titled(texts: Mapping[str, str], title: str) -> dict[str, str]:
+    """Texts of `compose` with another title."""
+    head, system, tail = texts["system.top"].partition("[ system ]\n")
+    return {**texts, "system.top": f"{head}{system}{plain_text(title)}\n{tail.partition(chr(10))[2]}"}
+
+
 def write_composed(parts: Sequence[Part], title: str, folder: Path) -> None:
     """Write all files of a composed topology, or none. Raises as `compose` does."""
     for name, text in compose(parts, title).items():

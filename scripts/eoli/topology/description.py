@@ -43,7 +43,7 @@ class SystemDescription:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the whole description."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(_data(self), sort_keys=True).encode()).hexdigest()
 
     @property
     def n_sites(self) -> int:
@@ -102,27 +102,48 @@ class SystemDescription:
         """Bonded pairs of the whole box, shape (n_bonds, 2)."""
         return np.concatenate([sites[:, molecule.bonded].reshape(-1, 2) for molecule, sites in self.parts()])
 
+    def virtual(self) -> npt.NDArray[np.int64]:
+        """Atoms and their virtual sites, pairs of the whole box, shape (virtual sites, 2)."""
+        found = []
+        for molecule, sites in self.parts():
+            own = np.flatnonzero(molecule.massless)
+            found.append(np.stack([sites[:, molecule.hosts[own]], sites[:, own]], axis=-1).reshape(-1, 2))
+        return np.concatenate(found)
+
     def bond_lengths_nm(self) -> npt.NDArray[np.float64]:
         """Reference lengths of `bonds`, nm, shape (n_bonds,)."""
         return np.concatenate([np.tile([t.parameters[0] for t in e.molecule.bonds], e.count) for e in self.molecules])
 
 
+def _data(description: SystemDescription) -> dict[str, Any]:
+    """The description as plain data; what only molecules of others have is left out where there is none."""
+    data = asdict(description)
+    for entry in data["molecules"]:
+        for key, none in (("virtual", ()), ("exclusions", None)):
+            if entry["molecule"][key] == none:
+                del entry["molecule"][key]
+    return data
+
+
 def to_json(description: SystemDescription) -> str:
     """The description as JSON text with its checksum; the same system gives the same bytes."""
-    return json.dumps(asdict(description) | {"sha256": description.digest}, indent=1, sort_keys=True) + "\n"
+    return json.dumps(_data(description) | {"sha256": description.digest}, indent=1, sort_keys=True) + "\n"
 
 
 def _molecule(data: dict[str, Any]) -> Molecule:
     terms = {
         key: tuple(Term(**{**t, "sites": tuple(t["sites"]), "parameters": tuple(t["parameters"])}) for t in data[key])
-        for key in ("bonds", "angles", "dihedrals", "impropers", "pairs14")
+        for key in ("bonds", "angles", "dihedrals", "impropers", "pairs14", "virtual")
+        if key in data
     }
+    exclusions = data.get("exclusions")
     return Molecule(
         name=data["name"],
         kind=data["kind"],
         formal_charge=data["formal_charge"],
         sites=tuple(Site(**site) for site in data["sites"]),
         positions_nm=tuple(tuple(position) for position in data["positions_nm"]),
+        exclusions=None if exclusions is None else tuple((i, j) for i, j in exclusions),
         **terms,
     )
 
@@ -144,8 +165,16 @@ def _flaw(description: SystemDescription) -> str | None:
         n, where = len(molecule.sites), f"molecule {molecule.name}"
         if molecule.kind not in KINDS:
             return f"{where} is of kind {molecule.kind!r}; allowed: {', '.join(KINDS)}"
-        for site in molecule.sites:
-            if not 0 < site.mass < math.inf or not math.isfinite(site.charge):
+        later = {term.sites[0] for term in molecule.virtual if term.sites}
+        for term in molecule.virtual:
+            if len(term.sites) < 2 or later.intersection(term.sites[1:]) or not all(0 <= k < n for k in term.sites):
+                return f"{where}: a virtual site of sites {term.sites}; allowed: one of 0 to {n - 1}, and sites placed before"
+            later.discard(term.sites[0])
+        if any(not 0 <= i < j < n for i, j in molecule.exclusions or ()):
+            return f"{where}: an exclusion that is no pair of sites; allowed: pairs of 0 to {n - 1} in order"
+        for site, massless in zip(molecule.sites, molecule.massless.tolist(), strict=True):
+            possible = site.mass == 0 if massless else 0 < site.mass < math.inf
+            if not possible or not math.isfinite(site.charge):
                 return f"{where}, site {site.name}: mass {site.mass} g/mol, charge {site.charge} e; allowed: finite, a mass above 0"
         if len(molecule.positions_nm) not in (0, n) or not np.isfinite(np.array(molecule.positions_nm)).all():
             return (

@@ -49,6 +49,7 @@ ONE_STATE = {
     ("pairs", 2),
     ("pairs_nb", 1),
     ("settles", 1),
+    *((section, function) for section in VIRTUAL_SITES[:-1] for function in PARAMETERS[section]),
 }
 """Terms that have no second state, whose numbers would follow."""
 _TERMS_OF = {
@@ -196,15 +197,15 @@ class ImportedTopology:
 
 
 def read_topology(
-    path: Path, include: Sequence[Path] = (), defines: Mapping[str, str] | None = None
+    path: Path, include: Sequence[Path] = (), defines: Mapping[str, str] | None = None, installed: Path | None = None
 ) -> ImportedTopology:
-    """Read a topology with all its includes.
+    """Read a topology with all its includes, looked for as in `read_lines`.
 
     Raises ForceFieldError, one line with file and number, for a file that grompp would not take, and for a row that it
     would take but misread: words behind the numbers, a macro that is not defined.
     """
     given = dict(defines or {})
-    lines = read_lines(path, include, given)
+    lines = read_lines(path, include, given, installed)
     rows, starts = _rows(lines)
     end = next((n for n, row in starts if row in _OF_SYSTEM), len(lines))
     bounds = [n for n, section in starts if section == "moleculetype"]

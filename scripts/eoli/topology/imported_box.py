@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -12,9 +12,9 @@ from eoli.errors import ForceFieldError, InputError
 from eoli.forcefield.library import Library
 from eoli.forcefield.models import IMPORTED, NO_SALT, ForceFieldChoice, ImportedEntry, ImportedIon, ImportedPolymer
 from eoli.topology.adopted import Adopted, describe_adopted
-from eoli.topology.composed import Part, compose
+from eoli.topology.composed import Part, compose, titled
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
-from eoli.topology.imported import MoleculeType, read_topology
+from eoli.topology.imported import ImportedTopology, MoleculeType, read_topology
 from eoli.topology.molecule import Molecule
 from eoli.topology.roles import with_roles
 from eoli.topology.structure import read_structure
@@ -30,10 +30,22 @@ _DIGITS = 6
 
 @dataclass(frozen=True)
 class ImportedBox:
-    """The molecules of a box as their files have them, and its description with their roles."""
+    """The molecules of a box as their files have them, its description with their roles, and the texts of `compose`.
+
+    `installed` is the folder of GROMACS' force fields, if one was looked at.
+    """
 
     adopted: tuple[Adopted, ...]
     description: SystemDescription
+    texts: Mapping[str, str]
+    installed: Path | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """All files that the topologies were read from."""
+        topologies = {id(entry.part.topology): entry.part.topology for entry in self.adopted}.values()
+        parts = [part for t in topologies for part in (t.forcefield.lines, *(m.lines for m in t.molecules.values()))]
+        return sorted({*(t.path for t in topologies), *(line.file for lines in parts for line in lines)})
 
 
 def _check(entry: ImportedEntry, molecule: MoleculeType) -> None:
@@ -62,9 +74,20 @@ def _check(entry: ImportedEntry, molecule: MoleculeType) -> None:
         )  # fmt: skip
 
 
-def _adopt(entry: ImportedEntry, kind: str, count: int, scale: float) -> Adopted:
+def _read_once(entries: Iterable[ImportedEntry], installed: Path | None) -> list[ImportedTopology]:
+    """The topology of each entry: one object for those that are read from the same files in the same way."""
+    found: dict[tuple[object, ...], ImportedTopology] = {}
+    topologies = []
+    for entry in entries:
+        key = (entry.topology, *entry.include, *entry.said.defines.items())
+        if key not in found:
+            found[key] = read_topology(entry.topology, entry.include, entry.said.defines, installed)
+        topologies.append(found[key])
+    return topologies
+
+
+def _adopt(topology: ImportedTopology, entry: ImportedEntry, kind: str, count: int, scale: float) -> Adopted:
     """An entry's molecule type, checked, with its start geometry. Raises InputError for what the entry says wrongly."""
-    topology = read_topology(entry.topology, entry.include, entry.said.defines)
     try:
         molecule = topology.molecule(entry.molecule)
     except ForceFieldError as error:
@@ -90,10 +113,11 @@ def _with_roles(molecule: Molecule, entry: ImportedEntry) -> Molecule:
 
 def imported_box(
     polymer: str, chains: int, salt: str, cations: int, choice: ForceFieldChoice, blocks: Library,
-    solvents: Mapping[str, int] = NO_SOLVENTS,
+    solvents: Mapping[str, int] = NO_SOLVENTS, installed: Path | None = None,
 ) -> ImportedBox:  # fmt: skip
     """The box of `chains` of an imported polymer, `cations` pairs of the salt, and numbers of `solvents` by name.
 
+    `installed` is the folder of GROMACS' own force fields, which an entry may include (`ImportedEntry.of_gromacs`).
     Raises InputError, at the entry's key, for a molecule that is not what its entry says; ForceFieldError, one line with
     file and number, for a topology that grompp would not take, or that differs from another one of the box.
     """
@@ -112,29 +136,31 @@ def imported_box(
     if cations:
         wanted += [(ion, "cation" if ion.charge > 0 else "anion", cations, scale) for ion in ions]
     wanted += [(entry, "solvent", count, 1.0) for entry, count in zip(beside, solvents.values(), strict=True)]
-    adopted = [_adopt(*one) for one in wanted]
-    described = describe_adopted(adopted, choice)
+    read = _read_once([entry for entry, *_ in wanted], installed)
+    adopted = [_adopt(topology, *one) for topology, one in zip(read, wanted, strict=True)]
+    texts = compose([one.part for one in adopted], "")
+    described = describe_adopted(adopted, choice, texts["forcefield.itp"])
     molecules = tuple(
         MoleculeCount(_with_roles(counted.molecule, entry), counted.count)
         for counted, (entry, *_) in zip(described.molecules, wanted, strict=True)
     )
-    return ImportedBox(tuple(adopted), replace(described, molecules=molecules))
+    return ImportedBox(tuple(adopted), replace(described, molecules=molecules), texts, installed)
 
 
 def check_imported(
-    polymer: str, salt: str, choice: ForceFieldChoice, blocks: Library, solvents: Sequence[str] = ()
-) -> None:
+    polymer: str, salt: str, choice: ForceFieldChoice, blocks: Library, solvents: Sequence[str] = (),
+    installed: Path | None = None,
+) -> None:  # fmt: skip
     """Read all that a box of these molecules is made from, and compose it in memory. Raises as `imported_box` does."""
-    imported_box(polymer, 1, salt, 0 if salt == NO_SALT else 1, choice, blocks, dict.fromkeys(solvents, 1))
+    imported_box(polymer, 1, salt, 0 if salt == NO_SALT else 1, choice, blocks, dict.fromkeys(solvents, 1), installed)
 
 
 def write_imported(box: ImportedBox, title: str, folder: Path) -> None:
-    """Write all files of the topology, or none. Raises as `compose` does."""
-    texts = compose([entry.part for entry in box.adopted], title)
-    for name, text in (texts | {"system.json": to_json(box.description)}).items():
+    """Write all files of the topology, or none."""
+    for name, text in (titled(box.texts, title) | {"system.json": to_json(box.description)}).items():
         write_text(folder / name, text)
 
 
-def files_of(entries: Sequence[ImportedEntry]) -> list[Path]:
+def files_of(entries: Sequence[ImportedEntry], box: ImportedBox) -> list[Path]:
     """All files that the molecules are read from, without their entries."""
-    return sorted({path for entry in entries for path in entry.sums})
+    return sorted({path for entry in entries for path in entry.sums} | {*box.files})

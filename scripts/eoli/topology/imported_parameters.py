@@ -13,11 +13,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from eoli.core.files import sha256
 from eoli.forcefield.library import Library
 from eoli.forcefield.models import ELEMENTS
 from eoli.topology.composed import Part
 from eoli.topology.description import MoleculeCount
 from eoli.topology.imported import (
+    VIRTUAL_SITES,
     AtomType,
     Defaults,
     ForceFieldPart,
@@ -43,9 +45,12 @@ _MIXED = {
     2: "arithmetic in sigma and geometric in epsilon",
     3: "geometric in sigma and epsilon",
 }
+_GROMACS = "GROMACS:"
+"""In front of the name of a file that GROMACS installs."""
 _GENERATED = "types, times fudgeLJ"
 """Origin of the numbers of a 1-4 pair that grompp makes."""
 _KINDS = {"bonds": "bond", "constraints": "constraint", "settles": "settle", "angles": "angle", "dihedrals": "torsion"}
+_KINDS |= dict.fromkeys(VIRTUAL_SITES, "virtual site")
 """Sections of bonded terms, in the order of the page."""
 _IMPROPERS = (2, 4)
 """Functions of [ dihedrals ] that are impropers."""
@@ -135,9 +140,9 @@ class Held:
 
 @dataclass(frozen=True)
 class ImportedParameters:
-    """All rows of a box."""
+    """All rows of a box; of each file its name, what it holds, and its SHA-256."""
 
-    files: tuple[tuple[str, str], ...]
+    files: tuple[tuple[str, str, str], ...]
     defaults: Defaults
     rules: dict[str, int]
     molecules: tuple[Held, ...]
@@ -148,14 +153,27 @@ class ImportedParameters:
     one_four: tuple[Pair, ...]
     bonded: tuple[Bonded, ...]
 
+    @property
+    def of_gromacs(self) -> bool:
+        """Whether some files are those that GROMACS installs."""
+        return any(name.startswith(_GROMACS) for name, *_ in self.files)
+
 
 class _Places:
-    """Names of files from the deepest folder that holds all: the same wherever that folder lies."""
+    """Names of files from the deepest folder that holds all: the same wherever that folder lies. Those of GROMACS are named
+    from the folder of its force fields."""
 
-    def __init__(self, files: Iterable[Path]) -> None:
-        self.root = Path(os.path.commonpath({path.resolve().parent for path in files}))
+    def __init__(self, files: Iterable[Path], installed: Path | None) -> None:
+        self.installed = None if installed is None else installed.resolve()
+        own = {path.resolve().parent for path in files if not self._of_gromacs(path)}
+        self.root = Path(os.path.commonpath(own))
+
+    def _of_gromacs(self, path: Path) -> bool:
+        return self.installed is not None and path.resolve().is_relative_to(self.installed)
 
     def file(self, path: Path) -> str:
+        if self.installed is not None and self._of_gromacs(path):
+            return f"{_GROMACS}{path.resolve().relative_to(self.installed).as_posix()}"
         return path.resolve().relative_to(self.root).as_posix()
 
     def __call__(self, where: str) -> str:
@@ -307,13 +325,13 @@ def _bonded(part: Part, places: _Places) -> Iterator[Bonded]:
             kind = "improper" if section == "dihedrals" and term.function in _IMPROPERS else name
             classes = tuple(sites[site].bonded_class for site in term.sites)
             # terms read the same from both ends, but the first atom of an improper is not like its last
-            shown = classes if kind == "improper" else min(classes, classes[::-1])
-            rows = [Given(term.parameters, term.source)] if section == "settles" else []
+            shown = classes if kind in ("improper", "virtual site") else min(classes, classes[::-1])
+            rows = [Given(term.parameters, term.source)] if section in ("settles", *VIRTUAL_SITES) else []
             rows = rows or given(term, part.molecule, part.topology.forcefield) or [Given((), term.source)]
             for row in rows:
                 groups.setdefault((kind, shown, term.function, row.numbers), []).append(row.where)
         for (kind, classes, function, numbers), found in groups.items():
-            form, coefficients = form_of(kind, function, numbers)
+            form, coefficients = form_of(section if section in VIRTUAL_SITES else kind, function, numbers)
             yield Bonded(
                 molecule=part.name, kind=kind, types=" ".join(classes), function=function, form=form,
                 coefficients=coefficients, count=len(found), where=places(found[0]),
@@ -339,12 +357,13 @@ def imported_parameters(box: ImportedBox) -> ImportedParameters:
     for rows, what in [*held, *((part.molecule.rows, part.name) for part in parts)]:
         for row in rows:
             holds.setdefault(row.line.file, []).append(what)
-    places = _Places(holds)
+    places = _Places(holds, box.installed)
     used = {site.type for part in parts for site in part.molecule.sites}
     types, pairs = _types_and_pairs(topologies, used, places)
     return ImportedParameters(
         files=tuple(
-            (places.file(path), ", ".join(dict.fromkeys(what)) or "what it includes") for path, what in holds.items()
+            (places.file(path), ", ".join(dict.fromkeys(what)) or "what it includes", sha256(path))
+            for path, what in holds.items()
         ),
         defaults=replace(
             topologies[0].forcefield.defaults,

@@ -51,7 +51,10 @@ class Term:
 class Molecule:
     """A molecule type with all its terms; `formal_charge` is that of the unscaled ion.
 
-    `positions_nm` is a start geometry, one position per site; empty if the terms determine one.
+    `positions_nm` is a start geometry, one position per site; empty if the terms determine one. `virtual` are the sites
+    without a mass, each first in its term, before the sites that its place follows from, in the order in which they can
+    be placed (`eoli.topology.virtual`).
+    `exclusions` are the pairs (i < j) that GROMACS excludes; None for those up to NREXCL bonds apart.
     """
 
     name: str
@@ -64,14 +67,42 @@ class Molecule:
     impropers: tuple[Term, ...]
     pairs14: tuple[Term, ...] = field(default=())
     positions_nm: tuple[tuple[float, float, float], ...] = field(default=())
+    virtual: tuple[Term, ...] = field(default=())
+    exclusions: tuple[tuple[int, int], ...] | None = None
 
     def neighbours(self) -> list[list[int]]:
         """Bonded sites of each site, in the order of the bonds."""
         return neighbours_of(len(self.sites), self.bonded.tolist())
 
     def separations(self) -> dict[tuple[int, int], int]:
-        """Number of bonds between the sites (i < j) of each pair that GROMACS excludes: up to NREXCL bonds apart."""
+        """Number of bonds between the sites (i < j) of each pair up to NREXCL bonds apart."""
         return _separations(self.neighbours())
+
+    def excluded(self) -> Iterable[tuple[int, int]]:
+        """Pairs (i < j) that GROMACS excludes from the interactions of any two sites."""
+        return self.separations() if self.exclusions is None else self.exclusions
+
+    @property
+    def massless(self) -> npt.NDArray[np.bool_]:
+        """Whether each site is a virtual one, shape (n_sites,)."""
+        found = np.zeros(len(self.sites), dtype=np.bool_)
+        found[[term.sites[0] for term in self.virtual]] = True
+        return found
+
+    @property
+    def links(self) -> npt.NDArray[np.int64]:
+        """Pairs that hold the molecule together, shape (links, 2): bonds, and each virtual site with the first that makes it."""
+        hosts = [(term.sites[1], term.sites[0]) for term in self.virtual]
+        return np.concatenate([self.bonded, np.array(hosts, dtype=np.int64).reshape(-1, 2)])
+
+    @property
+    def hosts(self) -> npt.NDArray[np.int64]:
+        """The atom that each site belongs to, shape (n_sites,): itself, of a virtual site the first that makes it."""
+        found = np.arange(len(self.sites))
+        for term in self.virtual:
+            # one that it follows from may be virtual itself, and stands in front of it then
+            found[term.sites[0]] = found[term.sites[1]]
+        return found
 
     @property
     def bonded(self) -> npt.NDArray[np.int64]:

@@ -51,6 +51,18 @@ _FORMS: dict[tuple[str, int], tuple[str, tuple[tuple[str, str], ...]]] = {
     ("torsion", 10): ("restricted", (("phi0", "°"), ("k", "kJ/mol"))),
     ("improper", 2): ("harmonic", (("xi0", "°"), ("k", "kJ/mol/rad²"))),
     ("improper", 4): ("periodic", (("phase", "°"), ("k", "kJ/mol"), ("multiplicity", ""))),
+    ("virtual_sites1", 1): ("on an atom", ()),
+    ("virtual_sites2", 1): ("on the line of 2 atoms", (("a", ""),)),
+    ("virtual_sites2", 2): ("at a distance on the line of 2 atoms", (("a", "nm"),)),
+    ("virtual_sites3", 1): ("in the plane of 3 atoms", (("a", ""), ("b", ""))),
+    ("virtual_sites3", 2): ("at a distance in the plane of 3 atoms", (("a", ""), ("d", "nm"))),
+    ("virtual_sites3", 3): ("at an angle and a distance in the plane of 3 atoms", (("theta", "°"), ("d", "nm"))),
+    ("virtual_sites3", 4): ("out of the plane of 3 atoms", (("a", ""), ("b", ""), ("c", "nm⁻¹"))),
+    ("virtual_sites4", 1): ("at a distance, of 4 atoms, 4fd", (("a", ""), ("b", ""), ("c", "nm"))),
+    ("virtual_sites4", 2): ("at a distance, of 4 atoms, 4fdn", (("a", ""), ("b", ""), ("c", "nm"))),
+    ("virtual_sitesn", 1): ("centre of atoms", ()),
+    ("virtual_sitesn", 2): ("centre of mass of atoms", ()),
+    ("virtual_sitesn", 3): ("weighted mean of atoms", ()),
 }
 
 

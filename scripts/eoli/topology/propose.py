@@ -122,6 +122,8 @@ def propose(universe: Universe) -> list[Proposal]:
         one = universe.atoms[kind.atoms[0]]
         elements = [element_of(float(mass)) for mass in one.masses]
         own = bonds[((bonds >= first) & (bonds < first + size)).all(axis=1)] - first
+        # virtual sites are no neighbours
+        own = own[(one.masses[own] > 0).all(axis=1)]
         charge = round(float(np.sum(one.charges)), 3) + 0.0
         of_atoms: Iterable[tuple[int, str]]
         if charge > _CHARGED:
@@ -147,7 +149,13 @@ def _proposal(
         chosen.setdefault(role, set()).add(atom)
     names, types, residues = (list(map(str, of)) for of in (one.names, one.types, one.resnames))
     roles = {role: _selection(atoms, names, types, residues) for role, atoms in chosen.items()}
-    unknown = sorted({f"{names[atom]} ({one.masses[atom]:g} g/mol)" for atom, of in enumerate(elements) if of is None})
+    unknown = sorted(
+        {
+            f"{names[atom]} ({one.masses[atom]:g} g/mol)"
+            for atom, of in enumerate(elements)
+            if of is None and one.masses[atom]
+        }
+    )
     remarks = [f"{role}: no selection by name, type and residue" for role, of in roles.items() if of is None]
     remarks += [f"no element for {', '.join(unknown[:6])}"] if unknown else []
     return Proposal(

@@ -110,6 +110,12 @@ def _labels(
     found: list[str | None] = [None] * kind.atoms.shape[1]
     for label, selection in selections.items():
         for atom in _in_one(group, selection, kind, wrong, what, label).tolist():
+            if what == "roles" and not group[atom].mass > 0:
+                raise wrong(
+                    f"{selection!r} matches {group[atom].name}, a virtual site without a mass; allowed: atoms, such as "
+                    f"({selection}) and mass 0.1 to 1000",
+                    what, label,
+                )  # fmt: skip
             if (other := found[atom]) is not None:
                 raise wrong(
                     f"{selection!r} matches atom {group[atom].name}, which {other} has; allowed: {what} that do not overlap",
@@ -148,6 +154,21 @@ def _lengths(kind: MoleculeType, bonds: Indices, positions_nm: Floats, edges_nm:
     return median
 
 
+def _hosts(
+    kind: MoleculeType, masses: Sequence[float], positions_nm: Floats, edges_nm: Floats
+) -> list[tuple[int, int]]:
+    """Atoms and their massless sites, by places in one molecule: a site belongs to the atom that is nearest, in the median
+    over the molecules."""
+    real = np.flatnonzero(masses)
+    found = []
+    for site in np.flatnonzero(np.equal(masses, 0)).tolist():
+        steps = positions_nm[kind.atoms[:, real]] - positions_nm[kind.atoms[:, site]][:, None]
+        gaps = np.linalg.norm(steps - edges_nm * np.round(steps / edges_nm), axis=2)
+        if len(real):
+            found.append((int(real[int(np.median(gaps, axis=0).argmin())]), site))
+    return found
+
+
 def _connected(n_atoms: int, bonds: Indices) -> bool:
     """Whether the bonds connect all atoms."""
     neighbours = neighbours_of(n_atoms, bonds.tolist())
@@ -171,13 +192,16 @@ def _ether_torsions(labels: Sequence[str | None], bonds: Indices, source: str) -
     return tuple(Term(sites, 1, (), IMPORTED, source) for sites in sorted(found))
 
 
-def _units(labels: Sequence[str | None], residues: Sequence[int], bonds: Indices) -> list[int]:
+def _units(
+    labels: Sequence[str | None], residues: Sequence[int], bonds: Indices, hosts: Sequence[tuple[int, int]] = ()
+) -> list[int]:
     """Number of the repeat unit of each atom, from 1: its residue, or where a residue has several ether oxygens, that of
-    the ether oxygen that is the fewest bonds away, of two as near the first."""
+    the ether oxygen that is the fewest bonds away, of two as near the first. Virtual sites belong to their atoms (`hosts`,
+    pairs of atom and site)."""
     ether = [atom for atom, label in enumerate(labels) if label == "ether_O"]
     if len({residues[atom] for atom in ether}) == len(ether):
         return [residue - residues[0] + 1 for residue in residues]
-    neighbours = neighbours_of(len(labels), bonds.tolist())
+    neighbours = neighbours_of(len(labels), [*bonds.tolist(), *hosts])
     found = {atom: number for number, atom in enumerate(ether, start=1)}
     for atom in (front := list(ether)):
         for other in neighbours[atom]:
@@ -217,17 +241,16 @@ def _block_name(molecule: str) -> str:
 
 
 def _molecule(
-    group: AtomGroup, kind: MoleculeType, bonds: Indices, lengths_nm: Floats, given: MoleculeRoles, roles: Roles
-) -> Molecule:
+    group: AtomGroup, kind: MoleculeType, bonds: Indices, lengths_nm: Floats, hosts: Sequence[tuple[int, int]],
+    given: MoleculeRoles, roles: Roles,
+) -> Molecule:  # fmt: skip
+    """`bonds` (bonds, 2) with their lengths, and `hosts`, atoms and their massless sites, are those of one molecule."""
     size = kind.atoms.shape[1]
     one = group[:size]
     masses, charges = _decimal(one.masses), _decimal(one.charges)
-    if not min(masses) > 0:
-        name = one.names[int(np.argmin(masses))]
-        raise roles.wrong(
-            f"atom {name} of {kind.name} has no mass; allowed: topologies without virtual sites", kind.name
-        )
-    if not _connected(size, bonds):
+    if not any(masses):
+        raise roles.wrong(f"no atom of {kind.name} has a mass; allowed: virtual sites beside atoms", kind.name)
+    if not _connected(size, np.array([*bonds.tolist(), *hosts])):
         raise roles.wrong(
             f"the bonds and constraints of {kind.name} do not connect its atoms; allowed: molecules in one piece",
             kind.name,
@@ -244,7 +267,7 @@ def _molecule(
     blocks = _labels(group, kind, "blocks", given.blocks, wrong)
     if given.kind == "polymer" and not given.blocks:
         blocks = [_block_name(kind.name)] * size
-    units = _units(labels, one.resids.tolist(), bonds)
+    units = _units(labels, one.resids.tolist(), bonds, hosts)
     molecule = Molecule(
         name=kind.name,
         kind=given.kind,
@@ -262,6 +285,7 @@ def _molecule(
         angles=(),
         dihedrals=_ether_torsions(labels, bonds, IMPORTED),
         impropers=(),
+        virtual=tuple(Term((site, atom), 0, (), IMPORTED, IMPORTED) for atom, site in hosts),
     )  # fmt: skip
     anions, formal = len(tethered_anions(molecule)), molecule.formal_charge
     if anions and (formal >= 0 or formal % anions):
@@ -310,7 +334,7 @@ def with_roles(molecule: Molecule, roles: Mapping[str, str], blocks: Mapping[str
     none, matches nothing or overlaps with another.
     """
     atoms, pairs = len(molecule.sites), molecule.bonded
-    if not _connected(atoms, pairs):
+    if not _connected(atoms, molecule.links):
         raise wrong(
             f"the bonds and constraints of {molecule.name} do not connect its atoms; allowed: molecules in one piece",
             "molecule",
@@ -321,7 +345,8 @@ def with_roles(molecule: Molecule, roles: Mapping[str, str], blocks: Mapping[str
     named = _labels(group, kind, "blocks", blocks, wrong)
     if molecule.kind == "polymer" and not blocks:
         named = [_block_name(molecule.name)] * atoms
-    units = _units(labels, [site.residue_number for site in molecule.sites], pairs)
+    hosts = [(int(atom), int(site)) for atom, site in molecule.links[len(pairs) :]]
+    units = _units(labels, [site.residue_number for site in molecule.sites], pairs, hosts)
     ether = {term.sites: term for term in _ether_torsions(labels, pairs, IMPORTED)}
     dihedrals = [
         replace(term, sites=term.sites[::-1]) if term.sites[::-1] in ether else term for term in molecule.dihedrals
@@ -389,7 +414,8 @@ def describe_universe(
         inside = bonds[((bonds >= kind.atoms[0, 0]) & (bonds < kind.atoms[0, 0] + size)).all(axis=1)]
         own = np.sort(inside - kind.atoms[0, 0], axis=1)
         lengths = _lengths(kind, own, positions_nm, edges_nm, where)
-        types[unique] = _molecule(group, kind, own, lengths, roles.molecules[unique], roles)
+        hosts = _hosts(kind, _decimal(group[:size].masses), positions_nm, edges_nm)
+        types[unique] = _molecule(group, kind, own, lengths, hosts, roles.molecules[unique], roles)
     made = [MoleculeCount(types[kind.name], len(kind.atoms)) for kind in kinds]
     molecules = list(types.values())
     salted = any(molecule.formal_charge for molecule in molecules)

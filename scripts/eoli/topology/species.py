@@ -29,8 +29,8 @@ class Species:
     """Equal particles, each of which moves as one: molecules of one type, or the anions tethered to one.
 
     `label` names the type in results. `sites` (particles, sites of one); `masses` (sites of one,), g/mol, whose centre
-    is followed, zero for sites that only connect a tethered anion; `bonds` (bonds, 2) between the sites of one, by their
-    places. `charge` is the formal charge of a particle, e, `mass` what it adds to the system's, g/mol: nothing for a
+    is followed, zero for virtual sites and for sites that only connect a tethered anion; `bonds` (bonds, 2) connect the
+    sites of one, by their places. `charge` is the formal charge of a particle, e, `mass` what it adds to the system's, g/mol: nothing for a
     tethered anion, which is part of its chain. `first` is its first particle within the family.
     """
 
@@ -144,7 +144,7 @@ def species_of(description: SystemDescription) -> dict[str, tuple[Species, ...]]
             masses = np.array([site.mass for site in molecule.sites])
             before.append(
                 Species(
-                    named[molecule.name], family, sites, masses, molecule.bonded, molecule.formal_charge, molecule.mass,
+                    named[molecule.name], family, sites, masses, molecule.links, molecule.formal_charge, molecule.mass,
                     sum(len(of.sites) for of in before),
                 )
             )  # fmt: skip

@@ -169,7 +169,7 @@ def make_whole(system: SystemDescription, positions_nm: Floats, edges_nm: Floats
     """
     whole = np.array(positions_nm, dtype=np.float64)
     for molecule, sites in system.parts():
-        for parent, child in zip(*spanning_tree(len(molecule.sites), molecule.bonded), strict=True):
+        for parent, child in zip(*spanning_tree(len(molecule.sites), molecule.links), strict=True):
             step = whole[sites[:, child]] - whole[sites[:, parent]]
             whole[sites[:, child]] = whole[sites[:, parent]] + step - edges_nm * np.round(step / edges_nm)
     return whole

@@ -10,7 +10,7 @@ import numpy as np
 from MDAnalysis.lib.distances import capped_distance
 
 from eoli.analysis.interactions.ewald import COULOMB_KJ_NM_MOL_E2, ScaledPairs, ewald_form
-from eoli.core.arrays import Floats, Indices
+from eoli.core.arrays import Booleans, Floats, Indices
 from eoli.core.statistics import UNKNOWN, Estimate, block_estimate, block_means, estimate, jackknife_error
 from eoli.errors import DataError, ForceFieldError
 from eoli.topology.description import SystemDescription
@@ -32,12 +32,16 @@ def table_groups(description: SystemDescription) -> Groups:
     """Site indices of the groups of the study's table (Ma 2022, Table S5) that the system has.
 
     `Li`; `C-O-C`: the ether oxygens and the carbons bonded to them; `C=O`: the oxygens of amides and esters and the
-    carbons bonded to them; `NH`: the amide nitrogens and hydrogens; `N(TFSI)`: the nitrogen atoms of the anion.
+    carbons bonded to them; `NH`: the amide nitrogens and hydrogens; `N(TFSI)`: the nitrogen atoms of the anion. The
+    virtual sites of an atom count with it.
     """
-    bonds = description.bonds()
+    bonds, virtual = description.bonds(), description.virtual()
 
     def with_bonded(oxygens: Indices) -> Indices:
         return np.unique(np.concatenate([oxygens, *(bonds[np.isin(bonds[:, k], oxygens), 1 - k] for k in (0, 1))]))
+
+    def with_virtual(atoms: Indices) -> Indices:
+        return np.union1d(atoms, virtual[np.isin(virtual[:, 0], atoms), 1])
 
     found = {
         "Li": description.with_role("Li"),
@@ -46,7 +50,7 @@ def table_groups(description: SystemDescription) -> Groups:
         "NH": description.with_role("amide_N", "amide_H"),
         f"N({anion_name(description)})": description.with_role("anion_N"),
     }
-    return {name: sites for name, sites in found.items() if len(sites)}
+    return {name: with_virtual(sites) for name, sites in found.items() if len(sites)}
 
 
 def table_pairs(description: SystemDescription) -> list[tuple[str, str]]:
@@ -79,9 +83,9 @@ def whole_groups(description: SystemDescription) -> Groups:
 
 
 def scaled_pairs(description: SystemDescription) -> ScaledPairs:
-    """Excluded pairs, up to three bonds apart, each with the factor that its Coulomb energy keeps.
+    """Excluded pairs and 1-4 pairs, each with the factor that its Coulomb energy keeps.
 
-    Zero, except for 1-4 pairs: one (GROMOS) or the factor of the ion's own force field.
+    Zero for an excluded pair, with the factor of the 1-4 pair added: one (GROMOS) or that of its own force field.
     """
     pairs, factors = [], []
     for molecule, sites in description.parts():
@@ -92,9 +96,13 @@ def scaled_pairs(description: SystemDescription) -> ScaledPairs:
 
 
 def _factors(molecule: Molecule) -> dict[tuple[int, int], float]:
-    # found by bonds, as GROMACS does: lists of angles or torsions need not hold every pair, and for PF6 do not
-    kept = {(t.sites[0], t.sites[1]): 1.0 if t.function == 1 else t.parameters[0] for t in molecule.pairs14}
-    return dict.fromkeys(molecule.separations(), 0.0) | {(min(p), max(p)): factor for p, factor in kept.items()}
+    # excluded by bonds, as GROMACS does: lists of angles or torsions need not hold every pair, and for PF6 do not
+    found = dict.fromkeys(molecule.excluded(), 0.0)
+    for term in molecule.pairs14:
+        i, j = sorted(term.sites)
+        # a pair that is listed but not excluded interacts twice
+        found[i, j] = found.get((i, j), 1.0) + (1.0 if term.function == 1 else term.parameters[0])
+    return found
 
 
 @dataclass(frozen=True)
@@ -179,19 +187,23 @@ def read_lennard_jones(path: Path) -> LennardJones:
 class ContactKind:
     """A kind of lithium contact: its sites (S,), the unit of each, (S, U) padded with -1, and its reach, nm.
 
-    A unit is the site plus the bonded sites of its group: C-O-C of an ether oxygen, C=O of a carbonyl.
+    A unit is the site plus the bonded sites of its group: C-O-C of an ether oxygen, C=O of a carbonyl. The virtual sites
+    of an atom belong to it; `own` (S, U) says which of a unit are the site and its virtual ones.
     """
 
     sites: Indices
     units: Indices
+    own: Booleans
     reach_nm: float
 
 
 def contact_kinds(description: SystemDescription, reach_nm: Mapping[str, float]) -> dict[str, ContactKind]:
     """Contact kinds that the system has and whose reach is given, by the names of pair_groups."""
     groups = [sites for name, sites in table_groups(description).items() if name != "Li"]
-    bonds = description.bonds()
+    bonds, virtual = description.bonds(), description.virtual()
     both = np.concatenate([bonds, bonds[:, ::-1]])
+    hosts = np.arange(description.n_sites)
+    hosts[virtual[:, 1]] = virtual[:, 0]
     kinds = {}
     for name, sites in pair_groups(description).get("Li", {}).items():
         if name not in reach_nm:
@@ -199,10 +211,13 @@ def contact_kinds(description: SystemDescription, reach_nm: Mapping[str, float])
         group = next((g for g in groups if np.isin(sites, g).all()), sites)
         inside = both[np.isin(both[:, 1], group)]
         units = [[site, *inside[inside[:, 0] == site, 1].tolist()] for site in sites.tolist()]
+        if len(virtual):
+            units = [[*dict.fromkeys([*u, *virtual[np.isin(virtual[:, 0], u), 1].tolist()])] for u in units]
         padded = np.full((len(sites), max(map(len, units))), -1, dtype=np.int64)
         for row, unit in enumerate(units):
             padded[row, : len(unit)] = unit
-        kinds[name] = ContactKind(sites, padded, reach_nm[name])
+        own = (padded >= 0) & (hosts[padded] == sites[:, None])
+        kinds[name] = ContactKind(sites, padded, own, reach_nm[name])
     return kinds
 
 
@@ -230,7 +245,8 @@ def contact_energies(
     coulomb = np.where(real, COULOMB_KJ_NM_MOL_E2 * charges[ion] * charges[unit] / r, 0.0)
     c6, c12 = table.c6[types[ion], types[unit]], table.c12[types[ion], types[unit]]
     lj = np.where(real, c12 / r**12 - c6 / r**6, 0.0)
-    return np.array([len(found), lj[:, 0].sum(), coulomb[:, 0].sum(), lj.sum(), coulomb.sum()])
+    own = kind.own[found[:, 1]]
+    return np.array([len(found), lj[own].sum(), coulomb[own].sum(), lj.sum(), coulomb.sum()])
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from MDAnalysis.guesser.tables import masses as ELEMENT_MASSES
 
-from eoli.analysis.morphology.domains import site_labels
+from eoli.analysis.morphology.domains import Labels, site_labels
 from eoli.core.arrays import Floats, Indices
 from eoli.core.compiled import compiled
 from eoli.core.statistics import BLOCKS, UNKNOWN, Estimate, standard_error
@@ -36,9 +36,9 @@ _MASS_TOLERANCE = 0.01
 
 
 def electrons(description: SystemDescription) -> Floats:
-    """Electrons of each site, shape (n_sites,): 8 for CH2, 9 for CH3; the charge of an ion is spread over its sites.
+    """Electrons of each site, shape (n_sites,): 8 for CH2, 9 for CH3; the charge of an ion is spread over its atoms.
 
-    Sites are recognised by mass, as an element or as a carbon with its hydrogens. The charge is the formal one, even if
+    Atoms are recognised by mass, as an element or as a carbon with its hydrogens; virtual sites have none. The charge is the formal one, even if
     the simulation scales charges. Raises DataError for a mass that is neither.
     """
     # MDAnalysis writes some two-letter symbols in capitals only
@@ -49,30 +49,38 @@ def electrons(description: SystemDescription) -> Floats:
     table = [*known.values(), *united.values()]
     parts = []
     for entry in description.molecules:
-        found = []
-        for site in entry.molecule.sites:
+        found = np.zeros(len(entry.molecule.sites))
+        atoms = ~entry.molecule.massless
+        for k in np.flatnonzero(atoms).tolist():
+            site = entry.molecule.sites[k]
             mass, number = min(table, key=lambda row: abs(row[0] - site.mass))
             if abs(mass - site.mass) > _MASS_TOLERANCE:
                 raise DataError(
                     f"{entry.molecule.name}, {site.name}: no element or CHn has a mass of {site.mass:g} g/mol"
                 )
-            found.append(number)
-        excess = entry.molecule.formal_charge / len(found)
-        parts.append(np.tile(np.array(found) - excess, entry.count))
+            found[k] = number
+        parts.append(np.tile(found - entry.molecule.formal_charge / atoms.sum() * atoms, entry.count))
     return np.concatenate(parts)
 
 
-def groups_of(description: SystemDescription) -> dict[str, Indices]:
-    """Sites of each polymer block, of the `ions` and of the `solvent`, as far as present."""
+def _labels(description: SystemDescription) -> tuple[tuple[str, ...], Labels]:
+    """`site_labels` without virtual sites."""
     names, labels = site_labels(description)
+    return names, np.where(description.masses() > 0, labels, -1).astype(np.int8)
+
+
+def groups_of(description: SystemDescription) -> dict[str, Indices]:
+    """Atoms of each polymer block, of the `ions` and of the `solvent`, as far as present."""
+    names, labels = _labels(description)
+    atoms = description.masses() > 0
     kinds = np.repeat(
         [e.molecule.kind for e in description.molecules],
         [e.count * len(e.molecule.sites) for e in description.molecules],
     )
     groups = {name: np.flatnonzero(labels == k) for k, name in enumerate(names)}
     groups |= {
-        "ions": np.flatnonzero((labels < 0) & (kinds != "solvent")),
-        "solvent": np.flatnonzero(kinds == "solvent"),
+        "ions": np.flatnonzero(atoms & (kinds != "solvent") & (kinds != "polymer")),
+        "solvent": np.flatnonzero(atoms & (kinds == "solvent")),
     }
     return {name: sites for name, sites in groups.items() if len(sites)}
 
@@ -88,7 +96,7 @@ def weights_of(description: SystemDescription, weighting: Weighting) -> Floats:
         return electrons(description)
     if weighting != "composition":
         raise DataError(f"weighting {weighting!r}; allowed: {', '.join(WEIGHTINGS)}")
-    names, labels = site_labels(description)
+    names, labels = _labels(description)
     if len(names) > 2:
         raise DataError(f"the composition of {len(names)} blocks ({', '.join(names)}) is not a single number")
     first = float((labels == 0).sum() / (labels >= 0).sum())

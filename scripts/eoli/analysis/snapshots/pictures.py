@@ -118,7 +118,7 @@ def _element(mass: float) -> str:
 def pdb_text(system: SystemDescription, positions: Floats, box: Floats, title: str) -> str:
     """A PDB file of positions (sites, 3) in a box of edges `box` (3,), nm.
 
-    Chains are the kinds of molecules (`CHAIN_IDS`); united atoms are carbons; residue names may have four letters. Site
+    Chains are the kinds of molecules (`CHAIN_IDS`); united atoms are carbons; virtual sites have no element; residue names may have four letters. Site
     and residue numbers wrap at 100,000 and 10,000, as in GROMACS. Raises DataError for a coordinate too large for the
     format.
     """
@@ -132,7 +132,7 @@ def pdb_text(system: SystemDescription, positions: Floats, box: Floats, title: s
         sites = entry.molecule.sites
         chain = CHAIN_IDS[entry.molecule.kind]
         record = "ATOM  " if entry.molecule.kind == "polymer" else "HETATM"
-        elements = [_element(site.mass) for site in sites]
+        elements = [_element(site.mass) if site.mass else "" for site in sites]
         for _ in range(entry.count):
             for site, element in zip(sites, elements, strict=True):
                 x, y, z = angstrom[number]
