@@ -47,7 +47,7 @@ run: $(VENV)/.installed
 
 test: setup
 	pytest -n 2 -m "not faults and not slurm"
-	pytest -s -m faults
+	pytest -n 2 --dist loadfile -m faults
 
 # Dry run, one target and status of a thousand systems, beside a bare Snakefile of the same shape.
 bench-dag: setup
