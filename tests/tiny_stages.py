@@ -18,8 +18,10 @@ from MDAnalysis.lib.formats.libmdaxdr import TRRFile, XTCFile
 
 from eoli.errors import RunError
 from eoli.gromacs.build import Gromacs
+from eoli.gromacs.energies import read_energies
 from eoli.gromacs.mdp import Conditions
 from eoli.gromacs.mdrun import Mdrun
+from eoli.gromacs.states import read_states
 from eoli.stage import engine
 from eoli.stage.checkpoint import read_checkpoint
 from eoli.stage.job import StageJob
@@ -120,3 +122,24 @@ def stop_when(job: StageJob, ready: Callable[[], bool], monkeypatch: pytest.Monk
 def continued(checkpoint: Path) -> dict[str, int]:
     """Bytes of each file that a checkpoint continues."""
     return {each.name: each.size for each in read_checkpoint(checkpoint).files}
+
+
+def assert_whole(job: StageJob) -> None:
+    """Every frame and every energy of the stage once, at its time, from the start to the end."""
+    stage = job.stage
+    assert stage.frame_interval_ps and stage.energy_interval_ps
+    every = stage.steps_in(stage.frame_interval_ps)
+    _, times, steps = xtc(job.folder / "md.xtc")
+    np.testing.assert_array_equal(steps, np.arange(0, stage.n_steps + 1, every))
+    np.testing.assert_allclose(times, steps * (stage.time_step_fs or 0) / 1000, atol=1e-4)
+    energy_times = read_energies(job.folder / "md.edr")["Time"]
+    expected = np.arange(round(stage.n_steps / stage.steps_in(stage.energy_interval_ps)) + 1) * stage.energy_interval_ps
+    np.testing.assert_allclose(energy_times, expected, atol=1e-4)
+    if stage.state_interval_ps:
+        states = [state.step for state in read_states(job.folder / "md.trr")]
+        np.testing.assert_array_equal(states, np.arange(0, stage.n_steps + 1, stage.steps_in(stage.state_interval_ps)))
+    assert read_states(job.folder / "state.trr")[-1].step == stage.n_steps
+
+
+def mdrun_calls(job: StageJob) -> int:
+    return sum(line.startswith("$ ") for line in (job.run / "mdrun.log").read_text().splitlines())

@@ -207,6 +207,7 @@ def stage_job(tmp_path: Path, version: str) -> StageJob:
         tmp_path / "nvt", inspect(GromacsBuild(command=str(program))), 1, 5.0, None, False, placement=Placement(pin=False),
     )  # fmt: skip
     job.run.mkdir(parents=True)
+    (job.run / "md.tpr").touch()
     return job
 
 

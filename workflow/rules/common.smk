@@ -5,6 +5,8 @@ import os
 import shlex
 import subprocess
 import sys
+import threading
+import time
 from functools import partial
 from pathlib import Path
 
@@ -122,10 +124,22 @@ def tell(command, flags=""):
     return subprocess.run(words, shell=True, check=False).returncode
 
 
+def keep_telling():
+    """Say how long the rest will take: after a minute, and then again and again, at intervals that grow to an hour."""
+    wait_s = 60.0
+    while True:
+        time.sleep(wait_s)
+        tell("status", f"--left --cores {CORES}")
+        wait_s = min(1.5 * wait_s, 3600.0)
+
+
 onstart:
-    code = tell("check", check_flags(workflow.executor_plugin.name, workflow.executor_settings, BY_CONDA))
+    code = tell("check", check_flags(workflow.executor_plugin.name, workflow.executor_settings, BY_CONDA, CORES))
     if code != 0:
         sys.exit(code)
+    if CORES is not None:
+        # it ends with Snakemake
+        threading.Thread(target=keep_telling, daemon=True).start()
 
 
 onerror:

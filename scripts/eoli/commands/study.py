@@ -24,6 +24,12 @@ def add_check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--on-nodes", action="store_true", help="jobs run elsewhere: a GROMACS that is missing here is no mistake"
     )
+    parser.add_argument(
+        "--cores",
+        type=typed(Count),
+        metavar="N",
+        help="threads of this machine, for the time it will take (default: all)",
+    )
     parser.add_argument("--slurm-status-command", metavar="NAME", help="also ask whether SLURM can be followed with it")
     parser.add_argument(
         "--slurm-interval-s", type=typed(Count), default=40, metavar="SECONDS", help="between its status checks"
@@ -38,6 +44,8 @@ def check(arguments: argparse.Namespace) -> int:
     _check_references(study)
     _check_imported(study)
     print("\n".join(cost_lines(study)))
+    if not arguments.on_nodes:
+        _print_time_left(study, Path("results"), arguments.cores)
     if arguments.gromacs:
         try:
             print("\n".join(check_gromacs(study, arguments.on_nodes)))
@@ -48,6 +56,16 @@ def check(arguments: argparse.Namespace) -> int:
     if arguments.slurm_status_command:
         print(check_slurm(slurm_settings(), arguments.slurm_status_command, arguments.slurm_interval_s))
     return 0
+
+
+def _print_time_left(study: Study, results: Path, cores: int | None) -> None:
+    from eoli.study.systems import systems_of
+    from eoli.workflow.status import study_status
+    from eoli.workflow.time_left import time_left
+
+    line = time_left(study, study_status(study, systems_of(study).values(), results), results, cores)
+    if line is not None:
+        print(line)
 
 
 def check_gromacs(study: Study, on_nodes: bool = False) -> list[str]:
@@ -136,27 +154,36 @@ def schema(arguments: argparse.Namespace) -> int:
 
 
 def add_status(parser: argparse.ArgumentParser) -> None:
+    from eoli.core.validation import Count
+
     add_study(parser)
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="a JSON list, for scripts")
     shape.add_argument("--watch", action="store_true", help="a table that follows the runs, until Ctrl-C")
+    shape.add_argument("--left", action="store_true", help="only how long the rest will take on this machine")
+    parser.add_argument("--cores", type=typed(Count), metavar="N", help="threads for that (default: all)")
 
 
 def status(arguments: argparse.Namespace) -> int:
     from eoli.study.systems import systems_of
     from eoli.workflow.status import plain_lines, study_status, table, to_json
+    from eoli.workflow.time_left import time_left
 
     study = study_of(arguments)
     systems = list(systems_of(study).values())
     statuses = study_status(study, systems, arguments.results)
     if arguments.json:
         print(to_json(statuses), end="")
-    elif not sys.stdout.isatty():
-        print("\n".join(plain_lines(statuses)))
-    elif not arguments.watch:
-        from rich.console import Console
+    elif not arguments.watch or not sys.stdout.isatty():
+        line = time_left(study, statuses, arguments.results, arguments.cores)
+        if not arguments.left and not sys.stdout.isatty():
+            print("\n".join(plain_lines(statuses)))
+        elif not arguments.left:
+            from rich.console import Console
 
-        Console().print(table(statuses))
+            Console().print(table(statuses))
+        if line is not None:
+            print(line)
     else:
         from rich.live import Live
 

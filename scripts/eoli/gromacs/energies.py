@@ -45,6 +45,12 @@ def _frames(path: Path) -> tuple[dict[str, Floats], Floats]:
     return dict(zip(names, np.array(rows).reshape(-1, len(names)).T.copy(), strict=True)), np.array(off)
 
 
+def _is_of_gromacs(path: Path) -> bool:
+    # the parser reads the first word of a foreign file as a number of terms, and fills the memory with them
+    with path.open("rb") as stream:
+        return stream.read(len(_MAGIC)) == _MAGIC
+
+
 def read_energies(path: Path, least: int = 2, length_ps: float | None = None) -> dict[str, Floats]:
     """All terms of an energy file by name, each of shape (n,), in its own units; `Time` in ps.
 
@@ -54,10 +60,8 @@ def read_energies(path: Path, least: int = 2, length_ps: float | None = None) ->
     """
     if not path.is_file():
         raise DataError(f"{path}: no such energy file")
-    # the parser reads the first word of a foreign file as a number of terms, and fills the memory with them
-    with path.open("rb") as stream:
-        if stream.read(len(_MAGIC)) != _MAGIC:
-            raise DataError(f"{path}: no energy file of GROMACS")
+    if not _is_of_gromacs(path):
+        raise DataError(f"{path}: no energy file of GROMACS")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -76,6 +80,22 @@ def read_energies(path: Path, least: int = 2, length_ps: float | None = None) ->
     if length_ps is not None:
         _check_run(path, terms, off, length_ps)
     return terms
+
+
+def box_edges_nm(path: Path, step: int) -> tuple[float, ...] | None:
+    """Edges of a box at a step, nm; None if the energies do not have it. What comes after the step is not read."""
+    if not path.is_file() or not _is_of_gromacs(path):
+        return None
+    try:
+        file = pyedr.pyedr.EDRFile(str(path))
+        frame = next((frame for frame in file if frame.ener and frame.step == step), None)
+    except Exception:  # the parser fails as its decoders do
+        return None
+    if frame is None:
+        return None
+    terms = dict(zip((name.name for name in file.nms), (energy.e for energy in frame.ener), strict=True))
+    edges = tuple(terms.get(f"Box-{axis}", 0.0) for axis in "XYZ")
+    return edges if min(edges) > 0 and all(map(math.isfinite, edges)) else None
 
 
 def check_energies(path: Path, mass_g_mol: float) -> None:

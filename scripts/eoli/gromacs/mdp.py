@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eoli.study.annealing import points
@@ -11,6 +13,7 @@ from eoli.study.protocol import Stage
 NSTCALCENERGY = 100
 COUPLING_KEYS = ("nsttcouple", "nstpcouple")
 """Steps between couplings; written, because what grompp takes for them by itself differs between versions."""
+PME_ORDER = 4
 LOG_STEPS = 1000
 # twice the buffer that GROMACS 2022 chooses for lists of this age at 400 K and 2 fs
 FIXED_LIST_STEPS = 20
@@ -55,7 +58,7 @@ def mdp_options(stage: Stage, conditions: Conditions, reproducible: bool = False
         "coulombtype": "pme",
         "rcoulomb": f"{conditions.cutoff_nm:g}",
         "fourierspacing": f"{conditions.fourier_spacing_nm:g}",
-        "pme-order": "4",
+        "pme-order": str(PME_ORDER),
         "vdwtype": "cut-off",
         "rvdw": f"{conditions.cutoff_nm:g}",
         "dispcorr": "enerpres" if conditions.dispersion_correction else "no",
@@ -131,6 +134,25 @@ def _dynamics(stage: Stage, conditions: Conditions) -> dict[str, str]:
             "compressibility": f"{stage.compressibility_per_bar:g}",
         }
     return options
+
+
+def grid_size(edge_nm: float, spacing_nm: float) -> int:
+    """Least even number of points on an edge that are no further apart than `spacing_nm` and whose factors FFTs are fast
+    for: 2, 3, 5 and 7. GROMACS wants at least 2 (order - 1)."""
+
+    def is_fast(number: int) -> bool:
+        for factor in (2, 3, 5, 7):
+            while number % factor == 0:
+                number //= factor
+        return number == 1
+
+    even = itertools.count(2 * (PME_ORDER - 1), 2)
+    return next(number for number in even if number * spacing_nm >= edge_nm and is_fast(number))
+
+
+def grid_options(edges_nm: Sequence[float], spacing_nm: float) -> dict[str, str]:
+    """Options for a Fourier grid of a rectangular box of these edges, in place of one of the box that grompp reads."""
+    return {f"fourier-n{axis}": str(grid_size(edge, spacing_nm)) for axis, edge in zip("xyz", edges_nm, strict=True)}
 
 
 def coupling_of_log(log_text: str) -> dict[str, str]:

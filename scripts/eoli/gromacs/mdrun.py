@@ -87,6 +87,8 @@ class Mdrun:
             self._log.close()
             raise ToolError(f"mdrun could not be started: {error}") from error
         self._used_before = _children_seconds()
+        self.was_told = False
+        """Whether a signal was passed on to it, even if it had just ended."""
 
     def cpu_seconds(self) -> float:
         """Processor time used; after the end, that of all its processes."""
@@ -113,6 +115,7 @@ class Mdrun:
         previous = {}
 
         def forward(number: int, _frame: object) -> None:
+            self.was_told = True
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(signal.SIGTERM if number == signal.SIGINT else number)
 

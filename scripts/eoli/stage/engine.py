@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eoli.core.files import whole, write_text
@@ -24,12 +25,13 @@ from eoli.gromacs.states import copy_frame, read_states
 from eoli.gromacs.tools import fatal_message, grompp, run_tool
 from eoli.machine.processors import this_machine
 from eoli.machine.slots import Slots, own_cores
-from eoli.stage.binding import own_files, reached_step
+from eoli.stage.binding import ENDS, own_files, reached_step
 from eoli.stage.checkpoint import Continued, read_checkpoint
 from eoli.stage.ending import FIXED, KEPT, RESTARTS, STARTS, Ending, forget, keep_previous, read_ending, write_ending
 from eoli.stage.ending import NAME as ENDING
 from eoli.stage.job import GROWING, StageJob
 from eoli.stage.messages import Reporter
+from eoli.stage.pieces import Piece, piece_of
 from eoli.stage.progress import Pace, last_step
 from eoli.stage.sessions import SessionRecord, close_open
 
@@ -47,17 +49,34 @@ _ADVICE = {
     "invert matrix": "try a slower barostat (larger tau_p_ps)",
     "box": "try a slower barostat (larger tau_p_ps)",
 }
+_LEAST_HOURS = 0.005
 SAY_EVERY_S = 30.0
 LOOK_EVERY_S = 5.0
 
 
+def _piece(job: StageJob) -> Piece:
+    """The piece in which the run goes on."""
+    step = 0
+    if is_complete(job):
+        step = job.target_steps
+    elif job.stage.drives_box:
+        with contextlib.suppress(DataError):
+            step = read_checkpoint(job.run / "md.cpt").step
+    return piece_of(job.stage, step, job.target_steps)
+
+
 def make_run_input(job: StageJob, say: Callable[[str], None]) -> list[str]:
-    """Write stage.mdp and md.tpr. Returns the command line of grompp."""
+    """Write stage.mdp and md.tpr, for the piece of the stage in which the run goes on. Returns the command line of grompp."""
     mdp, state, fresh = job.run / "stage.mdp", job.run / "start.trr", job.run / "new.tpr"
     options = mdp_options(job.stage, job.conditions, job.reproducible)
     options |= _coupling_so_far(job, options, say)
     if job.stage.is_dynamics:
-        options["nsteps"] = str(job.target_steps)
+        piece = _piece(job)
+        options["nsteps"] = str(piece.end)
+        grid = piece.grid(job.run / "md.edr", job.conditions.fourier_spacing_nm)
+        if grid:
+            say(f"from {job.ns(piece.begin):g} ns on with a Fourier grid of {' x '.join(grid.values())} for its box")
+        options |= grid
     write_text(mdp, mdp_text(options))
     command = grompp(
         job.gromacs, mdp, job.run / "start.gro", job.topology / "system.top", fresh, job.run / "gmx.log",
@@ -287,28 +306,78 @@ def is_complete(job: StageJob) -> bool:
     return step is not None and step >= job.target_steps
 
 
-def run_mdrun(job: StageJob, lock: int, say: Reporter) -> tuple[list[str], float]:
-    """Run mdrun to the end of the stage. Returns its command line and its seconds.
+def run_mdrun(job: StageJob, lock: int, say: Reporter, used_s: float = 0.0) -> tuple[list[list[str]], float]:
+    """Run mdrun to the end of the stage, piece by piece. `used_s` is time of this call that counts for `max_hours`.
 
-    Raises RunError if it was stopped (the next run continues) or failed (with GROMACS' own cause).
+    Returns the command lines and the seconds. Raises RunError if it was stopped (the next run continues) or failed (with
+    GROMACS' own cause).
     """
     settle_checkpoint(job, say)
     own_files(job.run)
+    if ignored := left_out():
+        say(f"GROMACS runs without {', '.join(ignored)} of the environment; the configuration alone says how")
+    commands: list[list[str]] = []
     started = time.monotonic()
     while True:
-        command, code, output = _once(job, lock, say)
+        commands += _prepare(job, say)
+        piece = _piece(job)
+        ran = _once(_with_hours_left(job, used_s + time.monotonic() - started), lock, say)
+        commands.append(ran.command)
         try:
             done = final_state(job)
+            at_end_of_piece = not done and not ran.was_told and ran.code == 0 and _piece(job) != piece
+            if at_end_of_piece:
+                # it would be that of a finished run
+                (job.run / "md.gro").unlink(missing_ok=True)
         finally:
             with contextlib.suppress(OSError):
                 write_ending(job.run)
         if done:
-            return command, time.monotonic() - started
-        if code <= 0 or _STARTED in output or not _its_writer_cannot_read_it(job):
-            raise RunError(_why_incomplete(job, code, output))
+            return commands, time.monotonic() - started
+        if at_end_of_piece:
+            continue
+        if ran.code <= 0 or _STARTED in ran.output or not _its_writer_cannot_read_it(job):
+            raise RunError(_why_incomplete(job, ran))
         say("GROMACS cannot read md.cpt, which it wrote itself; it is kept as unusable")
         set_aside(job.run / "md.cpt")
         settle_checkpoint(job, say)
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """An mdrun that has ended: its command line, exit code and output, and whether it was told to stop."""
+
+    command: list[str]
+    code: int
+    output: str
+    told: bool
+
+    @property
+    def was_told(self) -> bool:
+        """By us or by another: after a signal that it handled, mdrun leaves a checkpoint and exits with 0 or 1."""
+        return self.told or "Received the" in self.output
+
+
+def _prepare(job: StageJob, say: Reporter) -> list[list[str]]:
+    """Make md.tpr anew if it is lost or of another piece. Returns the command lines."""
+    path, mdp = job.run / "md.tpr", job.run / "stage.mdp"
+    if path.is_file():
+        if not job.stage.drives_box:
+            return []
+        # where there is an md.tpr, stage.mdp is its own: it is removed before that is written
+        text = mdp.read_text(encoding="utf-8", errors="replace") if mdp.is_file() else ""
+        if re.search(rf"^nsteps += {_piece(job).end}$", text, re.MULTILINE):
+            return []
+        forget(job.run, ENDS)
+        for name in ENDS:
+            (job.run / name).unlink(missing_ok=True)
+    return [make_run_input(job, say)]
+
+
+def _with_hours_left(job: StageJob, used_s: float) -> StageJob:
+    """The job with what is left of the user's limit: it is per call, however many mdruns the call takes."""
+    most = job.max_hours
+    return job if most is None else replace(job, max_hours=max(min(_LEAST_HOURS, most), most - used_s / 3600))
 
 
 def _hours_for_mdrun(job: StageJob) -> float | None:
@@ -317,7 +386,7 @@ def _hours_for_mdrun(job: StageJob) -> float | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _once(job: StageJob, lock: int, say: Reporter) -> tuple[list[str], int, str]:
+def _once(job: StageJob, lock: int, say: Reporter) -> _Ran:
     machine, placement = this_machine(), job.placement
     if not placement.pin or job.gromacs.binds_itself:
         return _watched(job, lock, say, Slots(), job.threads)
@@ -330,15 +399,13 @@ def _once(job: StageJob, lock: int, say: Reporter) -> tuple[list[str], int, str]
         return _watched(job, lock, say, slots, threads)
 
 
-def _watched(job: StageJob, lock: int, say: Reporter, slots: Slots, threads: int) -> tuple[list[str], int, str]:
+def _watched(job: StageJob, lock: int, say: Reporter, slots: Slots, threads: int) -> _Ran:
     command = mdrun_command(
         job.gromacs, threads=threads, checkpoint_minutes=job.checkpoint_minutes, max_hours=_hours_for_mdrun(job),
         reproducible=job.reproducible, name="md", offload=job.stage.offload,
     )  # fmt: skip
     pace = Pace(job.target_steps, job.stage.time_step_fs or 0.0)
     said, checkpoint, kept = time.monotonic(), _date(job.run / "md.cpt"), True
-    if ignored := left_out():
-        say(f"GROMACS runs without {', '.join(ignored)} of the environment; the configuration alone says how")
     _record_checkpoints(job)
     mdrun = Mdrun(command, job.run, job.run / "mdrun.log", [lock], slots)
     close_open(job.run)
@@ -366,7 +433,7 @@ def _watched(job: StageJob, lock: int, say: Reporter, slots: Slots, threads: int
 
     code = mdrun.wait(LOOK_EVERY_S if not sys.stderr.isatty() else 2.0, look)
     record.update(used(), ended=True)
-    return command, code, mdrun.output()
+    return _Ran(command, code, mdrun.output(), mdrun.was_told)
 
 
 def _record_checkpoints(job: StageJob) -> None:
@@ -387,11 +454,11 @@ def advice(cause: str) -> str:
     return next((f"; {text}" for word, text in _ADVICE.items() if word.lower() in cause.lower()), "")
 
 
-def _why_incomplete(job: StageJob, code: int, output: str) -> str:
+def _why_incomplete(job: StageJob, ran: _Ran) -> str:
+    code, output = ran.code, ran.output
     step = last_step(job.run / "md.log") or 0
     done = f"at step {step} of {job.target_steps or job.stage.max_steps}"
-    # after a signal that it handled, mdrun leaves a checkpoint and exits with 0 or 1
-    if code == 0 or "Received the" in output:
+    if code == 0 or ran.was_told:
         return f"stopped {done}; the next run continues"
     if code < 0 and -code not in _CRASHES:
         return f"mdrun was killed by signal {-code} {done}; the next run continues from its checkpoint"

@@ -28,8 +28,6 @@ from eoli.stage.sessions import read_sessions
 from eoli.study.protocol import ANSWERS, OFFLOADED
 from eoli.topology.description import SystemDescription, read_description
 
-_LEAST_HOURS = 0.005
-
 
 def run_stage(job: StageJob, log: Path | None = None) -> None:
     """Run or continue a stage to its end, judge it and publish its files.
@@ -101,17 +99,14 @@ class _Done:
 def _simulate(job: StageJob, lock: int, say: Reporter, done: _Done) -> None:
     """Bring a run to the end of its job, if it is not there yet."""
     mend(job, say)
-    if not (job.run / "md.tpr").is_file():
-        done.commands.append(make_run_input(job, say))
     if is_complete(job):
+        if not (job.run / "md.tpr").is_file():
+            done.commands.append(make_run_input(job, say))
         say("is complete already")
         return
     before = last_step(job.run / "md.log") or 0
-    # the limit is per call, however often the call prolongs the run
-    most = job.max_hours
-    left = None if most is None else max(min(_LEAST_HOURS, most), most - done.seconds / 3600)
-    command, seconds = run_mdrun(dataclasses.replace(job, max_hours=left), lock, say)
-    done.commands.append(command)
+    commands, seconds = run_mdrun(job, lock, say, done.seconds)
+    done.commands += commands
     done.seconds += seconds
     done.steps += max(0, job.target_steps - before)
 

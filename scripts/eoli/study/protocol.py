@@ -154,6 +154,11 @@ class Stage(Strict):
         return self.is_dynamics and self.equilibrates and self.temperature_from_K is None
 
     @property
+    def drives_box(self) -> bool:
+        """Whether the stage changes the size of its box on purpose, such as a compression."""
+        return self.ensemble == "NPT" and not self.equilibrates
+
+    @property
     def n_steps(self) -> int:
         """Steps of dynamics.
 

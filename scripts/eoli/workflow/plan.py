@@ -70,10 +70,10 @@ def walltime_flags(runtime: Any) -> str:
     return flags({"walltime_minutes": runtime if isinstance(runtime, int | float) else None})
 
 
-def check_flags(executor: str, settings: Any, by_conda: bool) -> str:
-    """Flags for the check before jobs start, from the executor's name and its plugin settings, and whether the jobs get
-    GROMACS from conda."""
-    values: dict[str, Any] = {"gromacs": True, "on_nodes": executor != "local" or by_conda or None}
+def check_flags(executor: str, settings: Any, by_conda: bool, cores: int | None) -> str:
+    """Flags for the check before jobs start, from the executor's name and its plugin settings, whether the jobs get
+    GROMACS from conda, and the cores that they fill here."""
+    values: dict[str, Any] = {"gromacs": True, "on_nodes": executor != "local" or by_conda or None, "cores": cores}
     if executor == "slurm":
         values |= {
             "slurm_status_command": settings.status_command,
