@@ -50,14 +50,14 @@ def add_topology(parser: argparse.ArgumentParser) -> None:
 
 def topology(arguments: argparse.Namespace) -> int:
     from eoli.forcefield.library import library
-    from eoli.forcefield.models import IMPORTED
+    from eoli.forcefield.models import IMPORTED, Contents
     from eoli.gromacs.build import inspect
     from eoli.topology.build import describe, write_topology
     from eoli.topology.gromos import read_gromos54a7
     from eoli.topology.imported_box import files_of, imported_box, write_imported
 
-    polymer, salt, solvents = arguments.polymer, arguments.salt, dict(arguments.solvent)
-    if len(solvents) < len(arguments.solvent):
+    polymer, salt, solvents = arguments.polymer, arguments.salt, tuple(arguments.solvent)
+    if len(dict(solvents)) < len(solvents):
         raise InputError("--solvent: names a solvent twice; allowed: one number for each")
     gromacs = inspect(gromacs_build(arguments))
     blocks = library(arguments.blocks)
@@ -66,16 +66,16 @@ def topology(arguments: argparse.Namespace) -> int:
         arguments.ion_charge_scale,
     )  # fmt: skip
     title = ", ".join(
-        f"{count} {name}" for name, count in ((polymer, arguments.chains), (salt, arguments.cations), *solvents.items())
+        f"{count} {name}" for name, count in ((polymer, arguments.chains), (salt, arguments.cations), *solvents)
     )
-    found = blocks.composition(polymer, salt, choice, list(solvents))
+    contents = Contents.of(polymer, arguments.chains, salt, arguments.cations, solvents)
     if choice.mixing == IMPORTED:
-        box = imported_box(polymer, arguments.chains, salt, arguments.cations, choice, blocks, solvents)
+        box = imported_box(contents, choice, blocks)
         write_imported(box, title, arguments.out)
-        description, files = box.description, files_of(found.imported)
+        description, files = box.description, files_of(blocks.composition(contents, choice).imported)
     else:
         forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
-        description = describe(polymer, arguments.chains, salt, arguments.cations, choice, blocks, forcefield)
+        description = describe(contents, choice, blocks, forcefield)
         write_topology(description, title, arguments.out, blocks, forcefield)
         files = []
     made(
@@ -83,7 +83,7 @@ def topology(arguments: argparse.Namespace) -> int:
         [*sorted(arguments.blocks.rglob("*.yaml")), *files],
         gromacs=gromacs.version_text,
         forcefield_sha256=description.forcefield_sha256,
-        blocks_sha256=blocks.digest(polymer, salt, choice, list(solvents)),
+        blocks_sha256=blocks.digest(contents, choice),
     )
     return 0
 
@@ -103,7 +103,7 @@ def parameters(arguments: argparse.Namespace) -> int:
     from eoli.core.files import write_text
     from eoli.errors import DataError
     from eoli.forcefield.library import library
-    from eoli.forcefield.models import IMPORTED
+    from eoli.forcefield.models import IMPORTED, Contents
     from eoli.gromacs.build import inspect
     from eoli.topology.build import tables_for
     from eoli.topology.description import read_description
@@ -114,13 +114,13 @@ def parameters(arguments: argparse.Namespace) -> int:
 
     blocks, description = library(arguments.blocks), read_description(arguments.system_json)
     if description.choice.mixing == IMPORTED:
-        polymer, salt = arguments.polymer, arguments.salt
         chains, cations = description.molecules[0].count, len(description.molecules_of("cation"))
-        box = imported_box(polymer, chains, salt, cations, description.choice, blocks, dict(arguments.solvent))
+        contents = Contents.of(arguments.polymer, chains, arguments.salt, cations, tuple(arguments.solvent))
+        box = imported_box(contents, description.choice, blocks)
         if box.description != description:
             raise DataError(
-                f"{arguments.system_json}: not what {chains} {polymer} and {cations} {salt} of {arguments.blocks} are; make "
-                "the topology again"
+                f"{arguments.system_json}: not what {chains} {arguments.polymer} and {cations} {arguments.salt} of "
+                f"{arguments.blocks} are; make the topology again"
             )
         page = imported_parameters_page(box, blocks, arguments.system)
     else:

@@ -84,12 +84,11 @@ def _check_imported(study: Study) -> None:
     from eoli.forcefield.library import library
     from eoli.forcefield.models import IMPORTED
     from eoli.study.systems import systems_of
-    from eoli.topology.imported_box import check_imported
+    from eoli.topology.imported_box import imported_box
 
     boxes = [s for s in systems_of(study).values() if s.imported is None and s.choice.mixing == IMPORTED]
-    molecules = ((s.polymer, s.salt, s.choice, s.solvent_names) for s in boxes)
-    for polymer, salt, choice, solvents in dict.fromkeys(molecules):
-        check_imported(polymer, salt, choice, library(study.topologies), solvents)
+    for contents, choice in dict.fromkeys((s.contents.names, s.choice) for s in boxes):
+        imported_box(contents, choice, library(study.topologies))
 
 
 def _check_references(study: Study) -> None:

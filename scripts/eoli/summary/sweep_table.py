@@ -65,7 +65,7 @@ def _of_another_system(system: System, folder: Path, scalars: Mapping[str, Mappi
         found = {"chains": len(description.molecules_of("polymer")), "lithium ions": len(description.with_role("Li"))}
         found["ether oxygens"] = len(description.with_role("ether_O"))
         if system.imported is None:
-            numbers["solvent molecules"] = system.solvent_molecules
+            numbers["solvent molecules"] = system.contents.solvent_molecules
             found["solvent molecules"] = len(description.molecules_of("solvent"))
         made.insert(0, (path, {**found, **asdict(description.choice)}))
     for file, of_file in made:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eoli.forcefield.library import Library
-from eoli.forcefield.models import When
+from eoli.forcefield.models import IONS, When
 from eoli.topology.description import SystemDescription
 
 
@@ -11,7 +11,7 @@ def _holds(when: When, description: SystemDescription) -> bool:
     """Whether the conditions hold for a system."""
     choice = description.choice
     molecules = [entry.molecule for entry in description.molecules]
-    ions = any(molecule.kind in ("cation", "anion") for molecule in molecules)
+    ions = any(molecule.kind in IONS for molecule in molecules)
     found: dict[str, list[str | bool | None]] = {
         "mixing": [choice.mixing],
         "ether_set": [choice.ether_set],

@@ -15,7 +15,7 @@ from eoli.core.text import did_you_mean
 from eoli.core.yamlfile import parse_value
 from eoli.errors import InputError
 from eoli.forcefield.library import library
-from eoli.forcefield.models import NO_SALT, ForceFieldChoice
+from eoli.forcefield.models import NO_SALT, Contents, ForceFieldChoice
 from eoli.machine.tuning import Timing, run_timing
 from eoli.study import criteria
 from eoli.study.analyses import ANALYSES, TABLES, Analysis
@@ -84,12 +84,12 @@ def check_flags(executor: str, settings: Any, by_conda: bool) -> str:
 
 def _numbered(system: System) -> list[str]:
     """Solvents of a system with the number of their molecules, as flags want them."""
-    return [f"{name}={count}" for name, count in system.solvents]
+    return [f"{name}={count}" for name, count in system.contents.solvents]
 
 
 @cache
-def _digest(topologies: Path, polymer: str, salt: str, choice: ForceFieldChoice, solvents: tuple[str, ...]) -> str:
-    return library(topologies).digest(polymer, salt, choice, solvents)
+def _digest(topologies: Path, contents: Contents, choice: ForceFieldChoice) -> str:
+    return library(topologies).digest(contents, choice)
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ class Plan:
     def blocks_digest(self, system: str) -> str:
         """Digest of what a topology is built from; comments and dates in the building blocks do not change it."""
         entry = self.boxes[system]
-        return _digest(self.study.topologies, entry.polymer, entry.salt, entry.choice, entry.solvent_names)
+        return _digest(self.study.topologies, entry.contents.names, entry.choice)
 
     @property
     def citations_digest(self) -> str:
@@ -344,10 +344,7 @@ class Plan:
         distances: dict[str, float] = self._settings["analysis"]["contact_nm"]
         if entry.imported is None:
             blocks = library(self.study.topologies)
-            roles = {
-                *blocks.polymer(entry.polymer, entry.choice.ether_set).roles,
-                *(role for name in entry.solvent_names for role in blocks.solvent(name).said.roles),
-            }
+            roles = blocks.composition(entry.contents, entry.choice).roles
         else:
             roles = self.study.roles_of(self.imported[system]).names
         absent = {kind for kind in criteria.RARE_CONTACTS if kind not in roles}
