@@ -189,6 +189,8 @@ def angle(p: np.ndarray) -> float:
 def numbers_of(entries: list[dict[str, Any]], classes: list[str], tables: Tables) -> list[list[float]] | None:
     for entry in entries:
         if entry["classes"] in (classes, classes[::-1]):
+            if entry.get("omitted"):
+                return []
             numbers = tables.macros[entry["macro"]] if "macro" in entry else entry["parameters"]
             return numbers if isinstance(numbers[0], list) else [numbers]
     return None
@@ -222,10 +224,10 @@ def bonded_energy(part: Part, x: np.ndarray, apart: np.ndarray, tables: Tables) 
         energy[BOND_NAMES[functions["bonds"]]] += k / 4 * (b**2 - b0**2) ** 2 if quartic else k / 2 * (b - b0) ** 2
     for centre, around in enumerate(near):
         for i, j in itertools.combinations(around, 2):
-            [(t0, k)] = numbers_of(table["angles"], classes((i, centre, j)), tables) or []
-            t, t0 = angle(x[[i, centre, j]]), math.radians(t0)
-            bend = math.cos(t) - math.cos(t0) if functions["angles"] == 2 else t - t0
-            energy[ANGLE_NAMES[functions["angles"]]] += k / 2 * bend**2
+            for t0, k in numbers_of(table["angles"], classes((i, centre, j)), tables) or []:
+                t, rest = angle(x[[i, centre, j]]), math.radians(t0)
+                bend = math.cos(t) - math.cos(rest) if functions["angles"] == 2 else t - rest
+                energy[ANGLE_NAMES[functions["angles"]]] += k / 2 * bend**2
     for j, k in part.bonds:
         for i, m in itertools.product(near[j], near[k]):
             if i == k or m == j:
@@ -485,3 +487,16 @@ def test_a_solvent_of_our_building_blocks(mixing: str, gromacs: Gromacs, tables:
     ions = [ion_part("LI/aqvist", 0.8)] * 3 + [ion_part("TFSI/clandp2004", 0.8)] * 3
     parts = [polymer_part("peo")] * 2 + ions + [polymer_part("dme")] * 12
     check_packed(contents, parts, choice(mixing, 0.8), CHAIN_TERMS | TFSI_TERMS, gromacs, tables, tmp_path)
+
+
+@pytest.mark.parametrize("mixing", RULES)
+def test_a_mixture_of_salts(mixing: str, gromacs: Gromacs, tables: Tables, tmp_path: Path) -> None:
+    contents = Contents((("peo", 2),), (("lipf6", 2), ("litfsi", 3)))
+    chosen = ForceFieldChoice("oxy-d", "aqvist", "clandp2004+clandp2004", mixing, 1.0)
+    ions = (
+        [ion_part("LI/aqvist", 1.0)] * 5
+        + [ion_part("PF6/clandp2004", 1.0)] * 2
+        + [ion_part("TFSI/clandp2004", 1.0)] * 3
+    )
+    parts = [polymer_part("peo")] * 2 + ions
+    check_packed(contents, parts, chosen, CHAIN_TERMS | TFSI_TERMS, gromacs, tables, tmp_path)

@@ -97,6 +97,8 @@ def _keys_in(data: Any, location: Sequence[str | int]) -> KeyPath:
     keys: list[str | int] = []
     for key in location:
         is_key = isinstance(data, Mapping) and key != "[key]" and not str(key).startswith(("function-", _OF_UNION))
+        # a single value stands for a list of one
+        is_key = is_key and (isinstance(key, str) or key in data)
         if is_key or (isinstance(data, list | tuple) and isinstance(key, int)):
             keys.append(key)
             data = data.get(key) if isinstance(data, Mapping) else data[int(key)]

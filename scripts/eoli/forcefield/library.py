@@ -15,6 +15,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import ConfigDict, Field, RootModel
 
 from eoli.core.files import sha256
+from eoli.core.names import shares_of
 from eoli.core.text import did_you_mean
 from eoli.core.validation import Model, Strict, place, validate
 from eoli.core.yamlfile import KeyPath, YamlFile, read_yaml
@@ -275,19 +276,38 @@ class Library:
         return self.ion(salt.cation, cation_model), self.ion(salt.anion, anion_model)
 
     def choose(
-        self, salt: str, ether_set: str, cation_model: str, anion_model: str, mixing: str, ion_charge_scale: float
-    ) -> ForceFieldChoice:
-        """A choice with `default` replaced by the models that the salt names; a neat polymer has no ion models.
+        self, salts: str | Sequence[str], ether_set: str, cation_model: str, anion_model: str, mixing: str,
+        ion_charge_scale: float,
+    ) -> ForceFieldChoice:  # fmt: skip
+        """A choice with `default` replaced by the models that the salts name; a neat polymer has no ion models.
 
-        Raises InputError for a model that an ion does not have.
+        Raises InputError for a model that an ion does not have, and for salts without a cation in common.
         """
-        if salt == NO_SALT:
+        names = [salts] if isinstance(salts, str) else salts
+        entries = [self.salt(name) for name in names if name != NO_SALT]
+        if not entries:
             return ForceFieldChoice(ether_set, None, None, mixing, ion_charge_scale)
-        entry = self.salt(salt)
-        cation = entry.cation_model if cation_model == DEFAULT else cation_model
-        anion = entry.anion_model if anion_model == DEFAULT else anion_model
-        self._ions(entry, cation, anion)
-        return ForceFieldChoice(ether_set, cation, anion, mixing, ion_charge_scale)
+        first = entries[0]
+        for other in entries[1:]:
+            for what, one, another in (
+                ("cation", first.cation, other.cation),
+                ("model of its cation", first.cation_model, other.cation_model if cation_model == DEFAULT else None),
+            ):
+                if another not in (one, None):
+                    raise InputError(
+                        f"{first.salt} has the {what} {one!r}, and {other.salt} {another!r}; allowed: salts of one cation"
+                        + (", or a cation_model for all" if "model" in what else "")
+                    )
+        cation = first.cation_model if cation_model == DEFAULT else cation_model
+        anions = [entry.anion_model for entry in entries] if anion_model == DEFAULT else anion_model.split("+")
+        if len(anions) != len(entries):
+            raise InputError(
+                f"{anion_model!r} is not allowed for the anions of {', '.join(names)}; allowed: {DEFAULT}, the ones that the "
+                "salts name"
+            )
+        for entry, anion in zip(entries, anions, strict=True):
+            self._ions(entry, cation, anion)
+        return ForceFieldChoice(ether_set, cation, "+".join(anions), mixing, ion_charge_scale)
 
     def composition(self, contents: Contents, choice: ForceFieldChoice) -> Composition:
         """The molecules of a box: chains, cation, anions, and solvents.
@@ -297,11 +317,19 @@ class Library:
         parts = [
             Ingredient("polymer", self.polymer(name, choice.ether_set), count) for name, count in contents.polymers
         ]
-        for name, count in contents.salts:
-            if choice.cation_model is None or choice.anion_model is None:
-                raise InputError(f"{count} cations of salt {name!r} without models of ions; allowed: 0")
-            cation, anion = self._ions(self.salt(name), choice.cation_model, choice.anion_model)
-            parts += [Ingredient("cation", cation, count), Ingredient("anion", anion, count)]
+        if contents.salts:
+            salts = [self.salt(name) for name, _ in contents.salts]
+            if choice.cation_model is None or len(choice.anion_models) != len(salts):
+                raise InputError(
+                    f"{', '.join(entry.salt for entry in salts)}: no models of the ions; allowed: one for each"
+                )
+            pairs = [
+                self._ions(entry, choice.cation_model, model)
+                for entry, model in zip(salts, choice.anion_models, strict=True)
+            ]
+            parts.append(Ingredient("cation", pairs[0][0], contents.cations))
+            counts = (count for _, count in contents.salts)
+            parts += [Ingredient("anion", anion, count) for (_, anion), count in zip(pairs, counts, strict=True)]
         parts += [
             Ingredient("solvent", self.solvent(name, choice.ether_set), count) for name, count in contents.solvents
         ]
@@ -321,7 +349,8 @@ class Library:
         """Names for people of polymers, salts and their anions, and solvents; those without a label, or not in the folder,
         are left out."""
         chains = {name: self._either("polymers", name) for name in polymers if name in self.names("polymers")}
-        pairs = {name: self._entry(Salt, "salts", name) for name in salts if name in self.names("salts")}
+        known = self.names("salts")
+        pairs = {name: self._entry(Salt, "salts", name) for cell in salts for name in shares_of(cell) if name in known}
         beside = {name: self._either("solvents", name) for name in solvents if name in self.names("solvents")}
         return Labels(
             {name: entry.label for name, entry in chains.items() if entry.label},

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from eoli.core.names import Part, PathText
+from eoli.core.names import Part, PathText, shares_of
 from eoli.core.validation import LENIENT, Strict, place
 from eoli.core.yamlfile import YamlFile
 from eoli.errors import InputError
@@ -428,13 +428,21 @@ NUMBERS = {
 
 @dataclass(frozen=True)
 class ForceFieldChoice:
-    """Disputed choices: parameter sets, mixing rule, factor on the ion charges."""
+    """Disputed choices: parameter sets, mixing rule, factor on the ion charges.
+
+    With several salts, the models of their anions are joined by `+`.
+    """
 
     ether_set: str
     cation_model: str | None
     anion_model: str | None
     mixing: str
     ion_charge_scale: float
+
+    @property
+    def anion_models(self) -> list[str]:
+        """Models of the anions, in the order of the salts."""
+        return self.anion_model.split("+") if self.anion_model is not None else []
 
 
 IMPORTED = "imported"
@@ -597,11 +605,13 @@ class Labels:
         return self.polymers.get(name, name)
 
     def salt(self, name: str) -> str:
-        """The salt's label, else its name."""
-        return self.salts.get(name, name)
+        """The salt's label, else its name; those of a mixture with their shares."""
+        shares = shares_of(name)
+        named = {self.salts.get(salt, salt): share for salt, share in shares.items()}
+        return next(iter(named)) if len(shares) == 1 else " + ".join(f"{x:g} {label}" for label, x in named.items())
 
     def anion(self, salt: str) -> str:
-        """The label of a salt's anion, else `anion`."""
+        """The label of a salt's anion, else `anion`, as of a mixture."""
         return self.anions.get(salt, "anion")
 
     def solvent(self, name: str) -> str:

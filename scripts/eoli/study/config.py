@@ -18,7 +18,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from eoli.core.names import Line, ModuleName, Part, PathText
 from eoli.core.text import did_you_mean
-from eoli.core.validation import BY_SHAPE, MAPPING, VALUE, Strict, place, section, validate
+from eoli.core.validation import BY_SHAPE, MAPPING, VALUE, Share, Strict, place, section, validate
 from eoli.core.yamlfile import KeyPath, YamlFile, read_yaml
 from eoli.errors import InputError
 from eoli.forcefield.models import DEFAULT, NO_SALT, Mixing
@@ -110,11 +110,28 @@ class SolventRatio(Strict):
 Molecules = Annotated[Annotated[int, Field(gt=0, le=10_000_000), VALUE] | Annotated[SolventRatio, MAPPING], BY_SHAPE]
 
 
+def _whole(shares: dict[str, float]) -> dict[str, float]:
+    if len(shares) < 2 or abs(sum(shares.values()) - 1) > 1e-9 or NO_SALT in shares:
+        raise ValueError(f"{shares} is not allowed; allowed: two or more with shares that sum to 1")
+    return shares
+
+
+SaltOrMixture = Annotated[
+    Annotated[Part, VALUE]
+    | Annotated[dict[Part, Annotated[Share, AfterValidator(_as_named)]], AfterValidator(_whole), MAPPING],
+    BY_SHAPE,
+]
+
+
 class SweepBlock(Strict):
     """One block of the sweep; every combination of its axes is a system. A single value may stand without a list."""
 
     polymer: Annotated[list[Part], Many, Field(min_length=1, description="polymers of `topologies/polymers`")]
-    salt: Annotated[list[Part], Many] = Field([DEFAULT_SALT], min_length=1, description="salts, or `none`")
+    salt: Annotated[list[SaltOrMixture], Many] = Field(
+        [DEFAULT_SALT],
+        min_length=1,
+        description="salts of `topologies/salts`, `none`, or mixtures as `{litfsi: 0.7, lipf6: 0.3}`, shares of the lithium",
+    )
     eo_li: Annotated[list[Ratio], Many] = Field(
         default_factory=list, description="ether oxygens for each lithium; left out where the salt is none"
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
-from eoli.core.names import LONGEST_NAME
+from eoli.core.names import LONGEST_NAME, shares_of, shares_text
 from eoli.core.text import did_you_mean
 from eoli.core.units import GRAM_PER_MOL_NM3
 from eoli.core.yamlfile import KeyPath
@@ -58,7 +58,8 @@ MOST_PLATEAUS = 150
 class System:
     """One box: what it contains and the conditions of its simulation.
 
-    Systems of a temperature series share the box and the `common` stages of `series`, which has a folder like theirs. A
+    `polymer` and `salt` are as tables name them, a mixture of salts with its shares (`shares_text`); `contents` has the
+    numbers. Systems of a temperature series share the box and the `common` stages of `series`, which has a folder like theirs. A
     supercell repeats the equilibrated box of its `parent`. One that was made elsewhere is the run of that number,
     `imported`, of the configuration.
     """
@@ -155,14 +156,15 @@ def system_name(
     usual: ForceFieldChoice, replicate: int, supercell: tuple[int, int, int] = NO_COPIES,
     solvents: Sequence[tuple[str, int]] = (),
 ) -> str:  # fmt: skip
-    """`<polymer>-eo<ratio>-<T>K[-salt][-<solvent><number>...][-ether][-cation][-anion][-mixing][-q<scale>][-<n>x<n>x<n>]-r<replicate>`.
+    """`<polymer>-eo<ratio>-<T>K[-salt][-<share><salt>...][-<solvent><number>...][-ether][-cation][-anion][-mixing][-q<scale>][-<n>x<n>x<n>]-r<replicate>`.
 
     Axes at their default are left out (force field: those of `usual`). Without a temperature, `series` takes its place.
     """
     at = "series" if temperature_K is None else f"{temperature_K:.0f}K"
     parts = [polymer, "neat" if salt == NO_SALT or eo_li is None else f"eo{eo_li:g}", at]
     if salt not in (DEFAULT_SALT, NO_SALT):
-        parts.append(salt)
+        shares = shares_of(salt)
+        parts += [salt] if len(shares) == 1 else [f"{share:g}{name}" for name, share in shares.items()]
     parts += [f"{name}{count}" for name, count in solvents]
     for key in ("ether_set", "cation_model", "anion_model", "mixing"):
         if getattr(choice, key) != getattr(usual, key):
@@ -188,8 +190,9 @@ def _check_block(block: SweepBlock, number: int, study: Study, blocks: Library) 
     """Raise InputError for an unknown building block, or keys that exclude each other."""
     sets, salts = blocks.ether_sets(), [*blocks.names("salts"), NO_SALT]
     unknown_set = next((name for name in block.ether_set if name not in sets), None)
-    unknown_salt = next((name for name in block.salt if name not in salts), None)
-    all_neat = all(name == NO_SALT for name in block.salt)
+    asked = [name for entry in block.salt for name in ([entry] if isinstance(entry, str) else entry)]
+    unknown_salt = next((name for name in asked if name not in salts), None)
+    all_neat = all(name == NO_SALT for name in asked)
     series, common, analysed = block.temperature_series, study.common_stages, study.config.analysis.stage
     near_set, near_salt = did_you_mean(unknown_set or "", sets), did_you_mean(unknown_salt or "", salts)
     for wrong, key, message in (
@@ -235,6 +238,23 @@ def _cations(polymer: str, ether_oxygens: int, eo_li: float | None) -> int:
     return cations
 
 
+def _pairs(shares: Mapping[str, float], cations: int) -> Counts:
+    """Ion pairs of each salt, in order of names, by its share of the cations: whole ones with the largest remainders rounded
+    up. Raises InputError for a salt without any."""
+    exact = {name: share * cations for name, share in sorted(shares.items())}
+    counts = {name: math.floor(pairs + 1e-9) for name, pairs in exact.items()}
+    by_remainder = sorted(exact, key=lambda name: counts[name] - exact[name])
+    for name in by_remainder[: cations - sum(counts.values())]:
+        counts[name] += 1
+    for name, count in counts.items():
+        if cations and not count:
+            raise InputError(
+                f"{name}: a share of {shares[name]:g} gives no ion pair among {cations} lithium ions; allowed: a larger share, or "
+                "more lithium"
+            )
+    return tuple(counts.items())
+
+
 def _solvents(block: SweepBlock, chains: int, cations: int) -> Counts:
     """Molecules of each solvent of a box, by name; ratios rounded half up, as ions are."""
     found = []
@@ -260,7 +280,9 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
     supercell, copies, chains = (x, y, z), x * y * z, study.config.box.chains
     common = tuple(stage.name for stage in study.common_stages) if block.temperature_series else ()
     asked_by = partial(_asked_by, study, number)
-    for polymer, salt, ether_set in itertools.product(block.polymer, block.salt, block.ether_set):
+    for polymer, asked, ether_set in itertools.product(block.polymer, block.salt, block.ether_set):
+        shares = {asked: 1.0} if isinstance(asked, str) else asked
+        salt, salts = shares_text(shares), sorted(shares)
         with asked_by("polymer"):
             chain = Ingredient("polymer", blocks.polymer(polymer, ether_set), chains)
         ether_oxygens = chain.ether_oxygens * chains
@@ -272,8 +294,8 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
             usual_set = ether_set = imported_set(chain.entry.said.force_field)
             mixings, usual_mixing = [IMPORTED], IMPORTED
         with asked_by("salt"):
-            usual = blocks.choose(salt, usual_set, DEFAULT, DEFAULT, usual_mixing, DEFAULT_CHARGE_SCALE)
-            contents = Contents.of(polymer, chains, salt, 0)
+            usual = blocks.choose(salts, usual_set, DEFAULT, DEFAULT, usual_mixing, DEFAULT_CHARGE_SCALE)
+            contents = Contents(((polymer, chains),), () if salt == NO_SALT else _pairs(shares, 0))
             blocks.composition(contents, replace(usual, ether_set=ether_set))
         with asked_by("solvents"):
             contents = replace(contents, solvents=tuple((name, 1) for name in sorted(block.solvents)))
@@ -284,17 +306,19 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
             block.cation_model, block.anion_model, mixings, block.ion_charge_scale
         ):
             with asked_by("cation_model"):
-                blocks.choose(salt, ether_set, cation, DEFAULT, mixing, scale)
+                blocks.choose(salts, ether_set, cation, DEFAULT, mixing, scale)
             with asked_by("anion_model"):
-                choices.append(blocks.choose(salt, ether_set, cation, anion, mixing, scale))
+                choices.append(blocks.choose(salts, ether_set, cation, anion, mixing, scale))
         for ratio, kelvin, choice, replicate in itertools.product(
             ratios, block.temperature_K, choices, block.replicate
         ):
             with asked_by("eo_li"):
                 # ions are rounded in the box that is repeated, so a supercell has its parent's ratio
                 cations = _cations(polymer, ether_oxygens, ratio)
+            with asked_by("salt"):
+                pairs = () if salt == NO_SALT else _pairs(shares, cations)
             with asked_by("solvents"):
-                contents = Contents.of(polymer, chains, salt, cations, _solvents(block, chains, cations))
+                contents = Contents(((polymer, chains),), pairs, _solvents(block, chains, cations))
             named = partial(
                 system_name, polymer, salt, ratio, choice=choice, usual=usual, replicate=replicate,
                 solvents=contents.solvents,

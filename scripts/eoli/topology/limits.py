@@ -16,7 +16,7 @@ def _holds(when: When, description: SystemDescription) -> bool:
         "mixing": [choice.mixing],
         "ether_set": [choice.ether_set],
         "cation_model": [choice.cation_model] if ions else [],
-        "anion_model": [choice.anion_model] if ions else [],
+        "anion_model": [*choice.anion_models] if ions else [],
         "molecule": [molecule.name for molecule in molecules],
         "ions": [ions],
         "polyamide": [any(site.role == "amide_N" for molecule in molecules for site in molecule.sites)],

@@ -87,6 +87,11 @@ def _numbered(system: System) -> list[str]:
     return [f"{name}={count}" for name, count in system.contents.solvents]
 
 
+def _salts(system: System) -> list[str]:
+    """Salts of a system, as flags want them."""
+    return [name for name, _ in system.contents.salts] or [NO_SALT]
+
+
 @cache
 def _digest(topologies: Path, contents: Contents, choice: ForceFieldChoice) -> str:
     return library(topologies).digest(contents, choice)
@@ -194,8 +199,8 @@ class Plan:
             {
                 "polymer": s.polymer,
                 "chains": s.chains,
-                "salt": s.salt,
-                "cations": s.cations,
+                "salt": _salts(s),
+                "cations": [pairs for _, pairs in s.contents.salts] or 0,
                 "solvent": _numbered(s) or None,
                 **asdict(s.choice),
             }
@@ -204,7 +209,7 @@ class Plan:
     def molecules_flags(self, system: str) -> str:
         """Flags for the molecules of a topology that is there: its numbers of them are in its description."""
         entry = self.boxes[system]
-        return flags({"polymer": entry.polymer, "salt": entry.salt, "solvent": _numbered(entry) or None})
+        return flags({"polymer": entry.polymer, "salt": _salts(entry), "solvent": _numbered(entry) or None})
 
     def blocks_digest(self, system: str) -> str:
         """Digest of what a topology is built from; comments and dates in the building blocks do not change it."""
