@@ -52,7 +52,7 @@ from eoli.analysis.structure.rdf import radial_distribution, running_number
 from eoli.box.conformation import random_conformation
 from eoli.box.packmol import gro_text
 from eoli.forcefield.library import library
-from eoli.forcefield.models import ForceFieldChoice
+from eoli.forcefield.models import Contents, ForceFieldChoice
 from eoli.gromacs.build import inspect
 from eoli.gromacs.tools import grompp
 from eoli.study import criteria
@@ -98,7 +98,7 @@ def build(folder: Path, polymer: str, edge_nm: float, frame_ps: float) -> Box:
     folder.mkdir()
     forcefield = read_gromos54a7(inspect(GromacsBuild()).forcefields / "gromos54a7.ff")
     blocks = library(TOPOLOGIES)
-    system = describe(polymer, 25, "litfsi", 50, FORCE_FIELD, blocks, forcefield)
+    system = describe(Contents.of(polymer, 25, "litfsi", 50), FORCE_FIELD, blocks, forcefield)
     write_topology(system, "benchmark", folder, blocks, forcefield)
     return Box(folder, system, edge_nm, frame_ps)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from eoli.forcefield.models import Contents
 from eoli.study.analyses import TABLES
 from eoli.study.systems import System
 from scalars import number
@@ -19,8 +20,8 @@ STAGES = ["npt", "production"]
 def system(name: str, cations: int = 10, in_study: bool = True) -> System:
     return System(
         name=name, polymer="peo", salt="litfsi" if cations else "none", eo_li_asked=20.0 if cations else None,
-        temperature_K=353.0, replicate=1, choice=choice(), chains=10, ether_oxygens=210,
-        cations=cations, in_study=in_study,
+        temperature_K=353.0, replicate=1, choice=choice(),
+        contents=Contents.of("peo", 10, "litfsi" if cations else "none", cations), ether_oxygens=210, in_study=in_study,
     )  # fmt: skip
 
 

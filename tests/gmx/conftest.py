@@ -12,6 +12,7 @@ import pytest
 from eoli.box.packmol import pack
 from eoli.errors import DataError
 from eoli.forcefield.library import library
+from eoli.forcefield.models import Contents
 from eoli.gromacs.build import inspect
 from eoli.stage.job import StageJob
 from eoli.stage.run import run_stage
@@ -30,7 +31,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """The system after all stages of the protocol; not to be changed."""
     made = Tiny(tmp_path_factory.mktemp("tiny"), inspect(GromacsBuild()))
     blocks, forcefield = library(ROOT / "topologies"), read_gromos54a7(made.gromacs.forcefields / "gromos54a7.ff")
-    description = describe("peo", 4, "litfsi", 8, choice("lb-ions", 0.75), blocks, forcefield)
+    description = describe(Contents.of("peo", 4, "litfsi", 8), choice("lb-ions", 0.75), blocks, forcefield)
     write_topology(description, "tiny", made.topology, blocks, forcefield)
     source = made.folder / "box.gro"
     pack(description, 1, 0.15, 0.2, 3, source, made.folder / "box.json", made.folder / "box.log")

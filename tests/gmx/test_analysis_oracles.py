@@ -15,6 +15,7 @@ from eoli.analysis.structure.rdf import PairCounts, coordination_number, radial_
 from eoli.box.conformation import random_conformation
 from eoli.box.packmol import gro_text
 from eoli.forcefield.library import library
+from eoli.forcefield.models import Contents
 from eoli.gromacs.build import inspect
 from eoli.gromacs.tools import grompp
 from eoli.study.config import GromacsBuild
@@ -55,7 +56,7 @@ class Box:
 def box(tmp_path_factory: pytest.TempPathFactory) -> Box:
     folder, gromacs = tmp_path_factory.mktemp("oracles"), inspect(GromacsBuild())
     blocks, forcefield = library(TOPOLOGIES), read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
-    system = describe("pebax", 6, "litfsi", 20, choice(), blocks, forcefield)
+    system = describe(Contents.of("pebax", 6, "litfsi", 20), choice(), blocks, forcefield)
     write_topology(system, "test", folder, blocks, forcefield)
     rng = np.random.default_rng(1)
     molecules = [entry.molecule for entry in system.molecules for _ in range(entry.count)]

@@ -23,7 +23,7 @@ from scipy.spatial.transform import Rotation
 from eoli.box.conformation import random_conformation
 from eoli.box.packmol import gro_text, pack
 from eoli.forcefield.library import library
-from eoli.forcefield.models import ForceFieldChoice
+from eoli.forcefield.models import Contents, ForceFieldChoice
 from eoli.gromacs.build import Gromacs, inspect
 from eoli.gromacs.tools import grompp
 from eoli.study.config import GromacsBuild
@@ -189,6 +189,8 @@ def angle(p: np.ndarray) -> float:
 def numbers_of(entries: list[dict[str, Any]], classes: list[str], tables: Tables) -> list[list[float]] | None:
     for entry in entries:
         if entry["classes"] in (classes, classes[::-1]):
+            if entry.get("omitted"):
+                return []
             numbers = tables.macros[entry["macro"]] if "macro" in entry else entry["parameters"]
             return numbers if isinstance(numbers[0], list) else [numbers]
     return None
@@ -222,10 +224,10 @@ def bonded_energy(part: Part, x: np.ndarray, apart: np.ndarray, tables: Tables) 
         energy[BOND_NAMES[functions["bonds"]]] += k / 4 * (b**2 - b0**2) ** 2 if quartic else k / 2 * (b - b0) ** 2
     for centre, around in enumerate(near):
         for i, j in itertools.combinations(around, 2):
-            [(t0, k)] = numbers_of(table["angles"], classes((i, centre, j)), tables) or []
-            t, t0 = angle(x[[i, centre, j]]), math.radians(t0)
-            bend = math.cos(t) - math.cos(t0) if functions["angles"] == 2 else t - t0
-            energy[ANGLE_NAMES[functions["angles"]]] += k / 2 * bend**2
+            for t0, k in numbers_of(table["angles"], classes((i, centre, j)), tables) or []:
+                t, rest = angle(x[[i, centre, j]]), math.radians(t0)
+                bend = math.cos(t) - math.cos(rest) if functions["angles"] == 2 else t - rest
+                energy[ANGLE_NAMES[functions["angles"]]] += k / 2 * bend**2
     for j, k in part.bonds:
         for i, m in itertools.product(near[j], near[k]):
             if i == k or m == j:
@@ -378,7 +380,7 @@ def test_one_chain(
     polymer: str, expected: set[str], mixing: str, gromacs: Gromacs, tables: Tables, tmp_path: Path
 ) -> None:
     forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
-    description = describe(polymer, 1, "none", 0, choice(mixing), library(TOPOLOGIES), forcefield)
+    description = describe(Contents.of(polymer, 1, "none", 0), choice(mixing), library(TOPOLOGIES), forcefield)
     rng = np.random.default_rng(7)
     x = shaken(random_conformation(description.molecules[0].molecule, rng), rng)
     check_alone(description, [polymer_part(polymer)], x, mixing, expected, gromacs, tables, tmp_path)
@@ -388,7 +390,7 @@ def test_one_chain(
 def test_an_amide_at_an_ether(mixing: str, gromacs: Gromacs, tables: Tables, tmp_path: Path) -> None:
     """The C12 of this pair depends on the partner, which no random box shows: its contacts are too few."""
     forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
-    description = describe("pebax", 2, "none", 0, choice(mixing), library(TOPOLOGIES), forcefield)
+    description = describe(Contents.of("pebax", 2, "none", 0), choice(mixing), library(TOPOLOGIES), forcefield)
     rng = np.random.default_rng(7)
     one, other = (shaken(random_conformation(description.molecules[0].molecule, rng), rng) for _ in range(2))
     types = polymer_part("pebax").types
@@ -457,15 +459,44 @@ def test_mixed_box(
     tables: Tables,
     tmp_path: Path,
 ) -> None:
-    forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
+    ions = [ion_part(f"LI/{sets[1]}", scale)] * 3 + [ion_part(f"TFSI/{sets[2]}", scale)] * 3
     chosen = ForceFieldChoice(*sets, mixing, scale)
-    description = describe(polymer, 2, "litfsi", 3, chosen, library(TOPOLOGIES), forcefield)
-    packed = tmp_path / "packed.gro"
-    attempts = pack(description, 5, 0.4, 0.3, 3, packed, tmp_path / "box.json", tmp_path / "box.log")
+    parts = [polymer_part(polymer, sets[0])] * 2 + ions
+    check_packed(Contents.of(polymer, 2, "litfsi", 3), parts, chosen, expected, gromacs, tables, tmp_path)
+
+
+def check_packed(
+    contents: Contents, parts: list[Part], chosen: ForceFieldChoice, expected: set[str], gromacs: Gromacs, tables: Tables,
+    folder: Path,
+) -> None:  # fmt: skip
+    """Compare a packed box of molecules with the reference's `parts`, in the order of the topology."""
+    forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
+    description = describe(contents, chosen, library(TOPOLOGIES), forcefield)
+    packed = folder / "packed.gro"
+    attempts = pack(description, 5, 0.4, 0.3, 3, packed, folder / "box.json", folder / "box.log")
     edge, cutoff = round(attempts[-1].edge_nm, 5), 1.1
     x = shaken(coordinates(packed), np.random.default_rng(11))
-    found = measured(tmp_path, description, x, edge, cutoff, gromacs)
-    ions = [ion_part(f"LI/{sets[1]}", scale)] * 3 + [ion_part(f"TFSI/{sets[2]}", scale)] * 3
-    parts = [polymer_part(polymer, sets[0])] * 2 + ions
-    energy, size = reference(parts, coordinates(tmp_path / "box.gro"), edge, cutoff, mixing, tables)
+    found = measured(folder, description, x, edge, cutoff, gromacs)
+    energy, size = reference(parts, coordinates(folder / "box.gro"), edge, cutoff, chosen.mixing, tables)
     compare(found, energy, size, expected)
+
+
+@pytest.mark.parametrize("mixing", RULES)
+def test_a_solvent_of_our_building_blocks(mixing: str, gromacs: Gromacs, tables: Tables, tmp_path: Path) -> None:
+    contents = Contents.of("peo", 2, "litfsi", 3, (("dme", 12),))
+    ions = [ion_part("LI/aqvist", 0.8)] * 3 + [ion_part("TFSI/clandp2004", 0.8)] * 3
+    parts = [polymer_part("peo")] * 2 + ions + [polymer_part("dme")] * 12
+    check_packed(contents, parts, choice(mixing, 0.8), CHAIN_TERMS | TFSI_TERMS, gromacs, tables, tmp_path)
+
+
+@pytest.mark.parametrize("mixing", RULES)
+def test_a_mixture_of_salts(mixing: str, gromacs: Gromacs, tables: Tables, tmp_path: Path) -> None:
+    contents = Contents((("peo", 2),), (("lipf6", 2), ("litfsi", 3)))
+    chosen = ForceFieldChoice("oxy-d", "aqvist", "clandp2004+clandp2004", mixing, 1.0)
+    ions = (
+        [ion_part("LI/aqvist", 1.0)] * 5
+        + [ion_part("PF6/clandp2004", 1.0)] * 2
+        + [ion_part("TFSI/clandp2004", 1.0)] * 3
+    )
+    parts = [polymer_part("peo")] * 2 + ions
+    check_packed(contents, parts, chosen, CHAIN_TERMS | TFSI_TERMS, gromacs, tables, tmp_path)

@@ -23,7 +23,7 @@ from eoli.core.validation import validate
 from eoli.core.yamlfile import read_yaml
 from eoli.errors import ForceFieldError
 from eoli.forcefield.library import Library
-from eoli.forcefield.models import ImportedEntry, ImportedIon, ImportedPolymer, imported_choice
+from eoli.forcefield.models import Contents, ImportedEntry, ImportedIon, ImportedPolymer, imported_choice
 from eoli.gromacs.build import Gromacs, inspect
 from eoli.study.config import GromacsBuild
 from eoli.topology.adopted import Adopted, describe_adopted
@@ -184,7 +184,7 @@ def test_a_united_chain_of_polyply(gromacs: Gromacs, tmp_path: Path) -> None:
     blocks = imported_blocks(tmp_path / "blocks")
     (blocks / "polymers/mine.yaml").write_text(OWN)
     installed = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
-    ours = describe("mine", 6, "none", 0, choice(), Library(blocks), installed)
+    ours = describe(Contents.of("mine", 6, "none", 0), choice(), Library(blocks), installed)
     write_topology(ours, "own", tmp_path / "own", Library(blocks), installed)
     forcefield = re.sub(r"\bOEP\b", "OE", (tmp_path / "own/forcefield.itp").read_text())
     macros = ETHER_TORSIONS | {
@@ -283,7 +283,7 @@ def test_our_own_topologies(polymer: str, mixing: str, gromacs: Gromacs, tmp_pat
     """A topology folder of ours, taken in again as that of somebody else: the same molecules, the same energies."""
     blocks = imported_blocks(tmp_path / "blocks")
     installed = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
-    ours = describe(polymer, 4, "litfsi", 8, choice(mixing), Library(blocks), installed)
+    ours = describe(Contents.of(polymer, 4, "litfsi", 8), choice(mixing), Library(blocks), installed)
     write_topology(ours, "own", blocks / "own", Library(blocks), installed)
     molecules = exported(ours, blocks)
     for one, other in zip(ours.molecules, described(molecules).molecules, strict=True):
@@ -313,7 +313,7 @@ def test_amides_stay_trans(gromacs: Gromacs, tmp_path: Path) -> None:
     """Pebax of ours has its amides built in trans; taken in with a structure it keeps them, since their barrier is high."""
     blocks = imported_blocks(tmp_path / "blocks")
     installed = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
-    ours = describe("pebax", 1, "none", 0, choice(), Library(blocks), installed)
+    ours = describe(Contents.of("pebax", 1, "none", 0), choice(), Library(blocks), installed)
     write_topology(ours, "own", blocks / "own", Library(blocks), installed)
     own = ours.molecules[0].molecule
     kept = [term.sites for term in own.dihedrals if term.trans]

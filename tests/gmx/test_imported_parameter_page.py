@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from eoli.forcefield.library import Library
-from eoli.forcefield.models import IMPORTED
+from eoli.forcefield.models import IMPORTED, Contents
 from eoli.topology.imported_box import imported_box, write_imported
 from eoli.topology.imported_parameters import imported_parameters
 from imported_blocks import follow
@@ -32,7 +32,7 @@ def test_pairs_and_charges_are_those_of_the_run_input(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("[ bondtypes ]", LISTED))
     blocks = Library(root)
     choice = blocks.choose("litfsi-opls", "imported-oplsaa", "default", "default", IMPORTED, 0.75)
-    box = imported_box("dme-opls", 1, "litfsi-opls", 1, choice, blocks)
+    box = imported_box(Contents.of("dme-opls", 1, "litfsi-opls", 1), choice, blocks)
     write_imported(box, "title", tmp_path)
     sites = [site for entry in box.description.molecules for site in entry.molecule.sites]
     rows = [

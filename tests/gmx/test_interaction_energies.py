@@ -20,6 +20,7 @@ from eoli.analysis.interactions.groups import frame_sums, partition, read_lennar
 from eoli.box.packmol import pack
 from eoli.errors import RunError
 from eoli.forcefield.library import library
+from eoli.forcefield.models import Contents
 from eoli.gromacs.build import Gromacs, inspect
 from eoli.study.config import GromacsBuild
 from eoli.study.criteria import InteractionsCriteria
@@ -69,7 +70,7 @@ def make_box(
 ) -> Box:
     blocks, forcefield = library(TOPOLOGIES), read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
     models = blocks.choose(salt, "oxy-d", "default", "default", mixing, 1.0)
-    system = describe(polymer, chains, salt, ions, models, blocks, forcefield)
+    system = describe(Contents.of(polymer, chains, salt, ions), models, blocks, forcefield)
     write_topology(system, "test", folder, blocks, forcefield)
     edge = pack(system, 5, density, 0.22, 3, folder / "box.gro", folder / "box.json", folder / "box.log")[-1].edge_nm
     rows = (folder / "box.gro").read_text().splitlines()[2:-1]

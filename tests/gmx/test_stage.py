@@ -25,6 +25,7 @@ from eoli.box.supercell import build_supercell
 from eoli.core.units import GAS_CONSTANT
 from eoli.errors import EoliError, RunError
 from eoli.forcefield.library import library
+from eoli.forcefield.models import Contents
 from eoli.gromacs.build import Gromacs, inspect
 from eoli.gromacs.energies import read_energies
 from eoli.gromacs.mdp import coupling_of_log, mdp_options
@@ -667,7 +668,7 @@ def test_what_a_stage_costs_is_recorded_over_restarts(half: StageJob) -> None:
 def test_a_supercell_has_the_energy_of_its_copies(tiny: Tiny, tmp_path: Path) -> None:
     """At equal positions: the order of molecules is that of the topology, and none is torn at the old boundary."""
     blocks, forcefield = library(ROOT / "topologies"), read_gromos54a7(tiny.gromacs.forcefields / "gromos54a7.ff")
-    large = describe("peo", 8, "litfsi", 16, choice("lb-ions", 0.75), blocks, forcefield)
+    large = describe(Contents.of("peo", 8, "litfsi", 16), choice("lb-ions", 0.75), blocks, forcefield)
     write_topology(large, "large", tmp_path / "large/topology", blocks, forcefield)
     state = tiny.folder / "npt/state.trr"
     energies = []

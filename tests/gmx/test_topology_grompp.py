@@ -13,6 +13,7 @@ from eoli.box.packmol import GROWTH, pack
 from eoli.cli import main
 from eoli.errors import RunError
 from eoli.forcefield.library import library
+from eoli.forcefield.models import Contents
 from eoli.gromacs.build import Gromacs, inspect
 from eoli.gromacs.mdp import Conditions, mdp_options, mdp_text
 from eoli.gromacs.tools import grompp
@@ -113,7 +114,7 @@ def test_masses_are_those_of_the_installed_force_field(gromacs: Gromacs) -> None
 
 def test_packing_that_cannot_work_leaves_no_box(gromacs: Gromacs, tmp_path: Path) -> None:
     forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
-    description = describe("peo", 4, "none", 0, choice(), library(TOPOLOGIES), forcefield)
+    description = describe(Contents.of("peo", 4, "none", 0), choice(), library(TOPOLOGIES), forcefield)
     gro, report, log = tmp_path / "box.gro", tmp_path / "box.json", tmp_path / "box.log"
     with pytest.raises(RunError, match=r"did not converge in 2 attempts.*packing_density_g_cm3") as failure:
         pack(description, 9, 6.0, 0.2, 2, gro, report, log)
@@ -127,7 +128,7 @@ def test_packing_that_cannot_work_leaves_no_box(gromacs: Gromacs, tmp_path: Path
 
 def test_a_long_box_is_packed_in_its_shape(gromacs: Gromacs, tmp_path: Path) -> None:
     forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
-    description = describe("peo", 4, "litfsi", 8, choice(), library(TOPOLOGIES), forcefield)
+    description = describe(Contents.of("peo", 4, "litfsi", 8), choice(), library(TOPOLOGIES), forcefield)
     gro = tmp_path / "box.gro"
     pack(description, 9, 0.2, 0.2, 3, gro, tmp_path / "box.json", tmp_path / "box.log", "orthoboxy")
     x, y, z = (float(word) for word in gro.read_text().splitlines()[-1].split())

@@ -14,7 +14,7 @@ from MDAnalysis.lib.formats.libmdaxdr import TRRFile
 from eoli.box.geometry import check_molecule
 from eoli.box.packmol import pack
 from eoli.forcefield.library import Library
-from eoli.forcefield.models import ForceFieldChoice
+from eoli.forcefield.models import Contents, ForceFieldChoice
 from eoli.gromacs.build import Gromacs, inspect
 from eoli.gromacs.tools import grompp, run_tool
 from eoli.study.config import GromacsBuild
@@ -126,7 +126,9 @@ def made(gromacs: Gromacs, tmp_path_factory: pytest.TempPathFactory) -> tuple[Im
     """Ethers with lone pairs, a lithium salt and TIP4P: the box and its folder, packed."""
     folder = tmp_path_factory.mktemp("lone-pairs")
     blocks = Library(imported_blocks(folder / "blocks"))
-    box = imported_box("dme-lp", 40, "litfsi-oplsaa", 4, CHOICE, blocks, {"tip4p": 60}, gromacs.forcefields)
+    box = imported_box(
+        Contents.of("dme-lp", 40, "litfsi-oplsaa", 4, (("tip4p", 60),)), CHOICE, blocks, gromacs.forcefields
+    )
     write_imported(box, "test", folder)
     pack(box.description, 2, 0.5, 0.2, 3, folder / "box.gro", folder / "box.json", folder / "box.log")
     return box, folder

@@ -10,6 +10,7 @@ from eoli.box import packmol
 from eoli.cli import main
 from eoli.errors import ToolError
 from eoli.forcefield.library import Library
+from eoli.forcefield.models import Contents
 from eoli.topology.build import describe
 from eoli.topology.description import SystemDescription, to_json
 from eoli.topology.gromos import Gromos54A7
@@ -29,7 +30,7 @@ BOX = {"seed": "1", "density-g-cm3": "0.1", "tolerance-nm": "0.2", "attempts": "
 
 @pytest.fixture
 def small(blocks: Library, forcefield: Gromos54A7) -> SystemDescription:
-    return describe("dme", 2, "litfsi", 1, choice(), blocks, forcefield)
+    return describe(Contents.of("dme", 2, "litfsi", 1), choice(), blocks, forcefield)
 
 
 def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -112,12 +113,12 @@ def test_a_packing_that_does_not_end(small: SystemDescription, tmp_path: Path, m
 
 
 def test_more_sites_than_a_file_holds(blocks: Library, forcefield: Gromos54A7) -> None:
-    text = mistake(lambda: describe("peo", 2, "litfsi", 2**31 - 1, choice(), blocks, forcefield))
+    text = mistake(lambda: describe(Contents.of("peo", 2, "litfsi", 2**31 - 1), choice(), blocks, forcefield))
     assert "a box of 3.43597e+10 sites is not allowed; allowed: up to 10000000" in text
 
 
 def test_ions_without_a_salt(blocks: Library, forcefield: Gromos54A7) -> None:
     models = blocks.choose("none", "oxy-d", "default", "default", "gromos", 1.0)
     assert "2 cations of salt 'none'; allowed: 0" in mistake(
-        lambda: describe("peo", 1, "none", 2, models, blocks, forcefield)
+        lambda: describe(Contents.of("peo", 1, "none", 2), models, blocks, forcefield)
     )

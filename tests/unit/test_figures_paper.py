@@ -18,6 +18,7 @@ from eoli.errors import DataError
 from eoli.figures import paper
 from eoli.figures.style import STYLE
 from eoli.forcefield.library import Library
+from eoli.forcefield.models import Contents
 from eoli.topology.build import describe
 from eoli.topology.gromos import Gromos54A7
 from support import LABELS, choice
@@ -32,7 +33,7 @@ def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def scene_data(polymer: str, salt: int, blocks: Library, forcefield: Gromos54A7) -> dict[str, Any]:
-    system = describe(polymer, 2, "litfsi" if salt else "none", salt, choice(), blocks, forcefield)
+    system = describe(Contents.of(polymer, 2, "litfsi" if salt else "none", salt), choice(), blocks, forcefield)
     random, box = np.random.default_rng(3), np.full(3, EDGE)
     frames = {f"frame {k}": Snapshot(500.0 * k, random.uniform(0, EDGE, (system.n_sites, 3)), box) for k in range(3)}
     if not salt:

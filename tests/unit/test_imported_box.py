@@ -10,7 +10,7 @@ import pytest
 from eoli.cli import main
 from eoli.errors import InputError
 from eoli.forcefield.library import Library
-from eoli.forcefield.models import IMPORTED
+from eoli.forcefield.models import IMPORTED, Contents
 from eoli.study.config import load_study
 from eoli.study.systems import size_of, systems_of
 from eoli.topology.description import read_description
@@ -30,7 +30,7 @@ def sweep(copied_blocks: Path) -> str:
 def box(root: Path, scale: float = 1.0, chains: int = 6, cations: int = 1) -> ImportedBox:
     blocks = Library(root)
     choice = blocks.choose("litfsi-opls", "imported-oplsaa", "default", "default", IMPORTED, scale)
-    return imported_box("dme-opls", chains, "litfsi-opls", cations, choice, blocks)
+    return imported_box(Contents.of("dme-opls", chains, "litfsi-opls", cations), choice, blocks)
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -94,7 +94,7 @@ def test_an_edit_of_an_included_file_changes_the_digest_and_one_elsewhere_does_n
             read.cache_clear()
         blocks = Library(copied_blocks)
         choice = blocks.choose("litfsi-opls", "imported-oplsaa", "default", "default", IMPORTED, 1.0)
-        return blocks.digest("dme-opls", "litfsi-opls", choice)
+        return blocks.digest(Contents.of("dme-opls", 1, "litfsi-opls", 1), choice)
 
     before = digest()
     edit(copied_blocks / CHAIN, "label: DME\n", "label: glyme\n")

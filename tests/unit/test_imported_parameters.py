@@ -11,7 +11,7 @@ import pytest
 
 from eoli.cli import main
 from eoli.forcefield.library import Library
-from eoli.forcefield.models import IMPORTED
+from eoli.forcefield.models import IMPORTED, Contents
 from eoli.topology.imported import read_topology
 from eoli.topology.imported_box import ImportedBox, imported_box, write_imported
 from eoli.topology.imported_parameters import (
@@ -35,7 +35,7 @@ def root(copied_blocks: Path) -> Path:
 def box(root: Path, scale: float = 1.0, cations: int = 1) -> ImportedBox:
     blocks = Library(root)
     choice = blocks.choose("litfsi-opls", "imported-oplsaa", "default", "default", IMPORTED, scale)
-    return imported_box("dme-opls", 6, "litfsi-opls", cations, choice, blocks)
+    return imported_box(Contents.of("dme-opls", 6, "litfsi-opls", cations), choice, blocks)
 
 
 def made(root: Path, scale: float = 1.0) -> tuple[ImportedParameters, str, Html]:

@@ -30,6 +30,7 @@ from eoli.analysis.interactions.groups import (
 )
 from eoli.errors import DataError
 from eoli.forcefield.library import Library
+from eoli.forcefield.models import Contents
 from eoli.study.config import GromacsBuild
 from eoli.study.criteria import InteractionsCriteria
 from eoli.topology.build import describe, tables_for, write_topology
@@ -46,12 +47,12 @@ CRITERIA = InteractionsCriteria(frame_interval_ps=1.0, frames=2, cutoff_nm=1.2, 
 
 @pytest.fixture
 def peo(blocks: Library, forcefield: Gromos54A7) -> SystemDescription:
-    return describe("peo", CHAINS, "litfsi", IONS, choice(ion_charge_scale=0.8), blocks, forcefield)
+    return describe(Contents.of("peo", CHAINS, "litfsi", IONS), choice(ion_charge_scale=0.8), blocks, forcefield)
 
 
 @pytest.fixture
 def pebax(blocks: Library, forcefield: Gromos54A7) -> SystemDescription:
-    return describe("pebax", CHAINS, "litfsi", IONS, choice(), blocks, forcefield)
+    return describe(Contents.of("pebax", CHAINS, "litfsi", IONS), choice(), blocks, forcefield)
 
 
 def names_of(description: SystemDescription) -> list[str]:
@@ -73,14 +74,16 @@ def test_groups_of_peo(peo: SystemDescription) -> None:
 
 
 def test_an_ether_block_has_its_own_name(blocks: Library, forcefield: Gromos54A7, peo: SystemDescription) -> None:
-    ptmo = describe("ptmo", CHAINS, "litfsi", IONS, choice(), blocks, forcefield)
+    ptmo = describe(Contents.of("ptmo", CHAINS, "litfsi", IONS), choice(), blocks, forcefield)
     assert list(whole_groups(ptmo)) == ["Li", "TFSI", "PTMO"]
     assert block_names(ptmo)[0] == "PTMO" and block_names(peo)[0] == "PEO"
 
 
 def test_the_blocks_of_pebax_are_named_by_its_units(blocks: Library, forcefield: Gromos54A7) -> None:
     for name in ("pebax", "pebax12", "pebax-triblock", "pebax-multiblock", "pebax-amide"):
-        assert block_names(describe(name, 1, "none", 0, choice(), blocks, forcefield)) == ("PEO", "PA"), name
+        assert block_names(describe(Contents.of(name, 1, "none", 0), choice(), blocks, forcefield)) == ("PEO", "PA"), (
+            name
+        )
 
 
 def test_groups_of_pebax(pebax: SystemDescription) -> None:
@@ -128,7 +131,7 @@ def test_scaled_pairs_are_those_of_up_to_three_bonds(pebax: SystemDescription) -
 def test_pairs_without_an_angle_are_excluded_as_well(blocks: Library, forcefield: Gromos54A7) -> None:
     """PF6 has no angle across its centre; GROMACS goes by the bonds, and so three more F-F pairs are excluded."""
     models = blocks.choose("lipf6", "oxy-d", "default", "default", "gromos", 1.0)
-    system = describe("peo", 1, "lipf6", 1, models, blocks, forcefield)
+    system = describe(Contents.of("peo", 1, "lipf6", 1), models, blocks, forcefield)
     anion, pairs = system.molecules_of("anion")[0], scaled_pairs(system)
     inside = np.isin(pairs.sites, anion).all(axis=1)
     assert sorted(map(tuple, pairs.sites[inside].tolist())) == list(itertools.combinations(anion.tolist(), 2))
@@ -156,7 +159,7 @@ def test_groups_are_joined_from_cells() -> None:
 def test_lennard_jones_pairs_are_those_of_the_tables(
     mixing: str, blocks: Library, forcefield: Gromos54A7, tmp_path: Path
 ) -> None:
-    system = describe("pebax", 1, "litfsi", 1, choice(mixing), blocks, forcefield)
+    system = describe(Contents.of("pebax", 1, "litfsi", 1), choice(mixing), blocks, forcefield)
     write_topology(system, "test", tmp_path, blocks, forcefield)
     found, tables = read_lennard_jones(tmp_path / "forcefield.itp"), tables_for(system, blocks, forcefield)
     r = np.array([0.25, 0.41])
@@ -301,7 +304,7 @@ def test_lines_of_the_index_file_are_short() -> None:
 
 
 def test_a_neat_polymer_has_no_pairs_and_says_so(blocks: Library, forcefield: Gromos54A7, tmp_path: Path) -> None:
-    neat = describe("peo", 1, "none", 0, choice(), blocks, forcefield)
+    neat = describe(Contents.of("peo", 1, "none", 0), choice(), blocks, forcefield)
     (tmp_path / "system.json").write_text(to_json(neat))
     with XTCFile(str(tmp_path / "md.xtc"), "w") as file:
         for k in range(4):

@@ -13,7 +13,7 @@ import yaml
 
 from eoli.errors import InputError
 from eoli.forcefield.library import Library, library
-from eoli.forcefield.models import Unit
+from eoli.forcefield.models import Contents, Unit
 from support import mistake
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,9 +37,9 @@ def test_chains_have_24_ether_oxygens_and_no_charge(name: str, blocks: Library) 
 
 
 def test_sites_of_the_chains(blocks: Library) -> None:
-    assert blocks.polymer("peo", "oxy-d").n_atoms == 1 + 24 * 3
+    assert len(blocks.polymer("peo", "oxy-d").atoms) == 1 + 24 * 3
     # methyl, 24 EO, the ester unit of 10 sites, 5 PA6 of 9 and the acetyl of 3
-    assert blocks.polymer("pebax", "oxy-d").n_atoms == 1 + 24 * 3 + 10 + 5 * 9 + 3
+    assert len(blocks.polymer("pebax", "oxy-d").atoms) == 1 + 24 * 3 + 10 + 5 * 9 + 3
 
 
 def all_units(blocks: Library) -> list[Unit]:
@@ -325,13 +325,13 @@ def test_molecules_of_one_name_would_share_a_file(name: str, key: str, edit_bloc
     edit_block(name, lambda entry: entry.update({key: "TFSI"}))
     blocks = Library(copied_blocks)
     words = ("litfsi", "oxy-d", "aqvist", "clandp2004", "gromos", 1.0)
-    text = mistake(lambda: blocks.composition("peo", "litfsi", blocks.choose(*words)))
+    text = mistake(lambda: blocks.composition(Contents.of("peo", 1, "litfsi", 1), blocks.choose(*words)))
     assert "TFSI would share a file" in text
 
 
 def test_labels_are_for_people_and_change_no_topology(copied_blocks: Path) -> None:
     chosen = library(copied_blocks).choose("litfsi", "oxy-d", "default", "default", "gromos", 1.0)
-    before = library(copied_blocks).digest("peo", "litfsi", chosen)
+    before = library(copied_blocks).digest(Contents.of("peo", 1, "litfsi", 1), chosen)
     found = library(copied_blocks).labels(["peo", "pebax12", "elsewhere"], ["litfsi", "none"])
     assert found.polymer("peo") == "PEO" and found.salt("litfsi") == "LiTFSI" and found.anion("litfsi") == "TFSI"
     # without a label, or not in the folder
@@ -347,4 +347,4 @@ def test_labels_are_for_people_and_change_no_topology(copied_blocks: Path) -> No
     changed = Library(copied_blocks)
     assert changed.labels(["peo"], ["litfsi"]).polymer("peo") == "PEG"
     assert changed.labels(["peo"], ["litfsi"]).anion("litfsi") == "anion"
-    assert changed.digest("peo", "litfsi", chosen) == before
+    assert changed.digest(Contents.of("peo", 1, "litfsi", 1), chosen) == before

@@ -12,6 +12,7 @@ import pytest
 
 from eoli import PROJECT, cli
 from eoli.forcefield.library import Library, library
+from eoli.forcefield.models import Contents
 from eoli.reference.measured import read_measured
 from eoli.reference.model import read_reference
 from eoli.study.config import load_study
@@ -37,9 +38,9 @@ def test_files_with_a_byte_order_mark_and_carriage_returns(tmp_path: Path) -> No
     theirs = load_study([tmp_path / name for name in files], tmp_path)
     ours = load_study([ROOT / name for name in files], ROOT)
     assert theirs.config == ours.config and theirs.protocol == ours.protocol
-    assert library(tmp_path / "topologies").digest("pebax", "litfsi", choice()) == library(ROOT / "topologies").digest(
-        "pebax", "litfsi", choice()
-    )
+    molecules = Contents.of("pebax", 1, "litfsi", 1)
+    there, here = (library(folder / "topologies").digest(molecules, choice()) for folder in (tmp_path, ROOT))
+    assert there == here
     for read, name in ((read_reference, "study"), (read_measured, "conductivity")):
         path = getattr(ours.config.reference, name)
         assert str(read(tmp_path / path)) == str(read(ROOT / path))
@@ -131,7 +132,9 @@ def test_a_temporary_folder_elsewhere(folder: str, tmp_path: Path, blocks: Libra
         mount = ["unshare", "--mount", "--map-root-user", "sh", "-c", script, str(temporary)]
         if subprocess.run([*mount, "true"], capture_output=True, check=False).returncode != 0:
             pytest.skip("this user may not mount here")
-    (tmp_path / "system.json").write_text(to_json(describe("dme", 20, "none", 0, choice(), blocks, forcefield)))
+    (tmp_path / "system.json").write_text(
+        to_json(describe(Contents.of("dme", 20, "none", 0), choice(), blocks, forcefield))
+    )
     words = [
         sys.executable, "-m", "eoli.cli", "box", "--system-json", "system.json", "--seed", "1", "--density-g-cm3", "0.2",
         "--tolerance-nm", "0.2", "--attempts", "2", "--gro", "box.gro", "--report", "box.json", "--log", "log",

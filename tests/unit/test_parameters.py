@@ -13,6 +13,7 @@ import pytest
 
 from eoli.errors import InputError
 from eoli.forcefield.library import Library
+from eoli.forcefield.models import Contents
 from eoli.topology.build import describe, forcefield_text, molecule_text, tables_for
 from eoli.topology.description import SystemDescription
 from eoli.topology.gromos import Gromos54A7
@@ -47,7 +48,7 @@ def described(
     blocks: Library, forcefield: Gromos54A7, polymer: str, salt: str, mixing: str, scale: float
 ) -> SystemDescription:
     choice = blocks.choose(salt, "oxy-d", "default", "default", mixing, scale)
-    return describe(polymer, 2, salt, 0 if salt == "none" else 3, choice, blocks, forcefield)
+    return describe(Contents.of(polymer, 2, salt, 0 if salt == "none" else 3), choice, blocks, forcefield)
 
 
 def made(
@@ -289,13 +290,13 @@ def test_limits_that_concern_a_system(
 def test_limits_of_ion_models(blocks: Library, forcefield: Gromos54A7) -> None:
     for model, word in [("set-l", "The set L"), ("joung-cheatham-spce", "water models")]:
         choice = blocks.choose("litfsi", "oxy-d", model, "clandp2017", "lorentz-berthelot", 1.0)
-        text = " ".join(limits_of(describe("peo", 1, "litfsi", 1, choice, blocks, forcefield), blocks))
+        text = " ".join(limits_of(describe(Contents.of("peo", 1, "litfsi", 1), choice, blocks, forcefield), blocks))
         assert word in text and "fluorinated" in text and "Åqvist's Li+" not in text
 
 
 def test_conditions_of_the_shipped_limits_name_what_exists(blocks: Library) -> None:
     ions = [blocks.ion(name, model) for name in blocks.names("ions") for model in blocks.variants("ions", name)]
-    polymers = {blocks.polymer(name, "oxy-d").polymer.molecule for name in ("peo", "pebax")}
+    polymers = {blocks.polymer(name, "oxy-d").molecule for name in ("peo", "pebax")}
     for entry in blocks.limits:
         when = entry.when
         assert set(when.ether_set or ()) <= set(blocks.ether_sets())

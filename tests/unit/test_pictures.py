@@ -18,6 +18,7 @@ from eoli.analysis.snapshots import pictures as pic
 from eoli.analysis.snapshots.scene import Snapshot
 from eoli.errors import DataError
 from eoli.forcefield.library import Library
+from eoli.forcefield.models import Contents
 from eoli.study.criteria import SnapshotsCriteria
 from eoli.topology.build import describe
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
@@ -36,7 +37,7 @@ Make = Callable[..., SystemDescription]
 @pytest.fixture
 def make(blocks: Library, forcefield: Gromos54A7) -> Make:
     def system(polymer: str = "pebax", salt: int = 3) -> SystemDescription:
-        return describe(polymer, 3, "litfsi" if salt else "none", salt, choice(), blocks, forcefield)
+        return describe(Contents.of(polymer, 3, "litfsi" if salt else "none", salt), choice(), blocks, forcefield)
 
     return system
 

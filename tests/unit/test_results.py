@@ -21,6 +21,7 @@ from eoli.cli import main
 from eoli.core.text import printable
 from eoli.errors import DataError
 from eoli.forcefield.library import Library
+from eoli.forcefield.models import Contents
 from eoli.report.gather import gather
 from eoli.report.page import render
 from eoli.study.config import Study
@@ -250,7 +251,9 @@ def test_a_row_is_never_made_of_another_systems_results(
         return collect([system], stages, stages[-1], results, table, allow_missing=partial)
 
     def describes(made: System) -> None:
-        found = describe(made.polymer, made.chains, made.salt, made.cations, made.choice, blocks, forcefield)
+        found = describe(
+            Contents.of(made.polymer, made.chains, made.salt, made.cations), made.choice, blocks, forcefield
+        )
         (folder / "system.json").write_text(to_json(found))
 
     describes(system)

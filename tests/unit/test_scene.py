@@ -13,6 +13,7 @@ import pytest
 from eoli.analysis.snapshots import pictures as pic
 from eoli.analysis.snapshots.scene import Follow, Snapshot, read_scene, scene
 from eoli.forcefield.library import Library
+from eoli.forcefield.models import Contents
 from eoli.topology.build import describe
 from eoli.topology.description import SystemDescription
 from eoli.topology.gromos import Gromos54A7
@@ -24,7 +25,7 @@ Make = Callable[..., SystemDescription]
 @pytest.fixture
 def make(blocks: Library, forcefield: Gromos54A7) -> Make:
     def system(polymer: str = "pebax", salt: int = 3, chains: int = 3) -> SystemDescription:
-        return describe(polymer, chains, "litfsi" if salt else "none", salt, choice(), blocks, forcefield)
+        return describe(Contents.of(polymer, chains, "litfsi" if salt else "none", salt), choice(), blocks, forcefield)
 
     return system
 

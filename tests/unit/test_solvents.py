@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ from eoli.cli import main
 from eoli.errors import InputError
 from eoli.figures.sweep import read_grouped
 from eoli.forcefield.library import Library
-from eoli.forcefield.models import IMPORTED, Labels
+from eoli.forcefield.models import IMPORTED, Contents, Labels
 from eoli.study.axes import SOLVENTS
 from eoli.study.config import Study, load_study
 from eoli.study.systems import System, size_of, systems_of
@@ -46,8 +47,7 @@ def one(blocks: Path, folder: Path, solvents: str, block: str = BLOCK) -> System
 
 
 def box(blocks: Library, system: System) -> SystemDescription:
-    s = system
-    return imported_box(s.polymer, s.chains, s.salt, s.cations, s.choice, blocks, dict(s.solvents)).description
+    return imported_box(system.contents, system.choice, blocks).description
 
 
 def refusal(call: Callable[[], object]) -> str:
@@ -81,13 +81,13 @@ def test_systems_of_the_page(sweep: str, copied_blocks: Path, tmp_path: Path) ->
 def test_the_box_has_the_solvent_last_with_its_roles(sweep: str, copied_blocks: Path, tmp_path: Path) -> None:
     blocks = Library(copied_blocks)
     salted = one(copied_blocks, tmp_path, "{acetonitrile: 7}")
-    found = box(blocks, replace(salted, chains=6, cations=1))
+    found = box(blocks, replace(salted, contents=Contents.of("dme-opls", 6, "litfsi-opls", 1, salted.solvents)))
     assert [(e.molecule.name, e.molecule.kind, e.count) for e in found.molecules] == [
         ("DME", "polymer", 6), ("LI", "cation", 1), ("TFSI", "anion", 1), ("ACN", "solvent", 7)]  # fmt: skip
     assert len(found.with_role("solvent_N")) == len(found.molecules_of("solvent")) == 7
     neat = one(copied_blocks, tmp_path, "{acetonitrile: 7}", "polymer: dme-opls, salt: none, temperature_K: 400")
     assert neat.name == "dme-opls-neat-400K-acetonitrile7-r1"
-    made = imported_box("dme-opls", 6, "none", 0, neat.choice, blocks, dict(neat.solvents))
+    made = imported_box(Contents.of("dme-opls", 6, "none", 0, neat.solvents), neat.choice, blocks)
     assert [(e.molecule.kind, e.count) for e in made.description.molecules] == [("polymer", 6), ("solvent", 7)]
     write_imported(made, "x", tmp_path / "out")
     assert (tmp_path / "out/system.top").read_text().endswith("DME 6\nACN 7\n")
@@ -137,7 +137,8 @@ def test_an_edit_of_the_solvent_changes_the_digest(sweep: str, copied_blocks: Pa
             read.cache_clear()
         blocks = Library(copied_blocks)
         choice = blocks.choose("litfsi-opls", "imported-oplsaa", "default", "default", IMPORTED, 1.0)
-        return [blocks.digest("dme-opls", "litfsi-opls", choice, names) for names in ((), ("acetonitrile",))]
+        molecules = partial(Contents.of, "dme-opls", 1, "litfsi-opls", 1)
+        return [blocks.digest(molecules(names), choice) for names in ((), (("acetonitrile", 1),))]
 
     plain, before = digests()
     path = copied_blocks / "oplsaa/acetonitrile.itp"
@@ -154,7 +155,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
                    "sweep[0].solvents: acetonitrile: per_lithium: 2 gives no molecule beside 0 lithium ions"),
     "too few": (BLOCK, "{acetonitrile: {per_lithium: 0.02}}", "per_lithium: 0.02 gives no molecule beside 20 lithium ions"),
     "own polymer": ("polymer: peo, eo_li: 12", "{acetonitrile: 5}",
-                    "sweep[0].solvents: acetonitrile beside peo, which is made of our building blocks; allowed: solvents beside"),
+                    "acetonitrile.yaml:4: topology: ACN is imported, and PEO, LI, TFSI are not; allowed: a box of one force field"),
 }  # fmt: skip
 
 
@@ -215,10 +216,9 @@ def test_labels_of_solvents(sweep: str, copied_blocks: Path) -> None:
 
 def test_a_box_with_another_number_of_molecules_is_not_shown(sweep: str, copied_blocks: Path, tmp_path: Path) -> None:
     system = one(copied_blocks, tmp_path, "{acetonitrile: 30}")
-    s, results = system, tmp_path / "results"
-    made = imported_box(
-        s.polymer, s.chains, s.salt, s.cations, s.choice, Library(copied_blocks), {"acetonitrile": 29}
-    )  # fmt: skip
+    results = tmp_path / "results"
+    other = replace(system.contents, solvents=(("acetonitrile", 29),))
+    made = imported_box(other, system.choice, Library(copied_blocks))
     write_imported(made, "x", results / system.name / "topology")
     table = collect([system], ["npt"], "npt", results, tmp_path / "sweep.csv", allow_missing=True)
     assert f"solvent molecules: 29, where {system.name} of the study has 30; run it again" in table["status"][0]

@@ -20,6 +20,7 @@ from eoli.analysis.morphology.copies import likeness
 from eoli.box.supercell import build_supercell, repeat
 from eoli.errors import DataError
 from eoli.forcefield.library import Library
+from eoli.forcefield.models import Contents
 from eoli.study.criteria import MorphologyCriteria
 from eoli.topology.build import describe
 from eoli.topology.description import SystemDescription, to_json
@@ -33,7 +34,7 @@ Frames = list[tuple[np.ndarray, np.ndarray]]
 
 
 def system(blocks: Library, forcefield: Gromos54A7, times: int) -> SystemDescription:
-    return describe("pebax", 2 * times, "litfsi", 3 * times, choice(), blocks, forcefield)
+    return describe(Contents.of("pebax", 2 * times, "litfsi", 3 * times), choice(), blocks, forcefield)
 
 
 @pytest.fixture(scope="session")

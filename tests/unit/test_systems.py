@@ -126,7 +126,8 @@ def test_systems_are_neutral_and_near_the_ratio(
 ) -> None:
     block = {"polymer": polymer, "eo_li": ratio}
     [system] = systems(tmp_path_factory.mktemp("sweep"), block, box={"chains": chains}).values()
-    ions = sum(ion.charge for ion in blocks.ions(system.salt, system.choice)) * system.cations
+    made = blocks.composition(system.contents, system.choice).ingredients
+    ions = sum(part.entry.charge * part.count for part in made if part.kind in ("cation", "anion"))
     assert ions + chains * sum(unit.charge for unit in blocks.polymer(polymer, "oxy-d").units) == pytest.approx(
         0, abs=1e-9
     )

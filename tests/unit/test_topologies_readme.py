@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from eoli.forcefield.library import Library
+from eoli.forcefield.models import Contents
 from eoli.topology.build import describe, tables_for, write_topology
 from eoli.topology.gromos import Gromos54A7
 
@@ -34,6 +35,7 @@ def extended(copied_blocks: Path) -> Library:
     names = follow((ROOT / "topologies/README.md").read_text(), copied_blocks)
     assert names == [
         "polymers/peo12.yaml",
+        "solvents/diglyme.yaml",
         "units/ethyl/oxy-d.yaml",
         "sources.yaml",
         "polymers/peo-ethyl.yaml",
@@ -48,12 +50,14 @@ def test_the_examples_build(
     polymer: str, sites: int, extended: Library, forcefield: Gromos54A7, tmp_path: Path
 ) -> None:
     choice = extended.choose("litfsi", "oxy-d", "my-lithium", "default", "gromos", 1.0)
-    description = describe(polymer, 2, "litfsi", 2, choice, extended, forcefield)
+    description = describe(Contents.of(polymer, 2, "litfsi", 2), choice, extended, forcefield)
     assert len(description.molecules[0].molecule.sites) == sites
     assert tables_for(description, extended, forcefield).types["LI+MY"] == pytest.approx(
         (2.8248e-5, 2.60836e-9), rel=1e-3
     )
     write_topology(description, "example", tmp_path / "out", extended, forcefield)
+    beside = describe(Contents.of(polymer, 2, "litfsi", 2, (("diglyme", 3),)), choice, extended, forcefield)
+    assert len(beside.molecules_of("solvent")) == 3 and len(beside.with_role("solvent_O")) == 9
     assert (tmp_path / "out/system.top").is_file()
 
 

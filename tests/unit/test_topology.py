@@ -15,6 +15,7 @@ import pytest
 
 from eoli.errors import DataError, ForceFieldError
 from eoli.forcefield.library import Library
+from eoli.forcefield.models import Contents
 from eoli.topology.build import check_tables, describe, molecule_text, tables_for, write_topology
 from eoli.topology.description import SystemDescription, read_description, to_json
 from eoli.topology.gromos import Gromos54A7, pair_key, read_gromos54a7
@@ -36,7 +37,7 @@ def molecule(request: pytest.FixtureRequest, blocks: Library, forcefield: Gromos
 
 
 def described(blocks: Library, forcefield: Gromos54A7, mixing: str = "gromos", scale: float = 1.0) -> SystemDescription:
-    return describe("pebax", 2, "litfsi", 3, choice(mixing, scale), blocks, forcefield)
+    return describe(Contents.of("pebax", 2, "litfsi", 3), choice(mixing, scale), blocks, forcefield)
 
 
 def distances(molecule: Molecule) -> dict[tuple[int, int], int]:
@@ -413,7 +414,7 @@ def test_tables_of_the_force_field(forcefield: Gromos54A7) -> None:
 def test_text_that_a_topology_would_read_on(
     title: str, blocks: Library, forcefield: Gromos54A7, tmp_path: Path
 ) -> None:
-    system = describe("peo", 1, "litfsi", 1, choice(), blocks, forcefield)
+    system = describe(Contents.of("peo", 1, "litfsi", 1), choice(), blocks, forcefield)
     assert "cannot stand in a topology" in mistake(lambda: write_topology(system, title, tmp_path, blocks, forcefield))
     assert not list(tmp_path.iterdir())
 
@@ -422,13 +423,13 @@ def test_a_row_that_the_force_field_lacks(edit_block: Edit, copied_blocks: Path,
     edit_block("atomtypes.yaml", lambda types: types["LI+L"].update(like="NOSUCH"))
     broken = Library(copied_blocks)
     models = broken.choose("litfsi", "oxy-d", "set-l", "default", "gromos", 1.0)
-    system = describe("peo", 1, "litfsi", 1, models, broken, forcefield)
+    system = describe(Contents.of("peo", 1, "litfsi", 1), models, broken, forcefield)
     assert "like 'NOSUCH' is not allowed" in mistake(lambda: tables_for(system, broken, forcefield))
 
 
 def test_a_macro_of_another_term(edit_block: Edit, copied_blocks: Path, forcefield: Gromos54A7) -> None:
     edit_block("bonded.yaml", lambda table: table["bonds"][0].update(macro="gd_34"))
-    text = mistake(lambda: describe("peo", 1, "litfsi", 1, choice(), Library(copied_blocks), forcefield))
+    text = mistake(lambda: describe(Contents.of("peo", 1, "litfsi", 1), choice(), Library(copied_blocks), forcefield))
     assert "gd_34 has 3 numbers; function 2 takes 2" in text
 
 
@@ -437,10 +438,10 @@ def test_a_type_of_the_force_field_is_not_taken_over(
 ) -> None:
     edit_block("atomtypes.yaml", lambda types: types.update(OA=types["OBT"]))
     broken = Library(copied_blocks)
-    system = describe("peo", 1, "litfsi", 1, choice(), broken, forcefield)
+    system = describe(Contents.of("peo", 1, "litfsi", 1), choice(), broken, forcefield)
     assert "OA is a type of gromos54a7.ff" in mistake(lambda: tables_for(system, broken, forcefield))
 
 
 def test_a_mixing_rule_that_is_none(blocks: Library, forcefield: Gromos54A7) -> None:
-    system = describe("peo", 1, "litfsi", 1, choice("geometric"), blocks, forcefield)
+    system = describe(Contents.of("peo", 1, "litfsi", 1), choice("geometric"), blocks, forcefield)
     assert "mixing 'geometric' is not allowed" in mistake(lambda: tables_for(system, blocks, forcefield))

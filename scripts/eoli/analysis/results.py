@@ -492,7 +492,7 @@ _TEXT = frozenset((
     "system", "systems", "starts", "polymer", "salt", "ether_set", "cation_model", "anion_model", "mixing", "status",
     "warnings", "analysed_stage", "stage", "block", "acceptor", "method", "pair", "per", "kind", "from_block", "to_block",
     "first", "second", "contact", "id", "what", "unit", "reason", "route", "series", "measured_eo_li", "source",
-    "what_differs", "solvents", "quantity", "preferred", "beside_measured",
+    "what_differs", "solvents", "ion_pairs", "quantity", "preferred", "beside_measured",
 ))  # fmt: skip
 _TRUTH = frozenset(("simulated_in_study",))
 

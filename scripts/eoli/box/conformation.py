@@ -13,7 +13,7 @@ from eoli.box.geometry import CONTACT_NM, angle_deg, dihedral_deg, far_pairs, im
 from eoli.core.arrays import Floats, Indices
 from eoli.core.units import GAS_CONSTANT
 from eoli.errors import ForceFieldError, RunError
-from eoli.forcefield.models import NUMBERS
+from eoli.forcefield.models import IONS, NUMBERS
 from eoli.topology.molecule import Molecule, Term
 from eoli.topology.virtual import place_virtual
 
@@ -360,7 +360,7 @@ def random_conformation(molecule: Molecule, rng: np.random.Generator, tries: int
     plan = _plan(_atoms_only(molecule))
     for step in plan:
         # what a melt cannot turn must not be drawn
-        known = molecule.kind != "polymer" or any(term.trans for term, _ in step.torsions)
+        known = molecule.kind in IONS or any(term.trans for term, _ in step.torsions)
         if not known and (barrier := _barrier(_energy(step.torsions))) > STIFF_KJ_MOL:
             raise ForceFieldError(
                 f"{molecule.name}, {label(molecule, [step.reference, step.axis, step.parent, step.site])}: a barrier of "

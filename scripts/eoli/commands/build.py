@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -27,6 +28,25 @@ def _add_solvents(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def _add_salt(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--salt", nargs="+", required=True, metavar="NAME", help="salts of the building blocks, or none"
+    )
+
+
+def _salts(names: Sequence[str], numbers: Sequence[int]) -> tuple[tuple[str, int], ...]:
+    """Ion pairs of each salt. Raises InputError for names and numbers that do not belong together."""
+    from eoli.forcefield.models import NO_SALT
+
+    if NO_SALT in names and any(numbers):
+        raise InputError(f"{sum(numbers)} cations of salt {NO_SALT!r}; allowed: 0")
+    if len(names) != len(numbers) or len(set(names)) < len(names) or (NO_SALT in names and len(names) > 1):
+        raise InputError(
+            f"--salt {' '.join(names)} with {len(numbers)} --cations; allowed: different salts, a number for each"
+        )
+    return tuple((name, number) for name, number in zip(names, numbers, strict=True) if name != NO_SALT)
+
+
 def add_topology(parser: argparse.ArgumentParser) -> None:
     from eoli.core.validation import CountOrZero, kind_of
     from eoli.forcefield.models import DEFAULT, IMPORTED, Mixing
@@ -35,8 +55,11 @@ def add_topology(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--blocks", type=Path, required=True, metavar="DIR", help="folder of building blocks")
     parser.add_argument("--polymer", required=True, help="polymer of the building blocks")
     add_option(parser, "chains", Box, "chains", required=True)
-    parser.add_argument("--salt", required=True, help="salt of the building blocks, or none")
-    parser.add_argument("--cations", type=typed(CountOrZero), required=True, help="cations, and as many anions")
+    _add_salt(parser)
+    parser.add_argument(
+        "--cations", type=typed(CountOrZero), nargs="+", required=True, metavar="NUMBER",
+        help="ion pairs of each salt",
+    )  # fmt: skip
     _add_solvents(parser)
     parser.add_argument("--ether-set", required=True, metavar="NAME", help="parameter set of the ether")
     parser.add_argument("--cation-model", default=DEFAULT, metavar="NAME", help="default: the one that the salt names")
@@ -50,34 +73,31 @@ def add_topology(parser: argparse.ArgumentParser) -> None:
 
 def topology(arguments: argparse.Namespace) -> int:
     from eoli.forcefield.library import library
-    from eoli.forcefield.models import IMPORTED
+    from eoli.forcefield.models import IMPORTED, Contents
     from eoli.gromacs.build import inspect
     from eoli.topology.build import describe, write_topology
     from eoli.topology.gromos import read_gromos54a7
     from eoli.topology.imported_box import files_of, imported_box, write_imported
 
-    polymer, salt, solvents = arguments.polymer, arguments.salt, dict(arguments.solvent)
-    if len(solvents) < len(arguments.solvent):
+    solvents, salts = tuple(arguments.solvent), _salts(arguments.salt, arguments.cations)
+    contents = Contents(((arguments.polymer, arguments.chains),), salts, solvents)
+    if len(dict(solvents)) < len(solvents):
         raise InputError("--solvent: names a solvent twice; allowed: one number for each")
     gromacs = inspect(gromacs_build(arguments))
     blocks = library(arguments.blocks)
     choice = blocks.choose(
-        salt, arguments.ether_set, arguments.cation_model, arguments.anion_model, arguments.mixing,
+        arguments.salt, arguments.ether_set, arguments.cation_model, arguments.anion_model, arguments.mixing,
         arguments.ion_charge_scale,
     )  # fmt: skip
-    title = ", ".join(
-        f"{count} {name}" for name, count in ((polymer, arguments.chains), (salt, arguments.cations), *solvents.items())
-    )
-    found = blocks.composition(polymer, salt, choice, list(solvents))
+    pairs = zip(arguments.salt, arguments.cations, strict=True)
+    title = ", ".join(f"{count} {name}" for name, count in (*contents.polymers, *pairs, *solvents))
     if choice.mixing == IMPORTED:
-        box = imported_box(
-            polymer, arguments.chains, salt, arguments.cations, choice, blocks, solvents, gromacs.forcefields
-        )
+        box = imported_box(contents, choice, blocks, gromacs.forcefields)
         write_imported(box, title, arguments.out)
-        description, files = box.description, files_of(found.imported, box)
+        description, files = box.description, files_of(blocks.composition(contents, choice).imported, box)
     else:
         forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
-        description = describe(polymer, arguments.chains, salt, arguments.cations, choice, blocks, forcefield)
+        description = describe(contents, choice, blocks, forcefield)
         write_topology(description, title, arguments.out, blocks, forcefield)
         files = []
     made(
@@ -85,7 +105,7 @@ def topology(arguments: argparse.Namespace) -> int:
         [*sorted(arguments.blocks.rglob("*.yaml")), *files],
         gromacs=gromacs.version_text,
         forcefield_sha256=description.forcefield_sha256,
-        blocks_sha256=blocks.digest(polymer, salt, choice, list(solvents)),
+        blocks_sha256=blocks.digest(contents, choice),
     )
     return 0
 
@@ -95,7 +115,7 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
     parser.add_argument("--blocks", type=Path, required=True, metavar="DIR", help="folder of building blocks")
     parser.add_argument("--polymer", required=True, help="polymer of the building blocks")
-    parser.add_argument("--salt", required=True, help="salt of the building blocks, or none")
+    _add_salt(parser)
     _add_solvents(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="page to write")
     add_gmx(parser)
@@ -105,7 +125,7 @@ def parameters(arguments: argparse.Namespace) -> int:
     from eoli.core.files import write_text
     from eoli.errors import DataError
     from eoli.forcefield.library import library
-    from eoli.forcefield.models import IMPORTED
+    from eoli.forcefield.models import IMPORTED, Contents
     from eoli.gromacs.build import inspect
     from eoli.topology.build import tables_for
     from eoli.topology.description import read_description
@@ -116,18 +136,20 @@ def parameters(arguments: argparse.Namespace) -> int:
 
     blocks, description = library(arguments.blocks), read_description(arguments.system_json)
     if description.choice.mixing == IMPORTED:
-        polymer, salt = arguments.polymer, arguments.salt
-        chains, cations = description.molecules[0].count, len(description.molecules_of("cation"))
-        solvents = dict(arguments.solvent)
-        found = blocks.composition(polymer, salt, description.choice, list(solvents)).imported
+        chains, anions = (
+            [entry.count for entry in description.molecules if entry.molecule.kind == kind]
+            for kind in ("polymer", "anion")
+        )
+        salts = _salts(arguments.salt, anions or [0])
+        contents = Contents(((arguments.polymer, sum(chains)),), salts, tuple(arguments.solvent))
         # nobody else needs a GROMACS for a page
-        of_gromacs = any(entry.of_gromacs for entry in found)
+        of_gromacs = any(entry.of_gromacs for entry in blocks.composition(contents, description.choice).imported)
         installed = inspect(gromacs_build(arguments)).forcefields if of_gromacs else None
-        box = imported_box(polymer, chains, salt, cations, description.choice, blocks, solvents, installed)
+        box = imported_box(contents, description.choice, blocks, installed)
         if box.description != description:
             raise DataError(
-                f"{arguments.system_json}: not what {chains} {polymer} and {cations} {salt} of {arguments.blocks} are; make "
-                "the topology again"
+                f"{arguments.system_json}: not what {sum(chains)} {arguments.polymer} and {' '.join(arguments.salt)} of "
+                f"{arguments.blocks} are; make the topology again"
             )
         page = imported_parameters_page(box, blocks, arguments.system)
     else:

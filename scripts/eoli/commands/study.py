@@ -107,22 +107,19 @@ def _check_imported(study: Study) -> None:
     from eoli.forcefield.models import IMPORTED
     from eoli.gromacs.build import inspect
     from eoli.study.systems import systems_of
-    from eoli.topology.imported_box import check_imported
+    from eoli.topology.imported_box import imported_box
 
     boxes = [s for s in systems_of(study).values() if s.imported is None and s.choice.mixing == IMPORTED]
-    molecules = ((s.polymer, s.salt, s.choice, s.solvent_names) for s in boxes)
     blocks = library(study.topologies)
-    for polymer, salt, choice, solvents in dict.fromkeys(molecules):
+    for contents, choice in dict.fromkeys((s.contents.names, s.choice) for s in boxes):
         installed = None
-        if names := sorted(
-            {n for e in blocks.composition(polymer, salt, choice, solvents).imported for n in e.of_gromacs}
-        ):
+        if names := sorted({n for e in blocks.composition(contents, choice).imported for n in e.of_gromacs}):
             try:
                 installed = inspect(study.config.gmx).forcefields
             except ToolError as error:
-                print(f"{polymer}: not checked, for {names[0]} is one of GROMACS: {error}")
+                print(f"{' with '.join(contents.words)}: not checked, for {names[0]} is one of GROMACS: {error}")
                 continue
-        check_imported(polymer, salt, choice, blocks, solvents, installed)
+        imported_box(contents, choice, blocks, installed)
 
 
 def _check_references(study: Study) -> None:

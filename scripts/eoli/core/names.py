@@ -6,6 +6,7 @@ Names become parts of system names, and so of folders, Snakemake wildcards and r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -28,6 +29,28 @@ def _one_line(text: str) -> str:
     if not text.isprintable() or not text.strip():
         raise ValueError("allowed: one line of visible text")
     return text
+
+
+def shares_text(shares: Mapping[str, float]) -> str:
+    """Cell of a table for a mixture, in order of names; a single name stands alone.
+
+    >>> shares_text({"litfsi": 0.7, "lipf6": 0.3}), shares_text({"litfsi": 1.0})
+    ('lipf6:0.3 litfsi:0.7', 'litfsi')
+    """
+    if len(shares) == 1:
+        return next(iter(shares))
+    return " ".join(f"{name}:{share:g}" for name, share in sorted(shares.items()))
+
+
+def shares_of(cell: str) -> dict[str, float]:
+    """Shares by name from a cell of `shares_text`.
+
+    >>> shares_of("lipf6:0.3 litfsi:0.7"), shares_of("litfsi")
+    ({'lipf6': 0.3, 'litfsi': 0.7}, {'litfsi': 1.0})
+    """
+    if ":" not in cell:
+        return {cell: 1.0}
+    return {name: float(share) for name, _, share in (word.rpartition(":") for word in cell.split())}
 
 
 Part = Annotated[str, Field(pattern=PART)]

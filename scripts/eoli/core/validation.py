@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
 from pydantic import Strict as StrictType
 
 from eoli.core.names import SAID
@@ -40,6 +40,18 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(gt=0, le=2**31 - 1)]
 CountOrZero = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Kelvin = Annotated[float, Field(ge=50, le=5000)]
+
+
+_OF_UNION = "union-"
+
+
+def _shape(value: Any) -> str:
+    return f"{_OF_UNION}{'mapping' if isinstance(value, Mapping | BaseModel) else 'value'}"
+
+
+VALUE, MAPPING = Tag(f"{_OF_UNION}value"), Tag(f"{_OF_UNION}mapping")
+"""Marks of the two members of a union that BY_SHAPE chooses from, so that a mistake is one of the member meant."""
+BY_SHAPE = Discriminator(_shape)
 
 
 def section(model: type[Model], description: str) -> Any:
@@ -84,7 +96,9 @@ def _keys_in(data: Any, location: Sequence[str | int]) -> KeyPath:
     """The part of pydantic's location that the user wrote; the rest are its names of unions and validators."""
     keys: list[str | int] = []
     for key in location:
-        is_key = isinstance(data, Mapping) and key != "[key]" and not str(key).startswith("function-")
+        is_key = isinstance(data, Mapping) and key != "[key]" and not str(key).startswith(("function-", _OF_UNION))
+        # a single value stands for a list of one
+        is_key = is_key and (isinstance(key, str) or key in data)
         if is_key or (isinstance(data, list | tuple) and isinstance(key, int)):
             keys.append(key)
             data = data.get(key) if isinstance(data, Mapping) else data[int(key)]

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import ConfigDict, Field, RootModel
 
 from eoli.core.files import sha256
+from eoli.core.names import shares_of
 from eoli.core.text import did_you_mean
 from eoli.core.validation import Model, Strict, place, validate
 from eoli.core.yamlfile import KeyPath, YamlFile, read_yaml
@@ -32,11 +33,13 @@ from eoli.forcefield.models import (
     AtomEntry,
     BondedTable,
     Chain,
+    Contents,
     ForceFieldChoice,
     ImportedEntry,
     ImportedIon,
     ImportedPolymer,
     ImportedSolvent,
+    Ingredient,
     Ion,
     IonVariant,
     Labels,
@@ -45,10 +48,10 @@ from eoli.forcefield.models import (
     Limits,
     Polymer,
     Salt,
+    Solvent,
     Source,
     Unit,
     Word,
-    imported_set,
 )
 from eoli.forcefield.preprocessed import read_lines
 
@@ -173,16 +176,25 @@ class Library:
         return self.unit(match["unit"], ether_set), int(match["count"] or 1)
 
     @lru_cache  # noqa: B019  (a process reads one or two libraries)
-    def polymer(self, name: str, ether_set: str) -> Chain:
+    def polymer(self, name: str, ether_set: str) -> Chain | ImportedEntry:
         """A polymer by its name, with all its units in the parameters of an ether set; an imported one has its own."""
         file = self._file("polymers", name, "polymer")
         if _is_imported(file):
-            said = self._cited(ImportedPolymer, file.data, file)
-            imported = self._imported(said, file, POLYMER_ROLES)
-            return Chain(said, imported_set(said.force_field), (), imported)
-        polymer = self._cited(Polymer, file.data, file)
+            return self._imported(self._cited(ImportedPolymer, file.data, file), file, POLYMER_ROLES)
+        return self._chain(self._cited(Polymer, file.data, file), file, ether_set)
+
+    @lru_cache  # noqa: B019  (a process reads one or two libraries)
+    def solvent(self, name: str, ether_set: str) -> Chain | ImportedEntry:
+        """A solvent by its name, as a polymer."""
+        file = self._file("solvents", name, "solvent")
+        if _is_imported(file):
+            return self._imported(self._cited(ImportedSolvent, file.data, file), file, SOLVENT_ROLES)
+        return self._chain(self._cited(Solvent, file.data, file), file, ether_set)
+
+    def _chain(self, said: Polymer | Solvent, file: YamlFile, ether_set: str) -> Chain:
+        """The units of a sequence. Raises InputError for some that do not follow one another, ForceFieldError for a charge."""
         parts: list[tuple[list[tuple[Unit, int]], int]] = []
-        for number, entry in enumerate(polymer.sequence):
+        for number, entry in enumerate(said.sequence):
             try:
                 one = [self._part(part, ether_set) for part in ([entry] if isinstance(entry, str) else entry.of)]
             except InputError as error:
@@ -205,7 +217,7 @@ class Library:
             raise ForceFieldError(
                 f"{place(('sequence',), [file])}: the chain has a charge of {charge:+.4f} e; allowed: 0 (units: {of_units})"
             )
-        return Chain(polymer, ether_set, tuple(units))
+        return Chain(said, ether_set, tuple(units))
 
     @lru_cache  # noqa: B019  (a process reads one or two libraries)
     def ion(self, name: str, model: str) -> Ion | ImportedEntry:
@@ -245,18 +257,6 @@ class Library:
         return ion
 
     @lru_cache  # noqa: B019  (a process reads one or two libraries)
-    def solvent(self, name: str) -> ImportedEntry:
-        """A solvent by its name; its topology is imported."""
-        file = self._file("solvents", name, "solvent")
-        return self._imported(self._cited(ImportedSolvent, file.data, file), file, SOLVENT_ROLES)
-
-    def solvent_density_g_cm3(self, name: str) -> float:
-        """Density of a neat solvent, for sizes alone."""
-        said = self.solvent(name).said
-        assert isinstance(said, ImportedSolvent)
-        return said.density_g_cm3.value
-
-    @lru_cache  # noqa: B019  (a process reads one or two libraries)
     def salt(self, name: str) -> Salt:
         """A salt by its name; its ions must exist and have opposite charges."""
         file = self._file("salts", name, "salt")
@@ -279,62 +279,82 @@ class Library:
         return self.ion(salt.cation, cation_model), self.ion(salt.anion, anion_model)
 
     def choose(
-        self, salt: str, ether_set: str, cation_model: str, anion_model: str, mixing: str, ion_charge_scale: float
-    ) -> ForceFieldChoice:
-        """A choice with `default` replaced by the models that the salt names; a neat polymer has no ion models.
+        self, salts: str | Sequence[str], ether_set: str, cation_model: str, anion_model: str, mixing: str,
+        ion_charge_scale: float,
+    ) -> ForceFieldChoice:  # fmt: skip
+        """A choice with `default` replaced by the models that the salts name; a neat polymer has no ion models.
 
-        Raises InputError for a model that an ion does not have.
+        Raises InputError for a model that an ion does not have, and for salts without a cation in common.
         """
-        if salt == NO_SALT:
+        names = [salts] if isinstance(salts, str) else salts
+        entries = [self.salt(name) for name in names if name != NO_SALT]
+        if not entries:
             return ForceFieldChoice(ether_set, None, None, mixing, ion_charge_scale)
-        entry = self.salt(salt)
-        cation = entry.cation_model if cation_model == DEFAULT else cation_model
-        anion = entry.anion_model if anion_model == DEFAULT else anion_model
-        self._ions(entry, cation, anion)
-        return ForceFieldChoice(ether_set, cation, anion, mixing, ion_charge_scale)
+        first = entries[0]
+        for other in entries[1:]:
+            for what, one, another in (
+                ("cation", first.cation, other.cation),
+                ("model of its cation", first.cation_model, other.cation_model if cation_model == DEFAULT else None),
+            ):
+                if another not in (one, None):
+                    raise InputError(
+                        f"{first.salt} has the {what} {one!r}, and {other.salt} {another!r}; allowed: salts of one cation"
+                        + (", or a cation_model for all" if "model" in what else "")
+                    )
+        cation = first.cation_model if cation_model == DEFAULT else cation_model
+        anions = [entry.anion_model for entry in entries] if anion_model == DEFAULT else anion_model.split("+")
+        if len(anions) != len(entries):
+            raise InputError(
+                f"{anion_model!r} is not allowed for the anions of {', '.join(names)}; allowed: {DEFAULT}, the ones that the "
+                "salts name"
+            )
+        for entry, anion in zip(entries, anions, strict=True):
+            self._ions(entry, cation, anion)
+        return ForceFieldChoice(ether_set, cation, "+".join(anions), mixing, ion_charge_scale)
 
-    def ions(self, salt: str, choice: ForceFieldChoice) -> tuple[Ion | ImportedEntry, ...]:
-        """Cation and anion of a salt in the models of a choice; none for a neat polymer."""
-        if salt == NO_SALT or choice.cation_model is None or choice.anion_model is None:
-            return ()
-        return self._ions(self.salt(salt), choice.cation_model, choice.anion_model)
-
-    def composition(
-        self, polymer: str, salt: str, choice: ForceFieldChoice, solvents: Sequence[str] = ()
-    ) -> Composition:
-        """The chain, ions and solvents of a system.
+    def composition(self, contents: Contents, choice: ForceFieldChoice) -> Composition:
+        """The molecules of a box: chains, cation, anions, and solvents.
 
         Raises InputError if two of them have the same name, and so the same file, or if only some of them are imported.
         """
-        chain, ions = self.polymer(polymer, choice.ether_set), self.ions(salt, choice)
-        if solvents and chain.imported is None:
-            raise InputError(
-                f"{', '.join(solvents)} beside {polymer}, which is made of our building blocks; allowed: solvents beside an "
-                "imported polymer"
-            )
-        beside = tuple(self.solvent(name) for name in solvents)
-        where = f"{self.root / self.relative_path('polymers', polymer, None)}"
-        _check_names(where, [chain.polymer.molecule, *(entry.molecule for entry in (*ions, *beside))])
-        imported = [entry for entry in (chain.imported, *ions, *beside) if isinstance(entry, ImportedEntry)]
-        own = [ion.molecule for ion in ions if isinstance(ion, Ion)]
-        if chain.imported is None:
-            own.insert(0, chain.polymer.molecule)
-        if imported and own:
-            raise imported[0].wrong(
-                f"{imported[0].molecule} is imported, and {', '.join(own)} {'are' if len(own) > 1 else 'is'} not; allowed: a box "
-                "of one force field",
+        parts = [
+            Ingredient("polymer", self.polymer(name, choice.ether_set), count) for name, count in contents.polymers
+        ]
+        if contents.salts:
+            salts = [self.salt(name) for name, _ in contents.salts]
+            if choice.cation_model is None or len(choice.anion_models) != len(salts):
+                raise InputError(
+                    f"{', '.join(entry.salt for entry in salts)}: no models of the ions; allowed: one for each"
+                )
+            pairs = [
+                self._ions(entry, choice.cation_model, model)
+                for entry, model in zip(salts, choice.anion_models, strict=True)
+            ]
+            parts.append(Ingredient("cation", pairs[0][0], contents.cations))
+            counts = (count for _, count in contents.salts)
+            parts += [Ingredient("anion", anion, count) for (_, anion), count in zip(pairs, counts, strict=True)]
+        parts += [
+            Ingredient("solvent", self.solvent(name, choice.ether_set), count) for name, count in contents.solvents
+        ]
+        where = f"{self.root / self.relative_path('polymers', contents.polymers[0][0], None)}"
+        _check_names(where, [part.entry.molecule for part in parts])
+        found = Composition(tuple(parts))
+        own = [part.entry.molecule for part in parts if not isinstance(part.entry, ImportedEntry)]
+        if found.imported and own:
+            raise found.imported[0].wrong(
+                f"{found.imported[0].molecule} is imported, and {', '.join(own)} {'are' if len(own) > 1 else 'is'} not; allowed: "
+                "a box of one force field",
                 "topology",
             )
-        return Composition(chain, tuple(ion for ion in ions if isinstance(ion, Ion)), tuple(imported))
+        return found
 
     def labels(self, polymers: Iterable[str], salts: Iterable[str], solvents: Iterable[str] = ()) -> Labels:
         """Names for people of polymers, salts and their anions, and solvents; those without a label, or not in the folder,
         are left out."""
-        chains = {name: self._polymer_entry(name) for name in polymers if name in self.names("polymers")}
-        pairs = {name: self._entry(Salt, "salts", name) for name in salts if name in self.names("salts")}
-        beside = {
-            name: self._entry(ImportedSolvent, "solvents", name) for name in solvents if name in self.names("solvents")
-        }
+        chains = {name: self._either("polymers", name) for name in polymers if name in self.names("polymers")}
+        known = self.names("salts")
+        pairs = {name: self._entry(Salt, "salts", name) for cell in salts for name in shares_of(cell) if name in known}
+        beside = {name: self._either("solvents", name) for name in solvents if name in self.names("solvents")}
         return Labels(
             {name: entry.label for name, entry in chains.items() if entry.label},
             {name: entry.label for name, entry in pairs.items() if entry.label},
@@ -342,10 +362,12 @@ class Library:
             {name: entry.label for name, entry in beside.items() if entry.label},
         )
 
-    def _polymer_entry(self, name: str) -> Polymer | ImportedPolymer:
-        if _is_imported(read_yaml(self.root / self.relative_path("polymers", name, None))):
-            return self._entry(ImportedPolymer, "polymers", name)
-        return self._entry(Polymer, "polymers", name)
+    def _either(self, kind: str, name: str) -> Polymer | ImportedPolymer | Solvent | ImportedSolvent:
+        """What an entry says that may be imported."""
+        is_imported = _is_imported(read_yaml(self.root / self.relative_path(kind, name, None)))
+        if kind == "polymers":
+            return self._entry(ImportedPolymer, kind, name) if is_imported else self._entry(Polymer, kind, name)
+        return self._entry(ImportedSolvent, kind, name) if is_imported else self._entry(Solvent, kind, name)
 
     def _entry(self, model: type[Model], kind: str, name: str) -> Model:
         file = read_yaml(self.root / self.relative_path(kind, name, None))
@@ -380,15 +402,11 @@ class Library:
         file = read_yaml(self.root / "limits.yaml")
         return tuple(validate(Limits, file.data, [file]).limits)
 
-    def size_of_molecules(
-        self, polymer: str, salt: str, choice: ForceFieldChoice, solvents: Sequence[str] = ()
-    ) -> list[tuple[int, float]]:
-        """Sites and mass (g/mol) of one chain, of each ion of the salt, and of one molecule of each solvent."""
-        found = self.composition(polymer, salt, choice, solvents)
-        if found.imported:
-            return [(entry.said.atoms, entry.said.mass_g_mol) for entry in found.imported]
-        of_molecules = [[atom for unit in found.chain.units for atom in unit.atoms], *(ion.atoms for ion in found.ions)]
-        return [(len(atoms), sum(self.mass(atom.type) for atom in atoms)) for atoms in of_molecules]
+    def size_of(self, entry: Chain | Ion | ImportedEntry) -> tuple[int, float]:
+        """Sites and mass (g/mol) of one molecule."""
+        if isinstance(entry, ImportedEntry):
+            return entry.said.atoms, entry.said.mass_g_mol
+        return len(entry.atoms), sum(self.mass(atom.type) for atom in entry.atoms)
 
     def mass(self, type_name: str) -> float:
         """Mass (g/mol) of a Lennard-Jones type."""
@@ -400,18 +418,20 @@ class Library:
             raise ForceFieldError(f"type {type_name!r} has no mass in {self.root}; allowed: {', '.join(known)}")
         return self._masses[type_name]
 
-    def digest(self, polymer: str, salt: str, choice: ForceFieldChoice, solvents: Sequence[str] = ()) -> str:
-        """SHA-256 of everything that the topology of a polymer with salt and solvents is made from, without comments and spacing.
+    def digest(self, contents: Contents, choice: ForceFieldChoice) -> str:
+        """SHA-256 of everything that the topology of a box is made from, without comments, spacing and numbers of molecules.
 
         Only the entries that these molecules use count, so that an edit elsewhere makes no other topology stale.
         """
-        found = self.composition(polymer, salt, choice, solvents)
+        found = self.composition(contents, choice)
         if found.imported:
             return _imported_digest(found.imported)
-        chain, ions = found.chain, found.ions
-        parts: list[Strict] = [chain.polymer, *{unit.unit: unit for unit in chain.units}.values()]
-        if salt != NO_SALT:
-            parts += [self.salt(salt), *ions]
+        parts: list[Strict] = [
+            *_sequences(found, "polymer"),
+            *(self.salt(name) for name, _ in contents.salts),
+            *(part.entry for part in found.ingredients if isinstance(part.entry, Ion)),
+            *_sequences(found, "solvent"),
+        ]
         atoms = [atom for part in parts if isinstance(part, Unit | Ion) for atom in part.atoms]
         classes = {atom.bonded_class for atom in atoms}
         table = self.bonded
@@ -445,14 +465,32 @@ class Library:
 
 @dataclass(frozen=True)
 class Composition:
-    """The molecules of a system: the chain, the ions of its salt, and solvents.
+    """The molecules of a box in the order of its topology."""
 
-    Where they are imported, `imported` has all of them, the chain first and solvents last, and `ions` is empty.
-    """
+    ingredients: tuple[Ingredient, ...]
 
-    chain: Chain
-    ions: tuple[Ion, ...]
-    imported: tuple[ImportedEntry, ...]
+    @property
+    def imported(self) -> tuple[ImportedEntry, ...]:
+        """Those whose topology others made."""
+        return tuple(part.entry for part in self.ingredients if isinstance(part.entry, ImportedEntry))
+
+    @property
+    def ether_oxygens(self) -> int:
+        """Ether oxygens of the box, the EO of EO:Li."""
+        return sum(part.count * part.ether_oxygens for part in self.ingredients)
+
+    @property
+    def roles(self) -> set[str | None]:
+        """Roles of the sites."""
+        return set().union(*(part.roles for part in self.ingredients))
+
+
+def _sequences(found: Composition, kind: str) -> Iterator[Strict]:
+    """Polymers or solvents of a box, each followed by its units."""
+    for entry in (part.entry for part in found.ingredients if part.kind == kind):
+        if isinstance(entry, Chain):
+            yield entry.said
+            yield from {unit.unit: unit for unit in entry.units}.values()
 
 
 def _is_imported(file: YamlFile) -> bool:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from eoli.core.names import Part, PathText
+from eoli.core.names import Part, PathText, shares_of
 from eoli.core.validation import LENIENT, Strict, place
 from eoli.core.yamlfile import YamlFile
 from eoli.errors import InputError
@@ -27,6 +27,10 @@ POLYMER_ROLES = (
     "ether_O", "hydroxyl_O", "amide_O", "amide_N", "amide_H", "ester_O", "ester_bridging_O",
 )  # fmt: skip
 SOLVENT_ROLES = ("solvent_O", "solvent_N")
+ROLES_IN_SOLVENT = dict.fromkeys(("ether_O", "hydroxyl_O", "amide_O", "ester_O"), "solvent_O")
+"""Roles of a unit's atoms where the unit is part of a solvent; its other atoms have none there."""
+IONS = ("cation", "anion")
+"""Kinds of molecules whose charges a factor scales."""
 CATION_ROLES = ("Li",)
 ANION_ROLES = ("anion_O", "anion_N", "anion_F", "anion_Cl")
 Charge = Annotated[float, Field(ge=-10, le=10)]
@@ -216,6 +220,17 @@ class ImportedIon(_Imported):
     model: str = Field(description="name of the parameter set")
     charge: int = Field(ge=-4, le=4)
     roles: dict[str, Selection] = Field(min_length=1, description="selections by role")
+
+
+class Solvent(Strict):
+    """A solvent or plasticiser as a sequence of units; their oxygens that bind lithium are those of a solvent."""
+
+    solvent: str
+    label: Text | None = Field(None, description="name for people, in figures and on the page")
+    molecule: str = Field(pattern=r"^[A-Z][A-Z0-9]{0,7}$")
+    description: Text
+    sequence: list[str | Repeat] = Field(min_length=1, description="unit names, `NAME * COUNT` repeats, or parts")
+    density_g_cm3: CitedValue
 
 
 class ImportedSolvent(_Imported):
@@ -419,13 +434,21 @@ NUMBERS = {
 
 @dataclass(frozen=True)
 class ForceFieldChoice:
-    """Disputed choices: parameter sets, mixing rule, factor on the ion charges."""
+    """Disputed choices: parameter sets, mixing rule, factor on the ion charges.
+
+    With several salts, the models of their anions are joined by `+`.
+    """
 
     ether_set: str
     cation_model: str | None
     anion_model: str | None
     mixing: str
     ion_charge_scale: float
+
+    @property
+    def anion_models(self) -> list[str]:
+        """Models of the anions, in the order of the salts."""
+        return self.anion_model.split("+") if self.anion_model is not None else []
 
 
 IMPORTED = "imported"
@@ -446,33 +469,132 @@ def imported_choice(label: str, scale: float, salted: bool) -> ForceFieldChoice:
 
 @dataclass(frozen=True)
 class Chain:
-    """A polymer with its units resolved, or one whose topology is imported and has no units."""
+    """A polymer or solvent of our building blocks, with its units resolved."""
 
-    polymer: Polymer | ImportedPolymer
+    said: Polymer | Solvent
     ether_set: str
     units: tuple[Unit, ...]
-    imported: ImportedEntry | None = None
 
     @property
-    def ether_oxygens(self) -> int:
-        """Ether oxygens of one chain, the EO of EO:Li."""
-        if isinstance(self.polymer, ImportedPolymer):
-            return self.polymer.ether_oxygens
-        return sum(unit.ether_oxygens for unit in self.units)
+    def molecule(self) -> str:
+        """Name of the molecule type."""
+        return self.said.molecule
 
     @property
-    def n_atoms(self) -> int:
-        """Number of sites of one chain."""
-        if isinstance(self.polymer, ImportedPolymer):
-            return self.polymer.atoms
-        return sum(len(unit.atoms) for unit in self.units)
+    def kind(self) -> str:
+        """Kind of its molecules."""
+        return "solvent" if isinstance(self.said, Solvent) else "polymer"
+
+    @property
+    def atoms(self) -> list[AtomEntry]:
+        """Atoms of all its units."""
+        return [atom for unit in self.units for atom in unit.atoms]
+
+    def role(self, atom: AtomEntry) -> str | None:
+        """Role of an atom of its units."""
+        return atom.role if self.kind == "polymer" else ROLES_IN_SOLVENT.get(atom.role or "")
 
     @property
     def roles(self) -> set[str | None]:
         """Roles of the sites."""
-        if isinstance(self.polymer, ImportedPolymer):
-            return set(self.polymer.roles)
-        return {atom.role for unit in self.units for atom in unit.atoms}
+        return {self.role(atom) for atom in self.atoms}
+
+    @property
+    def ether_oxygens(self) -> int:
+        """Sites that EO:Li counts."""
+        return sum(self.role(atom) == "ether_O" for atom in self.atoms)
+
+
+Counts = tuple[tuple[str, int], ...]
+"""Names with numbers of molecules."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a box holds, by names in the building blocks: chains of polymers, ion pairs of salts, molecules of solvents.
+
+    Those of a kind stand in the order of the topology.
+    """
+
+    polymers: Counts
+    salts: Counts = ()
+    solvents: Counts = ()
+
+    @classmethod
+    def of(cls, polymer: str, chains: int, salt: str, cations: int, solvents: Counts = ()) -> Contents:
+        """One polymer and at most one salt. Raises InputError for ions of no salt."""
+        if salt == NO_SALT and cations:
+            raise InputError(f"{cations} cations of salt {salt!r}; allowed: 0")
+        return cls(((polymer, chains),), () if salt == NO_SALT else ((salt, cations),), solvents)
+
+    @property
+    def chains(self) -> int:
+        """Polymer chains."""
+        return _total(self.polymers)
+
+    @property
+    def cations(self) -> int:
+        """Cations of the salts."""
+        return _total(self.salts)
+
+    @property
+    def solvent_molecules(self) -> int:
+        """Molecules of all solvents."""
+        return _total(self.solvents)
+
+    @property
+    def names(self) -> Contents:
+        """The same with one molecule of each: what they are made from does not depend on their numbers."""
+        return Contents(*(tuple((name, 1) for name, _ in of) for of in (self.polymers, self.salts, self.solvents)))
+
+    @property
+    def words(self) -> list[str]:
+        """Names of all, for messages."""
+        return [name for of in (self.polymers, self.salts, self.solvents) for name, _ in of]
+
+    def times(self, copies: int) -> Contents:
+        """The contents of several such boxes."""
+        of_kinds = (self.polymers, self.salts, self.solvents)
+        return Contents(*(tuple((name, count * copies) for name, count in of) for of in of_kinds))
+
+
+def _total(counts: Counts) -> int:
+    return sum(count for _, count in counts)
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """A type of molecule of a box: its kind, its entry in the building blocks, and its number in the box."""
+
+    kind: str
+    entry: Chain | Ion | ImportedEntry
+    count: int
+
+    @property
+    def density_g_cm3(self) -> float:
+        """Density of a neat polymer or solvent, for sizes alone."""
+        said = self.entry.said if not isinstance(self.entry, Ion) else None
+        if isinstance(said, Solvent | ImportedSolvent):
+            return said.density_g_cm3.value
+        assert isinstance(said, Polymer | ImportedPolymer)
+        return said.neat_density_g_cm3.value
+
+    @property
+    def roles(self) -> set[str | None]:
+        """Roles of the sites."""
+        if isinstance(self.entry, Chain):
+            return self.entry.roles
+        if isinstance(self.entry, Ion):
+            return {atom.role for atom in self.entry.atoms}
+        return set(self.entry.said.roles)
+
+    @property
+    def ether_oxygens(self) -> int:
+        """Ether oxygens of one molecule, the EO of EO:Li."""
+        if isinstance(self.entry, Chain):
+            return self.entry.ether_oxygens
+        said = self.entry.said if isinstance(self.entry, ImportedEntry) else None
+        return said.ether_oxygens if isinstance(said, ImportedPolymer) else 0
 
 
 @dataclass(frozen=True)
@@ -489,11 +611,13 @@ class Labels:
         return self.polymers.get(name, name)
 
     def salt(self, name: str) -> str:
-        """The salt's label, else its name."""
-        return self.salts.get(name, name)
+        """The salt's label, else its name; those of a mixture with their shares."""
+        shares = shares_of(name)
+        named = {self.salts.get(salt, salt): share for salt, share in shares.items()}
+        return next(iter(named)) if len(shares) == 1 else " + ".join(f"{x:g} {label}" for label, x in named.items())
 
     def anion(self, salt: str) -> str:
-        """The label of a salt's anion, else `anion`."""
+        """The label of a salt's anion, else `anion`, as of a mixture."""
         return self.anions.get(salt, "anion")
 
     def solvent(self, name: str) -> str:

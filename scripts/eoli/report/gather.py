@@ -208,7 +208,7 @@ def _costs(table: pd.DataFrame | None) -> Costs:
 
 def _differs(row: Mapping[str, Any], system: System, table: Path) -> None:
     """Raises DataError if a table row does not match its system in the study."""
-    axes = asdict(system) | asdict(system.choice) | {SOLVENTS: solvents_text(system.solvents)}
+    axes = asdict(system) | asdict(system.choice) | {"chains": system.chains, SOLVENTS: solvents_text(system.solvents)}
     for axis in (*SYSTEM_AXES, SOLVENTS):
         ours, theirs = row.get(axis), axes[axis]
         alike = math.isclose(ours, theirs, rel_tol=1e-9) if isinstance(ours, int | float) and theirs else ours == theirs

@@ -17,6 +17,8 @@ SYSTEM_AXES = (*SERIES_AXES, "temperature_K")
 """Columns of the sweep table that are equal for replicas of one system."""
 SOLVENTS = "solvents"
 """An axis that a table has only where a system has a solvent: names and molecules, such as `succinonitrile:20`."""
+ION_PAIRS = "ion_pairs"
+"""A column that a table has only where a system has a mixture of salts: their ion pairs, such as `lipf6:15 litfsi:35`."""
 SHAPE = "supercell"
 """An axis that the table holds only in the system's name: how its box repeats the parent's."""
 
@@ -30,7 +32,7 @@ def shape_of(name: str) -> str:
 
 
 def solvents_text(solvents: Sequence[tuple[str, int]]) -> str:
-    """Cell of the column SOLVENTS; empty without a solvent.
+    """Cell of the columns SOLVENTS and ION_PAIRS; empty without a name.
 
     >>> solvents_text([("ec", 20), ("g4", 5)]), solvents_of(solvents_text([("ec", 20), ("g4", 5)]))
     ('ec:20 g4:5', {'ec': 20, 'g4': 5})

@@ -10,15 +10,15 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from eoli.core.names import Line, ModuleName, Part, PathText
 from eoli.core.text import did_you_mean
-from eoli.core.validation import Strict, place, section, validate
+from eoli.core.validation import BY_SHAPE, MAPPING, VALUE, Share, Strict, place, section, validate
 from eoli.core.yamlfile import KeyPath, YamlFile, read_yaml
 from eoli.errors import InputError
 from eoli.forcefield.models import DEFAULT, NO_SALT, Mixing
@@ -90,24 +90,56 @@ class GromacsBuild(Strict):
     modules: list[ModuleName] = Field(default_factory=list, description="loaded by `module load` before every call")
 
 
-class PerLithium(Strict):
-    """Molecules of a solvent by those of lithium."""
+class SolventRatio(Strict):
+    """Molecules of a solvent for each lithium or for each chain, rounded to whole ones."""
 
-    per_lithium: float = Field(gt=0, le=10_000, description="molecules for each lithium, rounded to whole ones")
+    per_lithium: float | None = Field(None, gt=0, le=10_000, description="molecules for each lithium")
+    per_chain: float | None = Field(None, gt=0, le=1_000_000, description="molecules for each chain")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.per_lithium is None) == (self.per_chain is None):
+            raise ValueError("give one of per_lithium and per_chain")
+        return self
+
+    @property
+    def ratio(self) -> tuple[str, float]:
+        """The key that is given, and its value."""
+        return next((key, value) for key, value in self if value is not None)
+
+
+Molecules = Annotated[Annotated[int, Field(gt=0, le=10_000_000), VALUE] | Annotated[SolventRatio, MAPPING], BY_SHAPE]
+
+
+def _whole(shares: dict[str, float]) -> dict[str, float]:
+    if len(shares) < 2 or abs(sum(shares.values()) - 1) > 1e-9 or NO_SALT in shares:
+        raise ValueError(f"{shares} is not allowed; allowed: two or more with shares that sum to 1")
+    return shares
+
+
+SaltOrMixture = Annotated[
+    Annotated[Part, VALUE]
+    | Annotated[dict[Part, Annotated[Share, AfterValidator(_as_named)]], AfterValidator(_whole), MAPPING],
+    BY_SHAPE,
+]
 
 
 class SweepBlock(Strict):
     """One block of the sweep; every combination of its axes is a system. A single value may stand without a list."""
 
     polymer: Annotated[list[Part], Many, Field(min_length=1, description="polymers of `topologies/polymers`")]
-    salt: Annotated[list[Part], Many] = Field([DEFAULT_SALT], min_length=1, description="salts, or `none`")
+    salt: Annotated[list[SaltOrMixture], Many] = Field(
+        [DEFAULT_SALT],
+        min_length=1,
+        description="salts of `topologies/salts`, `none`, or mixtures as `{litfsi: 0.7, lipf6: 0.3}`, shares of the lithium",
+    )
     eo_li: Annotated[list[Ratio], Many] = Field(
         default_factory=list, description="ether oxygens for each lithium; left out where the salt is none"
     )
-    solvents: dict[Part, Annotated[int, Field(gt=0, le=10_000_000)] | PerLithium] = Field(
+    solvents: dict[Part, Molecules] = Field(
         default_factory=dict,
-        description="molecules of each solvent of `topologies/solvents` in a box, or `{per_lithium: RATIO}`; beside imported "
-        "polymers",
+        description="molecules of each solvent of `topologies/solvents` in a box, or `{per_lithium: RATIO}`, or "
+        "`{per_chain: RATIO}`",
     )
     temperature_K: Annotated[list[SystemKelvin], Many] = Field([298.15], min_length=1, description="temperatures, K")
     temperature_series: bool = Field(

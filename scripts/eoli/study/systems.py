@@ -5,18 +5,31 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
-from eoli.core.names import LONGEST_NAME
+from eoli.core.names import LONGEST_NAME, shares_of, shares_text
 from eoli.core.text import did_you_mean
 from eoli.core.units import GRAM_PER_MOL_NM3
 from eoli.core.yamlfile import KeyPath
 from eoli.errors import InputError
 from eoli.forcefield.library import Library, library
-from eoli.forcefield.models import DEFAULT, IMPORTED, NO_SALT, ForceFieldChoice, imported_choice
+from eoli.forcefield.models import (
+    DEFAULT,
+    IMPORTED,
+    IONS,
+    NO_SALT,
+    Contents,
+    Counts,
+    ForceFieldChoice,
+    ImportedEntry,
+    ImportedPolymer,
+    Ingredient,
+    imported_choice,
+    imported_set,
+)
 from eoli.study.box_shape import Edges, Shape, edges_nm
 from eoli.study.config import (
     DEFAULT_CHARGE_SCALE,
@@ -46,8 +59,9 @@ MOST_PLATEAUS = 150
 class System:
     """One box: what it contains and the conditions of its simulation.
 
-    Systems of a temperature series share the box and the `common` stages of `series`, which has a folder like theirs. A
-    supercell repeats the equilibrated box of its `parent`. `solvents` are names with numbers of molecules. One that was made elsewhere is the run of that number,
+    `polymer` and `salt` are as tables name them, a mixture of salts with its shares (`shares_text`); `contents` has the
+    numbers. Systems of a temperature series share the box and the `common` stages of `series`, which has a folder like theirs. A
+    supercell repeats the equilibrated box of its `parent`. One that was made elsewhere is the run of that number,
     `imported`, of the configuration.
     """
 
@@ -58,16 +72,14 @@ class System:
     temperature_K: float
     replicate: int
     choice: ForceFieldChoice
-    chains: int
+    contents: Contents
     ether_oxygens: int
-    cations: int
     in_study: bool
     series: str | None = None
     common: tuple[str, ...] = ()
     supercell: tuple[int, int, int] = NO_COPIES
     parent: str | None = None
     imported: int | None = None
-    solvents: tuple[tuple[str, int], ...] = ()
 
     def home(self, stage: str) -> str:
         """Folder in `results` that holds a stage: the system's own, or its series'."""
@@ -79,14 +91,19 @@ class System:
         return self.ether_oxygens / self.cations if self.cations else None
 
     @property
-    def solvent_names(self) -> tuple[str, ...]:
-        """Names of the solvents, in the order of the topology."""
-        return tuple(name for name, _ in self.solvents)
+    def chains(self) -> int:
+        """Polymer chains."""
+        return self.contents.chains
 
     @property
-    def solvent_molecules(self) -> int:
-        """Molecules of all solvents."""
-        return sum(count for _, count in self.solvents)
+    def cations(self) -> int:
+        """Lithium ions."""
+        return self.contents.cations
+
+    @property
+    def solvents(self) -> Counts:
+        """Solvents with their numbers of molecules."""
+        return self.contents.solvents
 
     @property
     def replica_group(self) -> str:
@@ -140,14 +157,15 @@ def system_name(
     usual: ForceFieldChoice, replicate: int, supercell: tuple[int, int, int] = NO_COPIES,
     solvents: Sequence[tuple[str, int]] = (),
 ) -> str:  # fmt: skip
-    """`<polymer>-eo<ratio>-<T>K[-salt][-<solvent><number>...][-ether][-cation][-anion][-mixing][-q<scale>][-<n>x<n>x<n>]-r<replicate>`.
+    """`<polymer>-eo<ratio>-<T>K[-salt][-<share><salt>...][-<solvent><number>...][-ether][-cation][-anion][-mixing][-q<scale>][-<n>x<n>x<n>]-r<replicate>`.
 
     Axes at their default are left out (force field: those of `usual`). Without a temperature, `series` takes its place.
     """
     at = "series" if temperature_K is None else f"{temperature_K:.0f}K"
     parts = [polymer, "neat" if salt == NO_SALT or eo_li is None else f"eo{eo_li:g}", at]
     if salt not in (DEFAULT_SALT, NO_SALT):
-        parts.append(salt)
+        shares = shares_of(salt)
+        parts += [salt] if len(shares) == 1 else [f"{share:g}{name}" for name, share in shares.items()]
     parts += [f"{name}{count}" for name, count in solvents]
     for key in ("ether_set", "cation_model", "anion_model", "mixing"):
         if getattr(choice, key) != getattr(usual, key):
@@ -173,8 +191,9 @@ def _check_block(block: SweepBlock, number: int, study: Study, blocks: Library) 
     """Raise InputError for an unknown building block, or keys that exclude each other."""
     sets, salts = blocks.ether_sets(), [*blocks.names("salts"), NO_SALT]
     unknown_set = next((name for name in block.ether_set if name not in sets), None)
-    unknown_salt = next((name for name in block.salt if name not in salts), None)
-    all_neat = all(name == NO_SALT for name in block.salt)
+    asked = [name for entry in block.salt for name in ([entry] if isinstance(entry, str) else entry)]
+    unknown_salt = next((name for name in asked if name not in salts), None)
+    all_neat = all(name == NO_SALT for name in asked)
     series, common, analysed = block.temperature_series, study.common_stages, study.config.analysis.stage
     near_set, near_salt = did_you_mean(unknown_set or "", sets), did_you_mean(unknown_salt or "", salts)
     for wrong, key, message in (
@@ -220,18 +239,37 @@ def _cations(polymer: str, ether_oxygens: int, eo_li: float | None) -> int:
     return cations
 
 
-def _solvents(block: SweepBlock, cations: int) -> tuple[tuple[str, int], ...]:
+def _pairs(shares: Mapping[str, float], cations: int) -> Counts:
+    """Ion pairs of each salt, in order of names, by its share of the cations: whole ones with the largest remainders rounded
+    up. Raises InputError for a salt without any."""
+    exact = {name: share * cations for name, share in sorted(shares.items())}
+    counts = {name: math.floor(pairs + 1e-9) for name, pairs in exact.items()}
+    by_remainder = sorted(exact, key=lambda name: counts[name] - exact[name])
+    for name in by_remainder[: cations - sum(counts.values())]:
+        counts[name] += 1
+    for name, count in counts.items():
+        if cations and not count:
+            raise InputError(
+                f"{name}: a share of {shares[name]:g} gives no ion pair among {cations} lithium ions; allowed: a larger share, or "
+                "more lithium"
+            )
+    return tuple(counts.items())
+
+
+def _solvents(block: SweepBlock, chains: int, cations: int) -> Counts:
     """Molecules of each solvent of a box, by name; ratios rounded half up, as ions are."""
     found = []
     for name, asked in sorted(block.solvents.items()):
         if isinstance(asked, int):
             found.append((name, asked))
             continue
-        count = math.floor(asked.per_lithium * cations + 0.5)
+        of_what, ratio = asked.ratio
+        beside, shown = {"per_lithium": (cations, "lithium ions"), "per_chain": (chains, "chains")}[of_what]
+        count = math.floor(ratio * beside + 0.5)
         if count == 0:
             raise InputError(
-                f"{name}: per_lithium: {asked.per_lithium:g} gives no molecule beside {cations} lithium ions; allowed: a number "
-                "of molecules, or a salt and a larger ratio"
+                f"{name}: {of_what}: {ratio:g} gives no molecule beside {beside} {shown}; allowed: a number of molecules, "
+                f"or {'a salt and ' if not beside else ''}a larger ratio"
             )
         found.append((name, count))
     return tuple(found)
@@ -243,42 +281,49 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
     supercell, copies, chains = (x, y, z), x * y * z, study.config.box.chains
     common = tuple(stage.name for stage in study.common_stages) if block.temperature_series else ()
     asked_by = partial(_asked_by, study, number)
-    for polymer, salt, ether_set in itertools.product(block.polymer, block.salt, block.ether_set):
+    for polymer, asked, ether_set in itertools.product(block.polymer, block.salt, block.ether_set):
+        shares = {asked: 1.0} if isinstance(asked, str) else asked
+        salt, salts = shares_text(shares), sorted(shares)
         with asked_by("polymer"):
-            chain = blocks.polymer(polymer, ether_set)
+            chain = Ingredient("polymer", blocks.polymer(polymer, ether_set), chains)
         ether_oxygens = chain.ether_oxygens * chains
         mixings: list[str] = [*block.mixing]
         usual_set: str = DEFAULT_ETHER_SET
         usual_mixing: str = DEFAULT_MIXING
-        if chain.imported is not None:
+        if isinstance(chain.entry, ImportedEntry) and isinstance(chain.entry.said, ImportedPolymer):
             _check_imported(polymer, block, number, study)
-            usual_set = ether_set = chain.ether_set
+            usual_set = ether_set = imported_set(chain.entry.said.force_field)
             mixings, usual_mixing = [IMPORTED], IMPORTED
         with asked_by("salt"):
-            usual = blocks.choose(salt, usual_set, DEFAULT, DEFAULT, usual_mixing, DEFAULT_CHARGE_SCALE)
-            blocks.composition(polymer, salt, replace(usual, ether_set=ether_set))
+            usual = blocks.choose(salts, usual_set, DEFAULT, DEFAULT, usual_mixing, DEFAULT_CHARGE_SCALE)
+            contents = Contents(((polymer, chains),), () if salt == NO_SALT else _pairs(shares, 0))
+            blocks.composition(contents, replace(usual, ether_set=ether_set))
         with asked_by("solvents"):
-            blocks.composition(polymer, salt, replace(usual, ether_set=ether_set), sorted(block.solvents))
+            contents = replace(contents, solvents=tuple((name, 1) for name in sorted(block.solvents)))
+            blocks.composition(contents, replace(usual, ether_set=ether_set))
         ratios: Sequence[float | None] = [None] if salt == NO_SALT else block.eo_li
         choices = []
         for cation, anion, mixing, scale in itertools.product(
             block.cation_model, block.anion_model, mixings, block.ion_charge_scale
         ):
             with asked_by("cation_model"):
-                blocks.choose(salt, ether_set, cation, DEFAULT, mixing, scale)
+                blocks.choose(salts, ether_set, cation, DEFAULT, mixing, scale)
             with asked_by("anion_model"):
-                choices.append(blocks.choose(salt, ether_set, cation, anion, mixing, scale))
+                choices.append(blocks.choose(salts, ether_set, cation, anion, mixing, scale))
         for ratio, kelvin, choice, replicate in itertools.product(
             ratios, block.temperature_K, choices, block.replicate
         ):
             with asked_by("eo_li"):
                 # ions are rounded in the box that is repeated, so a supercell has its parent's ratio
                 cations = _cations(polymer, ether_oxygens, ratio)
+            with asked_by("salt"):
+                pairs = () if salt == NO_SALT else _pairs(shares, cations)
             with asked_by("solvents"):
-                solvents = _solvents(block, cations)
+                contents = Contents(((polymer, chains),), pairs, _solvents(block, chains, cations))
             named = partial(
-                system_name, polymer, salt, ratio, choice=choice, usual=usual, replicate=replicate, solvents=solvents
-            )
+                system_name, polymer, salt, ratio, choice=choice, usual=usual, replicate=replicate,
+                solvents=contents.solvents,
+            )  # fmt: skip
             yield System(
                 name=named(temperature_K=kelvin, supercell=supercell),
                 polymer=polymer,
@@ -287,15 +332,13 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
                 temperature_K=kelvin,
                 replicate=replicate,
                 choice=choice,
-                chains=chains * copies,
+                contents=contents.times(copies),
                 ether_oxygens=ether_oxygens * copies,
-                cations=cations * copies,
                 in_study=block.in_study,
                 series=named(temperature_K=None) if block.temperature_series else None,
                 common=common,
                 supercell=supercell,
                 parent=named(temperature_K=kelvin) if copies > 1 else None,
-                solvents=tuple((name, count * copies) for name, count in solvents),
             )
 
 
@@ -325,21 +368,15 @@ def size_of(system: System, blocks: Library) -> Size:
     The density mixes neat polymer, salt and solvents by volume, each at the temperature of its own data. It is an estimate for
     sizes and plausibility, never a result.
     """
-    names = system.solvent_names
-    (of_chain, chain_mass), *others = blocks.size_of_molecules(system.polymer, system.salt, system.choice, names)
-    ions, beside = others[: len(others) - len(names)], others[len(others) - len(names) :]
-    chain = blocks.polymer(system.polymer, system.choice.ether_set)
-    sites, mass = system.chains * of_chain, system.chains * chain_mass
-    volume = mass / chain.polymer.neat_density_g_cm3.value
-    if system.salt != NO_SALT:
-        salt = blocks.salt(system.salt)
-        sites += system.cations * sum(of_ion for of_ion, _ in ions)
-        mass += system.cations * sum(ion_mass for _, ion_mass in ions)
-        volume += system.cations * salt.molar_volume_cm3_mol.value
-    for (name, count), (of_solvent, solvent_mass) in zip(system.solvents, beside, strict=True):
-        sites += count * of_solvent
-        mass += count * solvent_mass
-        volume += count * solvent_mass / blocks.solvent_density_g_cm3(name)
+    sites, mass, volume = 0, 0.0, 0.0
+    for part in blocks.composition(system.contents, system.choice).ingredients:
+        of_one, mass_of_one = blocks.size_of(part.entry)
+        sites += part.count * of_one
+        mass += part.count * mass_of_one
+        if part.kind not in IONS:
+            volume += part.count * mass_of_one / part.density_g_cm3
+    for name, pairs in system.contents.salts:
+        volume += pairs * blocks.salt(name).molar_volume_cm3_mol.value
     return Size(sites, mass, mass / volume)
 
 
@@ -398,9 +435,8 @@ def _imported(run: ImportedRun, number: int) -> System:
         temperature_K=run.temperature_K,
         replicate=run.replicate,
         choice=imported_choice(run.force_field or run.name, run.ion_charge_scale, salted),
-        chains=run.chains,
+        contents=Contents.of(run.polymer, run.chains, run.salt, run.lithium_ions),
         ether_oxygens=run.ether_oxygens,
-        cations=run.lithium_ions,
         in_study=False,
         imported=number,
     )

@@ -13,7 +13,7 @@ from eoli.analysis.results import check_salted, read_scalars, read_verdict
 from eoli.core.files import write_table
 from eoli.errors import DataError, InputError
 from eoli.study.analyses import TABLES
-from eoli.study.axes import SOLVENTS, solvents_text
+from eoli.study.axes import ION_PAIRS, SOLVENTS, solvents_text
 from eoli.study.quantities import In, at, declared, molecule_columns, sweep_columns
 from eoli.study.systems import System
 from eoli.summary.replicas import differing, replica_table
@@ -39,6 +39,7 @@ def _composition(system: System, ideal_density: Mapping[str, float]) -> dict[str
         "lithium_ions": system.cations,
         "ideal_mixing_density_unverified_g_cm3": ideal_density.get(system.name),
         **({SOLVENTS: solvents_text(system.solvents)} if system.solvents else {}),
+        **({ION_PAIRS: solvents_text(system.contents.salts)} if len(system.contents.salts) > 1 else {}),
     }
 
 
@@ -65,7 +66,7 @@ def _of_another_system(system: System, folder: Path, scalars: Mapping[str, Mappi
         found = {"chains": len(description.molecules_of("polymer")), "lithium ions": len(description.with_role("Li"))}
         found["ether oxygens"] = len(description.with_role("ether_O"))
         if system.imported is None:
-            numbers["solvent molecules"] = system.solvent_molecules
+            numbers["solvent molecules"] = system.contents.solvent_molecules
             found["solvent molecules"] = len(description.molecules_of("solvent"))
         made.insert(0, (path, {**found, **asdict(description.choice)}))
     for file, of_file in made:
@@ -171,13 +172,13 @@ def collect(
         rows.append(_row(system, names, results, ideal_density or {}, allow_missing, stale.get(system.name, "")))
     table = pd.DataFrame([{**row, "analysed_stage": analysis_stage} for row in rows])
     common = (
-        {*_composition(systems[0], {}), *_results({}), "status", "warnings", "analysed_stage"} - {SOLVENTS}
+        {*_composition(systems[0], {}), *_results({}), "status", "warnings", "analysed_stage"} - {SOLVENTS, ION_PAIRS}
         if systems
         else set()
     )
     rare = [name for quantity in declared(In.RARE) for name in quantity.columns]
     found = [name for name in rare if table[name].notna().any()]
-    # solvents, and those of the molecule types of some systems
+    # solvents, mixtures, and those of the molecule types of some systems
     found += [str(name) for name in table if name not in {*common, *found}]
     table = table[[*(name for name in table if name not in {*rare, *found}), *found]]
     _warn_of_starts(table)

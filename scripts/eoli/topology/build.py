@@ -7,7 +7,7 @@ from pathlib import Path
 from eoli.core.files import write_text
 from eoli.errors import ForceFieldError, InputError
 from eoli.forcefield.library import Library
-from eoli.forcefield.models import ELEMENTS, IMPORTED, ForceFieldChoice
+from eoli.forcefield.models import ELEMENTS, IMPORTED, IONS, Chain, Contents, ForceFieldChoice, Ion
 from eoli.topology.description import LARGEST_SITES, MoleculeCount, SystemDescription, to_json
 from eoli.topology.gromos import Gromos54A7, PairKey, pair_key
 from eoli.topology.molecule import NREXCL, Molecule, Term, build_chain, build_ion
@@ -15,32 +15,31 @@ from eoli.topology.pairs import PairTables, make_pair_tables, sigma_epsilon
 
 
 def describe(
-    polymer: str, chains: int, salt: str, cations: int, choice: ForceFieldChoice, blocks: Library,
-    forcefield: Gromos54A7,
-) -> SystemDescription:  # fmt: skip
-    """The molecules of a system: `chains` of the polymer and `cations` pairs of the salt.
+    contents: Contents, choice: ForceFieldChoice, blocks: Library, forcefield: Gromos54A7
+) -> SystemDescription:
+    """The molecules of a box of our building blocks.
 
     Raises ForceFieldError for an unresolved term or a box that is not neutral, InputError for a box too large for any
     file, and for ions without a salt.
     """
-    found = blocks.composition(polymer, salt, choice)
+    found, what = blocks.composition(contents, choice), " with ".join(contents.words)
     if found.imported:
-        raise InputError(f"{polymer} is imported; allowed: --mixing {IMPORTED}")
-    ions = found.ions
-    molecules = [MoleculeCount(build_chain(found.chain, blocks, forcefield), chains)]
-    if cations:
-        for ion in ions:
-            molecules.append(MoleculeCount(build_ion(ion, choice.ion_charge_scale, blocks, forcefield), cations))
-    if cations and not ions:
-        raise InputError(f"{cations} cations of salt {salt!r}; allowed: 0")
+        raise InputError(f"{found.imported[0].molecule} is imported; allowed: --mixing {IMPORTED}")
+    molecules = []
+    for part in (part for part in found.ingredients if part.count):
+        assert isinstance(part.entry, Chain | Ion)
+        made = (
+            build_chain(part.entry, blocks, forcefield)
+            if isinstance(part.entry, Chain)
+            else build_ion(part.entry, choice.ion_charge_scale, blocks, forcefield)
+        )
+        molecules.append(MoleculeCount(made, part.count))
     n_sites = sum(len(entry.molecule.sites) * entry.count for entry in molecules)
     if n_sites > LARGEST_SITES:
-        raise InputError(
-            f"{polymer} with {salt}: a box of {n_sites:.6g} sites is not allowed; allowed: up to {LARGEST_SITES}"
-        )
+        raise InputError(f"{what}: a box of {n_sites:.6g} sites is not allowed; allowed: up to {LARGEST_SITES}")
     charge = sum(entry.molecule.charge * entry.count for entry in molecules)
     if abs(charge) > 1e-4:
-        raise ForceFieldError(f"{polymer} with {salt}: the box has a charge of {charge:+.4f} e; allowed: 0")
+        raise ForceFieldError(f"{what}: the box has a charge of {charge:+.4f} e; allowed: 0")
     return SystemDescription(tuple(molecules), choice, forcefield.sha256)
 
 
@@ -52,7 +51,7 @@ def tables_for(description: SystemDescription, blocks: Library, forcefield: Grom
     for entry in description.molecules:
         sites = entry.molecule.sites
         types += [site.type for site in sites]
-        if entry.molecule.kind != "polymer":
+        if entry.molecule.kind in IONS:
             ion_types |= {site.type for site in sites}
         fourteen |= {
             pair_key(sites[term.sites[0]].type, sites[term.sites[1]].type)

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 
 from eoli.core.files import write_text
 from eoli.errors import ForceFieldError, InputError
 from eoli.forcefield.library import Library
-from eoli.forcefield.models import IMPORTED, NO_SALT, ForceFieldChoice, ImportedEntry, ImportedIon, ImportedPolymer
+from eoli.forcefield.models import (
+    IMPORTED,
+    IONS,
+    Contents,
+    ForceFieldChoice,
+    ImportedEntry,
+    ImportedIon,
+    ImportedPolymer,
+    imported_set,
+)
 from eoli.topology.adopted import Adopted, describe_adopted
 from eoli.topology.composed import Part, compose, titled
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
@@ -19,7 +27,6 @@ from eoli.topology.molecule import Molecule
 from eoli.topology.roles import with_roles
 from eoli.topology.structure import read_structure
 
-NO_SOLVENTS: Mapping[str, int] = MappingProxyType({})
 _ROUNDED_E = 0.01
 """Most that the charges of one molecule may differ from its formal charge, e: files give four digits or so."""
 _MASS = 1e-3
@@ -112,30 +119,27 @@ def _with_roles(molecule: Molecule, entry: ImportedEntry) -> Molecule:
 
 
 def imported_box(
-    polymer: str, chains: int, salt: str, cations: int, choice: ForceFieldChoice, blocks: Library,
-    solvents: Mapping[str, int] = NO_SOLVENTS, installed: Path | None = None,
-) -> ImportedBox:  # fmt: skip
-    """The box of `chains` of an imported polymer, `cations` pairs of the salt, and numbers of `solvents` by name.
+    contents: Contents, choice: ForceFieldChoice, blocks: Library, installed: Path | None = None
+) -> ImportedBox:
+    """The box of molecules whose topologies others made.
 
     `installed` is the folder of GROMACS' own force fields, which an entry may include (`ImportedEntry.of_gromacs`).
     Raises InputError, at the entry's key, for a molecule that is not what its entry says; ForceFieldError, one line with
     file and number, for a topology that grompp would not take, or that differs from another one of the box.
     """
-    found = blocks.composition(polymer, salt, choice, list(solvents))
-    if not found.imported or choice.mixing != IMPORTED or choice.ether_set != found.chain.ether_set:
+    found, scale = blocks.composition(contents, choice), choice.ion_charge_scale
+    sets = dict.fromkeys(
+        imported_set(entry.said.force_field) for entry in found.imported if isinstance(entry.said, ImportedPolymer)
+    )
+    if choice.mixing != IMPORTED or [*sets] != [choice.ether_set]:
         raise InputError(
-            f"{polymer}: ether set {choice.ether_set!r} with mixing {choice.mixing!r} is not allowed; allowed: "
-            + (f"{found.chain.ether_set!r} with {IMPORTED!r}" if found.imported else f"any but {IMPORTED!r}")
+            f"{' with '.join(contents.words)}: ether set {choice.ether_set!r} with mixing {choice.mixing!r} is not allowed; "
+            "allowed: " + (f"{', '.join(sets)} with {IMPORTED!r}" if sets else f"any but {IMPORTED!r}")
         )
-    chain, *others = found.imported
-    ions, beside = others[: len(others) - len(solvents)], others[len(others) - len(solvents) :]
-    if cations and not ions:
-        raise InputError(f"{cations} cations of salt {salt!r}; allowed: 0")
-    scale = choice.ion_charge_scale
-    wanted = [(chain, "polymer", chains, 1.0)]
-    if cations:
-        wanted += [(ion, "cation" if ion.charge > 0 else "anion", cations, scale) for ion in ions]
-    wanted += [(entry, "solvent", count, 1.0) for entry, count in zip(beside, solvents.values(), strict=True)]
+    wanted: list[tuple[ImportedEntry, str, int, float]] = []
+    for part in (part for part in found.ingredients if part.count):
+        assert isinstance(part.entry, ImportedEntry)
+        wanted.append((part.entry, part.kind, part.count, scale if part.kind in IONS else 1.0))
     read = _read_once([entry for entry, *_ in wanted], installed)
     adopted = [_adopt(topology, *one) for topology, one in zip(read, wanted, strict=True)]
     texts = compose([one.part for one in adopted], "")
@@ -145,14 +149,6 @@ def imported_box(
         for counted, (entry, *_) in zip(described.molecules, wanted, strict=True)
     )
     return ImportedBox(tuple(adopted), replace(described, molecules=molecules), texts, installed)
-
-
-def check_imported(
-    polymer: str, salt: str, choice: ForceFieldChoice, blocks: Library, solvents: Sequence[str] = (),
-    installed: Path | None = None,
-) -> None:  # fmt: skip
-    """Read all that a box of these molecules is made from, and compose it in memory. Raises as `imported_box` does."""
-    imported_box(polymer, 1, salt, 0 if salt == NO_SALT else 1, choice, blocks, dict.fromkeys(solvents, 1), installed)
 
 
 def write_imported(box: ImportedBox, title: str, folder: Path) -> None:

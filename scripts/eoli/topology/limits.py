@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eoli.forcefield.library import Library
-from eoli.forcefield.models import When
+from eoli.forcefield.models import IONS, When
 from eoli.topology.description import SystemDescription
 
 
@@ -11,12 +11,12 @@ def _holds(when: When, description: SystemDescription) -> bool:
     """Whether the conditions hold for a system."""
     choice = description.choice
     molecules = [entry.molecule for entry in description.molecules]
-    ions = any(molecule.kind in ("cation", "anion") for molecule in molecules)
+    ions = any(molecule.kind in IONS for molecule in molecules)
     found: dict[str, list[str | bool | None]] = {
         "mixing": [choice.mixing],
         "ether_set": [choice.ether_set],
         "cation_model": [choice.cation_model] if ions else [],
-        "anion_model": [choice.anion_model] if ions else [],
+        "anion_model": [*choice.anion_models] if ions else [],
         "molecule": [molecule.name for molecule in molecules],
         "ions": [ions],
         "polyamide": [any(site.role == "amide_N" for molecule in molecules for site in molecule.sites)],

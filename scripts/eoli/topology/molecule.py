@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from eoli.errors import ForceFieldError
 from eoli.forcefield.library import Library
-from eoli.forcefield.models import NUMBERS, BondedEntry, BondedTable, Chain, Ion
+from eoli.forcefield.models import NUMBERS, BondedEntry, BondedTable, Chain, Ion, Solvent
 from eoli.topology.gromos import Gromos54A7
 
 NREXCL = 3
@@ -300,7 +300,7 @@ def _mass(blocks: Library, forcefield: Gromos54A7, type_name: str, where: str) -
 
 
 def build_chain(chain: Chain, blocks: Library, forcefield: Gromos54A7) -> Molecule:
-    """A polymer chain with all its terms.
+    """A polymer chain, or a solvent of units, with all its terms.
 
     Raises ForceFieldError, naming unit and atoms, for an unresolved type, bond, angle, torsion or improper.
     """
@@ -314,7 +314,8 @@ def build_chain(chain: Chain, blocks: Library, forcefield: Gromos54A7) -> Molecu
         sites += [
             Site(
                 atom.name, atom.type, atom.charge, _mass(blocks, forcefield, atom.type, f"{where}, atom {atom.name}"),
-                unit.residue, number, atom.bonded_class, atom.role, unit.block, atom.source,
+                unit.residue, number, atom.bonded_class, chain.role(atom),
+                unit.block if chain.kind == "polymer" else None, atom.source,
             )
             for atom in unit.atoms
         ]  # fmt: skip
@@ -322,10 +323,11 @@ def build_chain(chain: Chain, blocks: Library, forcefield: Gromos54A7) -> Molecu
             bonds.append((tail, index[unit.head]))
         bonds += [(index[a], index[b]) for a, b in unit.bonds]
         tail = index[unit.tail] if unit.tail is not None else None
-    polymer = chain.polymer
+    said = chain.said
+    where = f"solvents/{said.solvent}.yaml" if isinstance(said, Solvent) else f"polymers/{said.polymer}.yaml"
     return _assemble(
-        polymer.molecule, "polymer", 0, _Graph(f"polymers/{polymer.polymer}.yaml", tuple(sites), tuple(bonds)),
-        blocks.bonded, forcefield, _lj(blocks, forcefield),
+        said.molecule, chain.kind, 0, _Graph(where, tuple(sites), tuple(bonds)), blocks.bonded, forcefield,
+        _lj(blocks, forcefield),
     )  # fmt: skip
 
 

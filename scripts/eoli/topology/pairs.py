@@ -115,7 +115,7 @@ def make_pair_tables(
 
     `gromos`: the 54A7 matrix among GROMOS types and those `like` one, geometric for all others (native to CL&P and
     Aqvist), every pair written out. `lorentz-berthelot`: sigma arithmetic, epsilon geometric for every pair, as the
-    study states. `lb-ions`: the 54A7 matrix among polymer types, Lorentz-Berthelot for pairs with an ion. 1-4 pairs are
+    study states. `lb-ions`: the 54A7 matrix among types of neutral molecules, Lorentz-Berthelot for pairs with an ion. 1-4 pairs are
     those of 54A7 under every rule. Raises InputError for another rule.
     """
     if mixing not in get_args(Mixing):

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from eoli.errors import ForceFieldError
 from eoli.forcefield.library import Library
-from eoli.forcefield.models import Source
+from eoli.forcefield.models import IONS, Source
 from eoli.topology.description import SystemDescription
 from eoli.topology.gromos import pair_key
 from eoli.topology.limits import limits_of
@@ -26,7 +26,7 @@ _MIXING = {
     "gromos": "the 54A7 pair table among types of GROMOS and types that follow a row of it, geometric in C6 and C12 for "
     "all others; every pair is written out",
     "lorentz-berthelot": "arithmetic in sigma and geometric in epsilon for every pair; made by grompp",
-    "lb-ions": "the 54A7 pair table among the types of the polymer, arithmetic in sigma and geometric in epsilon for "
+    "lb-ions": "the 54A7 pair table among the types of neutral molecules, arithmetic in sigma and geometric in epsilon for "
     "pairs with an ion; the latter are made by grompp",
 }
 _FORMS: dict[tuple[str, int], tuple[str, tuple[tuple[str, str], ...]]] = {
@@ -240,7 +240,7 @@ def _as_written(numbers: tuple[float, float], tables: PairTables) -> LennardJone
 
 
 def _charges(molecule: Molecule, scale: float, sources: _Sources) -> list[Charge]:
-    factor = scale if molecule.kind != "polymer" else 1.0
+    factor = scale if molecule.kind in IONS else 1.0
     kinds = Counter(
         (s.residue, s.name, s.type, s.bonded_class, s.charge, s.mass, s.source) for s in molecule.sites
     )  # fmt: skip
@@ -383,6 +383,6 @@ def parameters_page(description: SystemDescription, tables: PairTables, blocks: 
         tables=tables,
         parameters=parameters,
         mixing=_MIXING[description.choice.mixing],
-        ions=[entry.molecule for entry in description.molecules if entry.molecule.kind != "polymer"],
+        ions=[entry.molecule for entry in description.molecules if entry.molecule.kind in IONS],
         limits=limits_of(description, blocks),
     )

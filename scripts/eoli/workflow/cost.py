@@ -110,7 +110,7 @@ def cost_lines(study: Study, results: Path = Path("results")) -> list[str]:
         cost = cost_of(size, [stage for stage in here if stage.name not in system.common], speed)
         if system.name not in series:
             reduced = reduced_bytes(
-                size.sites, system.chains + system.solvent_molecules, system.cations, *study.reduced_frames
+                size.sites, system.chains + system.contents.solvent_molecules, system.cations, *study.reduced_frames
             )
             cost = replace(cost, disk_gb=cost.disk_gb + reduced / 1e9)
         total += cost

@@ -15,7 +15,7 @@ from eoli.core.text import did_you_mean
 from eoli.core.yamlfile import parse_value
 from eoli.errors import InputError
 from eoli.forcefield.library import library
-from eoli.forcefield.models import NO_SALT, ForceFieldChoice
+from eoli.forcefield.models import NO_SALT, Contents, ForceFieldChoice
 from eoli.machine.tuning import Timing, run_timing
 from eoli.study import criteria
 from eoli.study.analyses import ANALYSES, TABLES, Analysis
@@ -84,12 +84,17 @@ def check_flags(executor: str, settings: Any, by_conda: bool, cores: int | None)
 
 def _numbered(system: System) -> list[str]:
     """Solvents of a system with the number of their molecules, as flags want them."""
-    return [f"{name}={count}" for name, count in system.solvents]
+    return [f"{name}={count}" for name, count in system.contents.solvents]
+
+
+def _salts(system: System) -> list[str]:
+    """Salts of a system, as flags want them."""
+    return [name for name, _ in system.contents.salts] or [NO_SALT]
 
 
 @cache
-def _digest(topologies: Path, polymer: str, salt: str, choice: ForceFieldChoice, solvents: tuple[str, ...]) -> str:
-    return library(topologies).digest(polymer, salt, choice, solvents)
+def _digest(topologies: Path, contents: Contents, choice: ForceFieldChoice) -> str:
+    return library(topologies).digest(contents, choice)
 
 
 @dataclass(frozen=True)
@@ -194,8 +199,8 @@ class Plan:
             {
                 "polymer": s.polymer,
                 "chains": s.chains,
-                "salt": s.salt,
-                "cations": s.cations,
+                "salt": _salts(s),
+                "cations": [pairs for _, pairs in s.contents.salts] or 0,
                 "solvent": _numbered(s) or None,
                 **asdict(s.choice),
             }
@@ -204,12 +209,12 @@ class Plan:
     def molecules_flags(self, system: str) -> str:
         """Flags for the molecules of a topology that is there: its numbers of them are in its description."""
         entry = self.boxes[system]
-        return flags({"polymer": entry.polymer, "salt": entry.salt, "solvent": _numbered(entry) or None})
+        return flags({"polymer": entry.polymer, "salt": _salts(entry), "solvent": _numbered(entry) or None})
 
     def blocks_digest(self, system: str) -> str:
         """Digest of what a topology is built from; comments and dates in the building blocks do not change it."""
         entry = self.boxes[system]
-        return _digest(self.study.topologies, entry.polymer, entry.salt, entry.choice, entry.solvent_names)
+        return _digest(self.study.topologies, entry.contents.names, entry.choice)
 
     @property
     def citations_digest(self) -> str:
@@ -349,10 +354,7 @@ class Plan:
         distances: dict[str, float] = self._settings["analysis"]["contact_nm"]
         if entry.imported is None:
             blocks = library(self.study.topologies)
-            roles = {
-                *blocks.polymer(entry.polymer, entry.choice.ether_set).roles,
-                *(role for name in entry.solvent_names for role in blocks.solvent(name).said.roles),
-            }
+            roles = blocks.composition(entry.contents, entry.choice).roles
         else:
             roles = self.study.roles_of(self.imported[system]).names
         absent = {kind for kind in criteria.RARE_CONTACTS if kind not in roles}

@@ -24,15 +24,24 @@ _ANGSTROM = 10.0
 
 
 def anion_name(description: SystemDescription) -> str:
-    """Name of the anion, such as TFSI; `anion` if there is none."""
+    """Name of the anion, such as TFSI, of several joined by `+`; `anion` if there is none."""
     return "+".join(molecule.name for molecule, _ in description.types_of("anion")) or "anion"
+
+
+def _nitrogens(description: SystemDescription) -> Groups:
+    """Nitrogen atoms of each type of anion that has some, as `N(TFSI)`."""
+    return {
+        f"N({molecule.name})": np.intersect1d(sites, description.with_role("anion_N"))
+        for molecule, sites in description.types_of("anion")
+        if any(site.role == "anion_N" for site in molecule.sites)
+    }
 
 
 def table_groups(description: SystemDescription) -> Groups:
     """Site indices of the groups of the study's table (Ma 2022, Table S5) that the system has.
 
     `Li`; `C-O-C`: the ether oxygens and the carbons bonded to them; `C=O`: the oxygens of amides and esters and the
-    carbons bonded to them; `NH`: the amide nitrogens and hydrogens; `N(TFSI)`: the nitrogen atoms of the anion. The
+    carbons bonded to them; `NH`: the amide nitrogens and hydrogens; `N(TFSI)`: the nitrogen atoms of an anion. The
     virtual sites of an atom count with it.
     """
     bonds, virtual = description.bonds(), description.virtual()
@@ -48,20 +57,26 @@ def table_groups(description: SystemDescription) -> Groups:
         "C-O-C": with_bonded(description.with_role("ether_O")),
         "C=O": with_bonded(description.with_role("amide_O", "ester_O")),
         "NH": description.with_role("amide_N", "amide_H"),
-        f"N({anion_name(description)})": description.with_role("anion_N"),
+        **_nitrogens(description),
     }
     return {name: with_virtual(sites) for name, sites in found.items() if len(sites)}
 
 
 def table_pairs(description: SystemDescription) -> list[tuple[str, str]]:
     """Group pairs of the study's table that the system has, in its order."""
-    nitrogen, groups = f"N({anion_name(description)})", table_groups(description)
-    pairs = [("Li", "C-O-C"), ("Li", "C=O"), ("Li", nitrogen), (nitrogen, "NH")]
+    groups, nitrogens = table_groups(description), _nitrogens(description)
+    pairs = [("Li", "C-O-C"), ("Li", "C=O")]
+    pairs += [pair for nitrogen in nitrogens for pair in (("Li", nitrogen), (nitrogen, "NH"))]
     return [pair for pair in pairs if all(name in groups for name in pair)]
 
 
+def _by_name(description: SystemDescription, kind: str) -> Groups:
+    """Sites of each molecule type of a kind."""
+    return {molecule.name: sites.ravel() for molecule, sites in description.types_of(kind)}
+
+
 def whole_groups(description: SystemDescription) -> Groups:
-    """The parts that make up the box: lithium, the anion by its name, and the blocks of the chains by theirs.
+    """The parts that make up the box: lithium, anions and solvents by their names, and the blocks of the chains by theirs.
 
     The carbon bound to the bridging oxygen of an ester counts as `PA`, since the ester is not neutral without it; the
     rest of a chain is its ether block, in whole and neutral C-O-C units. `chain` joins the two if both exist.
@@ -74,9 +89,10 @@ def whole_groups(description: SystemDescription) -> Groups:
         is_pa[bonds[np.isin(bonds[:, k], bridges), 1 - k]] = True
     found = {
         "Li": description.with_role("Li"),
-        anion_name(description): description.sites_of("anion"),
+        **_by_name(description, "anion"),
         ether: polymer[~is_pa[polymer]],
         "PA": polymer[is_pa[polymer]],
+        **_by_name(description, "solvent"),
     }
     present = {name: sites for name, sites in found.items() if len(sites)}
     return present | ({"chain": polymer} if ether in present and "PA" in present else {})

@@ -165,5 +165,5 @@ def simulated(sweep: Sweep) -> list[Line]:
     ]
     for polymer in polymers:
         chain = blocks.polymer(polymer, next(str(s.row["ether_set"]) for s in systems if s.row["polymer"] == polymer))
-        lines.append(Line(f"{labels.polymer(polymer)} chain", chain.polymer.description))
+        lines.append(Line(f"{labels.polymer(polymer)} chain", chain.said.description))
     return lines
