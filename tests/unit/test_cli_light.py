@@ -63,10 +63,16 @@ def test_help_is_light(words: list[str]) -> None:
         "eoli.workflow.cost",
         "eoli.study.schema",
         "eoli.cli",
+        "eoli.interface",
     ],
 )
 def test_modules_that_every_job_imports_are_light(module: str) -> None:
     assert loaded(f"import {module}") == ""
+
+
+def test_the_package_finds_its_interface_on_first_use() -> None:
+    code = "import eoli, sys\nassert 'open_study' in dir(eoli) and 'eoli.interface' not in sys.modules\neoli.open_study"
+    assert loaded(code) == ""
 
 
 @pytest.mark.parametrize("name", [analysis.name for analysis in ANALYSES])
