@@ -17,7 +17,7 @@ SUITES ?= .suites
 MADE_FOR := $(CURDIR) $(abspath $(VENV))
 STAMP := $(shell $(BIN)/python -c '' 2>/dev/null && cat $(VENV)/.installed 2>/dev/null)
 
-.PHONY: setup gromacs run test bench bench-md bench-dag test-unit test-faults test-hostile test-slurm test-gromacs validate lint format schema clean-venv
+.PHONY: setup gromacs run test bench bench-md bench-dag bench-start test-unit test-faults test-hostile test-slurm test-gromacs validate lint format schema clean-venv
 
 setup: $(VENV)/.installed gromacs-found
 
@@ -52,6 +52,10 @@ test: setup
 # Dry run, one target and status of a thousand systems, beside a bare Snakefile of the same shape.
 bench-dag: setup
 	python benchmarks/bench_dag.py
+
+# Processor time to start each analysis, beyond its libraries.
+bench-start: setup
+	python benchmarks/bench_start.py
 
 test-unit: $(VENV)/.installed
 	pytest -n 2 -m "not gmx and not workflow and not browser and not faults and not hostile"

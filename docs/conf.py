@@ -28,8 +28,8 @@ autodoc_member_order = "bysource"
 # patterns in the types of the models look like references of reStructuredText; pages are Markdown, whose warnings stay
 suppress_warnings = ["docutils"]
 
-# what is called by the command line and the Snakefile alone
-NO_API = {"cli", "commands", "workflow"}
+# what is called by the command line and the Snakefile alone, and what has a page of its own
+NO_API = {"cli", "commands", "workflow", "interface"}
 
 
 def write_api_pages(app: Any) -> None:
@@ -44,7 +44,8 @@ def write_api_pages(app: Any) -> None:
     pages = {f"{room}.md": f"# `eoli.{room}`\n\n" + "\n".join(map(_of_module, names)) for room, names in rooms.items()}
     toctree = "\n".join(sorted(rooms))
     pages["index.md"] = (
-        "# Python library\n\nThe rooms of [the architecture](../../architecture.md), by their docstrings.\n\n"
+        "# Python library\n\nThe rooms of [the architecture](../../architecture.md), by their docstrings, for those who change "
+        "EOLI. They may change with any version: what is public is [the interface](../interface.md).\n\n"
         f"```{{toctree}}\n:maxdepth: 1\n\n{toctree}\n```\n"
     )
     for name, text in pages.items():

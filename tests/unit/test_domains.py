@@ -18,13 +18,13 @@ from eoli.analysis.morphology.domains import (
     blocks_of,
     compare,
     connections,
-    inside_box,
     interface_area,
     morphology,
     random_labels,
     segregation,
     site_labels,
 )
+from eoli.core.periodic import inside_box
 from eoli.errors import DataError
 from eoli.study.criteria import MorphologyCriteria
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json

@@ -10,7 +10,8 @@ import pytest
 
 from eoli.forcefield.models import ELEMENTS
 from eoli.study.roles import read_roles
-from eoli.topology.propose import element_of, propose, roles_text
+from eoli.topology.elements import element_of
+from eoli.topology.propose import propose, roles_text
 
 H = ELEMENTS["H"][1]
 Molecule = tuple[str, int, list[tuple[str, float, float]], list[tuple[int, int]]]

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from MDAnalysis.analysis.rdf import InterRDF
 from MDAnalysis.coordinates.memory import MemoryReader
+from scipy.signal import find_peaks
 
 from eoli.analysis.structure.rdf import (
     PairCounts,
     coordination_number,
+    first_maximum,
     first_minimum,
     first_peak,
     first_shell,
@@ -171,3 +173,17 @@ def test_no_peak_where_there_is_none(g: np.ndarray) -> None:
     r = 0.004 * (np.arange(len(g)) + 0.5)
     assert first_peak(r, g) is None
     assert first_minimum(r, g) is None
+
+
+def test_first_maximum_is_that_of_scipy() -> None:
+    rng, found = np.random.default_rng(3), 0
+    for _ in range(1000):
+        noise = np.convolve(rng.random(rng.integers(6, 60)), np.ones(rng.integers(1, 4)), "same")
+        # rounding makes plateaus
+        values, height, prominence = noise.round(rng.integers(1, 5)), 2 * rng.random(), rng.random()
+        peaks, more = find_peaks(values, height=height, prominence=prominence, plateau_size=1)
+        expected = int(more["left_edges"][0]) if len(peaks) else None
+        assert first_maximum(values, height, prominence) == expected
+        found += expected is not None
+    assert 300 < found < 1000
+    assert first_maximum(np.ones(10), 0.0, 0.0) is None

@@ -14,8 +14,8 @@ from scipy.sparse import csr_array, eye_array
 from scipy.spatial import cKDTree
 
 from eoli.analysis.common import write_results
-from eoli.analysis.morphology.domains import inside_box
 from eoli.core.arrays import Booleans, Floats, Indices
+from eoli.core.periodic import inside_box
 from eoli.core.statistics import block_estimate
 from eoli.errors import DataError
 from eoli.study.criteria import HydrogenBondsCriteria

@@ -146,10 +146,11 @@ def parameters(arguments: argparse.Namespace) -> int:
         of_gromacs = any(entry.of_gromacs for entry in blocks.composition(contents, description.choice).imported)
         installed = inspect(gromacs_build(arguments)).forcefields if of_gromacs else None
         box = imported_box(contents, description.choice, blocks, installed)
+        held = (*contents.polymers, *contents.salts, *contents.solvents)
         if box.description != description:
             raise DataError(
-                f"{arguments.system_json}: not what {sum(chains)} {arguments.polymer} and {' '.join(arguments.salt)} of "
-                f"{arguments.blocks} are; make the topology again"
+                f"{arguments.system_json}: not what {' and '.join(f'{n} {name}' for name, n in held)} of {arguments.blocks} are; "
+                "make the topology again"
             )
         page = imported_parameters_page(box, blocks, arguments.system)
     else:

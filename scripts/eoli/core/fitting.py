@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.stats import chi2 as chi2_distribution
+from scipy.special import chdtrc
 
 from eoli.core.statistics import student_factor
 
@@ -49,7 +49,7 @@ NO_INTERVAL = Interval(None, None, None)
 def goodness_of(chi2: float, degrees_of_freedom: int) -> Goodness:
     """The `Goodness` of a fit with this chi-squared."""
     known = degrees_of_freedom > 0
-    return Goodness(chi2, degrees_of_freedom, float(chi2_distribution.sf(chi2, degrees_of_freedom)) if known else None)
+    return Goodness(chi2, degrees_of_freedom, float(chdtrc(degrees_of_freedom, chi2)) if known else None)
 
 
 def aicc(goodness: Goodness | None, parameters: int) -> float | None:

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import f as f_distribution
-from scipy.stats import t as student
+from scipy.special import fdtrc, stdtrit
 
 from eoli.core.arrays import Floats
 from eoli.errors import DataError
@@ -173,7 +172,7 @@ def blocks_agree(series: npt.ArrayLike) -> BlockTest:
     if within <= 0:
         return dataclasses.replace(found, p_value=0.0)
     between = float(sizes @ (means - values.mean()) ** 2) / g / (_TEST_BLOCKS - 1)
-    return dataclasses.replace(found, p_value=float(f_distribution.sf(between / within, _TEST_BLOCKS - 1, freedom)))
+    return dataclasses.replace(found, p_value=float(fdtrc(_TEST_BLOCKS - 1, freedom, between / within)))
 
 
 def standard_error(samples: npt.ArrayLike) -> float:
@@ -184,7 +183,7 @@ def standard_error(samples: npt.ArrayLike) -> float:
 
 def student_factor(degrees_of_freedom: int) -> float:
     """Student's t: half of the CONFIDENCE interval, in units of an error with this many degrees of freedom."""
-    return float(student.ppf((1 + CONFIDENCE) / 2, degrees_of_freedom))
+    return float(stdtrit(degrees_of_freedom, (1 + CONFIDENCE) / 2))
 
 
 def mean_of_starts(values: npt.ArrayLike, errors: npt.ArrayLike) -> tuple[float, float]:

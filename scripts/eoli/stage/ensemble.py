@@ -71,10 +71,10 @@ class KindOfMotion:
 
         2 K / RT has a chi-squared distribution; both tails count.
         """
-        from scipy.stats import chi2
+        from scipy.special import chdtr, chdtrc
 
         energy = 2 * self.kinetic_kJ_mol / (GAS_CONSTANT * temperature_K)
-        tails = chi2.cdf(energy, self.degrees_of_freedom), chi2.sf(energy, self.degrees_of_freedom)
+        tails = chdtr(self.degrees_of_freedom, energy), chdtrc(self.degrees_of_freedom, energy)
         return float(min(1.0, 2 * min(tails)))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from eoli.core.statistics import mean_of_starts
 from eoli.study import quantities
@@ -32,7 +32,7 @@ def _compared(rows: pd.DataFrame, value: str, error: str) -> dict[str, Any]:
     weighted = float(np.average(x, weights=1 / sigma**2))
     square = float((((x - weighted) / sigma) ** 2).sum())
     mean, mean_error = mean_of_starts(x, sigma)
-    p_value = float(chi2.sf(square, len(x) - 1))
+    p_value = float(chdtrc(len(x) - 1, square))
     return found | {
         "mean": mean,
         "mean_error": mean_error,

@@ -18,6 +18,7 @@ from eoli.forcefield.library import Library
 from eoli.forcefield.models import ELEMENTS
 from eoli.topology.composed import Part
 from eoli.topology.description import MoleculeCount
+from eoli.topology.elements import element_of
 from eoli.topology.imported import (
     VIRTUAL_SITES,
     AtomType,
@@ -34,7 +35,6 @@ from eoli.topology.imported_box import ImportedBox
 from eoli.topology.limits import limits_of
 from eoli.topology.molecule import Term
 from eoli.topology.parameters import Coefficient, LennardJones, form_of, from_c6_c12, from_sigma_epsilon, template
-from eoli.topology.propose import element_of
 
 _MOST_NAMES = 24
 """Names of atoms that a row spells out."""

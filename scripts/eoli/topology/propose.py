@@ -8,34 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eoli.forcefield.models import ELEMENTS
+from eoli.topology.elements import element_of
 from eoli.topology.molecule import neighbours_of
 from eoli.topology.roles import MoleculeType, molecule_types
 
 if TYPE_CHECKING:
     from MDAnalysis import AtomGroup, Universe
 
-_MOST_HYDROGENS = 4
-_OFF = 0.03
-"""Largest difference of a mass from that of an element with whole hydrogens, g/mol."""
 _CHARGED = 0.3
 """Least charge of an ion, e: models scale charges, and round them."""
-
-
-def element_of(mass: float) -> str | None:
-    """Element of an atom, or of a united atom with up to four hydrogens, by its mass, g/mol; None if none fits.
-
-    >>> element_of(14.027), element_of(14.0067), element_of(12.011), element_of(200.0)
-    ('C', 'N', 'C', None)
-    """
-    hydrogen = ELEMENTS["H"][1]
-    fits = [
-        (abs(mass - own - n * hydrogen), n, symbol)
-        for symbol, (_, own) in ELEMENTS.items()
-        for n in range(1 if symbol in ("H", "Li", "F", "Cl", "Na") else _MOST_HYDROGENS + 1)
-    ]
-    off, _, symbol = min(fits)
-    return symbol if off <= _OFF else None
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
 from eoli.core.arrays import Floats, Indices, Singles
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
 from eoli.topology.molecule import neighbours_of
+
+if TYPE_CHECKING:
+    from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
 _INTERVAL_TOLERANCE = 0.01
 
@@ -58,6 +61,13 @@ def _check_times(path: Path, indices: Indices, times: Floats, first_time: float,
         )
 
 
+def _open(path: Path) -> XTCFile:
+    # slow to import, and most analyses want only what else is here
+    from MDAnalysis.lib.formats.libmdaxdr import XTCFile
+
+    return XTCFile(str(path))
+
+
 def open_trajectory(path: Path, n_sites: int, frame_interval_ps: float, length_ps: float | None = None) -> Trajectory:
     """Check an XTC file: readable from first to last frame, `n_sites` sites, frames `frame_interval_ps` apart.
 
@@ -68,7 +78,7 @@ def open_trajectory(path: Path, n_sites: int, frame_interval_ps: float, length_p
     if not path.is_file():
         raise DataError(f"{path}: no such trajectory")
     try:
-        with XTCFile(str(path)) as file:
+        with _open(path) as file:
             offsets, found = file.offsets, int(file.n_atoms)
             n_frames = len(offsets)
             if found != n_sites:
@@ -116,7 +126,7 @@ def chunks(trajectory: Trajectory, indices: Indices, size: int = 64) -> Iterator
     positions = np.empty((min(size, len(indices)), trajectory.n_sites, 3), dtype=np.float32)
     boxes, times = np.empty((len(positions), 3, 3), dtype=np.float32), np.empty(len(positions))
     try:
-        with XTCFile(str(path)) as file:
+        with _open(path) as file:
             file.set_offsets(trajectory.offsets)
             first_time, at = float(file.read().time), 1
             for start in range(0, len(indices), size):

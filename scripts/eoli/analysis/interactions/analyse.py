@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from MDAnalysis.lib.formats.libmdaxdr import TRRFile
 
 from eoli.analysis.common import write_results
 from eoli.analysis.interactions.groups import (
@@ -157,6 +156,8 @@ def group_energies(
         write_text(folder / "groups.ndx", index_text(groups))
         positions, box = used[0]
         write_text(folder / "start.gro", gro_text(description, positions, float(box[0]), "rerun"))
+        from MDAnalysis.lib.formats.libmdaxdr import TRRFile
+
         # full precision, so that the Ewald sum sees the same coordinates
         with TRRFile(str(folder / "frames.trr"), "w") as file:
             for step, (positions, box) in enumerate(used):

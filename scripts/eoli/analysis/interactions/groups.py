@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from MDAnalysis.lib.distances import capped_distance
 
 from eoli.analysis.interactions.ewald import COULOMB_KJ_NM_MOL_E2, ScaledPairs, ewald_form
 from eoli.core.arrays import Booleans, Floats, Indices
@@ -246,6 +245,8 @@ def contact_energies(
     Bare Coulomb and Lennard-Jones energies, kJ/mol, of a lithium with a site within the kind's reach, and with that
     site's whole unit, at their nearest images. `positions` (n_sites, 3) and `box` (3,) in nm.
     """
+    from MDAnalysis.lib.distances import capped_distance
+
     found = capped_distance(
         (positions[lithium] * _ANGSTROM).astype(np.float32),
         (positions[kind.sites] * _ANGSTROM).astype(np.float32),

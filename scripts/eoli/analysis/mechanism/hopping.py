@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from eoli.analysis.mechanism.residence import Partners, contacts
 from eoli.analysis.motion.msd import SIGMAS, Verdict, longest_lag, verdict_of
@@ -265,10 +265,10 @@ def square_displacement_anytime(paths: Floats, window_frames: int) -> float:
 def rate(events: int, ion_ns: float) -> Rate:
     """Rate of events over `ion_ns` (ions times ns), with the exact central Poisson interval (Garwood 1936)."""
     tail = (1 - CONFIDENCE) / 2
-    high = chi2.ppf(1 - tail, 2 * (events + 1)) / 2 / ion_ns
+    high = chdtri(2 * (events + 1), tail) / 2 / ion_ns
     if not events:
         return Rate(0, None, None, float(high))
-    return Rate(events, events / ion_ns, float(chi2.ppf(tail, 2 * events) / 2 / ion_ns), float(high))
+    return Rate(events, events / ion_ns, float(chdtri(2 * events, 1 - tail) / 2 / ion_ns), float(high))
 
 
 def fraction(is_so: Booleans) -> Estimate:

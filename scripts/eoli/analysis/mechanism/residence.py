@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
-from scipy.stats import chi2, norm
+from scipy.special import chdtri, ndtri
 
 from eoli.core.arrays import Booleans, Floats, Integers
 from eoli.core.compiled import compiled
@@ -218,7 +218,7 @@ def mean_residence(periods: Periods, interval_ps: float) -> Residence:
     if n_exits < LEAST_EXITS or len(of_ions) < 2 or error > _LARGEST_RELATIVE_ERROR * rate:
         if not bound_ps:
             return Residence(None, None, None, 0, 0.0, "too few exits")
-        highest = max(chi2.ppf(_ONE_SIDED, 2 * (n_exits + 1)) / 2 / bound_ps, rate + norm.ppf(_ONE_SIDED) * error)
+        highest = max(chdtri(2 * (n_exits + 1), 1 - _ONE_SIDED) / 2 / bound_ps, rate + ndtri(_ONE_SIDED) * error)
         return Residence(None, None, float(1 / highest), n_exits, bound_ps, "too few exits")
     return Residence(1 / rate, error / rate**2, None, n_exits, bound_ps, "resolved")
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
-from scipy.optimize import curve_fit
 from scipy.special import gamma
 
 from eoli.analysis.mechanism.residence import Decay, decay
@@ -145,6 +144,9 @@ def _stretched(time: Floats, log_tau: float, log_beta: float, amplitude: float) 
 
 
 def _fit(time: Floats, values: Floats, start: Floats) -> Floats:
+    # a slow import
+    from scipy.optimize import curve_fit
+
     try:
         found, _ = curve_fit(_stretched, time, values, p0=start, maxfev=2000)
     except RuntimeError:

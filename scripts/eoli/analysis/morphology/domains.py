@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.ndimage import gaussian_filter
 
 from eoli.core.arrays import Floats, Indices
 from eoli.core.compiled import compiled
+from eoli.core.periodic import inside_box
 from eoli.errors import DataError
 from eoli.topology.description import SystemDescription
 
@@ -88,13 +88,6 @@ def blocks_of(description: SystemDescription) -> Blocks:
     parts = [chains[:, masses[chains[0]] > _HYDROGEN] for _, chains in types]
     sites = parts[0] if len(parts) == 1 else np.concatenate([part.ravel() for part in parts])[None]
     return Blocks(names, sites, labels[sites], len(parts) == 1)
-
-
-def inside_box(positions: npt.ArrayLike, box: npt.ArrayLike) -> Floats:
-    """Positions (n, 3) in double precision moved into the box with edges (3,), upper faces excluded."""
-    points, edges = np.asarray(positions, dtype=np.float64), np.asarray(box, dtype=np.float64)
-    points = points - edges * np.floor(points / edges)
-    return np.where(points < edges, points, 0.0)
 
 
 @compiled()
@@ -336,6 +329,9 @@ def interface_area(composition: Floats, box: npt.ArrayLike, level: float = 0.5) 
 
 
 def _smoothed(cells: Indices, shape: tuple[int, ...], sigma: Floats) -> Floats:
+    # a slow import
+    from scipy.ndimage import gaussian_filter
+
     counts = np.bincount(cells, minlength=int(np.prod(shape))).reshape(shape).astype(np.float64)
     return np.asarray(gaussian_filter(counts, sigma, mode="wrap"))
 

@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from MDAnalysis.guesser.tables import masses as ELEMENT_MASSES
 
 from eoli.analysis.morphology.domains import Labels, site_labels
 from eoli.core.arrays import Floats, Indices
@@ -20,6 +19,7 @@ from eoli.core.statistics import BLOCKS, UNKNOWN, Estimate, standard_error
 from eoli.errors import DataError
 from eoli.forcefield.models import ELEMENTS
 from eoli.topology.description import SystemDescription
+from eoli.topology.elements import atom_of
 
 Complex = npt.NDArray[np.complex128]
 Weighting = Literal["electrons", "composition"]
@@ -32,33 +32,27 @@ _BINS_PER_STEP = 4
 _SIGMAS = 3.0
 # not a power of two: rows a power of two apart evict each other from the cache
 _SITES_AT_ONCE = 264
-_MASS_TOLERANCE = 0.01
 
 
 def electrons(description: SystemDescription) -> Floats:
     """Electrons of each site, shape (n_sites,): 8 for CH2, 9 for CH3; the charge of an ion is spread over its atoms.
 
-    Atoms are recognised by mass, as an element or as a carbon with its hydrogens; virtual sites have none. The charge is the formal one, even if
-    the simulation scales charges. Raises DataError for a mass that is neither.
+    Atoms are recognised by mass, as an element or as a carbon with its hydrogens; virtual sites have none. The charge is
+    the formal one, even if the simulation scales charges. Raises DataError for a mass that is neither.
     """
-    # MDAnalysis writes some two-letter symbols in capitals only
-    masses = {element: ELEMENT_MASSES.get(element, ELEMENT_MASSES.get(element.upper())) for element in ELEMENTS}
-    known = {element: (float(masses[element]), number) for element, (number, _) in ELEMENTS.items()}
-    (carbon, six), (hydrogen, one) = known["C"], known["H"]
-    united = {f"CH{n}": (carbon + n * hydrogen, six + n * one) for n in range(1, 5)}
-    table = [*known.values(), *united.values()]
     parts = []
     for entry in description.molecules:
         found = np.zeros(len(entry.molecule.sites))
         atoms = ~entry.molecule.massless
         for k in np.flatnonzero(atoms).tolist():
             site = entry.molecule.sites[k]
-            mass, number = min(table, key=lambda row: abs(row[0] - site.mass))
-            if abs(mass - site.mass) > _MASS_TOLERANCE:
+            atom = atom_of(site.mass)
+            if atom is None:
                 raise DataError(
                     f"{entry.molecule.name}, {site.name}: no element or CHn has a mass of {site.mass:g} g/mol"
                 )
-            found[k] = number
+            element, hydrogens = atom
+            found[k] = ELEMENTS[element][0] + hydrogens
         parts.append(np.tile(found - entry.molecule.formal_charge / atoms.sum() * atoms, entry.count))
     return np.concatenate(parts)
 

@@ -12,7 +12,6 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from eoli.analysis.mechanism.hopping import NO_HOST, squared_displacements
 from eoli.analysis.mechanism.residence import Periods, Residence, mean_residence
@@ -232,6 +231,9 @@ def fitted_rate(msd: Floats, model: Callable[[float], Floats], low: float, high:
     """
     if not (msd > 0).all():
         return math.nan, math.nan
+
+    # a slow import
+    from scipy.optimize import minimize_scalar
 
     def offset(values: Floats) -> float:
         return max(0.0, float(((msd - values) / msd**2).sum() / (1 / msd**2).sum()))

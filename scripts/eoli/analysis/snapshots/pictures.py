@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from MDAnalysis.guesser.tables import masses as ELEMENT_MASSES
 from scipy import ndimage
 
 from eoli.core.arrays import Floats, Indices, Singles
@@ -110,6 +109,9 @@ def whole_molecules(system: SystemDescription, positions: Floats, box: Floats) -
 
 def _element(mass: float) -> str:
     """Symbol, in capitals, of the element or carbon with hydrogens of the nearest mass."""
+    # a slow import
+    from MDAnalysis.guesser.tables import masses as ELEMENT_MASSES
+
     carbons = {n: ELEMENT_MASSES["C"] + n * ELEMENT_MASSES["H"] for n in range(5)}
     table = [(of, symbol.upper()) for symbol, of in ELEMENT_MASSES.items()] + [(of, "C") for of in carbons.values()]
     return str(min(table, key=lambda row: abs(row[0] - mass))[1])

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
 
 from eoli.core.arrays import Floats
 from eoli.core.statistics import UNKNOWN, Estimate, jackknife_error, standard_error
@@ -90,8 +89,29 @@ def _main_maximum(r: npt.ArrayLike, g: npt.ArrayLike) -> tuple[Floats, Floats, i
     width = max(1.0, _SMOOTHING_NM / float(distance[1] - distance[0]))
     smooth = np.asarray(gaussian_filter1d(values, width, mode="nearest"))
     highest = float(smooth.max())
-    peaks, _ = find_peaks(smooth, height=max(1.2, 0.5 * highest), prominence=0.3 * highest)
-    return (distance, smooth, int(peaks[0])) if len(peaks) else None
+    top = first_maximum(smooth, max(1.2, 0.5 * highest), 0.3 * highest)
+    return None if top is None else (distance, smooth, top)
+
+
+def first_maximum(values: Floats, height: float, prominence: float) -> int | None:
+    """Index of the first local maximum of `values` (n,) with at least this height and prominence; None without one.
+
+    The prominence is the height above the higher of the two lowest points between the maximum and a higher value, or
+    the end, on either side (`scipy.signal.find_peaks`, whose import takes longer than most analyses of a short run).
+    """
+    rises = np.flatnonzero(np.diff(values))
+    # equal neighbours are one point
+    points = values[np.append(rises, len(values) - 1)]
+    index = np.append(-1, rises) + 1
+    is_maximum = (points[1:-1] > points[:-2]) & (points[1:-1] > points[2:]) & (points[1:-1] >= height)
+    for at in np.flatnonzero(is_maximum) + 1:
+        higher = np.flatnonzero(points > points[at])
+        left, right = higher[higher < at], higher[higher > at]
+        base_left = points[left[-1] if len(left) else 0 : at].min()
+        base_right = points[at + 1 : (right[0] if len(right) else len(points)) + 1].min()
+        if points[at] - max(base_left, base_right) >= prominence:
+            return int(index[at])
+    return None
 
 
 def first_peak(r: npt.ArrayLike, g: npt.ArrayLike) -> float | None:
