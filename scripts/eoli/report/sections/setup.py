@@ -12,6 +12,7 @@ from eoli.report.gather import Sweep, SystemResult
 from eoli.report.sections.tables import Line, length_text, unique
 from eoli.study.axes import SOLVENTS, solvents_of
 from eoli.study.config import Study
+from eoli.study.labels import force_field_of
 from eoli.study.protocol import Stage
 
 _MIXING = {
@@ -49,7 +50,7 @@ def _ours(systems: Sequence[SystemResult]) -> list[SystemResult]:
 
 def _label(system: SystemResult) -> str:
     """What the user calls the force field of a system that is not built here."""
-    return str(system.row["ether_set"]).removeprefix(f"{IMPORTED}-")
+    return force_field_of(str(system.row["ether_set"]))
 
 
 def _force_field(systems: Sequence[SystemResult]) -> str:
