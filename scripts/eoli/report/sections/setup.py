@@ -88,7 +88,8 @@ def _temperatures(systems: Sequence[SystemResult]) -> str:
     return listed([f"{kelvin:g}" for kelvin in found], 12) + " K"
 
 
-def _labels(sweep: Sweep) -> Labels:
+def labels_of(sweep: Sweep) -> Labels:
+    """Names for people of what the sweep holds."""
     polymers, salts = ({str(system.row[axis]) for system in sweep.systems} for axis in ("polymer", "salt"))
     solvents = {name for system in sweep.systems for name in solvents_of(system.row.get(SOLVENTS))}
     return library(sweep.study.topologies).labels(sorted(polymers), sorted(salts), sorted(solvents))
@@ -101,7 +102,7 @@ def _built(sweep: Sweep) -> list[SystemResult]:
 
 def facts(sweep: Sweep) -> str:
     """What was simulated, in one line."""
-    systems, labels = sweep.systems, _labels(sweep)
+    systems, labels = sweep.systems, labels_of(sweep)
     built = _built(sweep)
     ours = _ours(built)
     force_fields = [*(["GROMOS 54A7"] if ours else []), *unique([_label(s) for s in built if s not in ours])]
@@ -145,7 +146,7 @@ def _elsewhere(runs: Sequence[SystemResult]) -> list[Line]:
 
 
 def simulated(sweep: Sweep) -> list[Line]:
-    systems, study, labels = sweep.systems, sweep.study, _labels(sweep)
+    systems, study, labels = sweep.systems, sweep.study, labels_of(sweep)
     theirs = sum(bool(system.row["simulated_in_study"]) for system in systems)
     chains = unique([f"{system.row['chains']:g}" for system in systems])
     built = _built(sweep)
