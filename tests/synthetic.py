@@ -63,7 +63,10 @@ def _motion(system: System, n: int) -> tuple[pd.DataFrame, dict[str, Any]]:
             "fit_from_ps": 333.0,
             "fit_to_ps": 1000.0,
             "verdict": "diffusive" if resolved else "sub-diffusive",
-            "extension": {"further_ns": None if resolved else 40.0},
+            "extension": {
+                "further_ns": None if resolved else 40.0,
+                "reason": "" if resolved else "at least: sub-diffusive",
+            },
         }
     return pd.DataFrame(columns), scalars
 

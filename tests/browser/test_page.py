@@ -28,7 +28,7 @@ pytestmark = pytest.mark.browser
 
 Open = Callable[..., Any]
 PLOTS = (
-    "D", "conductivity", "transference", "rdf", "coordination", "ions", "hydrogen", "scattering", "domains", "msd", "charge",
+    "D", "conductivity", "transference", "known-density", "known-coordination", "known-first-shell", "known-hydrogen-bonds", "rdf", "coordination", "ions", "hydrogen", "scattering", "domains", "msd", "charge",
     "residence", "segments", "places", "moves", "renewal", "densities", "energies", "temperature",
 )  # fmt: skip
 PEO = "peo-eo12-298K-r1"
@@ -294,7 +294,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(page: Page) -> No
     page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
     page.mouse.click(700, 2)
     reached = set()
-    for _ in range(45):
+    for _ in range(90):
         page.keyboard.press("Tab")
         found = page.evaluate(
             """() => { const e = document.activeElement, s = getComputedStyle(e);
@@ -303,7 +303,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(page: Page) -> No
         )
         assert found[1], f"no visible focus on {found[0]}"
         reached.add(found[0])
-    assert {"#answer", "table: answers", "0", "select-all"} <= reached
+    assert {"#answer", "table: what is open", "0", "select-all"} <= reached
     page.locator("input[data-system='1']").focus()
     page.keyboard.press("Space")
     assert page.inner_text("#shown") == f"{SYSTEMS - 1} of {SYSTEMS}"
@@ -320,19 +320,84 @@ def test_verdicts_are_filtered(page: Page) -> None:
     page.select_option("#verdict-filter", "")
 
 
-def test_what_was_simulated_the_answers_and_what_is_open_are_on_the_first_screen(page: Page) -> None:
+def test_what_is_known_leads_and_its_plots_are_on_the_first_screen(page: Page) -> None:
     page.evaluate("scrollTo(0, 0)")
     draw(page, "transference")
     page.evaluate("scrollTo(0, 0)")
-    for selector in (".facts", ".lead", "#plot-D .chart", "#plot-conductivity .chart", "#plot-transference .chart",
-                     "#simulated h3", "#answers h3"):  # fmt: skip
+    sentences = page.locator(".known li")
+    assert 3 <= sentences.count() <= 5
+    for selector in (".facts", ".known li >> nth=-1", "#plot-D .chart", "#plot-conductivity .chart"):
         box = page.locator(selector).first.bounding_box()
         assert box["y"] + box["height"] < 800, selector
     page.set_viewport_size({"width": 1920, "height": 1080})
-    for selector in ("#answers tbody tr", "#open dt"):
+    for selector in ("#plot-known-coordination .chart", "#plot-known-hydrogen-bonds .chart"):
         box = page.locator(selector).first.bounding_box()
         assert box["y"] + box["height"] < 1080, selector
     page.set_viewport_size({"width": 1280, "height": 800})
+
+
+@pytest.mark.parametrize("width", [1280, 1600, 1920])
+def test_plots_on_the_first_screen_leave_no_column_blank(open_page: Open, path: Path, width: int) -> None:
+    page = open_page(path, width=width).page
+    boxes = page.locator("#plots-known figure").evaluate_all(
+        "all => all.map((e) => e.getBoundingClientRect().toJSON())"
+    )
+    for _, row in itertools.groupby(boxes, lambda box: round(box["top"])):
+        cards = list(row)
+        assert cards[-1]["right"] == pytest.approx(
+            page.locator("main").bounding_box()["width"] + cards[0]["left"], abs=2
+        )
+        assert len({round(card["height"]) for card in cards}) == 1
+
+
+def test_what_is_resolved_is_drawn_with_its_error(page: Page, results: Path) -> None:
+    draw(page, "known-density")
+    rows = list(csv.DictReader(io.StringIO(downloaded(page, "known-density", "csv").decode())))
+    sweep = pd.read_csv(results / "summary" / "sweep.csv").set_index("system")
+    assert [row["system"] for row in rows] == list(sweep.index)
+    for row in rows:
+        assert float(row["value"]) == pytest.approx(sweep.loc[row["system"], "density_g_cm3"])
+        assert float(row["error"]) == pytest.approx(sweep.loc[row["system"], "density_error_g_cm3"])
+    drawn = {t["name"]: (t["x"], t["y"]) for t in traces(page, "known-density")}
+    assert drawn[PEO] == ([12], [pytest.approx(1.1)])
+
+
+def test_what_is_open_stands_below_what_is_known(page: Page) -> None:
+    order = page.evaluate(
+        """["#answer", "#plots-known", "#open", "#answers", "#simulated"].map((s) => (
+        document.querySelector(s).getBoundingClientRect().top))"""
+    )
+    assert order == sorted(order)
+    assert page.locator("#open tbody tr").count() >= 4
+
+
+def alone(tmp_path: Path, open_page: Open, sweep: list[dict[str, Any]]) -> Page:
+    """The page of another study."""
+    study = synthetic_study(sweep=sweep)
+    results = tmp_path / "results"
+    table = write_sweep(results, study)
+    path = results / "summary" / "report.html"
+    path.write_text(render(gather(study, list(systems_of(study)), results, table, now=1e10)))
+    opened = open_page(path)
+    found: Page = opened.page
+    for key in found.locator("figure[data-plot]:visible").evaluate_all("all => all.map((e) => e.dataset.plot)"):
+        draw(found, key)
+    assert opened.console == []
+    return found
+
+
+def test_one_system_has_its_quantities_side_by_side(tmp_path: Path, open_page: Open) -> None:
+    page = alone(tmp_path, open_page, [{"polymer": "peo", "eo_li": 12}])
+    shown = [(t["name"], t["x"][0]) for t in traces(page, "known-coordination")]
+    assert shown == [(PEO, "ether O"), (PEO, "C=O"), (PEO, "anion")][: len(shown)] and len(shown) > 1
+
+
+def test_a_temperature_series_is_drawn_along_the_temperature(tmp_path: Path, open_page: Open) -> None:
+    page = alone(tmp_path, open_page, [{"polymer": "peo", "eo_li": 12, "temperature_K": [333.0, 363.0, 393.0]}])
+    for key in ("known-density", "D"):
+        assert [t["x"] for t in traces(page, key)] == [[333], [363], [393]], key
+        title = page.evaluate(f"document.querySelector('#plot-{key} .chart').layout.xaxis.title.text")
+        assert title == "temperature (K)"
 
 
 def test_equilibration_is_marked_in_the_traces(page: Page, results: Path) -> None:

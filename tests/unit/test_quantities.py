@@ -104,7 +104,7 @@ def test_a_new_entry_appears_on_the_page(results: Path) -> None:
     names = [path.parent.parent.name for path in results.glob("*/analysis/motion.json")]
     page = render(gather(STUDY, names, results, results / "summary" / "sweep.csv", 0.0))
     assert "h⁺, m²/s" in page and "hopping m2 s" not in page and "hopping_m2_s" in page
-    assert "Hopping of lithium against EO:Li" in page and "h⁺ in 5 (an upper bound in 1)" in page
+    assert "Hopping of lithium</h3>" in page and "h⁺ in 5 (an upper bound in 1)" in page
     assert ">hops<" in page and '"quantity":"hopping","route":"only"' in page
 
 

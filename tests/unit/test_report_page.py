@@ -22,6 +22,7 @@ from eoli.report.gather import Sweep, gather
 from eoli.report.page import render
 from eoli.study.config import Study
 from eoli.study.systems import systems_of
+from eoli.summary.run_lengths import needs
 from synthetic import R_KJ, synthetic_study, write_summary, write_sweep
 
 VOID = {"meta", "br", "input", "link", "img", "hr"}
@@ -31,7 +32,7 @@ PEO = "peo-eo12-298K-r1"
 
 @dataclass
 class Page(HTMLParser):
-    """Cells of tables by caption, data elements, scripts, ids and what is referred to; tags must be balanced."""
+    """Cells of tables by caption, numbers in sentences, scripts, ids and what is referred to; tags must be balanced."""
 
     tables: dict[str, list[list[tuple[str, float | None]]]] = field(default_factory=dict)
     scripts: list[tuple[dict[str, str], str]] = field(default_factory=list)
@@ -39,6 +40,7 @@ class Page(HTMLParser):
     references: list[tuple[str, str]] = field(default_factory=list)
     meta: dict[str, str] = field(default_factory=dict)
     headings: list[int] = field(default_factory=list)
+    numbers: list[float] = field(default_factory=list)
     text: str = ""
 
     def __post_init__(self) -> None:
@@ -66,7 +68,9 @@ class Page(HTMLParser):
         if tag in ("td", "th") and self.caption is not None and self.tables.get(self.caption):
             assert tag == "td" or found.get("scope") in ("row", "col", "rowgroup"), "a header cell without scope"
             self.tables[self.caption][-1].append(("", None))
-        if tag == "data":
+        if tag == "data" and self.caption is None:
+            self.numbers.append(float(found["value"]))
+        elif tag == "data":
             row = self.tables[self.caption or ""][-1]
             row[-1] = (row[-1][0], float(found["value"]))
 
@@ -338,10 +342,11 @@ def test_starts_and_glass_transitions_have_tables_where_there_are_any(tmp_path: 
     page = parsed(text)
     assert 'src="data:image/svg+xml;base64,PHN2Zy8+"' in text and '<a href="#glass">' in text
     said = (
-        "Tg at the rate of the simulation: peo-neat 251 K (240 to 260), peo-eo12 not resolved, peo-eo10 not resolved "
+        "Tg at the rate of the simulation: peo-eo12 not resolved, peo-eo10 not resolved "
         "(between 271 and 400 K, if the volumes bend at all), peo-eo8 not resolved (above 300 K, if"
     )
     assert said in page.text
+    assert "Tg at the rate of the simulation: peo-neat 251 K (240 to 260)." in page.text
     rows = page.table("Largest difference of two starts")
     assert [row[3] for row in rows[1:]] == [("3.2", 3.21), ("–", None)] and rows[1][4][0] == "differ"
     head, row, *_ = page.table("Where the branches")
@@ -371,10 +376,9 @@ def test_what_starts_say_together_leads_the_answers(tmp_path: Path) -> None:
     assert [row[0][0] for row in rows] == [f"{group}2 starts together", first, second, other]
     assert rows[0][2][1] == rows[3][2][1] and rows[1][2][0].startswith("below")
     assert "D(Li⁺), self-diffusion of lithium" not in page.text
-    # nothing more is asked for where both are known well enough
-    record["motion"]["Li"]["extension"] = {"further_ns": 0.0}
-    (folder / f"{group}.json").write_text(json.dumps(record))
-    assert "more for D(Li⁺)" in alone.text and "more for D(Li⁺)" not in parsed(render(read(results, study))).text
+    # each of the two starts needs 40 ns more
+    opened = {row[0][0]: row[3][0] for row in alone.table("“Not resolved” is a result")[1:]}
+    assert opened["D(Li⁺), self-diffusion of lithium"].startswith("at least 80 ns more, ")
     # the plots have it beside the starts
     assert json_of(alone, "summary")["pooled"] == []
     (whole,) = json_of(page, "summary")["pooled"]
@@ -432,8 +436,17 @@ def test_what_is_not_resolved_is_said_with_its_reason(results: Path, study: Stud
     lithium = found["D(Li⁺), self-diffusion of lithium"]
     assert (lithium.why, lithium.systems) == ("sub-diffusive", ("pebax-eo8-298K-r1",))
     assert found["spacing of domains from S(q)"].why == "box-limited"
-    assert "40 ns more for D(Li⁺), by extrapolation" in page.text
     assert "Resolved, of 7 systems with salt: D(Li⁺) in 6 (an upper bound in 1)" in page.text
+    planned = needs(study, results, study.config.analysis.target_error)
+    (need,) = [need for need in planned if (need.system, need.quantity) == ("pebax-eo8-298K", "D_Li")]
+    rows = {row[0][0]: [text for text, _ in row[1:]] for row in page.table("“Not resolved” is a result")[1:]}
+    assert need.core_hours is not None and need.disk_gb is not None and need.further_ns == 40.0
+    assert rows["D(Li⁺), self-diffusion of lithium"] == [
+        "pebax-eo8-298K-r1",
+        "sub-diffusive",
+        f"at least 40 ns more, {plain(need.core_hours, digits=2)} core-hours and {plain(need.disk_gb, digits=2)} GB",
+    ]
+    assert rows["spacing of domains from S(q)"][-1] == "no estimate"
     assert "This page is partial" not in page.text
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -184,6 +184,19 @@ def standard_error(samples: npt.ArrayLike) -> float:
 def student_factor(degrees_of_freedom: int) -> float:
     """Student's t: half of the CONFIDENCE interval, in units of an error with this many degrees of freedom."""
     return float(stdtrit(degrees_of_freedom, (1 + CONFIDENCE) / 2))
+
+
+def exceeds(difference: float, errors: Sequence[float], freedom: Sequence[float], confidence: float) -> bool:
+    """Whether the difference of two independent means is beyond its error at a two-sided confidence.
+
+    `errors` are the standard errors of the two, `freedom` their degrees of freedom: Welch's t with the degrees of freedom
+    of Satterthwaite, Biometrika 34, 28 (1947). Two errors of zero decide nothing.
+    """
+    variances = [error**2 for error in errors]
+    if not sum(variances) > 0:
+        return False
+    pooled = sum(variances) ** 2 / sum(v**2 / of for v, of in zip(variances, freedom, strict=True))
+    return abs(difference) > float(student.ppf((1 + confidence) / 2, pooled)) * math.sqrt(sum(variances))
 
 
 def mean_of_starts(values: npt.ArrayLike, errors: npt.ArrayLike) -> tuple[float, float]:

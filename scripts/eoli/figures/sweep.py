@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,8 @@ from eoli.figures.style import (
 )
 from eoli.figures.system import PARTNERS
 from eoli.forcefield.models import UNLABELLED, Labels
-from eoli.study.axes import SHAPE, SOLVENTS, SYSTEM_AXES, alike, axes_of, distinguishing_axes, solvents_of
-from eoli.study.config import DEFAULT_CHARGE_SCALE, DEFAULT_MIXING
+from eoli.study.axes import SYSTEM_AXES, alike, distinguishing_axes
+from eoli.study.labels import label_of
 from eoli.study.quantities import Panel, Quantity, fitted, named, panels
 from eoli.summary.temperature import Fits, fits_of
 
@@ -73,23 +73,6 @@ def _curves(labels: Sequence[str], anion: str) -> list[Curve | None]:
     # other dashes once the colours repeat
     looks = [(_QUANTITY_COLOURS[n % 4], _QUANTITY_DASHES[(n + n // 4) % 4]) for n in range(len(labels))]
     return [Curve(label.format(anion=anion), *look) for label, look in zip(labels, looks, strict=True)]
-
-
-_SAID = {"temperature_K": "{:g} K", "ion_charge_scale": "ion charges × {:g}", "chains": "{:g} chains"}
-_USUAL = {"mixing": DEFAULT_MIXING, "ion_charge_scale": DEFAULT_CHARGE_SCALE}
-
-
-def _label(row: Mapping[Any, Any], differing: Sequence[str], labels: Labels) -> str:
-    """The polymer and what distinguishes a system; solvents and an unusual force field are always named."""
-    axes = axes_of(row)
-    label = said(labels.polymer(str(axes["polymer"])))
-    for name, count in solvents_of(axes[SOLVENTS]).items():
-        label += f", {count} {said(labels.solvent(name))}"
-    for axis in ("temperature_K", "salt", "ether_set", "cation_model", "anion_model", *_USUAL, "chains", SHAPE):
-        value = axes[axis]
-        if value and (value != _USUAL[axis] if axis in _USUAL else axis in differing):
-            label += ", " + said(_SAID.get(axis, "{}").format(value))
-    return label
 
 
 @dataclass(frozen=True)
@@ -135,7 +118,9 @@ def read_grouped(path: Path, labels: Labels = UNLABELLED) -> GroupedSweep:
         differing = distinguishing_axes(salted.to_dict("records"))
         axes = [axis for axis in SYSTEM_AXES if axis != "eo_li_asked"]
         groups = tuple(
-            Group(_label(rows.iloc[0].to_dict(), differing, labels), rows.sort_values("eo_li_simulated"), number)
+            Group(
+                said(label_of(rows.iloc[0].to_dict(), differing, labels)), rows.sort_values("eo_li_simulated"), number
+            )
             for number, (_, rows) in enumerate(alike(salted, axes))
         )
         return GroupedSweep(path, groups, tuple(salted["salt"].unique()), len(table) - len(salted), labels)
@@ -335,7 +320,7 @@ def figure_diffusion(sweep: GroupedSweep, out_stem: Path) -> Files:
 
 def _fit_label(fits: Fits, all_fits: Sequence[Fits], labels: Labels) -> str:
     named = [other.systems | {"system": other.names[0]} for other in all_fits]
-    label = _label(fits.systems | {"system": fits.names[0]}, distinguishing_axes(named), labels)
+    label = said(label_of(fits.systems | {"system": fits.names[0]}, distinguishing_axes(named), labels))
     energy = fits.arrhenius.activation_energy_kJ_mol
     label += f", EO:Li {fits.systems['eo_li_asked']:g}"
     if energy.value is None or energy.error is None:

@@ -63,42 +63,43 @@ class Unresolved:
     what: str
     why: str
     systems: tuple[str, ...]
+    key: str  # of the quantity
 
 
 def unresolved(sweep: Sweep) -> list[Unresolved]:
     """Quantities that were analysed but not resolved, by reason; the answers first."""
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str, str], list[str]] = {}
     for system in sweep.answering:
         for each in asked():
             answer, quantity = each.best(system)[1], each.quantity
             if answer.value is None and answer.verdict != "no salt" and not answer.verdict.startswith("missing"):
                 why = answer.verdict.removeprefix("not resolved: ")
-                found.setdefault((f"{quantity.symbol}, {quantity.title}", why), []).append(system.name)
+                found.setdefault((each.key, f"{quantity.symbol}, {quantity.title}", why), []).append(system.name)
     # structure before mechanism
     for quantity in sorted(quantities.QUANTITIES, key=lambda each: each.analysis == "mechanism"):
         for system in sweep.systems if quantity.open[0] else ():
             stated = quantity.of(system.scalars)
             if stated and stated.verdict.startswith(quantity.open[1]):
                 why = stated.verdict.removeprefix("not resolved: ")
-                found.setdefault((quantity.open[0], why), []).append(system.name)
+                found.setdefault((quantity.name, quantity.open[0], why), []).append(system.name)
     return _gathered(found)
 
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
-def _gathered(found: Mapping[tuple[str, str], Sequence[str]]) -> list[Unresolved]:
+def _gathered(found: Mapping[tuple[str, str, str], Sequence[str]]) -> list[Unresolved]:
     """Merge reasons that differ only in their numbers, giving the ranges."""
-    alike: dict[tuple[str, str], list[tuple[str, Sequence[str]]]] = {}
-    for (what, why), names in found.items():
-        alike.setdefault((what, _NUMBER.sub("#", why)), []).append((why, names))
+    alike: dict[tuple[str, str, str], list[tuple[str, Sequence[str]]]] = {}
+    for (key, what, why), names in found.items():
+        alike.setdefault((key, what, _NUMBER.sub("#", why)), []).append((why, names))
     gathered = []
-    for (what, pattern), members in alike.items():
+    for (key, what, pattern), members in alike.items():
         said = pattern
         for values in zip(*(_NUMBER.findall(why) for why, _ in members), strict=True):
             low, high = min(values, key=float), max(values, key=float)
             said = said.replace("#", low if low == high else f"{low} to {high}", 1)
-        gathered.append(Unresolved(what, said, tuple(name for _, names in members for name in names)))
+        gathered.append(Unresolved(what, said, tuple(name for _, names in members for name in names), key))
     return gathered
 
 

@@ -14,8 +14,11 @@ import pandas as pd
 from eoli.core.numbers import unit_text
 from eoli.report.answers import answer_of, asked, temperature_series
 from eoli.report.gather import Sweep, SystemResult
+from eoli.report.known import along
+from eoli.report.plots import LEADING
 from eoli.study.analyses import ANALYSES
 from eoli.study.axes import axes_of
+from eoli.study.quantities import THEMES, Theme, leading
 
 ROWS = 400
 """Most rows of a table: every n-th is kept, so that each number on the page is also in the table on disk."""
@@ -67,31 +70,52 @@ def system_data(system: SystemResult) -> dict[str, Any]:
     }
 
 
-def _summary_of(system: SystemResult) -> dict[str, Any]:
+def _summary_of(system: SystemResult, runs_along: str) -> dict[str, Any]:
     row = system.row
     return {
         "name": system.name,
         "eo_li": row.get("eo_li_simulated"),
         "temperature_K": row["temperature_K"],
         "in_study": bool(row["simulated_in_study"]),
-        # all axes except those along which plots run, the polymer first
-        "group": [value for axis, value in axes_of(row).items() if axis != "eo_li_asked"],
+        # all axes except the one along which plots run, the polymer first
+        "group": [value for axis, value in axes_of(row).items() if axis != runs_along],
+        "known": {
+            quantity.name: number
+            for theme in THEMES
+            for quantities in leading(theme.key).values()
+            for quantity in quantities
+            if theme.axis and (number := quantity.resolved(system.scalars)) is not None
+        },
         "answers": {of.key: {q.route: asdict(answer_of(q, system)) for q in of.routes} for of in asked()},
+    }
+
+
+def _theme(theme: Theme) -> dict[str, Any]:
+    """A theme for its plot."""
+    members = [quantity for routes in leading(theme.key).values() for quantity in routes]
+    unit = unit_text(members[0].unit)
+    return {
+        "key": f"{LEADING}{theme.key}",
+        "axis": f"{theme.axis} ({unit})" if unit else theme.axis,
+        "from_zero": theme.from_zero,
+        "quantities": [{"name": of.name, "label": of.known.label} for of in members if of.known is not None],
     }
 
 
 def summary_data(sweep: Sweep, title: str) -> dict[str, Any]:
     """Data of all plots: answers of systems and pooled replicas, columns of the tables, fits against temperature."""
     columns: dict[str, dict[str, None]] = {}
+    where = along(sweep)
+    runs_along = where.axis if where else ""
     places = {system.name: number for number, system in enumerate(sweep.systems)}
     for system in sweep.systems:
         for name, table in system.tables.items():
             columns.setdefault(name, {}).update(dict.fromkeys(map(str, table.columns)))
     return {
         "title": title,
-        "systems": [rounded(_summary_of(system), 10) for system in sweep.systems],
+        "systems": [rounded(_summary_of(system, runs_along), 10) for system in sweep.systems],
         "pooled": [
-            rounded(_summary_of(of.whole), 10) | {"starts": [places[start.name] for start in of.replicas]}
+            rounded(_summary_of(of.whole, runs_along), 10) | {"starts": [places[start.name] for start in of.replicas]}
             for of in sweep.pooled
         ],
         "quantities": [
@@ -99,6 +123,8 @@ def summary_data(sweep: Sweep, title: str) -> dict[str, Any]:
              "routes": {q.route: q.route_label for q in of.routes}}
             for of in asked()
         ],
+        "along": {"key": where.axis.removesuffix("_asked"), "title": where.title} if where else None,
+        "themes": [_theme(theme) for theme in THEMES if theme.axis],
         "curves": {
             analysis.name: {"xTitle": analysis.curves.x_title, "xLog": analysis.curves.x_log}
             for analysis in ANALYSES

@@ -32,6 +32,7 @@ from eoli.study.config import Study
 from eoli.study.quantities import In, declared
 from eoli.study.systems import System, stages_of, systems_of
 from eoli.summary.pooled import read_starts
+from eoli.summary.run_lengths import Need, needs
 from eoli.summary.sweep_table import NOT_SHOWN
 from eoli.workflow.status import StageStatus, study_status
 
@@ -118,6 +119,7 @@ class Sweep:
     glass: pd.DataFrame | None
     glass_figure: Path | None
     cutoffs: pd.DataFrame | None
+    needs: tuple[Need, ...] = ()
     unreadable: tuple[str, ...] = ()
 
     @property
@@ -308,5 +310,6 @@ def gather(
         reading.summary(table, "glass-transition"),
         glass_figure if glass_figure.is_file() else None,
         reading.summary(table, "cutoffs"),
+        tuple(reading(needs, study, results, study.config.analysis.target_error) or ()),
         tuple(reading.unreadable),
     )

@@ -15,11 +15,13 @@ from markupsafe import Markup
 from eoli.analysis.snapshots.scene import load_scene
 from eoli.core.numbers import unit_text
 from eoli.report import plots
+from eoli.report.answers import asked, unresolved
 from eoli.report.embed import script_json, summary_data, system_data
 from eoli.report.gather import Sweep
-from eoli.report.sections.answers import answers, in_short, not_resolved
+from eoli.report.known import PAIRS, shown
+from eoli.report.sections.answers import answers, glass_in_short, in_short, not_resolved
 from eoli.report.sections.comparison import VERDICTS, beside_study, experiments
-from eoli.report.sections.setup import facts, simulated
+from eoli.report.sections.setup import facts, labels_of, simulated
 from eoli.report.sections.tables import as_it_is, number_rows, pooled
 from eoli.report.sections.trust import missing, starts, trust
 from eoli.study.systems import side_by_side, systems_of
@@ -65,6 +67,20 @@ def _present(sweep: Sweep, group: Sequence[plots.Plot]) -> list[plots.Plot]:
     return [plot for plot in group if any(name.startswith(plot.needs) for name in present)]
 
 
+def _answer_plots(sweep: Sweep) -> tuple[list[plots.Plot], list[plots.Plot]]:
+    """Answer plots that hold a value, and those that hold bounds alone; one with neither is left out."""
+    subjects = [*sweep.systems, *(of.whole for of in sweep.pooled)]
+    held: dict[plots.Plot, bool] = {}
+    for of in asked():
+        plot = plots.answers()[of.key]
+        found = [of.best(system)[1] for system in subjects]
+        if any(answer.value is not None for answer in found):
+            held[plot] = True
+        elif any(answer.bound is not None for answer in found):
+            held.setdefault(plot, False)
+    return [plot for plot in held if held[plot]], [plot for plot in held if not held[plot]]
+
+
 def render(sweep: Sweep) -> str:
     """The page as self-contained HTML; the same results give the same bytes.
 
@@ -77,6 +93,9 @@ def render(sweep: Sweep) -> str:
     environment.filters |= {"unit": unit_text}
     title = sweep.study.config.study
     summary = summary_data(sweep, title)
+    packed = [entry.why for entry in unresolved(sweep) if entry.key == PAIRS.name]
+    known = shown(sweep, labels_of(sweep), packed[0] if len(packed) == 1 else "")
+    resolved, bounded = _answer_plots(sweep)
     # only its end tag closes a script, and none of these contains one
     scripts = [_plotly(), _asset("viewer.js"), _asset("report.js")]
     return environment.get_template("page.html.j2").render(
@@ -92,7 +111,10 @@ def render(sweep: Sweep) -> str:
         elsewhere=sweep.elsewhere,
         facts=facts(sweep),
         simulated=simulated(sweep),
-        in_short=in_short(sweep),
+        known=known,
+        glass_known=glass_in_short(sweep.glass, resolved=True),
+        in_short=" ".join(filter(None, [in_short(sweep), glass_in_short(sweep.glass, resolved=False)])),
+        target=f"{100 * sweep.study.config.analysis.target_error:g} %",
         answers=answers(sweep),
         not_resolved=not_resolved(sweep),
         missing=missing(sweep),
@@ -105,7 +127,8 @@ def render(sweep: Sweep) -> str:
         glass=as_it_is(sweep.glass),
         glass_figure=_inlined(sweep.glass_figure),
         cutoffs=as_it_is(pooled(sweep.cutoffs)),
-        answer_plots=_present(sweep, plots.answers()),
+        known_plots=[*resolved, *plots.leading(known.themes)],
+        open_plots=bounded,
         groups=[
             ("structure", "Structure", _present(sweep, plots.STRUCTURE)),
             ("motion", "Motion", _present(sweep, plots.MOTION)),

@@ -1,12 +1,15 @@
-"""The plots of the page by name; static/report.js draws them."""
+"""The plots of the page by name; static/report.js draws them, and hides one that has nothing to choose from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from eoli.study.analyses import ANALYSES
-from eoli.study.quantities import In, declared, grouped
+from eoli.study.quantities import In, Theme, declared, grouped
+
+LEADING = "known-"
+"""Prefix of the plots that the page leads with."""
 
 
 @dataclass(frozen=True)
@@ -26,24 +29,33 @@ def _declared(group: str) -> Iterator[Plot]:
             yield Plot(analysis.name, analysis.name, analysis.curves.heading, analysis.curves.caption)
 
 
+_BARS = "Bars: one standard error."
 _ANSWERS = (
-    Plot("D", "motion", "Diffusion against EO:Li", "Bars: one standard error. Triangle: an upper bound. Filled: "
-         "simulated in the study, too. Diamond: starts of one system together."),
-    Plot("conductivity", "conductivity", "Conductivity against EO:Li", "With formal charges. Bars: one standard error. "
-         "Triangle: an upper bound. Diamond: starts of one system together."),
-    Plot("transference", "conductivity", "Transference number against EO:Li", "Share of lithium in the current in a "
-         "uniform electrolyte. Bars: one standard error. Diamond: starts of one system together."),
+    Plot("D", "motion", "Diffusion", f"{_BARS} Triangle: an upper bound. Filled: simulated in the study, too. Diamond: "
+         "starts of one system together."),
+    Plot("conductivity", "conductivity", "Conductivity", f"With formal charges. {_BARS} Triangle: an upper bound. "
+         "Diamond: starts of one system together."),
+    Plot("transference", "conductivity", "Transference number", "Share of lithium in the current in a uniform "
+         f"electrolyte. {_BARS} Diamond: starts of one system together."),
 )  # fmt: skip
 
 
-def answers() -> list[Plot]:
-    """The answer plots, including one for each quantity of the page without its own text."""
-    found = {plot.key: plot for plot in _ANSWERS}
+def answers() -> dict[str, Plot]:
+    """The plot of each quantity of the page; one without its own text has a plot of its own, too."""
+    own = {plot.key: plot for plot in _ANSWERS}
+    found = {}
     for key, (quantity, *_) in grouped(declared(In.PAGE)).items():
-        if key not in found and key.split("_")[0] not in found:
-            heading = f"{quantity.title[:1].upper()}{quantity.title[1:]} against EO:Li"
-            found[key] = Plot(key, quantity.analysis, heading, "Bars: one standard error. Triangle: an upper bound.")
-    return list(found.values())
+        heading = f"{quantity.title[:1].upper()}{quantity.title[1:]}"
+        alone = Plot(key, quantity.analysis, heading, f"{_BARS} Triangle: an upper bound.")
+        found[key] = own.get(key) or own.get(key.split("_")[0]) or alone
+    return found
+
+
+def leading(themes: Iterable[Theme]) -> list[Plot]:
+    """The plots of themes; those without an axis have their answer plots."""
+    return [
+        Plot(f"{LEADING}{theme.key}", "", theme.heading, f"{theme.caption} {_BARS}") for theme in themes if theme.axis
+    ]
 
 
 STRUCTURE = (

@@ -40,6 +40,38 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Theme:
+    """What the page says and draws of several quantities, which share a unit, once they are resolved.
+
+    `sentence` takes their words in the place of `{}`. `remembers`: until lithium has exchanged its partners, the numbers
+    are those of the box as it was packed; errors within a run do not show it, and no difference is claimed from one
+    start. Without an `axis` the quantities have answer plots.
+    """
+
+    key: str
+    heading: str
+    sentence: str
+    axis: str = ""
+    caption: str = ""
+    remembers: bool = True
+    from_zero: bool = False
+
+
+@dataclass(frozen=True)
+class Known:
+    """A quantity that the page leads with where it is resolved.
+
+    `words` hold its value in the place of `{}`, within the sentence of its theme; `noun` is the subject of a difference;
+    `label` stands at its points.
+    """
+
+    theme: str
+    words: str
+    noun: str
+    label: str = ""
+
+
+@dataclass(frozen=True)
 class Answer:
     """Value with error, or bounds (`bound` upper, `least` lower), or neither; and the verdict."""
 
@@ -88,6 +120,7 @@ class Quantity:
     fit_label: str = ""  # axis label in the figure of fits; empty: not drawn
     compared_as: str = ""  # name in replicas.csv; empty: replicas are not compared
     open: tuple[str, str] = ("", "")  # its name on the page when unresolved, and how the verdict then begins
+    known: Known | None = None  # its words on the page when resolved
 
     @property
     def columns(self) -> tuple[str, str]:
@@ -111,6 +144,14 @@ class Quantity:
         verdict = str(home.get(self.verdict) or "")
         return Answer(value, error, home.get(self.upper_bound), verdict, home.get(self.lower_bound))
 
+    def resolved(self, scalars: Mapping[str, Any]) -> tuple[float, float] | None:
+        """Value and error, if it has both and the verdict lets them stand."""
+        answer = self.of(scalars)
+        if answer is None or answer.value is None or answer.error is None:
+            return None
+        withheld = tuple(beginning for beginning in ("not ", self.open[1]) if beginning)
+        return None if answer.verdict.startswith(withheld) else (answer.value, answer.error)
+
     def beside(self, scalars: Mapping[str, Any], *keys: str) -> Any:
         """What stands under `keys` next to it, else nearest above: quantities may share a window of lags."""
         places = (at(scalars, (self.analysis, *self.home[:depth], *keys)) for depth in range(len(self.home), -1, -1))
@@ -123,6 +164,23 @@ def at(data: Any, keys: Sequence[str]) -> Any:
         data = data.get(key) if isinstance(data, Mapping) else None
     return data
 
+
+THEMES: tuple[Theme, ...] = (
+    Theme("transport", "Transport", "In transport, {}.", remembers=False),
+    Theme("density", "Density", "The density is {}.", "density", "Mean of the equilibrated part of the run.",
+          remembers=False),
+    Theme("coordination", "Coordination of lithium", "Lithium binds {}.", "neighbours of Li⁺",
+          "Neighbours within the contact distances.", from_zero=True),
+    Theme("first-shell", "First shell of lithium", "The first peak of g(r) around lithium lies at {}.", "first peak",
+          "Position of the first peak of g(r)."),
+    Theme("hydrogen-bonds", "Hydrogen bonds of the amide", "The share of NH groups with a hydrogen bond is {}.",
+          "share of NH", "Share of the NH groups with a bond to such an acceptor.", from_zero=True),
+    Theme("ion-pairs", "Ion pairs and clusters", "Of all lithium, a share of {}.", "share of Li⁺",
+          "Free: touches no anion. In clusters: of more than one pair.", from_zero=True),
+    Theme("energies", "Coulomb energy of lithium", "The Coulomb energy of one lithium ion is {}.", "energy",
+          "Exact, by Ewald sums over the groups."),
+)  # fmt: skip
+"""What the page leads with, in this order; a quantity joins by its `known`."""
 
 _FIRST_SHELL = Panel("sweep", "neighbours of Li, first shell", 3, from_zero=True)
 _D_LI = Panel("sweep", "D(Li) (m²/s)", 4)
@@ -176,7 +234,8 @@ def _conductivity(route: str, route_label: str, label: str, **more: Any) -> Quan
     keys = ("sigma_S_m", "formal_charges", route)
     return Quantity(
         f"conductivity_{route}", "S_m", "conductivity", keys, _SIGMA, label, salted=keys[:2], log=True, route=route,
-        group="conductivity", route_label=route_label, symbol="σ", title="conductivity", **more,
+        group="conductivity", route_label=route_label, symbol="σ", title="conductivity",
+        known=Known("transport", f"σ is {{}} ({label})", "σ"), **more,
     )  # fmt: skip
 
 
@@ -184,7 +243,7 @@ def _transference(route: str, route_label: str, label: str = "", **more: Any) ->
     return Quantity(
         f"transference_{route}", "", "conductivity", ("transference", route), _SHARES if label else None, label,
         group="transference", route=route, route_label=route_label, symbol="t⁺", title="transference number of lithium",
-        **more,
+        known=Known("transport", f"t⁺ is {{}} ({route_label})", "t⁺"), **more,
     )  # fmt: skip
 
 
@@ -200,34 +259,45 @@ def _time(number: int, label: str, **more: Any) -> Quantity:
 
 
 QUANTITIES: tuple[Quantity, ...] = (
-    Quantity("density", "g_cm3", "density", ("density_g_cm3",), Panel("sweep", "density (g/cm³)", 1), compared_as="density"),
-    _peak("ether_O", "O (ether)", overview=Panel("sweep", "first peak Li–O (ether) (nm)", 2), salted=("Li",)),
+    Quantity("density", "g_cm3", "density", ("density_g_cm3",), Panel("sweep", "density (g/cm³)", 1), compared_as="density",
+             known=Known("density", "{}", "it")),
+    _peak("ether_O", "O (ether)", overview=Panel("sweep", "first peak Li–O (ether) (nm)", 2), salted=("Li",),
+          known=Known("first-shell", "{} for ether oxygen", "that of ether oxygen", "ether O")),
     _first_shell("ether_O", "O (ether)"),
-    _in_cutoff("ether_O", "O (ether)", compared_as="Li_ether_O"),
-    _peak("carbonyl_O", "O (C=O)", of_carbonyl=True),
+    _in_cutoff("ether_O", "O (ether)", compared_as="Li_ether_O",
+               known=Known("coordination", "{} ether oxygens", "the number of ether oxygens", "ether O")),
+    _peak("carbonyl_O", "O (C=O)", of_carbonyl=True,
+          known=Known("first-shell", "{} for carbonyl oxygen", "that of carbonyl oxygen", "C=O")),
     _first_shell("carbonyl_O", "O (C=O)", of_carbonyl=True),
-    _in_cutoff("carbonyl_O", "O (C=O)", of_carbonyl=True, compared_as="Li_carbonyl_O"),
+    _in_cutoff("carbonyl_O", "O (C=O)", of_carbonyl=True, compared_as="Li_carbonyl_O",
+               known=Known("coordination", "{} carbonyl oxygens", "the number of carbonyl oxygens", "C=O")),
     _peak("anion_N", "N ({anion})", last=True),
     _first_shell("anion_N", ""),
-    _peak("anion_O", "O ({anion})"),
+    _peak("anion_O", "O ({anion})",
+          known=Known("first-shell", "{} for oxygen of the anion", "that of the anion's oxygen", "anion O")),
     _first_shell("anion_O", "O ({anion})"),
     # any site that an anion binds with
-    Quantity("neighbours_Li_anion", "", "structure", ("shell_statistics", "anion", "mean"), _IN_CUTOFF, "{anion}"),
+    Quantity("neighbours_Li_anion", "", "structure", ("shell_statistics", "anion", "mean"), _IN_CUTOFF, "{anion}",
+             known=Known("coordination", "{} sites of anions", "the number of sites of anions", "anion")),
     Quantity("chains_of_Li", "", "structure", ("shell_statistics", "chains", "mean"),
              Panel("structure", "chains that bind a Li", 4)),
     Quantity("radius_of_gyration", "nm", "structure", ("chains", "radius_of_gyration_nm"),
              Panel("structure", "radius of gyration (nm)", 6)),
     Quantity("gauche_fraction", "", "structure", ("gauche_fraction",), Panel("structure", "gauche share of O–C–C–O", 5)),
     Quantity("Li_free", "", "ions", (), _PAIRS, "free", value=("Li", "free"), verdict_column="ions_verdict",
-             salted=("verdict",), compared_as="Li_free", open=("free, paired and aggregated ions", "not resolved")),
-    Quantity("Li_aggregated", "", "ions", (), _PAIRS, "aggregated", value=("Li", "aggregated")),
+             salted=("verdict",), compared_as="Li_free", open=("free, paired and aggregated ions", "not resolved"),
+             known=Known("ion-pairs", "{} touches no anion", "the share that touches no anion", "free")),
+    Quantity("Li_aggregated", "", "ions", (), _PAIRS, "aggregated", value=("Li", "aggregated"),
+             known=Known("ion-pairs", "{} is in clusters of more than one pair", "the share in clusters", "in clusters")),
     _diffusion("Li", _D_LI.ylabel, 1, overview=_D_LI, bounds=("upper_bound",), verdict_column="D_Li_verdict",
                salted=("Li", "verdict"), where=In.SWEEP | In.PLAN | _ANSWERED, symbol="D(Li⁺)",
-               title="self-diffusion of lithium", fitted=1, fit_label=_D_LI.ylabel),
+               title="self-diffusion of lithium", fitted=1, fit_label=_D_LI.ylabel,
+               known=Known("transport", "D(Li⁺) is {}", "D(Li⁺)")),
     _exponent("Li", "Li"),
     _diffusion("anion", "D({anion}) (m²/s)", 2, bounds=("upper_bound",), verdict_column="D_anion_verdict",
                salted=("anion", "verdict"), where=_TOGETHER | In.PLAN | In.PAGE, symbol="D(anion)",
-               title="self-diffusion of the anion's centre of mass", fitted=2, fit_label="D({anion}) (m²/s)"),
+               title="self-diffusion of the anion's centre of mass", fitted=2, fit_label="D({anion}) (m²/s)",
+               known=Known("transport", "D(anion) is {}", "D(anion)")),
     _exponent("anion", "{anion}"),
     _diffusion("chain", "D(chain) (m²/s)", 3, where=_TOGETHER),
     _exponent("chain", "chain"),
@@ -266,7 +336,8 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("D_Li_renewal", "m2_s", "renewal", ("D_m2_s",), _D_RENEWAL, "model", verdict_column="renewal_verdict",
              where=In.SWEEP | In.PAGE, log=True, compared_as="D_Li_renewal", symbol="D(Li⁺), renewal model",
              title="self-diffusion of lithium from the renewal model",
-             open=("D of lithium from its transfers between chains", "not resolved")),
+             open=("D of lithium from its transfers between chains", "not resolved"),
+             known=Known("transport", "D(Li⁺) by the renewal model is {}", "D(Li⁺) by the renewal model")),
     Quantity("D_Li_long_chains", "m2_s", "renewal", ("D_long_chains_m2_s",), _D_RENEWAL, "model, long chains", log=True,
              compared_as="D_Li_long_chains"),
     Quantity("D_Li_on_chains", "m2_s", "renewal", ("D_on_chains_m2_s",), _D_RENEWAL, "motion on chains", log=True,
@@ -281,15 +352,18 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("spacing", "nm", "morphology", ("scattering",), Panel("mechanism", "spacing of domains (nm)", 7),
              value=("spacing_nm",), verdict_column="spacing_verdict", of_carbonyl=True,
              open=("spacing of domains from S(q)", "box-limited")),
-    Quantity("NH_to_anion", "", "hydrogen-bonds", ("acceptors", "anion", "NH_share"), _BONDED, "{anion}", of_carbonyl=True),
+    Quantity("NH_to_anion", "", "hydrogen-bonds", ("acceptors", "anion", "NH_share"), _BONDED, "{anion}", of_carbonyl=True,
+             known=Known("hydrogen-bonds", "{} with an anion", "the share with an anion", "anion")),
     Quantity("NH_to_carbonyl_O", "", "hydrogen-bonds", ("acceptors", "carbonyl_O", "NH_share"), _BONDED, "O (C=O)",
-             of_carbonyl=True),
-    Quantity("energy_Li_PEO", "kJ_mol", "interactions", ("exact", "Li/PEO", "lithium", "E_ele_kJ_mol"), _COULOMB, "PEO"),
+             of_carbonyl=True, known=Known("hydrogen-bonds", "{} with a carbonyl oxygen", "the share with a carbonyl oxygen", "C=O")),
+    Quantity("energy_Li_PEO", "kJ_mol", "interactions", ("exact", "Li/PEO", "lithium", "E_ele_kJ_mol"), _COULOMB, "PEO",
+             known=Known("energies", "{} with PEO", "that with PEO", "PEO")),
     Quantity("energy_Li_PA", "kJ_mol", "interactions", ("exact", "Li/PA", "lithium", "E_ele_kJ_mol"), _COULOMB, "PA",
-             of_carbonyl=True),
+             of_carbonyl=True, known=Known("energies", "{} with PA", "that with PA", "PA")),
     _in_cutoff("hydroxyl_O", "", where=In.RARE),
     _residence("hydroxyl_O", "", where=In.RARE),
-    *(_in_cutoff(partner, "", where=In.RARE) for partner in ("solvent_O", "solvent_N")),
+    *(_in_cutoff(partner, "", where=In.RARE, known=Known("coordination", f"{{}} {words}", f"the number of {words}", label))
+      for partner, words, label in (("solvent_O", "oxygens of the solvent", "solvent O"), ("solvent_N", "nitrogens of the solvent", "solvent N"))),
     *(_without_box(particle) for particle in ("Li", "anion", "chain")),
     Quantity("viscosity", "Pa_s", "motion", ("box_size", "viscosity_Pa_s"), bounds=("lower_bound",), where=In.RARE | In.STARTS),
     *(_residence(partner, "", where=In.RARE) for partner in ("solvent_O", "solvent_N", "solvent")),
@@ -348,6 +422,11 @@ def grouped(quantities: Iterable[Quantity]) -> dict[str, list[Quantity]]:
     for quantity in quantities:
         groups.setdefault(quantity.group or quantity.name, []).append(quantity)
     return groups
+
+
+def leading(theme: str) -> dict[str, list[Quantity]]:
+    """Quantities of a theme by group, in its order; routes of a group from the least to the most exact."""
+    return grouped(quantity for quantity in QUANTITIES if quantity.known is not None and quantity.known.theme == theme)
 
 
 def fitted() -> list[Quantity]:

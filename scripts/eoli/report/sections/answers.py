@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from eoli.core.numbers import counted, listed, with_error
-from eoli.report.answers import Asked, asked, unresolved
+from eoli.core.numbers import counted, listed, plain, with_error
+from eoli.report.answers import Asked, Unresolved, asked, unresolved
 from eoli.report.gather import Sweep, SystemResult, known
-from eoli.report.sections.tables import Cell, Line, bounds_text, length_text
-from eoli.study.quantities import In, named
+from eoli.report.sections.tables import Cell, bounds_text, length_text
+from eoli.study.axes import replica_group
+from eoli.study.quantities import In, declared, named
+from eoli.summary.run_lengths import Need
 
 
 def _about(length_ns: float) -> str:
     """A length to two digits."""
     return length_text(float(f"{length_ns:.2g}"))
+
+
+def _ends(lengths_ns: Sequence[float]) -> str:
+    """The least and the greatest of lengths, to two digits."""
+    least, most = _about(min(lengths_ns)), _about(max(lengths_ns))
+    return least if least == most else f"{least} to {most}"
 
 
 def _answer_cell(of: Asked, system: SystemResult) -> dict[str, Any]:
@@ -56,7 +65,7 @@ def answers(sweep: Sweep) -> dict[str, Any]:
         if shared:
             for row in rows:
                 row[number]["note"] = ""
-    named = [
+    lines = [
         {
             "system": system,
             "starts": len(of_group.get(system.name, ())),
@@ -65,35 +74,76 @@ def answers(sweep: Sweep) -> dict[str, Any]:
         }
         for (system, number), cells in zip(entries, rows, strict=True)
     ]
-    return {"heads": heads, "rows": named}
+    return {"heads": heads, "rows": lines}
 
 
-def not_resolved(sweep: Sweep) -> list[Line]:
+@dataclass(frozen=True)
+class Open:
+    """What is not resolved: where, why, and what would close it as `eoli plan` extrapolates."""
+
+    what: str
+    where: str
+    why: str
+    closes: str
+
+
+def not_resolved(sweep: Sweep) -> list[Open]:
     every = ({system.name for system in sweep.systems}, {system.name for system in sweep.answering})
-    lines = []
+    rows = []
     for found in unresolved(sweep):
-        where = (
-            "in every system"
-            if set(found.systems) in every and len(found.systems) > 1
-            else f"in {listed(list(found.systems), 4)}"
-        )
-        lines.append(Line(found.what, f"{where}: {found.why}"))
-    lithium = named("D_Li")
-    # zero where the error is small enough
-    further = [ns for s in sweep.answering if (ns := lithium.beside(s.scalars, "extension", "further_ns"))]
-    if further:
-        least, most = _about(min(further)), _about(max(further))
-        ends = least if least == most else f"between {least} and {most}"
-        lines.append(Line("what would help", f"{ends} more for {lithium.symbol}, by extrapolation"))
-    return lines
+        everywhere = set(found.systems) in every and len(found.systems) > 1
+        where = "every system" if everywhere else listed(list(found.systems), 4)
+        rows.append(Open(found.what, where, found.why, _closes(found, sweep.needs)))
+    return rows
+
+
+def _closes(found: Unresolved, needs: Sequence[Need]) -> str:
+    """Further length and cost of the systems where a quantity is open; empty for one that is not planned."""
+    systems = {replica_group(name) for name in found.systems}
+    routes = {quantity.name for quantity in declared(In.PLAN) if found.key in (quantity.group, quantity.name)}
+    by_route: dict[str, list[Need]] = {}
+    for need in needs:
+        if need.quantity in routes and need.system in systems:
+            by_route.setdefault(need.quantity, []).append(need)
+    said = {route: _said(of) for route, of in by_route.items()}
+    if len(set(said.values())) < 2:
+        return next(iter(said.values()), "")
+    return "; ".join(f"{named(route).route_label}: {text}" for route, text in said.items())
+
+
+def _said(needs: Sequence[Need]) -> str:
+    """What systems need: length and cost, and the same if sub-diffusion stays as it is."""
+    known = [need for need in needs if need.further_ns is not None]
+    if not known:
+        return f"no estimate: {needs[0].reason}"
+    lengths = [need.further_ns or 0.0 for need in known]
+    bound = "at least" if any(need.at_least for need in known) else "about"
+    said = f"{bound} {_ends(lengths)} more{_each(known)}, {_cost(known, lengths)}"
+    slow = [need for need in known if need.at_this_exponent_ns is not None and need.further_ns]
+    if slow:
+        lengths = [need.at_this_exponent_ns or 0.0 for need in slow]
+        said += f"; at the present exponent {_ends(lengths)}{_each(slow)}, {_cost(slow, lengths)}"
+    return said + (f"; no estimate for {len(needs) - len(known)}" if len(known) < len(needs) else "")
+
+
+def _each(needs: Sequence[Need]) -> str:
+    return " for each" if len(needs) > 1 else ""
+
+
+def _cost(needs: Sequence[Need], lengths_ns: Sequence[float]) -> str:
+    """Cost of such lengths of all systems, by their costs per length."""
+    every = zip(needs, lengths_ns, strict=True)
+    shares = [(need, length / need.further_ns) for need, length in every if need.further_ns]
+    core_hours = sum((need.core_hours or 0.0) * share for need, share in shares)
+    disk_gb = sum((need.disk_gb or 0.0) * share for need, share in shares)
+    return f"{plain(core_hours, digits=2)} core-hours and {plain(disk_gb, digits=2)} GB{' for all' if len(needs) > 1 else ''}"
 
 
 def in_short(sweep: Sweep) -> str:
     """How far the answers are resolved, in a sentence."""
     salted = [system for system in sweep.answering if "eo_li_asked" in system.row]
-    glass = _glass_in_short(sweep.glass)
     if not salted:
-        return f"No system has a salt: there is nothing to conduct.{glass}"
+        return "No system has a salt: there is nothing to conduct."
     parts = []
     for of in asked(In.HEADLINE):
         answers = [of.best(system)[1] for system in salted]
@@ -101,17 +151,14 @@ def in_short(sweep: Sweep) -> str:
         bounds = sum(a.value is None and a.bound is not None for a in answers)
         said = f"in {values}" if values else "in none"
         parts.append(f"{of.quantity.symbol} {said}{f' (an upper bound in {bounds})' if bounds else ''}")
-    return f"Resolved, of {counted(len(salted), 'system')} with salt: {', '.join(parts)}.{glass}"
+    return f"Resolved, of {counted(len(salted), 'system')} with salt: {', '.join(parts)}."
 
 
-def _glass_in_short(glass: pd.DataFrame | None) -> str:
-    """The glass transitions as a follow-up sentence; empty if none was looked for."""
-    if glass is None or glass.empty:
-        return ""
-    said = []
-    for row in map(known, glass.to_dict("records")):
-        said.append(f"{row['system']} {_glass_found(row)}")
-    return f" Tg at the rate of the simulation: {', '.join(said)}."
+def glass_in_short(glass: pd.DataFrame | None, resolved: bool) -> str:
+    """The glass transitions that are resolved, or those that are not, as a sentence; empty without any."""
+    rows = [] if glass is None else [row for row in map(known, glass.to_dict("records")) if ("Tg_K" in row) == resolved]
+    said = ", ".join(f"{row['system']} {_glass_found(row)}" for row in rows)
+    return f"Tg at the rate of the simulation: {said}." if said else ""
 
 
 def _glass_found(row: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from eoli.report.gather import Sweep, SystemResult
 from eoli.report.sections.tables import Line, length_text, unique
 from eoli.study.axes import SOLVENTS, solvents_of
 from eoli.study.config import Study
+from eoli.study.labels import force_field_of
 from eoli.study.protocol import Stage
 
 _MIXING = {
@@ -49,7 +50,7 @@ def _ours(systems: Sequence[SystemResult]) -> list[SystemResult]:
 
 def _label(system: SystemResult) -> str:
     """What the user calls the force field of a system that is not built here."""
-    return str(system.row["ether_set"]).removeprefix(f"{IMPORTED}-")
+    return force_field_of(str(system.row["ether_set"]))
 
 
 def _force_field(systems: Sequence[SystemResult]) -> str:
@@ -87,7 +88,8 @@ def _temperatures(systems: Sequence[SystemResult]) -> str:
     return listed([f"{kelvin:g}" for kelvin in found], 12) + " K"
 
 
-def _labels(sweep: Sweep) -> Labels:
+def labels_of(sweep: Sweep) -> Labels:
+    """Names for people of what the sweep holds."""
     polymers, salts = ({str(system.row[axis]) for system in sweep.systems} for axis in ("polymer", "salt"))
     solvents = {name for system in sweep.systems for name in solvents_of(system.row.get(SOLVENTS))}
     return library(sweep.study.topologies).labels(sorted(polymers), sorted(salts), sorted(solvents))
@@ -100,7 +102,7 @@ def _built(sweep: Sweep) -> list[SystemResult]:
 
 def facts(sweep: Sweep) -> str:
     """What was simulated, in one line."""
-    systems, labels = sweep.systems, _labels(sweep)
+    systems, labels = sweep.systems, labels_of(sweep)
     built = _built(sweep)
     ours = _ours(built)
     force_fields = [*(["GROMOS 54A7"] if ours else []), *unique([_label(s) for s in built if s not in ours])]
@@ -144,7 +146,7 @@ def _elsewhere(runs: Sequence[SystemResult]) -> list[Line]:
 
 
 def simulated(sweep: Sweep) -> list[Line]:
-    systems, study, labels = sweep.systems, sweep.study, _labels(sweep)
+    systems, study, labels = sweep.systems, sweep.study, labels_of(sweep)
     theirs = sum(bool(system.row["simulated_in_study"]) for system in systems)
     chains = unique([f"{system.row['chains']:g}" for system in systems])
     built = _built(sweep)

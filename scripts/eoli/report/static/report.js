@@ -337,7 +337,7 @@
     t.y[0], t.y[0] + (t.error_y?.array[0] ?? 0)]);
 
   /** Values beside their bounds; a bound is a triangle that points down. */
-  const answerTrace = (system, ink, answer, x) => {
+  const answerTrace = (system, ink, answer, x, where) => {
     const bound = answer.value == null;
     const y = bound ? answer.bound : answer.value;
     const polymers = [...new Set(systems.map((s) => s.group[0]))];
@@ -348,15 +348,84 @@
         symbol: bound ? "triangle-down-open" : system.in_study || system.starts ? symbol : `${symbol}-open` },
       error_y: bound || !answer.error ? undefined : { type: "data", array: [answer.error], thickness: system.starts ? 2.5 : 1.5,
         width: system.starts ? 7 : 4, color: ink },
-      hovertemplate: `EO:Li %{x:.4g}: ${bound ? "below " : ""}%{y:.4g}${!bound && answer.error != null
+      hovertemplate: `${where}: ${bound ? "below " : ""}%{y:.4g}${!bound && answer.error != null
         ? ` ± ${answer.error.toPrecision(2)}` : ""}<extra>${says}</extra>` };
+  };
+
+  // plots run along an axis of the sweep, or else have a place for each system
+  const { along } = summary;
+  const placeOf = (system) => (along ? system[along.key] : system.name);
+  const whereOf = (system) => (along?.key === "temperature_K" ? `${system.temperature_K} K`
+    : system.eo_li == null ? system.name : `EO:Li ${Number(system.eo_li.toPrecision(4))}`);
+  const alongAxis = (of) => {
+    if (!along) return axis("", of, { type: "category", showticklabels: systems.length <= 2, ticks: "" });
+    const places = [...new Set(systems.map(placeOf).filter((x) => x != null).map((x) => Math.round(x)))];
+    return axis(along.title, of, places.length <= 8 ? { tickmode: "array", tickvals: places } : {});
+  };
+  const groupedBy = (items, keyOf) => {
+    const groups = new Map();
+    for (const item of items) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item]);
+    return groups;
+  };
+  /** Thin lines through the points of each series, by their mean at a place. */
+  const seriesLines = (points, of, dashed = "solid") => [...groupedBy(points, ([system]) => JSON.stringify(system.group)).values()]
+    .map((series) => {
+      const means = [...groupedBy(series, ([system]) => placeOf(system))].map(([x, all]) => (
+        [x, all.reduce((sum, [, y]) => sum + y, 0) / all.length])).sort((a, b) => a[0] - b[0]);
+      return { type: "scatter", mode: "lines", x: means.map((p) => p[0]), y: means.map((p) => p[1]),
+        line: { color: of.quiet, width: 1, dash: dashed }, hoverinfo: "skip", showlegend: false, name: "" };
+    });
+
+  /** Pixels that keep labels at these heights apart, on an axis of so many pixels from low to high. */
+  const apart = (heights, [low, high], pixels, least) => {
+    const placed = heights.map((y, n) => ({ n, at: high > low ? (y - low) / (high - low) * pixels : 0 })).sort((a, b) => a.at - b.at);
+    const shifts = [];
+    let free = -Infinity;
+    for (const { n, at: wanted } of placed) {
+      const place = Math.max(wanted, free);
+      shifts[n] = place - wanted;
+      free = place + least;
+    }
+    return shifts;
+  };
+
+  /** What is resolved of a theme: its quantities along the axis of the sweep, or side by side. */
+  const drawKnown = ({ theme, quantities }, of) => {
+    const traces = [], ends = [], csv = { columns: ["system", ...(along ? [along.key] : []), "quantity", "value", "error"], rows: [] };
+    const order = shownInOrder();
+    for (const [number, quantity] of quantities.entries()) {
+      const points = order.map((i) => [systems[i], systems[i].known[quantity.name], i])
+        .filter(([system, found]) => found && placeOf(system) != null);
+      csv.rows.push(...points.map(([system, [value, error]]) => [system.name, ...(along ? [placeOf(system)] : []), quantity.name, value, error]));
+      if (!points.length) continue;
+      if (along) traces.unshift(...seriesLines(points.map(([system, [value]]) => [system, value]), of, DASHES[number % DASHES.length]));
+      for (const [system, [value, error], i] of points) {
+        const says = [whereOf(system), quantities.length > 1 ? quantity.label : ""].filter(Boolean).join(", ");
+        traces.push({ ...answerTrace(system, colour(i, of), { value, error }, along ? placeOf(system) : quantity.label, says),
+          error_y: { type: "data", array: [error], thickness: 1.5, width: 4, color: colour(i, of) } });
+      }
+      const last = points.reduce((a, b) => (placeOf(b[0]) > placeOf(a[0]) ? b : a));
+      ends.push([quantity.label, placeOf(last[0]), last[1][0]]);
+    }
+    const xaxis = along ? alongAxis(of) : axis("", of, { type: "category", ticks: "", showticklabels: quantities.length > 1 });
+    const made = { traces, csv, layout: layout(of, { ...(along ? {} : { scattermode: "group", scattergap: 0.5 }), xaxis,
+      yaxis: axis(theme.axis, of, theme.from_zero ? { rangemode: "tozero" } : {}) }) };
+    if (!traces.length) return emptied(made, of, "none of these systems has it");
+    if (along && ends.length > 1) {
+      const reached = [...reaches(traces), ...(theme.from_zero ? [0] : [])];
+      const shifts = apart(ends.map(([, , y]) => y), [Math.min(...reached), Math.max(...reached)], 100, 14);
+      made.layout.annotations = ends.map(([text, x, y], n) => ({ text, x, y, xref: "x", yref: "y", showarrow: false,
+        xanchor: "left", xshift: 10, yshift: shifts[n], font: { color: of.quiet, size: printing ? 8 : 12 } }));
+      made.layout.margin.r = 72;
+    }
+    return made;
   };
 
   const drawAnswers = (choice, of) => {
     const { quantity, route } = choice;
     const traces = [], without = new Map(), csv = { columns: ["system", "eo_li_simulated", "value", "error", "upper_bound",
       "verdict"], rows: [] };
-    const groups = new Map();
+    const joined = [];
     const order = shownInOrder();
     const whole = summary.pooled.filter((t) => t.starts.some((i) => order.includes(i)));
     // starts that together have a number need none of their own
@@ -365,30 +434,21 @@
     for (const [system, ink, isAnswered] of drawn) {
       const answer = system.answers[quantity.key][route];
       csv.rows.push([system.name, system.eo_li, answer.value, answer.error, answer.bound, answer.verdict]);
-      if (system.eo_li == null) continue;
+      if (placeOf(system) == null) continue;
       if (answer.value == null && answer.bound == null) {
         if (isAnswered) continue;
         const why = answer.verdict.replace(/^not resolved: /, "");
         without.set(why, [...(without.get(why) ?? []), system.name]);
         continue;
       }
-      traces.push(answerTrace(system, ink, answer, system.eo_li));
-      if (answer.value != null && !isAnswered) {
-        const key = JSON.stringify(system.group);
-        groups.set(key, [...(groups.get(key) ?? []), [system.eo_li, answer.value]]);
-      }
+      traces.push(answerTrace(system, ink, answer, placeOf(system), whereOf(system)));
+      if (answer.value != null && !isAnswered) joined.push([system, answer.value]);
     }
-    for (const points of groups.values()) {
-      points.sort((a, b) => a[0] - b[0]);
-      traces.unshift({ type: "scatter", mode: "lines", x: points.map((p) => p[0]), y: points.map((p) => p[1]),
-        line: { color: of.quiet, width: 1 }, hoverinfo: "skip", showlegend: false, name: "" });
-    }
+    if (along) traces.unshift(...seriesLines(joined, of));
     const note = [...without].map(([why, names]) => `No number: ${names.slice(0, 4).join(", ")}${names.length > 4
       ? ` and ${names.length - 4} more` : ""} (${why})`).join(". ");
-    const ratios = [...new Set(systems.map((s) => s.eo_li).filter((ratio) => ratio != null).map((ratio) => Math.round(ratio)))];
-    const ticks = ratios.length <= 8 ? { tickmode: "array", tickvals: ratios } : {};
     const title = quantity.unit ? `${quantity.symbol} (${quantity.unit})` : quantity.symbol;
-    const made = { traces, csv, note, layout: layout(of, { xaxis: axis("EO:Li", of, ticks),
+    const made = { traces, csv, note, layout: layout(of, { xaxis: alongAxis(of),
       yaxis: axis(title, of, quantity.log ? logAround(reaches(traces)) : { rangemode: "tozero" }) }) };
     return traces.length ? made : emptied(made, of, "not resolved in any of these systems");
   };
@@ -402,9 +462,7 @@
         const answer = systems[i].answers[series.quantity][series.route];
         csv.rows.push([systems[i].name, systems[i].temperature_K, answer.value, answer.error, answer.bound]);
         if (answer.value == null && answer.bound == null) continue;
-        const trace = answerTrace(systems[i], colour(i, of), answer, 1000 / systems[i].temperature_K);
-        traces.push({ ...trace, hovertemplate: trace.hovertemplate.replace("EO:Li %{x:.4g}",
-          `${systems[i].temperature_K} K`) });
+        traces.push(answerTrace(systems[i], colour(i, of), answer, 1000 / systems[i].temperature_K, `${systems[i].temperature_K} K`));
       }
       for (const [name, style] of [["arrhenius", "solid"], ["vtf", "dash"]]) {
         if (!series[name]) continue;
@@ -435,6 +493,12 @@
         first: Math.max(0, CURVES[key].first?.(choices) ?? 0) };
     }
     if (key in BARS) return { choices: BARS[key](), draw: drawBars };
+    const theme = summary.themes.find((found) => found.key === key);
+    if (theme) {
+      const held = theme.quantities.filter(({ name }) => systems.some((system) => system.known[name]));
+      const single = held.map((quantity) => ({ label: quantity.label, theme, quantities: [quantity] }));
+      return { choices: held.length > 1 ? [{ label: "all", theme, quantities: held }, ...single] : single, draw: drawKnown };
+    }
     if (key === "temperature") return { choices: temperatureChoices(), draw: drawTemperature };
     const spec = { choices: answerChoices(key), draw: drawAnswers };
     const has = (choice, what) => [...summary.pooled, ...systems].some((s) => s.answers[choice.quantity.key][choice.route][what] != null);
@@ -467,6 +531,7 @@
       this.key = element.dataset.plot;
       this.spec = specOf(this.key);
       this.select = element.querySelector("select");
+      element.hidden = !this.spec.choices.length;
       this.note = document.createElement("p");
       this.note.className = "note";
       this.reading.after(this.note);
@@ -496,7 +561,7 @@
       this.note.textContent = made.note ?? "";
       this.reading.textContent = "";
       if (printing) {
-        const isAnswer = Boolean(this.element.closest("#plots-answers"));
+        const isAnswer = Boolean(this.element.closest(".row"));
         Object.assign(made.layout, { ...(isAnswer ? PRINTED_ANSWER : PRINTED), autosize: false });
         made.layout.font.size = isAnswer ? 8 : 9;
         made.layout.margin = { l: 44, r: this.choice.right ? 36 : 8, t: 8, b: 34 };
