@@ -196,7 +196,7 @@ def exceeds(difference: float, errors: Sequence[float], freedom: Sequence[float]
     if not sum(variances) > 0:
         return False
     pooled = sum(variances) ** 2 / sum(v**2 / of for v, of in zip(variances, freedom, strict=True))
-    return abs(difference) > float(student.ppf((1 + confidence) / 2, pooled)) * math.sqrt(sum(variances))
+    return abs(difference) > float(stdtrit(pooled, (1 + confidence) / 2)) * math.sqrt(sum(variances))
 
 
 def mean_of_starts(values: npt.ArrayLike, errors: npt.ArrayLike) -> tuple[float, float]:
