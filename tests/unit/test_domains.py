@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -370,3 +371,17 @@ def test_a_homopolymer_has_nothing_to_compare_with(tmp_path: Path) -> None:
     assert "no contrast" in found["scattering"]["verdict"]
     assert len(pd.read_csv(tmp_path / "s.csv")) == 0
     assert not [column for column in pd.read_csv(tmp_path / "d.csv") if column.startswith("random")]
+
+
+def test_a_mass_of_no_element_withholds_the_scattering_alone(tmp_path: Path) -> None:
+    """Repartitioned hydrogens, or the masses of a rigid group: electrons are unknown, the composition is not."""
+    rng = np.random.default_rng(6)
+    chain = [replace(site("PEO"), mass=17.1)] * 12 + [site("PA")] * 12
+    positions = np.array([chains_of(60, 24, rng).reshape(-1, 3) for _ in range(2)])
+    found = analysed(tmp_path, system_of(chain, 60), positions, "electrons")
+    assert found["scattering"]["verdict"].startswith("no contrast: POL, ")
+    assert found["scattering"]["verdict"].endswith("no element or CHn has a mass of 17.1 g/mol")
+    assert len(pd.read_csv(tmp_path / "s.csv")) == 0 and found["blocks"]["PA"]["sites"] == 720
+    (tmp_path / "other").mkdir()
+    other = analysed(tmp_path / "other", system_of(chain, 60), positions, "composition")["scattering"]
+    assert other["other_weightings"] == {} and "no contrast" not in other["verdict"]

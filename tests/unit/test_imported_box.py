@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from eoli.cli import main
-from eoli.errors import InputError
+from eoli.errors import ForceFieldError, InputError
 from eoli.forcefield.library import Library
 from eoli.forcefield.models import IMPORTED, Contents
 from eoli.study.config import load_study
 from eoli.study.systems import size_of, systems_of
+from eoli.topology import imported_box as imported_box_module
+from eoli.topology.composed import compose
 from eoli.topology.description import read_description
 from eoli.topology.imported import read_topology
 from eoli.topology.imported_box import ImportedBox, imported_box, write_imported
@@ -148,3 +150,85 @@ def test_axes_that_an_imported_polymer_has_not_are_refused(
     (tmp_path / "own.yaml").write_text(f"topologies: {copied_blocks}\n{sweep.replace('400}', f'400, {key}}}')}")
     study = load_study([ROOT / "config/config.yaml", tmp_path / "own.yaml"], ROOT)
     assert "has no meaning for dme-opls" in refusal(lambda: systems_of(study))
+
+
+def of_gromacs(blocks: Path, installed: Path) -> None:
+    """Move the force field of the molecules to where GROMACS would have it, in a folder of links."""
+    store = installed.with_name("store")
+    for folder in (store, installed / "oplsaa.ff"):
+        folder.mkdir(parents=True)
+    (blocks / "oplsaa/forcefield.itp").rename(store / "bonded.itp")
+    (store / "forcefield.itp").write_text('#include "bonded.itp"\n')
+    for name in ("forcefield.itp", "bonded.itp"):
+        (installed / "oplsaa.ff" / name).symlink_to(store / name)
+    for name in ("box.top", "acetonitrile.itp"):
+        edit(blocks / "oplsaa" / name, '"forcefield.itp"', '"oplsaa.ff/forcefield.itp"')
+
+
+def box_with(blocks: Path, installed: Path | None) -> ImportedBox:
+    for read in (Library.polymer, Library.ion, Library.salt):
+        read.cache_clear()
+    of_blocks = Library(blocks)
+    choice = of_blocks.choose("litfsi-opls", "imported-oplsaa", "default", "default", IMPORTED, 1.0)
+    return imported_box("dme-opls", 6, "litfsi-opls", 1, choice, of_blocks, installed=installed)
+
+
+def test_a_force_field_of_gromacs_is_found_after_copies_of_ones_own(
+    sweep: str, copied_blocks: Path, tmp_path: Path
+) -> None:
+    local = box(copied_blocks)
+    installed = tmp_path / "top"
+    of_gromacs(copied_blocks, installed)
+    found = box_with(copied_blocks, installed)
+    assert installed / "oplsaa.ff/bonded.itp" in found.files
+    assert found.texts["DME.itp"] == local.texts["DME.itp"]
+    entry = Library(copied_blocks).polymer("dme-opls", "imported-oplsaa").imported
+    assert entry is not None and entry.of_gromacs == {"oplsaa.ff/forcefield.itp"}
+    assert not any(path.is_relative_to(installed) for path in entry.sums)
+    with pytest.raises(
+        ForceFieldError, match=r"box\.top:2: the include 'oplsaa\.ff/forcefield\.itp' is not found; looked for in "
+    ):
+        box_with(copied_blocks, None)
+    with pytest.raises(ForceFieldError, match=rf"is not found; looked for in .*, {tmp_path}$"):
+        box_with(copied_blocks, tmp_path)
+    # a copy beside the topology wins, and is part of what a result is made from
+    (copied_blocks / "oplsaa/oplsaa.ff").mkdir()
+    copy = copied_blocks / "oplsaa/oplsaa.ff/forcefield.itp"
+    copy.write_text((installed / "oplsaa.ff/bonded.itp").read_text())
+    again = box_with(copied_blocks, installed)
+    assert not any(path.is_relative_to(installed) for path in again.files) and copy in again.files
+    entry = Library(copied_blocks).polymer("dme-opls", "imported-oplsaa").imported
+    assert entry is not None and not entry.of_gromacs and copy in entry.sums
+
+
+def test_check_without_gromacs_leaves_its_force_fields_to_the_jobs(
+    sweep: str, copied_blocks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_gromacs(copied_blocks, tmp_path / "top")
+    for read in (Library.polymer, Library.ion, Library.salt, Library.solvent):
+        read.cache_clear()
+    (tmp_path / "own.yaml").write_text(
+        f"topologies: {copied_blocks}\ngmx: {{command: no-such-gmx}}\nbox: {{chains: 120}}\n{sweep}"
+    )
+    assert main(["check", "--config", str(ROOT / "config/config.yaml"), str(tmp_path / "own.yaml")]) == 0
+    said = capsys.readouterr().out
+    assert (
+        "dme-opls: not checked, for oplsaa.ff/forcefield.itp is one of GROMACS: GROMACS: 'no-such-gmx' is not on"
+        in said
+    )
+
+
+def test_a_topology_is_read_once_and_a_box_composed_once(
+    sweep: str, copied_blocks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    for name in ("read_topology", "compose"):
+        real = getattr(imported_box_module, name)
+        monkeypatch.setattr(imported_box_module, name, lambda *a, real=real, name=name: done.append(name) or real(*a))
+    found = box(copied_blocks)
+    write_imported(found, "a title", tmp_path / "out")
+    # the three molecules are of one file
+    assert done == ["read_topology", "compose"]
+    parts = [entry.part for entry in found.adopted]
+    for name, text in compose(parts, "a title").items():
+        assert (tmp_path / "out" / name).read_text() == text

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from eoli.cli import main
+from eoli.core.files import sha256
 from eoli.forcefield.library import Library
 from eoli.forcefield.models import IMPORTED, Contents
 from eoli.topology.imported import read_topology
@@ -225,6 +226,52 @@ def test_the_page_loads_nothing_and_is_the_same_wherever_the_files_lie(root: Pat
     shutil.copytree(root, moved)
     assert imported_parameters_page(box(moved), Library(moved), "a <title>") == page
     assert str(root) not in page
+
+
+def test_files_have_their_checksums_and_those_of_gromacs_are_named_so(root: Path, tmp_path: Path) -> None:
+    installed = tmp_path / "share/gromacs/top"
+    (installed / "oplsaa.ff").mkdir(parents=True)
+    (root / "oplsaa/forcefield.itp").rename(installed / "oplsaa.ff/forcefield.itp")
+    edit(root / "oplsaa/box.top", '"forcefield.itp"', '"oplsaa.ff/forcefield.itp"')
+    for read_once in (Library.polymer, Library.ion, Library.salt):
+        read_once.cache_clear()
+    blocks = Library(root)
+    choice = blocks.choose("litfsi-opls", "imported-oplsaa", "default", "default", IMPORTED, 1.0)
+    found = imported_box("dme-opls", 6, "litfsi-opls", 1, choice, blocks, installed=installed)
+    page = imported_parameters_page(found, blocks, "x")
+    files = {cells[0]: cells[3] for _, cells in read(page).tables["files"]}
+    assert files == {
+        "box.top": sha256(root / "oplsaa/box.top"), "dme.itp": sha256(root / "oplsaa/dme.itp"),
+        "litfsi.itp": sha256(root / "oplsaa/litfsi.itp"),
+        "GROMACS:oplsaa.ff/forcefield.itp": sha256(installed / "oplsaa.ff/forcefield.itp"),
+    }  # fmt: skip
+    assert "Files named <code>GROMACS:</code> are those that GROMACS installs" in page and str(tmp_path) not in page
+    assert "GROMACS:oplsaa.ff/forcefield.itp:24" in page
+
+
+def test_virtual_sites_are_on_the_page(root: Path) -> None:
+    text = (root / "oplsaa/dme.itp").read_text()
+    text = (
+        text.replace("\n[ bonds ]", "  17 LP 1 DME LP 17 0.0\n\n[ bonds ]", 1)
+        + "[ virtual_sites3 ]\n17 5 1 6 4 -0.2 -0.21 3.5\n"
+    )
+    (root / "oplsaa/dme.itp").write_text(text)
+    edit(root / "oplsaa/forcefield.itp", "[ bondtypes ]", "[ atomtypes ]\nLP LP 0 0.0 0.0 D 0.0 0.0\n[ bondtypes ]")
+    edit(root / "polymers/dme-opls.yaml", "atoms: 16", "atoms: 17")
+    structure = (root / "oplsaa/dme.gro").read_text().splitlines()
+    structure = [structure[0], "17", *structure[2:18], "    1DME     LP   17   0.000   0.000   0.000", structure[18]]
+    (root / "oplsaa/dme.gro").write_text("\n".join(structure) + "\n")
+    rows, page, html = made(root)
+    (row,) = (row for row in rows.bonded if row.kind == "virtual site")
+    assert (row.types, row.form, row.count) == ("LP OS CT CT", "out of the plane of 3 atoms", 1)
+    assert [(q.symbol, q.value, q.unit) for q in row.coefficients] == [
+        ("a", -0.2, ""),
+        ("b", -0.21, ""),
+        ("c", 3.5, "nm⁻¹"),
+    ]
+    (cells,) = (cells for _, cells in html.tables["virtual-site"])
+    assert "a = -0.2" in cells[3] and cells[5].startswith("dme.itp:")
+    assert 'href="#virtual-site"' in page and 'id="virtual-site"' in page
 
 
 def test_text_of_users_is_escaped(root: Path) -> None:

@@ -206,11 +206,48 @@ def test_a_methyl_of_rigid_masses(tmp_path: Path) -> None:
         assert np.linalg.norm(found[0] - found[3]) == pytest.approx(0.141, abs=1e-4)
 
 
+# a nitrile as a rigid rod of two masses, whose three sites are virtual
+ROD = (
+    HEAD
+    + """\
+[ moleculetype ]
+ACN 3
+[ atoms ]
+1 E 1 ACN C1 1 0.27 0.0
+2 M 1 ACN M1 1 0.0 20.5
+3 M 1 ACN M2 1 0.0 20.5
+4 C 1 ACN C2 1 0.13 0.0
+5 O 1 ACN N3 1 -0.40 0.0
+[ constraints ]
+2 3 2 0.2
+[ virtual_sites2 ]
+1 2 3 1 -0.15
+4 2 3 1 0.55
+5 2 3 1 1.1
+[ exclusions ]
+1 4 5
+4 5
+"""
+)
+
+
+def test_a_rod_of_two_masses(tmp_path: Path) -> None:
+    rod = molecule(tmp_path, ROD, "ACN", "solvent")
+    assert rod.bonded.tolist() == [[1, 2]] and rod.mass == 41
+    # the constraint is no chemical bond, and excludes nothing
+    assert set(rod.excluded()) == {(0, 3), (0, 4), (3, 4)}
+    found = with_roles(rod, {}, {}, wrong)
+    x = random_conformation(found, np.random.default_rng(3))
+    check_molecule(found, x)
+    assert np.linalg.norm(x[4] - x[0]) == pytest.approx(0.25)
+    assert x[2] - x[1] == pytest.approx((x[4] - x[0]) / 1.25)
+
+
 def test_atoms_that_only_virtual_sites_connect(tmp_path: Path) -> None:
     text = RIGID.replace("2 4 1 0.14415\n3 4 1 0.14415\n", "").replace("4 5 1\n", "4 5 1\n1 4 1\n")
     loose = molecule(tmp_path, text, "RIG", "solvent")
     with pytest.raises(
-        ForceFieldError, match=r"RIG, RIG1:M2: only virtual sites connect it with the first atom; allowed"
+        ForceFieldError, match=r"RIG, RIG1:O2: only virtual sites connect it with the first atom; allowed"
     ):
         random_conformation(loose, np.random.default_rng(0))
 

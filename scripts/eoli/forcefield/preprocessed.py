@@ -89,7 +89,7 @@ def read_lines(
     that lacks its partner.
     """
     folders = [folder.resolve() for folder in include]
-    trees = [path.parent.resolve(), *folders, *([] if installed is None else [installed.resolve()])]
+    trees = [path.parent.resolve(), *folders]
     reader = _Reader(folders, trees, dict(defines or {}), installed, left_out)
     return list(_joined(reader.physical(path, ())))
 
@@ -189,7 +189,9 @@ class _Reader:
         for folder in (path.parent, *self.include, *last):
             found = Path(os.path.normpath(folder / name))
             if found.is_file():
-                if not any(found.resolve().is_relative_to(tree) for tree in self.trees):
+                # an installed tree may be one of links
+                ours = self.installed is not None and found.is_relative_to(self.installed)
+                if not ours and not any(found.resolve().is_relative_to(tree) for tree in self.trees):
                     raise ForceFieldError(
                         f"{where}: the include {name!r} leaves the folder of the topology; allowed: files in "
                         f"{', '.join(map(str, self.trees))}"

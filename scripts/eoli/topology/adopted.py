@@ -84,6 +84,8 @@ def as_molecule(
         if not term.parameters and not positions:
             raise ForceFieldError(f"{term.source}: a bond without a length; allowed: a molecule with a structure")
         bonded.append(_local(replace(term, parameters=term.parameters or (math.dist(positions[i], positions[j]),))))
+    chemical = neighbours_of(len(molecule.sites), [(i, j) for i, j in (term.sites for term in bonded)])
+    bonded += _connecting(molecule, forcefield, chemical)
     made = Molecule(
         name=molecule.name,
         kind=kind,
@@ -100,8 +102,28 @@ def as_molecule(
         positions_nm=positions,
         virtual=virtual,
     )
-    excluded = _excluded(molecule, made)
+    excluded = _excluded(molecule, chemical)
     return made if excluded == made.separations().keys() else replace(made, exclusions=tuple(sorted(excluded)))
+
+
+def _connecting(molecule: MoleculeType, forcefield: ForceFieldPart, chemical: list[list[int]]) -> list[Term]:
+    """Constraints that are no chemical bonds but connect what no bond does, as in a rigid rod of two masses."""
+    piece: dict[int, int] = {}
+    for start in range(len(chemical)):
+        if start not in piece:
+            piece[start] = start
+            for site in (front := [start]):
+                new = [other for other in chemical[site] if other not in piece]
+                piece |= dict.fromkeys(new, start)
+                front += new
+    found = []
+    for term in molecule.terms.get("constraints", ()):
+        i, j = sorted(term.sites)
+        rows = parameters(term, molecule, forcefield) if term.function == 2 and piece[i] != piece[j] else []
+        if rows:
+            piece = {site: piece[i] if of == piece[j] else of for site, of in piece.items()}
+            found.append(_local(replace(term, sites=(i, j), parameters=rows[0][:1])))
+    return found
 
 
 def _virtual(molecule: MoleculeType) -> tuple[Term, ...]:
@@ -178,9 +200,8 @@ def _check_pairs(molecule: MoleculeType, forcefield: ForceFieldPart) -> None:
             )
 
 
-def _excluded(molecule: MoleculeType, made: Molecule) -> set[tuple[int, int]]:
-    """Pairs (i < j) that GROMACS excludes: up to `nrexcl` bonds apart, and the rows of [ exclusions ]."""
-    neighbours = neighbours_of(len(made.sites), made.bonded.tolist())
+def _excluded(molecule: MoleculeType, neighbours: list[list[int]]) -> set[tuple[int, int]]:
+    """Pairs (i < j) that GROMACS excludes: up to `nrexcl` chemical bonds apart, and the rows of [ exclusions ]."""
     excluded: set[tuple[int, int]] = set()
     for start in range(len(neighbours)):
         reached, front = {start}, {start}

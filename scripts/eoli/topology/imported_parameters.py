@@ -164,16 +164,16 @@ class _Places:
     from the folder of its force fields."""
 
     def __init__(self, files: Iterable[Path], installed: Path | None) -> None:
-        self.installed = None if installed is None else installed.resolve()
+        self.installed = installed
         own = {path.resolve().parent for path in files if not self._of_gromacs(path)}
         self.root = Path(os.path.commonpath(own))
 
     def _of_gromacs(self, path: Path) -> bool:
-        return self.installed is not None and path.resolve().is_relative_to(self.installed)
+        return self.installed is not None and path.is_relative_to(self.installed)
 
     def file(self, path: Path) -> str:
         if self.installed is not None and self._of_gromacs(path):
-            return f"{_GROMACS}{path.resolve().relative_to(self.installed).as_posix()}"
+            return f"{_GROMACS}{path.relative_to(self.installed).as_posix()}"
         return path.resolve().relative_to(self.root).as_posix()
 
     def __call__(self, where: str) -> str:

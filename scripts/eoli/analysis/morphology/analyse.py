@@ -138,11 +138,16 @@ def _mixing_scalars(found: Morphology) -> dict[str, Any]:
 def _scattering(
     opened: Reduced, system: SystemDescription, boxes: Floats, q_max_per_nm: float, weighting: Weighting
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    weights, groups = weights_of(system, weighting), groups_of(system)
+    groups, why = groups_of(system), "the polymer has a single block"
+    try:
+        weights = weights_of(system, weighting)
+    except DataError as error:
+        # repartitioned hydrogens, or the masses of a rigid group
+        weights, why = np.zeros(system.n_sites), str(error)
     if not weights.any():
         return pd.DataFrame({"q_per_nm": [], "vectors": []}), {
             "weighting": weighting,
-            "verdict": "no contrast: the polymer has a single block",
+            "verdict": f"no contrast: {why}",
         }
     found = structure_factors(opened.slow_frames(), len(boxes), boxes.mean(axis=0), groups, weights, q_max_per_nm)
     return found.table(), {
@@ -173,7 +178,10 @@ def _other_weightings(
     for other in WEIGHTINGS:
         if other == chosen or (other == "composition" and len(site_labels(system)[0]) > 2):
             continue
-        weights = weights_of(system, other)
+        try:
+            weights = weights_of(system, other)
+        except DataError:
+            continue
         if weights.any():
             factors = structure_factors(opened.slow_frames(), len(boxes), box, groups_of(system), weights, reach)
             found[other] = _peak(factors)
