@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from eoli.core.numbers import counted, listed, unit_text, with_error
-from eoli.core.statistics import BLOCKS, exceeds, mean_of_starts, student_factor
+from eoli.core.statistics import BLOCKS, exceeds, mean_of_starts, standard_error
 from eoli.forcefield.models import Labels
 from eoli.report.gather import Sweep, SystemResult
 from eoli.report.sections.tables import Cell
@@ -131,13 +131,9 @@ def points(quantity: Quantity, sweep: Sweep) -> list[Point]:
             values, errors = np.array(numbers).T
             value, half = mean_of_starts(values, errors)
             within = float(np.sqrt((errors**2).sum())) / len(errors)
-            freedom = len(errors) - 1
-            # their scatter contains what the packing decides
-            found.append(
-                Point(row, value, half, half / student_factor(freedom), freedom, False)
-                if half > within
-                else Point(row, value, half, half, len(errors) * (BLOCKS - 1), False)
-            )
+            # their scatter contains what the packing decides, and may be small by chance
+            error = max(within, standard_error(values))
+            found.append(Point(row, value, half, error, len(errors) - 1, False))
     return found
 
 
@@ -225,7 +221,8 @@ def _claims(differences: Sequence[Difference], where: Along, labels: Labels, swe
         # systems that have no place on the axis are in no series
         rows = [system.row for system in sweep.systems if where.axis in system.row]
         differing = distinguishing_axes(rows, besides=(_EO_LI, where.axis))
-        parts.append(f"in {label_of(differences[0].ends[0].row, differing, labels)}, ")
+        label = label_of(differences[0].ends[0].row, differing, labels)
+        parts.append(f"in {label}{', ' if ', ' in label else ' '}")
     items: list[list[str | Cell]] = []
     for difference in differences:
         first, last = difference.ends
@@ -267,12 +264,12 @@ def _reservation(themes: Sequence[Theme], sweep: Sweep, why: str) -> Sentence | 
     packed = [members for members in _groups(sweep).values() if len(members) == 1 and is_as_packed(members)]
     if len(lasting) == len(themes) or not packed:
         return None
-    others = f"numbers other than {listed(lasting)}" if lasting else "these numbers"
+    depends = f"; all but {listed(lasting)} also depend on the start" if lasting else " and depend on the start"
     one = len(sweep.systems) == 1
     which = "The box" if one else "The boxes" if len(packed) == len(_groups(sweep)) else "Some boxes"
     state = f"{'is' if one else 'are'} still as packed ({why})" if why else "may still be as packed"
     then = "" if one else ", and no difference between such boxes is claimed from them"
-    return Sentence((f"{which} {state}: {others} may change in a longer run or from another start{then}.",))
+    return Sentence((f"{which} {state}: these numbers may change in a longer run{depends}{then}.",))
 
 
 def _basis(comparisons: int, where: Along | None, sweep: Sweep) -> str:
