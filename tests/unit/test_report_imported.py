@@ -60,6 +60,7 @@ def test_a_sweep_of_imported_molecules_says_nothing_of_our_force_field(
     assert "elsewhere" not in lines["Systems"] and "Lengths" in lines
     html = render(found)
     assert "GROMOS" not in html and "54A7" not in html and "Made elsewhere" not in html
+    assert html.count("oplsaa, imported with its own mixing rule") == len(found.systems)
     # the page of parameters is there
     assert all(f'href="../{system.name}/topology/parameters.html"' in html for system in found.systems)
 

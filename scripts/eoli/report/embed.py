@@ -14,7 +14,7 @@ import pandas as pd
 from eoli.core.numbers import unit_text
 from eoli.report.answers import answer_of, asked, temperature_series
 from eoli.report.gather import Sweep, SystemResult
-from eoli.report.known import along
+from eoli.report.known import along, is_as_packed
 from eoli.report.plots import LEADING
 from eoli.study.analyses import ANALYSES
 from eoli.study.axes import axes_of
@@ -79,6 +79,7 @@ def _summary_of(system: SystemResult, runs_along: str) -> dict[str, Any]:
         "in_study": bool(row["simulated_in_study"]),
         # all axes except the one along which plots run, the polymer first
         "group": [value for axis, value in axes_of(row).items() if axis != runs_along],
+        "as_packed": is_as_packed([system]),
         "known": {
             quantity.name: number
             for theme in THEMES
@@ -98,6 +99,7 @@ def _theme(theme: Theme) -> dict[str, Any]:
         "key": f"{LEADING}{theme.key}",
         "axis": f"{theme.axis} ({unit})" if unit else theme.axis,
         "from_zero": theme.from_zero,
+        "remembers": theme.remembers,
         "quantities": [{"name": of.name, "label": of.known.label} for of in members if of.known is not None],
     }
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from eoli.core.numbers import counted, listed, unit_text, with_error
-from eoli.core.statistics import BLOCKS, exceeds, mean_of_starts, student_factor
+from eoli.core.statistics import BLOCKS, exceeds, mean_of_starts, standard_error
 from eoli.forcefield.models import Labels
 from eoli.report.gather import Sweep, SystemResult
 from eoli.report.sections.tables import Cell
@@ -74,11 +74,11 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a sweep shows: its sentences, what their errors mean, and the themes that have numbers."""
+    """What a sweep shows: its sentences, what their errors mean, and the themes with more than one number to plot."""
 
     sentences: tuple[Sentence, ...]
     basis: str
-    themes: tuple[Theme, ...]
+    drawn: tuple[Theme, ...]
 
 
 def along(sweep: Sweep) -> Along | None:
@@ -105,7 +105,7 @@ def _groups(sweep: Sweep) -> dict[str, list[SystemResult]]:
     return groups
 
 
-def _as_packed(members: Sequence[SystemResult]) -> bool:
+def is_as_packed(members: Sequence[SystemResult]) -> bool:
     """Whether lithium still has the partners it was packed with, in any member, as far as its contacts tell."""
     return any(PAIRS.resolved(system.scalars) is None for system in members)
 
@@ -119,7 +119,7 @@ def points(quantity: Quantity, sweep: Sweep) -> list[Point]:
     pooled = {of.whole.name: of.whole for of in sweep.pooled}
     found = []
     for name, members in _groups(sweep).items():
-        row, as_packed = members[0].row, _as_packed(members)
+        row, as_packed = members[0].row, is_as_packed(members)
         whole = pooled.get(name) if quantity.where & In.STARTS else None
         numbers = [each for system in members if (each := quantity.resolved(system.scalars)) is not None]
         if whole is not None and (together := quantity.resolved(whole.scalars)) is not None:
@@ -131,13 +131,9 @@ def points(quantity: Quantity, sweep: Sweep) -> list[Point]:
             values, errors = np.array(numbers).T
             value, half = mean_of_starts(values, errors)
             within = float(np.sqrt((errors**2).sum())) / len(errors)
-            freedom = len(errors) - 1
-            # their scatter contains what the packing decides
-            found.append(
-                Point(row, value, half, half / student_factor(freedom), freedom, False)
-                if half > within
-                else Point(row, value, half, half, len(errors) * (BLOCKS - 1), False)
-            )
+            # their scatter contains what the packing decides, and may be small by chance
+            error = max(within, standard_error(values))
+            found.append(Point(row, value, half, error, len(errors) - 1, False))
     return found
 
 
@@ -208,15 +204,13 @@ def _joined(items: Sequence[Sequence[str | Cell]]) -> list[str | Cell]:
 
 
 def _counts(quantity: Quantity, found: Sequence[Point], sweep: Sweep) -> tuple[int, int]:
-    """Systems that resolve the quantity, of those that could: some have no such partner."""
-    could = [
+    """Systems that resolve the quantity, of those that have it: some have no such partner, or not yet."""
+    having = [
         members
         for members in _groups(sweep).values()
-        if any(
-            quantity.analysis not in system.scalars or quantity.found(system.scalars) is not None for system in members
-        )
+        if any(quantity.found(system.scalars) is not None for system in members)
     ]
-    return len(found), max(len(found), len(could))
+    return len(found), max(len(found), len(having))
 
 
 def _claims(differences: Sequence[Difference], where: Along, labels: Labels, sweep: Sweep) -> list[str | Cell]:
@@ -224,9 +218,11 @@ def _claims(differences: Sequence[Difference], where: Along, labels: Labels, swe
     if not differences:
         return parts
     if not all(difference.is_whole for difference in differences):
-        rows = [system.row for system in sweep.systems]
+        # systems that have no place on the axis are in no series
+        rows = [system.row for system in sweep.systems if where.axis in system.row]
         differing = distinguishing_axes(rows, besides=(_EO_LI, where.axis))
-        parts.append(f"in {label_of(differences[0].ends[0].row, differing, labels)}, ")
+        label = label_of(differences[0].ends[0].row, differing, labels)
+        parts.append(f"in {label}{', ' if ', ' in label else ' '}")
     items: list[list[str | Cell]] = []
     for difference in differences:
         first, last = difference.ends
@@ -244,7 +240,7 @@ def _sentence(
 ) -> Sentence:
     counts = [_counts(quantity, of, sweep) for quantity, of in found]
     alike = len(set(counts)) == 1
-    said = ["" if resolved == could else f"{resolved} of {counted(could, 'system')}" for resolved, could in counts]
+    said = ["" if resolved == having else f"{resolved} of {counted(having, 'system')}" for resolved, having in counts]
     items: list[list[str | Cell]] = [
         [*_within(_known(quantity).words, _range(quantity, of)), f" ({text})" if text and not alike else ""]
         for (quantity, of), text in zip(found, said, strict=True)
@@ -265,15 +261,15 @@ def _resolved(sweep: Sweep) -> Iterator[tuple[Theme, list[tuple[Quantity, list[P
 def _reservation(themes: Sequence[Theme], sweep: Sweep, why: str) -> Sentence | None:
     """That the boxes are still as they were packed, where that is so."""
     lasting = [f"the {theme.heading.lower()}" for theme in themes if not theme.remembers]
-    packed = [members for members in _groups(sweep).values() if len(members) == 1 and _as_packed(members)]
+    packed = [members for members in _groups(sweep).values() if len(members) == 1 and is_as_packed(members)]
     if len(lasting) == len(themes) or not packed:
         return None
-    others = f"numbers other than {listed(lasting)}" if lasting else "these numbers"
+    depends = f"; all but {listed(lasting)} also depend on the start" if lasting else " and depend on the start"
     one = len(sweep.systems) == 1
     which = "The box" if one else "The boxes" if len(packed) == len(_groups(sweep)) else "Some boxes"
     state = f"{'is' if one else 'are'} still as packed ({why})" if why else "may still be as packed"
     then = "" if one else ", and no difference between such boxes is claimed from them"
-    return Sentence((f"{which} {state}: {others} may change in a longer run or from another start{then}.",))
+    return Sentence((f"{which} {state}: these numbers may change in a longer run{depends}{then}.",))
 
 
 def _basis(comparisons: int, where: Along | None, sweep: Sweep) -> str:
@@ -316,7 +312,7 @@ def shown(sweep: Sweep, labels: Labels, why_packed: str) -> Shown:
         claimed = [difference for difference in differences[theme.key] if _exceeds(difference, comparisons)]
         claims = _claims(claimed, where, labels, sweep) if where is not None else []
         sentences.append(_sentence(theme, found, claims, sweep))
-    themes = tuple(theme for theme, _ in resolved)
-    reservation = _reservation(themes, sweep, why_packed)
+    drawn = tuple(theme for theme, found in resolved if sum(len(of) for _, of in found) > 1)
+    reservation = _reservation([theme for theme, _ in resolved], sweep, why_packed)
     basis = _basis(comparisons, where, sweep) if resolved else ""
-    return Shown((*sentences, *([reservation] if reservation else [])), basis, themes)
+    return Shown((*sentences, *([reservation] if reservation else [])), basis, drawn)

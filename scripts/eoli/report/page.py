@@ -21,7 +21,7 @@ from eoli.report.gather import Sweep
 from eoli.report.known import PAIRS, shown
 from eoli.report.sections.answers import answers, glass_in_short, in_short, not_resolved
 from eoli.report.sections.comparison import VERDICTS, beside_study, experiments
-from eoli.report.sections.setup import facts, labels_of, simulated
+from eoli.report.sections.setup import facts, imported, labels_of, simulated
 from eoli.report.sections.tables import as_it_is, number_rows, pooled
 from eoli.report.sections.trust import missing, starts, trust
 from eoli.study.systems import side_by_side, systems_of
@@ -91,6 +91,7 @@ def render(sweep: Sweep) -> str:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"unit": unit_text}
+    environment.globals["columns"] = plots.columns
     title = sweep.study.config.study
     summary = summary_data(sweep, title)
     packed = [entry.why for entry in unresolved(sweep) if entry.key == PAIRS.name]
@@ -109,6 +110,7 @@ def render(sweep: Sweep) -> str:
         scenes_shown=_scenes_shown(sweep),
         systems=sweep.systems,
         elsewhere=sweep.elsewhere,
+        imported=imported(sweep),
         facts=facts(sweep),
         simulated=simulated(sweep),
         known=known,
@@ -127,7 +129,7 @@ def render(sweep: Sweep) -> str:
         glass=as_it_is(sweep.glass),
         glass_figure=_inlined(sweep.glass_figure),
         cutoffs=as_it_is(pooled(sweep.cutoffs)),
-        known_plots=[*resolved, *plots.leading(known.themes)],
+        known_plots=[*resolved, *plots.leading(known.drawn)],
         open_plots=bounded,
         groups=[
             ("structure", "Structure", _present(sweep, plots.STRUCTURE)),

@@ -58,6 +58,17 @@ def leading(themes: Iterable[Theme]) -> list[Plot]:
     ]
 
 
+def columns(cards: int, most: int) -> int:
+    """How many of some cards stand in a row, at most `most`, such that the last row is as full as it can be.
+
+    >>> [columns(cards, 4) for cards in range(1, 9)]
+    [1, 2, 3, 4, 3, 3, 4, 4]
+    """
+    if cards <= most:
+        return max(1, cards)
+    return max(range(3, most + 1), key=lambda number: ((cards - 1) % number + 1) / number)
+
+
 STRUCTURE = (
     Plot("rdf", "structure", "Who surrounds whom: g(r) and n(r)", "Solid: g(r), left axis. Dashed: running number of "
          "neighbours n(r), right axis."),

@@ -145,9 +145,12 @@ class Quantity:
         return Answer(value, error, home.get(self.upper_bound), verdict, home.get(self.lower_bound))
 
     def resolved(self, scalars: Mapping[str, Any]) -> tuple[float, float] | None:
-        """Value and error, if it has both and the verdict lets them stand."""
+        """Value and error, if it has both and the verdict lets them stand.
+
+        A number that never changed during the run has no error, and rounding is none.
+        """
         answer = self.of(scalars)
-        if answer is None or answer.value is None or answer.error is None:
+        if answer is None or answer.value is None or answer.error is None or answer.error <= 1e-9 * abs(answer.value):
             return None
         withheld = tuple(beginning for beginning in ("not ", self.open[1]) if beginning)
         return None if answer.verdict.startswith(withheld) else (answer.value, answer.error)

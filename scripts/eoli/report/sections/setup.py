@@ -53,6 +53,12 @@ def _label(system: SystemResult) -> str:
     return force_field_of(str(system.row["ether_set"]))
 
 
+def imported(sweep: Sweep) -> dict[str, str]:
+    """Force fields of the systems that are not built here, as the user calls them, by system."""
+    ours = {system.name for system in _ours(sweep.systems)}
+    return {system.name: _label(system) for system in sweep.systems if system.name not in ours}
+
+
 def _force_field(systems: Sequence[SystemResult]) -> str:
     """Force field of systems that are all built here, or all imported."""
 

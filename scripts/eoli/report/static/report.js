@@ -360,7 +360,7 @@
   const alongAxis = (of) => {
     if (!along) return axis("", of, { type: "category", showticklabels: systems.length <= 2, ticks: "" });
     const places = [...new Set(systems.map(placeOf).filter((x) => x != null).map((x) => Math.round(x)))];
-    return axis(along.title, of, places.length <= 8 ? { tickmode: "array", tickvals: places } : {});
+    return axis(along.title, of, { tickangle: 0, ...(places.length <= 8 ? { tickmode: "array", tickvals: places } : {}) });
   };
   const groupedBy = (items, keyOf) => {
     const groups = new Map();
@@ -401,14 +401,18 @@
       if (along) traces.unshift(...seriesLines(points.map(([system, [value]]) => [system, value]), of, DASHES[number % DASHES.length]));
       for (const [system, [value, error], i] of points) {
         const says = [whereOf(system), quantities.length > 1 ? quantity.label : ""].filter(Boolean).join(", ");
-        traces.push({ ...answerTrace(system, colour(i, of), { value, error }, along ? placeOf(system) : quantity.label, says),
+        const aside = (order.indexOf(i) - (order.length - 1) / 2) * Math.min(0.2, 0.7 / order.length);
+        traces.push({ ...answerTrace(system, colour(i, of), { value, error }, along ? placeOf(system) : number + aside, says),
           error_y: { type: "data", array: [error], thickness: 1.5, width: 4, color: colour(i, of) } });
       }
       const last = points.reduce((a, b) => (placeOf(b[0]) > placeOf(a[0]) ? b : a));
       ends.push([quantity.label, placeOf(last[0]), last[1][0]]);
     }
-    const xaxis = along ? alongAxis(of) : axis("", of, { type: "category", ticks: "", showticklabels: quantities.length > 1 });
-    const made = { traces, csv, layout: layout(of, { ...(along ? {} : { scattermode: "group", scattergap: 0.5 }), xaxis,
+    const xaxis = along ? alongAxis(of) : axis("", of, { tickmode: "array", tickvals: [...quantities.keys()], ticks: "",
+      ticktext: quantities.map(({ label }) => label), range: [-0.5, quantities.length - 0.5], zeroline: false });
+    const packed = theme.remembers && order.some((i) => systems[i].as_packed && quantities.some(({ name }) => systems[i].known[name]));
+    const note = packed ? "Still as packed: another start may differ by more than these bars." : "";
+    const made = { traces, csv, note, layout: layout(of, { xaxis,
       yaxis: axis(theme.axis, of, theme.from_zero ? { rangemode: "tozero" } : {}) }) };
     if (!traces.length) return emptied(made, of, "none of these systems has it");
     if (along && ends.length > 1) {
