@@ -99,6 +99,13 @@ class System:
             return f"{self.name} is not finished ({printable(self.status)})"
         return f"allowed: {', '.join(self.tables) or 'none, since the system has no tables'}"
 
+    def finished(self, file: str) -> Path:
+        """Path of a file in its folder. Raises DataError if there is none, with what the system still lacks."""
+        path = self.folder / file
+        if not path.is_file():
+            raise DataError(f"{path}: no such file; {self._missing()}")
+        return path
+
     def table(self, name: str) -> pd.DataFrame:
         """A table of an analysis, such as `motion`; `attrs["units"]` and `attrs["meanings"]` are by column, and
         `attrs["verdict"]` is that of the whole analysis, if it has one.
@@ -123,9 +130,7 @@ class System:
         """
         from eoli.analysis.results import read_scalars
 
-        path = self.folder / "analysis" / f"{analysis}.json"
-        if not path.is_file():
-            raise DataError(f"{path}: no such file; {self._missing()}")
+        path = self.finished(f"analysis/{analysis}.json")
         check_inputs([path])
         found = read_scalars(path.parent, analysis)
         assert found is not None
