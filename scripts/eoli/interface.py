@@ -90,12 +90,17 @@ class System:
         return str(self.row["status"])
 
     @property
+    def is_finished(self) -> bool:
+        """Whether all its stages and analyses are complete."""
+        return self.status in ("pass", "warn")
+
+    @property
     def tables(self) -> tuple[str, ...]:
         """Names of the tables of its analyses."""
         return _tables_in(self.folder / "analysis")
 
     def _missing(self) -> str:
-        if self.status not in ("pass", "warn"):
+        if not self.is_finished:
             return f"{self.name} is not finished ({printable(self.status)})"
         return f"allowed: {', '.join(self.tables) or 'none, since the system has no tables'}"
 
@@ -198,7 +203,7 @@ class System:
         return universe_of(self.description, path)
 
     def _stages(self) -> str:
-        if self.status not in ("pass", "warn"):
+        if not self.is_finished:
             return self._missing()
         return f"allowed: {', '.join(sorted(path.parent.name for path in self.folder.glob('*/md.xtc'))) or 'none'}"
 
