@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from eoli import __version__
-from eoli.commands import analyse, build, compare, imported, report, stage, study, summarise
+from eoli.commands import analyse, build, compare, crate, imported, report, shells, stage, study, summarise
 from eoli.commands.analyse import Add, Command
 from eoli.commands.folder import at_study
 from eoli.core.text import printable
@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
     "tune": ("time mdruns side by side on this machine, for run.threads: auto", study.add_tune, study.tune_command),
     "redo": ("move a stage's run aside, so that it starts afresh", study.add_redo, study.redo_stage),
     **analyse.COMMANDS,
+    "shells": ("solvation shells of lithium for quantum chemistry", shells.add_shells, shells.shells),
     "figures": ("figures of one system", summarise.add_figures, summarise.figures),
     "collect": ("the table of the sweep", summarise.add_collect, summarise.collect_table),
     "cost": ("what the runs of a sweep have cost, over all restarts", summarise.add_cost, summarise.cost),
@@ -41,6 +42,7 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
     "replicas": ("whether independent starts agree", compare.add_replicas, compare.replicas),
     "glass-transition": ("glass transitions of a sweep", compare.add_glass_transition, compare.glass_transition),
     "report": ("the page of a sweep", report.add_report, report.report),
+    "crate": ("describe the results as an RO-Crate", crate.add_crate, crate.crate),
     "paper-figure": ("the figure for papers", summarise.add_paper_figure, summarise.paper_figure),
     "sweep-figures": ("figures of the sweep", summarise.add_sweep_figures, summarise.sweep_figures),
 }

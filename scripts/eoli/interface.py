@@ -90,14 +90,26 @@ class System:
         return str(self.row["status"])
 
     @property
+    def is_finished(self) -> bool:
+        """Whether all its stages and analyses are complete."""
+        return self.status in ("pass", "warn")
+
+    @property
     def tables(self) -> tuple[str, ...]:
         """Names of the tables of its analyses."""
         return _tables_in(self.folder / "analysis")
 
     def _missing(self) -> str:
-        if self.status not in ("pass", "warn"):
+        if not self.is_finished:
             return f"{self.name} is not finished ({printable(self.status)})"
         return f"allowed: {', '.join(self.tables) or 'none, since the system has no tables'}"
+
+    def finished(self, file: str) -> Path:
+        """Path of a file in its folder. Raises DataError if there is none, with what the system still lacks."""
+        path = self.folder / file
+        if not path.is_file():
+            raise DataError(f"{path}: no such file; {self._missing()}")
+        return path
 
     def table(self, name: str) -> pd.DataFrame:
         """A table of an analysis, such as `motion`; `attrs["units"]` and `attrs["meanings"]` are by column, and
@@ -123,9 +135,7 @@ class System:
         """
         from eoli.analysis.results import read_scalars
 
-        path = self.folder / "analysis" / f"{analysis}.json"
-        if not path.is_file():
-            raise DataError(f"{path}: no such file; {self._missing()}")
+        path = self.finished(f"analysis/{analysis}.json")
         check_inputs([path])
         found = read_scalars(path.parent, analysis)
         assert found is not None
@@ -193,7 +203,7 @@ class System:
         return universe_of(self.description, path)
 
     def _stages(self) -> str:
-        if self.status not in ("pass", "warn"):
+        if not self.is_finished:
             return self._missing()
         return f"allowed: {', '.join(sorted(path.parent.name for path in self.folder.glob('*/md.xtc'))) or 'none'}"
 

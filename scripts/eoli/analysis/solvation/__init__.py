@@ -1,0 +1,1 @@
+"""Solvation shells of lithium as clusters of atoms for quantum chemistry."""
