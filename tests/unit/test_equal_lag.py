@@ -84,7 +84,7 @@ def test_what_cannot_be_compared_says_why_and_does_not_stop_the_others() -> None
     said = found.pairs.set_index(["system", "against"])["verdict"]
     assert said[names[1], names[0]] == "not decided"
     assert said[names[2], names[0]] == f"not resolved: {names[2]}: not known: frames 5 ps apart"
-    assert said[names[3], names[0]] == f"not resolved: {names[3]}: fewer than 10 independent origins at every lag"
+    assert said[names[3], names[0]] == f"not resolved: {names[3]}: no lag with 10 independent origins and an error"
     assert found.ranking["system"].tolist() == names[:2]
 
 

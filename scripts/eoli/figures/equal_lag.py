@@ -35,6 +35,7 @@ _COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 _DASHES = (SOLID, DASHED, DOTTED, CHAINED)
 _PARTICLES = {"Li": "Li", "anion": "anion", "ether_O": "O (ether)"}
 _MOST = 12
+_SPAN = 3.0
 TITLE = "Displacements at equal lag"
 
 
@@ -53,8 +54,8 @@ def _panel(axes: Axes, rows: pd.DataFrame, names: list[tuple[str, str]]) -> None
             course["lag_ps"], course["ratio_low"], course["ratio_high"], color=colour, alpha=0.2, linewidth=0
         )
     axes.axhline(1, color=GUIDE, linewidth=0.8, linestyle=DOTTED)
-    axes.set(xscale="log", yscale="log", xlabel="lag (ps)")
-    plain_log(axes.yaxis)
+    axes.set(xscale="log", xlabel="lag (ps)")
+    plain_log(axes.xaxis)
 
 
 def figure_equal_lag(course: pd.DataFrame, out_stem: Path) -> Files:
@@ -67,17 +68,22 @@ def figure_equal_lag(course: pd.DataFrame, out_stem: Path) -> Files:
         return save_text(TITLE, "no two systems share a lag", out_stem)
     axes_compared, particles = (list(dict.fromkeys(course[name])) for name in ("compared", "particle"))
     with drawing():
-        figure = Figure(figsize=(PAGE, 2.4 * len(axes_compared) + 0.2), layout="constrained")
-        grid = figure.subplots(len(axes_compared), len(particles), squeeze=False)
-        for row, compared in zip(grid, axes_compared, strict=True):
+        figure = Figure(figsize=(PAGE, 2.6 * len(axes_compared)), layout="constrained")
+        parts = figure.subfigures(len(axes_compared), 1, squeeze=False).ravel()
+        for part, compared in zip(parts, axes_compared, strict=True):
             of_row = course[course["compared"] == compared]
             pairs = list(dict.fromkeys(zip(of_row["system"], of_row["against"], strict=True)))
+            row = part.subplots(1, len(particles), squeeze=False, sharey=True).ravel()
+            if of_row["ratio_high"].max() / of_row["ratio_low"].min() > _SPAN:
+                row[0].set_yscale("log")
             for axes, particle in zip(row, particles, strict=True):
                 _panel(axes, of_row[of_row["particle"] == particle], pairs[:_MOST])
                 axes.set_title(_PARTICLES[particle])
+            if row[0].get_yscale() == "log":
+                plain_log(row[0].yaxis)
             row[0].set_ylabel("MSD / MSD of the reference")
             handles = next(found for axes in row if (found := axes.get_legend_handles_labels()[0]))
             more = len(pairs) - len(pairs[:_MOST])
             title = f"and {counted(more, 'more pair')} in the table" if more else None
-            row[-1].legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5), title=title)
+            part.legend(handles=handles, loc="outside lower center", ncols=2, title=title)
         return save(figure, out_stem)

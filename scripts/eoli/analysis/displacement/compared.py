@@ -71,25 +71,25 @@ def logarithm(starts: Sequence[Curve], at: Sequence[int]) -> Logarithm:
 class Compared:
     """Systems that can be compared, with the curves of their starts, and the lags, rising, that all of them share.
 
-    `lacking` says why others cannot be compared.
+    `places` are the lags at which each could be compared, as `usable` gives them; `lacking` says why others cannot be.
     """
 
     starts: Mapping[str, Sequence[Curve]]
+    places: Mapping[str, Mapping[int, Sequence[int]]]
     lags: Sequence[int]
     lacking: Mapping[str, str]
 
     def at(self, system: str, lag: int) -> Logarithm:
         """What a system has at one of the lags."""
-        starts = self.starts[system]
-        return logarithm(starts, usable(starts)[lag])
+        return logarithm(self.starts[system], self.places[system][lag])
 
     def why_not(self, *systems: str) -> str:
         """Why some of the systems have no ratio, in words; empty if they have one."""
         said = [f"{name}: {self.lacking[name]}" for name in systems if name in self.lacking]
         if said or self.lags:
             return ", ".join(said)
-        ends = {name: usable(starts).keys() for name, starts in self.starts.items()}
-        ranges = ", ".join(f"{name} has {ps_of(min(of)):g} to {ps_of(max(of)):g} ps" for name, of in ends.items())
+        ends = ((name, ps_of(min(of)), ps_of(max(of))) for name, of in self.places.items())
+        ranges = ", ".join(f"{name} has {low:g} to {high:g} ps" for name, low, high in ends)
         return f"no lag that all have with {INDEPENDENT_ORIGINS} independent origins: {ranges}"
 
 
@@ -99,15 +99,16 @@ def compared(systems: Mapping[str, Sequence[str]], curves: Curves, kind: str) ->
     The largest of their lags is where they are compared: the largest at which each has INDEPENDENT_ORIGINS.
     """
     able: dict[str, list[Curve]] = {}
+    places: dict[str, dict[int, list[int]]] = {}
     lacking: dict[str, str] = {}
     for name, starts in systems.items():
         found = [curves.get(start, "analysis missing: displacement") for start in starts]
         known = [of[kind] for of in found if not isinstance(of, str) and kind in of]
-        if usable(known):
-            able[name] = known
+        if at := usable(known):
+            able[name], places[name] = known, at
         else:
             said = [of for of in found if isinstance(of, str)]
-            few = f"fewer than {INDEPENDENT_ORIGINS} independent origins at every lag"
+            few = f"no lag with {INDEPENDENT_ORIGINS} independent origins and an error"
             lacking[name] = few if known else said[0] if said else f"no {kind}"
-    shared = [set(usable(starts)) for starts in able.values()]
-    return Compared(able, sorted(set.intersection(*shared)) if shared else [], lacking)
+    shared = [set(at) for at in places.values()]
+    return Compared(able, places, sorted(set.intersection(*shared)) if shared else [], lacking)

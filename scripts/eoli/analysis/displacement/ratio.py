@@ -60,7 +60,7 @@ def ratio_of(system: Logarithm, against: Logarithm) -> Ratio:
     """
     difference, error = system.value - against.value, math.hypot(system.error, against.error)
     if error == 0:
-        return Ratio(difference, 0.0, 0.5 + 0.5 * np.sign(difference))
+        return Ratio(difference, 0.0, float(0.5 + 0.5 * np.sign(difference)))
     freedom = _freedom((system, against))
     return Ratio(difference, student_factor(freedom) * error, float(stdtr(freedom, difference / error)))
 
