@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from eoli.analysis.displacement.curves import Curve
+from eoli.figures.equal_lag import figure_equal_lag
 from eoli.reference.claims import compare
 from eoli.reference.experiments import Beside
 from eoli.reference.model import read_reference
@@ -21,6 +23,7 @@ from eoli.reference.readings import read_scalars
 from eoli.study.config import Study, load_study
 from eoli.study.protocol import Stage
 from eoli.study.systems import System, systems_of
+from eoli.summary.equal_lag import Against, equal_lag_tables
 from eoli.summary.sweep_table import collect
 from eoli.workflow.products import plan_of
 from support import ROOT
@@ -264,7 +267,21 @@ def write_summary(results: Path, study: Study) -> Path:
     )  # fmt: skip
     pd.DataFrame([asdict(beside)]).to_csv(table.with_name("experiments.csv"), index=False, float_format="%.10g")
     table.with_name("compare.json").write_text(json.dumps({"cite": "Ma 2022", "mean_absolute_log10_difference": []}))
+    _write_equal_lag(table, sweep)
     return table
+
+
+def _write_equal_lag(table: Path, sweep: pd.DataFrame) -> None:
+    """Displacements of lithium that differ by a twentieth from system to system, known to a tenth."""
+    lags = np.array([1, 10, 100]) * 10**6
+    curves = {
+        name: {"Li": Curve(lags, np.log(0.01 * lags / 1e6) + 0.05 * n, np.full(3, 0.1), 10**9 // lags, 50)}
+        for n, name in enumerate(sweep["system"])
+    }
+    found = equal_lag_tables(sweep, curves, Against("peo"))
+    for name, of in (("equal-lag", found.pairs), ("ranking", found.ranking)):
+        of.to_csv(table.with_name(f"{name}.csv"), index=False, float_format="%.10g")
+    figure_equal_lag(found.course, table.with_name("equal-lag"))
 
 
 def write_sweep(results: Path, study: Study) -> Path:

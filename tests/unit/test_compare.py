@@ -17,7 +17,7 @@ from eoli.reference.experiments import Beside
 from eoli.reference.measured import read_measured
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site
-from scalars import MEASURED, PEO, STUDY, TRANSPORT, diffusion, measured_at, row, sigma
+from scalars import MEASURED, PEBAX, PEO, STUDY, TRANSPORT, diffusion, measured_at, row, sigma
 from support import choice
 
 
@@ -112,6 +112,30 @@ def test_starts_that_resolve_transport_together_count_as_one(tmp_path: Path) -> 
     compare_sweep(options)
     study = pd.read_csv(tmp_path / "study.csv").set_index("id")
     assert study.loc["lithium-faster-in-pebax"]["verdict"] == "not resolved"
+
+
+def test_displacements_at_equal_lag(tmp_path: Path) -> None:
+    rows = [row("peo"), row("pebax")]
+    options = folder_of(
+        tmp_path,
+        rows,
+        {name: {"displacement": {"Li": {"molecules": 50}, "verdict": "resolved"}} for name in (PEO, PEBAX)},
+    )
+    for n, name in enumerate((PEO, PEBAX), 1):
+        lag = pd.Series([1.0, 2.0, 4.0])
+        table = pd.DataFrame({"lag_ps": lag, "msd_Li_nm2": n * lag, "ln_msd_Li_error": 0.05, "origins_Li": 40 // lag})
+        table.to_csv(tmp_path / "results" / name / "analysis" / "displacement.csv", index=False)
+    compare_sweep(options)
+    (pair,) = pd.read_csv(tmp_path / "equal-lag.csv").to_dict("records")
+    assert (pair["system"], pair["against"], pair["ratio"], pair["verdict"]) == (PEBAX, PEO, pytest.approx(2), "larger")
+    assert pd.read_csv(tmp_path / "equal-lag-course.csv")["lag_ps"].tolist() == [1.0, 2.0, 4.0]
+    assert pd.read_csv(tmp_path / "ranking.csv")["system"].tolist() == [PEBAX, PEO]
+    claim = pd.read_csv(tmp_path / "study.csv").set_index("id").loc["lithium-msd-larger-in-pebax"]
+    assert (claim["verdict"], claim["ours"]) == ("agrees", pytest.approx(2))
+    assert f"{PEBAX} / {PEO}" in (tmp_path / "equal-lag.svg").read_text()
+    compare_sweep([*options, "--polymer=pebax"])
+    (pair,) = pd.read_csv(tmp_path / "equal-lag.csv").to_dict("records")
+    assert (pair["against"], pair["ratio"], pair["verdict"]) == (PEBAX, pytest.approx(0.5), "smaller")
 
 
 def test_a_broken_file_leaves_no_table(tmp_path: Path) -> None:

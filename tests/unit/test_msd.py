@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
+from eoli.analysis.displacement.analyse import analyse_displacement
 from eoli.analysis.motion.analyse import analyse_motion
 from eoli.analysis.motion.msd import (
     Diffusion,
@@ -28,7 +29,7 @@ from eoli.analysis.motion.msd import (
     particle_msd,
 )
 from eoli.errors import DataError
-from eoli.study.criteria import MotionCriteria, ReduceCriteria
+from eoli.study.criteria import DisplacementCriteria, MotionCriteria, ReduceCriteria
 from eoli.topology.description import MoleculeCount, SystemDescription, read_description, to_json
 from eoli.topology.molecule import Molecule, Site, Term
 from eoli.trajectory.reduce import reduce_trajectory
@@ -457,6 +458,23 @@ def test_a_neat_polymer_has_chains_alone(tmp_path: Path) -> None:
     names = ["chain_com", "ether_O"]
     assert [c for c in table.columns if c.startswith("msd_") and "error" not in c] == [f"msd_{n}_nm2" for n in names]
     assert not {"Li", "anion", "Li_carried_by_chain"} & data.keys()
+
+
+def test_displacements_at_common_lags_are_those_of_motion(tmp_path: Path) -> None:
+    files = Files(tmp_path, 3, 200, d=1e-3)
+    motion = files.analyse()[0].set_index("lag_ps")
+    out = tmp_path / "out" / "displacement.csv"
+    analyse_displacement(files.reduced, files.description, DisplacementCriteria(), out, out.with_suffix(".json"))
+    found = pd.read_csv(out).set_index("lag_ps")
+    for ours, theirs in (("Li", "Li"), ("anion", "anion_com"), ("ether_O", "ether_O")):
+        pairs = pd.concat([found[f"msd_{ours}_nm2"], motion[f"msd_{theirs}_nm2"]], axis=1).dropna()
+        assert len(pairs) > 5 and pairs.iloc[:, 0].to_numpy() == pytest.approx(pairs.iloc[:, 1].to_numpy())
+        # errors up to a tenth of the run, where there are ten independent origins
+        known = found[f"ln_msd_{ours}_error"].notna()
+        assert known.any() and (found.loc[known, f"origins_{ours}"] >= 10).all()
+    # segments are followed in every other frame
+    assert found["msd_ether_O_nm2"].first_valid_index() == 2
+    assert json.loads(out.with_suffix(".json").read_text())["Li"] == {"molecules": 3}
 
 
 def test_files_that_do_not_belong_together(tmp_path: Path) -> None:

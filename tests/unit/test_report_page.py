@@ -183,7 +183,8 @@ def test_a_thinned_table_has_only_rows_of_the_table_and_both_ends() -> None:
 
 
 def test_the_page_loads_nothing_and_runs_only_what_it_names(page: Page) -> None:
-    assert [value for key, value in page.references if key != "href"] == []
+    embedded = [value for key, value in page.references if key != "href"]
+    assert all(value.startswith("data:image/svg+xml;base64,") for value in embedded)
     links = [value for key, value in page.references]
     assert all(link.startswith(("#", "../", "https://doi.org/")) for link in links)
     assert {link[1:] for link in links if link.startswith("#")} <= set(page.ids)
@@ -274,6 +275,23 @@ def test_every_row_of_the_comparisons_is_on_the_page_with_its_verdict(page: Page
     extension = [row for row in rows if row[3][0].endswith("not simulated in the study")]
     assert extension and all(row[2] == ("not simulated there", None) for row in extension)
     assert [cell[1] for cell in page.table("Ours beside the measured")[1][3:6]] == pytest.approx([1e-5, 5e-5, -0.7])
+
+
+def test_displacements_at_equal_lag_stand_with_interval_and_probability(page: Page, results: Path) -> None:
+    on_disk = pd.read_csv(results / "summary" / "equal-lag.csv")
+    against = on_disk[on_disk["pair"] == "reference"]
+    rows = page.table("Mean squared displacement over that of the reference")[1:]
+    assert [(row[0][0], row[1][0], row[3][1]) for row in rows] == [
+        (of.system, of.against, pytest.approx(of.ratio)) for of in against.itertuples()
+    ]
+    first = against.iloc[0]
+    assert rows[0][3][0] == f"{first['ratio']:.3g} ({first['ratio_low']:.3g} to {first['ratio_high']:.3g})"
+    assert rows[0][5][0] == f"{100 * first['probability_larger']:.0f} %"
+    orders = page.table("The likeliest order")[1:]
+    ranked = pd.read_csv(results / "summary" / "ranking.csv")
+    assert len(orders) == ranked["set"].nunique()
+    assert orders[0][2][0].startswith(ranked["system"].iloc[0]) and orders[0][4][0] == ranked["verdict"].iloc[0]
+    assert "Who moves farther in the same time" in page.text
 
 
 def test_trust_says_gates_warnings_cost_versions_and_commands(page: Page, study: Study) -> None:
@@ -471,12 +489,13 @@ def test_a_partial_sweep_gives_a_page_that_says_what_is_missing(tmp_path: Path, 
     for path in (results / "pebax-eo8-298K-r1").rglob("*.*"):
         path.unlink()
     write_summary(results, study)
-    for name in ("study.csv", "experiments.csv", "compare.json"):
+    for name in ("study.csv", "experiments.csv", "equal-lag.csv", "compare.json"):
         (results / "summary" / name).unlink()
     page = parsed(render(read(results, study)))
     assert "This page is partial" in page.text
     assert "no motion, no production" in page.text
     assert "The sweep was not laid beside the study" in page.text
+    assert "Displacements at equal lag" not in page.text
     assert "production: mdrun stopped: disk full" in page.text
     gates = {row[0][0]: [text for text, _ in row[1:-1]] for row in page.table("Verdict of the gate")[1:]}
     assert gates[PEO][-1] == "failed" and set(gates["pebax-eo8-298K-r1"]) == {"waiting"}

@@ -19,6 +19,7 @@ SUMMARY = {"collect", "sweep_figures", "paper_figure", "compare", "temperature",
 REDUCED = {
     "structure",
     "motion",
+    "displacement",
     "ions",
     "conductivity",
     "mechanism",

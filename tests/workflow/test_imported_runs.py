@@ -29,7 +29,7 @@ runs:
   - {{<<: *same, name: parts, trajectory: [a.xtc, b.xtc]}}
 """
 TABLES = (
-    "conductivity", "domains", "hydrogen-bonds", "ions", "mechanism", "moves", "morphology", "motion", "renewal", "structure",
+    "conductivity", "displacement", "domains", "hydrogen-bonds", "ions", "mechanism", "moves", "morphology", "motion", "renewal", "structure",
 )  # fmt: skip
 
 

@@ -54,7 +54,18 @@ BLOCKS = str(PLAN.study.topologies)
 STAGES = [stage.name for stage in PLAN.study.stages]
 # none where jobs run on a cluster: its profile says how many threads a stage gets
 CORES = workflow.resource_settings.cores
-SUMMARIES = ["sweep", "study", "experiments", "temperature", "replicas", "starts", "cutoffs", "cost"]
+SUMMARIES = [
+    "sweep",
+    "study",
+    "experiments",
+    "equal-lag",
+    "ranking",
+    "temperature",
+    "replicas",
+    "starts",
+    "cutoffs",
+    "cost",
+]
 ANALYSED = PLAN.study.config.analysis.stage
 
 

@@ -97,14 +97,21 @@ rule compare:
         study=PLAN.study.found(PLAN.study.config.reference.study),
         conductivity=PLAN.study.found(PLAN.study.config.reference.conductivity),
         transport=PLAN.study.found(PLAN.study.config.reference.transport),
+        displacements=of_all("results/{system}/analysis/displacement.csv", PLAN.salted()),
     output:
         shown("results/summary/study.csv", "tables/study", "Tables", table="beside the study"),
         shown("results/summary/experiments.csv", "tables/experiments", "Tables", table="beside measurements"),
+        shown("results/summary/equal-lag.csv", "tables/equal-lag", "Tables", table="displacements at equal lag"),
+        shown("results/summary/ranking.csv", "tables/ranking", "Tables", table="ranking by displacement"),
+        shown("results/summary/equal-lag.svg", "sweep/equal-lag", "Sweep", figure="displacements at equal lag"),
+        multiext("results/summary/equal-lag", ".png", "-course.csv"),
         "results/summary/compare.json",
     log:
         "results/summary/compare.log",
+    params:
+        against=literal(PLAN.against_flags),
     shell:
-        "eoli compare --table {input.table:q} --results results --study {input.study:q}"
+        "eoli compare {params.against} --table {input.table:q} --results results --study {input.study:q}"
         " --conductivity {input.conductivity:q} --transport {input.transport:q} --out results/summary"
         " 2> {log:q} || {{ cat {log:q} >&2; exit 1; }}"
 
@@ -188,6 +195,7 @@ rule report:
     input:
         expand("results/summary/{table}.csv", table=SUMMARIES),
         "results/summary/compare.json",
+        "results/summary/equal-lag.svg",
         multiext("results/summary/glass-transition", ".csv", ".svg") if PLAN.cooling_stage else [],
         of_all("results/{system}/analysis/{table}.csv", table=TABLES),
         of_all("results/{system}/analysis/snapshot-scene.json"),

@@ -172,6 +172,17 @@ class _Motion(_Part):
     tolerance: float | None = None
 
 
+class _Followed(_Part):
+    molecules: int = Field(ge=1)
+
+
+class _Displacement(_Part):
+    verdict: Said
+    Li: _Followed | None = None
+    anion: _Followed | None = None
+    ether_O: _Followed | None = None
+
+
 class _Sigma(_Part):
     formal_charges: dict[str, Stated]
     simulated_charges: dict[str, Stated] | None = None
@@ -367,7 +378,7 @@ class _Compared(_Part):
 
 
 KINDS: Mapping[str, type[_Part]] = {
-    "density": _Density, "structure": _Structure, "motion": _Motion, "ions": _Ions, "conductivity": _Conductivity,
+    "density": _Density, "structure": _Structure, "motion": _Motion, "displacement": _Displacement, "ions": _Ions, "conductivity": _Conductivity,
     "mechanism": _Mechanism, "morphology": _Morphology, "hydrogen-bonds": _HydrogenBonds, "interactions": _Energies,
     "traces": _Traces, "together": _Pooled, "verdict": _Verdict, "progress": _Progress, "failure": _Failure, "session": _Session,
     "provenance": _Provenance, "compare": _Compared,
@@ -492,7 +503,8 @@ _TEXT = frozenset((
     "system", "systems", "starts", "polymer", "salt", "ether_set", "cation_model", "anion_model", "mixing", "status",
     "warnings", "analysed_stage", "stage", "block", "acceptor", "method", "pair", "per", "kind", "from_block", "to_block",
     "first", "second", "contact", "id", "what", "unit", "reason", "route", "series", "measured_eo_li", "source",
-    "what_differs", "solvents", "ion_pairs", "quantity", "preferred", "beside_measured",
+    "what_differs", "compared", "particle", "against", "against_polymer", "error_from", "solvents", "ion_pairs", "quantity",
+    "preferred", "beside_measured",
 ))  # fmt: skip
 _TRUTH = frozenset(("simulated_in_study",))
 
@@ -608,6 +620,6 @@ def read_curves(analysis: Path, name: str) -> pd.DataFrame:
 _CURVES: Mapping[str, tuple[str, int]] = {
     "structure": ("r_nm", 2), "motion": ("lag_ps", 1), "conductivity": ("lag_ps", 1), "mechanism": ("lag_ps", 0),
     "density": ("time_ps", 1), "ions": ("n_Li", 0), "morphology": ("q_per_nm", 0), "domains": ("block", 0),
-    "specific-volume": ("temperature_K", 1),
+    "specific-volume": ("temperature_K", 1), "displacement": ("lag_ps", 0),
 }  # fmt: skip
 """First column and least number of rows of each analysis table."""

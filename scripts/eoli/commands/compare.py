@@ -16,7 +16,15 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--transport", type=Path, required=True, metavar="FILE", help="measured diffusion and density, CSV"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the tables")
+    parser.add_argument(
+        "--polymer",
+        metavar="NAME",
+        help="compare displacements with it (default: that of the study's claim, else the first)",
+    )
+    parser.add_argument(
+        "--eo-li", type=float, metavar="RATIO", help="compare displacements with it (default: the first)"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the tables and the figure")
 
 
 def compare(arguments: argparse.Namespace) -> int:
@@ -25,10 +33,14 @@ def compare(arguments: argparse.Namespace) -> int:
 
     import pandas as pd
 
+    from eoli.analysis.displacement.curves import read_displacements
     from eoli.analysis.results import read_sweep
     from eoli.core.files import write_json, write_table
+    from eoli.figures.equal_lag import figure_equal_lag
     from eoli.reference import claims, experiments, measured, model, readings
+    from eoli.summary.equal_lag import Against, equal_lag_tables
     from eoli.summary.pooled import read_starts
+    from eoli.workflow.plan import EQUAL_LAG
 
     study = model.read_reference(arguments.study)
     conductivity, transport = (
@@ -41,7 +53,9 @@ def compare(arguments: argparse.Namespace) -> int:
     scalars = readings.read_scalars(results, systems) | together
     starts = {name: record["systems"] for name, record in together.items()}
     masses = experiments.chain_molar_masses(results, systems)
-    compared = claims.compare(study, sweep, scalars)
+    curves = read_displacements(results, systems)
+    compared = claims.compare(study, sweep, scalars, curves)
+    tables = equal_lag_tables(sweep, curves, Against(arguments.polymer or model.compared_with(study), arguments.eo_li))
     beside = experiments.beside_experiments(sweep, scalars, conductivity, transport, masses, starts)
     summary = {
         "cite": study.cite,
@@ -51,8 +65,19 @@ def compare(arguments: argparse.Namespace) -> int:
     }
     for name, rows, kind in (("study", compared, claims.Comparison), ("experiments", beside, experiments.Beside)):
         write_table(out / f"{name}.csv", pd.DataFrame(rows, columns=[field.name for field in fields(kind)]))
+    for name, table in zip(EQUAL_LAG, (tables.pairs, tables.course, tables.ranking), strict=True):
+        write_table(out / f"{name}.csv", table)
+    figure_equal_lag(tables.course, out / EQUAL_LAG[0])
     write_json(out / "compare.json", summary)
-    made(out / "study.csv", [arguments.table, arguments.study, arguments.conductivity, arguments.transport])
+    used = [results / system / "analysis" / "displacement.csv" for system in systems]
+    made(
+        out / "study.csv",
+        [
+            arguments.table, arguments.study, arguments.conductivity, arguments.transport,
+            *(path for path in used if path.is_file()),
+        ],
+        against={"polymer": arguments.polymer, "eo_li": arguments.eo_li},
+    )  # fmt: skip
     return 0
 
 

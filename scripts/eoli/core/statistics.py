@@ -181,7 +181,7 @@ def standard_error(samples: npt.ArrayLike) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
 
-def student_factor(degrees_of_freedom: int) -> float:
+def student_factor(degrees_of_freedom: float) -> float:
     """Student's t: half of the CONFIDENCE interval, in units of an error with this many degrees of freedom."""
     return float(stdtrit(degrees_of_freedom, (1 + CONFIDENCE) / 2))
 

@@ -10,22 +10,26 @@ from typing import Literal
 
 import pandas as pd
 
+from eoli.analysis.displacement.compared import compared
+from eoli.analysis.displacement.curves import Curves, ps_of
+from eoli.analysis.displacement.ratio import ratio_of
 from eoli.core.statistics import UNKNOWN, Estimate
 from eoli.forcefield.models import NO_SALT
-from eoli.reference.model import BeyondRandom, Claim, Larger, Numbers, Present, Reference, Test, Value
+from eoli.reference.model import BeyondRandom, Claim, Farther, Larger, Numbers, Present, Reference, Value
 from eoli.reference.readings import Condition, Missing, Reading, Scalars, conditions_of, read, walk
 from eoli.study.axes import SOLVENTS
 
 Verdict = Literal["agrees", "differs", "not resolved", "not comparable", "not simulated in the study"]
 
 _SIGMAS = 2.0
+_FARTHER: Mapping[str, Verdict] = {"larger": "agrees", "smaller": "differs", "not decided": "not resolved"}
 _BESIDE_RANDOM: Mapping[str, Verdict] = {"above": "agrees", "below": "differs"}
 _MEASURED_TEMPERATURE_K = 5.0
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One number or claim next to ours; for a claim, `ours` is the scalar that tests it, or the difference of two."""
+    """One number or claim next to ours; for a claim, `ours` is the scalar that tests it, or the difference or ratio of two."""
 
     id: str
     what: str
@@ -104,7 +108,9 @@ def _extension(*conditions: Condition) -> str:
     return "" if all(condition.in_study for condition in conditions) else "not conditions that the study simulated"
 
 
-def _first_resolved(test: Test, conditions: Sequence[Condition]) -> tuple[str, list[Reading]] | Missing:
+def _first_resolved(
+    test: Larger | Present | BeyondRandom, conditions: Sequence[Condition]
+) -> tuple[str, list[Reading]] | Missing:
     """The first scalar that all conditions have, with its readings: the same one for all, to compare like with like."""
     why = ""
     for path in test.scalars:
@@ -117,7 +123,7 @@ def _first_resolved(test: Test, conditions: Sequence[Condition]) -> tuple[str, l
     return Missing(why)
 
 
-def _pairs(test: Larger, conditions: Sequence[Condition]) -> list[tuple[Condition, Condition]]:
+def _pairs(test: Larger | Farther, conditions: Sequence[Condition]) -> list[tuple[Condition, Condition]]:
     ratios_given = bool(test.of.eo_li or test.than.eo_li)
     return [
         (a, b)
@@ -132,11 +138,6 @@ def _judge_larger(test: Larger, a: Condition, b: Condition) -> tuple[Estimate, V
     if isinstance(found, Missing):
         return UNKNOWN, "not resolved", found.why
     path, (of, than) = found
-    if test.at_equal is not None:
-        at = [read(condition, test.at_equal) for condition in (a, b)]
-        lags = [reading.value for reading in at if isinstance(reading, Reading)]
-        if len(lags) < 2 or not math.isclose(*lags, rel_tol=1e-6):
-            return UNKNOWN, "not resolved", f"{test.at_equal} differs or is missing"
     difference, error = of.value - than.value, math.hypot(of.error, than.error)
     said = f"{of.value:.3g} ± {of.error:.1g} against {than.value:.3g} ± {than.error:.1g} {test.unit}"
     if len(test.scalars) > 1:
@@ -146,6 +147,20 @@ def _judge_larger(test: Larger, a: Condition, b: Condition) -> tuple[Estimate, V
     if abs(difference) > _SIGMAS * error:
         verdict = "agrees" if difference > 0 else "differs"
     return Estimate(difference, error), verdict, _joined(said, of.said, _extension(a, b))
+
+
+def _judge_farther(test: Farther, a: Condition, b: Condition, curves: Curves) -> tuple[Estimate, Verdict, str]:
+    found = compared({condition.name: condition.starts for condition in (a, b)}, curves, test.particle)
+    if why := found.why_not(a.name, b.name):
+        return UNKNOWN, "not resolved", why
+    lag = found.lags[-1]
+    ratio = ratio_of(found.at(a.name, lag), found.at(b.name, lag))
+    low, high = ratio.interval
+    said = (
+        f"ratio {ratio.value:.3g}, 68 % interval {low:.3g} to {high:.3g}, at a lag of {ps_of(lag):g} ps; "
+        f"larger with a probability of {ratio.probability_larger:.1%}"
+    )
+    return Estimate(ratio.value, (high - low) / 2), _FARTHER[ratio.verdict], _joined(said, _extension(a, b))
 
 
 def _judge_one(test: Present | BeyondRandom, condition: Condition) -> tuple[Estimate, Verdict, str]:
@@ -168,7 +183,7 @@ def _judge_one(test: Present | BeyondRandom, condition: Condition) -> tuple[Esti
     return Estimate(reading.value, reading.error), verdict, _joined(said, reading.said, _extension(condition))
 
 
-def _of_claim(claim: Claim, conditions: Sequence[Condition]) -> Iterator[Comparison]:
+def _of_claim(claim: Claim, conditions: Sequence[Condition], curves: Curves) -> Iterator[Comparison]:
     def row(system: str, ours: Estimate, unit: str, verdict: Verdict, reason: str) -> Comparison:
         return Comparison(claim.id, claim.what, system, ours.value, ours.error, None, unit, verdict, reason)
 
@@ -177,9 +192,14 @@ def _of_claim(claim: Claim, conditions: Sequence[Condition]) -> Iterator[Compari
         return
     for test in claim.tests:
         polymers = test.of.polymer
-        if isinstance(test, Larger):
+        if isinstance(test, Larger | Farther):
             polymers += f" and {test.than.polymer}"
-            judged = [(f"{a.name} and {b.name}", *_judge_larger(test, a, b)) for a, b in _pairs(test, conditions)]
+            judged = [
+                (f"{a.name} and {b.name}", *(
+                    _judge_larger(test, a, b) if isinstance(test, Larger) else _judge_farther(test, a, b, curves)
+                ))
+                for a, b in _pairs(test, conditions)
+            ]  # fmt: skip
         else:
             judged = [(c.name, *_judge_one(test, c)) for c in conditions if c.is_of(test.of)]
         for system, ours, verdict, said in judged:
@@ -189,14 +209,16 @@ def _of_claim(claim: Claim, conditions: Sequence[Condition]) -> Iterator[Compari
             yield row(polymers, UNKNOWN, test.unit, "not resolved", missing)
 
 
-def compare(reference: Reference, sweep: pd.DataFrame, scalars: Mapping[str, Scalars]) -> list[Comparison]:
+def compare(
+    reference: Reference, sweep: pd.DataFrame, scalars: Mapping[str, Scalars], curves: Curves | None = None
+) -> list[Comparison]:
     """Every number and claim of a study, compared with the systems of a sweep that answer it.
 
     `sweep` has one row per system, as `eoli.summary.sweep_table` writes them; `scalars` holds the analyses' output by
-    system and analysis. Replicas count together: their mean, with the larger of their own error and their scatter. A
+    system and analysis, `curves` the displacements by system. Replicas count together: their mean, with the larger of their own error and their scatter. A
     number agrees if the difference is within two errors of ours and the uncertainty of theirs, added in quadrature. A
     claim that one thing is larger than another agrees or differs if both are resolved and apart by more than two errors
-    of the difference; a claim of presence, if the value is above zero by two errors; a claim of more structure than
+    of the difference; that particles move farther, if one order has a probability of DECIDED; a claim of presence, if the value is above zero by two errors; a claim of more structure than
     chance, if it exceeds the random arrangements. Everything else is not resolved, with the reason. Systems of another
     salt are left out; systems that the study did not simulate appear with their number and without one of the study's.
     """
@@ -204,4 +226,4 @@ def compare(reference: Reference, sweep: pd.DataFrame, scalars: Mapping[str, Sca
     conditions = conditions_of(known, scalars, reference.simulated_at_K)
     values = [(numbers, value) for numbers in reference.numbers for value in numbers.systems]
     rows = [row for numbers, value in values for row in _of_value(numbers, value, conditions)]
-    return rows + [row for claim in reference.claims for row in _of_claim(claim, conditions)]
+    return rows + [row for claim in reference.claims for row in _of_claim(claim, conditions, curves or {})]

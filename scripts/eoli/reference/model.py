@@ -78,11 +78,20 @@ class _Test(Strict):
 
 
 class Larger(_Test):
-    """The scalar is larger in `of` than in `than`, with all other axes, and `at_equal`, equal."""
+    """The scalar is larger in `of` than in `than`, with all other axes equal."""
 
     kind: Literal["larger"]
     than: Of
-    at_equal: str | None = None
+
+
+class Farther(Strict):
+    """Such particles move farther in `of` than in `than` in the same time, with all other axes equal."""
+
+    kind: Literal["farther"]
+    of: Of
+    than: Of
+    particle: Literal["Li", "anion", "ether_O"]
+    unit: Literal["ratio"] = "ratio"
 
 
 class Present(_Test):
@@ -98,7 +107,7 @@ class BeyondRandom(_Test):
     verdict: str
 
 
-Test = Annotated[Larger | Present | BeyondRandom, Field(discriminator="kind")]
+Test = Annotated[Larger | Farther | Present | BeyondRandom, Field(discriminator="kind")]
 
 
 class Claim(_Entry):
@@ -124,6 +133,12 @@ class Reference(Strict):
     simulated_at_K: float = Field(gt=0)
     numbers: list[Numbers]
     claims: list[Claim]
+
+
+def compared_with(reference: Reference) -> str | None:
+    """Polymer that a study's first claim of moving farther compares with; None if it claims nothing like that."""
+    tests = (test for claim in reference.claims for test in claim.tests)
+    return next((test.than.polymer for test in tests if isinstance(test, Farther)), None)
 
 
 def read_reference(path: Path) -> Reference:

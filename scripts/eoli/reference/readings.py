@@ -58,6 +58,11 @@ class Condition:
         asked = self.axes["eo_li_asked"]
         return None if asked is None else float(asked)
 
+    @property
+    def starts(self) -> list[str]:
+        """Names of the replicas."""
+        return [str(replica["sweep"]["system"]) for replica in self.replicas]
+
     def is_of(self, of: Of) -> bool:
         """Whether these are systems with salt of that polymer, at one of those ratios, without a solvent."""
         same = self.axes["polymer"] == of.polymer

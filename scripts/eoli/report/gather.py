@@ -119,6 +119,9 @@ class Sweep:
     glass: pd.DataFrame | None
     glass_figure: Path | None
     cutoffs: pd.DataFrame | None
+    equal_lag: pd.DataFrame | None
+    ranking: pd.DataFrame | None
+    equal_lag_figure: Path | None
     needs: tuple[Need, ...] = ()
     unreadable: tuple[str, ...] = ()
 
@@ -144,6 +147,11 @@ _SUMMARIES: Mapping[str, tuple[str, str]] = {
     "replicas": ("systems quantity verdict", "mean difference_over_error"),
     "glass-transition": ("system", "Tg_K Tg_low_K Tg_high_K"),
     "cutoffs": ("first second system", "contact"),
+    "equal-lag": (
+        "compared particle system against pair verdict",
+        "lag_ps starts against_starts ratio ratio_low ratio_high probability_larger error_from",
+    ),
+    "ranking": ("set compared particle rank system lag_ps probability_best probability_of_order verdict", ""),
     "cost": ("system stage core_hours wall_hours restarts", "ns_per_day"),
 }
 """Tables next to that of the sweep: columns that must be filled, and those that may be empty."""
@@ -178,6 +186,10 @@ def _summary(path: Path, name: str) -> pd.DataFrame:
     if name == "study" and (wrong := ~found["verdict"].isin(get_args(Verdict))).any():
         raise DataError(f"{path}: verdict: {printable(str(found['verdict'][wrong].iloc[0]))} is none of a comparison")
     return found
+
+
+def _if_there(path: Path) -> Path | None:
+    return path if path.is_file() else None
 
 
 def known(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -296,7 +308,6 @@ def gather(
     systems = tuple(_system(row, study, planned, results, statuses, costs, partial) for row in rows)
     present = {system.name for system in systems}
     said = study.found(study.config.reference.study)
-    glass_figure = table.with_name("glass-transition.svg")
     return Sweep(
         study,
         systems,
@@ -308,8 +319,11 @@ def gather(
         read_reference(said) if said.is_file() else None,
         reading.summary(table, "replicas"),
         reading.summary(table, "glass-transition"),
-        glass_figure if glass_figure.is_file() else None,
+        _if_there(table.with_name("glass-transition.svg")),
         reading.summary(table, "cutoffs"),
+        reading.summary(table, "equal-lag"),
+        reading.summary(table, "ranking"),
+        _if_there(table.with_name("equal-lag.svg")),
         tuple(reading(needs, study, results, study.config.analysis.target_error) or ()),
         tuple(reading.unreadable),
     )

@@ -20,7 +20,7 @@ from eoli.report.embed import script_json, summary_data, system_data
 from eoli.report.gather import Sweep
 from eoli.report.known import PAIRS, shown
 from eoli.report.sections.answers import answers, glass_in_short, in_short, not_resolved
-from eoli.report.sections.comparison import VERDICTS, beside_study, experiments
+from eoli.report.sections.comparison import VERDICTS, beside_study, equal_lag, experiments
 from eoli.report.sections.setup import facts, imported, labels_of, simulated
 from eoli.report.sections.tables import as_it_is, number_rows, pooled
 from eoli.report.sections.trust import missing, starts, trust
@@ -126,6 +126,8 @@ def render(sweep: Sweep) -> str:
         experiments=experiments(sweep),
         trust=trust(sweep),
         starts=starts(sweep),
+        equal_lag=equal_lag(sweep),
+        equal_lag_figure=_inlined(sweep.equal_lag_figure),
         glass=as_it_is(sweep.glass),
         glass_figure=_inlined(sweep.glass_figure),
         cutoffs=as_it_is(pooled(sweep.cutoffs)),

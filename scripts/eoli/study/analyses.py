@@ -106,6 +106,10 @@ ANALYSES = (
         "eoli.analysis.motion.analyse:analyse_motion", _tables("motion"),
     ),
     Analysis(
+        "displacement", "displacements at lags that all systems have", "reduced", "DisplacementCriteria",
+        "eoli.analysis.displacement.analyse:analyse_displacement", _tables("displacement"), in_sweep=False,
+    ),
+    Analysis(
         "ions", "ion pairs and clusters", "reduced", "IonsCriteria", "eoli.analysis.ions.analyse:analyse_ions", _tables("ions"),
     ),
     Analysis(

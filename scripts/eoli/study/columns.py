@@ -98,6 +98,13 @@ _TEXTS = {"verdict": "what the data say, or why they do not resolve it"}
 _SERIES = {axis: _SYSTEM[axis] for axis in SERIES_AXES}
 _AXES = {axis: _SYSTEM[axis] for axis in SYSTEM_AXES}
 _GOODNESS = {"chi2": "chi-squared of the fit", "degrees_of_freedom": "points less parameters"}
+_COMPARED = {
+    "set": "number of the set: systems that differ in one axis", "compared": "that axis: polymer or eo_li",
+    "particle": "Li; anion, its centre of mass; ether_O, ether oxygens",
+}  # fmt: skip
+_RATIO = {
+    "ratio": "MSD of `system` over that of `against`", "ratio_low": "lower end of its 68 % interval", "ratio_high": "upper end of the same",
+}  # fmt: skip
 _TABLES: Mapping[str, Mapping[str, str]] = {
     "summary/replicas.csv": {
         "systems": "the independent starts", **_AXES, "quantity": "what is compared", "replicates": "starts that have it",
@@ -158,6 +165,28 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "ours_low": "lower bound of ours", "ours_high": "upper bound of ours",
         "log10_difference_low": "from the lower bound", "log10_difference_high": "from the upper bound",
     },
+    "summary/equal-lag.csv": {
+        **_COMPARED, "system": "one system, or the group of its starts", "against": "the other",
+        "pair": "reference, where `against` is that of the set; else other", "polymer": "of `system`", "eo_li_asked": "of `system`",
+        "against_polymer": "of `against`", "against_eo_li_asked": "of `against`", "temperature_K": _SYSTEM["temperature_K"],
+        "lag_ps": "largest lag at which all systems of the set have ten independent origins", "starts": "starts of `system` with results",
+        "against_starts": "starts of `against` with results", "origins": "independent origins of `system` at the lag, of all its starts",
+        "against_origins": "those of `against`", "msd_nm2": "of `system` at the lag", "against_msd_nm2": "of `against` at the lag",
+        **_RATIO, "ln_ratio": "natural logarithm of the ratio", "ln_ratio_error": "half of its 68 % interval",
+        "probability_larger": "that `system` moves farther", "error_from": "scatter of three or more starts, or blocks of a run and its molecules",
+        "verdict": "larger or smaller, from 95 % on; not decided; or not resolved, with the reason",
+    },
+    "summary/equal-lag-course.csv": {
+        **_COMPARED, "system": "system, or the group of its starts", "against": "reference of the set",
+        "lag_ps": "lag at which all systems of the set have ten independent origins", **_RATIO,
+    },
+    "summary/ranking.csv": {
+        **_COMPARED, "rank": "place in the likeliest order, 1 moves farthest", "system": "system, or the group of its starts",
+        "polymer": _SYSTEM["polymer"], "eo_li_asked": _SYSTEM["eo_li_asked"], "temperature_K": _SYSTEM["temperature_K"],
+        "lag_ps": "as in `equal-lag.csv`", "msd_nm2": "at the lag", "probability_best": "that the system moves farthest of all",
+        "probability_of_order": "of the whole order, as in the column `rank`",
+        "verdict": "decided, or first place decided, from 95 % on; else not decided",
+    },
     "summary/cost.csv": {
         "system": "folder of the system", "stage": "stage", "ns": "simulated; empty for a minimisation",
         "core_hours": "hardware threads held, times the time, over all restarts", "ns_per_day": "over the wall time of all mdruns",
@@ -176,6 +205,11 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "analysis/motion.csv": {
         "lag_ps": "lag", "msd_<what>_error_nm2": "standard error of the MSD", "msd_<what>_nm2": "mean-square displacement (com: of centres of mass)",
         "alpha_<what>": "local exponent of the MSD",
+    },
+    "analysis/displacement.csv": {
+        "lag_ps": "lag, the same for runs of all lengths", "msd_<what>_nm2": "mean-square displacement",
+        "ln_msd_<what>_error": "standard error of its natural logarithm, over blocks and molecules",
+        "origins_<what>": "independent origins, whose windows do not overlap",
     },
     "analysis/ions.csv": {
         "n_Li": "lithium ions of the cluster", "n_anion": "anions of the cluster", "charge_e": "its formal charge",

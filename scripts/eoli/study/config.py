@@ -253,6 +253,15 @@ class ReferenceFiles(Strict):
     )
 
 
+class EqualLag(Strict):
+    """What displacements at equal lag are compared with."""
+
+    polymer: Part | None = Field(
+        None, description="reference of the polymers; without it that of the study's claim, else the first of the sweep"
+    )
+    eo_li: Ratio | None = Field(None, description="reference of the ratios; without it the first of the sweep")
+
+
 class Config(Strict):
     """A study."""
 
@@ -276,6 +285,7 @@ class Config(Strict):
     reference: ReferenceFiles = section(
         ReferenceFiles, "what the sweep is laid beside; looked for here, then beside the Snakefile"
     )
+    equal_lag: EqualLag = section(EqualLag, "what displacements at equal lag are compared with")
 
 
 def _found(name: str, base: Path) -> Path:

@@ -278,6 +278,10 @@ class MotionCriteria(Criteria):
     contact_nm: Annotated[float, From("analysis.contact_nm.ether_O")]
 
 
+class DisplacementCriteria(Criteria):
+    """None: lags, blocks and errors follow from the frames."""
+
+
 class IonsCriteria(Criteria):
     """Contact distance of anion and lithium; None if there is none."""
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from eoli.study.config import Box, Config, GromacsBuild, ReferenceFiles, Run, SweepBlock
+from eoli.study.config import Box, Config, EqualLag, GromacsBuild, ReferenceFiles, Run, SweepBlock
 from eoli.study.criteria import AnalysisSection
 from eoli.study.protocol import Protocol, Stage
 
@@ -25,6 +25,7 @@ _TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
     ),
     ("`reference`", "reference.", ReferenceFiles),
+    ("`equal_lag`", "equal_lag.", EqualLag),
     ("`gmx`", "gmx.", GromacsBuild),
     ("Protocol files", "", Protocol),
     ("Stages of a protocol file, and of `stages` in a configuration", "stages[].", Stage),

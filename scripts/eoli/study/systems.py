@@ -484,7 +484,21 @@ def systems_of(study: Study) -> dict[str, System]:
                 f"{system.name} repeats the box of {system.parent}, which is not in the sweep; allowed: a block that has it, "
                 "the same without supercell",
             )  # fmt: skip
+    _check_reference(study, list(systems.values()))
     return systems
+
+
+def _check_reference(study: Study, systems: Sequence[System]) -> None:
+    """Raise InputError for a declared reference that no system has."""
+    asked = study.config.equal_lag
+    polymers = list(dict.fromkeys(system.polymer for system in systems))
+    if asked.polymer is not None and asked.polymer not in polymers:
+        known = f"{asked.polymer} is not in the sweep{did_you_mean(asked.polymer, polymers)}"
+        raise study.wrong(("equal_lag", "polymer"), f"{known}; allowed: {', '.join(polymers)}")
+    ratios = sorted({system.eo_li_asked for system in systems if system.eo_li_asked is not None})
+    if asked.eo_li is not None and asked.eo_li not in ratios:
+        allowed = ", ".join(f"{ratio:g}" for ratio in ratios) or "no such key, since no system has salt"
+        raise study.wrong(("equal_lag", "eo_li"), f"{asked.eo_li:g} is not in the sweep; allowed: {allowed}")
 
 
 def series_of(study: Study, systems: Iterable[System]) -> dict[str, System]:

@@ -43,6 +43,8 @@ NO_ENERGIES = "the run was taken in without energies"
 NO_RERUN = "it takes the force field in files of GROMACS, and the run was taken in from a run input file"
 PAPER_FORMATS = ("svg", "pdf", "png")
 """Formats of the paper figure."""
+EQUAL_LAG = ("equal-lag", "equal-lag-course", "ranking")
+"""Tables of displacements at equal lag; the first is also the name of their figure."""
 
 
 def flags(values: Mapping[str, Any]) -> str:
@@ -399,6 +401,11 @@ class Plan:
         return self._criteria_flags(
             criteria.StartsCriteria, first, self._stage(first, self.study.config.analysis.stage)
         )
+
+    @property
+    def against_flags(self) -> str:
+        """Flags for the systems that displacements are compared with, where the study declares them."""
+        return flags(self.study.config.equal_lag.model_dump())
 
     def analysis_mb(self, system: str) -> int:
         """Peak memory of any analysis of a system's reduced trajectory, MB."""

@@ -18,7 +18,7 @@ from eoli.core.records import ENDING, Record, damaged, options_of, other_options
 from eoli.errors import DataError
 from eoli.study.config import Study
 from eoli.study.systems import System, systems_of
-from eoli.workflow.plan import FIGURES, PAPER_FORMATS, Plan
+from eoli.workflow.plan import EQUAL_LAG, FIGURES, PAPER_FORMATS, Plan
 
 SUMMARY = "results/summary"
 NO_RECORD = "it has no record of what it was made from"
@@ -31,6 +31,7 @@ _NOTED = {
     "systems": "systems",
     "study": "words about the study",
     "contacts_nm": "contact distances",
+    "against": "systems to compare displacements with",
 }
 """Record keys that are compared with the study although they are not options."""
 
@@ -143,8 +144,14 @@ def _summary(plan: Plan) -> Iterator[Product]:
         volumes = tuple(f"results/{system}/analysis/specific-volume.csv" for system in plan.built)
         files = tuple(f"{SUMMARY}/glass-transition.{ending}" for ending in ("csv", "svg", "png"))
         yield Product("glass-transition.csv", "", f"{SUMMARY}/glass-transition.{ENDING}", files, volumes)
+    compared = ["study.csv", "experiments.csv", "compare.json", *(f"{name}.csv" for name in EQUAL_LAG)]
+    compared += [f"{EQUAL_LAG[0]}.{ending}" for ending in ("svg", "png")]
+    displacements = tuple(f"results/{system}/analysis/displacement.csv" for system in plan.salted())
+    yield Product(
+        "study.csv", "", f"{SUMMARY}/study.{ENDING}", tuple(f"{SUMMARY}/{name}" for name in compared), (sweep, *displacements),
+        "", {"against": config.equal_lag.model_dump()},
+    )  # fmt: skip
     made = {
-        "study": ["study.csv", "experiments.csv", "compare.json"],
         "temperature": ["temperature.csv"],
         "replicas": ["replicas.csv", "starts.csv"],
         "figures": [f"{name}.{ending}" for name in plan.sweep_figures for ending in ("svg", "png")],

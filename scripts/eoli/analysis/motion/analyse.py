@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -137,10 +137,13 @@ def _msd(motion: Motion, paths: Floats | Paths, lags: Indices) -> Floats:
     return particle_msd(paths, lags)
 
 
-def _site_msd(reduced: Reduced, system: SystemDescription, motion: Motion, name: str, lags: Indices) -> Floats:
-    """MSD of sites, averaged over those of each molecule, (lags, molecules), at lags in structure frames.
+def of_sites(
+    reduced: Reduced, system: SystemDescription, motion: Motion, name: str, found_of: Callable[[Floats], Floats]
+) -> Floats:
+    """Means over the sites of each molecule, (rows, molecules), of what `found_of` gives for each site, (rows, sites).
 
-    NaN if paths may be folded. Sites are read in parts to bound memory.
+    `name` is a kind of site, F or ether_O; `found_of` gets paths (structure frames, sites, 3), nm, in the frame of the
+    system's centre of mass, some at a time to bound memory. NaN if paths may be folded.
     """
     array, roles, family = _SITES[name]
     used = slice(None, None, reduced.motion_per_structure)
@@ -151,12 +154,12 @@ def _site_msd(reduced: Reduced, system: SystemDescription, motion: Motion, name:
     for start in range(0, n_sites, chunk):
         path, largest = unwrap_and_largest_step(reduced.array(f"structure/{array}", slice(start, start + chunk)), box)
         path -= drift[:, None]
-        parts.append(particle_msd(path, lags))
+        parts.append(found_of(path))
         if motion.folded or may_fold(largest, path.shape):
             parts[-1][:] = np.nan
     molecule = numbers_of(system, family)[system.with_role(*roles)]
-    msd = np.concatenate(parts, axis=1)
-    return np.stack([msd[:, molecule == m].mean(axis=1) for m in np.unique(molecule)], axis=1)
+    found = np.concatenate(parts, axis=1)
+    return np.stack([found[:, molecule == m].mean(axis=1) for m in np.unique(molecule)], axis=1)
 
 
 def _chain_of_lithium(reduced: Reduced, system: SystemDescription, stride: int, cutoff_nm: float) -> Indices:
@@ -267,7 +270,7 @@ def analyse_motion(reduced: Path, description: Path, criteria: MotionCriteria, o
         msd = {_COLUMNS[name]: _msd(motion, motion.paths[name], lags) for name in FOLLOWED if name in motion.paths}
         msd |= {f"{of.label}_molecule": _msd(motion, motion.path_of(of), lags) for of in apart(motion.species)}
         msd_of_sites = {
-            name: _site_msd(opened, system, motion, name, site_lags)
+            name: of_sites(opened, system, motion, name, lambda path: particle_msd(path, site_lags))
             for name, (array, _, _) in _SITES.items()
             if opened.has(f"structure/{array}") and opened.n_frames("structure") > 1
         }

@@ -71,6 +71,54 @@ def beside_study(sweep: Sweep) -> dict[str, Any] | None:
     }
 
 
+PARTICLES = {"Li": "Li⁺", "anion": "anion", "ether_O": "ether O"}
+_COMPARED = {"polymer": "polymers", "eo_li": "EO:Li"}
+
+
+def _starts(record: dict[str, Any]) -> str:
+    """What the error of a ratio is from, with the numbers of starts."""
+    counts = [int(record[key]) for key in ("starts", "against_starts")]
+    return f"{record['error_from']} ({counts[0]} and {counted(counts[1], 'start')})"
+
+
+def equal_lag(sweep: Sweep) -> dict[str, Any] | None:
+    """Displacements at equal lag: ratios to the references, and rankings; None where there are none."""
+    if sweep.equal_lag is None or sweep.ranking is None or sweep.equal_lag.empty:
+        return None
+    rows = []
+    for record in map(known, sweep.equal_lag.to_dict("records")):
+        if record["pair"] != "reference":
+            continue
+        ratio, verdict = record.get("ratio"), str(record["verdict"])
+        row = {
+            "particle": PARTICLES[record["particle"]], "system": record["system"], "against": record["against"],
+            "ratio": Cell(ratio, "–"), "verdict": verdict, "lag": Cell(None, "–"), "likely": "–", "source": "–",
+        }  # fmt: skip
+        if ratio is not None:
+            row |= {
+                "ratio": Cell(ratio, f"{ratio:.3g} ({record['ratio_low']:.3g} to {record['ratio_high']:.3g})"),
+                "lag": Cell(record["lag_ps"], plain(record["lag_ps"], "ps")),
+                "likely": _per_cent(record["probability_larger"]), "source": _starts(record),
+            }  # fmt: skip
+        rows.append(row)
+    rankings = []
+    for (_, compared, particle), of in sweep.ranking.groupby(["set", "compared", "particle"], sort=False):
+        first = of.iloc[0]
+        places = [f"{row['system']} ({_per_cent(row['probability_best'])})" for row in of.to_dict("records")]
+        rankings.append(
+            {
+                "compared": _COMPARED[str(compared)], "particle": PARTICLES[str(particle)], "order": " > ".join(places),
+                "likely": _per_cent(first["probability_of_order"]), "verdict": first["verdict"],
+            }
+        )  # fmt: skip
+    return {"rows": rows, "rankings": rankings}
+
+
+def _per_cent(probability: float) -> str:
+    """A probability that is never said to be certain, which draws cannot tell."""
+    return "> 99 %" if probability > 0.99 else "< 1 %" if probability < 0.01 else f"{100 * probability:.0f} %"
+
+
 def experiments(sweep: Sweep) -> dict[str, Any] | None:
     table = sweep.experiments
     if table is None:

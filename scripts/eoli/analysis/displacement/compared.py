@@ -1,0 +1,114 @@
+"""Systems that are compared at equal lags: which lags they share, and what each has there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from eoli.analysis.displacement.curves import Curve, Curves, ps_of
+from eoli.core.statistics import BLOCKS, mean_of_starts, standard_error
+
+INDEPENDENT_ORIGINS = 10
+"""Windows that do not overlap, which a system must have at a lag where it is compared."""
+REPLICAS = 3
+"""From as many starts on, their scatter is the error."""
+
+
+@dataclass(frozen=True)
+class Logarithm:
+    """ln MSD of one system at one lag, with its standard error and the degrees of freedom behind it.
+
+    `of_replicas`: the error is the scatter of independent starts, else that within runs.
+    """
+
+    value: float
+    error: float
+    freedom: float
+    origins: int
+    of_replicas: bool
+
+
+def usable(starts: Sequence[Curve]) -> dict[int, list[int]]:
+    """Lags at which a system can be compared, each with its place in the curve of every start.
+
+    INDEPENDENT_ORIGINS in all starts together where their scatter is the error, else in each start.
+    """
+    places = [{int(lag): k for k, lag in enumerate(curve.lags)} for curve in starts]
+    shared = [lag for lag in places[0] if all(lag in of for of in places)] if places else []
+    found = {lag: [of[lag] for of in places] for lag in shared}
+    together = len(starts) >= REPLICAS
+
+    def enough(at: Sequence[int]) -> bool:
+        origins = [int(curve.origins[k]) for curve, k in zip(starts, at, strict=True)]
+        if together:
+            return sum(origins) >= INDEPENDENT_ORIGINS
+        known = all(np.isfinite(curve.errors[k]) for curve, k in zip(starts, at, strict=True))
+        return known and min(origins) >= INDEPENDENT_ORIGINS
+
+    return {lag: at for lag, at in found.items() if enough(at)}
+
+
+def logarithm(starts: Sequence[Curve], at: Sequence[int]) -> Logarithm:
+    """ln MSD of a system at one lag, whose places in the starts' curves are given by `usable`.
+
+    The mean over the starts. From three starts on its error is their standard error, with as many degrees of freedom
+    as Student's law gives. Two starts have the half-interval of `mean_of_starts`, a single one its own error. An error within runs is the larger of two estimates, of which that over the molecules
+    is the better known, so it has their number of degrees of freedom, and at least that of the blocks.
+    """
+    pairs = list(zip(starts, at, strict=True))
+    values, errors = [float(curve.values[k]) for curve, k in pairs], [float(curve.errors[k]) for curve, k in pairs]
+    origins = sum(int(curve.origins[k]) for curve, k in pairs)
+    if len(starts) >= REPLICAS:
+        return Logarithm(float(np.mean(values)), standard_error(values), len(starts) - 1, origins, True)
+    freedom = max(sum(curve.molecules for curve in starts), BLOCKS) - 1
+    value, error = mean_of_starts(values, errors) if len(starts) > 1 else (values[0], errors[0])
+    return Logarithm(value, error, freedom, origins, False)
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Systems that can be compared, with the curves of their starts, and the lags, rising, that all of them share.
+
+    `places` are the lags at which each could be compared, as `usable` gives them; `lacking` says why others cannot be.
+    """
+
+    starts: Mapping[str, Sequence[Curve]]
+    places: Mapping[str, Mapping[int, Sequence[int]]]
+    lags: Sequence[int]
+    lacking: Mapping[str, str]
+
+    def at(self, system: str, lag: int) -> Logarithm:
+        """What a system has at one of the lags."""
+        return logarithm(self.starts[system], self.places[system][lag])
+
+    def why_not(self, *systems: str) -> str:
+        """Why some of the systems have no ratio, in words; empty if they have one."""
+        said = [f"{name}: {self.lacking[name]}" for name in systems if name in self.lacking]
+        if said or self.lags:
+            return ", ".join(said)
+        ends = ((name, ps_of(min(of)), ps_of(max(of))) for name, of in self.places.items())
+        ranges = ", ".join(f"{name} has {low:g} to {high:g} ps" for name, low, high in ends)
+        return f"no lag that all have with {INDEPENDENT_ORIGINS} independent origins: {ranges}"
+
+
+def compared(systems: Mapping[str, Sequence[str]], curves: Curves, kind: str) -> Compared:
+    """One kind of particle in systems, each given by its starts; a start without results is left out.
+
+    The largest of their lags is where they are compared: the largest at which each has INDEPENDENT_ORIGINS.
+    """
+    able: dict[str, list[Curve]] = {}
+    places: dict[str, dict[int, list[int]]] = {}
+    lacking: dict[str, str] = {}
+    for name, starts in systems.items():
+        found = [curves.get(start, "analysis missing: displacement") for start in starts]
+        known = [of[kind] for of in found if not isinstance(of, str) and kind in of]
+        if at := usable(known):
+            able[name], places[name] = known, at
+        else:
+            said = [of for of in found if isinstance(of, str)]
+            few = f"no lag with {INDEPENDENT_ORIGINS} independent origins and an error"
+            lacking[name] = few if known else said[0] if said else f"no {kind}"
+    shared = [set(at) for at in places.values()]
+    return Compared(able, places, sorted(set.intersection(*shared)) if shared else [], lacking)

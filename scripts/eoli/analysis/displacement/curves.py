@@ -1,0 +1,127 @@
+"""Logarithms of mean squared displacements with their errors, and the lags at which runs can be compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from eoli.analysis.motion.gls import brownian_covariance
+from eoli.analysis.motion.msd import Blocks
+from eoli.analysis.results import read_curves, read_scalars
+from eoli.core.arrays import Floats, Indices
+from eoli.core.statistics import jackknife_error, standard_error
+from eoli.errors import DataError
+
+KINDS = ("Li", "anion", "ether_O")
+"""What is compared: lithium, centres of mass of anions, ether oxygens as the segments of the chains."""
+
+_STEPS = (10, 12, 15, 20, 25, 30, 40, 50, 60, 80)
+_TICKS_PER_PS = 1e6
+_COLUMNS = (("msd", "_nm2"), ("ln_msd", "_error"), ("origins", ""))
+
+
+def common_grid(n_frames: int) -> Indices:
+    """Lags in frames up to half the run: 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, and so on by decades.
+
+    The same for runs of all lengths. Products of 2, 3 and 5 alone, because runs whose frames are twice, three or five
+    times as far apart then share lags.
+    """
+    longest = n_frames // 2
+    decades = range(len(str(max(1, longest))) + 1)
+    lags = {step * 10**k // 10 for k in decades for step in _STEPS if step * 10**k % 10 == 0}
+    return np.array(sorted(lag for lag in lags if lag <= longest), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Logarithms:
+    """Values and standard errors of several numbers' natural logarithms, both of shape (n,)."""
+
+    values: Floats
+    errors: Floats
+
+
+def _gain(lag: int, n_frames: int, blocks: Blocks) -> float:
+    """Standard error of a run's MSD over that of the mean of its blocks' MSDs, for Brownian motion."""
+    at = np.array([lag])
+    of_run, of_block = (float(brownian_covariance(at, n)[0, 0]) for n in (n_frames, blocks.size))
+    return math.sqrt(of_run / (of_block / blocks.total))
+
+
+def log_msd(of_particles: Floats, of_blocks: Floats, lags: Indices, n_frames: int, blocks: Blocks) -> Logarithms:
+    """Logarithm of a run's MSD, and its standard error, at each of the lags, in frames.
+
+    `of_particles` (lags, particles) is the MSD over all origins, nm2; `of_blocks` (blocks, shorter lags, particles) is
+    that of consecutive blocks of the run, at the first of the lags. The error is the larger of two, as that of D
+    (`eoli.analysis.motion.msd.diffusion`): over the blocks, times the gain of the whole run for Brownian motion, and by
+    jackknife over the particles, which are sites of one molecule taken together. NaN where blocks do not see the lag,
+    where there is one particle, and where nothing moved.
+    """
+    with np.errstate(divide="ignore"):
+        values = np.log(of_particles.mean(axis=1))
+        within = np.log(of_blocks.mean(axis=2)) if of_blocks.size else np.empty((0, 0))
+    values[~np.isfinite(values)] = np.nan
+    errors = np.full(len(lags), np.nan)
+    for k in range(within.shape[1]):
+        if np.isfinite(within[:, k]).all() and np.isfinite(values[k]):
+            by_blocks = _gain(int(lags[k]), n_frames, blocks) * standard_error(within[:, k])
+            by_particles = jackknife_error(lambda mean: math.log(mean), of_particles[k])
+            errors[k] = np.maximum(by_blocks, by_particles)
+    return Logarithms(values, errors)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """ln MSD of one kind of particle in one run, with its standard error, against lags in millionths of a ps.
+
+    Lags are integers, so that those of two runs are equal or not. `origins` are independent ones; an error is NaN
+    where blocks do not see the lag. All of shape (n,), and finite but for the errors.
+    """
+
+    lags: Indices
+    values: Floats
+    errors: Floats
+    origins: Indices
+    molecules: int
+
+
+Curves = Mapping[str, Mapping[str, Curve] | str]
+"""Curves by system and kind, or why a system has none."""
+
+
+def ps_of(lag: int) -> float:
+    """A lag of a curve in ps."""
+    return lag / _TICKS_PER_PS
+
+
+def curve_of(table: pd.DataFrame, kind: str, molecules: int) -> Curve:
+    """Curve of one kind from the table of the analysis, at the lags where it moved."""
+    columns = ("lag_ps", *(f"{stem}_{kind}{end}" for stem, end in _COLUMNS))
+    lag_ps, msd, errors, origins = (table[column].to_numpy(dtype=np.float64) for column in columns)
+    known = (msd > 0) & (origins >= 1)
+    lags = np.round(lag_ps[known] * _TICKS_PER_PS).astype(np.int64)
+    return Curve(lags, np.log(msd[known]), errors[known], origins[known].astype(np.int64), molecules)
+
+
+def _of_system(analysis: Path) -> dict[str, Curve] | str:
+    """Curves by kind from a system's `analysis` folder, or why there are none."""
+    scalars = read_scalars(analysis, "displacement")
+    if scalars is None:
+        return "analysis missing: displacement"
+    if scalars["verdict"] != "resolved":
+        return str(scalars["verdict"])
+    table = read_curves(analysis, "displacement")
+    kinds = [kind for kind in KINDS if kind in scalars]
+    for column in (f"{stem}_{kind}{end}" for kind in kinds for stem, end in _COLUMNS):
+        if column not in table:
+            raise DataError(f"{analysis / 'displacement.csv'}: no column {column}")
+    return {kind: curve_of(table, kind, scalars[kind]["molecules"]) for kind in kinds}
+
+
+def read_displacements(results: Path, systems: Iterable[str]) -> Curves:
+    """Curves of systems from `results/<system>/analysis`. Raises DataError for a malformed file."""
+    return {system: _of_system(results / system / "analysis") for system in systems}

@@ -1,0 +1,147 @@
+"""Displacements at equal lag in a sweep: who is compared with whom, what the study claims, and the files."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from eoli.analysis.displacement.curves import Curve, read_displacements
+from eoli.errors import DataError
+from eoli.reference.claims import Comparison
+from eoli.reference.claims import compare as beside
+from eoli.reference.model import compared_with, read_reference
+from eoli.study.config import load_study
+from eoli.study.systems import systems_of
+from eoli.summary.equal_lag import Against, equal_lag_tables, sets_of
+from scalars import PEBAX, PEO, STUDY, row
+from support import ROOT, mistake
+
+
+def curve(msd: float, error: float, lags: tuple[int, ...] = (1, 2, 4), molecules: int = 50) -> Curve:
+    """An MSD at each lag, ps, with its relative error, in a run of 40 ps."""
+    at, n = np.array(lags), len(lags)
+    return Curve(at * 10**6, np.log(np.full(n, msd) * at**0.5), np.full(n, error), 40 // at, molecules)
+
+
+def test_sets_differ_in_one_axis_and_begin_with_the_reference() -> None:
+    rows = [row("pebax"), row("peo"), row("pebax", 8.0), row("pebax", 18.0), row("peo", kelvin=353.0), row("pebax", kelvin=353.0),
+            row("peo", None)]  # fmt: skip
+    sweep = pd.DataFrame(rows)
+
+    def sets(against: Against) -> list[tuple[str, list[str]]]:
+        return [(of.compared, [member.name for member in of.members]) for of in sets_of(sweep, against)]
+
+    assert sets(Against("peo")) == [
+        ("polymer", [PEO, PEBAX]),
+        ("polymer", ["peo-eo12-353K-r1", "pebax-eo12-353K-r1"]),
+        ("eo_li_asked", [PEBAX, "pebax-eo8-298K-r1", "pebax-eo18-298K-r1"]),
+    ]
+    assert sets(Against("nylon", 18.0))[0] == ("polymer", [PEBAX, PEO])
+    assert sets(Against(None, 18.0))[2][1] == ["pebax-eo18-298K-r1", PEBAX, "pebax-eo8-298K-r1"]
+    series = pd.DataFrame([row("peo", replicate=k) for k in (1, 2)] + [row("pebax")])
+    (found,) = sets_of(series, Against("peo"))
+    assert [(member.name, member.starts) for member in found.members] == [
+        ("peo-eo12-298K", (PEO, "peo-eo12-298K-r2")),
+        (PEBAX, (PEBAX,)),
+    ]
+
+
+def test_pairs_course_and_ranking() -> None:
+    rows = [row("pebax"), row("pebax", 8.0), row("pebax", 18.0)]
+    names = [of["system"] for of in rows]
+    curves = {name: {"Li": curve(msd, 0.02)} for name, msd in zip(names, (1.0, 0.5, 1.02), strict=True)}
+    found = equal_lag_tables(pd.DataFrame(rows), curves, Against())
+    pairs = found.pairs.set_index(["system", "against"])
+    assert list(found.pairs["pair"]) == ["reference", "reference", "other"]
+    low = pairs.loc[(names[1], names[0])]
+    assert (low["ratio"], low["lag_ps"], low["verdict"]) == (pytest.approx(0.5), 4.0, "smaller")
+    # two errors of 2 % in quadrature, with some 98 degrees of freedom
+    assert low["ln_ratio_error"] == pytest.approx(0.02 * math.sqrt(2), rel=0.02)
+    assert low["ratio_low"] == pytest.approx(0.5 * math.exp(-low["ln_ratio_error"]))
+    assert pairs.loc[(names[2], names[0]), "verdict"] == "not decided"
+    assert pairs.loc[(names[2], names[1]), "verdict"] == "larger"
+    assert (low["starts"], low["origins"], low["error_from"]) == (1, 10, "blocks and molecules")
+    assert found.course.groupby("system", sort=False)["lag_ps"].agg(list).tolist() == [[1.0, 2.0, 4.0]] * 2
+    assert found.ranking["system"].tolist() == [names[2], names[0], names[1]]
+    assert set(found.ranking["verdict"]) == {"not decided"} and found.ranking[
+        "probability_best"
+    ].sum() == pytest.approx(1)
+    assert found.ranking["probability_best"].iloc[2] == 0
+
+
+def test_what_cannot_be_compared_says_why_and_does_not_stop_the_others() -> None:
+    rows = [row("pebax"), row("pebax", 8.0), row("pebax", 18.0), row("pebax", 10.0)]
+    names = [of["system"] for of in rows]
+    curves: dict[str, Any] = {name: {"Li": curve(1.0, 0.1)} for name in names[:2]}
+    curves |= {names[2]: "not known: frames 5 ps apart", names[3]: {"Li": curve(1.0, 0.1, (8, 10))}}
+    found = equal_lag_tables(pd.DataFrame(rows), curves, Against())
+    said = found.pairs.set_index(["system", "against"])["verdict"]
+    assert said[names[1], names[0]] == "not decided"
+    assert said[names[2], names[0]] == f"not resolved: {names[2]}: not known: frames 5 ps apart"
+    assert said[names[3], names[0]] == f"not resolved: {names[3]}: no lag with 10 independent origins and an error"
+    assert found.ranking["system"].tolist() == names[:2]
+
+
+def claim(rows: list[dict[str, Any]], curves: dict[str, Any]) -> Comparison:
+    study = read_reference(STUDY)
+    found = beside(study, pd.DataFrame(rows), {}, curves)
+    (of_claim,) = (of for of in found if of.id == "lithium-msd-larger-in-pebax")
+    return of_claim
+
+
+def test_the_claim_of_the_study_holds_fails_or_is_open() -> None:
+    assert compared_with(read_reference(STUDY)) == "peo"
+    rows = [row("peo"), row("pebax")]
+
+    def judged(pebax: float, error: float = 0.05) -> Comparison:
+        return claim(rows, {PEO: {"Li": curve(1.0, error)}, PEBAX: {"Li": curve(pebax, error)}})
+
+    more = judged(1.5)
+    assert (more.verdict, more.ours, more.system) == ("agrees", pytest.approx(1.5), f"{PEBAX} and {PEO}")
+    assert "ratio 1.5, 68 % interval 1.4 to 1.61, at a lag of 4 ps" in more.reason
+    assert judged(0.7).verdict == "differs"
+    assert (judged(1.05).verdict, judged(1.0).ours) == ("not resolved", pytest.approx(1.0))
+    missing = claim(rows, {PEO: {"Li": curve(1.0, 0.1)}})
+    assert (missing.verdict, missing.ours) == ("not resolved", None) and "analysis missing" in missing.reason
+
+
+def test_three_starts_count_by_their_scatter() -> None:
+    rows = [row(polymer, replicate=k) for polymer in ("peo", "pebax") for k in (1, 2, 3)]
+    values = {"peo": (1.0, 1.1, 0.9), "pebax": (1.05, 0.8, 1.3)}
+    curves = {of["system"]: {"Li": curve(values[of["polymer"]][of["replicate"] - 1], 0.001)} for of in rows}
+    found = claim(rows, curves)
+    assert found.verdict == "not resolved" and found.system == "pebax-eo12-298K and peo-eo12-298K"
+    assert found.ours == pytest.approx((1.05 * 0.8 * 1.3 / 0.99) ** (1 / 3))
+    table = equal_lag_tables(pd.DataFrame(rows), curves, Against("peo")).pairs
+    assert table["error_from"].tolist() == ["starts"] and table["origins"].tolist() == [30]
+
+
+def test_a_table_without_a_column_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "analysis"
+    folder.mkdir(parents=True)
+    (folder / "displacement.json").write_text(json.dumps({"Li": {"molecules": 5}, "verdict": "resolved"}))
+    (folder / "displacement.csv").write_text("lag_ps,msd_Li_nm2,ln_msd_Li_error\n1,0.1,0.1\n")
+    with pytest.raises(DataError, match=r"displacement\.csv: no column origins_Li"):
+        read_displacements(tmp_path, ["run"])
+    (folder / "displacement.json").write_text(json.dumps({"verdict": "not known: frames are too far apart"}))
+    assert read_displacements(tmp_path, ["run", "other"]) == {
+        "run": "not known: frames are too far apart",
+        "other": "analysis missing: displacement",
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [("polymer", "pebx", "pebx is not in the sweep (did you mean pebax?); allowed: peo, pebax"),
+     ("eo_li", 11, "11 is not in the sweep; allowed: 8, 10, 12, 14, 16, 18")],
+)  # fmt: skip
+def test_a_declared_reference_must_be_in_the_sweep(key: str, value: object, message: str) -> None:
+    study = load_study([ROOT / "config/config.yaml"], ROOT, {"equal_lag": {key: value}})
+    said = mistake(lambda: systems_of(study))
+    assert said.endswith(message) and f"equal_lag.{key}" in said
