@@ -500,3 +500,12 @@ def test_a_mixture_of_salts(mixing: str, gromacs: Gromacs, tables: Tables, tmp_p
     )
     parts = [polymer_part("peo")] * 2 + ions
     check_packed(contents, parts, chosen, CHAIN_TERMS | TFSI_TERMS, gromacs, tables, tmp_path)
+
+
+@pytest.mark.parametrize("mixing", RULES)
+def test_a_blend_of_polymers(mixing: str, gromacs: Gromacs, tables: Tables, tmp_path: Path) -> None:
+    contents = Contents((("pebax", 1), ("peo", 2)), (("litfsi", 3),))
+    ions = [ion_part("LI/aqvist", 1.0)] * 3 + [ion_part("TFSI/clandp2004", 1.0)] * 3
+    parts = [polymer_part("pebax"), *[polymer_part("peo")] * 2, *ions]
+    expected = CHAIN_TERMS | TFSI_TERMS | {"Improper Dih."}
+    check_packed(contents, parts, choice(mixing), expected, gromacs, tables, tmp_path)

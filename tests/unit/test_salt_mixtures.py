@@ -97,6 +97,8 @@ def test_the_box_has_one_lithium_and_both_anions(two_anions: SystemDescription, 
     assert {"anion_F", "anion_O", "anion_N", "solvent_O", "ether_O"} < set(lithium)
     # the fluorines of TFSI do not bind: its oxygens do
     assert len(lithium["anion_F"]) == 2 * 6 and len(lithium["anion_O"]) == 3 * 4
+    # coordination by each anion has its name
+    assert {name for name in lithium if "@" in name} == {"anion_F@PF6", "anion_O@TFSI", "anion_N@TFSI"}
 
 
 def test_parts_of_the_energy_are_all_of_the_box_once(two_anions: SystemDescription) -> None:
@@ -147,7 +149,7 @@ REFUSED = {
     "one": ("salt: {litfsi: 1.0}", "sweep[0].salt.litfsi: 1.0 is not allowed: Input should be less than 1"),
     "none": ("salt: {litfsi: 0.5, none: 0.5}", "allowed: two or more with shares"),
     "name": ("salt: {litfsi: 0.5, lipf: 0.5}", "sweep[0].salt: salt 'lipf' is not in"),
-    "few": ("salt: {litfsi: 0.995, lipf6: 0.005}", "sweep[0].salt: lipf6: a share of 0.005 gives no ion pair among 50 lithium"),
+    "few": ("salt: {litfsi: 0.995, lipf6: 0.005}", "sweep[0].salt: lipf6: a share of 0.005 gives none of 50 lithium ions"),
     "number": ("salt: [licl, {litfsi: much, lipf6: 0.5}]", "sweep[0].salt[1].litfsi: 'much' is not allowed: Input should be a valid number"),
     "models": ("salt: {litfsi: 0.5, lipf6: 0.5}, anion_model: clandp2017",
                "sweep[0].anion_model: 'clandp2017' is not allowed for the anions of lipf6, litfsi; allowed: default"),

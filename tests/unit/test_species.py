@@ -292,6 +292,7 @@ def test_further_analyses_of_a_mixture(mixture: tuple[Path, np.ndarray]) -> None
     assert {"ether_O", "solvent_O", "solvent_N", "solvent", "anion", "chain"} <= mechanism["residence"].keys()
     # the chains with the most ether oxygens
     assert mechanism["segments"]["molecule"] == "PEO"
+    assert mechanism["segments"]["by_type"].keys() == {"PEO", "G3"}
     morphology = [folder / name for name in ("morphology.csv", "domains.csv", "morphology.json")]
     # S(q) wants elements
     real = [

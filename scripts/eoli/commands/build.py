@@ -28,6 +28,19 @@ def _add_solvents(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def _add_polymer(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--polymer", nargs="+", required=True, metavar="NAME", help="polymers of the building blocks")
+
+
+def _chains(names: Sequence[str], numbers: Sequence[int]) -> tuple[tuple[str, int], ...]:
+    """Chains of each polymer. Raises InputError for names and numbers that do not belong together."""
+    if len(names) != len(numbers) or len(set(names)) < len(names):
+        raise InputError(
+            f"--polymer {' '.join(names)} with {len(numbers)} --chains; allowed: different polymers, a number for each"
+        )
+    return tuple(zip(names, numbers, strict=True))
+
+
 def _add_salt(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--salt", nargs="+", required=True, metavar="NAME", help="salts of the building blocks, or none"
@@ -53,8 +66,11 @@ def add_topology(parser: argparse.ArgumentParser) -> None:
     from eoli.study.config import Box, SweepBlock
 
     parser.add_argument("--blocks", type=Path, required=True, metavar="DIR", help="folder of building blocks")
-    parser.add_argument("--polymer", required=True, help="polymer of the building blocks")
-    add_option(parser, "chains", Box, "chains", required=True)
+    _add_polymer(parser)
+    parser.add_argument(
+        "--chains", type=typed(kind_of(Box, "chains")), nargs="+", required=True, metavar="NUMBER",
+        help="chains of each polymer",
+    )  # fmt: skip
     _add_salt(parser)
     parser.add_argument(
         "--cations", type=typed(CountOrZero), nargs="+", required=True, metavar="NUMBER",
@@ -80,7 +96,7 @@ def topology(arguments: argparse.Namespace) -> int:
     from eoli.topology.imported_box import files_of, imported_box, write_imported
 
     solvents, salts = tuple(arguments.solvent), _salts(arguments.salt, arguments.cations)
-    contents = Contents(((arguments.polymer, arguments.chains),), salts, solvents)
+    contents = Contents(_chains(arguments.polymer, arguments.chains), salts, solvents)
     if len(dict(solvents)) < len(solvents):
         raise InputError("--solvent: names a solvent twice; allowed: one number for each")
     gromacs = inspect(gromacs_build(arguments))
@@ -114,7 +130,7 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system", required=True, help="name of the system, for the title")
     parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
     parser.add_argument("--blocks", type=Path, required=True, metavar="DIR", help="folder of building blocks")
-    parser.add_argument("--polymer", required=True, help="polymer of the building blocks")
+    _add_polymer(parser)
     _add_salt(parser)
     _add_solvents(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="page to write")
@@ -141,7 +157,7 @@ def parameters(arguments: argparse.Namespace) -> int:
             for kind in ("polymer", "anion")
         )
         salts = _salts(arguments.salt, anions or [0])
-        contents = Contents(((arguments.polymer, sum(chains)),), salts, tuple(arguments.solvent))
+        contents = Contents(_chains(arguments.polymer, chains), salts, tuple(arguments.solvent))
         # nobody else needs a GROMACS for a page
         of_gromacs = any(entry.of_gromacs for entry in blocks.composition(contents, description.choice).imported)
         installed = inspect(gromacs_build(arguments)).forcefields if of_gromacs else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ from eoli.figures.style import (
     say_empty,
 )
 from eoli.study.quantities import Answer, molecules_in, named
+from eoli.topology.selections import OF_TYPE
 
 PARTNERS = {
     "ether_O": Curve("O (ether)", BLUE),
@@ -145,6 +146,12 @@ def _band(axes: Axes, x: pd.Series, y: pd.Series, error: pd.Series, colour: str)
     axes.fill_between(x, y - error, y + error, color=colour, alpha=0.22, linewidth=0)
 
 
+def _types(table: pd.DataFrame, column: str) -> list[str]:
+    """Molecule types for which a column stands once more."""
+    found = (str(name).partition(f"{column}{OF_TYPE}") for name in table)
+    return [label for before, mark, label in found if mark and not before]
+
+
 def figure_structure(of: Subject, out_stem: Path) -> Files:
     """g(r) and n(r) around lithium, and around the H of amides for anions.
 
@@ -166,7 +173,10 @@ def figure_structure(of: Subject, out_stem: Path) -> Files:
             centre = "Li" if first == "Li" else "H (amide)"
             highest = 0.0
             for name in names:
-                curve = of.curve(PARTNERS[name])
+                # of several anions those that have such sites
+                types = _types(table, f"g_{first}_{name}")
+                binding = replace(of, anion="+".join(types)) if types else of
+                curve = binding.curve(PARTNERS[name])
                 upper.plot(table["r_nm"], table[f"g_{first}_{name}"], **curve.line(label=curve.label))
                 lower.plot(table["r_nm"], table[f"n_{first}_{name}"], **curve.line())
                 highest = max(highest, float(table[f"n_{first}_{name}"].max()))
@@ -402,10 +412,16 @@ def figure_mechanism(of: Subject, out_stem: Path) -> Files:
             ]
             names = [name for name in names if name not in few]
         panels.append(([(of.curve(resident[name]), f"{key}_{name}") for name in names], ylabel))
-    columns = [name for name in map(str, table) if name.startswith("P2_") and not name.endswith("_error")]
+    columns = [name for name in map(str, table) if re.fullmatch(rf"P2_[^{OF_TYPE}]+(?<!_error)", name)]
     bins = [name.removeprefix("P2_") for name in columns if table[name].notna().any()]
     styles = {"all": (BLACK, LONG)} | dict(zip([b for b in bins if b != "all"], _BINS, strict=False))
     segments = [(Curve(_bin_label(name), *styles[name]), f"P2_{name}") for name in bins if name in styles]
+    types = _present(table, _types(table, "P2_all"), f"P2_all{OF_TYPE}{{}}")
+    types = [name for name in types if not name.endswith("_error")]
+    if types:
+        segments = [
+            (Curve(said(name), *_BINS[k % len(_BINS)]), f"P2_all{OF_TYPE}{name}") for k, name in enumerate(types)
+        ]
     panels.append((segments, "P₂ of ether segments"))
     panels = [panel for panel in panels if panel[0]]
     if not panels:
@@ -418,7 +434,7 @@ def figure_mechanism(of: Subject, out_stem: Path) -> Files:
             _decays(axes, table, curves, ylabel, 1.4)
         column[-1].set_xlabel("lag (ps)")
         figure.align_ylabels()
-        if segments:
+        if segments and not types:
             of_what = scalars.get("segments", {}).get("units_from", "chain end")
             column[-1].text(1.02, 1.04, f"units from {of_what}", transform=column[-1].transAxes, fontsize=6.5)
         if few:

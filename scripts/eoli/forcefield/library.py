@@ -52,6 +52,7 @@ from eoli.forcefield.models import (
     Source,
     Unit,
     Word,
+    imported_set,
 )
 from eoli.forcefield.preprocessed import read_lines
 
@@ -182,6 +183,23 @@ class Library:
         if _is_imported(file):
             return self._imported(self._cited(ImportedPolymer, file.data, file), file, POLYMER_ROLES)
         return self._chain(self._cited(Polymer, file.data, file), file, ether_set)
+
+    def imported_sets(self, polymers: Sequence[str], ether_set: str) -> list[str]:
+        """The ether sets that imported polymers have; one at most, and none for polymers of our building blocks.
+
+        Raises InputError for polymers of several sets, and for some of ours beside imported ones.
+        """
+        entries = {name: self.polymer(name, ether_set) for name in polymers}
+        sets = {
+            name: imported_set(entry.said.force_field)
+            for name, entry in entries.items()
+            if isinstance(entry, ImportedEntry) and isinstance(entry.said, ImportedPolymer)
+        }
+        found = list(dict.fromkeys(sets.values()))
+        if len(found) > 1 or 0 < len(sets) < len(entries):
+            said = ", ".join(f"{name} of {sets.get(name, 'our building blocks')}" for name in entries)
+            raise InputError(f"{said}; allowed: a blend of one force field")
+        return found
 
     @lru_cache  # noqa: B019  (a process reads one or two libraries)
     def solvent(self, name: str, ether_set: str) -> Chain | ImportedEntry:
@@ -351,9 +369,8 @@ class Library:
     def labels(self, polymers: Iterable[str], salts: Iterable[str], solvents: Iterable[str] = ()) -> Labels:
         """Names for people of polymers, salts and their anions, and solvents; those without a label, or not in the folder,
         are left out."""
-        chains = {name: self._either("polymers", name) for name in polymers if name in self.names("polymers")}
-        known = self.names("salts")
-        pairs = {name: self._entry(Salt, "salts", name) for cell in salts for name in shares_of(cell) if name in known}
+        chains = {name: self._either("polymers", name) for name in self._known("polymers", polymers)}
+        pairs = {name: self._entry(Salt, "salts", name) for name in self._known("salts", salts)}
         beside = {name: self._either("solvents", name) for name in solvents if name in self.names("solvents")}
         return Labels(
             {name: entry.label for name, entry in chains.items() if entry.label},
@@ -361,6 +378,11 @@ class Library:
             {name: entry.anion_label for name, entry in pairs.items() if entry.anion_label},
             {name: entry.label for name, entry in beside.items() if entry.label},
         )
+
+    def _known(self, kind: str, cells: Iterable[str]) -> list[str]:
+        """Names in cells, those of mixtures one by one, that the folder has."""
+        known = self.names(kind)
+        return [name for cell in cells for name in shares_of(cell) if name in known]
 
     def _either(self, kind: str, name: str) -> Polymer | ImportedPolymer | Solvent | ImportedSolvent:
         """What an entry says that may be imported."""

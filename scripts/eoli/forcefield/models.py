@@ -597,6 +597,11 @@ class Ingredient:
         return said.ether_oxygens if isinstance(said, ImportedPolymer) else 0
 
 
+def _labelled(cell: str, labels: Mapping[str, str]) -> str:
+    named = [(labels.get(name, name), share) for name, share in shares_of(cell).items()]
+    return named[0][0] if len(named) == 1 else " + ".join(f"{share:g} {label}" for label, share in named)
+
+
 @dataclass(frozen=True)
 class Labels:
     """Names for people by the names of the configuration; what has none goes by its own name."""
@@ -607,14 +612,12 @@ class Labels:
     solvents: Mapping[str, str] = field(default_factory=dict)
 
     def polymer(self, name: str) -> str:
-        """The polymer's label, else its name."""
-        return self.polymers.get(name, name)
+        """The polymer's label, else its name; those of a blend with their shares."""
+        return _labelled(name, self.polymers)
 
     def salt(self, name: str) -> str:
         """The salt's label, else its name; those of a mixture with their shares."""
-        shares = shares_of(name)
-        named = {self.salts.get(salt, salt): share for salt, share in shares.items()}
-        return next(iter(named)) if len(shares) == 1 else " + ".join(f"{x:g} {label}" for label, x in named.items())
+        return _labelled(name, self.salts)
 
     def anion(self, salt: str) -> str:
         """The label of a salt's anion, else `anion`, as of a mixture."""

@@ -84,7 +84,8 @@ _MEANINGS: Mapping[str, str] = {
     "transference_onsager_polymer": "of lithium, collective, in the frame of the polymer",
     "ionicity": "collective conductivity over Nernst-Einstein",
     "Li_with_carbonyl_O": "share of lithium that a carbonyl oxygen binds",
-    "segment_relaxation": "time at which P2 of vectors between neighbouring ether oxygens passes 1/e",
+    "segment_relaxation": "time at which P2 of vectors between neighbouring ether oxygens passes 1/e; of several types of chains, that with the most "
+    "of them",
     "segregation": "degree of segregation: variance of the local share of PA over f(1-f)",
     "interface": "interface between the blocks per volume",
     "spacing": "spacing of domains, 2 pi over the position of the peak of S(q)",

@@ -117,6 +117,26 @@ def _whole(shares: dict[str, float]) -> dict[str, float]:
     return shares
 
 
+def _chains_or_shares(blend: dict[str, int | float]) -> dict[str, int | float]:
+    if len(blend) > 1 and all(isinstance(value, int) for value in blend.values()):
+        return blend
+    if any(isinstance(value, int) for value in blend.values()):
+        raise ValueError(
+            f"{blend} is not allowed; allowed: two or more, all with shares that sum to 1, or all with numbers"
+        )
+    _whole(blend)
+    return blend
+
+
+PolymerOrBlend = Annotated[
+    Annotated[Part, VALUE]
+    | Annotated[
+        dict[Part, Annotated[int, Field(gt=0, le=10_000_000)] | Annotated[Share, AfterValidator(_as_named)]],
+        AfterValidator(_chains_or_shares),
+        MAPPING,
+    ],
+    BY_SHAPE,
+]
 SaltOrMixture = Annotated[
     Annotated[Part, VALUE]
     | Annotated[dict[Part, Annotated[Share, AfterValidator(_as_named)]], AfterValidator(_whole), MAPPING],
@@ -127,7 +147,15 @@ SaltOrMixture = Annotated[
 class SweepBlock(Strict):
     """One block of the sweep; every combination of its axes is a system. A single value may stand without a list."""
 
-    polymer: Annotated[list[Part], Many, Field(min_length=1, description="polymers of `topologies/polymers`")]
+    polymer: Annotated[
+        list[PolymerOrBlend],
+        Many,
+        Field(
+            min_length=1,
+            description="polymers of `topologies/polymers`, or blends as `{peo: 0.6, pebax: 0.4}`, shares of the chains, or "
+            "`{peo: 15, pebax: 10}`, numbers of chains in place of `box.chains`",
+        ),
+    ]
     salt: Annotated[list[SaltOrMixture], Many] = Field(
         [DEFAULT_SALT],
         min_length=1,

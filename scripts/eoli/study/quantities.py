@@ -377,6 +377,10 @@ MOLECULES: Keys = ("motion", "molecules")
 """Path to the diffusion of single molecule types by label, in scalars by analysis (`topology.species.apart`)."""
 
 
+CHAINS: Keys = ("mechanism", "segments", "by_type")
+"""Path to the segments of single types of chains by label, which only systems with several have."""
+
+
 def of_molecules(label: str) -> tuple[Quantity, Quantity]:
     """D and exponent of a molecule type, which only systems with several species of a kind, or with solvents, have."""
     home = (*MOLECULES[1:], label)
@@ -389,7 +393,8 @@ def of_molecules(label: str) -> tuple[Quantity, Quantity]:
 
 
 def molecules_in(scalars: Iterable[Mapping[str, Any]]) -> list[Quantity]:
-    """Quantities of single molecule types that any of the scalars by analysis has: `of_molecules`, neighbours of Li."""
+    """Quantities of single molecule types that any of the scalars by analysis has: `of_molecules`, neighbours of Li, and
+    segments of chains."""
     every = list(scalars)
     labels = dict.fromkeys(label for found in every for label in at(found, MOLECULES) or ())
     partners = dict.fromkeys(name for found in every for name in at(found, ("structure", "Li")) or () if "@" in name)
@@ -397,7 +402,13 @@ def molecules_in(scalars: Iterable[Mapping[str, Any]]) -> list[Quantity]:
         Quantity(f"neighbours_Li_{name.replace('@', '_of_')}", "", "structure", ("Li", name, "at_cutoff"))
         for name in partners
     ]
-    return [*(quantity for label in labels for quantity in of_molecules(label)), *neighbours]
+    chains = dict.fromkeys(label for found in every for label in at(found, CHAINS) or ())
+    segments = [
+        Quantity(f"segment_relaxation_{label}", "ps", CHAINS[0], (*CHAINS[1:], label, "P2", "all", "time_1e_ps"),
+                 bounds=("at_least",), log=True)
+        for label in chains
+    ]  # fmt: skip
+    return [*(quantity for label in labels for quantity in of_molecules(label)), *neighbours, *segments]
 
 
 LENGTH: Keys = ("motion", "length_ns")

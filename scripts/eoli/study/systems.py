@@ -24,11 +24,7 @@ from eoli.forcefield.models import (
     Contents,
     Counts,
     ForceFieldChoice,
-    ImportedEntry,
-    ImportedPolymer,
-    Ingredient,
     imported_choice,
-    imported_set,
 )
 from eoli.study.box_shape import Edges, Shape, edges_nm
 from eoli.study.config import (
@@ -59,7 +55,7 @@ MOST_PLATEAUS = 150
 class System:
     """One box: what it contains and the conditions of its simulation.
 
-    `polymer` and `salt` are as tables name them, a mixture of salts with its shares (`shares_text`); `contents` has the
+    `polymer` and `salt` are as tables name them, a mixture with its shares (`shares_text`); `contents` has the
     numbers. Systems of a temperature series share the box and the `common` stages of `series`, which has a folder like theirs. A
     supercell repeats the equilibrated box of its `parent`. One that was made elsewhere is the run of that number,
     `imported`, of the configuration.
@@ -152,20 +148,25 @@ def whole_ions(ether_oxygens: int, eo_li: float) -> int:
     return math.floor(ether_oxygens / eo_li + 0.5)
 
 
+def _named(cell: str) -> str:
+    """A polymer or salt as a part of a name, those of a mixture with their shares."""
+    shares = shares_of(cell)
+    return cell if len(shares) == 1 else "-".join(f"{share:g}{name}" for name, share in shares.items())
+
+
 def system_name(
     polymer: str, salt: str, eo_li: float | None, temperature_K: float | None, choice: ForceFieldChoice,
     usual: ForceFieldChoice, replicate: int, supercell: tuple[int, int, int] = NO_COPIES,
     solvents: Sequence[tuple[str, int]] = (),
 ) -> str:  # fmt: skip
-    """`<polymer>-eo<ratio>-<T>K[-salt][-<share><salt>...][-<solvent><number>...][-ether][-cation][-anion][-mixing][-q<scale>][-<n>x<n>x<n>]-r<replicate>`.
+    """`[<share>]<polymer>[...]-eo<ratio>-<T>K[-salt][-<share><salt>...][-<solvent><number>...][-ether][-cation][-anion][-mixing][-q<scale>][-<n>x<n>x<n>]-r<replicate>`.
 
     Axes at their default are left out (force field: those of `usual`). Without a temperature, `series` takes its place.
     """
     at = "series" if temperature_K is None else f"{temperature_K:.0f}K"
-    parts = [polymer, "neat" if salt == NO_SALT or eo_li is None else f"eo{eo_li:g}", at]
+    parts = [_named(polymer), "neat" if salt == NO_SALT or eo_li is None else f"eo{eo_li:g}", at]
     if salt not in (DEFAULT_SALT, NO_SALT):
-        shares = shares_of(salt)
-        parts += [salt] if len(shares) == 1 else [f"{share:g}{name}" for name, share in shares.items()]
+        parts.append(_named(salt))
     parts += [f"{name}{count}" for name, count in solvents]
     for key in ("ether_set", "cation_model", "anion_model", "mixing"):
         if getattr(choice, key) != getattr(usual, key):
@@ -239,21 +240,29 @@ def _cations(polymer: str, ether_oxygens: int, eo_li: float | None) -> int:
     return cations
 
 
-def _pairs(shares: Mapping[str, float], cations: int) -> Counts:
-    """Ion pairs of each salt, in order of names, by its share of the cations: whole ones with the largest remainders rounded
-    up. Raises InputError for a salt without any."""
-    exact = {name: share * cations for name, share in sorted(shares.items())}
-    counts = {name: math.floor(pairs + 1e-9) for name, pairs in exact.items()}
+def _parted(shares: Mapping[str, float], total: int, of_what: str) -> Counts:
+    """Molecules of each name, in order of names, by its share of the total: whole ones with the largest remainders rounded
+    up. Raises InputError for a name without any."""
+    exact = {name: share * total for name, share in sorted(shares.items())}
+    counts = {name: math.floor(number + 1e-9) for name, number in exact.items()}
     by_remainder = sorted(exact, key=lambda name: counts[name] - exact[name])
-    for name in by_remainder[: cations - sum(counts.values())]:
+    for name in by_remainder[: total - sum(counts.values())]:
         counts[name] += 1
     for name, count in counts.items():
-        if cations and not count:
+        if total and not count:
             raise InputError(
-                f"{name}: a share of {shares[name]:g} gives no ion pair among {cations} lithium ions; allowed: a larger share, or "
-                "more lithium"
+                f"{name}: a share of {shares[name]:g} gives none of {total} {of_what}; allowed: a larger share, or more of them"
             )
     return tuple(counts.items())
+
+
+def _chains_of(asked: str | Mapping[str, float], chains: int) -> Counts:
+    """Chains of each polymer of a box, `chains` in all unless a blend gives numbers."""
+    if isinstance(asked, str):
+        return ((asked, chains),)
+    if all(isinstance(number, int) for number in asked.values()):
+        return tuple((name, int(number)) for name, number in sorted(asked.items()))
+    return _parted(asked, chains, "chains")
 
 
 def _solvents(block: SweepBlock, chains: int, cations: int) -> Counts:
@@ -278,26 +287,26 @@ def _solvents(block: SweepBlock, chains: int, cations: int) -> Counts:
 def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library) -> Iterator[System]:
     """Every combination of a block's axes. Raises InputError for one that cannot be built."""
     x, y, z = block.supercell
-    supercell, copies, chains = (x, y, z), x * y * z, study.config.box.chains
+    supercell, copies = (x, y, z), x * y * z
     common = tuple(stage.name for stage in study.common_stages) if block.temperature_series else ()
     asked_by = partial(_asked_by, study, number)
-    for polymer, asked, ether_set in itertools.product(block.polymer, block.salt, block.ether_set):
-        shares = {asked: 1.0} if isinstance(asked, str) else asked
-        salt, salts = shares_text(shares), sorted(shares)
+    for of_chains, of_salts, ether_set in itertools.product(block.polymer, block.salt, block.ether_set):
+        polymer, salt = (of if isinstance(of, str) else shares_text(of) for of in (of_chains, of_salts))
+        shares = {of_salts: 1.0} if isinstance(of_salts, str) else of_salts
         with asked_by("polymer"):
-            chain = Ingredient("polymer", blocks.polymer(polymer, ether_set), chains)
-        ether_oxygens = chain.ether_oxygens * chains
+            polymers = _chains_of(of_chains, study.config.box.chains)
+            sets = blocks.imported_sets([name for name, _ in polymers], ether_set)
         mixings: list[str] = [*block.mixing]
         usual_set: str = DEFAULT_ETHER_SET
         usual_mixing: str = DEFAULT_MIXING
-        if isinstance(chain.entry, ImportedEntry) and isinstance(chain.entry.said, ImportedPolymer):
+        if sets:
             _check_imported(polymer, block, number, study)
-            usual_set = ether_set = imported_set(chain.entry.said.force_field)
+            usual_set = ether_set = sets[0]
             mixings, usual_mixing = [IMPORTED], IMPORTED
         with asked_by("salt"):
-            usual = blocks.choose(salts, usual_set, DEFAULT, DEFAULT, usual_mixing, DEFAULT_CHARGE_SCALE)
-            contents = Contents(((polymer, chains),), () if salt == NO_SALT else _pairs(shares, 0))
-            blocks.composition(contents, replace(usual, ether_set=ether_set))
+            usual = blocks.choose(sorted(shares), usual_set, DEFAULT, DEFAULT, usual_mixing, DEFAULT_CHARGE_SCALE)
+            contents = Contents(polymers, () if salt == NO_SALT else _parted(shares, 0, ""))
+            ether_oxygens = blocks.composition(contents, replace(usual, ether_set=ether_set)).ether_oxygens
         with asked_by("solvents"):
             contents = replace(contents, solvents=tuple((name, 1) for name in sorted(block.solvents)))
             blocks.composition(contents, replace(usual, ether_set=ether_set))
@@ -307,9 +316,9 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
             block.cation_model, block.anion_model, mixings, block.ion_charge_scale
         ):
             with asked_by("cation_model"):
-                blocks.choose(salts, ether_set, cation, DEFAULT, mixing, scale)
+                blocks.choose(sorted(shares), ether_set, cation, DEFAULT, mixing, scale)
             with asked_by("anion_model"):
-                choices.append(blocks.choose(salts, ether_set, cation, anion, mixing, scale))
+                choices.append(blocks.choose(sorted(shares), ether_set, cation, anion, mixing, scale))
         for ratio, kelvin, choice, replicate in itertools.product(
             ratios, block.temperature_K, choices, block.replicate
         ):
@@ -317,9 +326,9 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
                 # ions are rounded in the box that is repeated, so a supercell has its parent's ratio
                 cations = _cations(polymer, ether_oxygens, ratio)
             with asked_by("salt"):
-                pairs = () if salt == NO_SALT else _pairs(shares, cations)
+                pairs = () if salt == NO_SALT else _parted(shares, cations, "lithium ions")
             with asked_by("solvents"):
-                contents = Contents(((polymer, chains),), pairs, _solvents(block, chains, cations))
+                contents = Contents(polymers, pairs, _solvents(block, contents.chains, cations))
             named = partial(
                 system_name, polymer, salt, ratio, choice=choice, usual=usual, replicate=replicate,
                 solvents=contents.solvents,

@@ -93,11 +93,17 @@ def by_type(description: SystemDescription, sites: Indices) -> dict[str, Indices
 
 
 def _with_types(description: SystemDescription, partners: dict[str, Indices]) -> dict[str, Indices]:
-    """Partners, and beside those of several molecule types the sites of each type: `anion_O` and `anion_O@TFSI`."""
+    """Partners, and beside those of several molecule types the sites of each type: `anion_O` and `anion_O@TFSI`.
+
+    With several types of anions each site of one is also listed by its type: one may bind by oxygen, another by fluorine.
+    """
+    of_anions = [sites for name, sites in partners.items() if name.startswith(f"{ANION}_")]
+    several = len(of_anions) > 0 and len(by_type(description, np.concatenate(of_anions))) > 1
     found = {}
     for name, sites in partners.items():
         found[name] = sites
-        if len(types := by_type(description, sites)) > 1:
+        types = by_type(description, sites)
+        if len(types) > 1 or (several and name.startswith(f"{ANION}_")):
             found |= {f"{name}{OF_TYPE}{label}": own for label, own in types.items()}
     return found
 
@@ -106,7 +112,8 @@ def pair_groups(description: SystemDescription) -> dict[str, dict[str, Indices]]
     """Sites of the groups whose pairs are counted, by names of first group and partner.
 
     Lithium is paired with the polymer's oxygens, the binding sites of solvents, with N and O of the anions (F without O,
-    Cl without either) and with itself; sites of several molecule types are also listed by type. The amide hydrogens with N and O of the anions. carbonyl_O is amide_O and ester_O together, which are listed
+    Cl without either) and with itself; sites of several molecule types, and of several types of anions, are also listed
+    by type. The amide hydrogens with N and O of the anions. carbonyl_O is amide_O and ester_O together, which are listed
     separately only if both exist. No pair of these groups is in the same molecule.
     """
     amide, ester = description.with_role("amide_O"), description.with_role("ester_O")

@@ -89,6 +89,11 @@ def _numbered(system: System) -> list[str]:
     return [f"{name}={count}" for name, count in system.contents.solvents]
 
 
+def _polymers(system: System) -> list[str]:
+    """Polymers of a system, as flags want them."""
+    return [name for name, _ in system.contents.polymers]
+
+
 def _salts(system: System) -> list[str]:
     """Salts of a system, as flags want them."""
     return [name for name, _ in system.contents.salts] or [NO_SALT]
@@ -199,8 +204,8 @@ class Plan:
         s = self.boxes[system]
         return flags(
             {
-                "polymer": s.polymer,
-                "chains": s.chains,
+                "polymer": _polymers(s),
+                "chains": [chains for _, chains in s.contents.polymers],
                 "salt": _salts(s),
                 "cations": [pairs for _, pairs in s.contents.salts] or 0,
                 "solvent": _numbered(s) or None,
@@ -211,7 +216,7 @@ class Plan:
     def molecules_flags(self, system: str) -> str:
         """Flags for the molecules of a topology that is there: its numbers of them are in its description."""
         entry = self.boxes[system]
-        return flags({"polymer": entry.polymer, "salt": _salts(entry), "solvent": _numbered(entry) or None})
+        return flags({"polymer": _polymers(entry), "salt": _salts(entry), "solvent": _numbered(entry) or None})
 
     def blocks_digest(self, system: str) -> str:
         """Digest of what a topology is built from; comments and dates in the building blocks do not change it."""

@@ -25,8 +25,8 @@ from eoli.errors import DataError
 from eoli.study.criteria import MechanismCriteria
 from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.molecule import Molecule
-from eoli.topology.selections import block_names, ether_torsions
-from eoli.topology.species import species_of
+from eoli.topology.selections import OF_TYPE, block_names, ether_torsions
+from eoli.topology.species import Species, species_of
 from eoli.trajectory.store import Reduced, open_reduced
 from eoli.trajectory.unwrap import may_fold, too_far_apart, unwrap_and_largest_step
 
@@ -320,16 +320,6 @@ def _resolved(
     }
 
 
-def _ether_chains(system: SystemDescription) -> tuple[Molecule, Integers] | None:
-    """The type of chain with the most ether oxygens in the box, and these in all copies, (chains, ether oxygens)."""
-    found = [
-        (molecule, chains[:, [site.role == "ether_O" for site in molecule.sites]])
-        for molecule, chains in system.types_of("polymer")
-    ]
-    most = max(found, key=lambda of: of[1].size, default=None)
-    return most if most is not None and most[1].shape[1] > 1 else None
-
-
 def _orientations(
     reduced: Reduced, places: Integers, groups: Mapping[str, Integers], columns: Columns
 ) -> dict[str, Any]:
@@ -386,16 +376,15 @@ def _torsions(
     }
 
 
-def _segments(
-    reduced: Reduced, system: SystemDescription, unit_edges: Sequence[int]
-) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Scalars, and the table over lags, of one type of chain: that with the most ether oxygens."""
+def _segments_of(
+    reduced: Reduced, system: SystemDescription, molecule: Molecule, of_type: Species, unit_edges: Sequence[int]
+) -> tuple[dict[str, Any], Columns]:
+    """Scalars and columns over lags of one type of chain."""
     scalars: dict[str, Any] = {}
     lags, lag_ps = _lags(reduced, "structure")
     columns: Columns = {"lag_ps": lag_ps}
-    ether = ether_chains(system)
-    if ether is not None:
-        molecule, oxygens = ether
+    oxygens = of_type.sites[:, [site.role == "ether_O" for site in molecule.sites]]
+    if oxygens.shape[1] > 1:
         distances = sg.segment_distances(molecule)
         bins = sg.bin_numbers(distances, unit_edges)
         groups = {
@@ -410,15 +399,38 @@ def _segments(
         if groups and reduced.has("structure/torsions"):
             scalars |= _torsions(reduced, system, oxygens, groups, columns)
     if reduced.has("structure/end_to_end"):
-        chains = species_of(system)["chain"]
-        of_name = {m.name: of for (m, _), of in zip(system.types_of("polymer"), chains, strict=True)}
-        followed = chains[0] if ether is None else of_name[ether[0].name]
-        if len(chains) > 1:
-            scalars["molecule"] = followed.label
-        vectors = reduced.array("structure/end_to_end", followed.particles)
+        vectors = reduced.array("structure/end_to_end", of_type.particles)
         found = sg.relaxation(lag_ps, sg.end_to_end_samples(vectors, lags), sg.end_to_end_curve)
         scalars["end_to_end"] = _relaxation(found, "end_to_end", columns)
+    return scalars, columns
+
+
+def _segments(
+    reduced: Reduced, system: SystemDescription, unit_edges: Sequence[int]
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Scalars, and the table over lags, of the type of chain with the most ether oxygens, and where there are several
+    types, of each: under `by_type`, and in columns whose names have `@<type>`."""
+    molecules = [molecule for molecule, _ in system.types_of("polymer")]
+    types = list(zip(molecules, species_of(system).get("chain", ()), strict=True))
+    found = {of_type.label: _segments_of(reduced, system, molecule, of_type, unit_edges) for molecule, of_type in types}
+    if not found:
+        return {}, pd.DataFrame({"lag_ps": _lags(reduced, "structure")[1]})
+    ether = ether_chains(system)
+    followed = next(
+        (of.label for molecule, of in types if ether is not None and molecule is ether[0]), types[0][1].label
+    )
+    scalars, columns = found[followed]
+    if len(types) > 1:
+        scalars = scalars | {"molecule": followed, "by_type": {label: of for label, (of, _) in found.items()}}
+        for label, (_, own) in found.items():
+            columns = columns | {_at(name, label): values for name, values in own.items() if name != "lag_ps"}
     return scalars, pd.DataFrame(columns)
+
+
+def _at(column: str, label: str) -> str:
+    """Name of a column of one type of chain."""
+    quantity = column.removesuffix("_error")
+    return f"{quantity}{OF_TYPE}{label}{column[len(quantity) :]}"
 
 
 def analyse_mechanism(

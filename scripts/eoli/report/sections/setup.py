@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eoli.analysis.absent import NOT_AVAILABLE
+from eoli.core.names import shares_of
 from eoli.core.numbers import counted, listed
 from eoli.forcefield.library import library
 from eoli.forcefield.models import IMPORTED, NO_SALT, Labels
@@ -156,7 +157,7 @@ def simulated(sweep: Sweep) -> list[Line]:
     theirs = sum(bool(system.row["simulated_in_study"]) for system in systems)
     chains = unique([f"{system.row['chains']:g}" for system in systems])
     built = _built(sweep)
-    polymers = unique([system.row["polymer"] for system in built])
+    polymers = unique([(name, str(s.row["ether_set"])) for s in built for name in shares_of(str(s.row["polymer"]))])
     blocks = library(study.topologies)
     analysed = study.stage(study.config.analysis.stage)
     lengths = unique([s.row["analysed_length_ns"] for s in systems if "analysed_length_ns" in s.row])
@@ -171,7 +172,7 @@ def simulated(sweep: Sweep) -> list[Line]:
         Line("Results from", f"the stage {analysed.name}{reached}"),
         *_elsewhere([system for system in systems if system not in built]),
     ]
-    for polymer in polymers:
-        chain = blocks.polymer(polymer, next(str(s.row["ether_set"]) for s in systems if s.row["polymer"] == polymer))
-        lines.append(Line(f"{labels.polymer(polymer)} chain", chain.said.description))
+    described = {name: blocks.polymer(name, ether_set) for name, ether_set in reversed(polymers)}
+    for name in unique([name for name, _ in polymers]):
+        lines.append(Line(f"{labels.polymer(name)} chain", described[name].said.description))
     return lines
