@@ -2,7 +2,7 @@
 
     python benchmarks/bench_md.py [--tpr results/peo-eo12-298K-r1/production/md.tpr] [--pairs 5] [--seconds 9]
 
-The box is the demo's PEO (25 chains, 50 LiTFSI, 2,625 sites, 2 fs); it is made by the workflow where it is missing. Three
+The box is the demo's PEO (12 chains, 24 LiTFSI, 1,260 sites, 2 fs); it is made by the workflow where it is missing. Three
 comparisons, each the median of pairs that are timed one after the other, first and second in turn:
 
 - packed against plain: two runs of one thread on cores of their own (ns/day of both together) against one run of two

@@ -55,7 +55,10 @@ LOOK_EVERY_S = 5.0
 
 
 def _piece(job: StageJob) -> Piece:
-    """The piece in which the run goes on."""
+    """The piece in which the run goes on; of real MPI the whole stage, since domains that fit its loose box need not
+    fit the compressed one, in which the next piece would have to begin."""
+    if job.gromacs.is_real_mpi:
+        return Piece(0, job.target_steps)
     step = 0
     if is_complete(job):
         step = job.target_steps
