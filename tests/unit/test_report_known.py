@@ -259,6 +259,16 @@ def test_a_neat_polymer_has_a_density_and_no_salt_to_speak_of(tmp_path: Path) ->
     assert [sentence.text for sentence in said(sweep, "").sentences] == ["The density is (1.1000 ± 0.0020) g/cm³."]
 
 
+def test_a_plot_without_data_is_left_out(tmp_path: Path) -> None:
+    def change(name: str, scalars: dict[str, dict[str, Any]]) -> None:
+        scalars["hydrogen-bonds"] = {"NH": 0, "verdict": "no NH: the system has no donor"}
+
+    html = render(made(tmp_path, SERIES[:1], change))
+    drawn = re.findall(r'data-plot="([\w-]+)"', html)
+    assert "hydrogen" not in drawn and "known-hydrogen-bonds" not in drawn
+    assert {"ions", "coordination", "moves", "known-coordination"} <= set(drawn)
+
+
 def test_an_entry_of_the_table_is_all_that_a_quantity_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     theme = replace(
         THEMES[1], key="jump", heading="Displacement", sentence="In one picosecond {}.", axis="displacement"

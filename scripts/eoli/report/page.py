@@ -24,6 +24,7 @@ from eoli.report.sections.comparison import VERDICTS, beside_study, equal_lag, e
 from eoli.report.sections.setup import facts, imported, labels_of, simulated
 from eoli.report.sections.tables import as_it_is, number_rows, pooled
 from eoli.report.sections.trust import missing, starts, trust
+from eoli.study.quantities import at
 from eoli.study.systems import side_by_side, systems_of
 
 
@@ -64,7 +65,12 @@ def _scenes_shown(sweep: Sweep) -> list[str]:
 def _present(sweep: Sweep, group: Sequence[plots.Plot]) -> list[plots.Plot]:
     """Plots for which any system has data."""
     present = {name for system in sweep.systems for name in (*system.tables, *system.scalars)}
-    return [plot for plot in group if any(name.startswith(plot.needs) for name in present)]
+    return [
+        plot
+        for plot in group
+        if any(name.startswith(plot.needs) for name in present)
+        and (not plot.path or any(at(system.scalars, plot.path) for system in sweep.systems))
+    ]
 
 
 def _answer_plots(sweep: Sweep) -> tuple[list[plots.Plot], list[plots.Plot]]:

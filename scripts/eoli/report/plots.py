@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from eoli.study.analyses import ANALYSES
-from eoli.study.quantities import In, Theme, declared, grouped
+from eoli.study.quantities import In, Keys, Theme, declared, grouped
 
 LEADING = "known-"
 """Prefix of the plots that the page leads with."""
@@ -14,12 +14,16 @@ LEADING = "known-"
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot: its name in static/report.js, the prefix of the table or analysis it needs, a heading, a caption."""
+    """A plot: its name in static/report.js, the prefix of the table or analysis it needs, a heading, a caption.
+
+    One that draws scalars needs them to stand under the keys `path`.
+    """
 
     key: str
     needs: str
     heading: str
     caption: str
+    path: Keys = ()
 
 
 def _declared(group: str) -> Iterator[Plot]:
@@ -73,11 +77,11 @@ STRUCTURE = (
     Plot("rdf", "structure", "Who surrounds whom: g(r) and n(r)", "Solid: g(r), left axis. Dashed: running number of "
          "neighbours n(r), right axis."),
     Plot("coordination", "structure", "Coordination of lithium", "Within the contact distances of the configuration. "
-         "Error bars: one standard error."),
+         "Error bars: one standard error.", ("structure", "shell_statistics")),
     Plot("ions", "ions", "Ion pairs and clusters", "Free: no contact. Paired: one cation with one anion. Aggregated: "
-         "anything larger. Error bars: one standard error."),
+         "anything larger. Error bars: one standard error.", ("ions", "Li")),
     Plot("hydrogen", "hydrogen-bonds", "Hydrogen bonds of the amide", "Share of the NH groups, or bonds for each NH, by "
-         "acceptor."),
+         "acceptor.", ("hydrogen-bonds", "acceptors")),
     Plot("scattering", "morphology", "Structure factor S(q)", "Shaded: spacings larger than the boxes can show, below "
          "their smallest q = 2π/L (paler where only some can). A domain spacing in there is out of reach."),
     Plot("domains", "domains", "Domains by distance of contact", "Solid: this system. Dotted: random arrangements of "
@@ -96,7 +100,7 @@ MOTION = (
     Plot("places", "mechanism", "Motion of lithium by its place", "Mean-square displacement of lithium ions that are "
          "at the start of the lag where the name says."),
     Plot("moves", "mechanism", "Moves of lithium", "Events for each ion and ns, with a 68 % interval; without events "
-         "the upper end stands alone, as a triangle."),
+         "the upper end stands alone, as a triangle.", ("mechanism", "moves")),
     *_declared("motion"),
 )  # fmt: skip
 _EQUILIBRATION = (

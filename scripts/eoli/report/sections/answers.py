@@ -13,7 +13,7 @@ from eoli.report.answers import Asked, Unresolved, asked, unresolved
 from eoli.report.gather import Sweep, SystemResult, known
 from eoli.report.sections.tables import Cell, bounds_text, length_text
 from eoli.study.axes import replica_group
-from eoli.study.quantities import In, declared, named
+from eoli.study.quantities import QUANTITIES, In, declared, named
 from eoli.summary.run_lengths import Need
 
 
@@ -88,13 +88,24 @@ class Open:
 
 
 def not_resolved(sweep: Sweep) -> list[Open]:
-    every = ({system.name for system in sweep.systems}, {system.name for system in sweep.answering})
     rows = []
     for found in unresolved(sweep):
-        everywhere = set(found.systems) in every and len(found.systems) > 1
-        where = "every system" if everywhere else listed(list(found.systems), 4)
+        where = _where(found, sweep)
         rows.append(Open(found.what, where, found.why, _closes(found, sweep.needs)))
     return rows
+
+
+def _where(found: Unresolved, sweep: Sweep) -> str:
+    """The systems where a quantity is open, by name unless they are all, or all that have it."""
+    open_in = set(found.systems)
+    if len(open_in) > 1:
+        every = ({system.name for system in sweep.systems}, {system.name for system in sweep.answering})
+        routes = [quantity for quantity in QUANTITIES if found.key in (quantity.group, quantity.name)]
+        if open_in in every:
+            return "every system"
+        if open_in == {s.name for s in sweep.answering if any(of.found(s.scalars) is not None for of in routes)}:
+            return "every system that has it"
+    return listed(list(found.systems), 4)
 
 
 def _closes(found: Unresolved, needs: Sequence[Need]) -> str:
