@@ -104,3 +104,9 @@ def test_the_catalogue_finds_what_it_asks_for() -> None:
     assert "usage" in read(".snakemake-workflow-catalog.yml")
     for name in ("workflow/Snakefile", "config/README.md", "LICENSE", "README.md"):
         assert (ROOT / name).is_file()
+
+
+def test_names_of_test_files_are_unique() -> None:
+    """pytest imports them by name alone, and two of one name end the whole run."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
