@@ -357,7 +357,11 @@ class Library:
         where = f"{self.root / self.relative_path('polymers', contents.polymers[0][0], None)}"
         _check_names(where, [part.entry.molecule for part in parts])
         found = Composition(tuple(parts))
-        own = [part.entry.molecule for part in parts if not isinstance(part.entry, ImportedEntry)]
+        own = [
+            f"{entry.molecule} of {self.root / entry.where}" if isinstance(entry, Chain) else entry.molecule
+            for entry in (part.entry for part in parts)
+            if not isinstance(entry, ImportedEntry)
+        ]
         if found.imported and own:
             raise found.imported[0].wrong(
                 f"{found.imported[0].molecule} is imported, and {', '.join(own)} {'are' if len(own) > 1 else 'is'} not; allowed: "

@@ -481,6 +481,12 @@ class Chain:
         return self.said.molecule
 
     @property
+    def where(self) -> str:
+        """File of the sequence in the folder of building blocks."""
+        said = self.said
+        return f"solvents/{said.solvent}.yaml" if isinstance(said, Solvent) else f"polymers/{said.polymer}.yaml"
+
+    @property
     def kind(self) -> str:
         """Kind of its molecules."""
         return "solvent" if isinstance(self.said, Solvent) else "polymer"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from eoli.errors import ForceFieldError
 from eoli.forcefield.library import Library
-from eoli.forcefield.models import NUMBERS, BondedEntry, BondedTable, Chain, Ion, Solvent
+from eoli.forcefield.models import NUMBERS, BondedEntry, BondedTable, Chain, Ion
 from eoli.topology.gromos import Gromos54A7
 
 NREXCL = 3
@@ -323,12 +323,8 @@ def build_chain(chain: Chain, blocks: Library, forcefield: Gromos54A7) -> Molecu
             bonds.append((tail, index[unit.head]))
         bonds += [(index[a], index[b]) for a, b in unit.bonds]
         tail = index[unit.tail] if unit.tail is not None else None
-    said = chain.said
-    where = f"solvents/{said.solvent}.yaml" if isinstance(said, Solvent) else f"polymers/{said.polymer}.yaml"
-    return _assemble(
-        said.molecule, chain.kind, 0, _Graph(where, tuple(sites), tuple(bonds)), blocks.bonded, forcefield,
-        _lj(blocks, forcefield),
-    )  # fmt: skip
+    graph = _Graph(chain.where, tuple(sites), tuple(bonds))
+    return _assemble(chain.molecule, chain.kind, 0, graph, blocks.bonded, forcefield, _lj(blocks, forcefield))
 
 
 def build_ion(ion: Ion, charge_scale: float, blocks: Library, forcefield: Gromos54A7) -> Molecule:
