@@ -10,7 +10,7 @@ import pytest
 
 from eoli.topology.description import read_description
 from imported_blocks import follow
-from support import snakemake
+from support import imported_blocks, snakemake
 
 pytestmark = [pytest.mark.workflow, pytest.mark.gmx]
 SYSTEM = "dme-opls-eo12-400K-litfsi-opls-r1"
@@ -46,3 +46,51 @@ def test_a_study_of_molecules_that_others_made(workflow: Path) -> None:
     included.write_text(included.read_text() + "; a note\n")
     planned = snakemake(workflow, "--dry-run", config=CONFIG).stdout
     assert "topology" in planned and "nothing to be done" not in planned.lower()
+
+
+LONE_PAIRS = "dme-lp-eo12-400K-litfsi-oplsaa-tip4p24-r1"
+VIRTUAL = """\
+topologies: blocks
+box: {chains: 36, packing_density_g_cm3: 0.15}
+sweep:
+  - {polymer: dme-lp, salt: litfsi-oplsaa, eo_li: 12, temperature_K: 400, solvents: {tip4p: 24}}
+"""
+RUNS = f"""\
+runs:
+  - {{name: again, topology: results/{LONE_PAIRS}/production/md.tpr, trajectory: results/{LONE_PAIRS}/production/md.xtc,
+     roles: roles.yaml, temperature_K: 400, frame_interval_ps: 0.1, length_ns: 0.004, polymer: dme-lp, salt: litfsi-oplsaa,
+     sites: 912, chains: 36, ether_oxygens: 72, lithium_ions: 6}}
+"""
+ROLES = """\
+molecules:
+  DME: {kind: polymer, roles: {ether_O: name O*}}
+  LI: {kind: cation, roles: {Li: all}}
+  TFSI: {kind: anion, roles: {anion_N: name N*, anion_O: name O*, anion_F: name F*}}
+  SOL: {kind: solvent, roles: {solvent_O: name OW}}
+"""
+
+
+def test_lone_pairs_and_water_with_a_virtual_site(workflow: Path) -> None:
+    """With the force field that GROMACS installs; and the run taken in again as one made elsewhere."""
+    imported_blocks(workflow / "blocks")
+    for name, text in (("own.yaml", VIRTUAL), ("runs.yaml", RUNS), ("roles.yaml", ROLES)):
+        (workflow / name).write_text(text)
+    run = snakemake(workflow, config=CONFIG)
+    assert run.returncode == 0, run.stdout
+    results = workflow / "results"
+    verdict = json.loads((results / LONE_PAIRS / "npt/verdict.json").read_text())
+    assert 0.7 < verdict["values"]["density_g_cm3"] < 1.4 and verdict["status"] != "fail"
+    page = (results / LONE_PAIRS / "topology/parameters.html").read_text()
+    assert "GROMACS:oplsaa.ff/forcefield.itp" in page and "out of the plane of 3 atoms" in page
+    made_from = json.loads((results / LONE_PAIRS / "topology/system.provenance.json").read_text())
+    assert any("oplsaa.ff/ffnonbonded.itp" in name for name in json.dumps(made_from).split('"'))
+    # our sum over all charges with their exclusions, and that of GROMACS
+    total = json.loads((results / LONE_PAIRS / "analysis/interactions.json").read_text())["coulomb_total_kJ_mol"]
+    assert total["ewald"] == pytest.approx(total["gromacs"], rel=1e-3)
+
+    run = snakemake(workflow, config=(*CONFIG, "runs.yaml"))
+    assert run.returncode == 0, run.stdout
+    ours, again = (results / name / "analysis" for name in (LONE_PAIRS, "again-r1"))
+    for name in ("conductivity", "ions", "mechanism", "morphology", "motion", "renewal", "structure"):
+        for suffix in ("csv", "json"):
+            assert (again / f"{name}.{suffix}").read_bytes() == (ours / f"{name}.{suffix}").read_bytes(), name
