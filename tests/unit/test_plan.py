@@ -12,10 +12,12 @@ import pytest
 import yaml
 
 from eoli.cli import COMMANDS
+from eoli.commands.compare import add_compare
 from eoli.commands.stage import add_stage
 from eoli.errors import InputError
 from eoli.study.analyses import BY_NAME, REDUCED
 from eoli.workflow.plan import FIGURES, SWEEP_FIGURES, Plan, flags, make_plan
+from eoli.workflow.products import products_of
 from support import ROOT, TINY, mistake
 
 BASE_CONFIG = ROOT / "config/config.yaml"
@@ -250,3 +252,18 @@ def test_a_cooling_stage_that_does_not_cool_is_refused() -> None:
         InputError, match="'melt' is no stage in NPT whose temperature changes by steps; allowed: cooling"
     ):
         plan(ROOT / "config/cases/tg.yaml", overrides=["analysis={stage: melt, cooling_stage: melt}"])
+
+
+def test_a_declared_reference_reaches_the_command_and_makes_its_tables_stale() -> None:
+    def noted(made: Plan) -> object:
+        return next(product.noted for product in products_of(made) if product.name == "study.csv")
+
+    usual, other = plan(), plan(overrides=["equal_lag={polymer: pebax, eo_li: 8}"])
+    assert (usual.against_flags, other.against_flags) == ("", "--polymer pebax --eo-li 8")
+    parser = argparse.ArgumentParser()
+    add_compare(parser)
+    needed = ["--table=a", "--results=b", "--study=c", "--conductivity=d", "--out=e"]
+    arguments = parser.parse_args([*needed, *shlex.split(other.against_flags)])
+    # what the record of the tables holds, and the study is compared with
+    assert noted(other) == {"against": {"polymer": arguments.polymer, "eo_li": arguments.eo_li}}
+    assert noted(usual) == {"against": {"polymer": None, "eo_li": None}}
