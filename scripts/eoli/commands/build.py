@@ -160,9 +160,10 @@ def parameters(arguments: argparse.Namespace) -> int:
         contents = Contents(_chains(arguments.polymer, chains), salts, tuple(arguments.solvent))
         box = imported_box(contents, description.choice, blocks)
         if box.description != description:
+            held = (*contents.polymers, *contents.salts, *contents.solvents)
             raise DataError(
-                f"{arguments.system_json}: not what {', '.join(contents.words)} of {arguments.blocks} "
-                "are; make the topology again"
+                f"{arguments.system_json}: not what {' and '.join(f'{count} {name}' for name, count in held)} of "
+                f"{arguments.blocks} are; make the topology again"
             )
         page = imported_parameters_page(box, blocks, arguments.system)
     else:
