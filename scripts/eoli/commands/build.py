@@ -162,8 +162,8 @@ def parameters(arguments: argparse.Namespace) -> int:
         of_gromacs = any(entry.of_gromacs for entry in blocks.composition(contents, description.choice).imported)
         installed = inspect(gromacs_build(arguments)).forcefields if of_gromacs else None
         box = imported_box(contents, description.choice, blocks, installed)
-        held = (*contents.polymers, *contents.salts, *contents.solvents)
         if box.description != description:
+            held = (*contents.polymers, *contents.salts, *contents.solvents)
             raise DataError(
                 f"{arguments.system_json}: not what {' and '.join(f'{n} {name}' for name, n in held)} of {arguments.blocks} are; "
                 "make the topology again"

@@ -312,12 +312,12 @@ class Library:
         for other in entries[1:]:
             for what, one, another in (
                 ("cation", first.cation, other.cation),
-                ("model of its cation", first.cation_model, other.cation_model if cation_model == DEFAULT else None),
+                ("model of its cation", first.cation_model, other.cation_model),
             ):
-                if another not in (one, None):
+                if one != another:
                     raise InputError(
-                        f"{first.salt} has the {what} {one!r}, and {other.salt} {another!r}; allowed: salts of one cation"
-                        + (", or a cation_model for all" if "model" in what else "")
+                        f"{first.salt} has the {what} {one!r}, and {other.salt} {another!r}; allowed: salts that name one cation "
+                        "and one model of it"
                     )
         cation = first.cation_model if cation_model == DEFAULT else cation_model
         anions = [entry.anion_model for entry in entries] if anion_model == DEFAULT else anion_model.split("+")
