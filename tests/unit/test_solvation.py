@@ -178,7 +178,11 @@ def test_a_tethered_anion_brings_its_charge() -> None:
 
 
 def test_what_cannot_be_a_cluster_is_refused() -> None:
-    for atoms, said in (("O:ether_O NH", "a united atom of N"), ("O:ether_O S", None)):
+    for atoms, said in (
+        ("O:ether_O NH", "X, A1: a united atom of N"),
+        ("O:ether_O CH2", "X, A1: CH2 with 1 bonds"),
+        ("O:ether_O S", None),
+    ):
         chain = built("X", "polymer", atoms)
         system = SystemDescription((MoleculeCount(chain, 1), MoleculeCount(LITHIUM, 1)), choice(), "")
         positions = np.array([[0.0, 0, 0], [0.15, 0, 0], [0, 0.2, 0]])

@@ -24,6 +24,7 @@ from eoli.topology.species import tethered_anions
 CH_NM = 0.109
 """Length of a C-H bond, nm: that of alkanes (CRC Handbook of Chemistry and Physics, bond lengths)."""
 _TETRAHEDRAL = math.acos(-1 / 3)
+_PLACES = "4 bonds in all, or CH with 2"
 _SAME_NM = 1e-3
 """Largest difference of a distance along the bonds and one to the nearest image that are the same, nm."""
 
@@ -67,16 +68,22 @@ class _Type:
     anions: list[set[int]]
 
 
+def _has_place(bonds: int, hydrogens: int) -> bool:
+    return bonds > 0 and (bonds + hydrogens == 4 or (bonds, hydrogens) == (2, 1))
+
+
 @cache
 def _type_of(molecule: Molecule) -> _Type:
     neighbours = molecule.neighbours()
     atoms = []
-    for site in molecule.sites:
+    for site, bonded in zip(molecule.sites, neighbours, strict=True):
         atom = atom_of(site.mass)
         if atom is None:
             raise DataError(f"{molecule.name}, {site.name}: no element or CHn has a mass of {site.mass:g} g/mol")
         if atom[1] and atom[0] != "C":
             raise DataError(f"{molecule.name}, {site.name}: a united atom of {atom[0]}; allowed: of carbon alone")
+        if atom[1] and not _has_place(len(bonded), atom[1]):
+            raise DataError(f"{molecule.name}, {site.name}: CH{atom[1]} with {len(bonded)} bonds; allowed: {_PLACES}")
         atoms.append(atom)
     tethered = [set(anion.sites) for anion in tethered_anions(molecule)]
 
@@ -119,10 +126,8 @@ def hydrogens(directions: Floats, number: int, reference: Floats | None = None) 
     three of them staggered to `reference`, a vector from the neighbour to one of its own. With three bonds in all, one
     hydrogen lies opposite the sum of the others. Raises DataError for another number of bonds.
     """
-    if len(directions) + number not in (3, 4) or number == 4 or (len(directions) + number == 3 and number != 1):
-        raise DataError(
-            f"a carbon with {len(directions)} bonds and {number} hydrogens; allowed: 4 bonds in all, or CH with 2"
-        )
+    if not _has_place(len(directions), number):
+        raise DataError(f"a carbon with {len(directions)} bonds and {number} hydrogens; allowed: {_PLACES}")
     if number == 3:
         axis = directions[0]
         side = (
