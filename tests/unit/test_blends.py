@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,11 @@ def test_names_and_numbers(blocks: Library, tmp_path: Path) -> None:
     # 24 ether oxygens in a chain of either
     assert (shares.chains, shares.ether_oxygens, shares.cations, shares.eo_li) == (25, 600, 50, 12)
     sizes = [size_of(system, blocks) for system in (shares, pebax, peo)]
-    for value in (lambda size: size.mass_g_mol, lambda size: size.sites, lambda size: size.box_nm**3):
+    for value in (
+        lambda size: size.mass_g_mol,
+        lambda size: size.sites,
+        lambda size: math.prod(size.edges_nm("cubic")),
+    ):
         of_blend, of_pebax, of_peo = map(value, sizes)
         assert of_blend == pytest.approx(0.4 * of_pebax + 0.6 * of_peo, rel=1e-12)
 

@@ -170,7 +170,7 @@ def box_with(blocks: Path, installed: Path | None) -> ImportedBox:
         read.cache_clear()
     of_blocks = Library(blocks)
     choice = of_blocks.choose("litfsi-opls", "imported-oplsaa", "default", "default", IMPORTED, 1.0)
-    return imported_box("dme-opls", 6, "litfsi-opls", 1, choice, of_blocks, installed=installed)
+    return imported_box(Contents.of("dme-opls", 6, "litfsi-opls", 1), choice, of_blocks, installed)
 
 
 def test_a_force_field_of_gromacs_is_found_after_copies_of_ones_own(
@@ -182,7 +182,7 @@ def test_a_force_field_of_gromacs_is_found_after_copies_of_ones_own(
     found = box_with(copied_blocks, installed)
     assert installed / "oplsaa.ff/bonded.itp" in found.files
     assert found.texts["DME.itp"] == local.texts["DME.itp"]
-    entry = Library(copied_blocks).polymer("dme-opls", "imported-oplsaa").imported
+    entry = Library(copied_blocks).polymer("dme-opls", "imported-oplsaa")
     assert entry is not None and entry.of_gromacs == {"oplsaa.ff/forcefield.itp"}
     assert not any(path.is_relative_to(installed) for path in entry.sums)
     with pytest.raises(
@@ -197,7 +197,7 @@ def test_a_force_field_of_gromacs_is_found_after_copies_of_ones_own(
     copy.write_text((installed / "oplsaa.ff/bonded.itp").read_text())
     again = box_with(copied_blocks, installed)
     assert not any(path.is_relative_to(installed) for path in again.files) and copy in again.files
-    entry = Library(copied_blocks).polymer("dme-opls", "imported-oplsaa").imported
+    entry = Library(copied_blocks).polymer("dme-opls", "imported-oplsaa")
     assert entry is not None and not entry.of_gromacs and copy in entry.sums
 
 
@@ -213,7 +213,7 @@ def test_check_without_gromacs_leaves_its_force_fields_to_the_jobs(
     assert main(["check", "--config", str(ROOT / "config/config.yaml"), str(tmp_path / "own.yaml")]) == 0
     said = capsys.readouterr().out
     assert (
-        "dme-opls: not checked, for oplsaa.ff/forcefield.itp is one of GROMACS: GROMACS: 'no-such-gmx' is not on"
+        "dme-opls with litfsi-opls: not checked, for oplsaa.ff/forcefield.itp is one of GROMACS: GROMACS: 'no-such-gmx' is not on"
         in said
     )
 

@@ -237,7 +237,7 @@ def test_files_have_their_checksums_and_those_of_gromacs_are_named_so(root: Path
         read_once.cache_clear()
     blocks = Library(root)
     choice = blocks.choose("litfsi-opls", "imported-oplsaa", "default", "default", IMPORTED, 1.0)
-    found = imported_box("dme-opls", 6, "litfsi-opls", 1, choice, blocks, installed=installed)
+    found = imported_box(Contents.of("dme-opls", 6, "litfsi-opls", 1), choice, blocks, installed)
     page = imported_parameters_page(found, blocks, "x")
     files = {cells[0]: cells[3] for _, cells in read(page).tables["files"]}
     assert files == {

@@ -226,13 +226,14 @@ def run_mdrun(job: StageJob) -> dict[str, int]:
 def test_the_checkpoint_before_the_newest_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "LOOK_EVERY_S", 0.05)
     job = stage_job(tmp_path, "2023.1-Debian_2023.1_2")
-    assert run_mdrun(job) == {"md.cpt": 4, "md_prev.cpt": 3, KEPT: 2}
-    os.truncate(job.run / "md.cpt", 100)
-    engine.settle_checkpoint(job, lambda text: None)
-    assert read_checkpoint(job.run / "md.cpt").step == 3
-    os.truncate(job.run / "md.cpt", 100)
-    engine.settle_checkpoint(job, lambda text: None)
-    assert read_checkpoint(job.run / "md.cpt").step == 2 and not (job.run / KEPT).exists()
+    found = run_mdrun(job)
+    # the last one may be noticed before mdrun has ended
+    assert found in ({"md.cpt": 4, "md_prev.cpt": 3, KEPT: 2}, {"md.cpt": 4, KEPT: 3})
+    for step in sorted(found.values(), reverse=True)[1:]:
+        os.truncate(job.run / "md.cpt", 100)
+        engine.settle_checkpoint(job, lambda text: None)
+        assert read_checkpoint(job.run / "md.cpt").step == step
+    assert not (job.run / KEPT).exists()
 
 
 def test_a_version_without_the_bug_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,7 +76,7 @@ def test_what_a_run_cannot_have_has_its_reason(tmp_path: Path) -> None:
 def test_runs_are_alike_only_if_asked(tmp_path: Path) -> None:
     def axes(*runs: dict[str, Any]) -> set[tuple[Any, ...]]:
         systems = plan(tmp_path, *runs).systems.values()
-        rows = [vars(system) | vars(system.choice) for system in systems]
+        rows = [vars(system) | vars(system.choice) | {"chains": system.chains} for system in systems]
         assert len(rows) == len(runs)
         return {tuple(row[axis] for axis in SYSTEM_AXES) for row in rows}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,11 @@ def test_names_and_numbers(blocks: Library, tmp_path: Path) -> None:
     assert (mixed.choice.cation_model, mixed.choice.anion_model) == ("aqvist", MODELS)
     # 50 lithium each: the mixture lies between the two in mass and in volume
     sizes = [size_of(system, blocks) for system in (mixed, pf6, tfsi)]
-    for value in (lambda size: size.mass_g_mol, lambda size: size.sites, lambda size: size.box_nm**3):
+    for value in (
+        lambda size: size.mass_g_mol,
+        lambda size: size.sites,
+        lambda size: math.prod(size.edges_nm("cubic")),
+    ):
         of_mixed, of_pf6, of_tfsi = map(value, sizes)
         assert of_mixed == pytest.approx(0.3 * of_pf6 + 0.7 * of_tfsi, rel=1e-12)
 

@@ -207,7 +207,7 @@ def test_the_table_of_a_sweep_has_a_column_of_solvents_only_with_some(
     # at the same ratio, one group without a solvent and one with it, under the name for people
     groups = read_grouped(tmp_path / "sweep.csv", Labels(solvents={"acetonitrile": "MeCN"})).groups
     assert sorted(group.label for group in groups) == [
-        f"dme-opls{solvent}, imported" for solvent in (", 30 MeCN", ", 60 MeCN", "")]  # fmt: skip
+        f"dme-opls{solvent}, imported force field oplsaa" for solvent in (", 30 MeCN", ", 60 MeCN", "")]  # fmt: skip
 
 
 def test_labels_of_solvents(sweep: str, copied_blocks: Path) -> None:
