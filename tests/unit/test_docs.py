@@ -79,6 +79,15 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
+def anchors(page: Path) -> list[str]:
+    """Anchors of a page and of those that it includes."""
+    text = page.read_text(encoding="utf-8")
+    found = [slug(heading) for heading in HEADING.findall(text)]
+    for included in re.findall(r"^```{include} (\S+)$", text, re.MULTILINE):
+        found += anchors(page.parent / included)
+    return found
+
+
 def test_the_readme_is_short() -> None:
     assert len(text_of(Path("README.md")).splitlines()) <= LONGEST_README
 
@@ -91,8 +100,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         target = (ROOT / page).parent / link["path"] if link["path"] else ROOT / page
         assert target.exists(), link[0]
         if link["anchor"]:
-            anchors = [slug(heading) for heading in HEADING.findall(target.read_text(encoding="utf-8"))]
-            assert link["anchor"][1:] in anchors, link[0]
+            assert link["anchor"][1:] in anchors(target), link[0]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if snippets(page)], ids=str)
