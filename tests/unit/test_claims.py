@@ -72,6 +72,14 @@ def test_numbers_that_are_not_comparable_stand_beside_ours(study: Reference) -> 
     assert "Table S5 does not say" in found.reason
 
 
+def test_the_contents_of_a_box_of_other_size_are_not_comparable(study: Reference) -> None:
+    small = row("peo", chains=12, ether_oxygens=288, lithium_ions=24)
+    found = one_of(run(study, [small], {PEO: {}}), "composition", "lithium ions", PEO)
+    assert (found.ours, found.theirs, found.verdict) == (24, 50, "not comparable")
+    assert found.reason == "a box of 12 chains; theirs has 25"
+    assert one_of(run(study, [row("peo")], {PEO: {}}), "composition", "lithium ions", PEO).verdict == "agrees"
+
+
 def test_systems_that_the_study_did_not_simulate_have_no_number_of_it(study: Reference) -> None:
     shells = {"structure": {"Li": {"ether_O": {"first_peak_nm": number(0.23, 0.001)}}}}
     rows = [row("pebax", 8.0), row("pebax", kelvin=353.0), row("pebax", salt="lipf6", simulated_in_study=True)]

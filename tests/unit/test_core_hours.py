@@ -47,6 +47,22 @@ def test_restarts_add_up(tmp_path: Path) -> None:
     assert cost.idle_share == pytest.approx(1 - 12000 / 14400)
 
 
+def test_the_next_piece_of_a_stage_is_no_restart(tmp_path: Path) -> None:
+    folder = stage(tmp_path, *[(60.0, 1, 50.0)] * 4)
+    for number, piece in enumerate((0, 1000, 1000, 2000)):
+        path = folder / "run" / FOLDER / f"{number:05d}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"piece": piece}))
+    cost = cost_of_stage("peo", "compress", folder)
+    assert cost is not None and cost.restarts == 1
+    # records of earlier versions do not know of pieces
+    for path in (folder / "run" / FOLDER).iterdir():
+        path.write_text(
+            json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != "piece"})
+        )
+    cost = cost_of_stage("peo", "compress", folder)
+    assert cost is not None and cost.restarts == 3
+
+
 def test_what_is_not_known_is_empty(tmp_path: Path) -> None:
     cost = cost_of_stage("peo", "minimise", stage(tmp_path / "a", (60.0, 1, None), (60.0, 1, 50.0), ns=None))
     assert cost is not None and (cost.ns, cost.ns_per_day, cost.idle_share) == (None, None, None)

@@ -331,6 +331,7 @@ class _Session(_Part):
     host: str
     gromacs: str
     simd: str
+    piece: int = Field(0, ge=0)
 
 
 class _Git(_Part):

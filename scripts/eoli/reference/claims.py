@@ -60,6 +60,9 @@ def _judge_number(numbers: Numbers, value: Value, condition: Condition, ours: Re
     reason = numbers.comparable.reason
     if not numbers.comparable.answer:
         return "not comparable", _joined(reason, ours.why if isinstance(ours, Missing) else ours.said)
+    chains = condition.axes["chains"]
+    if numbers.of_chains not in (None, chains):
+        return "not comparable", f"a box of {chains:g} chains; theirs has {numbers.of_chains}"
     limit = None if numbers.limit is None else read(condition, numbers.limit)
     spacing = 2 * math.pi / value.value if numbers.unit == "1/nm" else value.value
     if isinstance(limit, Reading) and spacing > limit.value:

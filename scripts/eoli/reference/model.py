@@ -46,12 +46,14 @@ class _Entry(Strict):
 
 
 class Numbers(_Entry):
-    """Numbers of one kind; ours times `factor` is in `unit`. A value above that of path `limit` needs a larger box."""
+    """Numbers of one kind; ours times `factor` is in `unit`. A value above that of path `limit` needs a larger box, and
+    numbers of a whole box mean something in one of `of_chains` alone."""
 
     unit: str
     uncertainty: float = Field(0.0, ge=0)
     factor: float = 1.0
     limit: str | None = None
+    of_chains: int | None = Field(None, ge=1)
     systems: list[Value] = Field(min_length=1)
 
     @model_validator(mode="after")

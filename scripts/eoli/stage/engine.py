@@ -412,7 +412,7 @@ def _watched(job: StageJob, lock: int, say: Reporter, slots: Slots, threads: int
     _record_checkpoints(job)
     mdrun = Mdrun(command, job.run, job.run / "mdrun.log", [lock], slots)
     close_open(job.run)
-    record = SessionRecord(job.run, job.threads, job.gromacs.version_text, job.gromacs.simd)
+    record = SessionRecord(job.run, job.threads, job.gromacs.version_text, job.gromacs.simd, _piece(job).begin)
 
     def used() -> float | None:
         return None if job.gromacs.binds_itself else mdrun.cpu_seconds()

@@ -18,7 +18,7 @@ FOLDER = "sessions"
 @dataclass(frozen=True)
 class Session:
     """One mdrun: start (s since 1970), duration, hardware threads held, processor time used (None if unknown, as when a
-    launcher starts it elsewhere), and whether its end was seen."""
+    launcher starts it elsewhere), whether its end was seen, and the first step of the piece of the stage that it ran."""
 
     started: float
     wall_seconds: float
@@ -28,12 +28,17 @@ class Session:
     host: str
     gromacs: str
     simd: str
+    piece: int = 0
 
 
 def _read(path: Path) -> Session | None:
     """One record; None if it is lost. Raises DataError for a malformed file."""
     record = read_found(path, "session")
-    return None if record is None else Session(**{field.name: record[field.name] for field in fields(Session)})
+    return (
+        None
+        if record is None
+        else Session(**{field.name: record[field.name] for field in fields(Session) if field.name in record})
+    )
 
 
 def read_sessions(run: Path) -> list[Session]:
@@ -60,11 +65,11 @@ def close_open(run: Path) -> None:
 class SessionRecord:
     """Record of a running mdrun. A full disk or a lost folder never ends the supervision."""
 
-    def __init__(self, run: Path, processors: int, gromacs: str, simd: str) -> None:
+    def __init__(self, run: Path, processors: int, gromacs: str, simd: str, piece: int = 0) -> None:
         numbers = [int(path.stem) for path in (run / FOLDER).glob("*.json") if path.stem.isdecimal()]
         self._path = run / FOLDER / f"{max(numbers, default=0) + 1:05d}.json"
         self._began = time.monotonic()
-        self._session = Session(time.time(), 0.0, processors, None, False, socket.gethostname(), gromacs, simd)
+        self._session = Session(time.time(), 0.0, processors, None, False, socket.gethostname(), gromacs, simd, piece)
         self.update(None)
 
     def update(self, cpu_seconds: float | None, ended: bool = False) -> None:

@@ -192,7 +192,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "system": "folder of the system", "stage": "stage", "ns": "simulated; empty for a minimisation",
         "core_hours": "hardware threads held, times the time, over all restarts", "ns_per_day": "over the wall time of all mdruns",
         "wall_hours": "of all mdruns, without the time in between",
-        "idle_share": "part of core_hours in which the threads did nothing for mdrun", "restarts": "mdruns after the first",
+        "idle_share": "part of core_hours in which the threads did nothing for mdrun", "restarts": "mdruns after the first, but for those that begin a new piece of the stage",
     },
     "analysis/density.csv": {"time_ps": "time", "density_g_cm3": "density of that frame"},
     "analysis/traces-<stage>.csv": {

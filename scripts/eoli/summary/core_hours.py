@@ -11,7 +11,7 @@ One row for each stage that ran (one for a stage that several systems share), co
 - `idle_share`: part of `core_hours` in which the held hardware threads did nothing for mdrun, from its processor time;
   other programs on the same cores, and waiting for files, raise it. Threads that wait for each other count as busy.
   Empty if the processor time is unknown;
-- `restarts`: mdruns after the first, prolongations included.
+- `restarts`: mdruns after the first, prolongations included; those that begin a new piece of a stage are none.
 """
 
 from __future__ import annotations
@@ -76,9 +76,8 @@ def cost_of_stage(system: str, stage: str, folder: Path) -> StageCost | None:
     used = [session.cpu_seconds for session in sessions if session.cpu_seconds is not None]
     # clock ticks, and what ran before the first look, can make it slightly more than the total
     idle = max(0.0, 1 - sum(used) / core) if len(used) == len(sessions) else None
-    return StageCost(
-        system, stage, ns, core / 3600, ns / wall * 86400 if ns else None, wall / 3600, idle, len(sessions) - 1
-    )
+    restarts = len(sessions) - len({session.piece for session in sessions})
+    return StageCost(system, stage, ns, core / 3600, ns / wall * 86400 if ns else None, wall / 3600, idle, restarts)
 
 
 def write_cost(stages: Iterable[tuple[str, str]], results: Path, out: Path) -> None:
