@@ -15,7 +15,9 @@ from eoli.stage.gate import Verdict
 from eoli.stage.run import _prolonged
 from eoli.study.protocol import Stage
 from eoli.study.quantities import named
+from eoli.study.systems import Size
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
+from eoli.workflow.cost import cost_of_stage
 from support import choice
 from synthetic_trajectories import brownian, linear_chains, molecule, write_system, write_xtc
 from tiny_stages import STAGES, Tiny
@@ -123,3 +125,14 @@ def test_the_last_prolongation_spends_what_is_left_of_the_budget() -> None:
 def test_what_has_no_meaning_is_refused(keys: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Stage(**NVT | keys)
+
+
+def test_the_budget_bounds_the_cost_that_is_told() -> None:
+    def most(**keys: Any) -> float:
+        # 1 ns takes 0.5 core-hours here
+        size, stage = Size(1000, 1.0, 1.0), Stage(**NVT | keys)
+        return cost_of_stage(size, stage, 1000 * stage.n_steps / 1800).most_core_hours
+
+    assert most() == pytest.approx(10.0)
+    assert most(max_core_hours=4.0) == pytest.approx(4.0)
+    assert most(max_core_hours=0.1) == pytest.approx(0.5)

@@ -73,6 +73,25 @@ def test_a_command_finds_the_study_above_it(
     assert above[:2] == there[:2] and above[2] == f"eoli status: the study in {study_folder}\n"
 
 
+def test_what_lies_beside_a_study_is_found_before_its_first_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As by `snakemake -s`, for which the folder of the study is where it is called."""
+    (tmp_path / "own.yaml").write_bytes((ROOT / "config/protocols/annealed.yaml").read_bytes())
+    (tmp_path / "my.yaml").write_text("protocol: own.yaml\nsweep: [{polymer: peo, salt: none}]\n")
+    monkeypatch.chdir(tmp_path)
+    code, out, err = said(capsys, "check", "--config", "config/config.yaml", "my.yaml")
+    assert (code, err) == (0, "") and "peo-neat-298K-r1" in out
+
+
+def test_results_from_elsewhere_are_a_study(
+    study_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (study_folder / ".snakemake").rmdir()
+    monkeypatch.chdir(study_folder)
+    assert said(capsys, "status")[::2] == (0, "")
+
+
 def test_results_say_which_study_is_meant(
     study_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,8 +31,9 @@ def _absolute(value: Any) -> Any:
 def at_study(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> contextlib.AbstractContextManager[None]:
     """Work in the folder of the study, for a command that names no workflow, in a folder without one.
 
-    It is the nearest folder above where the workflow ran, or that of the results that are named, else the workflow's own.
-    Paths that were given keep their meaning; configuration files that are not here are looked for beside the Snakefile.
+    It is this folder if results or a configuration that is named are in it, else the nearest one above where the workflow
+    ran, or that of the results that are named, else the workflow's own. Paths that were given keep their meaning;
+    configuration files that are not here are looked for beside the Snakefile.
     """
     config, base = getattr(arguments, "config", CONFIG), getattr(arguments, "base", None)
     if base is not BASE or CONFIG[0].is_file() or not (PROJECT / CONFIG[0]).is_file():
@@ -40,7 +41,11 @@ def at_study(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
     here = Path.cwd()
     given = {name: value for name, value in vars(arguments).items() if value is not parser.get_default(name)}
     results = given.get("results")
-    folder = next((each for each in (here, *here.parents) if _holds_study(each)), PROJECT)
+    named_here = any(path.is_file() and path.resolve().is_relative_to(here) for path in given.get("config", ()))
+    if named_here or (here / "results").is_dir():
+        folder = here
+    else:
+        folder = next((each for each in (here, *here.parents) if _holds_study(each)), PROJECT)
     if results is not None and results.exists():
         if not results.is_dir():
             # refused later

@@ -91,7 +91,10 @@ class Stage(Strict):
         "D and conductivity to `analysis.target_error`",
     )
     max_core_hours: float | None = Field(
-        None, gt=0, le=1e9, description="cost up to which it is prolonged, hardware threads held times hours of mdrun"
+        None,
+        gt=0,
+        le=1e9,
+        description="cost up to which it is prolonged in one system, hardware threads held times hours of mdrun",
     )
     max_length_ns: float | None = Field(
         None, gt=0, le=1e9, description="how far it is prolonged; then it ends with a warning that it has not converged"

@@ -66,7 +66,10 @@ def cost_of_stage(size: Size, stage: Stage, speed: float) -> Cost:
     size_bytes += ps / stage.energy_interval_ps * EDR_BYTES_PER_FRAME
     if stage.state_interval_ps:
         size_bytes += ps / stage.state_interval_ps * size.sites * TRR_BYTES_PER_SITE
-    return Cost(hours * stage.n_steps, size_bytes / 1e9, stage.length_ns, hours * stage.most_steps)
+    asked, most = hours * stage.n_steps, hours * stage.most_steps
+    if stage.max_core_hours is not None:
+        most = min(most, max(asked, stage.max_core_hours))
+    return Cost(asked, size_bytes / 1e9, stage.length_ns, most)
 
 
 def cost_of(size: Size, stages: Iterable[Stage], speed: float) -> Cost:
