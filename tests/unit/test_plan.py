@@ -262,7 +262,7 @@ def test_a_declared_reference_reaches_the_command_and_makes_its_tables_stale() -
     assert (usual.against_flags, other.against_flags) == ("", "--polymer pebax --eo-li 8")
     parser = argparse.ArgumentParser()
     add_compare(parser)
-    needed = ["--table=a", "--results=b", "--study=c", "--conductivity=d", "--out=e"]
+    needed = ["--table=a", "--results=b", "--study=c", "--conductivity=d", "--transport=f", "--out=e"]
     arguments = parser.parse_args([*needed, *shlex.split(other.against_flags)])
     # what the record of the tables holds, and the study is compared with
     assert noted(other) == {"against": {"polymer": arguments.polymer, "eo_li": arguments.eo_li}}

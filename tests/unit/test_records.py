@@ -115,3 +115,12 @@ def test_a_change_that_kept_its_date_is_seen_by_the_next_look_once_a_command_fou
         check_inputs([path])
     record = read_record_of(record_path)
     assert record is not None and damaged(record) == ["motion.csv is not the file that was made"]
+
+
+@pytest.mark.parametrize("change", [{"modified_ns": "1"}, {"size": 1.5}, {"sha256": None}, {"modified_ns": True}])
+def test_a_mark_of_another_type_makes_no_record(change: dict[str, object], tmp_path: Path) -> None:
+    mark = {"size": 1, "sha256": "a", "modified_ns": 1} | change
+    path = tmp_path / "motion.provenance.json"
+    path.write_text(json.dumps({"called_as": ["eoli"], "inputs_sha256": {}, "outputs": {"motion.csv": mark}}))
+    with pytest.raises(DataError, match="no record of what was made"):
+        read_record_of(path)

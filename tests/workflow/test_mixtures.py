@@ -29,7 +29,8 @@ def test_two_salts_and_a_solvent(workflow: Path) -> None:
         ("PEO", 6), ("LI", 12), ("PF6", 6), ("TFSI", 6), ("DME", 12)]  # fmt: skip
     row = pd.read_csv(results / "summary/sweep.csv").set_index("system").loc[SYSTEM]
     assert (row["salt"], row["solvents"], row["ion_pairs"]) == ("lipf6:0.5 litfsi:0.5", "dme:12", "lipf6:6 litfsi:6")
-    assert (row["eo_li_simulated"], row["lithium_ions"], row["status"]) == (12, 12, "pass")
+    # a gate may warn of a box of picoseconds
+    assert (row["eo_li_simulated"], row["lithium_ions"]) == (12, 12) and row["status"] in ("pass", "warn")
     assert all(isinstance(row[f"D_{name}_verdict"], str) for name in ("PF6", "TFSI", "DME"))
     # both anions are near lithium, each by its own atoms
     of_each = [row[f"neighbours_Li_{name}"] for name in ("anion_O_of_TFSI", "anion_F_of_PF6")]
@@ -63,7 +64,7 @@ def test_a_blend(workflow: Path) -> None:
         ("PEBAX", 2), ("PEO", 3), ("LI", 10), ("TFSI", 10)]  # fmt: skip
     row = pd.read_csv(results / "summary/sweep.csv").set_index("system").loc[system]
     assert (row["polymer"], row["chains"], row["ether_oxygens"]) == ("pebax:2 peo:3", 5, 120)
-    assert (row["eo_li_simulated"], row["status"]) == (12, "pass")
+    assert row["eo_li_simulated"] == 12 and row["status"] in ("pass", "warn")
     assert all(isinstance(row[f"D_{name}_verdict"], str) for name in ("PEBAX", "PEO"))
     analysis = results / system / "analysis"
     mechanism = json.loads((analysis / "mechanism.json").read_text())["segments"]

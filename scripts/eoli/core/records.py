@@ -39,6 +39,11 @@ class Mark:
     sha256: str
     modified_ns: int
 
+    def __post_init__(self) -> None:
+        for value, kind in ((self.size, int), (self.sha256, str), (self.modified_ns, int)):
+            if type(value) is not kind:
+                raise TypeError(f"{value!r} is no {kind.__name__}")
+
     def fits(self, path: Path) -> bool:
         """Whether a file still has the content of the mark.
 
