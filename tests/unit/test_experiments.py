@@ -248,7 +248,7 @@ def test_diffusion_and_density_beside_every_source_at_its_temperature() -> None:
     assert lithium.unit == "m²/s" and lithium.measured is not None
     assert lithium.log10_difference == pytest.approx(math.log10(1e-11 / lithium.measured))
     assert lithium.log10_difference_error == pytest.approx(0.1 / math.log(10))
-    assert "NMR" in lithium.what_differs and "4000 against 1073 g/mol" in lithium.what_differs
+    assert "NMR" in lithium.what_differs and "; chains of 4000 against 1073 g/mol" in lithium.what_differs
     anion = known["D_anion", "msd", "pesko2017"]
     assert (anion.ours, anion.ours_high, anion.log10_difference) == (None, 1e-10, None)
     assert anion.measured is not None

@@ -131,10 +131,10 @@ def _route_beside(of: _Ours, kind: Kind, route: Route, measured: Measured | None
 
 
 def _fields(
-    kind: Kind, series: str, mass: float, theirs: str, source: str, ours: tuple[float, float]
+    kind: Kind, series: str, mass: float, theirs: str, source: str, ours: tuple[float, float], of_one: str = ""
 ) -> dict[str, Any]:
-    """Fields of `Beside` that tell a series; `ours` is the molar mass of our chain and our ratio."""
-    of_one = "" if " to " not in theirs else "from "
+    """Fields of `Beside` that tell a series; `ours` is the molar mass of our chain and our ratio, `of_one` a word before
+    the molar mass of theirs."""
     return {
         "series": series, "measured_molar_mass_g_mol": mass, "measured_eo_li": theirs, "source": source,
         "what_differs": f"measured: {kind.how}; simulated: an amorphous box; chains of {of_one}{mass:g} against "
@@ -158,10 +158,10 @@ def _conductivities(
         away = np.log(kind["molar_mass_g_mol"] / molar_mass).abs()
         for key, points in kind[away == away.min()].groupby(list(SERIES), sort=False):
             _, _, series, mass, first, last, source = key
-            theirs = f"{first:g}" if first == last else f"{first:g} to {last:g}"
+            theirs, of_one = (f"{first:g}", "") if first == last else (f"{first:g} to {last:g}", "from ")
             at = zip(points["temperature_K"], points["log10_sigma_S_cm"], strict=True)
             yield (
-                _fields(KINDS["conductivity"], series, mass, theirs, source, (molar_mass, ratio)),
+                _fields(KINDS["conductivity"], series, mass, theirs, source, (molar_mass, ratio), of_one),
                 measured_log10(at, row["temperature_K"]),
             )
 
