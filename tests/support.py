@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import pytest
 from eoli.errors import InputError
 from eoli.forcefield.library import library
 from eoli.forcefield.models import ForceFieldChoice
+from eoli.study.systems import Size
 from eoli.topology.description import SystemDescription
 from eoli.trajectory.store import CADENCES, create, seal
 
@@ -170,3 +172,13 @@ def without_writing(folder: Path) -> Iterator[Path]:
     finally:
         for path, mode in modes.items():
             path.chmod(mode)
+
+
+def assert_sizes_add_up(mixture: Size, parts: Sequence[tuple[float, Size]]) -> None:
+    """Mass, sites and volume of a mixture are those of its parts by their shares."""
+    for value in (
+        lambda size: size.mass_g_mol,
+        lambda size: size.sites,
+        lambda size: math.prod(size.edges_nm("cubic")),
+    ):
+        assert value(mixture) == pytest.approx(sum(share * value(size) for share, size in parts), rel=1e-12)

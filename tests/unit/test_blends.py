@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from eoli.topology.molecule import Molecule
 from eoli.topology.species import apart, species_of
 from eoli.workflow.plan import Plan
 from imported_blocks import follow
-from support import ROOT, choice
+from support import ROOT, assert_sizes_add_up, choice
 from synthetic_trajectories import molecule, reduce, walk, write_xtc
 
 BLOCK = "eo_li: 12, temperature_K: 400"
@@ -54,14 +53,8 @@ def test_names_and_numbers(blocks: Library, tmp_path: Path) -> None:
     assert numbers.contents.polymers == (("pebax", 5), ("peo", 20))
     # 24 ether oxygens in a chain of either
     assert (shares.chains, shares.ether_oxygens, shares.cations, shares.eo_li) == (25, 600, 50, 12)
-    sizes = [size_of(system, blocks) for system in (shares, pebax, peo)]
-    for value in (
-        lambda size: size.mass_g_mol,
-        lambda size: size.sites,
-        lambda size: math.prod(size.edges_nm("cubic")),
-    ):
-        of_blend, of_pebax, of_peo = map(value, sizes)
-        assert of_blend == pytest.approx(0.4 * of_pebax + 0.6 * of_peo, rel=1e-12)
+    of_blend, of_pebax, of_peo = (size_of(system, blocks) for system in (shares, pebax, peo))
+    assert_sizes_add_up(of_blend, [(0.4, of_pebax), (0.6, of_peo)])
 
 
 def test_eo_li_counts_the_ether_oxygens_of_all(tmp_path: Path) -> None:

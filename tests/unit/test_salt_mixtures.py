@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,7 @@ from eoli.topology.limits import limits_of
 from eoli.topology.selections import pair_groups
 from eoli.topology.species import apart, species_of
 from eoli.workflow.plan import Plan
-from support import ROOT
+from support import ROOT, assert_sizes_add_up
 
 AVOGADRO_NM3_PER_CM3 = 602.214076
 BLOCK = "polymer: peo, temperature_K: 400"
@@ -64,14 +63,8 @@ def test_names_and_numbers(blocks: Library, tmp_path: Path) -> None:
     assert (mixed.salt, mixed.cations, mixed.eo_li) == ("lipf6:0.3 litfsi:0.7", 50, 12)
     assert (mixed.choice.cation_model, mixed.choice.anion_model) == ("aqvist", MODELS)
     # 50 lithium each: the mixture lies between the two in mass and in volume
-    sizes = [size_of(system, blocks) for system in (mixed, pf6, tfsi)]
-    for value in (
-        lambda size: size.mass_g_mol,
-        lambda size: size.sites,
-        lambda size: math.prod(size.edges_nm("cubic")),
-    ):
-        of_mixed, of_pf6, of_tfsi = map(value, sizes)
-        assert of_mixed == pytest.approx(0.3 * of_pf6 + 0.7 * of_tfsi, rel=1e-12)
+    of_mixed, of_pf6, of_tfsi = (size_of(system, blocks) for system in (mixed, pf6, tfsi))
+    assert_sizes_add_up(of_mixed, [(0.3, of_pf6), (0.7, of_tfsi)])
 
 
 @given(lithium=st.integers(10, 400), share=st.integers(1, 9))

@@ -55,15 +55,15 @@ def answered(
             motion = read_motion(opened, system)
             if not is_salt(motion.species):
                 return {name: Finding(None, f"{_symbol(named(name))}: no ions", {}) for name in names}
-            scalars = {
-                "motion": diffusion_scalars([motion], asked.tolerance, asked.target_error),
-                "conductivity": conductivity_scalars(
-                    [motion], None, system.choice.ion_charge_scale,
-                    ConductivityCriteria(
-                        contact_nm=None, use_interval_ps=frame_interval_ps, tolerance=asked.tolerance, temperature_K=asked.temperature_K
-                    ),
-                ),
-            }  # fmt: skip
+            scalars = {"motion": diffusion_scalars([motion], asked.tolerance, asked.target_error)}
+            if any(named(name).analysis == "conductivity" for name in names):
+                of_conductivity = ConductivityCriteria(
+                    contact_nm=None, use_interval_ps=frame_interval_ps, tolerance=asked.tolerance,
+                    temperature_K=asked.temperature_K,
+                )  # fmt: skip
+                scalars["conductivity"] = conductivity_scalars(
+                    [motion], None, system.choice.ion_charge_scale, of_conductivity
+                )
     return {name: judge(named(name), scalars, motion.length_ns, asked.target_error) for name in names}
 
 

@@ -24,7 +24,9 @@ def add_crate(parser: argparse.ArgumentParser) -> None:
 
 
 def _salt(row: Mapping[str, Any]) -> list[str]:
-    return [] if row["salt"] == "none" else [row["salt"], f"EO:Li {row['eo_li_simulated']:g}"]
+    from eoli.forcefield.models import NO_SALT
+
+    return [] if row["salt"] == NO_SALT else [row["salt"], f"EO:Li {row['eo_li_simulated']:g}"]
 
 
 def crate(arguments: argparse.Namespace) -> int:

@@ -186,17 +186,27 @@ def student_factor(degrees_of_freedom: float) -> float:
     return float(stdtrit(degrees_of_freedom, (1 + CONFIDENCE) / 2))
 
 
-def exceeds(difference: float, errors: Sequence[float], freedom: Sequence[float], confidence: float) -> bool:
-    """Whether the difference of two independent means is beyond its error at a two-sided confidence.
+def welch_freedom(errors: Sequence[float], freedom: Sequence[float]) -> float:
+    """Degrees of freedom of a sum of independent variances, from standard errors and the degrees of freedom of each.
 
-    `errors` are the standard errors of the two, `freedom` their degrees of freedom: Welch's t with the degrees of freedom
-    of Satterthwaite, Biometrika 34, 28 (1947). Two errors of zero decide nothing.
+    Welch, Biometrika 34, 28 (1947); Satterthwaite, Biometrics Bulletin 2, 110 (1946). Infinite without any error.
     """
     variances = [error**2 for error in errors]
     if not sum(variances) > 0:
+        return math.inf
+    return sum(variances) ** 2 / sum(v**2 / of for v, of in zip(variances, freedom, strict=True))
+
+
+def exceeds(difference: float, errors: Sequence[float], freedom: Sequence[float], confidence: float) -> bool:
+    """Whether the difference of two independent means is beyond its error at a two-sided confidence.
+
+    `errors` are the standard errors of the two, `freedom` their degrees of freedom: Welch's t with those of
+    `welch_freedom`. Two errors of zero decide nothing.
+    """
+    pooled = welch_freedom(errors, freedom)
+    if math.isinf(pooled):
         return False
-    pooled = sum(variances) ** 2 / sum(v**2 / of for v, of in zip(variances, freedom, strict=True))
-    return abs(difference) > float(stdtrit(pooled, (1 + confidence) / 2)) * math.sqrt(sum(variances))
+    return abs(difference) > float(stdtrit(pooled, (1 + confidence) / 2)) * math.hypot(*errors)
 
 
 def mean_of_starts(values: npt.ArrayLike, errors: npt.ArrayLike) -> tuple[float, float]:

@@ -12,8 +12,7 @@ from eoli.core.numbers import counted
 from eoli.figures.style import (
     BLACK,
     BLUE,
-    CHAINED,
-    DASHED,
+    DASHES,
     DOTTED,
     GREEN,
     GUIDE,
@@ -21,7 +20,6 @@ from eoli.figures.style import (
     PAGE,
     PURPLE,
     SKY,
-    SOLID,
     VERMILION,
     Files,
     drawing,
@@ -32,7 +30,6 @@ from eoli.figures.style import (
 )
 
 _COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
-_DASHES = (SOLID, DASHED, DOTTED, CHAINED)
 _PARTICLES = {"Li": "Li", "anion": "anion", "ether_O": "O (ether)"}
 _MOST = 12
 _SPAN = 3.0
@@ -47,7 +44,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, names: list[tuple[str, str]]) -> None
         colour = _COLOURS[number % len(_COLOURS)]
         # dots, since a course may be a single lag
         axes.plot(
-            course["lag_ps"], course["ratio"], color=colour, linestyle=_DASHES[number // len(_COLOURS) % len(_DASHES)],
+            course["lag_ps"], course["ratio"], color=colour, linestyle=DASHES[number // len(_COLOURS) % len(DASHES)],
             marker=".", markersize=3, label=said(f"{system} / {against}"),
         )  # fmt: skip
         axes.fill_between(

@@ -37,6 +37,7 @@ SOLID: Dashes = "-"
 DASHED: Dashes = (0, (4, 2))
 DOTTED: Dashes = (0, (1, 1.3))
 CHAINED: Dashes = (0, (6, 2, 1, 2))
+DASHES = (SOLID, DASHED, DOTTED, CHAINED)
 LONG: Dashes = (0, (9, 3))
 DENSE: Dashes = (0, (2, 1))
 GUIDE, SHADE = "0.45", "0.91"

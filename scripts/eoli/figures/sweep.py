@@ -22,8 +22,8 @@ from eoli.errors import DataError
 from eoli.figures.style import (
     BLACK,
     BLUE,
-    CHAINED,
     DASHED,
+    DASHES,
     DOTTED,
     GREEN,
     GUIDE,
@@ -63,7 +63,6 @@ NEAT = "neat systems alone: they have no EO:Li"
 
 # Colours not used by the first groups of systems: in a panel of several quantities, colour is quantity.
 _QUANTITY_COLOURS = (GREEN, PURPLE, ORANGE, SKY)
-_QUANTITY_DASHES = (SOLID, DASHED, DOTTED, CHAINED)
 
 
 def _curves(labels: Sequence[str], anion: str) -> list[Curve | None]:
@@ -71,7 +70,7 @@ def _curves(labels: Sequence[str], anion: str) -> list[Curve | None]:
     if len(labels) == 1:
         return [None]
     # other dashes once the colours repeat
-    looks = [(_QUANTITY_COLOURS[n % 4], _QUANTITY_DASHES[(n + n // 4) % 4]) for n in range(len(labels))]
+    looks = [(_QUANTITY_COLOURS[n % 4], DASHES[(n + n // 4) % 4]) for n in range(len(labels))]
     return [Curve(label.format(anion=anion), *look) for label, look in zip(labels, looks, strict=True)]
 
 

@@ -180,9 +180,7 @@ class Library:
     def polymer(self, name: str, ether_set: str) -> Chain | ImportedEntry:
         """A polymer by its name, with all its units in the parameters of an ether set; an imported one has its own."""
         file = self._file("polymers", name, "polymer")
-        if _is_imported(file):
-            return self._imported(self._cited(ImportedPolymer, file.data, file), file, POLYMER_ROLES)
-        return self._chain(self._cited(Polymer, file.data, file), file, ether_set)
+        return self._molecule(file, Polymer, ImportedPolymer, POLYMER_ROLES, ether_set)
 
     def imported_sets(self, polymers: Sequence[str], ether_set: str) -> list[str]:
         """The ether sets that imported polymers have; one at most, and none for polymers of our building blocks.
@@ -205,9 +203,16 @@ class Library:
     def solvent(self, name: str, ether_set: str) -> Chain | ImportedEntry:
         """A solvent by its name, as a polymer."""
         file = self._file("solvents", name, "solvent")
+        return self._molecule(file, Solvent, ImportedSolvent, SOLVENT_ROLES, ether_set)
+
+    def _molecule(
+        self, file: YamlFile, own: type[Polymer | Solvent], imported: type[ImportedPolymer | ImportedSolvent],
+        roles: Sequence[str], ether_set: str,
+    ) -> Chain | ImportedEntry:  # fmt: skip
+        """A molecule of units, or one whose topology others made."""
         if _is_imported(file):
-            return self._imported(self._cited(ImportedSolvent, file.data, file), file, SOLVENT_ROLES)
-        return self._chain(self._cited(Solvent, file.data, file), file, ether_set)
+            return self._imported(self._cited(imported, file.data, file), file, roles)
+        return self._chain(self._cited(own, file.data, file), file, ether_set)
 
     def _chain(self, said: Polymer | Solvent, file: YamlFile, ether_set: str) -> Chain:
         """The units of a sequence. Raises InputError for some that do not follow one another, ForceFieldError for a charge."""

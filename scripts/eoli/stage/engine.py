@@ -324,7 +324,7 @@ def run_mdrun(job: StageJob, lock: int, say: Reporter, used_s: float = 0.0) -> t
     while True:
         commands += _prepare(job, say)
         piece = _piece(job)
-        ran = _once(_with_hours_left(job, used_s + time.monotonic() - started), lock, say)
+        ran = _once(_with_hours_left(job, used_s + time.monotonic() - started), piece, lock, say)
         commands.append(ran.command)
         try:
             done = final_state(job)
@@ -389,20 +389,20 @@ def _hours_for_mdrun(job: StageJob) -> float | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _once(job: StageJob, lock: int, say: Reporter) -> _Ran:
+def _once(job: StageJob, piece: Piece, lock: int, say: Reporter) -> _Ran:
     machine, placement = this_machine(), job.placement
     if not placement.pin or job.gromacs.binds_itself:
-        return _watched(job, lock, say, Slots(), job.threads)
+        return _watched(job, piece, lock, say, Slots(), job.threads)
     gpu = job.gromacs.uses_cuda and job.stage.nb != "cpu"
     with own_cores(
         machine, job.threads, say, who=f"{job.system} {job.stage.name}", at_once=placement.at_once,
         hyper_threads=placement.hyper_threads, wants_gpu=gpu,
     ) as slots:  # fmt: skip
         threads = job.threads if placement.hyper_threads else max(1, job.threads // machine.threads_per_core)
-        return _watched(job, lock, say, slots, threads)
+        return _watched(job, piece, lock, say, slots, threads)
 
 
-def _watched(job: StageJob, lock: int, say: Reporter, slots: Slots, threads: int) -> _Ran:
+def _watched(job: StageJob, piece: Piece, lock: int, say: Reporter, slots: Slots, threads: int) -> _Ran:
     command = mdrun_command(
         job.gromacs, threads=threads, checkpoint_minutes=job.checkpoint_minutes, max_hours=_hours_for_mdrun(job),
         reproducible=job.reproducible, name="md", offload=job.stage.offload,
@@ -412,7 +412,7 @@ def _watched(job: StageJob, lock: int, say: Reporter, slots: Slots, threads: int
     _record_checkpoints(job)
     mdrun = Mdrun(command, job.run, job.run / "mdrun.log", [lock], slots)
     close_open(job.run)
-    record = SessionRecord(job.run, job.threads, job.gromacs.version_text, job.gromacs.simd, _piece(job).begin)
+    record = SessionRecord(job.run, job.threads, job.gromacs.version_text, job.gromacs.simd, piece.begin)
 
     def used() -> float | None:
         return None if job.gromacs.binds_itself else mdrun.cpu_seconds()

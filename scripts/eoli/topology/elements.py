@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from eoli.errors import DataError
 from eoli.forcefield.models import ELEMENTS
+from eoli.topology.molecule import Site
 
 _MOST_HYDROGENS = 4
 _BARE = ("H", "Li", "F", "Cl", "Na")
@@ -23,6 +25,14 @@ def atom_of(mass: float) -> tuple[str, int] | None:
         for n in range(1 if symbol in _BARE else _MOST_HYDROGENS + 1)
     )
     return (symbol, hydrogens) if off <= _OFF else None
+
+
+def atom_of_site(molecule: str, site: Site) -> tuple[str, int]:
+    """`atom_of` of a site of a molecule. Raises DataError, naming both, where none fits."""
+    atom = atom_of(site.mass)
+    if atom is None:
+        raise DataError(f"{molecule}, {site.name}: no element or CHn has a mass of {site.mass:g} g/mol")
+    return atom
 
 
 def element_of(mass: float) -> str | None:

@@ -237,9 +237,9 @@ class Plan:
                 "density_g_cm3": box.packing_density_g_cm3,
                 "tolerance_nm": box.tolerance_nm,
                 "attempts": box.attempts,
+                # a cube has no flag of its own, so that boxes from before there were others stay valid
+                "shape": None if box.shape == "cubic" else box.shape,
             }
-            # a cube has no flag of its own, so that boxes from before there were others stay valid
-            | ({"shape": box.shape} if box.shape != "cubic" else {})
         )
 
     def supercell_flags(self, system: str) -> str:

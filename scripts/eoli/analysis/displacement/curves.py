@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from eoli.analysis.motion.gls import brownian_covariance
-from eoli.analysis.motion.msd import Blocks
+from eoli.analysis.motion.msd import Blocks, gain
 from eoli.analysis.results import read_curves, read_scalars
 from eoli.core.arrays import Floats, Indices
 from eoli.core.statistics import jackknife_error, standard_error
@@ -45,13 +44,6 @@ class Logarithms:
     errors: Floats
 
 
-def _gain(lag: int, n_frames: int, blocks: Blocks) -> float:
-    """Standard error of a run's MSD over that of the mean of its blocks' MSDs, for Brownian motion."""
-    at = np.array([lag])
-    of_run, of_block = (float(brownian_covariance(at, n)[0, 0]) for n in (n_frames, blocks.size))
-    return math.sqrt(of_run / (of_block / blocks.total))
-
-
 def log_msd(of_particles: Floats, of_blocks: Floats, lags: Indices, n_frames: int, blocks: Blocks) -> Logarithms:
     """Logarithm of a run's MSD, and its standard error, at each of the lags, in frames.
 
@@ -68,7 +60,7 @@ def log_msd(of_particles: Floats, of_blocks: Floats, lags: Indices, n_frames: in
     errors = np.full(len(lags), np.nan)
     for k in range(within.shape[1]):
         if np.isfinite(within[:, k]).all() and np.isfinite(values[k]):
-            by_blocks = _gain(int(lags[k]), n_frames, blocks) * standard_error(within[:, k])
+            by_blocks = gain([1.0], lags[k : k + 1], [n_frames], blocks) * standard_error(within[:, k])
             by_particles = jackknife_error(lambda mean: math.log(mean), of_particles[k])
             errors[k] = np.maximum(by_blocks, by_particles)
     return Logarithms(values, errors)

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from eoli.analysis.displacement.compared import Logarithm
-from eoli.core.statistics import student_factor
+from eoli.core.statistics import student_factor, welch_freedom
 
 DECIDED = 0.95
 """An order counts as known from this probability on."""
@@ -47,9 +47,7 @@ class Ratio:
 
 
 def _freedom(systems: Sequence[Logarithm]) -> float:
-    """Degrees of freedom of a sum of independent variances: Welch, Biometrika 34, 28 (1947); Satterthwaite 1946."""
-    total = sum(of.error**2 for of in systems)
-    return total**2 / sum(of.error**4 / of.freedom for of in systems) if total > 0 else math.inf
+    return welch_freedom([of.error for of in systems], [of.freedom for of in systems])
 
 
 def ratio_of(system: Logarithm, against: Logarithm) -> Ratio:

@@ -19,7 +19,7 @@ from eoli.core.statistics import BLOCKS, UNKNOWN, Estimate, standard_error
 from eoli.errors import DataError
 from eoli.forcefield.models import ELEMENTS
 from eoli.topology.description import SystemDescription
-from eoli.topology.elements import atom_of
+from eoli.topology.elements import atom_of_site
 
 Complex = npt.NDArray[np.complex128]
 Weighting = Literal["electrons", "composition"]
@@ -45,13 +45,7 @@ def electrons(description: SystemDescription) -> Floats:
         found = np.zeros(len(entry.molecule.sites))
         atoms = ~entry.molecule.massless
         for k in np.flatnonzero(atoms).tolist():
-            site = entry.molecule.sites[k]
-            atom = atom_of(site.mass)
-            if atom is None:
-                raise DataError(
-                    f"{entry.molecule.name}, {site.name}: no element or CHn has a mass of {site.mass:g} g/mol"
-                )
-            element, hydrogens = atom
+            element, hydrogens = atom_of_site(entry.molecule.name, entry.molecule.sites[k])
             found[k] = ELEMENTS[element][0] + hydrogens
         parts.append(np.tile(found - entry.molecule.formal_charge / atoms.sum() * atoms, entry.count))
     return np.concatenate(parts)

@@ -211,11 +211,14 @@ def verdict_of(
     return "too short"
 
 
-def _gain(lags: Indices, lengths: Sequence[int], blocks: Blocks) -> float:
-    """Standard error of the mean of the replicas' least-squares slopes, over that of the mean of the blocks' slopes."""
-    centred = lags - lags.mean()
-    of_starts = [float(centred @ brownian_covariance(lags, n) @ centred) for n in lengths]
-    of_block = float(centred @ brownian_covariance(lags, blocks.size) @ centred)
+def gain(weights: npt.ArrayLike, lags: Indices, lengths: Sequence[int], blocks: Blocks) -> float:
+    """Standard error of `weights @ msd[lags]`, mean over replicas, over that of its mean over the blocks.
+
+    For Brownian motion. `lags` and the `lengths` of the replicas are in frames.
+    """
+    w = np.asarray(weights, dtype=np.float64)
+    of_starts = [float(w @ brownian_covariance(lags, n) @ w) for n in lengths]
+    of_block = float(w @ brownian_covariance(lags, blocks.size) @ w)
     return math.sqrt(sum(of_starts) / len(of_starts) ** 2 / (of_block / blocks.total))
 
 
@@ -276,7 +279,8 @@ def sampled(starts: Sequence[Floats | Paths], interval_ps: float) -> Sampled | N
         lags.astype(np.float64) * interval_ps,
         tuple(particle_msd(path, lags).T for path in paths),
         np.array([mean_msd(part, lags) for part in blocks.parts(paths)]),
-        _gain(lags, lengths, blocks),
+        # a least-squares slope weights the lags by their distance from the middle
+        gain(lags - lags.mean(), lags, lengths, blocks),
     )
 
 

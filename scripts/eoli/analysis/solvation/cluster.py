@@ -17,7 +17,7 @@ from eoli.core.arrays import Floats, Indices
 from eoli.errors import DataError
 from eoli.forcefield.models import ELEMENTS
 from eoli.topology.description import SystemDescription
-from eoli.topology.elements import atom_of
+from eoli.topology.elements import atom_of_site
 from eoli.topology.molecule import Molecule
 from eoli.topology.species import tethered_anions
 
@@ -77,9 +77,7 @@ def _type_of(molecule: Molecule) -> _Type:
     neighbours = molecule.neighbours()
     atoms = []
     for site, bonded in zip(molecule.sites, neighbours, strict=True):
-        atom = atom_of(site.mass)
-        if atom is None:
-            raise DataError(f"{molecule.name}, {site.name}: no element or CHn has a mass of {site.mass:g} g/mol")
+        atom = atom_of_site(molecule.name, site)
         if atom[1] and atom[0] != "C":
             raise DataError(f"{molecule.name}, {site.name}: a united atom of {atom[0]}; allowed: of carbon alone")
         if atom[1] and not _has_place(len(bonded), atom[1]):
