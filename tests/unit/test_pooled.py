@@ -32,8 +32,9 @@ PAIR = ["peo-r1", "peo-r2"]
 def analysed(folder: Path, *runs: list[Path], names: list[str] = PAIR) -> dict[str, Any]:
     out = folder / "results" / "summary" / "starts" / "peo.json"
     criteria = StartsCriteria(
-        systems=names, temperature_K=350.0, tolerance=0.15, target_error=0.2, contact_nm=0.3, use_interval_ps=100.0
-    )
+        systems=names, temperature_K=350.0, tolerance=0.15, target_error=0.2, contact_nm=0.3, use_interval_ps=100.0,
+        lithium_contact_nm={"ether_O": 0.35, "carbonyl_O": 0.32, "anion": 0.3}, hold_ps=10.0, return_ps=100.0,
+    )  # fmt: skip
     analyse_starts([r[0] for r in runs], [r[1] for r in runs], criteria, out)
     return json.loads(out.read_text())
 
@@ -137,7 +138,8 @@ def test_the_command(tmp_path: Path) -> None:
     out = tmp_path / "starts.json"
     words = ["--systems", *PAIR, "--reduced", *(str(r[0]) for r in runs), "--system-json", *(str(r[1]) for r in runs)]
     words += ["--temperature-K", "350", "--tolerance", "0.15", "--target-error", "0.2", "--contact-nm", "0.3"]
-    words += ["--use-interval-ps", "100", "--out", str(out)]
+    words += ["--use-interval-ps", "100", "--lithium-contact-nm", "ether_O=0.35", "carbonyl_O=0.32", "anion=0.3"]
+    words += ["--hold-ps", "10", "--return-ps", "100", "--out", str(out)]
     parser = argparse.ArgumentParser()
     add_starts(parser)
     assert starts(parser.parse_args(words)) == 0

@@ -7,6 +7,7 @@ import math
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,16 @@ import pytest
 from scipy.integrate import quad
 from scipy.linalg import expm
 
+from eoli.analysis.pooled import analyse_starts
 from eoli.analysis.renewal.analyse import analyse_renewal
-from eoli.analysis.renewal.estimate import Transport, bridged, fitted_rate, intervals_between, transport
+from eoli.analysis.renewal.estimate import (
+    Transport,
+    Walks,
+    bridged,
+    fitted_rate,
+    intervals_between,
+    transport,
+)
 from eoli.analysis.renewal.model import (
     index_msd,
     long_chain_diffusion,
@@ -23,7 +32,7 @@ from eoli.analysis.renewal.model import (
     segment_msd,
     slowest_time,
 )
-from eoli.study.criteria import RenewalCriteria
+from eoli.study.criteria import RenewalCriteria, StartsCriteria
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site
 from support import choice, reduced_file
@@ -108,7 +117,7 @@ def test_transfers_by_way_of_an_anion_are_counted_apart() -> None:
     changes = [np.flatnonzero(np.diff(series)) for series in host.T]
     for ion, frames in enumerate(changes):
         host[frames[::2], ion] = -1
-    found, plain = transport(replace(run, host=host), 1, 0), transport(run, 1, 0)
+    found, plain = transport([replace(run, host=host)], 1, 0), transport([run], 1, 0)
     # a stay of one frame is gone with the frame
     assert found.transfers.assisted == pytest.approx(sum(len(frames[::2]) for frames in changes), abs=3)
     assert found.transfers.assisted + found.transfers.direct == pytest.approx(plain.transfers.direct, abs=3)
@@ -148,7 +157,7 @@ def failed(found: Transport) -> set[str]:
 def test_known_times_and_d_are_found() -> None:
     """Few runs are for every day; EOLI_RENEWAL_RUNS=200 also tests that the interval holds D in 60 to 76 % of them."""
     known = Known(frames=2000)
-    found = [transport(walks(known, seed), 1, 0) for seed in range(RUNS)]
+    found = [transport([walks(known, seed)], 1, 0) for seed in range(RUNS)]
     assert not any(failed(of) for of in found)
     rate = known.index_rate + known.segment_rate
     expected = {
@@ -176,14 +185,55 @@ def test_d_is_that_of_a_run_long_enough_to_diffuse() -> None:
     msd = [((run.ions[lag:] - run.ions[:-lag]) ** 2).sum(axis=2).mean() for lag in lags]
     direct = (msd[1] - msd[0]) / (6 * (lags[1] - lags[0]) * known.interval_ps)
     assert direct == pytest.approx(known.diffusion, rel=0.1)
-    found = transport(run, 1, 0)
+    found = transport([run], 1, 0)
     assert found.diffusion.value == pytest.approx(direct, rel=0.1)
     assert found.model_free.value == pytest.approx(direct, rel=0.1)
 
 
+def test_starts_together_know_more_than_each() -> None:
+    """Errors of three starts are those of one over sqrt(3), unless the starts themselves scatter by more."""
+    known = Known(frames=1200, ions=20, chains=10, units=12, tau_3=1200.0)
+    runs = [walks(known, seed) for seed in range(12)]
+    alone = [transport([run], 1, 0).diffusion for run in runs]
+    together = [transport(runs[k : k + 3], 1, 0).diffusion for k in range(0, 12, 3)]
+    for k, found in enumerate(together):
+        assert found.value == pytest.approx(np.mean([of.value for of in alone[3 * k : 3 * k + 3]]), rel=0.05)
+    assert np.median([of.error for of in together]) < 0.85 * np.median([of.error for of in alone])
+    assert np.mean([of.value for of in together]) == pytest.approx(known.diffusion, rel=0.07)
+
+
+def test_starts_of_different_length_count_by_what_they_saw() -> None:
+    """The order does not matter, and a start taken twice changes nothing but the error."""
+    known = Known(frames=1200, ions=20, chains=10, units=12, tau_3=1200.0)
+    long, short = walks(known, 1), walks(replace(known, frames=800), 2)
+    one, other = transport([long, short], 1, 0), transport([short, long], 1, 0)
+    assert one.diffusion.value == pytest.approx(other.diffusion.value)
+    assert one.diffusion.error == pytest.approx(other.diffusion.error)
+    assert one.transfers == other.transfers
+    assert one.checks["transfers at random"].value == pytest.approx(other.checks["transfers at random"].value)
+    assert one.model_free.value == pytest.approx(other.model_free.value)
+    single, twice = transport([long], 1, 0), transport([long, long], 1, 0)
+    assert twice.diffusion.value == pytest.approx(single.diffusion.value)
+    assert twice.model_free.value == pytest.approx(single.model_free.value)
+    assert twice.transfers.direct == 2 * single.transfers.direct
+    assert twice.diffusion.error < single.diffusion.error
+
+
+def test_starts_that_differ_give_the_error_of_their_scatter() -> None:
+    """Three times the rate in every second start: errors within the starts do not know it."""
+    slow = Known(frames=1200, ions=20, chains=10, units=12, tau_3=1200.0)
+    fast = replace(slow, index_rate=3 * slow.index_rate, segment_rate=3 * slow.segment_rate)
+    starts = [walks(slow if seed % 2 else fast, seed) for seed in range(4)]
+    alike = [walks(slow, seed) for seed in range(4)]
+    differ, agree = (transport(runs, 1, 0).diffusion for runs in (starts, alike))
+    assert differ.error / differ.value > 1.5 * agree.error / agree.value
+    low, high = slow.diffusion, fast.diffusion
+    assert low < differ.value < high and differ.error > (high - low) / 8
+
+
 def test_rattling_adds_nothing() -> None:
-    found = transport(walks(Known(frames=2000, rattle_nm=0.1), 3), 5, 0)
-    plain = transport(walks(Known(frames=2000), 3), 5, 0)
+    found = transport([walks(Known(frames=2000, rattle_nm=0.1), 3)], 5, 0)
+    plain = transport([walks(Known(frames=2000), 3)], 5, 0)
     assert found.diffusion.value == pytest.approx(plain.diffusion.value, rel=0.02)
 
 
@@ -196,11 +246,11 @@ def test_rattling_adds_nothing() -> None:
     ids=["back to where it was", "stiff"],
 )
 def test_a_walk_that_is_not_of_the_model_fails_its_check(known: Known, what: str) -> None:
-    assert what in failed(transport(walks(known, 1), 1, 0))
+    assert what in failed(transport([walks(known, 1)], 1, 0))
 
 
 def test_too_few_transfers_give_no_d() -> None:
-    found = transport(walks(Known(frames=300, ions=10, tau_3=1e5), 1), 1, 0)
+    found = transport([walks(Known(frames=300, ions=10, tau_3=1e5), 1)], 1, 0)
     assert (found.transfers.residence.mean_ps, found.diffusion.value, found.model_free.value) == (None, None, None)
     assert not found.curves
 
@@ -209,8 +259,9 @@ def site(role: str | None, number: int = 1, block: str | None = None) -> Site:
     return Site("X", "X", 0.0, 1.0, "R", number, "X", role, block, "test")
 
 
-def analysed(folder: Path, known: Known, with_pa: bool = False, every: int = 1) -> tuple[dict, pd.DataFrame, Transport]:
-    """Such ions as a trajectory in a box, analysed from its files and, for comparison, at once."""
+def written(folder: Path, known: Known, with_pa: bool = False, every: int = 1, seed: int = 5) -> Walks:
+    """Such ions, and their trajectory in a box as `reduced.h5` and `system.json` in `folder`."""
+    folder.mkdir(exist_ok=True)
     chain = [site("ether_O", unit, "PEO") for unit in range(1, known.units + 1)]
     chain += [site("amide_O", known.units + 1, "PA")] if with_pa else []
     system = SystemDescription(
@@ -223,7 +274,7 @@ def analysed(folder: Path, known: Known, with_pa: bool = False, every: int = 1) 
         "",
     )
     (folder / "system.json").write_text(to_json(system))
-    run, edge = walks(known, 5), 6.0
+    run, edge = walks(known, seed), 6.0
     ether = system.with_role("ether_O").reshape(known.chains, known.units)
     neighbours = ether[run.host, run.index.astype(int)][:, :, None].astype(np.int32)
     beads = np.stack([run.segments(c)[0] + run.chains[:, [c]] for c in range(known.chains)], axis=1)
@@ -247,12 +298,20 @@ def analysed(folder: Path, known: Known, with_pa: bool = False, every: int = 1) 
         for name, values in arrays.items():
             file[name] = values
         file["motion/neighbours"].attrs["range_nm"] = 0.5
-    criteria = RenewalCriteria.model_validate(
-        {"contact_nm": {"ether_O": 0.3, "carbonyl_O": 0.3, "anion": 0.3}, "hold_ps": dt, "return_ps": 0.0}
-    )
+    return run
+
+
+def criteria_of(known: Known) -> dict[str, Any]:
+    contacts = {"ether_O": 0.3, "carbonyl_O": 0.3, "anion": 0.3}
+    return {"contact_nm": contacts, "hold_ps": known.interval_ps, "return_ps": 0.0}
+
+
+def analysed(folder: Path, known: Known, with_pa: bool = False, every: int = 1) -> tuple[dict, pd.DataFrame, Transport]:
+    """Such ions analysed from their files and, for comparison, at once."""
+    run, criteria = written(folder, known, with_pa, every), RenewalCriteria.model_validate(criteria_of(known))
     csv, scalars = folder / "renewal.csv", folder / "renewal.json"
     analyse_renewal(folder / "reduced.h5", folder / "system.json", criteria, csv, scalars)
-    return json.loads(scalars.read_text()), pd.read_csv(csv), transport(replace(run, every=every), 1, 0)
+    return json.loads(scalars.read_text()), pd.read_csv(csv), transport([replace(run, every=every)], 1, 0)
 
 
 SMALL = Known(ions=25, chains=10, units=12, frames=1500)
@@ -299,3 +358,20 @@ def test_too_short_a_run_says_so(tmp_path: Path) -> None:
     found, _, _ = analysed(tmp_path, replace(SMALL, frames=30))
     assert found["D_m2_s"]["verdict"] == "not resolved: transfers between chains: too few exits"
     assert found["tau_3"]["at_least_ps"] > 0
+
+
+def test_starts_are_analysed_together_from_their_files(tmp_path: Path) -> None:
+    names, of_renewal = ["peo-r1", "peo-r2"], criteria_of(SMALL)
+    runs = [written(tmp_path / name, SMALL, seed=seed) for seed, name in enumerate(names)]
+    criteria = StartsCriteria(
+        systems=names, temperature_K=350.0, tolerance=0.1, target_error=0.2, contact_nm=0.3, use_interval_ps=10.0,
+        lithium_contact_nm=of_renewal["contact_nm"], hold_ps=of_renewal["hold_ps"], return_ps=0.0,
+    )  # fmt: skip
+    files = [[tmp_path / name / file for name in names] for file in ("reduced.h5", "system.json")]
+    analyse_starts(*files, criteria, tmp_path / "peo.json")
+    found, expected = json.loads((tmp_path / "peo.json").read_text())["renewal"], transport(runs, 1, 0)
+    assert found["D_m2_s"]["value"] == pytest.approx(expected.diffusion.value * 1e-6, rel=0.05)
+    assert found["D_m2_s"]["error"] == pytest.approx(expected.diffusion.error * 1e-6, rel=0.2)
+    assert found["tau_3"]["value"] == pytest.approx(expected.transfers.residence.mean_ps)
+    assert found["tau_1"]["verdict"] == "resolved"
+    assert found["length_ns"] == pytest.approx(2 * (SMALL.frames - 1) * SMALL.interval_ps / 1000)

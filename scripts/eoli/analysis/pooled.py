@@ -14,10 +14,11 @@ from eoli.analysis.conductivity.analyse import conductivity_scalars, is_salt
 from eoli.analysis.ions.analyse import read_clusters
 from eoli.analysis.ions.clusters import block_populations
 from eoli.analysis.motion.analyse import FRAME, Motion, box_size_of, diffusion_scalars, read_motion
+from eoli.analysis.renewal.analyse import renewal, walks_of
 from eoli.core.arrays import Floats
 from eoli.core.files import write_json
 from eoli.errors import DataError
-from eoli.study.criteria import StartsCriteria
+from eoli.study.criteria import RenewalCriteria, StartsCriteria
 from eoli.topology.description import read_description
 from eoli.trajectory.store import open_reduced
 
@@ -38,18 +39,22 @@ def _sizes(motion: Motion) -> dict[str, list[tuple[str, int, int]]]:
 def analyse_starts(
     reduced: Sequence[Path], descriptions: Sequence[Path], criteria: StartsCriteria, out_json: Path
 ) -> None:
-    """Diffusion and conductivity from all replicas of a system at once, as `motion` and `conductivity` give for one.
+    """Transport from all replicas of a system at once, as `motion`, `conductivity` and `renewal` give for one.
 
     `reduced` and `descriptions` belong to the replicas that the criteria name. The further length that a D needs is
     summed over the replicas. Raises DataError for files that cannot be read or do not belong together, and for replicas
     that differ in composition, charges or frame spacing.
     """
     described = [read_description(path) for path in descriptions]
-    motions, populations = [], []
+    motions, populations, walks = [], [], []
+    of_renewal = RenewalCriteria(
+        contact_nm=criteria.lithium_contact_nm, hold_ps=criteria.hold_ps, return_ps=criteria.return_ps
+    )
     with ExitStack() as files:
         for path, system in zip(reduced, described, strict=True):
             opened = files.enter_context(open_reduced(path, system))
             motions.append(read_motion(opened, system))
+            walks.append(walks_of(opened, system, of_renewal, motions[-1]))
             if is_salt(motions[-1].species):
                 populations.append(
                     block_populations(read_clusters(opened, system, criteria.contact_nm, criteria.use_interval_ps))
@@ -80,5 +85,6 @@ def analyse_starts(
             "conductivity": conductivity_scalars(
                 motions, _stacked(populations) if populations else None, described[0].choice.ion_charge_scale, criteria,
             ),
+            "renewal": renewal(walks, [motion.length_ns * 1000 for motion in motions], of_renewal)[1],
         }  # fmt: skip
     write_json(out_json, finite(found))

@@ -300,6 +300,7 @@ class _Pooled(_Part):
     systems: list[str] = Field(min_length=2)
     motion: _Motion
     conductivity: _Conductivity
+    renewal: dict[str, Any] | None = None
 
 
 class _Verdict(_Part):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, get_origin
 
 from eoli.commands.common import add_gmx, add_option, gromacs_build, made, typed
 from eoli.errors import InputError
@@ -42,26 +42,28 @@ def _criteria(arguments: argparse.Namespace, model: type[Model]) -> Model:
     from eoli.core.validation import validate
 
     values = {name: getattr(arguments, name) for name in model.model_fields}
-    if isinstance(words := values.get("contact_nm"), list):
-        values["contact_nm"] = _distances(words)
+    for name, field in model.model_fields.items():
+        if get_origin(field.annotation) is dict:
+            values[name] = _distances(name, values[name])
     return validate(model, {name: value for name, value in values.items() if value is not None}, [])
 
 
-def _distances(words: Sequence[str]) -> dict[str, float]:
-    """Distances, nm, by kind. Raises InputError for a malformed word."""
+def _distances(name: str, words: Sequence[str]) -> dict[str, float]:
+    """Distances, nm, by kind, of the option `name`. Raises InputError for a malformed word."""
     from eoli.core.validation import from_text, kind_of
     from eoli.study.criteria import ContactDistances
 
+    flag = f"--{name.replace('_', '-')}"
     kinds, found = (*ContactDistances.model_fields, "anion_O"), {}
     distance = from_text(kind_of(ContactDistances, "ether_O"))
     for word in words:
         kind, _, value = word.partition("=")
         if kind not in kinds:
-            raise InputError(f"--contact-nm {word!r} is not allowed; allowed: KIND=NM with KIND of {', '.join(kinds)}")
+            raise InputError(f"{flag} {word!r} is not allowed; allowed: KIND=NM with KIND of {', '.join(kinds)}")
         try:
             found[kind] = distance(value)
         except InputError as error:
-            raise InputError(f"--contact-nm {word!r}: {error}") from None
+            raise InputError(f"{flag} {word!r}: {error}") from None
     return found
 
 
@@ -157,4 +159,4 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
         analysis.help, *_OWN.get(analysis.name, (partial(_add, analysis), partial(_run, analysis)))
     )
     for analysis in ANALYSES
-} | {"starts": ("diffusion and conductivity of all starts of a system together", add_starts, starts)}  # fmt: skip
+} | {"starts": ("transport of all starts of a system together", add_starts, starts)}  # fmt: skip

@@ -192,6 +192,7 @@ Contacts = Annotated[dict[str, float], From("system.contact_nm")]
 AnionContact = Annotated[float | None, From("analysis.contact_nm.anion")]
 IonFrames = Annotated[float, From("analysis.structure_interval_ps")]
 Temperature = Annotated[float, From("system.temperature_K")]
+Hold = Annotated[float, From("analysis.mechanism.hold_ps")]
 
 
 def _without_bridging_oxygen(distances: dict[str, float]) -> dict[str, float]:
@@ -296,8 +297,11 @@ class ConductivityCriteria(IonsCriteria):
     temperature_K: Temperature
 
 
+LithiumContacts = Annotated[Contacts, AfterValidator(_without_bridging_oxygen)]
+
+
 class StartsCriteria(Criteria):
-    """Criteria of motion and conductivity, for all replicas of a system."""
+    """Criteria of motion, conductivity and the renewal model, for all replicas of a system."""
 
     systems: Annotated[list[str], From("system.starts")]
     temperature_K: Temperature
@@ -305,9 +309,9 @@ class StartsCriteria(Criteria):
     target_error: TargetError
     contact_nm: Annotated[float, From("analysis.contact_nm.anion")]
     use_interval_ps: IonFrames
-
-
-LithiumContacts = Annotated[Contacts, AfterValidator(_without_bridging_oxygen)]
+    lithium_contact_nm: LithiumContacts
+    hold_ps: Hold
+    return_ps: Annotated[float, From("analysis.renewal.return_ps")]
 
 
 class MechanismCriteria(Mechanism, Criteria):
@@ -323,7 +327,7 @@ class RenewalCriteria(Renewal, Criteria):
 
     section = "analysis.renewal"
     contact_nm: LithiumContacts
-    hold_ps: Annotated[float, From("analysis.mechanism.hold_ps")]
+    hold_ps: Hold
 
 
 class MorphologyCriteria(Morphology, Criteria):

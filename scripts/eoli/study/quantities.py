@@ -258,7 +258,9 @@ def _residence(partner: str, label: str, **more: Any) -> Quantity:
 
 
 def _time(number: int, label: str, **more: Any) -> Quantity:
-    return Quantity(f"tau_{number}", "ps", "renewal", (f"tau_{number}",), _TIMES, label, log=True, **more)
+    return Quantity(
+        f"tau_{number}", "ps", "renewal", (f"tau_{number}",), _TIMES, label, log=True, where=_TOGETHER, **more
+    )
 
 
 QUANTITIES: tuple[Quantity, ...] = (
@@ -337,16 +339,16 @@ QUANTITIES: tuple[Quantity, ...] = (
     _time(2, "τ₂, with segments"),
     _time(3, "τ₃, between chains", at_least="at_least_ps", bounds=("at_least",), compared_as="tau_3"),
     Quantity("D_Li_renewal", "m2_s", "renewal", ("D_m2_s",), _D_RENEWAL, "model", verdict_column="renewal_verdict",
-             where=In.SWEEP | In.PAGE, log=True, compared_as="D_Li_renewal", symbol="D(Li⁺), renewal model",
+             where=_TOGETHER | In.PAGE, log=True, compared_as="D_Li_renewal", symbol="D(Li⁺), renewal model",
              title="self-diffusion of lithium from the renewal model",
              open=("D of lithium from its transfers between chains", "not resolved"),
              known=Known("transport", "D(Li⁺) by the renewal model is {}", "D(Li⁺) by the renewal model")),
     Quantity("D_Li_long_chains", "m2_s", "renewal", ("D_long_chains_m2_s",), _D_RENEWAL, "model, long chains", log=True,
-             compared_as="D_Li_long_chains"),
+             where=_TOGETHER, compared_as="D_Li_long_chains"),
     Quantity("D_Li_on_chains", "m2_s", "renewal", ("D_on_chains_m2_s",), _D_RENEWAL, "motion on chains", log=True,
-             compared_as="D_Li_on_chains"),
+             where=_TOGETHER, compared_as="D_Li_on_chains"),
     Quantity("D_Li_between_transfers", "m2_s", "renewal", ("D_between_transfers_m2_s",), _D_RENEWAL, "between transfers",
-             log=True, compared_as="D_Li_between_transfers"),
+             log=True, where=_TOGETHER, compared_as="D_Li_between_transfers"),
     Quantity("segregation", "", "morphology", ("segregation",), Panel("mechanism", "degree of segregation", 5, from_zero=True),
              value=("degree",), verdict_column="segregation_verdict", of_carbonyl=True,
              open=("microphase separation beyond chance", "not distinguishable")),

@@ -6,7 +6,7 @@ Frames are counted from 0; a run of n frames has n - 1 steps of `interval_ps`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -191,20 +191,28 @@ def _window(periods: Periods) -> tuple[Booleans, Booleans, Integers, Booleans]:
 
 
 def mean_residence(periods: Periods, interval_ps: float) -> Residence:
-    """Mean residence time of bound periods with right and left censoring.
+    """Mean residence time of the bound periods of one run; see `mean_residence_of_runs`."""
+    return mean_residence_of_runs([periods], interval_ps)
+
+
+def mean_residence_of_runs(runs: Sequence[Periods], interval_ps: float) -> Residence:
+    """Mean residence time of bound periods with right and left censoring, in all of several runs of one system.
 
     The exit probability p per step of bound time is exits / steps at risk, and the time -interval / ln(1 - p): the
     maximum likelihood for exponential times seen in steps. Periods present at the start count from there (delayed entry
     without memory); those that last to the end count as time without an exit. In a stationary state as many ions enter
     as leave, so bound time / exits is the mean residence of an entering ion for any distribution of times. The relative
     error is the larger of 1 / sqrt(exits) and the jackknife error of the rate over ions, which sees that exits of one
-    ion come in bunches. Fewer than `LEAST_EXITS` exits, a single ion, or a relative error above one half give only the
+    ion come in bunches, and over runs if there are several. Fewer than `LEAST_EXITS` exits, a single ion, or a relative error above one half give only the
     lower bound: the inverse of the rate plus 1.64 of its errors, or of its upper Poisson limit if that is higher.
     """
-    kept, exited, steps, _ = _window(periods)
-    lithium = periods.lithium[kept]
-    of_ions: Floats = np.stack([np.bincount(lithium, w, periods.n_lithium) for w in (exited, steps)], axis=1)
-    n_exits, bound_ps = int(exited.sum()), float(steps.sum()) * interval_ps
+    of_runs = []
+    for periods in runs:
+        kept, exited, steps, _ = _window(periods)
+        lithium = periods.lithium[kept]
+        of_runs.append(np.stack([np.bincount(lithium, w, periods.n_lithium) for w in (exited, steps)], axis=1))
+    of_ions: Floats = np.concatenate(of_runs)
+    n_exits, bound_ps = int(of_ions[:, 0].sum()), float(of_ions[:, 1].sum()) * interval_ps
     of_ions = of_ions[of_ions[:, 1] > 0]
 
     def rate_of(mean: Floats) -> float:
@@ -214,7 +222,9 @@ def mean_residence(periods: Periods, interval_ps: float) -> Residence:
     rate = rate_of(of_ions.sum(axis=0)) if n_exits else 0.0
     if rate * interval_ps > 1:
         return Residence(None, None, None, n_exits, bound_ps, "faster than the frames")
-    error = float(np.fmax(rate / math.sqrt(max(1, n_exits)), jackknife_error(rate_of, of_ions)))
+    samples = (of_ions, np.array([of_run.sum(axis=0) for of_run in of_runs if of_run[:, 1].any()]))
+    errors = (rate / math.sqrt(max(1, n_exits)), *(jackknife_error(rate_of, of) for of in samples))
+    error = float(np.fmax.reduce(errors))
     if n_exits < LEAST_EXITS or len(of_ions) < 2 or error > _LARGEST_RELATIVE_ERROR * rate:
         if not bound_ps:
             return Residence(None, None, None, 0, 0.0, "too few exits")

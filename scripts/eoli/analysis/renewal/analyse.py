@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,36 @@ def _hosts(
     return np.concatenate(host, axis=1), np.concatenate(index, axis=1), bound
 
 
+def walks_of(
+    reduced: Reduced, system: SystemDescription, criteria: RenewalCriteria, motion: Motion | None = None
+) -> Walks | str:
+    """Ions on chains in one run, or why the model cannot be asked about it; `motion` is read where it is not given.
+
+    The file must stay open as long as the walks are used. Raises DataError for files that do not belong together, and for
+    cut-offs beyond the neighbour lists.
+    """
+    if len(list(system.types_of("polymer"))) > 1:
+        return "not known: several types of chains, and the model is of one"
+    ether = ether_chains(system)
+    if ether is None or not reduced.has("motion/neighbours"):
+        return "not resolved: no lithium beside ether chains"
+    motion = motion or read_motion(reduced, system)
+    if folded := motion.folded or _folded_segments(reduced):
+        return f"not known: {folded}"
+    return _walks(reduced, system, ether, motion, criteria)
+
+
+def _frames(criteria: RenewalCriteria, interval_ps: float) -> tuple[int, int]:
+    """For how many frames a new host leads, and within how many an ion that is back has not left."""
+    hold, back = (round(ps / interval_ps) for ps in (criteria.hold_ps, criteria.return_ps))
+    return max(1, hold), back
+
+
 def _walks(
     reduced: Reduced, system: SystemDescription, ether: tuple[Molecule, Integers], motion: Motion,
-    criteria: RenewalCriteria, hold_frames: int,
+    criteria: RenewalCriteria,
 ) -> Walks:  # fmt: skip
-    host, index, bound = _hosts(reduced, system, criteria, hold_frames)
+    host, index, bound = _hosts(reduced, system, criteria, _frames(criteria, motion.interval_ps)[0])
     molecule, oxygens = ether
     per_chain, every = oxygens.shape[1], reduced.motion_per_structure
     chains, box = some(motion.paths["chain"], slice(None)), motion.box[::every]
@@ -96,7 +122,7 @@ _NEEDS: dict[str, tuple[str, ...] | None] = {
 """The assumptions that each D needs; None for all."""
 
 
-def _why_not(found: Transport, of: str, length_ps: float) -> str:
+def _why_not(found: Transport, of: str, shortest_ps: float) -> str:
     """Why a D is withheld; empty if it is not."""
     residence, needs = found.transfers.residence, _NEEDS[of]
     if residence.mean_ps is None:
@@ -108,7 +134,7 @@ def _why_not(found: Transport, of: str, length_ps: float) -> str:
             return f"{said}: {', '.join(names)}"
     if of != "D_between_transfers_m2_s":
         return "" if len(found.lag_ps) else "transfers come within few frames"
-    if residence.mean_ps > LARGEST_SHARE_OF_RUN * length_ps:
+    if residence.mean_ps > LARGEST_SHARE_OF_RUN * shortest_ps:
         return f"a lithium stays longer on a chain than {LARGEST_SHARE_OF_RUN:.0%} of the run"
     return ""
 
@@ -121,17 +147,17 @@ def _stated(of: Estimate, factor: float, why_not: str) -> dict[str, Any]:
     return {**asdict(of.times(factor)), "verdict": "resolved"}
 
 
-def _scalars(found: Transport, ions: int, length_ps: float) -> dict[str, Any]:
+def _scalars(found: Transport, shortest_ps: float, ion_ps: float) -> dict[str, Any]:
     transfers, residence = found.transfers, found.transfers.residence
     diffusion = {
-        name: _stated(of, M2_S_PER_NM2_PS, _why_not(found, name, length_ps))
+        name: _stated(of, M2_S_PER_NM2_PS, _why_not(found, name, shortest_ps))
         for name, of in zip(
             _NEEDS, (found.diffusion, found.long_chains, found.on_chains, found.model_free), strict=True
         )
     }
     # a time means something also where the whole does not fit together
-    times = "" if len(found.lag_ps) else _why_not(found, "D_m2_s", length_ps)
-    ion_ns = ions * length_ps / _PS_PER_NS
+    times = "" if len(found.lag_ps) else _why_not(found, "D_m2_s", shortest_ps)
+    ion_ns = ion_ps / _PS_PER_NS
     return {
         "tau_1": _stated(found.tau_1, 1, times),
         "tau_2": _stated(found.tau_2, 1, times),
@@ -168,6 +194,20 @@ def _withheld(reason: str) -> dict[str, Any]:
     return {name: {"value": None, "error": None, "verdict": reason} for name in ("tau_1", "tau_2", "tau_3", *_NEEDS)}
 
 
+def renewal(
+    runs: Sequence[Walks | str], lengths_ps: Sequence[float], criteria: RenewalCriteria
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Table and scalars of one run, or of several of one system together, from `walks_of` each."""
+    walks = [of for of in runs if not isinstance(of, str)]
+    table, scalars = pd.DataFrame({"lag_ps": []}), _withheld(next((of for of in runs if isinstance(of, str)), ""))
+    if len(walks) == len(runs):
+        found = transport(walks, *_frames(criteria, walks[0].interval_ps))
+        table = _table(found)
+        ion_ps = sum(of.host.shape[1] * length for of, length in zip(walks, lengths_ps, strict=True))
+        scalars = _scalars(found, min(lengths_ps), ion_ps)
+    return table, scalars | {"length_ns": sum(lengths_ps) / _PS_PER_NS, "criteria": criteria.model_dump()}
+
+
 def analyse_renewal(reduced: Path, description: Path, criteria: RenewalCriteria, out_csv: Path, out_json: Path) -> None:
     """D of lithium from the renewal model and between transfers, its times, and the tests of its assumptions.
 
@@ -176,23 +216,8 @@ def analyse_renewal(reduced: Path, description: Path, criteria: RenewalCriteria,
     beyond the neighbour lists.
     """
     system = read_description(description)
-    table, scalars = pd.DataFrame({"lag_ps": []}), _withheld("not resolved: no lithium beside ether chains")
-    ether = ether_chains(system)
     with open_reduced(reduced, system) as opened:
-        if len(list(system.types_of("polymer"))) > 1:
-            scalars = _withheld("not known: several types of chains, and the model is of one")
-        elif opened.has("motion/neighbours") and ether is not None:
-            motion = read_motion(opened, system)
-            folded = motion.folded or _folded_segments(opened)
-            if folded:
-                scalars = _withheld(f"not known: {folded}")
-            else:
-                hold, back = (round(ps / motion.interval_ps) for ps in (criteria.hold_ps, criteria.return_ps))
-                walks = _walks(opened, system, ether, motion, criteria, max(1, hold))
-                found = transport(walks, max(1, hold), back)
-                table = _table(found)
-                scalars = _scalars(found, walks.host.shape[1], opened.length_ps)
-        scalars |= {"length_ns": opened.length_ps / _PS_PER_NS, "criteria": criteria.model_dump()}
+        table, scalars = renewal([walks_of(opened, system, criteria)], [opened.length_ps], criteria)
     write_results(table, scalars, out_csv, out_json)
 
 

@@ -1,12 +1,14 @@
 """The times of the renewal model, its D and the tests of its assumptions, from paths of ions and chains.
 
-Errors are by jackknife, over ions for what ions do and over chains for what chains do; those of D are both together.
+Errors are by jackknife, over ions for what ions do and over chains for what chains do; those of D are both together. Where
+runs that started independently are taken together, ions of one run may have more in common than its length lets them
+forget: the error is then at least that of a jackknife over the runs.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -14,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from eoli.analysis.mechanism.hopping import NO_HOST, squared_displacements
-from eoli.analysis.mechanism.residence import Periods, Residence, mean_residence
+from eoli.analysis.mechanism.residence import Periods, Residence, mean_residence_of_runs
 from eoli.analysis.motion.msd import particle_msd
 from eoli.analysis.renewal.model import (
     index_msd,
@@ -101,7 +103,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Transport:
-    """What the renewal model says of one run, in ps and nm; unknown what the data do not tell.
+    """What the renewal model says, in ps and nm; unknown what the data do not tell.
 
     `diffusion` is D of the ions on the simulated chains, `long_chains` on chains of infinite length, both from tau_1, tau_2
     and tau_3; `on_chains` the former with the motion of the ions on their chains, not split in two; `model_free` <R^2>
@@ -198,15 +200,37 @@ def _spread(left_out: Floats) -> float:
     return student_factor(n - 1) * float(np.sqrt((n - 1) * left_out.var())) if n > 1 else math.nan
 
 
-def _of_sums(of: Callable[[Floats], float], sums: Floats) -> tuple[float, float]:
-    """The number `of` the total of independent samples (n, ...), with its error."""
-    total = sums.sum(axis=0)
-    return of(total), _spread(np.array([of(total - sample) for sample in sums]))
+def _left_out(values_of: Callable[..., Any], starts: Indices, *sums: Floats) -> tuple[Any, list[Any], list[Any]]:
+    """Values of the totals of independent samples (n, ...), those without one sample each, and without one run each.
+
+    `starts` (n,) is the run of each sample; of a single run there is none without it.
+    """
+    totals, n = [of.sum(axis=0) for of in sums], len(starts)
+
+    def without(gone: Booleans) -> Any:
+        return values_of(n - int(gone.sum()), *(t - of[gone].sum(axis=0) for t, of in zip(totals, sums, strict=True)))
+
+    samples, runs = np.arange(n), np.unique(starts)
+    return (
+        values_of(n, *totals),
+        [without(samples == k) for k in samples],
+        [without(starts == k) for k in runs] if len(runs) > 1 else [],
+    )
 
 
-def _estimate(value: float, *errors: float) -> Estimate:
-    """A value with its errors in quadrature; unknown if their sum exceeds half of it."""
-    error = math.hypot(*errors)
+def _larger(within: float, without_start: Sequence[float]) -> float:
+    """The error of a number from samples within runs, or that from its values without one run each if it is larger."""
+    return max(within, _spread(np.array(without_start)))
+
+
+def _of_sums(of: Callable[[Floats], float], starts: Indices, sums: Floats) -> tuple[float, float]:
+    """The number `of` the total of independent samples (n, ...), with its error; `starts` (n,) is the run of each."""
+    value, without_sample, without_start = _left_out(lambda _, total: of(total), starts, sums)
+    return value, _larger(_spread(np.array(without_sample)), without_start)
+
+
+def _estimate(value: float, error: float) -> Estimate:
+    """A value with its error; unknown if that exceeds half of it."""
     if not (math.isfinite(value) and error <= LARGEST_RELATIVE_ERROR * abs(value)):
         return UNKNOWN
     return Estimate(float(value), error)
@@ -249,20 +273,24 @@ def fitted_rate(msd: Floats, model: Callable[[float], Floats], low: float, high:
     return rate, offset(model(rate))
 
 
-def _transfers(host: Integers, whole: Integers, interval_ps: float, confirm_frames: int) -> Transfers:
-    ion, first, last = _stays(whole)
-    periods = Periods(ion, whole[first, ion], first, last, len(whole), whole.shape[1], confirm_frames - 1)
-    follows = np.flatnonzero(ion[1:] == ion[:-1])
-    assisted = int((first[follows + 1] > last[follows] + 1).sum())
-    absent = float((host == NO_HOST).mean())
-    return Transfers(mean_residence(periods, interval_ps), len(follows) - assisted, assisted, absent)
+def _transfers(runs: Sequence[Walks], whole: Sequence[Integers], confirm_frames: int) -> Transfers:
+    periods, direct, assisted = [], 0, 0
+    for host in whole:
+        ion, first, last = _stays(host)
+        periods.append(Periods(ion, host[first, ion], first, last, len(host), host.shape[1], confirm_frames - 1))
+        follows = np.flatnonzero(ion[1:] == ion[:-1])
+        by_anion = int((first[follows + 1] > last[follows] + 1).sum())
+        direct, assisted = direct + len(follows) - by_anion, assisted + by_anion
+    absent = float(np.concatenate([(walks.host == NO_HOST).ravel() for walks in runs]).mean())
+    return Transfers(mean_residence_of_runs(periods, runs[0].interval_ps), direct, assisted, absent)
 
 
-def _lags(tau_3: float, walks: Walks) -> Indices:
-    """Lags of the fit in frames that segments have: from a tenth of tau_3 to tau_3, at most a quarter of the run."""
-    longest = min(tau_3 / walks.interval_ps, _SHARE_OF_RUN * len(walks.host)) / walks.every
+def _lags(tau_3: float, runs: Sequence[Walks]) -> Indices:
+    """Lags of the fit in frames that segments have: from a tenth of tau_3 to tau_3, at most a quarter of the shortest run."""
+    every = runs[0].every
+    longest = min(tau_3 / runs[0].interval_ps, _SHARE_OF_RUN * min(len(walks.host) for walks in runs)) / every
     spaced = np.geomspace(max(1.0, longest / _WINDOW_FACTOR), max(1.0, longest), _WINDOW_POINTS)
-    return np.unique(np.round(spaced).astype(np.int64)) * walks.every
+    return np.unique(np.round(spaced).astype(np.int64)) * every
 
 
 def _ageing(host: Integers, tau_frames: float, last_frame: int) -> tuple[Floats, Floats]:
@@ -277,9 +305,10 @@ def _ageing(host: Integers, tau_frames: float, last_frame: int) -> tuple[Floats,
     return exits, risk
 
 
-def _randomness(whole: Integers, tau_frames: float, confirm_frames: int) -> Check:
+def _randomness(whole: Sequence[Integers], of_start: Indices, tau_frames: float, confirm_frames: int) -> Check:
     """ln of the rate of transfers of young over that of old stays, 0 for exponential times."""
-    sums = np.stack(_ageing(whole, tau_frames, len(whole) - confirm_frames), axis=1)
+    found = [np.stack(_ageing(host, tau_frames, len(host) - confirm_frames), axis=1) for host in whole]
+    sums = np.concatenate(found)
 
     def ratio(total: Floats) -> float:
         young, old = (total[0] + 0.5) / np.maximum(total[1], 0.5)
@@ -287,10 +316,10 @@ def _randomness(whole: Integers, tau_frames: float, confirm_frames: int) -> Chec
 
     if not (sums[:, 0].sum(axis=0) >= LEAST_INTERVALS / 2).all():
         return _check(math.nan, math.nan, _RATES_APART)
-    return _check(*_of_sums(ratio, sums), _RATES_APART)
+    return _check(*_of_sums(ratio, of_start, sums), _RATES_APART)
 
 
-def _independence(intervals: Floats, moved: Floats, n_ions: int) -> Check:
+def _independence(intervals: Floats, moved: Floats, of_start: Indices) -> Check:
     """Correlation <R_k . R_k+1> / <R^2> of the displacements in successive intervals."""
     ion = intervals[:, 0].astype(np.int64)
     next_too = ion[1:] == ion[:-1]
@@ -298,22 +327,25 @@ def _independence(intervals: Floats, moved: Floats, n_ions: int) -> Check:
     if next_too.sum() < LEAST_INTERVALS:
         return _check(math.nan, math.nan, _LARGEST_CORRELATION)
     columns = ((ion[1:], products), (ion[1:], next_too), (ion, intervals[:, 2]), (ion, np.ones(len(ion))))
-    sums = np.stack([np.bincount(of, values, n_ions) for of, values in columns], axis=1).astype(np.float64)
+    sums = np.stack([np.bincount(of, values, len(of_start)) for of, values in columns], axis=1).astype(np.float64)
 
     def correlation(total: Floats) -> float:
         return float(total[0] / max(1, total[1]) / (total[2] / max(1, total[3])))
 
-    return _check(*_of_sums(correlation, sums[sums[:, 3] > 0]), _LARGEST_CORRELATION)
+    seen = sums[:, 3] > 0
+    return _check(*_of_sums(correlation, of_start[seen], sums[seen]), _LARGEST_CORRELATION)
 
 
-def _model_free(intervals: Floats, n_ions: int, n_frames: int, interval_ps: float, tau_3: float) -> Estimate:
+def _model_free(intervals: Floats, of_start: Indices, shortest_ps: float, interval_ps: float, tau_3: float) -> Estimate:
     """<R^2> / (6 <T>), nm2/ps, over intervals between transfers; see `intervals_between`."""
-    if len(intervals) < LEAST_INTERVALS or tau_3 > LARGEST_SHARE_OF_RUN * n_frames * interval_ps:
+    if len(intervals) < LEAST_INTERVALS or tau_3 > LARGEST_SHARE_OF_RUN * shortest_ps:
         return UNKNOWN
     ion, duration, square, weight = intervals.T
-    columns = (np.bincount(ion.astype(np.int64), weight * of, n_ions) for of in (square, duration))
+    columns = (np.bincount(ion.astype(np.int64), weight * of, len(of_start)) for of in (square, duration))
     sums = np.stack(list(columns), axis=1).astype(np.float64)
-    return _estimate(*_of_sums(lambda total: float(total[0] / total[1] / 6 / interval_ps), sums[sums[:, 1] > 0]))
+    seen = sums[:, 1] > 0
+    diffusion = _of_sums(lambda total: float(total[0] / total[1] / 6 / interval_ps), of_start[seen], sums[seen])
+    return _estimate(*diffusion)
 
 
 @dataclass(frozen=True)
@@ -336,21 +368,12 @@ class _OfChains:
     chain_share: float
 
 
-def _left_out(values_of: Callable[..., Any], *sums: Floats) -> tuple[Any, list[Any]]:
-    """Values of the totals of independent samples (n, ...), and those without one sample each."""
-    totals = [of.sum(axis=0) for of in sums]
-    n = len(sums[0])
-    return values_of(n, *totals), [
-        values_of(n - 1, *(total - of[k] for total, of in zip(totals, sums, strict=True))) for k in range(n)
-    ]
+def transport(runs: Sequence[Walks], hold_frames: int, return_frames: int) -> Transport:
+    """The renewal model for one run, or for several of one system, which must have frames equally far apart.
 
+    Runs are taken together ion by ion and chain by chain: sums over all of them, one fit. A new host leads for `hold_frames` (see `hosts`); an ion back within `return_frames` has not left (`bridged`).
 
-def transport(walks: Walks, hold_frames: int, return_frames: int) -> Transport:
-    """The renewal model for one run.
-
-    A new host leads for `hold_frames` (see `hosts`); an ion back within `return_frames` has not left (`bridged`).
-
-    - tau_3 is time on chains over transfers, with censored stays (`mean_residence`).
+    - tau_3 is time on chains over transfers, with censored stays (`mean_residence_of_runs`).
     - W_1 from <Dn^2(t)> of ions that stay on a chain, W_2 from the MSD, relative to the centre of mass of their chain, of
       repeat units that bind the same ion at both ends of t: both by `fitted_rate` at lags from tau_3/10 to tau_3, the times
       that decide on D.
@@ -362,31 +385,48 @@ def transport(walks: Walks, hold_frames: int, return_frames: int) -> Transport:
     transfers* (correlation of successive displacements), *Rouse segments* (ln of the D from the W_2 of short over that from
     the W_2 of long lags), *motions add up* (ln of the D from W_1 + W_2 over that from the MSD of ions on their chains).
     """
-    whole, confirm = bridged(walks.host, return_frames), hold_frames + return_frames
-    transfers = _transfers(walks.host, whole, walks.interval_ps, confirm)
+    whole, confirm = [bridged(walks.host, return_frames) for walks in runs], hold_frames + return_frames
+    first, transfers = runs[0], _transfers(runs, whole, confirm)
     assisted = transfers.assisted / max(1, transfers.assisted + transfers.direct)
     checks = {
-        "one block": _check(walks.other_block, 0.0, 0.0),
+        "one block": _check(first.other_block, 0.0, 0.0),
         "on chains": _check(transfers.absent, 0.0, _LARGEST_ABSENCE),
         "without anions": _check(assisted, 0.0, _LARGEST_ASSISTED),
     }
-    mean_ps, n_ions = transfers.residence.mean_ps, whole.shape[1]
+    mean_ps = transfers.residence.mean_ps
     if mean_ps is None:
         return Transport(transfers, checks)
-    intervals, moved = intervals_between(whole, walks.ions, confirm, hold_frames)
-    checks["transfers at random"] = _randomness(whole, mean_ps / walks.interval_ps, confirm)
-    checks["independent transfers"] = _independence(intervals, moved, n_ions)
-    model_free = _model_free(intervals, n_ions, len(whole), walks.interval_ps, mean_ps)
-    lags = _lags(mean_ps, walks)
-    if len(lags) < _LEAST_POINTS or walks.other_block:
+    of_start = _starts([host.shape[1] for host in whole])
+    rows, steps = [], []
+    for k, (walks, host) in enumerate(zip(runs, whole, strict=True)):
+        found, moved = intervals_between(host, walks.ions, confirm, hold_frames)
+        # ions are counted through all runs
+        found[:, 0] += np.searchsorted(of_start, k)
+        rows.append(found)
+        steps.append(moved)
+    intervals, moved = np.concatenate(rows), np.concatenate(steps)
+    shortest_ps = min(len(host) for host in whole) * first.interval_ps
+    checks["transfers at random"] = _randomness(whole, of_start, mean_ps / first.interval_ps, confirm)
+    checks["independent transfers"] = _independence(intervals, moved, of_start)
+    model_free = _model_free(intervals, of_start, shortest_ps, first.interval_ps, mean_ps)
+    lags = _lags(mean_ps, runs)
+    if len(lags) < _LEAST_POINTS or first.other_block:
         return Transport(transfers, checks, model_free)
-    return _modelled(walks, whole, confirm, lags, Transport(transfers, checks, model_free))
+    return _modelled(runs, whole, confirm, lags, Transport(transfers, checks, model_free))
 
 
-def _modelled(walks: Walks, whole: Integers, confirm_frames: int, lags: Indices, so_far: Transport) -> Transport:
+def _starts(counts: Sequence[int]) -> Indices:
+    """Number of the run of each of its ions, or chains, for all runs one after the other."""
+    return np.repeat(np.arange(len(counts)), counts)
+
+
+def _modelled(
+    runs: Sequence[Walks], whole: Sequence[Integers], confirm_frames: int, lags: Indices, so_far: Transport
+) -> Transport:
     """The result with the times, the D of the model and the checks that need them."""
-    time, n = lags.astype(np.float64) * walks.interval_ps, walks.units
-    low, high = 1e-4 / float(time[-1]), 10 / walks.interval_ps
+    interval_ps, n = runs[0].interval_ps, runs[0].units
+    time = lags.astype(np.float64) * interval_ps
+    low, high = 1e-4 / float(time[-1]), 10 / interval_ps
     short, late = time <= math.sqrt(time[0] * time[-1]), lags * 3 >= lags[-1]
 
     def on_chain(msd: Floats, bond2: float, part: Booleans) -> float:
@@ -396,10 +436,11 @@ def _modelled(walks: Walks, whole: Integers, confirm_frames: int, lags: Indices,
         return fitted_rate(msd, lambda rate: index_msd(time, rate, n), low, high)[0]
 
     every = np.ones(len(lags), dtype=np.bool_)
-    bond2 = float(walks.end_to_end2.mean()) / (n - 1)
+    end_to_end2 = np.concatenate([walks.end_to_end2 for walks in runs])
+    bond2 = float(end_to_end2.mean()) / (n - 1)
 
     def ions_of(_: int, steps: Floats, index: Floats, own: Floats) -> _OfIons:
-        tau_3 = -walks.interval_ps / math.log1p(-steps[0] / steps[1])
+        tau_3 = -interval_ps / math.log1p(-steps[0] / steps[1])
         return _OfIons(tau_3, along(_msd(index)), on_chain(_msd(own), bond2, every))
 
     def chains_of(count: int, segments: Floats, squares: Floats, centres: Floats) -> _OfChains:
@@ -407,15 +448,22 @@ def _modelled(walks: Walks, whole: Integers, confirm_frames: int, lags: Indices,
         rate, at_short, at_long = (on_chain(msd, of_bond, part) for part in (every, short, ~short))
         return _OfChains(rate, at_short, at_long, of_bond, float((centres / count / (6 * time))[late].mean()))
 
-    of_index, of_own = _ion_sums(walks, whole, lags)
-    of_segments = _segment_sums(walks, lags)
-    of_ions, without_ion = _left_out(ions_of, _exits(whole, confirm_frames), of_index, of_own)
-    of_chains, without_chain = _left_out(chains_of, of_segments, walks.end_to_end2, particle_msd(walks.chains, lags).T)
+    of_ion = _starts([host.shape[1] for host in whole])
+    sums = [_ion_sums(walks, host, lags) for walks, host in zip(runs, whole, strict=True)]
+    of_index, of_own = (np.concatenate(part) for part in zip(*sums, strict=True))
+    exits = np.concatenate([_exits(host, confirm_frames) for host in whole])
+    of_chain = _starts([len(walks.end_to_end2) for walks in runs])
+    of_segments = np.concatenate([_segment_sums(walks, lags) for walks in runs])
+    centres = np.concatenate([particle_msd(walks.chains, lags).T for walks in runs])
+    of_ions, without_ion, without_their_run = _left_out(ions_of, of_ion, exits, of_index, of_own)
+    of_chains, without_chain, without_its_run = _left_out(chains_of, of_chain, of_segments, end_to_end2, centres)
 
-    def found(of: Callable[[_OfIons, _OfChains], float]) -> tuple[float, float, float]:
-        """A number with its errors from ions and from chains."""
+    def found(of: Callable[[_OfIons, _OfChains], float]) -> tuple[float, float]:
+        """A number with its error: those from ions and from chains, or from runs if that is larger."""
         by_ions = _spread(np.array([of(ions, of_chains) for ions in without_ion]))
-        return of(of_ions, of_chains), by_ions, _spread(np.array([of(of_ions, chains) for chains in without_chain]))
+        by_chains = _spread(np.array([of(of_ions, chains) for chains in without_chain]))
+        by_runs = [of(*both) for both in zip(without_their_run, without_its_run, strict=True)]
+        return of(of_ions, of_chains), _larger(math.hypot(by_ions, by_chains), by_runs)
 
     def ratio(rates: Callable[[_OfIons, _OfChains], tuple[float, float]]) -> Check:
         """Check of the ln of the ratio of D from two rates."""
@@ -424,11 +472,10 @@ def _modelled(walks: Walks, whole: Integers, confirm_frames: int, lags: Indices,
             first, second = (renewal_diffusion(rate, n, chains.bond2, ions.tau_3) for rate in rates(ions, chains))
             return math.log(first / second)
 
-        value, *errors = found(log_ratio)
-        return _check(value, math.hypot(*errors), _SAME_D)
+        return _check(*found(log_ratio), _SAME_D)
 
-    def curve(sums: Floats, model: Callable[[float], Floats]) -> Curve:
-        msd, left_out = _left_out(lambda _, total: _msd(total), sums)
+    def curve(sums: Floats, starts: Indices, model: Callable[[float], Floats]) -> Curve:
+        msd, left_out, _ = _left_out(lambda _, total: _msd(total), starts, sums)
         rate, offset = fitted_rate(msd, model, low, high)
         return Curve(msd, np.sqrt((len(sums) - 1) * np.var(left_out, axis=0)), offset + model(rate))
 
@@ -453,9 +500,9 @@ def _modelled(walks: Walks, whole: Integers, confirm_frames: int, lags: Indices,
         ),
         on_chains=_estimate(*found(lambda i, c: renewal_diffusion(i.both_rates, n, c.bond2, i.tau_3) + c.chain_share)),
         curves={
-            "index": curve(of_index, lambda rate: index_msd(time, rate, n)),
-            "segments": curve(of_segments, lambda rate: segment_msd(time, rate, n, bond2)),
-            "ions": curve(of_own, lambda rate: segment_msd(time, rate, n, bond2)),
+            "index": curve(of_index, of_ion, lambda rate: index_msd(time, rate, n)),
+            "segments": curve(of_segments, of_chain, lambda rate: segment_msd(time, rate, n, bond2)),
+            "ions": curve(of_own, of_ion, lambda rate: segment_msd(time, rate, n, bond2)),
         },
     )
 
