@@ -112,7 +112,8 @@ def recorded_commands(finished: Path) -> dict[str, list[str]]:
          "--step-K", "10", "--length-ns", "0.006", "--out", OUT],
         ["starts", "--systems", *SYSTEMS, "--reduced", *[f"{folder}/analysis/reduced.h5" for folder in _BOTH], "--system-json",
          *[f"{folder}/topology/system.json" for folder in _BOTH], "--tolerance", "0.1", "--temperature-K", "400", "--target-error",
-         "0.2", "--contact-nm", "0.3", "--use-interval-ps", "0.1", "--out", f"{OUT}/starts.json"],
+         "0.2", "--contact-nm", "0.3", "--use-interval-ps", "0.1", "--lithium-contact-nm", "ether_O=0.35", "anion=0.3",
+         "--hold-ps", "1", "--return-ps", "0", "--out", f"{OUT}/starts.json"],
         ["glass-transition", *config, "--out", OUT],
     ]  # fmt: skip
     return {argv[0]: argv for argv in written} | found
