@@ -70,7 +70,8 @@ def unresolved(sweep: Sweep) -> list[Unresolved]:
     """Quantities that were analysed but not resolved, by reason; the answers first."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for system in sweep.answering:
-        for each in asked():
+        # one with words of its own stands below, once
+        for each in (of for of in asked() if not of.quantity.open[0]):
             answer, quantity = each.best(system)[1], each.quantity
             if answer.value is None and answer.verdict != "no salt" and not answer.verdict.startswith("missing"):
                 why = answer.verdict.removeprefix("not resolved: ")
