@@ -250,6 +250,9 @@ def test_how_much_longer() -> None:
     assert (slow.at_least, slow.further_ns) == (True, pytest.approx(9 * (5 - 1)))
     assert slow.at_this_exponent_ns == pytest.approx(9 * (25 - 1))
     assert slow.reason.startswith("at least")
+    # with this exponent the MSD would be there after 1.25 ** 2 runs, and is not diffusive before three
+    both = extension(_known(**none, verdict="sub-diffusive", farthest_msd_nm2=0.2, exponent=0.5), 9.0, TOLERANCE, 0.2)
+    assert both.further_ns == both.at_this_exponent_ns == pytest.approx(9 * (3 - 1))
     sub = extension(_known(**none, verdict="sub-diffusive", exponent=0.7), 9.0, TOLERANCE, 0.2)
     assert (sub.at_least, sub.further_ns, sub.at_this_exponent_ns) == (True, pytest.approx(9 * (3 - 1)), None)
     noisy = extension(_known(**none, verdict="too short", exponent_error=0.2), 9.0, TOLERANCE, 0.2)

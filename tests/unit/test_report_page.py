@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from eoli.report.answers import temperature_series, unresolved
 from eoli.report.embed import ROWS, rounded, script_json, system_data, thinned
 from eoli.report.gather import Sweep, gather
 from eoli.report.page import render
+from eoli.report.sections.answers import not_resolved
 from eoli.study.config import Study
 from eoli.study.systems import systems_of
 from eoli.summary.run_lengths import needs
@@ -466,6 +467,35 @@ def test_what_is_not_resolved_is_said_with_its_reason(results: Path, study: Stud
     ]
     assert rows["spacing of domains from S(q)"][-1] == "no estimate"
     assert "This page is partial" not in page.text
+
+
+def test_lengths_and_costs_of_what_is_open_are_of_the_same_systems(results: Path, study: Study) -> None:
+    sweep = read(results, study)
+    (need,) = [need for need in sweep.needs if (need.system, need.quantity) == ("pebax-eo8-298K", "D_Li")]
+    systems = list(sweep.systems)[:3]
+    of_each = [
+        replace(need, system=system.name.removesuffix("-r1"), further_ns=further, core_hours=further, disk_gb=0.1 * further,
+                at_this_exponent_ns=at_exponent)
+        for system, further, at_exponent in zip(systems, (40.0, 90.0, 60.0), (50.0, None, None), strict=True)
+    ]  # fmt: skip
+    for system in systems:
+        system.scalars["motion"]["Li"] = {"D_m2_s": {"value": None, "error": None}, "verdict": "sub-diffusive"}  # type: ignore[index]
+    sweep = replace(sweep, systems=tuple(systems), needs=tuple(of_each))
+    (row,) = [row for row in not_resolved(sweep) if row.what.startswith("D(Li⁺), self")]
+    # 40 + 90 + 60 ns, and with the one exponent that is known 50 + 90 + 60 ns
+    assert row.closes == (
+        "at least 40 ns to 90 ns more for each of 3 systems, 190 core-hours and 19 GB for all; at the present exponent "
+        "(known in 1 of them, else the bound) 50 ns to 90 ns for each of 3 systems, 200 core-hours and 20 GB for all"
+    )
+
+
+def test_what_is_open_is_listed_once(results: Path, study: Study) -> None:
+    sweep = read(results, study)
+    for system in sweep.systems:
+        verdict = "not resolved: transfers between chains: too few exits"
+        system.scalars["renewal"] = {"D_m2_s": {"value": None, "error": None, "verdict": verdict}}  # type: ignore[index]
+    (found,) = [entry for entry in unresolved(sweep) if entry.why == "transfers between chains: too few exits"]
+    assert (found.key, len(found.systems)) == ("D_Li_renewal", len(sweep.systems))
 
 
 def test_the_fits_against_temperature_find_the_energy_that_was_put_in(results: Path, study: Study) -> None:

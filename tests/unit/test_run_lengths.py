@@ -81,12 +81,38 @@ def test_sub_diffusion_has_a_lower_bound_and_says_so(tmp_path: Path) -> None:
     by = found(tmp_path)
     lithium = by["D_Li"]
     assert lithium.at_least and lithium.relative_error is None
-    assert (lithium.total_ns, lithium.further_ns, lithium.at_this_exponent_ns) == (100.0, 80.0, 300.0)
-    assert "at least 80 ns more, 300 ns at its present exponent (" in lithium.line()
+    # both lengths are of two starts, each as long as the slower one must be: 10 + 40 and 10 + 300 ns
+    assert (lithium.total_ns, lithium.further_ns, lithium.at_this_exponent_ns) == (100.0, 80.0, 600.0)
+    assert "at least 80 ns more, 600 ns at its present exponent (" in lithium.line()
     assert "motion of Li is sub-diffusive: the motion must become" in lithium.line()
     for route in ("nernst_einstein", "collective"):
         assert by[f"conductivity_{route}"].at_least and "at least" in by[f"conductivity_{route}"].line()
     assert not by["D_anion"].at_least
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "at_least", "at_exponent"),
+    # the slow start sets the bound; the other one has an exponent, which asks for less, for as much, for more
+    [(40.0, 10.0, 80.0, None), (40.0, 40.0, 80.0, None), (40.0, 50.0, 80.0, 100.0)],
+)
+def test_a_length_at_the_present_exponent_is_never_below_the_bound(
+    tmp_path: Path, first: float, second: float, at_least: float, at_exponent: float | None
+) -> None:
+    none = sigma(None, "no")
+    write(tmp_path, 1, ion(None, first), ion(0.1), none, none)
+    write(tmp_path, 2, ion(None, 5.0, second), ion(0.1), none, none)
+    by = found(tmp_path)
+    for quantity in ("D_Li", "conductivity_nernst_einstein"):
+        assert (by[quantity].further_ns, by[quantity].at_this_exponent_ns) == (at_least, at_exponent)
+
+
+def test_a_conductivity_waits_for_the_slower_ion_at_its_exponent(tmp_path: Path) -> None:
+    none = sigma(None, "no")
+    for number in (1, 2):
+        # lithium sets the bound, and the anion the length at the exponents
+        write(tmp_path, number, ion(None, 40.0, 50.0), ion(None, 20.0, 90.0), none, none)
+    conductivity = found(tmp_path)["conductivity_nernst_einstein"]
+    assert (conductivity.further_ns, conductivity.at_this_exponent_ns) == (80.0, 180.0)
 
 
 def test_what_starts_say_together_comes_before_what_each_says(tmp_path: Path) -> None:

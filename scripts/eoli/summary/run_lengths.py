@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -30,8 +30,8 @@ class Need:
     """What a quantity of a system needs, over all its replicas together.
 
     `total_ns` is an estimate, or a lower bound if `at_least`, or None if the data do not tell; `runs` is the least
-    number of replicas. `further_ns` is what is still missing, with its cost; `at_this_exponent_ns` is the further
-    length if sub-diffusion stays as it is.
+    number of replicas. `further_ns` is what is still missing, with its cost; `at_this_exponent_ns` is the same, for the
+    same replicas, if sub-diffusion stays as it is: never less, and None if that gives no other length.
     """
 
     system: str
@@ -70,13 +70,19 @@ class Need:
 
 @dataclass(frozen=True)
 class _Found:
-    """A quantity in one run: its relative error if resolved, else the least length that the run must have."""
+    """A quantity in one run: its relative error if resolved, else the least length that the run must have, and the one
+    at its present exponent if that is known."""
 
     length_ns: float
     relative_error: float | None
     least_ns: float | None
-    at_this_exponent_ns: float | None
+    slow_ns: float | None
     reason: str
+
+    @property
+    def sober_ns(self) -> float | None:
+        """The longer of the two lengths."""
+        return max((ns for ns in (self.least_ns, self.slow_ns) if ns is not None), default=None)
 
 
 def _found(quantity: Quantity, of: Mapping[str, Any]) -> _Found:
@@ -90,9 +96,10 @@ def _found(quantity: Quantity, of: Mapping[str, Any]) -> _Found:
         return _Found(length, answer.error / abs(answer.value), None, None, "")
     if quantity.analysis == "motion":
         extension, verdict = found["extension"], answer.verdict
-        least = None if extension["further_ns"] is None else length + extension["further_ns"]
+        further, slow = extension["further_ns"], extension.get("at_this_exponent_ns")
         reason = f"motion of {quantity.home[-1]} is {verdict}: {str(extension['reason']).removeprefix('at least: ')}"
-        return _Found(length, None, least, extension.get("at_this_exponent_ns"), reason)
+        least, slow = (None if ns is None else length + ns for ns in (further, slow))
+        return _Found(length, None, least, slow, reason)
     ions = [_found(ion, of) for ion in declared(In.PLAN) if ion.analysis == "motion"]
     if any(each.relative_error is None for each in ions):
         return _slower(ions)
@@ -103,13 +110,16 @@ def _found(quantity: Quantity, of: Mapping[str, Any]) -> _Found:
 def _slower(found: Sequence[_Found]) -> _Found:
     """Of several conditions that must all be met, the most demanding; unknown ranks highest."""
     unresolved = [each for each in found if each.relative_error is None]
-    return max(unresolved, key=lambda each: math.inf if each.least_ns is None else each.least_ns)
+    most = max(unresolved, key=lambda each: math.inf if each.least_ns is None else each.least_ns)
+    # at its exponent another one may take longer
+    return replace(most, slow_ns=max((each.slow_ns for each in unresolved if each.slow_ns is not None), default=None))
 
 
 def _total(
     found: Sequence[_Found], starts: int, target: float, collective: bool
-) -> tuple[float | None, bool, int, float | None]:
-    """(ns over all replicas, whether a lower bound, replicas, relative error of all replicas together).
+) -> tuple[float | None, float | None, int, float | None]:
+    """(ns over all replicas, the same at the present exponents if that is more, replicas, relative error of all replicas
+    together). Without an error the length is a lower bound.
 
     `found` has one entry per replica, or a single one for all together, whose length is their sum.
     """
@@ -119,36 +129,33 @@ def _total(
         error = math.sqrt(sum(value**2 for value in errors)) / len(found)
         total = have * (error / target) ** 2
         # a longer run gives longer lags, not more collective samples: that takes more replicas
-        return (
-            total,
-            False,
-            max(starts, math.ceil(round(starts * (error / target) ** 2, 6))) if collective else starts,
-            error,
-        )
-    least = [each.least_ns for each in found if each.relative_error is None]
-    if any(value is None for value in least):
-        return None, True, starts, None
-    each_ns = max(value for value in least if value is not None) * len(found) / starts
+        more = math.ceil(round(starts * (error / target) ** 2, 6)) if collective else starts
+        return total, None, max(starts, more), error
+    unresolved = [each for each in found if each.relative_error is None]
+    if any(each.least_ns is None for each in unresolved):
+        return None, None, starts, None
     runs = max(starts, math.ceil((COLLECTIVE_AT_BEST / target) ** 2)) if collective else starts
-    return max(have, runs * each_ns), True, runs, None
+
+    def of_all(lengths_ns: Sequence[float | None]) -> float:
+        # each replica as long as the most demanding one
+        return max(have, runs * max(ns for ns in lengths_ns if ns is not None) * len(found) / starts)
+
+    least = of_all([each.least_ns for each in unresolved])
+    slow = of_all([each.sober_ns for each in unresolved])
+    return least, slow if slow > least else None, runs, None
 
 
 def _need(
     members: Sequence[System], quantity: Quantity, found: Sequence[_Found], target: float, cost_per_ns: Cost,
     ns_per_day_core: float,
 ) -> Need:  # fmt: skip
-    total, at_least, runs, error = _total(found, len(members), target, quantity.collective)
+    total, slow, runs, error = _total(found, len(members), target, quantity.collective)
     have = sum(each.length_ns for each in found)
     further = None if total is None else max(0.0, total - have)
-    if error is not None:
-        reason = f"errors fall as 1/sqrt(length); {target:.0%} is asked for"
-        exponents: list[float] = []
-    else:
-        reason = _slower(found).reason
-        exponents = [each.at_this_exponent_ns for each in found if each.at_this_exponent_ns is not None]
+    reason = _slower(found).reason if error is None else f"errors fall as 1/sqrt(length); {target:.0%} is asked for"
     return Need(
-        members[0].replica_group, members[0].temperature_K, quantity.name, len(members), have, error, target, at_least, total, runs,
-        further, sum(exponents) if exponents else None,
+        members[0].replica_group, members[0].temperature_K, quantity.name, len(members), have, error, target, error is None, total, runs,
+        further, None if slow is None else slow - have,
         None if further is None else further * cost_per_ns.core_hours,
         None if further is None else further * cost_per_ns.disk_gb, ns_per_day_core, reason,
     )  # fmt: skip

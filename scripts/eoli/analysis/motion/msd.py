@@ -57,7 +57,7 @@ class Extension:
     """Additional run length needed, ns, with the reason in words; see `extension`.
 
     `further_ns` is an estimate, or a lower bound if `at_least`; None if nothing can be said. `at_this_exponent_ns`
-    accompanies a lower bound from a small MSD: the length needed if the exponent stays as it is.
+    accompanies a lower bound from a small MSD: the length needed, never below the bound, if the exponent stays as it is.
     """
 
     further_ns: float | None
@@ -402,7 +402,7 @@ def extension(found: Diffusion, length_ns: float, tolerance: float, target: floa
     if missing > 1:
         needs.append((length_ns * missing, "the MSD at the longest trustworthy lag must reach 0.25 nm2"))
         if found.exponent is not None and 0 < found.exponent < 1:
-            at_this_exponent = length_ns * (missing ** (1 / found.exponent) - 1)
+            at_this_exponent = length_ns * missing ** (1 / found.exponent)
     if found.verdict == "sub-diffusive" or (found.exponent is not None and found.exponent > 1 + tolerance):
         needs.append((_WINDOW_FACTOR * length_ns, "the motion must become diffusive, at lags beyond those of this run"))
     elif found.exponent is not None and found.exponent_error is not None:
@@ -412,7 +412,9 @@ def extension(found: Diffusion, length_ns: float, tolerance: float, target: floa
     if not needs:
         return Extension(None, True, None, "the data do not tell")
     total, reason = max(needs)
-    return Extension(max(0.0, total - length_ns), True, at_this_exponent, f"at least: {reason}")
+    # all that is missing must be met, in this case too
+    slow = None if at_this_exponent is None else max(total, at_this_exponent) - length_ns
+    return Extension(max(0.0, total - length_ns), True, slow, f"at least: {reason}")
 
 
 def chain_of_ions(

@@ -123,22 +123,23 @@ def _closes(found: Unresolved, needs: Sequence[Need]) -> str:
 
 
 def _said(needs: Sequence[Need]) -> str:
-    """What systems need: length and cost, and the same if sub-diffusion stays as it is."""
+    """What systems need: length and cost, and both of the same systems if sub-diffusion stays as it is."""
     known = [need for need in needs if need.further_ns is not None]
     if not known:
         return f"no estimate: {needs[0].reason}"
     lengths = [need.further_ns or 0.0 for need in known]
     bound = "at least" if any(need.at_least for need in known) else "about"
     said = f"{bound} {_ends(lengths)} more{_each(known)}, {_cost(known, lengths)}"
-    slow = [need for need in known if need.at_this_exponent_ns is not None and need.further_ns]
+    slow = sum(need.at_this_exponent_ns is not None for need in known)
     if slow:
-        lengths = [need.at_this_exponent_ns or 0.0 for need in slow]
-        said += f"; at the present exponent {_ends(lengths)}{_each(slow)}, {_cost(slow, lengths)}"
+        lengths = [need.at_this_exponent_ns or need.further_ns or 0.0 for need in known]
+        where = f" (known in {slow} of them, else the bound)" if slow < len(known) else ""
+        said += f"; at the present exponent{where} {_ends(lengths)}{_each(known)}, {_cost(known, lengths)}"
     return said + (f"; no estimate for {len(needs) - len(known)}" if len(known) < len(needs) else "")
 
 
 def _each(needs: Sequence[Need]) -> str:
-    return " for each" if len(needs) > 1 else ""
+    return f" for each of {counted(len(needs), 'system')}" if len(needs) > 1 else ""
 
 
 def _cost(needs: Sequence[Need], lengths_ns: Sequence[float]) -> str:
