@@ -26,6 +26,7 @@ from eoli.topology.description import MoleculeCount, SystemDescription, read_des
 from eoli.topology.gromos import Gromos54A7
 from eoli.topology.molecule import Molecule
 from eoli.topology.species import apart, species_of
+from eoli.workflow.cost import cost_lines
 from eoli.workflow.plan import Plan
 from imported_blocks import follow
 from support import ROOT, assert_sizes_add_up, choice
@@ -64,6 +65,23 @@ def test_eo_li_counts_the_ether_oxygens_of_all(tmp_path: Path) -> None:
         tmp_path, *(f"polymer: {{peo: 10, dme: 30}}, {BLOCK}{more}" for more in ("", ", supercell: [2, 1, 1]"))
     ) if s.parent]  # fmt: skip
     assert large.contents.polymers == (("dme", 60), ("peo", 20)) and large.eo_li == 12
+
+
+def test_the_check_tells_the_whole_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        "sweep:\n"
+        "  - {polymer: {peo: 0.6, pebax: 0.4}, salt: {litfsi: 0.7, lipf6: 0.3}, eo_li: 13.7, solvents: {dme: {per_lithium: 2}}}\n"
+        "  - {polymer: peo, eo_li: 12}\n"
+        "  - {polymer: peo, salt: none, solvents: {dme: 30}}\n"
+    )
+    lines = cost_lines(load_study([ROOT / "config/config.yaml", path], ROOT), tmp_path)
+    # 600 ether oxygens and 44 lithium ions, 0.3 of which are 13.2
+    assert [line.strip() for line in lines if line.startswith(" ")] == [
+        "10 pebax, 15 peo; 44 LI, 13 PF6, 31 TFSI; 88 dme; EO:Li 13.64, asked 13.7",
+        "25 peo; 30 dme",
+    ]
+    assert lines[2].split()[1:3] == ["13.64", "44"]
 
 
 def test_the_box_has_both_chains(blocks: Library, forcefield: Gromos54A7) -> None:

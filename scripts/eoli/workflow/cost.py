@@ -11,7 +11,8 @@ from pathlib import Path
 
 from eoli.analysis.results import checked
 from eoli.core.files import read_json
-from eoli.forcefield.library import library
+from eoli.forcefield.library import Library, library
+from eoli.forcefield.models import IONS
 from eoli.study.config import Study
 from eoli.study.protocol import Stage
 from eoli.study.systems import Size, System, n_sites, series_of, size_of, systems_of
@@ -86,8 +87,22 @@ def _line(system: System, size: Size, cost: Cost) -> str:
     )
 
 
+def _contents(system: System, blocks: Library) -> list[str]:
+    """A line with the whole numbers of a blend, of a mixture of salts or of a box with solvents; none for other boxes."""
+    of = system.contents
+    if max(map(len, (of.polymers, of.salts))) < 2 and not of.solvents:
+        return []
+    ions = [(p.entry.molecule, p.count) for p in blocks.composition(of, system.choice).ingredients if p.kind in IONS]
+    kinds = [
+        ", ".join(f"{count} {name}" for name, count in counts) for counts in (of.polymers, ions, of.solvents) if counts
+    ]
+    ratio = [] if system.eo_li is None else [f"EO:Li {system.eo_li:.4g}, asked {system.eo_li_asked:g}"]
+    return [f"    {'; '.join([*kinds, *ratio])}"]
+
+
 def cost_lines(study: Study, results: Path = Path("results")) -> list[str]:
-    """Lines of a table: each system with its simulated EO:Li, size, length, core-hours and disk."""
+    """Lines of a table: each system with its simulated EO:Li, size, length, core-hours and disk; under one of several
+    polymers, salts or solvents the molecules of each."""
     blocks = library(study.topologies)
     speed, stages = measured_speed(results)
     said = f"measured in {stages} stages of this study" if stages else "assumed: one core with Debian's GROMACS 2022.5"
@@ -117,7 +132,7 @@ def cost_lines(study: Study, results: Path = Path("results")) -> list[str]:
             )
             cost = replace(cost, disk_gb=cost.disk_gb + reduced / 1e9)
         total += cost
-        lines.append(_line(system, size, cost))
+        lines += [_line(system, size, cost), *_contents(system, blocks)]
     lines.append(
         f"in all about {total.core_hours:.3g} core-hours and {total.disk_gb:.2g} GB "
         f"at {speed / 1e6:.2f} million site-steps/s/core"
