@@ -25,6 +25,7 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=typed(kind_of(Config, "seed")), required=True)
     for name in ("cutoff_nm", "fourier_spacing_nm", "constraints", "dispersion_correction"):
         add_option(parser, name, Protocol, name, required=True)
+    add_option(parser, "hydrogen_mass_g_mol", Protocol, "hydrogen_mass_g_mol")
     parser.add_argument(
         "--contact-nm",
         type=typed(kind_of(ContactDistances, "anion")),
@@ -83,6 +84,7 @@ def stage_command(arguments: argparse.Namespace) -> int:
             dispersion_correction=arguments.dispersion_correction,
             constraints=arguments.constraints,
             seed=arguments.seed,
+            hydrogen_mass_g_mol=arguments.hydrogen_mass_g_mol,
         ),
         topology=arguments.topology,
         source=arguments.start_from,

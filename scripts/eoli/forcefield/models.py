@@ -40,10 +40,17 @@ ELEMENTS = {
     "F": (9, 18.998), "Na": (11, 22.99), "P": (15, 30.974), "S": (16, 32.06), "Cl": (17, 35.45),
 }  # fmt: skip
 """Atomic number and mass, g/mol."""
+HEAVIEST_HYDROGEN = 2.5
+"""Mass below which a site that has one is a hydrogen, g/mol: deuterium is one, the next is lithium."""
 _HIDDEN_HYDROGENS = 4.1
 """Largest excess of a united atom's mass over its element's, g/mol."""
 MOST_SITES = 10_000
 """Most sites of a chain: building looks at its pairs one by one."""
+
+
+def is_hydrogen(mass_g_mol: float) -> bool:
+    """Whether a site of that mass is a hydrogen; virtual sites have none."""
+    return 0 < mass_g_mol < HEAVIEST_HYDROGEN
 
 
 class AtomEntry(Strict):

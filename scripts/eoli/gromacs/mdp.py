@@ -17,6 +17,8 @@ PME_ORDER = 4
 LOG_STEPS = 1000
 # twice the buffer that GROMACS 2022 chooses for lists of this age at 400 K and 2 fs
 FIXED_LIST_STEPS = 20
+FIXED_LIST_FS = 40.0
+"""Oldest that a fixed list becomes with steps above 2 fs: its buffer holds what moves in that time."""
 FIXED_LIST_BUFFER_NM = 0.12
 
 
@@ -30,6 +32,7 @@ class Conditions:
     dispersion_correction: bool
     constraints: str
     seed: int
+    hydrogen_mass_g_mol: float | None = None
 
 
 def has_fixed_list(stage: Stage, reproducible: bool) -> bool:
@@ -70,7 +73,7 @@ def mdp_options(stage: Stage, conditions: Conditions, reproducible: bool = False
     if has_fixed_list(stage, reproducible):
         common |= {
             "verlet-buffer-tolerance": "-1",
-            "nstlist": str(FIXED_LIST_STEPS),
+            "nstlist": str(min(FIXED_LIST_STEPS, int(FIXED_LIST_FS / (stage.time_step_fs or 1)))),
             "rlist": f"{conditions.cutoff_nm + FIXED_LIST_BUFFER_NM:g}",
         }
     if not stage.is_dynamics:

@@ -19,6 +19,7 @@ from eoli.stage.ending import forget, sealed, unsealed
 from eoli.stage.fingerprint import Fingerprint, make_fingerprint, physics
 from eoli.stage.initial_frame import Start, prepare_start
 from eoli.stage.job import GROWING, StageJob
+from eoli.stage.masses import physics_of_masses
 
 INPUTS = "inputs.json"
 DISCARDED = "discarded"
@@ -83,7 +84,7 @@ def bind(job: StageJob, say: Callable[[str], None]) -> Binding:
     shutil.rmtree(scratch, ignore_errors=True)
     try:
         start = prepare_start(job.stage, job.source, scratch)
-        options = mdp_options(job.stage, job.conditions)
+        options = mdp_options(job.stage, job.conditions) | physics_of_masses(job)
         fingerprint = make_fingerprint(options, start.files, job.topology, job.gromacs.precision)
         # a kill can come between discarding a run and moving it
         known = None if (job.run / DISCARDED).exists() else read_binding(job.run)

@@ -30,6 +30,7 @@ from eoli.stage.checkpoint import Continued, read_checkpoint
 from eoli.stage.ending import FIXED, KEPT, RESTARTS, STARTS, Ending, forget, keep_previous, read_ending, write_ending
 from eoli.stage.ending import NAME as ENDING
 from eoli.stage.job import GROWING, StageJob
+from eoli.stage.masses import simulated_topology
 from eoli.stage.messages import Reporter
 from eoli.stage.pieces import Piece, piece_of
 from eoli.stage.progress import Pace, last_step
@@ -82,7 +83,7 @@ def make_run_input(job: StageJob, say: Callable[[str], None]) -> list[str]:
         options |= grid
     write_text(mdp, mdp_text(options))
     command = grompp(
-        job.gromacs, mdp, job.run / "start.gro", job.topology / "system.top", fresh, job.run / "gmx.log",
+        job.gromacs, mdp, job.run / "start.gro", simulated_topology(job), fresh, job.run / "gmx.log",
         state if state.exists() else None,
     )  # fmt: skip
     fresh.replace(job.run / "md.tpr")

@@ -66,6 +66,11 @@ class StageJob:
         return self.stage.most_steps if self.stage.is_dynamics else 0
 
     @property
+    def hydrogen_mass_g_mol(self) -> float | None:
+        """Mass of hydrogens in this stage; None for their own. A minimisation depends on no mass."""
+        return self.conditions.hydrogen_mass_g_mol if self.stage.is_dynamics else None
+
+    @property
     def temperature_K(self) -> float:
         """Temperature of this stage."""
         return self.conditions.temperature_K if self.stage.temperature_K is None else self.stage.temperature_K

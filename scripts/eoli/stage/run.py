@@ -22,6 +22,7 @@ from eoli.stage.gate import Verdict, judge, require_all_data
 from eoli.stage.initial_frame import source_files
 from eoli.stage.job import StageJob
 from eoli.stage.lock import run_lock
+from eoli.stage.masses import check_masses, simulated
 from eoli.stage.messages import Reporter
 from eoli.stage.progress import last_step
 from eoli.stage.sessions import read_sessions
@@ -56,6 +57,7 @@ def run_stage(job: StageJob, log: Path | None = None) -> None:
 
 def _run_locked(job: StageJob, lock: int, say: Reporter) -> None:
     check_inputs(_inputs(job))
+    check_masses(job)
     binding = bind(job, say)
     if binding.n_steps > job.most_steps:
         say("is complete already, from before its run was extended")
@@ -189,7 +191,7 @@ def _inputs(job: StageJob) -> list[Path]:
 def _judge(job: StageJob, binding: Binding) -> Verdict:
     require_all_data(job.stage, job.target_steps, job.run)
     description = read_description(job.topology / "system.json")
-    verdict = judge(job.stage, job.temperature_K, job.run, description, job.conditions.cutoff_nm)
+    verdict = judge(job.stage, job.temperature_K, job.run, simulated(job, description), job.conditions.cutoff_nm)
     if "mean_volume_nm3" in binding.how:
         verdict.values["start_volume_over_mean"] = binding.how["volume_nm3"] / binding.how["mean_volume_nm3"]
     verdict.values["ns"] = job.ns(reached_step(job.run / "state.trr") or 0)

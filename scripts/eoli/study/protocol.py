@@ -42,6 +42,8 @@ it: with 2 the box of Parrinello-Rahman has a tenth of its temperature, and C-re
 LEAST_COUPLINGS_OF_TAU = {"nose-hoover": 20, "parrinello-rahman": 200, "v-rescale": 5, "none": 5, "c-rescale": 25}
 """Least couplings per time constant, of all versions the strictest (2025.4); below, grompp warns of a wrong integration.
 "none" is sd."""
+MOST_FS_OF_HYDROGENS = 2.0
+"""Longest time step for hydrogens of their own mass, all bonds constrained. Their periods grow as the root of their mass."""
 OLDEST_GROMACS = (2020, 0)
 OLDEST_GROMACS_FOR = {"c-rescale": (2021, 0)}
 OFFLOADED = ("nb", "pme", "bonded", "update")
@@ -58,6 +60,19 @@ RULES = frozenset(
 """Rules of the workflow other than those of stages."""
 FOLDERS = frozenset({"analysis", "summary"})
 """Folders of the results that do not belong to a stage."""
+
+
+def hydrogen_mass_needed(time_step_fs: float) -> float:
+    """Mass that hydrogens must have for a time step, g/mol: with that of nature, rounded, the longest is 2 fs."""
+    return max(1.0, (time_step_fs / MOST_FS_OF_HYDROGENS) ** 2)
+
+
+def too_light(time_step_fs: float, hydrogen: str) -> str:
+    """What is wrong with a time step for a hydrogen of its own mass, and what is allowed."""
+    return (
+        f"time_step_fs {time_step_fs:g} is too long for the hydrogen {hydrogen}; allowed: up to {MOST_FS_OF_HYDROGENS:g}, or "
+        f"hydrogen_mass_g_mol of at least {hydrogen_mass_needed(time_step_fs):.3g} in the protocol"
+    )
 
 
 def _free_stage(name: str) -> str:
@@ -421,6 +436,13 @@ class Protocol(Strict):
     constraints: Literal["none", "h-bonds", "all-bonds"] = Field(
         "all-bonds", description="constrained bonds, the same in every stage of dynamics; minimisation has none"
     )
+    hydrogen_mass_g_mol: float | None = Field(
+        None,
+        ge=1.5,
+        le=4,
+        description="mass of hydrogens, taken from the atoms that they are bonded to, for time steps above 2 fs: at least the "
+        "square of half the time step; the same in every stage of dynamics; unset: their own",
+    )
     stages: list[Stage] = Field(min_length=1, max_length=200)
 
     @property
@@ -486,6 +508,20 @@ class Protocol(Strict):
                 raise AtKeys(
                     f"stage {stage.name}: time_step_fs {stage.time_step_fs} is not allowed with constraints "
                     f"{self.constraints}: a united-atom model has hardly any X-H bonds; allowed: up to 1 fs, or all-bonds",
+                    "stages",
+                    self.stages.index(stage),
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _time_step_fits_hydrogens(self) -> Self:
+        if self.hydrogen_mass_g_mol is None:
+            return self
+        for stage in self.active_stages:
+            if stage.is_dynamics and hydrogen_mass_needed(float(stage.time_step_fs or 0)) > self.hydrogen_mass_g_mol:
+                raise AtKeys(
+                    f"stage {stage.name}: time_step_fs {stage.time_step_fs:g} is too long for a hydrogen_mass_g_mol of "
+                    f"{self.hydrogen_mass_g_mol:g}; allowed: up to {MOST_FS_OF_HYDROGENS * self.hydrogen_mass_g_mol**0.5:.3g} fs",
                     "stages",
                     self.stages.index(stage),
                 )

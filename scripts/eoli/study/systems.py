@@ -24,7 +24,9 @@ from eoli.forcefield.models import (
     Contents,
     Counts,
     ForceFieldChoice,
+    ImportedEntry,
     imported_choice,
+    is_hydrogen,
 )
 from eoli.study.box_shape import Edges, Shape, edges_nm
 from eoli.study.config import (
@@ -36,7 +38,7 @@ from eoli.study.config import (
     Study,
     SweepBlock,
 )  # fmt: skip
-from eoli.study.protocol import LEAST_ENERGIES, Stage
+from eoli.study.protocol import LEAST_ENERGIES, MOST_FS_OF_HYDROGENS, Stage, too_light
 
 NO_COPIES = (1, 1, 1)
 
@@ -433,6 +435,19 @@ def _check_course(stage: Stage, system: System, study: Study) -> None:
         )  # fmt: skip
 
 
+def _check_hydrogens(system: System, number: int, study: Study, blocks: Library) -> None:
+    """Raise InputError for a time step too long for hydrogens of our building blocks; a stage checks those of others."""
+    stages = [stage for stage in study.stages if (stage.time_step_fs or 0) > MOST_FS_OF_HYDROGENS]
+    if not stages or study.protocol.hydrogen_mass_g_mol is not None:
+        return
+    for part in blocks.composition(system.contents, system.choice).ingredients:
+        atoms = [] if isinstance(part.entry, ImportedEntry) else part.entry.atoms
+        light = [atom.name for atom in atoms if is_hydrogen(blocks.mass(atom.type))]
+        if light:
+            said = too_light(float(stages[0].time_step_fs or 0), f"{light[0]} of {part.entry.molecule}")
+            raise study.wrong(("sweep", number), f"{system.name}, stage {stages[0].name}: {said}")
+
+
 def _imported(run: ImportedRun, number: int) -> System:
     """A run that was made elsewhere. Its choices name its force field, so that it is grouped with no other unasked."""
     salted = run.lithium_ions > 0
@@ -478,6 +493,7 @@ def systems_of(study: Study) -> dict[str, System]:
                 unique = "names are unique (temperatures that round to one kelvin count as one)"
                 raise study.wrong(here, f"{name} is already in the sweep; {unique}")
             _check_box(system, number, study, blocks)
+            _check_hydrogens(system, number, study, blocks)
             systems[name] = system
     for number, run in enumerate(study.config.runs):
         system = _imported(run, number)

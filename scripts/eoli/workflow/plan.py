@@ -271,6 +271,7 @@ class Plan:
                 "fourier_spacing_nm": protocol.fourier_spacing_nm,
                 "constraints": protocol.constraints,
                 "dispersion_correction": protocol.dispersion_correction,
+                "hydrogen_mass_g_mol": protocol.hydrogen_mass_g_mol if entry.is_dynamics else None,
             }
         )
 
