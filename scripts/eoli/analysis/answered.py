@@ -12,6 +12,7 @@ from eoli.analysis.conductivity.analyse import conductivity_scalars, is_salt
 from eoli.analysis.convergence import Finding
 from eoli.analysis.motion.analyse import diffusion_scalars, read_motion
 from eoli.core.numbers import plain, with_error
+from eoli.core.statistics import length_for_error
 from eoli.study.criteria import ConductivityCriteria, ReduceCriteria
 from eoli.study.protocol import Criterion
 from eoli.study.quantities import Quantity, named
@@ -75,8 +76,7 @@ def judge(quantity: Quantity, scalars: Mapping[str, Mapping[str, Any]], length_n
     values: dict[str, Any] = {"value": answer.value, "error": answer.error, "target_error": target}
     if answer.value is not None and answer.error is not None and answer.value > 0:
         relative = answer.error / answer.value
-        # the error falls with the square root of the length
-        further = max(0.0, length_ns * ((relative / target) ** 2 - 1))
+        further = max(0.0, length_for_error(length_ns, relative, target) - length_ns)
         text = f"{what} = {with_error(answer.value, answer.error, quantity.unit)}, {relative:.0%}; asked: {target:.0%}"
         return Finding(relative <= target, text, values | {"relative_error": relative, "further_ns": further})
     missing = [scalars["motion"][ion]["extension"]["further_ns"] for ion in _IONS[quantity.name]]

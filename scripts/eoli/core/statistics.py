@@ -181,6 +181,11 @@ def standard_error(samples: npt.ArrayLike) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
 
+def length_for_error(length: float, error: float, target: float) -> float:
+    """Length of a run at which an error, that of a run of `length`, falls to `target`: errors of means fall as 1/sqrt(length)."""
+    return length * (error / target) ** 2
+
+
 def student_factor(degrees_of_freedom: float) -> float:
     """Student's t: half of the CONFIDENCE interval, in units of an error with this many degrees of freedom."""
     return float(stdtrit(degrees_of_freedom, (1 + CONFIDENCE) / 2))

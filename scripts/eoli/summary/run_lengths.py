@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from eoli.analysis.results import Scalars, read_scalars
+from eoli.core.statistics import length_for_error
 from eoli.forcefield.library import library
 from eoli.study.config import Study
 from eoli.study.quantities import LENGTH, In, Quantity, declared, named
@@ -31,7 +32,8 @@ class Need:
 
     `total_ns` is an estimate, or a lower bound if `at_least`, or None if the data do not tell; `runs` is the least
     number of replicas. `further_ns` is what is still missing, with its cost; `at_this_exponent_ns` is the same, for the
-    same replicas, if sub-diffusion stays as it is: never less, and None if that gives no other length.
+    same replicas, if sub-diffusion stays as it is: never less, and None if that gives no other length. `value` is the mean
+    over the replicas, in SI units, where all resolve it.
     """
 
     system: str
@@ -39,6 +41,7 @@ class Need:
     quantity: str
     starts: int
     have_ns: float
+    value: float | None
     relative_error: float | None
     target: float
     at_least: bool
@@ -70,10 +73,11 @@ class Need:
 
 @dataclass(frozen=True)
 class _Found:
-    """A quantity in one run: its relative error if resolved, else the least length that the run must have, and the one
-    at its present exponent if that is known."""
+    """A quantity in one run: value and relative error if resolved, else the least length that the run must have, and the
+    one at its present exponent if that is known."""
 
     length_ns: float
+    value: float | None
     relative_error: float | None
     least_ns: float | None
     slow_ns: float | None
@@ -93,18 +97,18 @@ def _found(quantity: Quantity, of: Mapping[str, Any]) -> _Found:
     answer = quantity.of(of)
     assert answer is not None
     if answer.value and answer.error is not None:
-        return _Found(length, answer.error / abs(answer.value), None, None, "")
+        return _Found(length, answer.value, answer.error / abs(answer.value), None, None, "")
     if quantity.analysis == "motion":
         extension, verdict = found["extension"], answer.verdict
         further, slow = extension["further_ns"], extension.get("at_this_exponent_ns")
         reason = f"motion of {quantity.home[-1]} is {verdict}: {str(extension['reason']).removeprefix('at least: ')}"
         least, slow = (None if ns is None else length + ns for ns in (further, slow))
-        return _Found(length, None, least, slow, reason)
+        return _Found(length, None, None, least, slow, reason)
     ions = [_found(ion, of) for ion in declared(In.PLAN) if ion.analysis == "motion"]
     if any(each.relative_error is None for each in ions):
         return _slower(ions)
     # the ions diffuse, but a single collective sample has not settled
-    return _Found(length, None, length, None, answer.verdict)
+    return _Found(length, None, None, length, None, answer.verdict)
 
 
 def _slower(found: Sequence[_Found]) -> _Found:
@@ -127,9 +131,9 @@ def _total(
     errors = [each.relative_error for each in found if each.relative_error is not None]
     if len(errors) == len(found):
         error = math.sqrt(sum(value**2 for value in errors)) / len(found)
-        total = have * (error / target) ** 2
+        total = length_for_error(have, error, target)
         # a longer run gives longer lags, not more collective samples: that takes more replicas
-        more = math.ceil(round(starts * (error / target) ** 2, 6)) if collective else starts
+        more = math.ceil(round(length_for_error(starts, error, target), 6)) if collective else starts
         return total, None, max(starts, more), error
     unresolved = [each for each in found if each.relative_error is None]
     if any(each.least_ns is None for each in unresolved):
@@ -151,10 +155,12 @@ def _need(
 ) -> Need:  # fmt: skip
     total, slow, runs, error = _total(found, len(members), target, quantity.collective)
     have = sum(each.length_ns for each in found)
+    values = [each.value for each in found if each.value is not None]
+    value = None if error is None else sum(values) / len(values)
     further = None if total is None else max(0.0, total - have)
     reason = _slower(found).reason if error is None else f"errors fall as 1/sqrt(length); {target:.0%} is asked for"
     return Need(
-        members[0].replica_group, members[0].temperature_K, quantity.name, len(members), have, error, target, error is None, total, runs,
+        members[0].replica_group, members[0].temperature_K, quantity.name, len(members), have, value, error, target, error is None, total, runs,
         further, None if slow is None else slow - have,
         None if further is None else further * cost_per_ns.core_hours,
         None if further is None else further * cost_per_ns.disk_gb, ns_per_day_core, reason,

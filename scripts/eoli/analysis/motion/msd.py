@@ -14,7 +14,16 @@ from scipy.special import ndtr, stdtrit
 
 from eoli.analysis.motion.gls import Slope, brownian_covariance, slope_of
 from eoli.core.arrays import Floats, Indices
-from eoli.core.statistics import BLOCKS, UNKNOWN, Estimate, jackknife_error, slope, standard_error, student_factor
+from eoli.core.statistics import (
+    BLOCKS,
+    UNKNOWN,
+    Estimate,
+    jackknife_error,
+    length_for_error,
+    slope,
+    standard_error,
+    student_factor,
+)
 from eoli.errors import DataError
 from eoli.trajectory.unwrap import Paths, at, some, window
 
@@ -391,7 +400,7 @@ def extension(found: Diffusion, length_ns: float, tolerance: float, target: floa
     """
     if found.value_m2_s is not None and found.error_m2_s is not None:
         relative = found.error_m2_s / found.value_m2_s
-        total = length_ns * (relative / target) ** 2
+        total = length_for_error(length_ns, relative, target)
         reason = f"the relative error is {relative:.0%}; {target:.0%} is asked for and errors fall as 1/sqrt(length)"
         return Extension(max(0.0, total - length_ns), False, None, reason)
     if found.fit_to_ps is None or not found.farthest_msd_nm2:
@@ -406,9 +415,14 @@ def extension(found: Diffusion, length_ns: float, tolerance: float, target: floa
     if found.verdict == "sub-diffusive" or (found.exponent is not None and found.exponent > 1 + tolerance):
         needs.append((_WINDOW_FACTOR * length_ns, "the motion must become diffusive, at lags beyond those of this run"))
     elif found.exponent is not None and found.exponent_error is not None:
-        excess = found.exponent_error / _exponent_error_needed(found.exponent, tolerance)
-        if excess > 1:
-            needs.append((length_ns * excess**2, "the exponent of the MSD must be known better"))
+        needed = _exponent_error_needed(found.exponent, tolerance)
+        if found.exponent_error > needed:
+            needs.append(
+                (
+                    length_for_error(length_ns, found.exponent_error, needed),
+                    "the exponent of the MSD must be known better",
+                )
+            )
     if not needs:
         return Extension(None, True, None, "the data do not tell")
     total, reason = max(needs)
