@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
     "stage": ("run or continue one stage of one system", stage.add_stage, stage.stage_command),
     "status": ("where the runs of a study stand", study.add_status, study.status),
     "plan": ("how long runs must be, from what short ones found", study.add_plan, study.plan),
+    "budget": ("share core-hours among the runs of a sweep", study.add_budget, study.budget),
     "tune": ("time mdruns side by side on this machine, for run.threads: auto", study.add_tune, study.tune_command),
     "redo": ("move a stage's run aside, so that it starts afresh", study.add_redo, study.redo_stage),
     **analyse.COMMANDS,

@@ -223,6 +223,34 @@ def plan(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def add_budget(parser: argparse.ArgumentParser) -> None:
+    from eoli.core.validation import Positive
+
+    parser.add_argument(
+        "core_hours",
+        type=typed(Positive),
+        metavar="HOURS",
+        help="core-hours of all runs of the study, past ones included",
+    )
+    add_study(parser)
+    parser.add_argument(
+        "--out", type=Path, default=Path("budget.yaml"), metavar="FILE",
+        help="lengths of the runs, to be the last configuration file from now on (default: budget.yaml)",
+    )  # fmt: skip
+
+
+def budget(arguments: argparse.Namespace) -> int:
+    from eoli.core.files import write_text
+    from eoli.summary.budget import allotment
+
+    found = allotment(study_of(arguments), arguments.results, arguments.core_hours)
+    write_text(arguments.out, found.text())
+    print("\n".join(share.line() for share in found.shares))
+    print(found.line())
+    print(f"lengths in {arguments.out}: name it last, snakemake --configfile ... {arguments.out}, and eoli likewise")
+    return 0
+
+
 def add_tune(parser: argparse.ArgumentParser) -> None:
     from pydantic import Field
 

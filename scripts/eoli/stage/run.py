@@ -26,7 +26,7 @@ from eoli.stage.masses import check_masses, simulated
 from eoli.stage.messages import Reporter
 from eoli.stage.progress import last_step
 from eoli.stage.sessions import read_sessions
-from eoli.study.protocol import ANSWERS, OFFLOADED
+from eoli.study.protocol import ANSWERS, MOST_TIMES, OFFLOADED
 from eoli.topology.description import SystemDescription, read_description
 
 
@@ -116,13 +116,13 @@ def _simulate(job: StageJob, lock: int, say: Reporter, done: _Done) -> None:
 def _prolonged(job: StageJob, verdict: Verdict) -> StageJob:
     """The job, longer by one length of its stage or by what its transport is expected to need, within its limits.
 
-    That expectation comes from an error of an error, so it at most triples a run. Of the core-hours, those of this run
+    That expectation does not make a run longer than MOST_TIMES what it has. Of the core-hours, those of this run
     tell how far the rest will go; the job is not longer where that is less than a frame.
     """
     stage, now = job.stage, job.target_steps
     needed = [finding["values"].get("further_ns") for finding in verdict.values["convergence"].values()]
     expected = round(max((ns for ns in needed if ns), default=0.0) / job.ns(1))
-    steps = min(now + max(stage.n_steps, min(expected, 2 * now)), job.most_steps)
+    steps = min(now + max(stage.n_steps, min(expected, (MOST_TIMES - 1) * now)), job.most_steps)
     spent = verdict.values["core_hours"]
     if stage.max_core_hours is not None and spent > 0:
         steps = min(steps, round(now * stage.max_core_hours / spent))

@@ -308,6 +308,11 @@ class Config(Strict):
     stages: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="keys of single stages of the protocol, set here instead"
     )
+    lengths_ns: dict[Line, Annotated[float, Field(gt=0, le=1e9)]] = Field(
+        default_factory=dict,
+        description="length of the analysed stage in single systems, which then is not prolonged further; `eoli budget` writes "
+        "them",
+    )
     run: Run = section(Run, "how simulations are run")
     analysis: AnalysisSection = section(AnalysisSection, "frames and criteria of the analyses")
     reference: ReferenceFiles = section(

@@ -22,6 +22,8 @@ Criterion = Literal[
 ]  # fmt: skip
 ANSWERS: tuple[Criterion, ...] = ("D_Li", "D_anion", "conductivity_nernst_einstein")
 """Criteria that hold once a transport coefficient is known to the target error; the others hold for a steady run."""
+MOST_TIMES = 3
+"""Most times its length to which a run is prolonged at once: what it needs is expected from the error of an error."""
 Where = Literal["auto", "cpu", "gpu"]
 
 MOST_STEPS = 2**31 - 1

@@ -38,7 +38,7 @@ from eoli.study.config import (
     Study,
     SweepBlock,
 )  # fmt: skip
-from eoli.study.protocol import LEAST_ENERGIES, MOST_FS_OF_HYDROGENS, Stage, too_light
+from eoli.study.protocol import LEAST_ENERGIES, MOST_FS_OF_HYDROGENS, MOST_STEPS, Stage, too_light
 
 NO_COPIES = (1, 1, 1)
 
@@ -135,8 +135,17 @@ def side_by_side(systems: Iterable[System]) -> list[System]:
 
 
 def stages_of(study: Study, system: System) -> tuple[Stage, ...]:
-    """Stages of a system: those of the protocol, or the one that an imported run stands in for."""
-    return study.stages if system.imported is None else (study.stage_of_run(study.config.runs[system.imported]),)
+    """Stages of a system: those of the protocol with its own length, or the one that an imported run stands in for."""
+    if system.imported is not None:
+        return (study.stage_of_run(study.config.runs[system.imported]),)
+    own = study.config.lengths_ns.get(system.name)
+    if own is None:
+        return study.stages
+    analysed = study.stage(study.config.analysis.stage)
+    longer = analysed.model_copy(
+        update={"length_ns": own, "max_length_ns": None if analysed.max_length_ns is None else own}
+    )
+    return tuple(longer if stage is analysed else stage for stage in study.stages)
 
 
 def seed_for(seed: int, *purpose: str | int) -> int:
@@ -510,6 +519,7 @@ def systems_of(study: Study) -> dict[str, System]:
                 "the same without supercell",
             )  # fmt: skip
     _check_reference(study, list(systems.values()))
+    _check_lengths(study, systems)
     return systems
 
 
@@ -524,6 +534,23 @@ def _check_reference(study: Study, systems: Sequence[System]) -> None:
     if asked.eo_li is not None and asked.eo_li not in ratios:
         allowed = ", ".join(f"{ratio:g}" for ratio in ratios) or "no such key, since no system has salt"
         raise study.wrong(("equal_lag", "eo_li"), f"{asked.eo_li:g} is not in the sweep; allowed: {allowed}")
+
+
+def _check_lengths(study: Study, systems: Mapping[str, System]) -> None:
+    """Raise InputError for the length of a system that has no such run of its own, or that is no length of it."""
+    stage = study.stage(study.config.analysis.stage)
+    own = [name for name, of in systems.items() if of.imported is None and stage.name not in of.common]
+    for name, length_ns in study.config.lengths_ns.items():
+        here = ("lengths_ns", name)
+        if name not in own:
+            why = f"has no {stage.name} of its own" if name in systems else "is not in the sweep"
+            raise study.wrong(here, f"{name} {why}{did_you_mean(name, own)}; allowed: {', '.join(own)}")
+        steps, least_ns = length_ns * 1e6 / float(stage.time_step_fs or 1), float(stage.length_ns or 0)
+        if abs(steps - round(steps)) > 1e-3 or not least_ns * (1 - 1e-9) <= length_ns or steps > MOST_STEPS:
+            most_ns = MOST_STEPS * float(stage.time_step_fs or 1) / 1e6
+            raise study.wrong(
+                here, f"{length_ns:g} is not allowed; allowed: a whole number of steps, {least_ns:g} to {most_ns:g}"
+            )
 
 
 def series_of(study: Study, systems: Iterable[System]) -> dict[str, System]:

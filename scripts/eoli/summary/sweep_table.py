@@ -23,7 +23,8 @@ NOT_SHOWN = ("unreadable: ", "of another system: ", "not what the study asks for
 """Status prefixes of rows whose results are not shown because their files are wrong."""
 
 
-def _composition(system: System, ideal_density: Mapping[str, float]) -> dict[str, Any]:
+def composition(system: System, ideal_density: Mapping[str, float]) -> dict[str, Any]:
+    """Columns of a system that its results do not decide, with its ideal density, g/cm3, from those by name."""
     return {
         "system": system.name,
         "polymer": system.polymer,
@@ -94,7 +95,7 @@ def _row(
             if not allow_missing:
                 raise
             status = f"{NOT_SHOWN[0]}{error}"
-    return {**_composition(system, ideal_density), **_results({}), "status": status, "warnings": ""}
+    return {**composition(system, ideal_density), **_results({}), "status": status, "warnings": ""}
 
 
 def _row_of(
@@ -125,7 +126,7 @@ def _row_of(
     if other:
         read, status = {}, f"{NOT_SHOWN[1]}{other}"
     return {
-        **_composition(system, ideal_density),
+        **composition(system, ideal_density),
         **_results(read),
         "status": status,
         "warnings": "; ".join(warnings),
@@ -172,7 +173,7 @@ def collect(
         rows.append(_row(system, names, results, ideal_density or {}, allow_missing, stale.get(system.name, "")))
     table = pd.DataFrame([{**row, "analysed_stage": analysis_stage} for row in rows])
     common = (
-        {*_composition(systems[0], {}), *_results({}), "status", "warnings", "analysed_stage"} - {SOLVENTS, ION_PAIRS}
+        {*composition(systems[0], {}), *_results({}), "status", "warnings", "analysed_stage"} - {SOLVENTS, ION_PAIRS}
         if systems
         else set()
     )

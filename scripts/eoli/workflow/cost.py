@@ -15,7 +15,7 @@ from eoli.forcefield.library import Library, library
 from eoli.forcefield.models import IONS
 from eoli.study.config import Study
 from eoli.study.protocol import Stage
-from eoli.study.systems import Size, System, n_sites, series_of, size_of, systems_of
+from eoli.study.systems import Size, System, n_sites, series_of, size_of, stages_of, systems_of
 from eoli.trajectory.sizes import reduced_bytes
 
 # Site-steps per second and core: 2,675 sites at 50 ns/day with 2 fs on one core, Debian's GROMACS 2022.5 on an AMD
@@ -124,7 +124,7 @@ def cost_lines(study: Study, results: Path = Path("results")) -> list[str]:
             lines.append(_line(system, Size(n_sites(system, study), 0.0, 1.0), own))
             continue
         size = size_of(system, blocks)
-        here = study.common_stages if system.name in series else study.stages
+        here = study.common_stages if system.name in series else stages_of(study, system)
         cost = cost_of(size, [stage for stage in here if stage.name not in system.common], speed)
         if system.name not in series:
             reduced = reduced_bytes(

@@ -255,7 +255,7 @@ class Plan:
 
     def stage_flags(self, stage: str, system: str) -> str:
         """Physics of a stage: the protocol, the system's temperature, the seed."""
-        protocol, entry = self.study.protocol, self.study.stage(stage)
+        protocol, entry = self.study.protocol, self._stage(system, stage)
         own = entry.model_dump(exclude_defaults=True, exclude={"enabled", *OFFLOADED})
         if {"free_ions", "contact_memory"} & set(entry.converge):
             own["contact_nm"] = self.study.config.analysis.contact_nm.anion
