@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
+import functools
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import fdtrc, stdtrit
 
+from eoli.core.alone import alone
 from eoli.core.arrays import Floats
 from eoli.errors import DataError
 
@@ -66,12 +67,10 @@ _TEST_BLOCKS = 4
 _LEAST_PER_BLOCK = 5.0
 
 
+@functools.cache
 def _timeseries() -> Any:
-    # pymbar logs an advertisement for an optional package on its first import
-    logging.getLogger("pymbar").setLevel(logging.ERROR)
-    from pymbar import timeseries
-
-    return timeseries
+    # the rest of pymbar takes longer to import than most series to analyse
+    return alone("pymbar.timeseries")
 
 
 def _series(series: npt.ArrayLike, least: int) -> Floats:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
-import io
+import logging
 import os
 import re
 import shlex
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eoli.core.alone import alone
 from eoli.errors import RunError, ToolError
 from eoli.gromacs.build import Gromacs, process_environment
 
@@ -54,16 +54,11 @@ def _as_environment(environment: Mapping[str, str]) -> Iterator[None]:
 
 @functools.cache
 def _wrapper() -> types.ModuleType:
-    """Import GromacsWrapper such that it finds no settings, no user folder and no GROMACS to probe: only the
-    configuration decides what runs."""
-    nowhere = {"HOME": os.devnull, "PATH": os.devnull}
-    environment = {key: value for key, value in process_environment().items() if not key.startswith("GW_")} | nowhere
-    with (
-        _as_environment(environment),
-        contextlib.redirect_stdout(io.StringIO()),
-        contextlib.redirect_stderr(io.StringIO()),
-    ):
-        return importlib.import_module("gromacs.core")
+    """The part of GromacsWrapper that runs programs. The rest looks for settings, a user's folder and a GROMACS, where
+    only the configuration may decide what runs, and draws figures."""
+    # what the package does for its loggers: they say nothing of their own
+    logging.getLogger("gromacs").addHandler(logging.NullHandler())
+    return alone("gromacs.core")
 
 
 def _tool(gromacs: Gromacs, name: str) -> Callable[..., Any]:
