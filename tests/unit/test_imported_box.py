@@ -161,7 +161,7 @@ def of_gromacs(blocks: Path, installed: Path) -> None:
     (store / "forcefield.itp").write_text('#include "bonded.itp"\n')
     for name in ("forcefield.itp", "bonded.itp"):
         (installed / "oplsaa.ff" / name).symlink_to(store / name)
-    for name in ("box.top", "acetonitrile.itp"):
+    for name in ("box.top", "acetonitrile.itp", "glyme-sulfonate.itp"):
         edit(blocks / "oplsaa" / name, '"forcefield.itp"', '"oplsaa.ff/forcefield.itp"')
 
 

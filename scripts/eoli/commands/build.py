@@ -152,11 +152,12 @@ def parameters(arguments: argparse.Namespace) -> int:
 
     blocks, description = library(arguments.blocks), read_description(arguments.system_json)
     if description.choice.mixing == IMPORTED:
-        chains, anions = (
+        chains, cations, anions = (
             [entry.count for entry in description.molecules if entry.molecule.kind == kind]
-            for kind in ("polymer", "anion")
+            for kind in ("polymer", "cation", "anion")
         )
-        salts = _salts(arguments.salt, anions or [0])
+        # a salt without anions is its cation
+        salts = _salts(arguments.salt, anions or cations or [0])
         contents = Contents(_chains(arguments.polymer, chains), salts, tuple(arguments.solvent))
         # nobody else needs a GROMACS for a page
         of_gromacs = any(entry.of_gromacs for entry in blocks.composition(contents, description.choice).imported)

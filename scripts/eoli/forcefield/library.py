@@ -180,7 +180,7 @@ class Library:
     def polymer(self, name: str, ether_set: str) -> Chain | ImportedEntry:
         """A polymer by its name, with all its units in the parameters of an ether set; an imported one has its own."""
         file = self._file("polymers", name, "polymer")
-        return self._molecule(file, Polymer, ImportedPolymer, POLYMER_ROLES, ether_set)
+        return self._molecule(file, Polymer, ImportedPolymer, (*POLYMER_ROLES, *ANION_ROLES), ether_set)
 
     def imported_sets(self, polymers: Sequence[str], ether_set: str) -> list[str]:
         """The ether sets that imported polymers have; one at most, and none for polymers of our building blocks.
@@ -288,18 +288,19 @@ class Library:
             ions = self._ions(salt, salt.cation_model, salt.anion_model)
         except InputError as error:
             raise InputError(f"{file.path}: {error}") from None
-        cation, anion = ions
-        for key, name, ion, wanted in (("cation", salt.cation, cation, 1), ("anion", salt.anion, anion, -1)):
+        for key, ion, wanted in zip(("cation", "anion"), ions, (1, -1), strict=False):
             if ion.charge != wanted:
                 raise InputError(
-                    f"{place((key,), [file])}: {name!r} has a charge of {ion.charge:+d} e; allowed: {wanted:+d} e, for "
-                    "the salt is a neutral pair"
+                    f"{place((key,), [file])}: {getattr(salt, key)!r} has a charge of {ion.charge:+d} e; allowed: {wanted:+d} e, "
+                    "for the salt is a neutral pair"
                 )
-        _check_names(str(file.path), [cation.molecule, anion.molecule])
+        _check_names(str(file.path), [ion.molecule for ion in ions])
         return salt
 
-    def _ions(self, salt: Salt, cation_model: str, anion_model: str) -> tuple[Ion | ImportedEntry, Ion | ImportedEntry]:
-        return self.ion(salt.cation, cation_model), self.ion(salt.anion, anion_model)
+    def _ions(self, salt: Salt, cation_model: str, anion_model: str | None) -> list[Ion | ImportedEntry]:
+        """The cation, then the anion of a salt that has one."""
+        cation = self.ion(salt.cation, cation_model)
+        return [cation] if salt.anion is None or anion_model is None else [cation, self.ion(salt.anion, anion_model)]
 
     def choose(
         self, salts: str | Sequence[str], ether_set: str, cation_model: str, anion_model: str, mixing: str,
@@ -307,7 +308,8 @@ class Library:
     ) -> ForceFieldChoice:  # fmt: skip
         """A choice with `default` replaced by the models that the salts name; a neat polymer has no ion models.
 
-        Raises InputError for a model that an ion does not have, and for salts without a cation in common.
+        Raises InputError for a model that an ion does not have, for salts without a cation in common, and for a mixture with
+        one that has no anion.
         """
         names = [salts] if isinstance(salts, str) else salts
         entries = [self.salt(name) for name in names if name != NO_SALT]
@@ -325,37 +327,42 @@ class Library:
                         "and one model of it"
                     )
         cation = first.cation_model if cation_model == DEFAULT else cation_model
-        anions = [entry.anion_model for entry in entries] if anion_model == DEFAULT else anion_model.split("+")
-        if len(anions) != len(entries):
+        usual = [entry.anion_model for entry in entries if entry.anion_model is not None]
+        if len(entries) > 1 and len(usual) < len(entries):
+            alone = next(entry.salt for entry in entries if entry.anion is None)
+            raise InputError(f"{alone} has no anion, and a mixture has shares of anions; allowed: {alone} by itself")
+        anions = usual if anion_model == DEFAULT else anion_model.split("+")
+        if len(anions) != len(usual):
             raise InputError(
                 f"{anion_model!r} is not allowed for the anions of {', '.join(names)}; allowed: {DEFAULT}, the ones that the "
                 "salts name"
             )
-        for entry, anion in zip(entries, anions, strict=True):
+        for entry, anion in itertools.zip_longest(entries, anions):
             self._ions(entry, cation, anion)
-        return ForceFieldChoice(ether_set, cation, "+".join(anions), mixing, ion_charge_scale)
+        return ForceFieldChoice(ether_set, cation, "+".join(anions) or None, mixing, ion_charge_scale)
 
     def composition(self, contents: Contents, choice: ForceFieldChoice) -> Composition:
         """The molecules of a box: chains, cation, anions, and solvents.
 
-        Raises InputError if two of them have the same name, and so the same file, or if only some of them are imported.
+        Raises InputError if two of them have the same name, and so the same file, if only some of them are imported, and if
+        chains have a charge that the salt is not made for.
         """
         parts = [
             Ingredient("polymer", self.polymer(name, choice.ether_set), count) for name, count in contents.polymers
         ]
-        if contents.salts:
-            salts = [self.salt(name) for name, _ in contents.salts]
-            if choice.cation_model is None or len(choice.anion_models) != len(salts):
+        salts = [(self.salt(name), count) for name, count in contents.salts]
+        _check_charges(parts, [entry for entry, _ in salts], choice)
+        if salts:
+            anions = [(entry.anion, count) for entry, count in salts if entry.anion is not None]
+            if choice.cation_model is None or len(choice.anion_models) != len(anions):
                 raise InputError(
-                    f"{', '.join(entry.salt for entry in salts)}: no models of the ions; allowed: one for each"
+                    f"{', '.join(entry.salt for entry, _ in salts)}: no models of the ions; allowed: one for each"
                 )
-            pairs = [
-                self._ions(entry, choice.cation_model, model)
-                for entry, model in zip(salts, choice.anion_models, strict=True)
+            parts.append(Ingredient("cation", self.ion(salts[0][0].cation, choice.cation_model), contents.cations))
+            parts += [
+                Ingredient("anion", self.ion(anion, model), count)
+                for (anion, count), model in zip(anions, choice.anion_models, strict=True)
             ]
-            parts.append(Ingredient("cation", pairs[0][0], contents.cations))
-            counts = (count for _, count in contents.salts)
-            parts += [Ingredient("anion", anion, count) for (_, anion), count in zip(pairs, counts, strict=True)]
         parts += [
             Ingredient("solvent", self.solvent(name, choice.ether_set), count) for name, count in contents.solvents
         ]
@@ -511,9 +518,37 @@ class Composition:
         return sum(part.count * part.ether_oxygens for part in self.ingredients)
 
     @property
+    def tethered_charge(self) -> int:
+        """Formal charge of all chains, e: zero, or that of their tethered anions."""
+        return sum(part.count * part.charge for part in self.ingredients if part.kind == "polymer")
+
+    @property
     def roles(self) -> set[str | None]:
         """Roles of the sites."""
         return set().union(*(part.roles for part in self.ingredients))
+
+
+def _check_charges(chains: Sequence[Ingredient], salts: Sequence[Salt], choice: ForceFieldChoice) -> None:
+    """Chains have a charge exactly where the salt has no anion. Raises InputError where they do not."""
+    alone = next((entry.salt for entry in salts if entry.anion is None), None)
+    charged = [part.entry for part in chains if part.charge]
+    if alone is not None and not charged:
+        names = ", ".join(part.entry.molecule for part in chains)
+        raise InputError(
+            f"{alone} has no anion, and {names} has no charge; allowed: a polymer with a charge, or a salt with an anion"
+        )
+    for entry in charged:
+        assert isinstance(entry, ImportedEntry)
+        if alone is None:
+            raise entry.wrong(
+                f"{entry.molecule} has a charge of {entry.charge:+d} e; allowed: with a salt that has no anion, whose lithium "
+                "neutralises the chains", "charge",
+            )  # fmt: skip
+        if choice.ion_charge_scale != 1:
+            raise entry.wrong(
+                f"{entry.molecule} has the anions in its chain, and a factor of {choice.ion_charge_scale:g} on the charges of ions "
+                "would leave the box charged; allowed: an ion_charge_scale of 1", "charge",
+            )  # fmt: skip
 
 
 def _sequences(found: Composition, kind: str) -> Iterator[Strict]:
@@ -534,7 +569,8 @@ def _imported_digest(entries: Iterable[ImportedEntry]) -> str:
     texts = []
     for entry in entries:
         texts += [
-            entry.said.model_dump_json(exclude={"label"}),
+            # a neutral chain is the same whether its entry says so or not
+            entry.said.model_dump_json(exclude={"label"} if entry.charge else {"label", "charge"}),
             *(f"{path.name} {text}" for path, text in entry.sums.items()),
         ]
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()

@@ -215,6 +215,7 @@ class ImportedPolymer(_Imported):
     label: Text | None = Field(None, description="name for people, in figures and on the page")
     force_field: Part = Field(description="name for the force field; part of the ether set's name in tables")
     ether_oxygens: int = Field(ge=0, description="oxygens that EO:Li counts: the atoms with the role ether_O")
+    charge: int = Field(0, ge=-MOST_SITES, le=0, description="formal charge of a chain, that of its tethered anions")
     roles: dict[str, Selection] = Field(default_factory=dict, description="selections by role")
     blocks: dict[Part, Selection] = Field(default_factory=dict, description="selections of the blocks of a copolymer")
     neat_density_g_cm3: CitedValue
@@ -271,7 +272,7 @@ class ImportedEntry:
     @property
     def charge(self) -> int:
         """Formal charge, e."""
-        return self.said.charge if isinstance(self.said, ImportedIon) else 0
+        return self.said.charge if isinstance(self.said, ImportedIon | ImportedPolymer) else 0
 
     @property
     def topology(self) -> Path:
@@ -305,7 +306,11 @@ class IonVariant(Strict):
 
 
 class Salt(Strict):
-    """A 1:1 salt; its models are used unless a sweep asks for others."""
+    """A 1:1 salt; its models are used unless a sweep asks for others.
+
+    One without an anion is the cation alone, beside chains that carry the anions. It has no volume of its own: lithium adds
+    next to none to a melt.
+    """
 
     salt: str
     label: Text | None = Field(None, description="name for people, in figures and on the page")
@@ -313,9 +318,17 @@ class Salt(Strict):
     description: Text
     cation: str
     cation_model: str
-    anion: str
-    anion_model: str
-    molar_volume_cm3_mol: CitedValue
+    anion: str | None = None
+    anion_model: str | None = None
+    molar_volume_cm3_mol: CitedValue | None = None
+
+    @model_validator(mode="after")
+    def _whole_anion(self) -> Self:
+        given = {key: getattr(self, key) is not None for key in ("anion", "anion_model", "molar_volume_cm3_mol")}
+        if len({*given.values()}) > 1:
+            lacks = ", ".join(key for key, is_given in given.items() if not is_given)
+            raise ValueError(f"{lacks} missing beside the others; allowed: all of {', '.join(given)}, or none of them")
+        return self
 
 
 class LennardJonesType(Strict):
@@ -582,6 +595,11 @@ class Ingredient:
     kind: str
     entry: Chain | Ion | ImportedEntry
     count: int
+
+    @property
+    def charge(self) -> int:
+        """Formal charge of one molecule, e; chains and solvents of our building blocks are neutral."""
+        return 0 if isinstance(self.entry, Chain) else self.entry.charge
 
     @property
     def density_g_cm3(self) -> float:

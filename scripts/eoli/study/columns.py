@@ -24,7 +24,7 @@ _SYSTEM = {
     "system": "name of the system, and of its folder",
     "polymer": "polymer of `topologies/polymers`",
     "salt": "salt of `topologies/salts`, or none",
-    "eo_li_asked": "ether oxygens for each lithium that the study asks for",
+    "eo_li_asked": "ether oxygens for each lithium that the study asks for, or that charged chains have",
     "temperature_K": "temperature of the system",
     "ether_set": "parameter set of the ether",
     "cation_model": "model of lithium",

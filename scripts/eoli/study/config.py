@@ -162,7 +162,8 @@ class SweepBlock(Strict):
         description="salts of `topologies/salts`, `none`, or mixtures as `{litfsi: 0.7, lipf6: 0.3}`, shares of the lithium",
     )
     eo_li: Annotated[list[Ratio], Many] = Field(
-        default_factory=list, description="ether oxygens for each lithium; left out where the salt is none"
+        default_factory=list,
+        description="ether oxygens for each lithium; left out where the salt is none or follows from charged chains",
     )
     solvents: dict[Part, Molecules] = Field(
         default_factory=dict,

@@ -221,7 +221,6 @@ def _check_block(block: SweepBlock, number: int, study: Study, blocks: Library) 
         (unknown_salt, "salt",
          f"salt {unknown_salt!r} is not in {blocks.root / 'salts'}{near_salt}; allowed: {', '.join(salts)}"),
         (block.eo_li and all_neat, "eo_li", f"has no meaning with salt: {NO_SALT}; allowed: leave it out, or name a salt"),
-        (not block.eo_li and not all_neat, "eo_li", "is missing; a salt needs it"),
     ):  # fmt: skip
         if wrong:
             raise study.wrong(("sweep", number, key), message)
@@ -236,6 +235,24 @@ def _check_imported(polymer: str, block: SweepBlock, number: int, study: Study) 
                 f"has no meaning for {polymer}, which is imported with its force field; allowed: leave it out, or a block of its "
                 "own for other polymers",
             )
+
+
+def _ratios(
+    polymer: str, salt: str, ether_oxygens: int, counter_ions: int, asked: Sequence[float]
+) -> Sequence[float | None]:
+    """The ratios of a polymer with a salt. That of charged chains follows from their lithium, `counter_ions`, as imported
+    runs have theirs. Raises InputError if it is asked for, and for another salt without a ratio."""
+    if counter_ions:
+        ratio = round(ether_oxygens / counter_ions, 4)
+        if asked:
+            raise InputError(
+                f"has no meaning for {polymer} with {salt}: {counter_ions} lithium ions neutralise its chains, which gives "
+                f"{ratio:g}; allowed: leave it out"
+            )
+        return [ratio]
+    if salt != NO_SALT and not asked:
+        raise InputError("is missing; a salt needs it")
+    return [None] if salt == NO_SALT else asked
 
 
 def _cations(polymer: str, ether_oxygens: int, eo_li: float | None) -> int:
@@ -317,11 +334,13 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
         with asked_by("salt"):
             usual = blocks.choose(sorted(shares), usual_set, DEFAULT, DEFAULT, usual_mixing, DEFAULT_CHARGE_SCALE)
             contents = Contents(polymers, () if salt == NO_SALT else _parted(shares, 0, ""))
-            ether_oxygens = blocks.composition(contents, replace(usual, ether_set=ether_set)).ether_oxygens
+            held = blocks.composition(contents, replace(usual, ether_set=ether_set))
+        ether_oxygens, counter_ions = held.ether_oxygens, -held.tethered_charge
         with asked_by("solvents"):
             contents = replace(contents, solvents=tuple((name, 1) for name in sorted(block.solvents)))
             blocks.composition(contents, replace(usual, ether_set=ether_set))
-        ratios: Sequence[float | None] = [None] if salt == NO_SALT else block.eo_li
+        with asked_by("eo_li"):
+            ratios = _ratios(polymer, salt, ether_oxygens, counter_ions, block.eo_li)
         choices = []
         for cation, anion, mixing, scale in itertools.product(
             block.cation_model, block.anion_model, mixings, block.ion_charge_scale
@@ -330,12 +349,14 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
                 blocks.choose(sorted(shares), ether_set, cation, DEFAULT, mixing, scale)
             with asked_by("anion_model"):
                 choices.append(blocks.choose(sorted(shares), ether_set, cation, anion, mixing, scale))
+            with asked_by("ion_charge_scale"):
+                blocks.composition(contents, choices[-1])
         for ratio, kelvin, choice, replicate in itertools.product(
             ratios, block.temperature_K, choices, block.replicate
         ):
             with asked_by("eo_li"):
                 # ions are rounded in the box that is repeated, so a supercell has its parent's ratio
-                cations = _cations(polymer, ether_oxygens, ratio)
+                cations = counter_ions or _cations(polymer, ether_oxygens, ratio)
             with asked_by("salt"):
                 pairs = () if salt == NO_SALT else _parted(shares, cations, "lithium ions")
             with asked_by("solvents"):
@@ -396,7 +417,8 @@ def size_of(system: System, blocks: Library) -> Size:
         if part.kind not in IONS:
             volume += part.count * mass_of_one / part.density_g_cm3
     for name, pairs in system.contents.salts:
-        volume += pairs * blocks.salt(name).molar_volume_cm3_mol.value
+        if (molar := blocks.salt(name).molar_volume_cm3_mol) is not None:
+            volume += pairs * molar.value
     return Size(sites, mass, mass / volume)
 
 

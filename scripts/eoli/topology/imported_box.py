@@ -67,15 +67,17 @@ def _check(entry: ImportedEntry, molecule: MoleculeType) -> None:
             "mass_g_mol",
         )
     if abs(molecule.charge - entry.charge) > _ROUNDED_E:
-        if not isinstance(said, ImportedIon):
-            what = "polymer" if isinstance(said, ImportedPolymer) else "solvent"
+        if not entry.charge:
+            allowed = "0, or a whole negative one that the key charge has, for a polymer"
             raise entry.wrong(
-                f"{molecule.where} has a charge of {molecule.charge:+.4f} e; allowed: 0 for a {what}", "molecule"
+                f"{molecule.where} has a charge of {molecule.charge:+.4f} e; allowed: "
+                f"{allowed if isinstance(said, ImportedPolymer) else '0 for a solvent'}",
+                "molecule",
             )
-        scaled = entry.charge != 0 and 0 < molecule.charge / entry.charge < 1
+        scaled = isinstance(said, ImportedIon) and 0 < molecule.charge / entry.charge < 1
         factor = f"ion_charge_scale: {molecule.charge / entry.charge:.4g} in the sweep, and " if scaled else ""
         raise entry.wrong(
-            f"{said.charge:+d} is not allowed: the charges in {molecule.where} sum to {molecule.charge:+.4f} e; allowed: "
+            f"{entry.charge:+d} is not allowed: the charges in {molecule.where} sum to {molecule.charge:+.4f} e; allowed: "
             f"{factor}a topology with the full charges",
             "charge",
         )  # fmt: skip

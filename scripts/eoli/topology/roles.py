@@ -287,14 +287,21 @@ def _molecule(
         impropers=(),
         virtual=tuple(Term((site, atom), 0, (), IMPORTED, IMPORTED) for atom, site in hosts),
     )  # fmt: skip
-    anions, formal = len(tethered_anions(molecule)), molecule.formal_charge
-    if anions and (formal >= 0 or formal % anions):
-        raise roles.wrong(
-            f"{kind.name} has {anions} groups of atoms with roles of anions and a charge of {formal} e; allowed: a whole "
-            "negative charge for each group, with charge: NUMBER where the model has scaled charges",
-            kind.name, "roles",
-        )  # fmt: skip
+    _check_tethered(molecule, wrong, ", with charge: NUMBER where the model has scaled charges")
     return molecule
+
+
+def _check_tethered(molecule: Molecule, wrong: Wrong, hint: str = "") -> None:
+    """Raise what `wrong` makes for a chain whose charge is not shared evenly by tethered anions."""
+    if molecule.kind != "polymer":
+        return
+    anions, formal = len(tethered_anions(molecule)), molecule.formal_charge
+    if (formal >= 0 or formal % anions) if anions else formal:
+        raise wrong(
+            f"{molecule.name} has {anions} groups of atoms with roles of anions and a charge of {formal} e; allowed: a whole "
+            f"negative charge for each group{hint}",
+            "roles",
+        )
 
 
 def _one_molecule(molecule: Molecule) -> Universe:
@@ -331,7 +338,8 @@ def with_roles(molecule: Molecule, roles: Mapping[str, str], blocks: Mapping[str
     Sites are numbered by repeat units, as in `describe_universe`. A torsion between ether oxygens that the topology has
     no term for is added with a potential of zero, so that analyses find it. Raises what `wrong` makes, with a message
     and the keys `roles` or `blocks` and a name, for bonds that do not connect the atoms and for a selection that is
-    none, matches nothing or overlaps with another.
+    none, matches nothing or overlaps with another, and at `roles` for a chain with a charge that is not that of its tethered
+    anions.
     """
     atoms, pairs = len(molecule.sites), molecule.bonded
     if not _connected(atoms, molecule.links):
@@ -352,7 +360,7 @@ def with_roles(molecule: Molecule, roles: Mapping[str, str], blocks: Mapping[str
         replace(term, sites=term.sites[::-1]) if term.sites[::-1] in ether else term for term in molecule.dihedrals
     ]
     known = {term.sites for term in dihedrals}
-    return replace(
+    found = replace(
         molecule,
         sites=tuple(
             replace(site, role=role, block=block, residue_number=unit)
@@ -360,6 +368,8 @@ def with_roles(molecule: Molecule, roles: Mapping[str, str], blocks: Mapping[str
         ),
         dihedrals=(*dihedrals, *(replace(ether[s], parameters=_NOTHING) for s in ether if s not in known)),
     )
+    _check_tethered(found, wrong)
+    return found
 
 
 def charge_scale(molecules: Sequence[Molecule], where: str) -> float:
