@@ -126,9 +126,9 @@ def test_a_neutral_chain_that_says_so_is_the_same(blocks: Path) -> None:
 
 SWEEP = "polymer: glyme-sulfonate, salt: lithium-opls"
 WRONG: dict[str, tuple[str, tuple[str, str, str] | None, str]] = {
-    "other charge than the files": (SWEEP, (CHAIN, "charge: -1", "charge: -2"), "glyme-sulfonate.yaml:10: charge: -2 is not allowed: the charges in"),
+    "other charge than the files": (SWEEP, (CHAIN, "charge: -1", "charge: -2"), "glyme-sulfonate.itp:26 sum to -1.0000 e; allowed: -1\n"),
     "charge without its key": (SWEEP.replace("lithium", "litfsi") + ", eo_li: 12", (CHAIN, "charge: -1\n", ""), "has a charge of -1.0000 e; allowed: 0, or a whole negative one"),
-    "scaled charges": (SWEEP, (ITP, "1.020  32", "1.220  32"), "charge: -1 is not allowed: the charges in"),
+    "scaled charges": (SWEEP, (ITP, "1.020  32", "1.220  32"), "sum to -0.8000 e; allowed: a topology with the full charges"),
     "fraction": (SWEEP, (CHAIN, "charge: -1", "charge: -1.5"), "glyme-sulfonate.yaml:10: charge: -1.5 is not allowed"),
     "positive": (SWEEP, (CHAIN, "charge: -1", "charge: 1"), "glyme-sulfonate.yaml:10: charge: 1 is not allowed"),
     "no role of an anion": (SWEEP, (CHAIN, ", anion_O: type OXT", ""), "roles: GSO has 0 groups of atoms with roles of anions and a charge of -1 e"),

@@ -350,7 +350,7 @@ def _block_systems(block: SweepBlock, number: int, study: Study, blocks: Library
             with asked_by("anion_model"):
                 choices.append(blocks.choose(sorted(shares), ether_set, cation, anion, mixing, scale))
             with asked_by("ion_charge_scale"):
-                blocks.composition(contents, choices[-1])
+                blocks.composition(contents, replace(usual, ether_set=ether_set, ion_charge_scale=scale))
         for ratio, kelvin, choice, replicate in itertools.product(
             ratios, block.temperature_K, choices, block.replicate
         ):

@@ -74,13 +74,17 @@ def _check(entry: ImportedEntry, molecule: MoleculeType) -> None:
                 f"{allowed if isinstance(said, ImportedPolymer) else '0 for a solvent'}",
                 "molecule",
             )
-        scaled = isinstance(said, ImportedIon) and 0 < molecule.charge / entry.charge < 1
-        factor = f"ion_charge_scale: {molecule.charge / entry.charge:.4g} in the sweep, and " if scaled else ""
+        allowed, of_files = "a topology with the full charges", round(molecule.charge)
+        if isinstance(said, ImportedIon):
+            scaled = 0 < molecule.charge / entry.charge < 1
+            factor = f"ion_charge_scale: {molecule.charge / entry.charge:.4g} in the sweep, and " if scaled else ""
+            allowed = f"{factor}{allowed}"
+        elif of_files <= 0 and abs(molecule.charge - of_files) <= _ROUNDED_E:
+            allowed = f"{of_files}"
         raise entry.wrong(
-            f"{entry.charge:+d} is not allowed: the charges in {molecule.where} sum to {molecule.charge:+.4f} e; allowed: "
-            f"{factor}a topology with the full charges",
+            f"{entry.charge:+d} is not allowed: the charges in {molecule.where} sum to {molecule.charge:+.4f} e; allowed: {allowed}",
             "charge",
-        )  # fmt: skip
+        )
 
 
 def _read_once(entries: Iterable[ImportedEntry], installed: Path | None) -> list[ImportedTopology]:

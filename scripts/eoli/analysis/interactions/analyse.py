@@ -73,7 +73,7 @@ DEFINITIONS = {
         "C=O": "carbonyl oxygens of amides and esters and the carbons bonded to them",
         "NH": "amide nitrogens and hydrogens",
         "N": "nitrogen atoms of an anion",
-        "ether block, by its name": "chain without PA: whole, neutral C-O-C units and uncharged ends",
+        "ether block, by its name": "chain without PA: whole, neutral C-O-C units, uncharged ends, and tethered anions",
         "PA": "polyamide with the ester and the carbon that the ester's bridging oxygen holds",
         "chain": "whole chains",
     },
