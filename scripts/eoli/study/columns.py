@@ -28,7 +28,7 @@ _SYSTEM = {
     "temperature_K": "temperature of the system",
     "ether_set": "parameter set of the ether",
     "cation_model": "model of lithium",
-    "anion_model": "model of the anion",
+    "anion_model": "model of the anion; none where chains carry the anions",
     "mixing": "mixing rule",
     "ion_charge_scale": "factor on all charges of the ions",
     "chains": "polymer chains in the box",
