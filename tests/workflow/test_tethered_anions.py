@@ -41,7 +41,7 @@ def test_a_single_ion_conductor_and_its_run_taken_in_again(workflow: Path) -> No
     assert (row["eo_li_asked"], row["eo_li_simulated"], row["lithium_ions"]) == (2, 2, 36)
     assert row["cation_model"] == "oplsaa" and pd.isna(row["anion_model"])
     # lithium binds oxygens of sulfonates, and every tethered anion has a diffusion coefficient or a reason
-    assert 0.5 < row["neighbours_Li_anion_O"] < 6
+    assert 0.5 < row["neighbours_Li_anion"] < 6
     assert isinstance(row["D_Li_verdict"], str) and isinstance(row["D_anion_verdict"], str)
     analysis = results / SYSTEM / "analysis"
     assert json.loads((analysis / "conductivity.json").read_text())["ions"] == {
