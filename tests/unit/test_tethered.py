@@ -22,6 +22,7 @@ from support import ROOT
 
 CHAIN, SALT, ITP = "polymers/glyme-sulfonate.yaml", "salts/lithium-opls.yaml", "oplsaa/glyme-sulfonate.itp"
 NAME = "glyme-sulfonate-eo2-400K-lithium-opls-r1"
+SWEEP = "polymer: glyme-sulfonate, salt: lithium-opls"
 BLEND = "{glyme-sulfonate: 0.25, dme-opls: 0.75}"
 CHOICE = ForceFieldChoice("imported-oplsaa", "oplsaa", None, IMPORTED, 1.0)
 BASE = str(ROOT / "config/config.yaml")
@@ -89,6 +90,17 @@ def test_the_box_is_neutral_and_has_an_anion_on_each_chain(blocks: Path, tmp_pat
     assert written.molecule("GSO").charge + written.molecule("LI").charge == pytest.approx(0, abs=1e-9)
 
 
+def test_chains_without_ether_oxygens_have_a_ratio_of_zero(blocks: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = (blocks / CHAIN).read_text()
+    entry = entry.replace("oxygens: 2", "oxygens: 0").replace("ether_O: type opls_180, ", "")
+    (blocks / CHAIN).write_text(entry)
+    (system,) = systems(blocks, SWEEP)
+    assert (system.name, system.eo_li, system.eo_li_asked) == (NAME.replace("eo2", "eo0"), 0, 0)
+    assert system.cations == 120
+    assert main(["check", "--config", BASE, str(own(blocks, SWEEP))]) == 0
+    assert system.name in capsys.readouterr().out
+
+
 def test_two_anions_on_a_chain_want_two_lithium_ions(blocks: Path) -> None:
     """A chain of charge -2: its one group with a role of an anion has both, and two groups have one each."""
     text = (blocks / ITP).read_text()
@@ -104,7 +116,7 @@ def test_two_anions_on_a_chain_want_two_lithium_ions(blocks: Path) -> None:
         (blocks / CHAIN).write_text(entry)
         Library.polymer.cache_clear()
         of_blocks = Library(blocks)
-        (system,) = systems(blocks, "polymer: glyme-sulfonate, salt: lithium-opls")
+        (system,) = systems(blocks, SWEEP)
         assert system.cations == 240
         box = imported_box(dataclasses.replace(system.contents.names, salts=(("lithium-opls", 2),)), CHOICE, of_blocks)
         assert {species.charge for species in species_of(box.description)["anion"]} == {charge}
@@ -124,7 +136,6 @@ def test_a_neutral_chain_that_says_so_is_the_same(blocks: Path) -> None:
     assert digest() == before
 
 
-SWEEP = "polymer: glyme-sulfonate, salt: lithium-opls"
 WRONG: dict[str, tuple[str, tuple[str, str, str] | None, str]] = {
     "other charge than the files": (SWEEP, (CHAIN, "charge: -1", "charge: -2"), "glyme-sulfonate.itp:26 sum to -1.0000 e; allowed: -1\n"),
     "charge without its key": (SWEEP.replace("lithium", "litfsi") + ", eo_li: 12", (CHAIN, "charge: -1\n", ""), "has a charge of -1.0000 e; allowed: 0, or a whole negative one"),
