@@ -65,7 +65,8 @@ bench: setup
 	python benchmarks/bench_reduce.py
 	python benchmarks/bench_page.py
 
-# mdrun packed on its cores against plain mdrun, quiet and beside other work, as ratios; five minutes, on an idle machine.
+# mdrun packed on its cores against plain mdrun, quiet and beside other work, and 4 fs against 2 fs, as ratios; ten minutes, on
+# an idle machine. benchmarks/time_step.py compares what the steps give.
 bench-md: setup
 	python benchmarks/bench_md.py
 

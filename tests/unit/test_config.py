@@ -373,7 +373,11 @@ BAD_STAGES: list[tuple[dict[str, Any], str]] = [
     ({"energy_interval_ps": None}, "energy_interval_ps is missing"),
     ({"max_steps": 10}, "max_steps has no meaning in a NPT stage"),
     ({"start": "mean-volume-frame"}, "needs an NPT stage right before it that equilibrates, with a state_interval_ps"),
-    ({"time_step_fs": 6}, "6 is not allowed: Input should be less than or equal to 5"),
+    ({"time_step_fs": 6}, "6 is not allowed: Input should be less than or equal to 4"),
+    (
+        {"integrator": "md-vv", "thermostat": "v-rescale", "time_step_fs": 4.0},
+        "time_step_fs 4 is too long for md-vv, which would be 1 % too hot at 4 fs; allowed: md, or up to 2 fs",
+    ),
     ({"name": "npt"}, "stage npt stands twice"),
     ({"name": "Production run"}, "'Production run' is not allowed"),
 ]

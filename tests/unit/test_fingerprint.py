@@ -56,6 +56,7 @@ def test_every_option_but_length_log_and_pair_list(stage: str, key: str, topolog
 # taken before the steps between couplings were written
 SHIPPED = {
     "annealed": "28872e5fa1e91c2c",
+    "annealed-4fs": "e3d45fc7df985801",
     "cooling": "2c9784a08cf97338",
     "larsen21": "747c00fcd54b41d1",
     "ma2022": "5c7c13b7907cbc44",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
 import dataclasses
 import math
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 import yaml
 
+from eoli.commands.stage import add_stage
 from eoli.errors import EoliError, ForceFieldError
 from eoli.forcefield.library import Library
 from eoli.forcefield.models import Contents
@@ -23,7 +26,7 @@ from eoli.study.config import Study, load_study
 from eoli.study.protocol import Stage, hydrogen_mass_needed
 from eoli.study.systems import systems_of
 from eoli.topology.build import describe, write_topology
-from eoli.topology.description import SystemDescription, read_description
+from eoli.topology.description import MoleculeCount, SystemDescription, read_description
 from eoli.topology.gromos import Gromos54A7
 from eoli.topology.molecule import Molecule, Site, Term, build_chain
 from eoli.topology.repartition import repartitioned, with_heavier_hydrogens, write_repartitioned
@@ -132,8 +135,6 @@ def small(tmp_path: Path, atoms: str) -> SystemDescription:
     made = replace(made, sites=tuple(replace(s, charge=q) for s, q in zip(made.sites, (-0.4, 0.4), strict=True)))
     (tmp_path / "MOL.itp").write_text(f"[ moleculetype ]\nMOL 3\n[ atoms ]\n{atoms}\n[ bonds ]\n1 2 1\n")
     (tmp_path / "system.top").write_text('#include "MOL.itp"\n')
-    from eoli.topology.description import MoleculeCount
-
     return SystemDescription((MoleculeCount(made, 3),), choice(), "0" * 64)
 
 
@@ -215,7 +216,10 @@ def test_the_flags_name_the_mass_where_it_matters(tmp_path: Path) -> None:
     made = study(tmp_path, "pebax", hydrogen_mass_g_mol=4)
     plan = Plan(made, systems_of(made), "")
     name = next(iter(plan.systems))
-    assert "--hydrogen-mass-g-mol 4" in plan.stage_flags("production", name)
+    words = ["--system", "x", "--topology", "t", "--start-from", "s", "--out", "o"]
+    parser = argparse.ArgumentParser()
+    add_stage(parser)
+    assert parser.parse_args([*words, *shlex.split(plan.stage_flags("production", name))]).hydrogen_mass_g_mol == 4
     plain = study(tmp_path, "pebax", 2.0)
     assert "hydrogen" not in Plan(plain, systems_of(plain), "").stage_flags("production", name)
 

@@ -100,7 +100,13 @@ class Stage(Strict):
     force_tolerance_kJ_mol_nm: float | None = Field(
         None, gt=0, le=1e6, description="minimisation: largest force at which it is done"
     )
-    time_step_fs: float | None = Field(None, ge=0.01, le=5, description="time step of the dynamics")
+    time_step_fs: float | None = Field(
+        None,
+        ge=0.01,
+        le=4,
+        description="time step of the dynamics; above 2 fs all bonds must be constrained, hydrogens heavier "
+        "(`hydrogen_mass_g_mol`), and the integrator not md-vv",
+    )
     length_ns: float | None = Field(None, gt=0, le=1e9, description="length of the dynamics")
     converge: list[Criterion] = Field(
         default_factory=list,
@@ -265,6 +271,18 @@ class Stage(Strict):
             allowed = "md, md-vv, sd" if self.is_dynamics else "steep"
             raise ValueError(
                 f"stage {self.name}: integrator {self.integrator} does not fit {self.ensemble}; allowed: {allowed}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _thermostat_sees_the_temperature(self) -> Self:
+        """Velocity Verlet's velocities of whole steps are too slow: those of a harmonic motion of angular frequency w have
+        1 - (w dt / 2)^2 of the temperature of its positions, the velocities of half steps, which leap-frog averages, all of
+        it. A thermostat heats the positions by what the velocities lack."""
+        if self.integrator == "md-vv" and (self.time_step_fs or 0) > MOST_FS_OF_HYDROGENS:
+            raise ValueError(
+                f"stage {self.name}: time_step_fs {self.time_step_fs:g} is too long for md-vv, which would be 1 % too hot at 4 fs; "
+                f"allowed: md, or up to {MOST_FS_OF_HYDROGENS:g} fs"
             )
         return self
 
