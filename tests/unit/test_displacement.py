@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -9,9 +10,17 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from eoli.analysis.displacement.analyse import msd_rows, table_of
-from eoli.analysis.displacement.compared import INDEPENDENT_ORIGINS, REPLICAS, Logarithm, compared, logarithm, usable
-from eoli.analysis.displacement.curves import Curve, common_grid, curve_of, ps_of
+from eoli.analysis.displacement.analyse import msd_rows, table_of, trend_in
+from eoli.analysis.displacement.compared import (
+    INDEPENDENT_ORIGINS,
+    REPLICAS,
+    UNSETTLED,
+    Logarithm,
+    compared,
+    logarithm,
+    usable,
+)
+from eoli.analysis.displacement.curves import Curve, Trend, common_grid, curve_of, ps_of, trend_of
 from eoli.analysis.displacement.ratio import DECIDED, Ratio, ranking_of, ratio_of
 from synthetic_trajectories import fractional
 
@@ -22,14 +31,22 @@ BROWNIAN, ROUSE = 0.5, 0.25
 
 def curve_of_walk(
     random: np.random.Generator, hurst: float, scale: float = 1.0, steps: int = 400, particles: int = 20, shared: float = 0.0,
-    interval_ps: float = 1.0,
+    interval_ps: float = 1.0, slows: float = 0.0,
 ) -> Curve:  # fmt: skip
-    """Curve of walkers with an MSD of 3 scale lag^(2 hurst), of which all have a part `shared` in common."""
+    """Curve of walkers with an MSD of 3 scale lag^(2 hurst), of which all have a part `shared` in common.
+
+    With `slows` their steps change in the course of the run.
+    """
     paths = fractional(steps + 1, particles, hurst, math.sqrt(scale * (1 - shared)), random)
     if shared:
         paths = paths + fractional(steps + 1, 1, hurst, math.sqrt(scale * shared), random)
-    table = table_of(msd_rows(paths, steps + 1), steps + 1, interval_ps, "Li")
-    return curve_of(table, "Li", particles)
+    if slows:
+        # steps become shorter, so that the MSD of the end is `slows` times that of the beginning
+        falling = np.sqrt(slows ** np.linspace(0, 1, steps))[:, None, None]
+        paths = np.concatenate([paths[:1], paths[:1] + np.cumsum(np.diff(paths, axis=0) * falling, axis=0)])
+    rows = msd_rows(paths, steps + 1)
+    found = trend_in(rows, steps + 1)
+    return curve_of(table_of(rows, steps + 1, interval_ps, "Li"), "Li", particles, None if found is None else found[1])
 
 
 def at_largest_lag(starts: Sequence[Curve]) -> Logarithm:
@@ -188,3 +205,55 @@ def test_from_three_starts_on_all_count_their_origins_together() -> None:
     values = [curve.values[k] for curve, k in zip(starts, at, strict=False)]
     assert (three.value, three.error) == (pytest.approx(np.mean(values)), pytest.approx(stats.sem(values)))
     assert (three.freedom, three.origins, three.of_replicas) == (2, 12, True)
+
+
+@pytest.mark.parametrize(("hurst", "shared"), [(ROUSE, 0.0), (ROUSE, 0.3), (BROWNIAN, 0.0), (BROWNIAN, 0.3)])
+def test_a_run_that_stays_the_same_seldom_has_a_trend(hurst: float, shared: float) -> None:
+    random = np.random.default_rng(21)
+    found = [curve_of_walk(random, hurst, shared=shared).trend for _ in range(CASES)]
+    p_values = np.array([trend.p_value for trend in found if trend is not None])
+    # the larger of two p-values is too large, never too small
+    for level in (UNSETTLED, 0.1):
+        assert np.mean(p_values < level) <= level + 3 * math.sqrt(level * (1 - level) / CASES)
+
+
+def test_a_run_that_slows_down_is_found() -> None:
+    random = np.random.default_rng(22)
+    found = [curve_of_walk(random, BROWNIAN, slows=0.1).trend for _ in range(50)]
+    known = [trend for trend in found if trend is not None]
+    assert np.mean([trend.p_value < UNSETTLED for trend in known]) > 0.8
+    # by hand: the logarithm falls evenly by ln 10 over the run, so halves are half of it apart
+    assert np.mean([trend.ln_ratio for trend in known]) == pytest.approx(-math.log(10) / 2, rel=0.1)
+
+
+def test_a_trend_by_the_formulas_of_a_line() -> None:
+    random = np.random.default_rng(23)
+    of_blocks = np.exp(0.2 * np.arange(5)[:, None] + random.normal(size=(5, 400)) * 0.1)
+    found = trend_of(of_blocks)
+    line = stats.linregress(np.arange(5), np.log(of_blocks.mean(axis=1)))
+    assert found is not None and found.ln_ratio == pytest.approx(2.5 * line.slope)
+    # the blocks scatter as the particles say, and their test is the weaker one
+    assert found.p_value == pytest.approx(line.pvalue)
+    assert found.error >= 2.5 * line.stderr * (1 - 1e-9)
+    assert (
+        trend_of(np.ones((5, 1))) is None and trend_of(np.ones((3, 9))) is None and trend_of(np.zeros((5, 9))) is None
+    )
+    # particles that differ for good are no trend
+    steady = trend_of(np.exp(random.normal(size=400)) * np.ones((5, 1)))
+    assert steady is not None and steady.p_value == 1.0
+
+
+def test_a_run_that_has_not_settled_has_no_ratio_and_says_why() -> None:
+    random = np.random.default_rng(24)
+    curves = {name: {"Li": curve_of_walk(random, BROWNIAN)} for name in ("a", "b", "c")}
+    slow = Trend(-0.8, 0.1, 1e-4)
+    curves["c"] = {"Li": dataclasses.replace(curves["c"]["Li"], trend=slow)}
+    found = compared({"a": ["a"], "b": ["b"], "c": ["c"]}, curves, "Li")
+    assert found.why_not("a", "b") == "" and set(found.starts) == {"a", "b"}
+    assert found.why_not("c", "a") == (
+        "c: c has not settled: the MSD of its second half is 0.45 times that of its first (p = 0.0001)"
+    )
+    # a trend within the error of the displacement, one that chance makes, one that was not looked for
+    for trend in (Trend(-0.001, 1e-5, 1e-9), Trend(-0.8, 0.4, 0.02), None):
+        curves["c"] = {"Li": dataclasses.replace(curves["c"]["Li"], trend=trend)}
+        assert compared({"a": ["a"], "c": ["c"]}, curves, "Li").why_not("c") == ""

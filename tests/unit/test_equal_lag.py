@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eoli.analysis.displacement.curves import Curve, read_displacements
+from eoli.analysis.displacement.curves import Curve, Trend, read_displacements
 from eoli.errors import DataError
 from eoli.reference.claims import Comparison
 from eoli.reference.claims import compare as beside
@@ -145,3 +146,32 @@ def test_a_declared_reference_must_be_in_the_sweep(key: str, value: object, mess
     study = load_study([ROOT / "config/config.yaml"], ROOT, {"equal_lag": {key: value}})
     said = mistake(lambda: systems_of(study))
     assert said.endswith(message) and f"equal_lag.{key}" in said
+
+
+def test_an_unsettled_run_has_neither_ratio_nor_rank() -> None:
+    rows = [row("pebax"), row("pebax", 8.0), row("pebax", 18.0)]
+    names = [of["system"] for of in rows]
+    curves: dict[str, Any] = {name: {"Li": curve(msd, 0.02)} for name, msd in zip(names, (1.0, 0.5, 1.02), strict=True)}
+    curves[names[1]] = {"Li": dataclasses.replace(curves[names[1]]["Li"], trend=Trend(0.7, 0.05, 1e-3))}
+    found = equal_lag_tables(pd.DataFrame(rows), curves, Against())
+    pairs = found.pairs.set_index(["system", "against"])
+    withheld = pairs.loc[(names[1], names[0])]
+    assert withheld["verdict"].startswith(
+        f"not resolved: {names[1]}: {names[1]} has not settled: the MSD of its second half"
+    )
+    assert withheld[["ratio", "probability_larger", "msd_nm2"]].isna().all()
+    assert pairs.loc[(names[2], names[0]), "verdict"] == "not decided"
+    assert found.ranking["system"].tolist() == [names[2], names[0]]
+
+
+def test_trends_are_read_and_older_results_have_none(tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "analysis"
+    folder.mkdir(parents=True)
+    (folder / "displacement.csv").write_text("lag_ps,msd_Li_nm2,ln_msd_Li_error,origins_Li\n1,0.1,0.1,40\n")
+    trend = {"lag_ps": 1.0, "ln_ratio": 0.3, "error": 0.1, "p_value": 0.2}
+    for of_kind, expected in (({"trend": trend}, Trend(0.3, 0.1, 0.2)), ({"trend": None}, None), ({}, None)):
+        (folder / "displacement.json").write_text(
+            json.dumps({"Li": {"molecules": 5, **of_kind}, "verdict": "resolved"})
+        )
+        found = read_displacements(tmp_path, ["run"])["run"]
+        assert not isinstance(found, str) and found["Li"].trend == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from eoli.analysis.common import write_results
-from eoli.analysis.displacement.curves import common_grid, log_msd
+from eoli.analysis.displacement.curves import Trend, common_grid, log_msd, trend_of
 from eoli.analysis.motion.analyse import Motion, merged_by_lag, of_sites, read_motion
 from eoli.analysis.motion.msd import Blocks, blocks_of, particle_msd
 from eoli.core.arrays import Floats, Indices
@@ -39,11 +40,29 @@ def msd_rows(paths: Floats | Paths, n_frames: int) -> Floats:
     return np.concatenate([particle_msd(paths, lags), *parts])
 
 
+def _of_blocks(rows: Floats, n_frames: int) -> Floats:
+    """The rows of the blocks, (blocks, lags that they see, molecules)."""
+    lags, within, _ = _lags(n_frames)
+    return rows[len(lags) :].reshape(-1, len(within), rows.shape[1]) if len(within) else np.empty((0, 0, 0))
+
+
+def trend_in(rows: Floats, n_frames: int) -> tuple[int, Trend] | None:
+    """Lag in frames, and the trend there, of the rows of `msd_rows`; None where it is not known.
+
+    The lag is at most half of the longest that blocks see: there, each has several independent origins.
+    """
+    _, within, blocks = _lags(n_frames)
+    if not len(within):
+        return None
+    place = max(0, int(np.searchsorted(within, blocks.longest_lag / 2, side="right")) - 1)
+    found = trend_of(_of_blocks(rows, n_frames)[:, place])
+    return None if found is None else (int(within[place]), found)
+
+
 def table_of(rows: Floats, n_frames: int, interval_ps: float, what: str) -> pd.DataFrame:
     """Table of one kind of particle from the rows of `msd_rows`, (rows, molecules), of frames `interval_ps` apart."""
-    lags, within, blocks = _lags(n_frames)
-    of_blocks = rows[len(lags) :].reshape(-1, len(within), rows.shape[1]) if len(within) else np.empty((0, 0, 0))
-    found = log_msd(rows[: len(lags)], of_blocks, lags, n_frames, blocks)
+    lags, _, blocks = _lags(n_frames)
+    found = log_msd(rows[: len(lags)], _of_blocks(rows, n_frames), lags, n_frames, blocks)
     return pd.DataFrame(
         {
             "lag_ps": lags * interval_ps,
@@ -75,7 +94,7 @@ def analyse_displacement(
 
     Lithium, the anion's centre of mass and the ether oxygens, in the frame of the system's centre of mass. `origins` is
     the number of independent origins, those whose windows do not overlap. The errors are those of `log_msd`, over blocks
-    and molecules; the scalars have the number of molecules. No table where unwrapping may have folded the paths
+    and molecules; the scalars have the number of molecules and the trend of the run (`trend_of`). No table where unwrapping may have folded the paths
     (`eoli.trajectory.unwrap.may_fold`): the verdict gives the reason. Raises DataError for files that cannot be read or
     do not belong together.
     """
@@ -83,7 +102,11 @@ def analyse_displacement(
     with open_reduced(reduced, system) as opened:
         motion = read_motion(opened, system)
         rows = {} if motion.folded else _rows(opened, system, motion)
-    scalars: dict[str, Any] = {what: {"molecules": of.shape[1]} for what, (of, _, _) in rows.items()}
+    scalars: dict[str, Any] = {}
+    for what, (of, n_frames, interval_ps) in rows.items():
+        found = trend_in(of, n_frames)
+        trend = None if found is None else {"lag_ps": found[0] * interval_ps, **asdict(found[1])}
+        scalars[what] = {"molecules": of.shape[1], "trend": trend}
     tables = [table_of(of, n_frames, interval_ps, what) for what, (of, n_frames, interval_ps) in rows.items()]
     table = merged_by_lag(tables) if tables else pd.DataFrame({"lag_ps": []})
     verdict = f"not known: {motion.folded}" if motion.folded else "resolved"

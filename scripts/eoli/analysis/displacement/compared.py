@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,10 @@ INDEPENDENT_ORIGINS = 10
 """Windows that do not overlap, which a system must have at a lag where it is compared."""
 REPLICAS = 3
 """From as many starts on, their scatter is the error."""
+
+
+UNSETTLED = 0.01
+"""Probability of a trend of a run, if its motion stays the same, below which it counts as not settled."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,21 @@ def usable(starts: Sequence[Curve]) -> dict[int, list[int]]:
         return known and min(origins) >= INDEPENDENT_ORIGINS
 
     return {lag: at for lag, at in found.items() if enough(at)}
+
+
+def unsettled(starts: Mapping[str, Curve], own_error: float) -> str:
+    """Why displacements of a system depend on when they are measured, in words; empty where they do not.
+
+    One of its starts has a trend from its first half to its second that is larger than the error of ln MSD, and that a run
+    whose motion stays the same shows with a probability below UNSETTLED, all starts together (Bonferroni).
+    """
+    said = []
+    for name, curve in starts.items():
+        trend = curve.trend
+        if trend is not None and trend.p_value < UNSETTLED / len(starts) and abs(trend.ln_ratio) > own_error:
+            times = f"{math.exp(trend.ln_ratio):.2g} times that of its first"
+            said.append(f"{name} has not settled: the MSD of its second half is {times} (p = {trend.p_value:.1g})")
+    return "; ".join(said)
 
 
 def logarithm(starts: Sequence[Curve], at: Sequence[int]) -> Logarithm:
@@ -96,16 +116,23 @@ class Compared:
 def compared(systems: Mapping[str, Sequence[str]], curves: Curves, kind: str) -> Compared:
     """One kind of particle in systems, each given by its starts; a start without results is left out.
 
-    The largest of their lags is where they are compared: the largest at which each has INDEPENDENT_ORIGINS.
+    The largest of their lags is where they are compared: the largest at which each has INDEPENDENT_ORIGINS. A system that
+    has not settled is not compared.
     """
     able: dict[str, list[Curve]] = {}
     places: dict[str, dict[int, list[int]]] = {}
     lacking: dict[str, str] = {}
     for name, starts in systems.items():
         found = [curves.get(start, "analysis missing: displacement") for start in starts]
-        known = [of[kind] for of in found if not isinstance(of, str) and kind in of]
+        of_starts = {
+            start: of[kind] for start, of in zip(starts, found, strict=True) if not isinstance(of, str) and kind in of
+        }
+        known = [*of_starts.values()]
         if at := usable(known):
-            able[name], places[name] = known, at
+            if why := unsettled(of_starts, logarithm(known, at[max(at)]).error):
+                lacking[name] = why
+            else:
+                able[name], places[name] = known, at
         else:
             said = [of for of in found if isinstance(of, str)]
             few = f"no lag with {INDEPENDENT_ORIGINS} independent origins and an error"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtr
 
 from eoli.analysis.motion.msd import Blocks, gain
 from eoli.analysis.results import read_curves, read_scalars
@@ -21,6 +22,7 @@ KINDS = ("Li", "anion", "ether_O")
 
 _STEPS = (10, 12, 15, 20, 25, 30, 40, 50, 60, 80)
 _TICKS_PER_PS = 1e6
+_LEAST_BLOCKS = 4
 _COLUMNS = (("msd", "_nm2"), ("ln_msd", "_error"), ("origins", ""))
 
 
@@ -67,11 +69,47 @@ def log_msd(of_particles: Floats, of_blocks: Floats, lags: Indices, n_frames: in
 
 
 @dataclass(frozen=True)
+class Trend:
+    """Logarithm of the MSD of the second half of a run over that of the first, at one lag; see `trend_of`.
+
+    `p_value` is the probability that a run whose motion stays the same shows as much.
+    """
+
+    ln_ratio: float
+    error: float
+    p_value: float
+
+
+def trend_of(of_blocks: Floats) -> Trend | None:
+    """Trend of the MSDs (blocks, particles), nm2, of consecutive blocks of a run at one lag; None where it is not known.
+
+    A straight line through ln MSD of the blocks; half the run is half of their number apart. Its slope is tested twice, as
+    errors of an MSD are: against the scatter of the blocks about the line, and by jackknife over the particles, each with
+    Student's distribution. Particles that move differently for the whole run are no trend, since all are in all blocks. The
+    larger error and the larger p-value count.
+    """
+    n_blocks, particles = of_blocks.shape
+    with np.errstate(divide="ignore"):
+        logs = np.log(of_blocks.mean(axis=1))
+    if n_blocks < _LEAST_BLOCKS or particles < 2 or not np.isfinite(logs).all():
+        return None
+    centred = np.arange(n_blocks) - (n_blocks - 1) / 2
+    weights = centred / (centred**2).sum() * n_blocks / 2
+    ratio = float(weights @ logs)
+    about_line = logs - logs.mean() - centred * ratio * 2 / n_blocks
+    scatter = math.sqrt((about_line**2).sum() / (n_blocks - 2)) * float(np.linalg.norm(weights))
+    of_particles = jackknife_error(lambda mean: float(weights @ np.log(mean)), of_blocks.T)
+    errors = ((scatter, n_blocks - 2), (of_particles, particles - 1))
+    p_values = [2 * float(stdtr(freedom, -abs(ratio) / error)) if error > 0 else 1.0 for error, freedom in errors]
+    return Trend(ratio, max(scatter, of_particles), max(p_values))
+
+
+@dataclass(frozen=True)
 class Curve:
     """ln MSD of one kind of particle in one run, with its standard error, against lags in millionths of a ps.
 
     Lags are integers, so that those of two runs are equal or not. `origins` are independent ones; an error is NaN
-    where blocks do not see the lag. All of shape (n,), and finite but for the errors.
+    where blocks do not see the lag. All of shape (n,), and finite but for the errors. `trend` is that of the run, where known.
     """
 
     lags: Indices
@@ -79,6 +117,7 @@ class Curve:
     errors: Floats
     origins: Indices
     molecules: int
+    trend: Trend | None = None
 
 
 Curves = Mapping[str, Mapping[str, Curve] | str]
@@ -90,13 +129,13 @@ def ps_of(lag: int) -> float:
     return lag / _TICKS_PER_PS
 
 
-def curve_of(table: pd.DataFrame, kind: str, molecules: int) -> Curve:
+def curve_of(table: pd.DataFrame, kind: str, molecules: int, trend: Trend | None = None) -> Curve:
     """Curve of one kind from the table of the analysis, at the lags where it moved."""
     columns = ("lag_ps", *(f"{stem}_{kind}{end}" for stem, end in _COLUMNS))
     lag_ps, msd, errors, origins = (table[column].to_numpy(dtype=np.float64) for column in columns)
     known = (msd > 0) & (origins >= 1)
     lags = np.round(lag_ps[known] * _TICKS_PER_PS).astype(np.int64)
-    return Curve(lags, np.log(msd[known]), errors[known], origins[known].astype(np.int64), molecules)
+    return Curve(lags, np.log(msd[known]), errors[known], origins[known].astype(np.int64), molecules, trend)
 
 
 def _of_system(analysis: Path) -> dict[str, Curve] | str:
@@ -111,7 +150,13 @@ def _of_system(analysis: Path) -> dict[str, Curve] | str:
     for column in (f"{stem}_{kind}{end}" for kind in kinds for stem, end in _COLUMNS):
         if column not in table:
             raise DataError(f"{analysis / 'displacement.csv'}: no column {column}")
-    return {kind: curve_of(table, kind, scalars[kind]["molecules"]) for kind in kinds}
+
+    def trend(kind: str) -> Trend | None:
+        # results of earlier versions have none
+        found = scalars[kind].get("trend")
+        return None if found is None else Trend(**{key.name: found[key.name] for key in fields(Trend)})
+
+    return {kind: curve_of(table, kind, scalars[kind]["molecules"], trend(kind)) for kind in kinds}
 
 
 def read_displacements(results: Path, systems: Iterable[str]) -> Curves:
