@@ -80,7 +80,7 @@ def analyse_starts(
                 "tolerance": criteria.tolerance,
                 "frame_of_reference": FRAME,
                 **of_motion,
-                **box_size_of(motions, of_motion, criteria.temperature_K),
+                **box_size_of(motions, of_motion, criteria.temperature_K, criteria.viscosity),
             },
             "conductivity": conductivity_scalars(
                 motions, _stacked(populations) if populations else None, described[0].choice.ion_charge_scale, criteria,

@@ -66,7 +66,7 @@ _MEANINGS: Mapping[str, str] = {
     "Li_free": "share of lithium in no contact with an anion",
     "Li_aggregated": "share of lithium in clusters of more than one lithium and one anion",
     **{
-        f"D0_{what}": f"self-diffusion of {name} without the effect of the box, in boxes of the shape orthoboxy"
+        f"D0_{what}": f"self-diffusion of {name} without the effect of the box, in boxes of the shape orthoboxy and in cubic ones with `analysis.viscosity`"
         for what, name in (("Li", "lithium"), ("anion", "the anion"), ("chain", "the chains"))
     },
     "viscosity": "viscosity, in boxes of the shape orthoboxy",

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
+from eoli.core.names import Line
 from eoli.core.validation import Count, Kelvin, Strict, section
 from eoli.study.annealing import Plateau, plateaus
 from eoli.study.protocol import Protocol, Stage
@@ -85,6 +86,14 @@ class HydrogenBonds(Strict):
     angle_deg: float = Field(130.0, ge=90, le=180, description="smallest angle N-H...A")
 
 
+class GivenViscosity(Strict):
+    """Viscosity of the contents of a box, known from elsewhere."""
+
+    mPa_s: float = Field(gt=0, le=1e12, description="viscosity, mPa s")
+    error_mPa_s: float = Field(ge=0, le=1e12, description="its standard error")
+    source: Line = Field(description="where it is from")
+
+
 class AnalysisSection(Strict):
     """Frames and criteria of the analyses."""
 
@@ -114,6 +123,11 @@ class AnalysisSection(Strict):
     target_error: float = Field(
         0.2, gt=0, lt=1, description="relative error of D for which the run length is estimated"
     )
+    viscosity: dict[Line, GivenViscosity] = Field(
+        default_factory=dict,
+        description="viscosities by system, without the number of its start, for D without the size of a cubic box: "
+        "`{peo-eo12-450K: {mPa_s: 40, error_mPa_s: 8, source: own run}}`",
+    )
     mechanism: Mechanism = section(Mechanism, "residences and moves of lithium")
     renewal: Renewal = section(Renewal, "transfers of lithium, and D from them")
     morphology: Morphology = section(Morphology, "domains and S(q)")
@@ -134,6 +148,9 @@ class OneSystem(Strict):
     temperature_K: Kelvin = Field(description="temperature of the run")
     contact_nm: dict[str, float] = Field(description="distance within which a kind of site binds lithium")
     copies: list[Count] | None = Field(None, description="of a smaller box that the start repeated, along x, y and z")
+    viscosity_mPa_s: float | None = Field(None, gt=0, le=1e12, description="of the system, known from elsewhere")
+    viscosity_error_mPa_s: float | None = Field(None, ge=0, le=1e12, description="standard error of that viscosity")
+    viscosity_source: Line | None = Field(None, description="where that viscosity is from")
 
 
 class Facts(Strict):
@@ -270,8 +287,25 @@ class StructureCriteria(Criteria):
     contact_nm: Contacts
 
 
-class MotionCriteria(Criteria):
-    """When motion is diffusive, the target error of D, the ether contact distance, and the temperature."""
+class _OfViscosity(Criteria):
+    """A viscosity that is known from elsewhere, with its error and source; all None if there is none."""
+
+    viscosity_mPa_s: Annotated[float | None, From("system.viscosity_mPa_s")] = None
+    viscosity_error_mPa_s: Annotated[float | None, From("system.viscosity_error_mPa_s")] = None
+    viscosity_source: Annotated[str | None, From("system.viscosity_source")] = None
+
+    @property
+    def viscosity(self) -> GivenViscosity | None:
+        """The viscosity, if it is given."""
+        if self.viscosity_mPa_s is None:
+            return None
+        return GivenViscosity(
+            mPa_s=self.viscosity_mPa_s, error_mPa_s=self.viscosity_error_mPa_s or 0.0, source=self.viscosity_source or "not said",
+        )  # fmt: skip
+
+
+class MotionCriteria(_OfViscosity):
+    """When motion is diffusive, the target error of D, the ether contact distance, temperature, and a viscosity."""
 
     temperature_K: Temperature
     tolerance: Tolerance
@@ -300,7 +334,7 @@ class ConductivityCriteria(IonsCriteria):
 LithiumContacts = Annotated[Contacts, AfterValidator(_without_bridging_oxygen)]
 
 
-class StartsCriteria(Criteria):
+class StartsCriteria(_OfViscosity):
     """Criteria of motion, conductivity and the renewal model, for all replicas of a system."""
 
     systems: Annotated[list[str], From("system.starts")]

@@ -542,6 +542,7 @@ def systems_of(study: Study) -> dict[str, System]:
             )  # fmt: skip
     _check_reference(study, list(systems.values()))
     _check_lengths(study, systems)
+    _check_viscosities(study, systems.values())
     return systems
 
 
@@ -572,6 +573,21 @@ def _check_lengths(study: Study, systems: Mapping[str, System]) -> None:
             most_ns = MOST_STEPS * float(stage.time_step_fs or 1) / 1e6
             raise study.wrong(
                 here, f"{length_ns:g} is not allowed; allowed: a whole number of steps, {least_ns:g} to {most_ns:g}"
+            )
+
+
+def _check_viscosities(study: Study, systems: Iterable[System]) -> None:
+    """Raise InputError for the viscosity of a system that is not there, or whose box has no use for it."""
+    groups = {system.replica_group: system for system in systems}
+    for name in study.config.analysis.viscosity:
+        here = ("analysis", "viscosity", name)
+        if name not in groups:
+            said = f"{name} is not in the sweep{did_you_mean(name, groups)}; allowed: {', '.join(groups)}"
+            raise study.wrong(here, said)
+        if groups[name].imported is None and study.config.box.shape != "cubic":
+            raise study.wrong(
+                here,
+                f"a box of shape {study.config.box.shape} needs no viscosity; allowed: cubic boxes, or no such key",
             )
 
 

@@ -376,12 +376,16 @@ class Plan:
         if stage.temperature_from_K is not None:
             course = stage.course(entry.temperature_K)
             of_stage |= {"temperature_from_K": course[0].temperature_K, "temperature_K": course[-1].temperature_K}
+        viscosity = self.study.config.analysis.viscosity.get(entry.replica_group)
         of_system = {
             "name": system,
             "starts": self.replica_groups.get(entry.replica_group, [system]),
             "temperature_K": entry.temperature_K,
             "contact_nm": self._contacts(system),
             "copies": None if entry.supercell == NO_COPIES else list(entry.supercell),
+            "viscosity_mPa_s": viscosity and viscosity.mPa_s,
+            "viscosity_error_mPa_s": viscosity and viscosity.error_mPa_s,
+            "viscosity_source": viscosity and viscosity.source,
         }
         return {**self._settings, "stage": of_stage, "system": of_system}
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from eoli.analysis.common import write_results
-from eoli.analysis.motion.box_size import box_size_scalars, is_orthoboxy
+from eoli.analysis.motion.box_size import box_size_scalars, cubic_box_scalars, is_cubic, is_orthoboxy
 from eoli.analysis.motion.msd import (
     NOT_KNOWN,
     Extension,
@@ -29,7 +29,7 @@ from eoli.analysis.motion.msd import (
 from eoli.core.arrays import Floats, Indices
 from eoli.core.statistics import UNKNOWN, Estimate, standard_error
 from eoli.errors import DataError
-from eoli.study.criteria import MotionCriteria
+from eoli.study.criteria import GivenViscosity, MotionCriteria
 from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.species import FAMILIES, Species, apart, numbers_of, species_of
 from eoli.trajectory.store import CENTRES, Reduced, open_reduced
@@ -243,12 +243,20 @@ def diffusion_scalars(motions: Sequence[Motion], tolerance: float, target_error:
     return scalars | ({"molecules": molecules} if molecules else {})
 
 
-def box_size_of(motions: Sequence[Motion], scalars: Mapping[str, Any], temperature_K: float) -> dict[str, Any]:
-    """Results of `box_size` under that key, for what moves diffusively by `scalars`; empty in a box of another shape."""
+def box_size_of(
+    motions: Sequence[Motion], scalars: Mapping[str, Any], temperature_K: float, viscosity: GivenViscosity | None
+) -> dict[str, Any]:
+    """Results of `box_size` under that key, for what moves diffusively by `scalars`.
+
+    Empty in a box of another shape, and in a cubic one without a viscosity.
+    """
     box = np.concatenate([motion.box for motion in motions])
+    diffusive = [name for name in FOLLOWED if scalars.get(name, {}).get("verdict") == "diffusive"]
+    if not folded_of(motions) and viscosity is not None and is_cubic(box):
+        found = {name: Estimate(**scalars[name]["D_m2_s"]) for name in diffusive}
+        return {"box_size": cubic_box_scalars(found, box, temperature_K, viscosity)}
     if folded_of(motions) or not is_orthoboxy(box):
         return {}
-    diffusive = [name for name in FOLLOWED if scalars.get(name, {}).get("verdict") == "diffusive"]
     starts = {name: [motion.paths[name] for motion in motions] for name in diffusive}
     return {"box_size": box_size_scalars(starts, box, motions[0].interval_ps, temperature_K)}
 
@@ -284,7 +292,7 @@ def analyse_motion(reduced: Path, description: Path, criteria: MotionCriteria, o
             "system_drift_nm": motion.farthest_drift_nm,
         }
         scalars |= diffusion_scalars([motion], criteria.tolerance, criteria.target_error)
-        scalars |= box_size_of([motion], scalars, criteria.temperature_K)
+        scalars |= box_size_of([motion], scalars, criteria.temperature_K, criteria.viscosity)
         if {"Li", "chain"} <= motion.paths.keys() and opened.has("motion/neighbours"):
             scalars["Li_carried_by_chain"] = _carried(opened, system, motion, criteria.contact_nm)
     cadences = ((lags, motion.interval_ps, msd), (site_lags, sites_ps, msd_of_sites))

@@ -1,10 +1,11 @@
-"""Diffusion without the size of the box, and a viscosity, from a box whose shape cancels the periodic images."""
+"""Diffusion without the size of the box: by a box whose shape cancels the periodic images, which also gives a viscosity, or
+by a viscosity that is given."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,14 @@ from eoli.analysis.motion.msd import sampled
 from eoli.core.arrays import Floats
 from eoli.core.statistics import UNKNOWN, Estimate
 from eoli.study.box_shape import ORTHOBOXY
+from eoli.study.criteria import GivenViscosity
 from eoli.trajectory.unwrap import Paths
 
 VISCOSITY_FACTOR = 8.1711245653
 """Of the box shape ORTHOBOXY: Busch and Paschek, J. Phys. Chem. B 127, 7983 (2023); recomputed in the tests."""
+CUBIC_FACTOR = 2.837297
+"""Of a cubic box: Yeh and Hummer, J. Phys. Chem. B 108, 15873 (2004), from Duenweg and Kremer, J. Chem. Phys. 99, 6983 (1993);
+recomputed in the tests."""
 _SAME_RATIO = 1e-3
 _SIGMAS = 2.0
 _M_PER_NM = 1e-9
@@ -25,8 +30,17 @@ _M_PER_NM = 1e-9
 
 def is_orthoboxy(box: Floats) -> bool:
     """Whether a box (frames, 3) has the shape ORTHOBOXY in every frame."""
+    return _is_long(box, ORTHOBOXY)
+
+
+def is_cubic(box: Floats) -> bool:
+    """Whether a box (frames, 3) is a cube in every frame."""
+    return _is_long(box, 1.0)
+
+
+def _is_long(box: Floats, elongation: float) -> bool:
     x, y, z = np.asarray(box, dtype=np.float64).T
-    return bool(np.abs(z / x / ORTHOBOXY - 1).max() < _SAME_RATIO and np.abs(y / x - 1).max() < _SAME_RATIO)
+    return bool(np.abs(z / x / elongation - 1).max() < _SAME_RATIO and np.abs(y / x - 1).max() < _SAME_RATIO)
 
 
 def _along(paths: Floats | Paths, axes: tuple[float, float, float]) -> Floats | Paths:
@@ -69,6 +83,30 @@ def viscosity(differences: Sequence[Estimate], z_nm: float, temperature_K: float
         return {"value": None, "error": None, "lower_bound": bound, "verdict": said}
     value = of_unit / mean
     return {"value": value, "error": value * error / mean, "lower_bound": None, "verdict": "resolved"}
+
+
+def beyond_cube(d: Estimate, edge_nm: float, temperature_K: float, eta: Estimate) -> Estimate:
+    """D of diffusive motion, m2/s, in a cubic box of an edge, without its periodic images, by a viscosity, Pa s.
+
+    D0 = D + 2.837297 kT / (6 pi eta L) (Yeh, Hummer 2004), with the errors of D and of eta, which are independent.
+    """
+    if d.value is None or d.error is None or eta.value is None or eta.error is None:
+        return UNKNOWN
+    added = CUBIC_FACTOR * BOLTZMANN_J_K * temperature_K / (6 * math.pi * eta.value * edge_nm * _M_PER_NM)
+    return Estimate(d.value + added, math.hypot(d.error, added * eta.error / eta.value))
+
+
+def cubic_box_scalars(
+    found: Mapping[str, Estimate], box: Floats, temperature_K: float, given: GivenViscosity
+) -> dict[str, Any]:
+    """D0 of each kind of particle from its D, m2/s, in cubic boxes `box` (frames, 3), by a given viscosity.
+
+    The viscosity must be that of the simulated liquid, not of the real one. As with `box_size_scalars`, the theory is that
+    of a simple liquid.
+    """
+    eta, edge_nm = Estimate(given.mPa_s / 1000, given.error_mPa_s / 1000), float(box.mean())
+    scalars = {name: {"D0_m2_s": asdict(beyond_cube(d, edge_nm, temperature_K, eta))} for name, d in found.items()}
+    return scalars | {"edge_nm": edge_nm, "given_viscosity_Pa_s": {**asdict(eta), "source": given.source}}
 
 
 def box_size_scalars(
