@@ -115,20 +115,22 @@ def study_of(**more: Any) -> Study:
     return synthetic_study(sweep=SWEEP, **more)
 
 
-def a_run(folder: Path, ns: float, core_hours: float) -> None:
-    """A finished stage of that length and cost."""
+def a_run(folder: Path, ns: float | None, core_hours: float) -> None:
+    """A finished stage of that length, if it has one, and cost."""
     (folder / "run" / FOLDER).mkdir(parents=True)
     record = Session(1.0, core_hours * 3600, 1, None, True, "vm", "2022.5", "")
     (folder / "run" / FOLDER / "00000.json").write_text(json.dumps(dataclasses.asdict(record)))
-    (folder / "verdict.json").write_text(json.dumps({"status": "pass", "warnings": [], "values": {"ns": ns}}))
+    (folder / "verdict.json").write_text(
+        json.dumps({"status": "pass", "warnings": [], "values": {} if ns is None else {"ns": ns}})
+    )
 
 
 def results(folder: Path, errors: dict[str, float | None], d: dict[str, float] | None = None) -> Path:
     """Sweep with the relative error of D of each system, None where motion is sub-diffusive; 1 core-hour an ns."""
     for name in NAMES:
         for stage in synthetic_study().stages:
-            if stage.is_dynamics:
-                a_run(folder / name / stage.name, float(stage.length_ns or 0), float(stage.length_ns or 0))
+            # a minimisation costs one core-hour
+            a_run(folder / name / stage.name, stage.length_ns or None, float(stage.length_ns or 1))
         if name not in errors:
             continue
         relative, value = errors[name], (d or {}).get(name, 1e-11)
@@ -158,7 +160,7 @@ def test_the_shipped_study_is_what_the_results_assume() -> None:
 
 def test_the_core_hours_of_all_stages_count(tmp_path: Path) -> None:
     folder = results(tmp_path, dict.fromkeys(NAMES, 0.4))
-    of_one = sum(stage.length_ns or 0 for stage in study_of().stages)
+    of_one = sum(stage.length_ns or 1 for stage in study_of().stages)
     found = allotment(study_of(), folder, 4 * of_one + 10.0)
     assert (found.spent, found.reserved) == (pytest.approx(4 * of_one), 0.0)
     # less than 5 % are left
@@ -182,10 +184,23 @@ def test_answered_and_unfinished_systems_get_nothing_and_unknown_ones_by_their_b
     assert "20 ns more (20 core-hours)" in lines[0] and "nothing: answered" in lines[1]
 
 
+def test_a_run_too_short_for_an_estimate_is_doubled_but_not_one_that_no_length_helps(tmp_path: Path) -> None:
+    folder = results(tmp_path, dict.fromkeys(NAMES, 0.1))
+    for name, verdict in zip(NAMES, ("too short", "not known"), strict=False):
+        path = folder / name / "analysis/motion.json"
+        ion = {"D_m2_s": {"value": None, "error": None}, "verdict": verdict}
+        ion["extension"] = {"further_ns": None, "at_least": True, "reason": "frames too few or too far apart"}
+        path.write_text(json.dumps({"length_ns": 10.0, "Li": ion, "anion": ion}))
+    found = allotment(study_of(), folder, 1000.0)
+    assert shares(found) == {"peo-eo12": 10.0, "peo-eo16": 0.0, "pebax-eo12": 0.0, "pebax-eo16": 0.0}
+    assert found.shares[0].why.startswith("no estimate, so twice its length: motion of Li is too short")
+    assert found.shares[1].why.startswith("no estimate, and no length helps: motion of Li is not known")
+
+
 def test_a_comparison_that_is_open_comes_first(tmp_path: Path) -> None:
     # the ratios of peo differ by ten, those of pebax not
     d = dict(zip(NAMES, (1e-11, 1e-10, 1e-9, 1e-9), strict=True))
-    found = allotment(study_of(), results(tmp_path, dict.fromkeys(NAMES, 0.3), d), 4 * 50.5 + 13.0)
+    found = allotment(study_of(), results(tmp_path, dict.fromkeys(NAMES, 0.3), d), 4 * 51.5 + 13.0)
     assert found.core_hours == pytest.approx(ONE_CALL * 13.0, abs=0.1)
     assert shares(found)["peo-eo12"] == shares(found)["peo-eo16"] == 0.0 < shares(found)["pebax-eo12"]
     assert "open comparisons: 1" in found.shares[2].why and "open comparisons: 0" in found.shares[0].why
@@ -228,7 +243,7 @@ def test_the_file_is_a_configuration_and_the_stage_has_its_length(
     folder = results(tmp_path / "results", dict.fromkeys(NAMES, 0.4))
     words = ["--base", str(ROOT), "--results", str(folder), "--out", str(out)]
     assert budget(parser.parse_args(["1000", "--config", *base, str(own), *words])) == 0
-    assert "1000 core-hours: 202 spent" in capsys.readouterr().out
+    assert "1000 core-hours: 206 spent" in capsys.readouterr().out
     study = load_study([Path(base[0]), own, out], ROOT)
     systems = systems_of(study)
     assert stages_of(study, systems[NAMES[0]])[-1].length_ns == pytest.approx(30.0)

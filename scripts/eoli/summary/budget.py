@@ -222,8 +222,8 @@ def allotment(study: Study, results: Path, budget: float) -> Allotment:
 
 @dataclass(frozen=True)
 class _Run:
-    """A stage of dynamics in the folder of a system: simulated ns, core-hours spent and still to be spent on what the
-    study asks for, and those of one ns, measured where it ran."""
+    """A stage in the folder of a system: simulated ns, core-hours spent and still to be spent on what the study asks for,
+    and those of one ns, measured where it ran. A minimisation has what it spent alone."""
 
     system: str
     stage: Stage
@@ -234,12 +234,12 @@ class _Run:
 
 
 def _runs(study: Study, systems: Iterable[System], results: Path) -> Iterator[_Run]:
-    """All stages of dynamics, those that systems share once. Raises RunError for one that is going on."""
+    """All stages, those that systems share once. Raises RunError for one that is going on."""
     blocks, speed, seen = library(study.topologies), measured_speed(results)[0] or ASSUMED_SPEED, set()
     for system in systems:
         for stage in stages_of(study, system):
             home = system.home(stage.name)
-            if (home, stage.name) in seen or not stage.is_dynamics:
+            if (home, stage.name) in seen:
                 continue
             seen.add((home, stage.name))
             folder = results / home / stage.name
@@ -247,15 +247,14 @@ def _runs(study: Study, systems: Iterable[System], results: Path) -> Iterator[_R
                 raise RunError(
                     f"{folder}: the stage is running, and what it costs is not known yet; ask when it has ended"
                 )
-            cost, expected = (
-                cost_of_stage(home, stage.name, folder),
-                expected_cost(size_of(system, blocks), stage, speed),
-            )
-            ns = (cost.ns or 0.0) if cost is not None else 0.0
-            spent, per_ns = (cost.core_hours if cost is not None else 0.0), expected.core_hours / expected.ns
-            missing = (
-                max(0.0, float(stage.length_ns or 0) - ns) if ns < float(stage.length_ns or 0) * (1 - 1e-9) else 0.0
-            )
+            cost = cost_of_stage(home, stage.name, folder)
+            spent, ns = (cost.core_hours, cost.ns or 0.0) if cost is not None else (0.0, 0.0)
+            if not stage.is_dynamics:
+                yield _Run(home, stage, 0.0, spent, 0.0, 0.0)
+                continue
+            expected, asked = expected_cost(size_of(system, blocks), stage, speed), float(stage.length_ns or 0)
+            missing = asked - ns if ns < asked * (1 - 1e-9) else 0.0
+            per_ns = expected.core_hours / expected.ns
             yield _Run(home, stage, ns, spent, missing * per_ns, spent / ns if ns and spent else per_ns)
 
 
@@ -267,10 +266,15 @@ def _needed(found: Sequence[Need], have_ns: Sequence[float], undecided: int) -> 
         return None, "not all of its starts are analysed"
     known = [need for need in found if need.further_ns is not None and need.total_ns is not None]
     missing = [need for need in known if need.further_ns]
-    if not known:
-        return None, f"no estimate: {found[0].reason}"
+    unknown = [need for need in found if need not in known]
+    if not missing and unknown:
+        reason = unknown[0].reason
+        # more frames may tell
+        if all(need.longer_helps for need in unknown):
+            return 2 * sum(have_ns), f"no estimate, so twice its length: {reason}; open comparisons: {undecided}"
+        return None, f"no estimate, and no length helps: {reason}"
     if not missing:
-        return None, "answered" if len(known) == len(found) else f"no estimate: {found[0].reason}"
+        return None, "answered"
     most = max(missing, key=lambda need: float(need.total_ns or 0))
     error = "" if most.relative_error is None else f", its error is {most.relative_error:.0%}"
     kind = "at least" if most.at_least else "about"

@@ -13,6 +13,7 @@ from operator import getitem
 from pathlib import Path
 from typing import Any
 
+from eoli.analysis.motion.msd import NOT_KNOWN
 from eoli.analysis.results import Scalars, read_scalars
 from eoli.core.statistics import length_for_error
 from eoli.forcefield.library import library
@@ -32,8 +33,9 @@ class Need:
 
     `total_ns` is an estimate, or a lower bound if `at_least`, or None if the data do not tell; `runs` is the least
     number of replicas. `further_ns` is what is still missing, with its cost; `at_this_exponent_ns` is the same, for the
-    same replicas, if sub-diffusion stays as it is: never less, and None if that gives no other length. `value` is the mean
-    over the replicas, in SI units, where all resolve it.
+    same replicas, if sub-diffusion stays as it is: never less, and None if that gives no other length. `longer_helps` is
+    false where paths may be folded: no length mends that. `value` is the mean over the replicas, in SI units, where all
+    resolve it.
     """
 
     system: str
@@ -52,6 +54,7 @@ class Need:
     core_hours: float | None
     disk_gb: float | None
     ns_per_day_core: float
+    longer_helps: bool
     reason: str
 
     def line(self) -> str:
@@ -82,6 +85,7 @@ class _Found:
     least_ns: float | None
     slow_ns: float | None
     reason: str
+    longer_helps: bool = True
 
     @property
     def sober_ns(self) -> float | None:
@@ -103,7 +107,7 @@ def _found(quantity: Quantity, of: Mapping[str, Any]) -> _Found:
         further, slow = extension["further_ns"], extension.get("at_this_exponent_ns")
         reason = f"motion of {quantity.home[-1]} is {verdict}: {str(extension['reason']).removeprefix('at least: ')}"
         least, slow = (None if ns is None else length + ns for ns in (further, slow))
-        return _Found(length, None, None, least, slow, reason)
+        return _Found(length, None, None, least, slow, reason, verdict != NOT_KNOWN.verdict)
     ions = [_found(ion, of) for ion in declared(In.PLAN) if ion.analysis == "motion"]
     if any(each.relative_error is None for each in ions):
         return _slower(ions)
@@ -163,7 +167,7 @@ def _need(
         members[0].replica_group, members[0].temperature_K, quantity.name, len(members), have, value, error, target, error is None, total, runs,
         further, None if slow is None else slow - have,
         None if further is None else further * cost_per_ns.core_hours,
-        None if further is None else further * cost_per_ns.disk_gb, ns_per_day_core, reason,
+        None if further is None else further * cost_per_ns.disk_gb, ns_per_day_core, all(each.longer_helps for each in found), reason,
     )  # fmt: skip
 
 
