@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from eoli.core.arrays import Floats
 from eoli.core.statistics import UNKNOWN, Estimate, mean_of_starts
 from eoli.core.units import ZERO_CELSIUS_K
 from eoli.forcefield.models import NO_SALT
@@ -275,28 +276,30 @@ def _score(rows: Sequence[Beside]) -> Score:
     theirs = np.log10(np.array([row.measured for row in known], dtype=np.float64))
     n = len(known)
     mean = {"value": float(np.abs(differences).mean()), "error": float(np.sqrt((errors**2).sum()) / n)}
-    rank = _rank_correlation(theirs + differences, theirs) if n >= _LEAST_RANKED else None
+    (found,) = _rank_correlations((theirs + differences)[None], theirs[None])
+    rank = None if n < _LEAST_RANKED or np.isnan(found) else float(found)
     if n < _LEAST_RESAMPLED:
         return Score(n, **mean, rank_correlation=rank)
     chosen = np.random.default_rng(0).integers(n, size=(_RESAMPLES, n))
     means = np.abs(differences[chosen]).mean(axis=1)
-    ranks = [_rank_correlation(theirs[of] + differences[of], theirs[of]) for of in chosen]
     low, high = np.quantile(means, _ENDS)
-    some = [value for value in ranks if value is not None]
-    ends = np.quantile(some, _ENDS).tolist() if rank is not None else [None, None]
+    ends: list[Any] = [None, None]
+    if rank is not None:
+        ends = np.nanquantile(_rank_correlations((theirs + differences)[chosen], theirs[chosen]), _ENDS).tolist()
     return Score(
         n, **mean, low=float(low), high=float(high), rank_correlation=rank, rank_low=ends[0], rank_high=ends[1]
     )
 
 
-def _rank_correlation(a: Any, b: Any) -> float | None:
-    """Spearman's; None where one of the two is constant."""
+def _rank_correlations(ours: Floats, theirs: Floats) -> Floats:
+    """Spearman's for each row of two arrays (rows, points), (rows,); NaN where one of the two is constant."""
     from scipy.stats import rankdata
 
-    a, b = rankdata(a), rankdata(b)
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        return None
-    return float(np.corrcoef(a, b)[0, 1])
+    a, b = (rankdata(values, axis=1) for values in (ours, theirs))
+    a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        found: Floats = (a * b).sum(axis=1) / np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    return found
 
 
 def overall(rows: Sequence[Beside]) -> Score:
