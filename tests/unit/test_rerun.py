@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from eoli.workflow.rerun import date_after_inputs, keep, restore
+from eoli.workflow.rerun import date_after_inputs, keep, limit_by_cores_alone, restore
 
 
 class Persistence:
@@ -98,3 +98,11 @@ def test_what_was_made_after_the_clock_was_set_back_is_no_older_than_its_inputs(
     asyncio.run(date_after_inputs(job, [str(output), str(tmp_path / "absent")]))
     assert output.stat().st_mtime == max(made, 2000)
     assert (old.stat().st_mtime, new.stat().st_mtime) == (500, 2000)
+
+
+@pytest.mark.parametrize(("local", "left"), [(True, None), (False, "100/1s")])
+def test_only_a_cluster_limits_how_many_jobs_start_in_a_second(local: bool, left: str | None) -> None:
+    settings = SimpleNamespace(max_jobs_per_timespan="100/1s")
+    limit_by_cores_alone(SimpleNamespace(local_exec=local, scheduling_settings=settings))
+    assert settings.max_jobs_per_timespan == left
+    limit_by_cores_alone(SimpleNamespace(local_exec=local, scheduling_settings=None))

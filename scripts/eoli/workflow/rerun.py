@@ -1,5 +1,5 @@
 """Changes to Snakemake: refuse a misspelt system in one line, remake what does not match the study, back up and restore
-published files without harm to the run, and do not fail when a clock was set back.
+published files without harm to the run, do not fail when a clock was set back, and rest while jobs run.
 
 They patch inner classes of Snakemake, of which a call has one instance each; nothing else in EOLI touches those.
 """
@@ -42,12 +42,24 @@ def install(plan: Plan, forces: bool, alone: bool = True) -> None:
         persistence.backup_output = functools.partial(keep, persistence)
         persistence.restore_output = functools.partial(restore, persistence)
         dag.check_output_mtime = date_after_inputs
+        limit_by_cores_alone(dag.workflow)
         stale = _stale(plan, dag) if forces else []
         dag.forcefiles.update(file for found in stale for file in found.product.files)
         await plain(dag, *arguments, **options)
         _say(stale, dag)
 
     DAG.init = init
+
+
+def limit_by_cores_alone(workflow: Any) -> None:
+    """Set no limit to how many jobs start in a second on this machine, where cores are the limit.
+
+    With one, Snakemake looks once a second whether another job may start, and once a second more for each job that has
+    ended while others wait; and it outlasts its last job by a second.
+    """
+    # none where nothing is run, as for a report
+    if workflow.scheduling_settings is not None and workflow.local_exec:
+        workflow.scheduling_settings.max_jobs_per_timespan = None
 
 
 def _stale(plan: Plan, dag: Any) -> list[Stale]:
