@@ -111,7 +111,7 @@ def test_what_a_rule_gets_and_the_command_makes(tmp_path: Path) -> None:
 
 
 REFUSED = {
-    "one": ("{peo: 0.6}", "own.yaml:3: sweep[0].polymer: {'peo': 0.6} is not allowed; allowed: two or more with shares"),
+    "one": ("{peo: 0.6}", "own.yaml:3: sweep[0].polymer: {'peo': 0.6} is not allowed: the sum is 0.6; allowed: two or more with shares"),
     "both": ("{peo: 0.6, pebax: 1}", "allowed: two or more, all with shares that sum to 1, or all with numbers"),
     "sum": ("{peo: 0.6, pebax: 0.3}", "allowed: two or more with shares that sum to 1"),
     "number": ("{peo: 2.5, pebax: 1}", "sweep[0].polymer.peo: 2.5 is not allowed: Input should be a valid integer, or"),

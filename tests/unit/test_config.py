@@ -121,7 +121,17 @@ BAD_KEYS: list[tuple[dict[str, Any], list[str]]] = [
     ({"box": {"packing_density_g_cm3": 3}}, ["box.packing_density_g_cm3:", "3", "less than or equal to 1"]),
     ({"run": {"threads": "many"}}, ["run.threads:", "'many'", "valid integer", "'auto'"]),
     ({"run": {"threads": 0}}, ["run.threads:", "0", "greater than 0", "'auto'"]),
-    ({"gmx": {"modules": "gromacs"}}, ["gmx.modules:", "'gromacs'", "valid list"]),
+    ({"gmx": {"modules": [3]}}, ["gmx.modules[0]:", "3 is not allowed; allowed: text (loaded by `module load`"]),
+    ({"gmx": "gmx_mpi"}, ["gmx:", "'gmx_mpi' is not allowed; allowed: a mapping with keys of command, launcher, modules"]),
+    ({"box": [3]}, ["box:", "[3] is not allowed; allowed: a mapping with keys of attempts, chains"]),
+    ({"sweep": ["peo"]}, ["sweep[0]:", "'peo' is not allowed; allowed: a mapping with keys of anion_model"]),
+    ({"sweep": BLOCK}, ["sweep:", "is not allowed; allowed: a list (the systems"]),
+    ({"sweep": [{**BLOCK, "solvents": ["dme"]}]}, ["sweep[0].solvents:", "['dme'] is not allowed; allowed: a mapping, as {dme: ...} (molecules"]),
+    ({"sweep": [{**BLOCK, "solvents": {"dme": [3]}}]}, ["sweep[0].solvents.dme:", "[3] is not allowed: Input should be a valid integer"]),
+    ({"sweep": [{**BLOCK, "supercell": 2}]}, ["sweep[0].supercell:", "2 is not allowed; allowed: a list, as [2, 2, 2] (copies"]),
+    ({"sweep": [{**BLOCK, "polymer": [["peo"]]}]}, ["sweep[0].polymer[0]:", "['peo'] is not allowed; allowed: text (polymers of"]),
+    ({"sweep": [{**BLOCK, "polymer": "peg"}]}, ["sweep[0].polymer:", "polymer 'peg' is not in", "topologies/polymers; allowed: dme, pebax,"]),
+    ({"sweep": [{**BLOCK, "solvents": {"dmf": 3}}]}, ["sweep[0].solvents:", "solvent 'dmf' is not in", "topologies/solvents; allowed: dme"]),
     ({"sweep": []}, ["sweep:", "at least 1"]),
     ({"sweep": [{**BLOCK, "eo_li": -3}]}, ["sweep[0].eo_li:", "-3", "greater than or equal to 0.1"]),
     ({"sweep": [{**BLOCK, "eo_li": [12, "x"]}]}, ["sweep[0].eo_li[1]:", "'x'", "valid number"]),
@@ -143,7 +153,7 @@ BAD_KEYS: list[tuple[dict[str, Any], list[str]]] = [
     ({"stages": {"npt": {"length": 1}}}, ["stages.npt.length:", "did you mean length_ns?", "allowed:"]),
     ({"stages": {"npt": {"length_ns": -1}}}, ["stages.npt.length_ns:", "-1", "greater than 0"]),
     ({"stages": {"npt": {"energy_interval_ps": 0.003}}}, ["stages.npt:", "energy_interval_ps 0.003", "2.0 fs"]),
-    ({"stages": {"npt": 3}}, ["stages.npt:", "3", "dictionary"]),
+    ({"stages": {"npt": 3}}, ["stages.npt:", "3 is not allowed; allowed: a mapping"]),
     ({"analysis": {"stage": "minimise"}}, ["analysis.stage:", "'minimise'", "allowed: npt, production"]),
     # numbers that are none, or mean something else elsewhere
     ({"box": {"chains": True}}, ["box.chains:", "true", "valid integer"]),
@@ -279,7 +289,8 @@ def test_missing_keys_and_files(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("study: s\nseed: 1\n")
     text = mistake(lambda: load_study([path], ROOT))
-    assert text == f"{path}: sweep: is missing; it has no default (and 1 more)"
+    allowed = f"config/config.yaml has it; allowed: config/config.yaml {path}, in this order"
+    assert text == f"{path}: sweep: is missing; {allowed} (also wrong: protocol)"
     path.write_text("- 1\n")
     assert "not a mapping" in mistake(lambda: load_study([path], ROOT))
     # as an overlay, too: Snakemake takes no such file
@@ -451,6 +462,22 @@ def test_what_a_gpu_can_do(tmp_path: Path) -> None:
     made = study(tmp_path, stages={"minimise": {"nb": "gpu"}, "npt": {"nb": "gpu", "pme": "gpu", "update": "gpu"}})
     assert made.stage("npt").offload == {"nb": "gpu", "pme": "gpu", "update": "gpu"}
     assert made.stage("minimise").offload == {"nb": "gpu"}
+
+
+def test_other_mistakes_are_named(tmp_path: Path) -> None:
+    said = mistake(lambda: study(tmp_path, seed="a", box={"chains": -1}, study=3))
+    assert said.endswith(
+        "3 is not allowed; allowed: text (name of the study, shown in the tables) (also wrong: seed and box.chains)"
+    )
+    said = mistake(lambda: study(tmp_path, stages={"npt": {"length_ns": "a", "frame_interval_ps": "b"}}))
+    assert said.endswith("valid number (also wrong: stages.npt.frame_interval_ps)")
+
+
+def test_a_single_value_stands_for_a_list_of_one(tmp_path: Path) -> None:
+    made = study(
+        tmp_path, gmx={"modules": "gromacs/2022"}, stages={"production": {"converge": "density", "max_length_ns": 50}}
+    )
+    assert (made.config.gmx.modules, made.stage("production").converge) == (["gromacs/2022"], ["density"])
 
 
 def test_a_mistake_is_said_of_the_file_that_made_it(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from eoli.core.text import misspelt
 from eoli.errors import InputError
 from eoli.forcefield.library import Library, library
 from eoli.forcefield.models import Contents, Unit
@@ -348,3 +349,19 @@ def test_labels_are_for_people_and_change_no_topology(copied_blocks: Path) -> No
     assert changed.labels(["peo"], ["litfsi"]).polymer("peo") == "PEG"
     assert changed.labels(["peo"], ["litfsi"]).anion("litfsi") == "anion"
     assert changed.digest(Contents.of("peo", 1, "litfsi", 1), chosen) == before
+
+
+SALTS = ("libf4", "licl", "liclo4", "lifsi", "lipf6", "litfsi")
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "proposed"),
+    [("LiTFSI", SALTS, "litfsi"), ("li-tfsi", SALTS, "litfsi"), ("litfs", SALTS, "litfsi"), ("liflo4", SALTS, ""),
+     # as near to one as to the other
+     ("liftsi", SALTS, ""),
+     # other molecules, however alike their names
+     ("natfsi", SALTS, ""), ("liclo3", SALTS, ""), ("dmf", ("dme",), ""), ("peg", ("peo",), ""), ("pebax11", ("pebax12",), ""),
+     ("pebax6", ("pebax",), "")],
+)  # fmt: skip
+def test_only_the_same_molecule_is_proposed(name: str, known: tuple[str, ...], proposed: str) -> None:
+    assert misspelt(name, known) == (f" (did you mean {proposed}?)" if proposed else "")

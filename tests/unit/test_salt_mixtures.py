@@ -142,10 +142,10 @@ def test_what_a_rule_gets_and_the_command_makes(tmp_path: Path) -> None:
 
 
 REFUSED = {
-    "sum": ("salt: {litfsi: 0.7, lipf6: 0.2}", "own.yaml:2: sweep[0].salt: {'litfsi': 0.7, 'lipf6': 0.2} is not allowed; "
+    "sum": ("salt: {litfsi: 0.7, lipf6: 0.2}", "own.yaml:2: sweep[0].salt: {'litfsi': 0.7, 'lipf6': 0.2} is not allowed: the sum is 0.9; "
             "allowed: two or more with shares that sum to 1"),
     "one": ("salt: {litfsi: 1.0}", "sweep[0].salt.litfsi: 1.0 is not allowed: Input should be less than 1"),
-    "none": ("salt: {litfsi: 0.5, none: 0.5}", "allowed: two or more with shares"),
+    "none": ("salt: {litfsi: 0.5, none: 0.5}", "is not allowed: none has no lithium to share; allowed: salts alone, two or more"),
     "name": ("salt: {litfsi: 0.5, lipf: 0.5}", "sweep[0].salt: salt 'lipf' is not in"),
     "few": ("salt: {litfsi: 0.995, lipf6: 0.005}", "sweep[0].salt: lipf6: a share of 0.005 gives none of 50 lithium ions"),
     "number": ("salt: [licl, {litfsi: much, lipf6: 0.5}]", "sweep[0].salt[1].litfsi: 'much' is not allowed: Input should be a valid number"),

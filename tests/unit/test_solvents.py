@@ -159,6 +159,8 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "own polymer": ("polymer: peo, eo_li: 12", "{acetonitrile: 5}", "acetonitrile.yaml:4: topology: ACN is imported, and PEO of "),
     "its file": ("polymer: peo, eo_li: 12", "{acetonitrile: 5}",
                  "polymers/peo.yaml, LI, TFSI are not; allowed: a box of one force field"),
+    "own solvent": (BLOCK, "{dme: 5}", "solvents/dme.yaml: dme is of our building blocks, and the polymer is imported "
+                    "(imported-oplsaa); allowed: solvents that are imported, too: acetonitrile"),
 }  # fmt: skip
 
 

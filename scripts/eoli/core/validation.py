@@ -8,10 +8,23 @@ from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic import Strict as StrictType
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from eoli.core.names import SAID
+from eoli.core.numbers import listed
 from eoli.core.text import did_you_mean
 from eoli.core.yamlfile import KeyPath, YamlFile, scalar
 from eoli.errors import InputError
@@ -54,6 +67,22 @@ VALUE, MAPPING = Tag(f"{_OF_UNION}value"), Tag(f"{_OF_UNION}mapping")
 BY_SHAPE = Discriminator(_shape)
 
 
+class _OneOrMany:
+    """Marks a list that also accepts a single value, in the schema too."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda value: value if isinstance(value, list | tuple) else [value], handler(source)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        many = handler(schema)
+        return {"anyOf": [many, many["items"]]}
+
+
+Many = _OneOrMany()
+
+
 def section(model: type[Model], description: str) -> Any:
     """A key that holds the keys of a model; left out, each of them has its default."""
     return Field(default_factory=lambda: model.model_validate({}), description=description)
@@ -79,9 +108,14 @@ def _model_at(model: type[BaseModel], keys: KeyPath) -> type[BaseModel] | None:
     return current
 
 
+def _path_text(keys: KeyPath) -> str:
+    """`sweep[0].eo_li`."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
+
+
 def place(keys: KeyPath, files: Sequence[YamlFile]) -> str:
     """`file:line: key.path` of the last file that sets the key."""
-    shown = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
+    shown = _path_text(keys)
     # a list replaces that of an earlier file as a whole, so a mistake in it belongs to the last file that has one
     whole = next((keys[:at] for at, key in enumerate(keys) if isinstance(key, int)), ())
     owners = [file for file in files if whole and file.depth_of(whole) == len(whole)][-1:]
@@ -129,18 +163,43 @@ def _short(value: Any) -> str:
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
-def _explain(error: Any, keys: KeyPath, model: type[BaseModel]) -> str:
+_SHAPES = {"list_type": "a list", "dict_type": "a mapping", "model_type": "a mapping", "string_type": "text"}
+"""Shapes of values in words, by pydantic's errors."""
+
+
+def _shape_wanted(kind: str, value: Any, keys: KeyPath, model: type[BaseModel]) -> str:
+    """The shape that a value must have: with its keys or an example, and what it means."""
+    # items of a list are what its key means
+    named = [number for number, key in enumerate(keys) if isinstance(key, str)][-1:]
+    holder = _model_at(model, keys[: named[0] + 1]) if named else None
+    field = holder.model_fields.get(str(keys[named[0]])) if holder else None
+    inside = _models_in(field.annotation) if field else [model]
+    if kind == "model_type" and inside:
+        return f"a mapping with keys of {', '.join(sorted(inside[0].model_fields))}"
+    example = ""
+    if kind == "list_type" and not inside and isinstance(value, str | int | float):
+        least = max((getattr(limit, "min_length", 1) for limit in (field.metadata if field else ())), default=1)
+        example = f", as [{', '.join([str(value)] * least)}]"
+    elif kind == "dict_type" and (names := value if isinstance(value, list) else [value]) and isinstance(names[0], str):
+        example = f", as {{{names[0]}: ...}}"
+    meant = f" ({field.description})" if field and field.description else ""
+    return f"{_SHAPES[kind]}{example}{meant}"
+
+
+def _explain(error: Any, keys: KeyPath, model: type[BaseModel], elsewhere: str = "") -> str:
     value = error.get("input")
     if error["type"] == "extra_forbidden":
         holder = _model_at(model, keys)
         known = sorted(holder.model_fields) if holder else []
         return f"unknown key{did_you_mean(str(keys[-1]), known)}; allowed: {', '.join(known)}"
     if error["type"] == "missing":
-        return "is missing; it has no default"
+        return f"is missing; {elsewhere if elsewhere and len(keys) == 1 else 'it has no default'}"
+    if error["type"] in _SHAPES:
+        return f"{_short(value)} is not allowed; allowed: {_shape_wanted(error['type'], value, keys, model)}"
     if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] in SAID:
         return f"{_short(value)} is not allowed; allowed: {SAID[error['ctx']['pattern']]}"
     message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    if isinstance(value, dict | list | tuple):
+    if isinstance(value, dict | list | tuple) and not str(error["type"]).endswith("_type"):
         return message
     kind, key = str(error["type"]).split("_")[0], str(next((key for key in reversed(keys) if isinstance(key, str)), ""))
     hint = _spelling(value, kind) if isinstance(value, str) and kind in ("int", "float", "bool") else ""
@@ -181,10 +240,13 @@ def from_text(kind: Any) -> Callable[[str], Any]:
     return read
 
 
-def validate(model: type[Model], data: Any, files: Sequence[YamlFile], under: KeyPath = ()) -> Model:
+def validate(
+    model: type[Model], data: Any, files: Sequence[YamlFile], under: KeyPath = (), elsewhere: str = ""
+) -> Model:
     """Build `model` from `data`, which the files hold under the keys `under`; None, from an empty file, has no keys.
 
-    Raises InputError with one line that names file, key, value and what is allowed.
+    `elsewhere` says where a key of the model that is missing could come from. Raises InputError with one line that names
+    file, key, value and what is allowed, and the keys of further mistakes.
     """
     try:
         return model.model_validate({} if data is None else data)
@@ -197,6 +259,7 @@ def validate(model: type[Model], data: Any, files: Sequence[YamlFile], under: Ke
         # a value that fits no member of a union has one error for each
         here = [error for error in errors if error["loc"] == errors[0]["loc"] or _keys_in(data, error["loc"]) == keys]
         tail = "".join(f", or {error['msg']}" for error in here[1:])
-        more = f" (and {len(errors) - len(here)} more)" if len(errors) > len(here) else ""
-        said = f"{_explain(errors[0], keys, model)}{tail}{more}"
+        others = dict.fromkeys(_path_text(_keys_in(data, error["loc"])) for error in errors if error not in here)
+        more = f" (also wrong: {listed([*others], 4)})" if others else ""
+        said = f"{_explain(errors[0], keys, model, elsewhere)}{tail}{more}"
         raise InputError(f"{where}: {said}" if where else said) from None

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, RootModel
 
 from eoli.core.files import sha256
 from eoli.core.names import shares_of
-from eoli.core.text import did_you_mean
+from eoli.core.text import did_you_mean, misspelt
 from eoli.core.validation import Model, Strict, place, validate
 from eoli.core.yamlfile import KeyPath, YamlFile, read_yaml
 from eoli.errors import ForceFieldError, InputError
@@ -77,7 +77,7 @@ class Library:
         known = self.names(kind)
         if name not in known:
             raise InputError(
-                f"{wanted} {name!r} is not in {self.root / kind}{did_you_mean(name, known)}; allowed: "
+                f"{wanted} {name!r} is not in {self.root / kind}{misspelt(name, known)}; allowed: "
                 + (", ".join(known) or "none")
             )
         variants = self.variants(kind, name)
@@ -209,9 +209,15 @@ class Library:
         self, file: YamlFile, own: type[Polymer | Solvent], imported: type[ImportedPolymer | ImportedSolvent],
         roles: Sequence[str], ether_set: str,
     ) -> Chain | ImportedEntry:  # fmt: skip
-        """A molecule of units, or one whose topology others made."""
+        """A molecule of units, or one whose topology others made. Raises InputError for units in an imported set."""
         if _is_imported(file):
             return self._imported(self._cited(imported, file.data, file), file, roles)
+        if ether_set.startswith(imported_set("")):
+            others = [path.stem for path in sorted(file.path.parent.glob("*.yaml")) if _is_imported(read_yaml(path))]
+            raise InputError(
+                f"{file.path}: {file.path.stem} is of our building blocks, and the polymer is imported ({ether_set}); allowed: "
+                f"{file.path.parent.name} that are imported, too: {', '.join(others) or 'none is there'}"
+            )
         return self._chain(self._cited(own, file.data, file), file, ether_set)
 
     def _chain(self, said: Polymer | Solvent, file: YamlFile, ether_set: str) -> Chain:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from eoli.core.names import Part, PathText, shares_of
-from eoli.core.validation import LENIENT, Strict, place
+from eoli.core.validation import LENIENT, Many, Strict, place
 from eoli.core.yamlfile import YamlFile
 from eoli.errors import InputError
 
@@ -200,7 +200,9 @@ class _Imported(Strict):
 
     description: Text
     topology: PathText = Field(description="GROMACS topology with the molecule type and its force field, .top or .itp")
-    include: list[PathText] = Field(default_factory=list, description="folders in which its includes are looked for")
+    include: Annotated[list[PathText], Many] = Field(
+        default_factory=list, description="folders in which its includes are looked for"
+    )
     defines: dict[Word, str] = Field(default_factory=dict, description="macros, as `define = -DNAME` of a run")
     structure: PathText | None = Field(None, description="start geometry, .gro or .pdb, atoms as in the topology")
     molecule: str = Field(pattern=MOLECULE_NAME, description="name of the molecule type")

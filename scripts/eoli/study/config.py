@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic import AfterValidator, Field, model_validator
 
 from eoli.core.names import Line, ModuleName, Part, PathText
 from eoli.core.text import did_you_mean
-from eoli.core.validation import BY_SHAPE, MAPPING, VALUE, Share, Strict, place, section, validate
+from eoli.core.validation import BY_SHAPE, MAPPING, VALUE, Many, Share, Strict, place, section, validate
 from eoli.core.yamlfile import KeyPath, YamlFile, read_yaml
 from eoli.errors import InputError
 from eoli.forcefield.models import DEFAULT, NO_SALT, Mixing
@@ -27,6 +25,8 @@ from eoli.study.criteria import AnalysisSection
 from eoli.study.protocol import Protocol, Stage
 from eoli.study.roles import Roles, read_roles
 
+SHIPPED = "config/config.yaml"
+"""The configuration that others are merged over."""
 DEFAULT_COMMAND = "gmx"
 DEFAULT_SALT = "litfsi"
 DEFAULT_ETHER_SET = "oxy-d"
@@ -36,22 +36,6 @@ LEAST_FRAMES = 10
 """For motion and structure: as many as the blocks that errors are estimated from."""
 LEAST_WHOLE_FRAMES = 3
 """Whole frames: start, middle and end."""
-
-
-class _OneOrMany:
-    """Marks a list that also accepts a single value, in the schema too."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(
-            lambda value: value if isinstance(value, list | tuple) else [value], handler(source)
-        )
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        many = handler(schema)
-        return {"anyOf": [many, many["items"]]}
-
-
-Many = _OneOrMany()
 
 
 def _as_named(value: float) -> float:
@@ -87,7 +71,9 @@ class GromacsBuild(Strict):
     launcher: Annotated[str, Field(max_length=1000), AfterValidator(_shell_words)] = Field(
         "", description="put in front of mdrun alone, e.g. `srun` or `mpirun -np 4`"
     )
-    modules: list[ModuleName] = Field(default_factory=list, description="loaded by `module load` before every call")
+    modules: Annotated[list[ModuleName], Many] = Field(
+        default_factory=list, description="loaded by `module load` before every call"
+    )
 
 
 class SolventRatio(Strict):
@@ -112,9 +98,21 @@ Molecules = Annotated[Annotated[int, Field(gt=0, le=10_000_000), VALUE] | Annota
 
 
 def _whole(shares: dict[str, float]) -> dict[str, float]:
-    if len(shares) < 2 or abs(sum(shares.values()) - 1) > 1e-9 or NO_SALT in shares:
-        raise ValueError(f"{shares} is not allowed; allowed: two or more with shares that sum to 1")
+    total = sum(shares.values())
+    if len(shares) < 2 or abs(total - 1) > 1e-9:
+        raise ValueError(
+            f"{shares} is not allowed: the sum is {total:g}; allowed: two or more with shares that sum to 1"
+        )
     return shares
+
+
+def _of_salts(shares: dict[str, float]) -> dict[str, float]:
+    if NO_SALT in shares:
+        raise ValueError(
+            f"{shares} is not allowed: {NO_SALT} has no lithium to share; allowed: salts alone, two or more with shares that sum "
+            f"to 1 (a system without salt is salt: {NO_SALT})"
+        )
+    return _whole(shares)
 
 
 def _chains_or_shares(blend: dict[str, int | float]) -> dict[str, int | float]:
@@ -139,7 +137,7 @@ PolymerOrBlend = Annotated[
 ]
 SaltOrMixture = Annotated[
     Annotated[Part, VALUE]
-    | Annotated[dict[Part, Annotated[Share, AfterValidator(_as_named)]], AfterValidator(_whole), MAPPING],
+    | Annotated[dict[Part, Annotated[Share, AfterValidator(_as_named)]], AfterValidator(_of_salts), MAPPING],
     BY_SHAPE,
 ]
 
@@ -457,7 +455,7 @@ def _protocol_with_overrides(config: Config, base: Path, files: Sequence[YamlFil
     try:
         return validate(Protocol, data, [_overrides_as_protocol(source, names) for source in files])
     except InputError as error:
-        named = re.sub(r"stages\[(\d+)\]", lambda found: f"stages.{names[int(found[1])]}", str(error), count=1)
+        named = re.sub(r"stages\[(\d+)\]", lambda found: f"stages.{names[int(found[1])]}", str(error))
         raise InputError(named) from None
 
 
@@ -586,7 +584,9 @@ def make_study(data: Mapping[str, Any], files: Sequence[YamlFile], base: Path) -
     `files` are the merged files in order, to locate mistakes; `base` is the folder for relative paths. Raises
     InputError with one line.
     """
-    config = validate(Config, dict(data), files)
+    named = [file.path for file in files if file.path.parts[-2:] == Path(SHIPPED).parts]
+    in_order = "" if named or not files else f"{SHIPPED} has it; allowed: {SHIPPED} {files[-1].path}, in this order"
+    config = validate(Config, dict(data), files, elsewhere=in_order)
     protocol = _protocol_with_overrides(config, base, files)
     study = Study(config, protocol, base, tuple(files))
     _check_runs(study)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from eoli.core.names import STAGE, Line
-from eoli.core.validation import AtKeys, Kelvin, Strict
+from eoli.core.validation import AtKeys, Kelvin, Many, Strict
 from eoli.study.analyses import ANALYSES
 from eoli.study.annealing import Plateau, plateaus
 
@@ -108,7 +108,7 @@ class Stage(Strict):
         "(`hydrogen_mass_g_mol`), and the integrator not md-vv",
     )
     length_ns: float | None = Field(None, gt=0, le=1e9, description="length of the dynamics")
-    converge: list[Criterion] = Field(
+    converge: Annotated[list[Criterion], Many] = Field(
         default_factory=list,
         description="the stage is prolonged, by `length_ns` or more at a time, until these hold: over its second half, and "
         "D and conductivity to `analysis.target_error`",

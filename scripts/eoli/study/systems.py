@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from eoli.core.names import LONGEST_NAME, shares_of, shares_text
-from eoli.core.text import did_you_mean
+from eoli.core.text import did_you_mean, misspelt
 from eoli.core.units import GRAM_PER_MOL_NM3
 from eoli.core.yamlfile import KeyPath
 from eoli.errors import InputError
@@ -207,7 +207,7 @@ def _check_block(block: SweepBlock, number: int, study: Study, blocks: Library) 
     unknown_salt = next((name for name in asked if name not in salts), None)
     all_neat = all(name == NO_SALT for name in asked)
     series, common, analysed = block.temperature_series, study.common_stages, study.config.analysis.stage
-    near_set, near_salt = did_you_mean(unknown_set or "", sets), did_you_mean(unknown_salt or "", salts)
+    near_set, near_salt = did_you_mean(unknown_set or "", sets), misspelt(unknown_salt or "", salts)
     for wrong, key, message in (
         (unknown_set, "ether_set", f"{unknown_set!r} is not allowed{near_set}; allowed: {', '.join(sets)}"),
         (series and analysed in [stage.name for stage in common], "temperature_series",
@@ -551,7 +551,7 @@ def _check_reference(study: Study, systems: Sequence[System]) -> None:
     asked = study.config.equal_lag
     polymers = list(dict.fromkeys(system.polymer for system in systems))
     if asked.polymer is not None and asked.polymer not in polymers:
-        known = f"{asked.polymer} is not in the sweep{did_you_mean(asked.polymer, polymers)}"
+        known = f"{asked.polymer} is not in the sweep{misspelt(asked.polymer, polymers)}"
         raise study.wrong(("equal_lag", "polymer"), f"{known}; allowed: {', '.join(polymers)}")
     ratios = sorted({system.eo_li_asked for system in systems if system.eo_li_asked is not None})
     if asked.eo_li is not None and asked.eo_li not in ratios:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eoli.core.arrays import Floats, Indices
-from eoli.core.text import did_you_mean
+from eoli.core.text import misspelt
 from eoli.errors import DataError, InputError
 from eoli.forcefield.models import IMPORTED, imported_choice
 from eoli.study.roles import MoleculeRoles, Roles
@@ -405,7 +405,7 @@ def describe_universe(
     for known in roles.molecules:
         if known not in present:
             raise roles.wrong(
-                f"no molecule type of {name}{did_you_mean(known, present)}; allowed: {', '.join(present)}", known
+                f"no molecule type of {name}{misspelt(known, present)}; allowed: {', '.join(present)}", known
             )
     for unnamed in present:
         if unnamed not in roles.molecules:
