@@ -230,6 +230,18 @@ def test_series_that_share_nothing_or_all_are_refused(tmp_path: Path, keys: dict
     assert says in mistake(lambda: systems(tmp_path, SERIES, **keys))
 
 
+def test_a_series_has_two_temperatures_at_least(tmp_path: Path) -> None:
+    alone = SERIES | {"temperature_K": 350}
+    said = mistake(lambda: systems(tmp_path, alone))
+    assert (
+        "config.yaml:" in said
+        and "sweep[0].temperature_series: true is not allowed: 350 K is the only temperature" in said
+    )
+    assert "allowed: at least 2 in temperature_K, 3 for an activation energy" in said
+    # the others may stand in another block
+    assert len(systems(tmp_path, alone, SERIES | {"temperature_K": 400})) == 4
+
+
 SMALL = {"polymer": "pebax", "eo_li": 12}
 
 

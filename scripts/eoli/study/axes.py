@@ -13,6 +13,8 @@ SERIES_AXES = (
     "polymer", "salt", "eo_li_asked", "ether_set", "cation_model", "anion_model", "mixing", "ion_charge_scale", "chains",
 )  # fmt: skip
 """Columns of the sweep table that are equal for systems that differ only in temperature and replicate."""
+LEAST_OF_FIT = 3
+"""Temperatures that an activation energy is fitted to."""
 SYSTEM_AXES = (*SERIES_AXES, "temperature_K")
 """Columns of the sweep table that are equal for replicas of one system."""
 SOLVENTS = "solvents"

@@ -171,7 +171,8 @@ class SweepBlock(Strict):
     temperature_K: Annotated[list[SystemKelvin], Many] = Field([298.15], min_length=1, description="temperatures, K")
     temperature_series: bool = Field(
         False,
-        description="the temperatures share one box and the first stages, up to the first at the system's temperature",
+        description="the temperatures, two or more, share one box and the first stages, up to the first at the system's "
+        "temperature",
     )
     replicate: Annotated[list[Replicate], Many] = Field([1], min_length=1, description="numbers of independent starts")
     ether_set: Annotated[list[Part], Many] = Field(

@@ -28,6 +28,7 @@ from eoli.forcefield.models import (
     imported_choice,
     is_hydrogen,
 )
+from eoli.study.axes import LEAST_OF_FIT
 from eoli.study.box_shape import Edges, Shape, edges_nm
 from eoli.study.config import (
     DEFAULT_CHARGE_SCALE,
@@ -504,6 +505,7 @@ def systems_of(study: Study) -> dict[str, System]:
     """
     blocks = library(study.topologies)
     systems: dict[str, System] = {}
+    series: dict[str, tuple[int, set[float]]] = {}
     asked = 0
     for number, block in enumerate(study.config.sweep):
         axes: tuple[Sized, ...] = (block.polymer, block.salt, block.eo_li or [0], block.temperature_K, block.replicate, block.ether_set,
@@ -526,6 +528,15 @@ def systems_of(study: Study) -> dict[str, System]:
             _check_box(system, number, study, blocks)
             _check_hydrogens(system, number, study, blocks)
             systems[name] = system
+            if system.series is not None:
+                series.setdefault(system.series, (number, set()))[1].add(system.temperature_K)
+    for number, kelvin in series.values():
+        if len(kelvin) < 2:
+            raise study.wrong(
+                ("sweep", number, "temperature_series"),
+                f"true is not allowed: {min(kelvin):g} K is the only temperature, with none to share its box; allowed: at least 2 "
+                f"in temperature_K, {LEAST_OF_FIT} for an activation energy, or no temperature_series",
+            )
     for number, run in enumerate(study.config.runs):
         system = _imported(run, number)
         if system.name in systems:

@@ -17,13 +17,12 @@ from eoli.core.arrays import Floats
 from eoli.core.fitting import NO_INTERVAL, Goodness, Interval, aicc, goodness_of
 from eoli.core.statistics import UNKNOWN, Estimate
 from eoli.errors import DataError
-from eoli.study.axes import SERIES_AXES, alike, with_solvents
+from eoli.study.axes import LEAST_OF_FIT, SERIES_AXES, alike, with_solvents
 from eoli.study.quantities import Quantity, fitted
 
 R_KJ_MOL_K = constants.R / 1000
 KJ_MOL_PER_EV = constants.e * constants.N_A / 1000
 
-_LEAST_ARRHENIUS = 3
 _LEAST_VTF = 4
 _SCAN = 2000
 _BELOW_LOWEST_K = 1.0
@@ -160,13 +159,13 @@ def fit_arrhenius(points: Points) -> Arrhenius:
     """
     n, different = len(points.ln_value), points.temperatures
     if different < 2:
-        verdict = f"not resolved: {different} temperature with a value; at least {_LEAST_ARRHENIUS} are needed"
+        verdict = f"not resolved: {different} temperature with a value; at least {LEAST_OF_FIT} are needed"
         return Arrhenius(UNKNOWN, UNKNOWN, None, None, n, points.excluded, verdict)
     line = _line(1 / points.temperature_K, points.ln_value, points.ln_error)
     goodness = goodness_of(float(line.chi2), n - 2)
     energy = -R_KJ_MOL_K * float(line.slope)
     error = R_KJ_MOL_K * float(line.slope_error) * goodness.widening
-    tested = different >= _LEAST_ARRHENIUS
+    tested = different >= LEAST_OF_FIT
     verdict = _said(goodness, "a straight line") if tested else "two temperatures: nothing tests the straight line"
     return Arrhenius(
         Estimate(energy, error), Estimate(energy / KJ_MOL_PER_EV, error / KJ_MOL_PER_EV), float(line.intercept),
