@@ -52,6 +52,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def plus_minus(mean: float, error: float, digits: int) -> str:
+    """A mean with its error; of one that rounds to zero the bound that it is below."""
+    said = f"{error:.{digits}f}"
+    return f"{mean:.{digits}f} ± {said}" if float(said) else f"{mean:.{digits}f} ± < {0.5 * 10**-digits:g}"
+
+
 def starts(values: Sequence[float], errors: Sequence[float], digits: int, unit: float = 1.0) -> str:
     """Mean of independent starts with its error; marked where two starts differ by more than their errors explain."""
     known = [(value * unit, error * unit) for value, error in zip(values, errors, strict=True) if np.isfinite(value)]
@@ -60,10 +66,10 @@ def starts(values: Sequence[float], errors: Sequence[float], digits: int, unit: 
     mean = float(np.mean([value for value, _ in known]))
     within = float(np.sqrt(np.nansum([error**2 for _, error in known]))) / len(known)
     if len(known) < 2:
-        return f"{mean:.{digits}f} ± {within:.{digits}f} (one start)"
+        return f"{plus_minus(mean, within, digits)} (one start)"
     between = standard_error([value for value, _ in known])
     apart = between > 2 * within
-    return f"{mean:.{digits}f} ± {max(between, within):.{digits}f}{' (unconverged)' if apart else ''}"
+    return f"{plus_minus(mean, max(between, within), digits)}{' (unconverged)' if apart else ''}"
 
 
 def summary(name: str) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eoli.core.files import read_json
+from eoli.core.numbers import never_changed
 from eoli.core.records import check_inputs, record_beside
 from eoli.core.text import did_you_mean, printable
 from eoli.errors import DataError, InputError
@@ -48,7 +49,8 @@ class Value:
 
     def __str__(self) -> str:
         if self.value is not None:
-            error = "" if self.error is None else f" +/- {self.error:.2g}"
+            is_constant = self.error is not None and never_changed(self.value, self.error)
+            error = " (constant)" if is_constant else "" if self.error is None else f" +/- {self.error:.2g}"
             said = f"{self.value:.4g}{error}"
         else:
             bounds = ((">", self.lower_bound), ("<", self.upper_bound))

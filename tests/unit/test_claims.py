@@ -152,6 +152,11 @@ def test_free_ions_count_only_where_contacts_were_exchanged(study: Reference) ->
     stuck = ions(0.4, "not resolved: 99% of the contacts of the first frame are there in the last")
     found = one_of(run(study, rows, {PEO: ions(0.3), PEBAX: stuck}), "pa-promotes-dissociation")
     assert found.verdict == "not resolved" and "99%" in found.reason
+    # no error can be told of a share that no block of the run changed, so nothing exceeds it
+    frozen = {"ions": {"Li": {"free": number(0.4, 1e-17)}, "verdict": "resolved"}}
+    found = one_of(run(study, rows, {PEO: ions(0.3), PEBAX: frozen}), "pa-promotes-dissociation")
+    assert (found.verdict, found.ours) == ("not resolved", None)
+    assert f"{PEBAX}: 0.4 share of Li (constant), which never changed, has no error" in found.reason
 
 
 def test_segments_are_faster_where_their_time_is_shorter(study: Reference) -> None:

@@ -18,7 +18,7 @@ from scipy.stats import ttest_ind_from_stats
 from eoli.core.numbers import unit_text, with_error
 from eoli.core.statistics import exceeds
 from eoli.report.gather import Sweep, gather
-from eoli.report.known import SENTENCES, Shown, along, chosen, shown
+from eoli.report.known import SENTENCES, Shown, along, chosen, points, shown
 from eoli.report.page import render
 from eoli.report.sections.setup import labels_of
 from eoli.report.sections.tables import Cell
@@ -96,6 +96,38 @@ def test_every_number_is_one_of_the_table_with_its_error_and_unit(tmp_path: Path
     # no other number but the places along the axis and how many systems there are
     words = " ".join(part for sentence in found.sentences for part in sentence.parts if isinstance(part, str))
     assert set(re.findall(r"\d+", words.replace("first", ""))) <= {"18", "8", "1", "3", "4"}
+
+
+def frozen(values: dict[str, float], error: float = 1e-17) -> Change:
+    """A share of free lithium that never changes, by system; all others leave it as it is."""
+
+    def change(name: str, scalars: dict[str, dict[str, Any]]) -> None:
+        if name in values:
+            scalars["ions"]["Li"]["free"] = number(values[name], error)
+            scalars["ions"]["verdict"] = "resolved"
+
+    return change
+
+
+def test_what_never_changed_is_left_out_with_a_word(tmp_path: Path) -> None:
+    sweep = made(tmp_path, SERIES, frozen({PEO: 0.25, PEBAX[0]: 0.5}))
+    found = said(sweep)
+    assert "its error is not known: ion pairs and clusters (free in 2 systems)." in found.basis
+    assert "0.25 (constant)" not in " ".join(sentence.text for sentence in found.sentences)
+    page = render(sweep)
+    assert "0.25 (constant)" in page and "0.5 (constant)" in page and "± 0<" not in page
+    others = made(tmp_path / "others", SERIES)
+    assert "never changed" not in said(others).basis
+
+
+def test_of_several_starts_one_that_never_changed_counts(tmp_path: Path) -> None:
+    """Their scatter gives an error, and leaving the frozen one out would move the mean."""
+    first, second = (f"peo-eo12-298K-r{n}" for n in (1, 2))
+    both = [{"polymer": "peo", "eo_li": 12, "replicate": [1, 2]}]
+    (point,) = points(named("Li_free"), made(tmp_path, both, frozen({first: 0.25, second: 0.35})))
+    assert point.value == pytest.approx(0.3) and point.standard_error == pytest.approx(0.05) and point.freedom == 1
+    # with the same number in both nothing tells the error
+    assert points(named("Li_free"), made(tmp_path / "same", both, frozen({first: 0.25, second: 0.25}))) == []
 
 
 def test_each_sentence_ends_and_there_are_few(tmp_path: Path) -> None:
@@ -203,7 +235,11 @@ def test_nothing_that_is_not_resolved_is_said(tmp_path: Path) -> None:
 
     sweep = made(tmp_path, SERIES, change)
     found = said(sweep)
-    assert (found.sentences, found.drawn, found.basis) == ((), (), "")
+    assert (found.sentences, found.drawn) == ((), ())
+    assert found.basis == (
+        "No sentence or plot counts what never changed during the run, for its error is not known: hydrogen bonds of the amide "
+        "(anion in 4 systems)."
+    )
     html = render(sweep)
     assert "No number is resolved yet." in html and 'id="plots-known"' not in html
     assert '"known":{}' in html

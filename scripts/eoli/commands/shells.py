@@ -27,6 +27,7 @@ def add_shells(parser: argparse.ArgumentParser) -> None:
 
 def shells(arguments: argparse.Namespace) -> int:
     from eoli.analysis.solvation.analyse import write_shells
+    from eoli.core.numbers import with_error
     from eoli.core.records import check_inputs
     from eoli.errors import DataError
     from eoli.interface import open_study
@@ -44,7 +45,7 @@ def shells(arguments: argparse.Namespace) -> int:
     table = write_shells(reduced, description, contacts, arguments.types, arguments.each, system.name, arguments.out)
     for row in table.to_dict("records"):
         share, error = 100 * row["share_of_Li"], 100 * row["share_of_Li_error"]
-        known = f" +/- {error:.0f}" if math.isfinite(error) else ""
-        print(f"{row['file']}: {share:.0f}{known} % of lithium: {row['coordination']}; charge {row['charge_e']}")
+        known = with_error(share, error) if math.isfinite(error) else f"{share:.0f}"
+        print(f"{row['file']}: {known} % of lithium: {row['coordination']}; charge {row['charge_e']}")
     made(arguments.out / "shells.csv", [reduced, description], system=system.name, contacts_nm=contacts)
     return 0

@@ -72,10 +72,15 @@ def as_given(value: float, unit: str = "", digits: int = 10) -> str:
     return _spaced(text if not power else f"{text} × {ten_to(power)}", unit)
 
 
+def never_changed(value: float, error: float) -> bool:
+    """Whether an error is zero but for rounding: every block of the run gave the same, which tells nothing of the error."""
+    return error <= 1e-9 * max(abs(value), 1e-30)
+
+
 def with_error(value: float, error: float | None, unit: str = "") -> str:
     """`value ± error unit`, with the digits that the error allows; says if the error is unknown.
 
-    An error of zero (every block gave the same) leaves four digits; a count, which is whole, stands alone.
+    A number that never changed is `value unit (constant)`, to four digits; a count, which is whole, stands alone.
     """
     if not math.isfinite(value):
         return "not a number"
@@ -83,8 +88,8 @@ def with_error(value: float, error: float | None, unit: str = "") -> str:
         return f"{plain(value, unit)} (error unknown)"
     if error == 0 and float(value).is_integer():
         return as_given(value, unit)
-    if error < 1e-9 * max(abs(value), 1e-30):
-        return _spaced(f"{as_given(value, digits=4)} ± 0", unit)
+    if never_changed(value, error):
+        return f"{as_given(value, unit, digits=4)} (constant)"
     power = _scale(max(abs(value), error))
     value, error = value / 10.0**power, error / 10.0**power
     decimals = _error_digits(error)

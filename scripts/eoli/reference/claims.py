@@ -13,6 +13,7 @@ import pandas as pd
 from eoli.analysis.displacement.compared import compared
 from eoli.analysis.displacement.curves import Curves, ps_of
 from eoli.analysis.displacement.ratio import ratio_of
+from eoli.core.numbers import never_changed, with_error
 from eoli.core.statistics import UNKNOWN, Estimate
 from eoli.forcefield.models import NO_SALT
 from eoli.reference.model import BeyondRandom, Claim, Farther, Larger, Numbers, Present, Reference, Value
@@ -142,6 +143,10 @@ def _judge_larger(test: Larger, a: Condition, b: Condition) -> tuple[Estimate, V
         return UNKNOWN, "not resolved", found.why
     path, (of, than) = found
     difference, error = of.value - than.value, math.hypot(of.error, than.error)
+    for condition, reading in ((a, of), (b, than)):
+        if never_changed(reading.value, reading.error):
+            value = with_error(reading.value, reading.error, test.unit)
+            return UNKNOWN, "not resolved", f"{condition.name}: {value}, which never changed, has no error"
     said = f"{of.value:.3g} ± {of.error:.1g} against {than.value:.3g} ± {than.error:.1g} {test.unit}"
     if len(test.scalars) > 1:
         # which of several routes
@@ -177,6 +182,8 @@ def _judge_one(test: Present | BeyondRandom, condition: Condition) -> tuple[Esti
         if len(against) == 1:
             verdict = _BESIDE_RANDOM.get(next(iter(against)), verdict)
         said = f"beside random arrangements: {', '.join(sorted(against))}"
+    elif reading.value > 0 and never_changed(reading.value, reading.error):
+        verdict, said = "agrees", "above zero, and the same in every block of the run"
     elif reading.value > _SIGMAS * reading.error:
         verdict, said = "agrees", "above zero by more than two errors"
     elif reading.value == 0:

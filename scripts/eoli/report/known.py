@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from eoli.core.numbers import counted, listed, unit_text, with_error
+from eoli.core.numbers import counted, listed, never_changed, unit_text, with_error
 from eoli.core.statistics import BLOCKS, exceeds, mean_of_starts, standard_error
 from eoli.forcefield.models import Labels
 from eoli.report.gather import Sweep, SystemResult
@@ -116,25 +116,47 @@ def points(quantity: Quantity, sweep: Sweep) -> list[Point]:
     Replicas count by their pooled result where there is one, else by `mean_of_starts`. The error within a run stems from
     BLOCKS blocks.
     """
-    pooled = {of.whole.name: of.whole for of in sweep.pooled}
-    found = []
-    for name, members in _groups(sweep).items():
-        row, as_packed = members[0].row, is_as_packed(members)
-        whole = pooled.get(name) if quantity.where & In.STARTS else None
-        numbers = [each for system in members if (each := quantity.resolved(system.scalars)) is not None]
-        if whole is not None and (together := quantity.resolved(whole.scalars)) is not None:
-            numbers = [together]
-        if len(numbers) == 1:
-            ((value, error),) = numbers
-            found.append(Point(row, value, error, error, BLOCKS - 1, as_packed))
-        elif numbers:
-            values, errors = np.array(numbers).T
-            value, half = mean_of_starts(values, errors)
-            within = float(np.sqrt((errors**2).sum())) / len(errors)
-            # their scatter contains what the packing decides, and may be small by chance
-            error = max(within, standard_error(values))
-            found.append(Point(row, value, half, error, len(errors) - 1, False))
-    return found
+    found = (_point(_numbers(quantity, name, members, sweep), members) for name, members in _groups(sweep).items())
+    return [point for point in found if point is not None]
+
+
+def _numbers(quantity: Quantity, name: str, members: Sequence[SystemResult], sweep: Sweep) -> list[tuple[float, float]]:
+    """Values and errors of the replicas of a system, or those of all together; a replica may never have changed."""
+    for of in sweep.pooled if quantity.where & In.STARTS else ():
+        if of.whole.name == name and (together := quantity.resolved(of.whole.scalars)) is not None:
+            return [together]
+    return [each for system in members if (each := quantity.standing(system.scalars)) is not None]
+
+
+def _point(numbers: Sequence[tuple[float, float]], members: Sequence[SystemResult]) -> Point | None:
+    """The point of a system; None without a number, and where none ever changed and all are the same."""
+    if not numbers:
+        return None
+    row, (values, errors) = members[0].row, np.array(numbers).T
+    if len(numbers) == 1:
+        point = Point(row, float(values[0]), float(errors[0]), float(errors[0]), BLOCKS - 1, is_as_packed(members))
+    else:
+        value, half = mean_of_starts(values, errors)
+        within = float(np.sqrt((errors**2).sum())) / len(errors)
+        # their scatter contains what the packing decides, and may be small by chance
+        point = Point(row, value, half, max(within, standard_error(values)), len(errors) - 1, False)
+    return None if never_changed(point.value, point.standard_error) else point
+
+
+def _constant(sweep: Sweep) -> str:
+    """The quantities of the themes that never changed, with the number of such systems, in words."""
+    said = []
+    for theme in THEMES:
+        found = []
+        for quantity in (each for routes in leading(theme.key).values() for each in routes):
+            numbers = [(_numbers(quantity, name, of, sweep), of) for name, of in _groups(sweep).items()]
+            count = sum(bool(of_group) and _point(of_group, members) is None for of_group, members in numbers)
+            if count:
+                label = _known(quantity).label or quantity.route_label
+                found.append(f"{label}{' ' if label else ''}in {counted(count, 'system')}")
+        if found:
+            said.append(f"{theme.heading.lower()} ({', '.join(found)})")
+    return listed(said)
 
 
 def chosen(routes: Sequence[Quantity], sweep: Sweep) -> tuple[Quantity, list[Point]]:
@@ -272,7 +294,15 @@ def _reservation(themes: Sequence[Theme], sweep: Sweep, why: str) -> Sentence | 
     return Sentence((f"{which} {state}: these numbers may change in a longer run{depends}{then}.",))
 
 
-def _basis(comparisons: int, where: Along | None, sweep: Sweep) -> str:
+def _basis(comparisons: int, where: Along | None, sweep: Sweep, is_resolved: bool) -> str:
+    constant = _constant(sweep)
+    left_out = (
+        f"No sentence or plot counts what never changed during the run, for its error is not known: {constant}"
+        if constant
+        else ""
+    )
+    if not is_resolved:
+        return f"{left_out}." if left_out else ""
     single = [members for members in _groups(sweep).values() if len(members) == 1]
     parts = ["± is one standard error, within a run"]
     if len(single) < len(_groups(sweep)):
@@ -285,7 +315,7 @@ def _basis(comparisons: int, where: Along | None, sweep: Sweep) -> str:
         )
     if single:
         parts.append("What the starting box decides is not in the error of a single start")
-    return ". ".join(parts) + "."
+    return ". ".join([*parts, *([left_out] if left_out else [])]) + "."
 
 
 def shown(sweep: Sweep, labels: Labels, why_packed: str) -> Shown:
@@ -314,5 +344,5 @@ def shown(sweep: Sweep, labels: Labels, why_packed: str) -> Shown:
         sentences.append(_sentence(theme, found, claims, sweep))
     drawn = tuple(theme for theme, found in resolved if sum(len(of) for _, of in found) > 1)
     reservation = _reservation([theme for theme, _ in resolved], sweep, why_packed)
-    basis = _basis(comparisons, where, sweep) if resolved else ""
+    basis = _basis(comparisons, where, sweep, bool(resolved))
     return Shown((*sentences, *([reservation] if reservation else [])), basis, drawn)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Any
 
+from eoli.core.numbers import never_changed
+
 Keys = tuple[str, ...]
 
 
@@ -149,8 +151,13 @@ class Quantity:
 
         A number that never changed during the run has no error, and rounding is none.
         """
+        found = self.standing(scalars)
+        return None if found is None or never_changed(*found) else found
+
+    def standing(self, scalars: Mapping[str, Any]) -> tuple[float, float] | None:
+        """The same, with a number that never changed, too: its error is zero, but for rounding."""
         answer = self.of(scalars)
-        if answer is None or answer.value is None or answer.error is None or answer.error <= 1e-9 * abs(answer.value):
+        if answer is None or answer.value is None or answer.error is None:
             return None
         withheld = tuple(beginning for beginning in ("not ", self.open[1]) if beginning)
         return None if answer.verdict.startswith(withheld) else (answer.value, answer.error)

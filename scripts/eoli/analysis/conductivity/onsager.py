@@ -12,6 +12,7 @@ from scipy import constants
 from eoli.analysis.motion.gls import Slope, brownian_covariance, slope_of
 from eoli.analysis.motion.msd import Diffusion, blocks_of, mean_msd, slopes_of
 from eoli.core.arrays import Floats, Indices
+from eoli.core.numbers import with_error
 from eoli.core.statistics import UNKNOWN, Estimate, jackknife_error
 
 LARGEST_RELATIVE_ERROR = 0.5
@@ -166,7 +167,7 @@ def judged(estimate: Estimate, motions: dict[str, Diffusion], exponent: Estimate
     if exponent.value is None or exponent.error is None or estimate.value is None or estimate.error is None:
         return "not resolved: no collective motion, or too few frames"
     if abs(exponent.value - 1) > _SIGMAS * exponent.error:
-        return f"not resolved: exponent of the collective MSD {exponent.value:.2f} ± {exponent.error:.2f}"
+        return f"not resolved: exponent of the collective MSD {with_error(exponent.value, exponent.error)}"
     reference = abs(estimate.value) if scale is None else scale
     if not estimate.error <= LARGEST_RELATIVE_ERROR * reference:
         return f"not resolved: {estimate.value:.3g} ± {estimate.error:.2g}"

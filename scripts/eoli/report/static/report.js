@@ -28,6 +28,9 @@
   const shownInOrder = () => [...shown].sort((a, b) => a - b);
   const at = (data, keys) => keys.reduce((found, key) => (found == null ? found : found[key]), data);
 
+  /** The error after its value; none where the value never changed but for rounding, so that its error is not known. */
+  const plusMinus = (error, value) => (error > 1e-9 * Math.abs(value) ? ` ± ${Number(error.toPrecision(2))}` : "");
+
   const NAMES = {
     Li: "Li⁺", ether_O: "O (C-O-C)", carbonyl_O: "O (C=O)", amide_O: "O (amide)", ester_O: "O (C=O of the ester)",
     ester_bridging_O: "O (bridging, ester)", anion_N: "N (anion)", anion_O: "O (anion)", amide_H: "H (NH)", anion: "anion",
@@ -223,8 +226,8 @@
         part(split, undefined, {});
       } else {
         if (errors) traces.push(band(x, pick(choice.y), errors, choice.yLog, colour(i, of)));
-        made(choice.y, { customdata: errors ?? undefined, hovertemplate: `%{x:.5g}, %{y:.5g}${errors
-          ? " ± %{customdata:.2g}" : ""}<extra>${systems[i].name}</extra>` },
+        made(choice.y, { customdata: errors?.map((error, k) => plusMinus(error, pick(choice.y)[k])), hovertemplate: `%{x:.5g}, %{y:.5g}${errors
+          ? "%{customdata}" : ""}<extra>${systems[i].name}</extra>` },
         pick(choice.y).map((y) => (choice.yLog && y <= 0 ? null : y)));
       }
       if (from != null) {
@@ -348,8 +351,7 @@
         symbol: bound ? "triangle-down-open" : system.in_study || system.starts ? symbol : `${symbol}-open` },
       error_y: bound || !answer.error ? undefined : { type: "data", array: [answer.error], thickness: system.starts ? 2.5 : 1.5,
         width: system.starts ? 7 : 4, color: ink },
-      hovertemplate: `${where}: ${bound ? "below " : ""}%{y:.4g}${!bound && answer.error != null
-        ? ` ± ${answer.error.toPrecision(2)}` : ""}<extra>${says}</extra>` };
+      hovertemplate: `${where}: ${bound ? "below " : ""}%{y:.4g}${bound ? "" : plusMinus(answer.error, answer.value)}<extra>${says}</extra>` };
   };
 
   // plots run along an axis of the sweep, or else have a place for each system
@@ -585,10 +587,9 @@
     }
 
     say(point) {
-      const error = point.data.customdata?.[point.pointNumber] ?? point.data.error_y?.array?.[point.pointNumber];
+      const error = point.data.customdata?.[point.pointNumber] ?? plusMinus(point.data.error_y?.array?.[point.pointNumber], point.y);
       const number = (x) => (typeof x === "number" ? Number(x.toPrecision(5)).toString() : x);
-      this.reading.textContent = `${point.data.name}: ${number(point.x)}, ${number(point.y)}${error
-        ? ` ± ${Number(error.toPrecision(2))}` : ""}`;
+      this.reading.textContent = `${point.data.name}: ${number(point.x)}, ${number(point.y)}${error}`;
     }
 
     /** Arrow keys: left and right along a curve, up and down between curves. */
