@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -348,16 +349,16 @@ def _model_free(intervals: Floats, of_start: Indices, shortest_ps: float, interv
     return _estimate(*diffusion)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _OfIons:
-    """What ions say: tau_3, ps, W_1, and W_1 + W_2 from their own MSD on their chains, 1/ps."""
+    """What ions say: tau_3, ps, W_1, 1/ps, and their own MSD on their chains, (lags,), nm2."""
 
     tau_3: float
     index_rate: float
-    both_rates: float
+    own_msd: Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _OfChains:
     """What chains say: W_2 from all, short and long lags, 1/ps; b^2, nm2; MSD/(6 t) of the whole chain, nm2/ps."""
 
@@ -437,11 +438,10 @@ def _modelled(
 
     every = np.ones(len(lags), dtype=np.bool_)
     end_to_end2 = np.concatenate([walks.end_to_end2 for walks in runs])
-    bond2 = float(end_to_end2.mean()) / (n - 1)
 
     def ions_of(_: int, steps: Floats, index: Floats, own: Floats) -> _OfIons:
         tau_3 = -interval_ps / math.log1p(-steps[0] / steps[1])
-        return _OfIons(tau_3, along(_msd(index)), on_chain(_msd(own), bond2, every))
+        return _OfIons(tau_3, along(_msd(index)), _msd(own))
 
     def chains_of(count: int, segments: Floats, squares: Floats, centres: Floats) -> _OfChains:
         msd, of_bond = _msd(segments), float(squares) / count / (n - 1)
@@ -457,6 +457,11 @@ def _modelled(
     centres = np.concatenate([particle_msd(walks.chains, lags).T for walks in runs])
     of_ions, without_ion, without_their_run = _left_out(ions_of, of_ion, exits, of_index, of_own)
     of_chains, without_chain, without_its_run = _left_out(chains_of, of_chain, of_segments, end_to_end2, centres)
+
+    @cache
+    def both_rates(ions: _OfIons, chains: _OfChains) -> float:
+        """W_1 + W_2, 1/ps, from the motion of ions on their chains: smaller where bonds are longer."""
+        return on_chain(ions.own_msd, chains.bond2, every)
 
     def found(of: Callable[[_OfIons, _OfChains], float]) -> tuple[float, float]:
         """A number with its error: those from ions and from chains, or from runs if that is larger."""
@@ -484,7 +489,7 @@ def _modelled(
         checks={
             **so_far.checks,
             "Rouse segments": ratio(lambda i, c: (i.index_rate + c.at_short_lags, i.index_rate + c.at_long_lags)),
-            "motions add up": ratio(lambda i, c: (i.index_rate + c.segment_rate, i.both_rates)),
+            "motions add up": ratio(lambda i, c: (i.index_rate + c.segment_rate, both_rates(i, c))),
         },
         lag_ps=time,
         tau_1=_estimate(*found(lambda i, _: slowest_time(i.index_rate, n))),
@@ -498,11 +503,13 @@ def _modelled(
         long_chains=_estimate(
             *found(lambda i, c: long_chain_diffusion(i.index_rate + c.segment_rate, c.bond2, i.tau_3))
         ),
-        on_chains=_estimate(*found(lambda i, c: renewal_diffusion(i.both_rates, n, c.bond2, i.tau_3) + c.chain_share)),
+        on_chains=_estimate(
+            *found(lambda i, c: renewal_diffusion(both_rates(i, c), n, c.bond2, i.tau_3) + c.chain_share)
+        ),
         curves={
             "index": curve(of_index, of_ion, lambda rate: index_msd(time, rate, n)),
-            "segments": curve(of_segments, of_chain, lambda rate: segment_msd(time, rate, n, bond2)),
-            "ions": curve(of_own, of_ion, lambda rate: segment_msd(time, rate, n, bond2)),
+            "segments": curve(of_segments, of_chain, lambda rate: segment_msd(time, rate, n, of_chains.bond2)),
+            "ions": curve(of_own, of_ion, lambda rate: segment_msd(time, rate, n, of_chains.bond2)),
         },
     )
 
