@@ -13,7 +13,7 @@ from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 from eoli.analysis.structure.analyse import pair_counts
 from eoli.analysis.structure.rdf import PairCounts, coordination_number, radial_distribution
 from eoli.box.conformation import random_conformation
-from eoli.box.packmol import gro_text
+from eoli.box.gro import gro_text
 from eoli.forcefield.library import library
 from eoli.forcefield.models import Contents
 from eoli.gromacs.build import inspect

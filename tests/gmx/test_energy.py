@@ -21,7 +21,8 @@ import yaml
 from scipy.spatial.transform import Rotation
 
 from eoli.box.conformation import random_conformation
-from eoli.box.packmol import gro_text, pack
+from eoli.box.gro import gro_text
+from eoli.box.packmol import pack
 from eoli.forcefield.library import library
 from eoli.forcefield.models import Contents, ForceFieldChoice
 from eoli.gromacs.build import Gromacs, inspect

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eoli.box.packmol import gro_text
+from eoli.box.gro import gro_text
 from eoli.core.arrays import Floats
 from eoli.core.files import write_json, write_text
 from eoli.errors import DataError

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import fdtrc, stdtrit
 
 from eoli.core.alone import alone
 from eoli.core.arrays import Floats
@@ -171,6 +170,9 @@ def blocks_agree(series: npt.ArrayLike) -> BlockTest:
     if within <= 0:
         return dataclasses.replace(found, p_value=0.0)
     between = float(sizes @ (means - values.mean()) ** 2) / g / (_TEST_BLOCKS - 1)
+    # a slow import, as all of scipy.special, which many commands do without
+    from scipy.special import fdtrc
+
     return dataclasses.replace(found, p_value=float(fdtrc(_TEST_BLOCKS - 1, freedom, between / within)))
 
 
@@ -187,6 +189,8 @@ def length_for_error(length: float, error: float, target: float) -> float:
 
 def student_factor(degrees_of_freedom: float) -> float:
     """Student's t: half of the CONFIDENCE interval, in units of an error with this many degrees of freedom."""
+    from scipy.special import stdtrit
+
     return float(stdtrit(degrees_of_freedom, (1 + CONFIDENCE) / 2))
 
 
@@ -210,6 +214,8 @@ def exceeds(difference: float, errors: Sequence[float], freedom: Sequence[float]
     pooled = welch_freedom(errors, freedom)
     if math.isinf(pooled):
         return False
+    from scipy.special import stdtrit
+
     return abs(difference) > float(stdtrit(pooled, (1 + confidence) / 2)) * math.hypot(*errors)
 
 

@@ -258,7 +258,7 @@ def chain_shapes(
                 z += masses[child] * dz
                 square += masses[child] * (dx * dx + dy * dy + dz * dz)
             gyration[f, m] = math.sqrt(max(square / total - (x * x + y * y + z * z) / total**2, 0.0))
-            ends[f, m] = path[-1]
+            ends[f, m, 0], ends[f, m, 1], ends[f, m, 2] = path[-1, 0], path[-1, 1], path[-1, 2]
     return gyration, ends
 
 

@@ -31,7 +31,7 @@ from eoli.analysis.interactions.groups import (
     whole_groups,
     within,
 )
-from eoli.box.packmol import gro_text
+from eoli.box.gro import gro_text
 from eoli.core.arrays import Floats
 from eoli.core.files import write_text
 from eoli.core.statistics import Estimate

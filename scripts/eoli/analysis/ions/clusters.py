@@ -60,7 +60,8 @@ def _components(
     parent = np.empty(ions, dtype=np.int64)
     count = np.empty((ions, 2), dtype=np.int32)
     for f in range(frames):
-        parent[:] = np.arange(ions)
+        for ion in range(ions):
+            parent[ion] = ion
         count[:] = 0
         for ion in range(n_lithium):
             for slot in range(slots):
@@ -70,7 +71,8 @@ def _components(
         for ion in range(ions):
             count[_root(parent, ion), 0 if ion < n_lithium else 1] += 1
         for ion in range(ions):
-            sizes[f, ion] = count[_root(parent, ion)]
+            root = _root(parent, ion)
+            sizes[f, ion, 0], sizes[f, ion, 1] = count[root, 0], count[root, 1]
 
 
 def _contacts(neighbours: npt.NDArray[Any], distances: npt.NDArray[Any], anion_of: Indices, cutoff: float) -> set[Any]:

@@ -123,6 +123,13 @@ def _is_independent(basis: Indices, n: int, v: Indices) -> bool:
 
 
 @compiled()
+def _copy(source: Indices, target: Indices) -> None:
+    """Copy a vector (3,): an assignment of arrays takes two seconds to compile, for the text of its error."""
+    for k in range(3):
+        target[k] = source[k]
+
+
+@compiled()
 def _connect(pairs: Pairs, ends: Indices, fractions: Floats, labels: Labels, n_labels: int) -> Floats:
     """`Connections.of`: union-find that tracks the box image of each site relative to its cluster's root."""
     n = len(labels)
@@ -148,18 +155,19 @@ def _connect(pairs: Pairs, ends: Indices, fractions: Floats, labels: Labels, n_l
                 step[k] = image[i, k] - int(np.floor(fractions[j, k] - fractions[i, k] + 0.5)) - image[j, k]
             if a == b:
                 if _is_independent(basis[a], rank[a], step):
-                    basis[a, rank[a]] = step
+                    _copy(step, basis[a, rank[a]])
                     rank[a] += 1
                 continue
             if size[a] < size[b]:
                 a, b = b, a
-                step = -step
+                for k in range(3):
+                    step[k] = -step[k]
             parent[b] = a
-            image[b] = step
+            _copy(step, image[b])
             size[a] += size[b]
             for r in range(rank[b]):
                 if rank[a] < 3 and _is_independent(basis[a], rank[a], basis[b, r]):
-                    basis[a, rank[a]] = basis[b, r]
+                    _copy(basis[b, r], basis[a, rank[a]])
                     rank[a] += 1
         first = ends[stage]
         total = np.zeros(n_labels)
@@ -202,20 +210,16 @@ class Connections:
 
 
 @compiled(error_model="numpy")
-def _neighbours(points: Floats, edges: Floats, limits: Floats) -> tuple[Pairs, Indices]:
+def _neighbours(points: Floats, site: npt.NDArray[np.int32], edges: Floats, limits: Floats) -> tuple[Pairs, Indices]:
     """Pairs (P, 2) of points inside the box ordered by `limits` of their squared distance, and the end of each limit.
 
-    A sweep along x: each point is paired with those that follow within reach; the first points are repeated behind the
-    last. Most candidates are no neighbours, and a loop over them without branches is faster than cells.
+    A sweep along x: each point is paired with those that follow within reach; `site` are the points in the order of x,
+    with the first ones repeated behind the last. Most candidates are no neighbours, and a loop over them without branches is faster than cells.
     """
-    n, last = len(points), limits[-1]
+    n, n_all, last = len(points), len(site), limits[-1]
     reach = np.sqrt(last)
-    along = np.argsort(points[:, 0])
-    n_all = n + np.searchsorted(points[along, 0], reach, side="right")
-    site = np.empty(n_all, dtype=np.int32)
     x, y, z = np.empty(n_all), np.empty(n_all), np.empty(n_all)
     for p in range(n_all):
-        site[p] = along[p % n]
         x[p], y[p], z[p] = points[site[p]]
         x[p] += edges[0] * (p // n)
     squares, found = np.empty(n), np.empty(n + 8, dtype=np.int64)
@@ -253,12 +257,14 @@ def _neighbours(points: Floats, edges: Floats, limits: Floats) -> tuple[Pairs, I
             pairs[n_pairs, 0], pairs[n_pairs, 1], stages[n_pairs] = site[p], site[p + 1 + found[k]], stage
             ends[stage] += 1
             n_pairs += 1
-    ends = np.cumsum(ends)
     at = np.zeros(len(limits), dtype=np.int64)
-    at[1:] = ends[:-1]
+    for stage in range(1, len(limits)):
+        at[stage] = ends[stage - 1]
+        ends[stage] += ends[stage - 1]
     in_order = np.empty((n_pairs, 2), dtype=np.int32)
     for k in range(n_pairs):
-        in_order[at[stages[k]]] = pairs[k]
+        row = in_order[at[stages[k]]]
+        row[0], row[1] = pairs[k, 0], pairs[k, 1]
         at[stages[k]] += 1
     return in_order, ends
 
@@ -273,7 +279,10 @@ def connections(positions: npt.ArrayLike, box: npt.ArrayLike, distances_nm: Sequ
     if limits[-1] >= edges.min() / 2:
         raise DataError(f"a neighbour distance of {limits[-1]:g} nm needs a box wider than {2 * limits[-1]:g} nm")
     points = inside_box(positions, edges)
-    pairs, ends = _neighbours(points, edges, limits**2 * (1 + 1e-12))
+    along = np.argsort(points[:, 0])
+    repeated = np.searchsorted(points[along, 0], limits[-1] * (1 + 1e-9), side="right")
+    site = np.concatenate([along, along[:repeated]]).astype(np.int32)
+    pairs, ends = _neighbours(points, site, edges, limits**2 * (1 + 1e-12))
     return Connections(points / edges, pairs, ends)
 
 
