@@ -214,6 +214,15 @@ def test_what_is_not_done_is_kept_for(tmp_path: Path) -> None:
     assert found.reserved > 0 and "kept for runs that are not done" in found.line()
 
 
+def test_a_second_call_before_the_runs_counts_what_the_first_allotted(tmp_path: Path) -> None:
+    folder = results(tmp_path, dict.fromkeys(NAMES, 0.4))
+    first = allotment(study_of(), folder, 4 * 51.5 + 40.0)
+    second = allotment(study_of(lengths_ns=dict(first.lengths_ns)), folder, 4 * 51.5 + 40.0)
+    assert second.reserved == pytest.approx(first.core_hours)
+    assert second.core_hours <= (1 - ONE_CALL) * 40.0 + 1e-6
+    assert all(second.lengths_ns[name] >= first.lengths_ns[name] for name in NAMES)
+
+
 def test_no_run_is_cut_and_a_forgotten_file_changes_nothing(tmp_path: Path) -> None:
     folder = results(tmp_path, dict.fromkeys(NAMES, 0.1))
     for path in (folder / NAMES[0] / "production").rglob("*.json"):

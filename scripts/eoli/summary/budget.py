@@ -18,7 +18,7 @@ from eoli.forcefield.library import library
 from eoli.stage.lock import runs_anywhere
 from eoli.study.axes import distinguishing_axes
 from eoli.study.config import Study
-from eoli.study.protocol import ANSWERS, MOST_TIMES, Stage
+from eoli.study.protocol import ANSWERS, MOST_STEPS, MOST_TIMES, Stage
 from eoli.study.systems import System, replica_groups, size_of, stages_of, systems_of
 from eoli.summary.core_hours import cost_of_stage
 from eoli.summary.run_lengths import Need, needs
@@ -201,7 +201,12 @@ def allotment(study: Study, results: Path, budget: float) -> Allotment:
         needed, reasons[group] = _needed(found.get(group, ()), [run.ns for run in own], undecided.get(group, 0))
         if needed is not None:
             per_ns = sum(run.per_ns for run in own) / len(own)
-            candidates[group] = Candidate(group, sum(run.ns for run in own), needed, per_ns, undecided[group])
+            # one that was lengthened by a call before, and has not run since, counts as it will be
+            have, most = (
+                sum(run.longest_ns for run in own),
+                len(own) * MOST_STEPS * float(analysed.time_step_fs or 0) / 1e6,
+            )
+            candidates[group] = Candidate(group, have, min(needed, most), per_ns, undecided[group])
     further = allot(candidates.values(), to_allot(budget, spent, reserved))
     frame_ns = float(analysed.frame_interval_ps or 0) / 1000
     shares, lengths = [], {}
@@ -212,11 +217,10 @@ def allotment(study: Study, results: Path, budget: float) -> Allotment:
         shares.append(Share(group, longer, longer * candidates[group].per_ns if longer else 0.0, reasons[group]))
         for system in members:
             run = of_system[system.home(analysed.name)]
-            have = max(run.ns, float(run.stage.length_ns or 0))
             most = float(run.stage.max_length_ns or run.stage.length_ns or 0)
             # a run that is longer than this configuration knows would not be cut
-            if more or system.name in study.config.lengths_ns or have > most * (1 + 1e-9):
-                lengths[system.name] = have + more
+            if more or system.name in study.config.lengths_ns or run.ns > most * (1 + 1e-9):
+                lengths[system.name] = run.longest_ns + more
     return Allotment(budget, spent, reserved, tuple(shares), lengths)
 
 
@@ -231,6 +235,11 @@ class _Run:
     core_hours: float
     reserved: float
     per_ns: float
+
+    @property
+    def longest_ns(self) -> float:
+        """What it has or is asked for, whichever is longer."""
+        return max(self.ns, float(self.stage.length_ns or 0))
 
 
 def _runs(study: Study, systems: Iterable[System], results: Path) -> Iterator[_Run]:
@@ -254,8 +263,8 @@ def _runs(study: Study, systems: Iterable[System], results: Path) -> Iterator[_R
                 continue
             expected, asked = expected_cost(size_of(system, blocks), stage, speed), float(stage.length_ns or 0)
             missing = asked - ns if ns < asked * (1 - 1e-9) else 0.0
-            per_ns = expected.core_hours / expected.ns
-            yield _Run(home, stage, ns, spent, missing * per_ns, spent / ns if ns and spent else per_ns)
+            per_ns = spent / ns if ns and spent else expected.core_hours / expected.ns
+            yield _Run(home, stage, ns, spent, missing * per_ns, per_ns)
 
 
 def _needed(found: Sequence[Need], have_ns: Sequence[float], undecided: int) -> tuple[float | None, str]:
