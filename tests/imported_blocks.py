@@ -13,8 +13,9 @@ _BLOCK = re.compile(r"(?P<before>[^\n]*\n[^\n]*)\n\n```yaml\n(?P<yaml>.*?)```", 
 
 
 def follow(blocks: Path) -> str:
-    """Write the entries of the page and the files that they name; returns its sweeps as one."""
-    shutil.copytree(FILES / "oplsaa", blocks / "oplsaa")
+    """Write the entries of the page and the files that they name; returns its sweeps of `my.yaml` as one."""
+    for name in ("oplsaa", "gromos"):
+        shutil.copytree(FILES / name, blocks / name)
     sweep = "sweep:\n"
     for block in _BLOCK.finditer((ROOT / "docs/own-molecules.md").read_text()):
         names = re.findall(r"`topologies/([\w/.-]+\.yaml)`", block["before"])
@@ -22,6 +23,12 @@ def follow(blocks: Path) -> str:
             assert not (blocks / names[-1]).exists(), f"{names[-1]} is not new"
             (blocks / names[-1]).parent.mkdir(exist_ok=True)
             (blocks / names[-1]).write_text(block["yaml"])
-        else:
+        elif "`my.yaml`" in block["before"]:
             sweep += block["yaml"].removeprefix("box: {chains: 120}\n").removeprefix("sweep:\n")
     return sweep
+
+
+def study_beside() -> str:
+    """The sweep of the page with an imported solvent beside a polymer of ours."""
+    page = (ROOT / "docs/own-molecules.md").read_text()
+    return next(block["yaml"] for block in _BLOCK.finditer(page) if "`wet.yaml`" in block["before"])

@@ -110,7 +110,8 @@ def test_yaml_is_accepted(page: Path, tmp_path: Path) -> None:
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "topologies", tmp_path / "my-blocks")
     # files that a page takes for those of its reader
-    shutil.copytree(ROOT / "tests/imported/oplsaa", tmp_path / "topologies/oplsaa")
+    for name in ("oplsaa", "gromos"):
+        shutil.copytree(ROOT / "tests/imported" / name, tmp_path / "topologies" / name)
     for snippet in snippets(page):
         keys = yaml.safe_load(snippet.text)
         path = tmp_path / snippet.file
@@ -182,7 +183,8 @@ def test_checks_of_studies_that_a_page_writes_are_run(
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "topologies", tmp_path / "my-blocks")
     # files that a page takes for those of its reader
-    shutil.copytree(ROOT / "tests/imported/oplsaa", tmp_path / "topologies/oplsaa")
+    for name in ("oplsaa", "gromos"):
+        shutil.copytree(ROOT / "tests/imported" / name, tmp_path / "topologies" / name)
     for snippet in snippets(page):
         (tmp_path / snippet.file).parent.mkdir(exist_ok=True)
         (tmp_path / snippet.file).write_text(snippet.text, encoding="utf-8")

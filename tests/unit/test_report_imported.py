@@ -76,3 +76,14 @@ def test_each_origin_has_its_line(imported: dict[str, Any], tmp_path: Path) -> N
     html = render(found)
     assert 'href="../mine-r1/topology/parameters.html"' not in html
     assert 'href="../peo-eo12-400K-r1/topology/parameters.html"' in html
+
+
+def test_what_is_imported_beside_our_polymer_is_named(imported: dict[str, Any], tmp_path: Path) -> None:
+    wet = {**OWN, "solvents": {"acetonitrile-ua": 5, "dme": 5}}
+    lines = said(sweep(tmp_path, {**imported, "sweep": [wet, *imported["sweep"]]}))
+    assert lines["Imported beside it"].startswith(
+        "acetonitrile-ua: topologies of others, unverified, as are their pairs"
+    )
+    assert lines["Force field"].startswith("GROMOS 54A7")
+    (tmp_path / "dry").mkdir()
+    assert "Imported beside it" not in said(sweep(tmp_path / "dry", {**imported, "sweep": [OWN, *imported["sweep"]]}))

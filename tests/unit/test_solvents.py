@@ -156,11 +156,6 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "no lithium": (BLOCK.replace("litfsi-opls, eo_li: 12", "none"), "{acetonitrile: {per_lithium: 2}}",
                    "sweep[0].solvents: acetonitrile: per_lithium: 2 gives no molecule beside 0 lithium ions"),
     "too few": (BLOCK, "{acetonitrile: {per_lithium: 0.02}}", "per_lithium: 0.02 gives no molecule beside 20 lithium ions"),
-    "own polymer": ("polymer: peo, eo_li: 12", "{acetonitrile: 5}", "acetonitrile.yaml:4: topology: ACN is imported, and PEO of "),
-    "its file": ("polymer: peo, eo_li: 12", "{acetonitrile: 5}",
-                 "polymers/peo.yaml, LI, TFSI are not; allowed: a box of one force field"),
-    "own solvent": (BLOCK, "{dme: 5}", "solvents/dme.yaml: dme is of our building blocks, and the polymer is imported "
-                    "(imported-oplsaa); allowed: solvents that are imported, too: acetonitrile"),
 }  # fmt: skip
 
 

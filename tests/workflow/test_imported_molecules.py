@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from eoli.topology.description import read_description
-from imported_blocks import follow
+from imported_blocks import follow, study_beside
 from support import imported_blocks, snakemake
 
 pytestmark = [pytest.mark.workflow, pytest.mark.gmx]
@@ -94,3 +94,23 @@ def test_lone_pairs_and_water_with_a_virtual_site(workflow: Path) -> None:
     for name in ("conductivity", "ions", "mechanism", "morphology", "motion", "renewal", "structure"):
         for suffix in ("csv", "json"):
             assert (again / f"{name}.{suffix}").read_bytes() == (ours / f"{name}.{suffix}").read_bytes(), name
+
+
+def test_an_imported_solvent_beside_our_polymer(workflow: Path) -> None:
+    follow(workflow / "topologies")
+    (workflow / "own.yaml").write_text(study_beside())
+    run = snakemake(workflow, config=CONFIG)
+    assert run.returncode == 0, run.stdout
+    results, system = workflow / "results", "peo-eo12-400K-acetonitrile-ua16-r1"
+    row = pd.read_csv(results / "summary/sweep.csv").set_index("system").loc[system]
+    assert (row["ether_set"], row["mixing"], row["solvents"]) == ("oxy-d", "gromos", "acetonitrile-ua:16")
+    assert 0 <= row["neighbours_Li_solvent_N"] < 6 and row["neighbours_Li_ether_O"] > 0
+    assert isinstance(row["D_ACN_verdict"], str)
+    assert json.loads((results / system / "npt/verdict.json").read_text())["status"] != "fail"
+    page = (results / system / "topology/parameters.html").read_text()
+    assert "Pairs across the border" in page and "54A7 row of OE" in page
+    assert "Imported beside it" in (results / "summary/report.html").read_text()
+    # our sum over all charges with their exclusions, and that of GROMACS
+    total = json.loads((results / system / "analysis/interactions.json").read_text())["coulomb_total_kJ_mol"]
+    assert total["ewald"] == pytest.approx(total["gromacs"], rel=1e-3)
+    assert "nothing to be done" in snakemake(workflow, config=CONFIG).stdout.lower()

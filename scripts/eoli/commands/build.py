@@ -89,7 +89,7 @@ def add_topology(parser: argparse.ArgumentParser) -> None:
 
 def topology(arguments: argparse.Namespace) -> int:
     from eoli.forcefield.library import library
-    from eoli.forcefield.models import IMPORTED, Contents
+    from eoli.forcefield.models import GROMOS, IMPORTED, Contents
     from eoli.gromacs.build import inspect
     from eoli.topology.build import describe, write_topology
     from eoli.topology.gromos import read_gromos54a7
@@ -107,12 +107,13 @@ def topology(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     pairs = zip(arguments.salt, arguments.cations, strict=True)
     title = ", ".join(f"{count} {name}" for name, count in (*contents.polymers, *pairs, *solvents))
-    if choice.mixing == IMPORTED:
+    imported = blocks.composition(contents, choice).imported
+    if imported or choice.mixing == IMPORTED:
         box = imported_box(contents, choice, blocks, gromacs.forcefields)
         write_imported(box, title, arguments.out)
-        description, files = box.description, files_of(blocks.composition(contents, choice).imported, box)
+        description, files = box.description, files_of(imported, box)
     else:
-        forcefield = read_gromos54a7(gromacs.forcefields / "gromos54a7.ff")
+        forcefield = read_gromos54a7(gromacs.forcefields / GROMOS)
         description = describe(contents, choice, blocks, forcefield)
         write_topology(description, title, arguments.out, blocks, forcefield)
         files = []
@@ -141,7 +142,7 @@ def parameters(arguments: argparse.Namespace) -> int:
     from eoli.core.files import write_text
     from eoli.errors import DataError
     from eoli.forcefield.library import library
-    from eoli.forcefield.models import IMPORTED, Contents
+    from eoli.forcefield.models import GROMOS, Contents
     from eoli.gromacs.build import inspect
     from eoli.topology.build import tables_for
     from eoli.topology.description import read_description
@@ -151,17 +152,17 @@ def parameters(arguments: argparse.Namespace) -> int:
     from eoli.topology.parameters import parameters_page
 
     blocks, description = library(arguments.blocks), read_description(arguments.system_json)
-    if description.choice.mixing == IMPORTED:
-        chains, cations, anions = (
-            [entry.count for entry in description.molecules if entry.molecule.kind == kind]
-            for kind in ("polymer", "cation", "anion")
-        )
-        # a salt without anions is its cation
-        salts = _salts(arguments.salt, anions or cations or [0])
-        contents = Contents(_chains(arguments.polymer, chains), salts, tuple(arguments.solvent))
-        # nobody else needs a GROMACS for a page
-        of_gromacs = any(entry.of_gromacs for entry in blocks.composition(contents, description.choice).imported)
-        installed = inspect(gromacs_build(arguments)).forcefields if of_gromacs else None
+    chains, cations, anions = (
+        [entry.count for entry in description.molecules if entry.molecule.kind == kind]
+        for kind in ("polymer", "cation", "anion")
+    )
+    # a salt without anions is its cation
+    salts = _salts(arguments.salt, anions or cations or [0])
+    contents = Contents(_chains(arguments.polymer, chains), salts, tuple(arguments.solvent))
+    found = blocks.composition(contents, description.choice)
+    # nobody else needs a GROMACS for a page
+    installed = inspect(gromacs_build(arguments)).forcefields if found.of_gromacs else None
+    if found.imported:
         box = imported_box(contents, description.choice, blocks, installed)
         if box.description != description:
             held = (*contents.polymers, *contents.salts, *contents.solvents)
@@ -171,7 +172,8 @@ def parameters(arguments: argparse.Namespace) -> int:
             )
         page = imported_parameters_page(box, blocks, arguments.system)
     else:
-        forcefield = read_gromos54a7(inspect(gromacs_build(arguments)).forcefields / "gromos54a7.ff")
+        assert installed is not None
+        forcefield = read_gromos54a7(installed / GROMOS)
         page = parameters_page(description, tables_for(description, blocks, forcefield), blocks, arguments.system)
     write_text(arguments.out, page)
     made(arguments.out, [arguments.system_json], citations_sha256=blocks.citations_digest)

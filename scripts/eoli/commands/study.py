@@ -104,16 +104,18 @@ def _check_imported(study: Study) -> None:
     """
     from eoli.errors import ToolError
     from eoli.forcefield.library import library
-    from eoli.forcefield.models import IMPORTED
     from eoli.gromacs.build import inspect
     from eoli.study.systems import systems_of
     from eoli.topology.imported_box import imported_box
 
-    boxes = [s for s in systems_of(study).values() if s.imported is None and s.choice.mixing == IMPORTED]
+    boxes = [s for s in systems_of(study).values() if s.imported is None]
     blocks = library(study.topologies)
     for contents, choice in dict.fromkeys((s.contents.names, s.choice) for s in boxes):
+        found = blocks.composition(contents, choice)
+        if not found.imported:
+            continue
         installed = None
-        if names := sorted({n for e in blocks.composition(contents, choice).imported for n in e.of_gromacs}):
+        if names := found.of_gromacs:
             try:
                 installed = inspect(study.config.gmx).forcefields
             except ToolError as error:

@@ -25,6 +25,7 @@ from eoli.forcefield.models import (
     CATION_ROLES,
     DEFAULT,
     ELEMENTS,
+    GROMOS,
     MOST_SITES,
     NO_SALT,
     POLYMER_ROLES,
@@ -350,43 +351,72 @@ class Library:
     def composition(self, contents: Contents, choice: ForceFieldChoice) -> Composition:
         """The molecules of a box: chains, cation, anions, and solvents.
 
-        Raises InputError if two of them have the same name, and so the same file, if only some of them are imported, and if
-        chains have a charge that the salt is not made for.
+        Raises InputError if two of them have the same name, and so the same file, for some of our building blocks beside an
+        imported polymer, and if chains have a charge that the salt is not made for.
         """
         parts = [
             Ingredient("polymer", self.polymer(name, choice.ether_set), count) for name, count in contents.polymers
         ]
+        polymers = {name: part.entry for (name, _), part in zip(contents.polymers, parts, strict=True)}
+        theirs = next((name for name, entry in polymers.items() if isinstance(entry, ImportedEntry)), None)
+        built_here = [name for name, entry in polymers.items() if isinstance(entry, Chain)]
+        if theirs is not None and built_here:
+            raise self._built_here("polymers", built_here[0], theirs, "an imported polymer")
         salts = [(self.salt(name), count) for name, count in contents.salts]
         _check_charges(parts, [entry for entry, _ in salts], choice)
         if salts:
-            anions = [(entry.anion, count) for entry, count in salts if entry.anion is not None]
-            if choice.cation_model is None or len(choice.anion_models) != len(anions):
+            with_anion = [entry for entry, _ in salts if entry.anion is not None]
+            if choice.cation_model is None or len(choice.anion_models) != len(with_anion):
                 raise InputError(
                     f"{', '.join(entry.salt for entry, _ in salts)}: no models of the ions; allowed: one for each"
                 )
-            parts.append(Ingredient("cation", self.ion(salts[0][0].cation, choice.cation_model), contents.cations))
-            parts += [
-                Ingredient("anion", self.ion(anion, model), count)
-                for (anion, count), model in zip(anions, choice.anion_models, strict=True)
+            models = iter(choice.anion_models)
+            ions_of = [
+                self._ions(entry, choice.cation_model, None if entry.anion is None else next(models))
+                for entry, _ in salts
             ]
+            for (entry, _), ions in zip(salts, ions_of, strict=True):
+                own = [ion.molecule for ion in ions if not isinstance(ion, ImportedEntry)]
+                if theirs is not None and own:
+                    what = f"{' and '.join(own)} of {entry.salt}"
+                    raise self._built_here("salts", entry.salt, theirs, "a salt whose ions are all imported", what)
+            parts.append(Ingredient("cation", ions_of[0][0], contents.cations))
+            parts += [
+                Ingredient("anion", anion, count)
+                for (_, count), (_, *anions) in zip(salts, ions_of, strict=True)
+                for anion in anions
+            ]
+        for name, _ in contents.solvents:
+            if theirs is not None and not _is_imported(self._file("solvents", name, "solvent")):
+                raise self._built_here("solvents", name, theirs, "an imported solvent")
         parts += [
             Ingredient("solvent", self.solvent(name, choice.ether_set), count) for name, count in contents.solvents
         ]
         where = f"{self.root / self.relative_path('polymers', contents.polymers[0][0], None)}"
         _check_names(where, [part.entry.molecule for part in parts])
-        found = Composition(tuple(parts))
-        own = [
-            f"{entry.molecule} of {self.root / entry.where}" if isinstance(entry, Chain) else entry.molecule
-            for entry in (part.entry for part in parts)
-            if not isinstance(entry, ImportedEntry)
+        return Composition(tuple(parts))
+
+    def _built_here(self, kind: str, name: str, polymer: str, allowed: str, what: str = "") -> InputError:
+        """Of our building blocks, beside an imported polymer: nothing says by which rule the two would mix."""
+        named = what or name
+        return InputError(
+            f"{self.root / self.relative_path(kind, name, None)}: {named} {'are' if ' and ' in named else 'is'} made of our "
+            f"building blocks, and the polymer {polymer} is imported, so that nothing says with which ether set and mixing "
+            f"rule; allowed: {allowed} (with the key topology)"
+        )
+
+    def imported_beside(self, salts: Iterable[str], solvents: Iterable[str]) -> list[str]:
+        """Those of the salts (cells, names with shares) and solvents whose topology others made; a salt for one of its ions."""
+        entries = [self.salt(name) for name in dict.fromkeys(self._known("salts", salts))]
+        found = [
+            entry.salt
+            for entry in entries
+            if any(isinstance(i, ImportedEntry) for i in self._ions(entry, entry.cation_model, entry.anion_model))
         ]
-        if found.imported and own:
-            raise found.imported[0].wrong(
-                f"{found.imported[0].molecule} is imported, and {', '.join(own)} {'are' if len(own) > 1 else 'is'} not; allowed: "
-                "a box of one force field",
-                "topology",
-            )
-        return found
+        known = [name for name in dict.fromkeys(solvents) if name in self.names("solvents")]
+        return found + [
+            name for name in known if _is_imported(read_yaml(self.root / self.relative_path("solvents", name, None)))
+        ]
 
     def labels(self, polymers: Iterable[str], salts: Iterable[str], solvents: Iterable[str] = ()) -> Labels:
         """Names for people of polymers, salts and their anions, and solvents; those without a label, or not in the folder,
@@ -468,8 +498,9 @@ class Library:
         Only the entries that these molecules use count, so that an edit elsewhere makes no other topology stale.
         """
         found = self.composition(contents, choice)
-        if found.imported:
-            return _imported_digest(found.imported)
+        imported = _imported_digest(found.imported) if found.imported else ""
+        if imported and not found.built_here:
+            return imported
         parts: list[Strict] = [
             *_sequences(found, "polymer"),
             *(self.salt(name) for name, _ in contents.salts),
@@ -487,7 +518,7 @@ class Library:
             part.model_dump_json(exclude={"label", "anion_label"})
             for part in (*parts, table.functions, table.one_four, *used, *likes)
         ]
-        text = "\n".join([*texts, *masses, table.dihedral_convention])
+        text = "\n".join([*texts, *masses, table.dihedral_convention, *([imported] if imported else [])])
         return hashlib.sha256(text.encode()).hexdigest()
 
     @cached_property
@@ -517,6 +548,18 @@ class Composition:
     def imported(self) -> tuple[ImportedEntry, ...]:
         """Those whose topology others made."""
         return tuple(part.entry for part in self.ingredients if isinstance(part.entry, ImportedEntry))
+
+    @property
+    def built_here(self) -> bool:
+        """Whether some are of our building blocks."""
+        return any(not isinstance(part.entry, ImportedEntry) for part in self.ingredients)
+
+    @property
+    def of_gromacs(self) -> list[str]:
+        """What they take from the force fields that GROMACS installs: includes, and the one that ours are built with."""
+        return sorted(
+            {name for entry in self.imported for name in entry.of_gromacs} | ({GROMOS} if self.built_here else set())
+        )
 
     @property
     def ether_oxygens(self) -> int:

@@ -473,6 +473,8 @@ class ForceFieldChoice:
         return self.anion_model.split("+") if self.anion_model is not None else []
 
 
+GROMOS = "gromos54a7.ff"
+"""Folder of the force field of GROMACS that our molecules are built with."""
 IMPORTED = "imported"
 """Stands for the force-field choices of a topology that was not built here, and for the source of its numbers."""
 

@@ -94,6 +94,14 @@ def read_lines(
     return list(_joined(reader.physical(path, ())))
 
 
+def text_lines(text: str, name: str) -> list[Line]:
+    """Lines of a text that was made here, without directives and macros; `name` stands for its file in messages."""
+    return [
+        Line(Path(name), number, (row,), row.partition(";")[0].strip())
+        for number, row in enumerate(text.split("\n"), 1)
+    ]
+
+
 def _joined(lines: Iterator[Line]) -> Iterator[Line]:
     """Lines with their continuations, comments removed."""
     begun: Line | None = None

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from eoli.core.files import write_text
 from eoli.errors import ForceFieldError, InputError
 from eoli.forcefield.library import Library
-from eoli.forcefield.models import ELEMENTS, IMPORTED, IONS, Chain, Contents, ForceFieldChoice, Ion
+from eoli.forcefield.models import ELEMENTS, IMPORTED, IONS, Chain, Contents, ForceFieldChoice, Ingredient, Ion
 from eoli.topology.description import LARGEST_SITES, MoleculeCount, SystemDescription, to_json
 from eoli.topology.gromos import Gromos54A7, PairKey, pair_key
 from eoli.topology.molecule import NREXCL, Molecule, Term, build_chain, build_ion
 from eoli.topology.pairs import PairTables, make_pair_tables, sigma_epsilon
+
+
+def built(part: Ingredient, choice: ForceFieldChoice, blocks: Library, forcefield: Gromos54A7) -> MoleculeCount:
+    """The molecules of an ingredient of our building blocks. Raises ForceFieldError for an unresolved term."""
+    assert isinstance(part.entry, Chain | Ion)
+    if isinstance(part.entry, Chain):
+        return MoleculeCount(build_chain(part.entry, blocks, forcefield), part.count)
+    return MoleculeCount(build_ion(part.entry, choice.ion_charge_scale, blocks, forcefield), part.count)
 
 
 def describe(
@@ -25,15 +34,7 @@ def describe(
     found, what = blocks.composition(contents, choice), " with ".join(contents.words)
     if found.imported:
         raise InputError(f"{found.imported[0].molecule} is imported; allowed: --mixing {IMPORTED}")
-    molecules = []
-    for part in (part for part in found.ingredients if part.count):
-        assert isinstance(part.entry, Chain | Ion)
-        made = (
-            build_chain(part.entry, blocks, forcefield)
-            if isinstance(part.entry, Chain)
-            else build_ion(part.entry, choice.ion_charge_scale, blocks, forcefield)
-        )
-        molecules.append(MoleculeCount(made, part.count))
+    molecules = [built(part, choice, blocks, forcefield) for part in found.ingredients if part.count]
     n_sites = sum(len(entry.molecule.sites) * entry.count for entry in molecules)
     if n_sites > LARGEST_SITES:
         raise InputError(f"{what}: a box of {n_sites:.6g} sites is not allowed; allowed: up to {LARGEST_SITES}")
@@ -43,10 +44,13 @@ def describe(
     return SystemDescription(tuple(molecules), choice, forcefield.sha256)
 
 
-def tables_for(description: SystemDescription, blocks: Library, forcefield: Gromos54A7) -> PairTables:
-    """Pair tables of all types that the system uses."""
-    types: list[str] = []
-    ion_types: set[str] = set()
+def tables_for(
+    description: SystemDescription, blocks: Library, forcefield: Gromos54A7, beside: Mapping[str, bool] | None = None
+) -> PairTables:
+    """Pair tables of all types that the system uses, and of types `beside` them, each with whether an ion has it."""
+    others = beside or {}
+    types = [*others]
+    ion_types = {name for name, of_ion in others.items() if of_ion}
     fourteen: set[PairKey] = set()
     for entry in description.molecules:
         sites = entry.molecule.sites
@@ -61,7 +65,8 @@ def tables_for(description: SystemDescription, blocks: Library, forcefield: Grom
     return make_pair_tables(types, ion_types, fourteen, description.choice.mixing, blocks, forcefield)
 
 
-def _g(value: float) -> str:
+def shown(value: float) -> str:
+    """A number as topologies have it, with ten digits."""
     return f"{value:z.10g}"
 
 
@@ -82,13 +87,13 @@ def forcefield_text(tables: PairTables, mixing: str, blocks: Library, forcefield
         own = blocks.atom_types.get(name)
         number = ELEMENTS[own.element][0] if own is not None else forcefield.atomic_numbers[name]
         source = own.source if own is not None else "gromos54a7"
-        lines.append(f"{name} {number} {_g(blocks.mass(name))} 0.0 A {_g(v)} {_g(w)} ; {source}")
+        lines.append(f"{name} {number} {shown(blocks.mass(name))} 0.0 A {shown(v)} {shown(w)} ; {source}")
     if tables.pairs:
         lines += ["", "[ nonbond_params ]", f"; i  j  func  {first}  {second}"]
-        lines += [f"{a} {b} 1 {_g(v)} {_g(w)} ; {tables.origin[a, b]}" for (a, b), (v, w) in tables.pairs.items()]
+        lines += [f"{a} {b} 1 {shown(v)} {shown(w)} ; {tables.origin[a, b]}" for (a, b), (v, w) in tables.pairs.items()]
     if tables.pairs14:
         lines += ["", "[ pairtypes ]", f"; i  j  func  {first}  {second}"]
-        lines += [f"{a} {b} 1 {_g(v)} {_g(w)}" for (a, b), (v, w) in tables.pairs14.items()]
+        lines += [f"{a} {b} 1 {shown(v)} {shown(w)}" for (a, b), (v, w) in tables.pairs14.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -114,8 +119,8 @@ def _term_line(term: Term, combination_rule: int) -> str:
     if term.function == 2 and len(term.sites) == 2 and len(numbers) == 5 and combination_rule == 2:
         numbers[3:] = sigma_epsilon((numbers[3], numbers[4]), f"1-4 pair {sites}")
     # GROMACS requires an integer multiplicity of a periodic torsion
-    shown = [_g(x) for x in numbers]
-    return f"{sites} {term.function} {' '.join(shown)} ; {term.label}, {term.source}".replace("  ", " ")
+    words = " ".join(shown(x) for x in numbers)
+    return f"{sites} {term.function} {words} ; {term.label}, {term.source}".replace("  ", " ")
 
 
 def molecule_text(molecule: Molecule, combination_rule: int) -> str:
@@ -123,7 +128,7 @@ def molecule_text(molecule: Molecule, combination_rule: int) -> str:
     lines = ["[ moleculetype ]", "; name  nrexcl", f"{molecule.name} {NREXCL}", "", "[ atoms ]"]
     lines.append("; nr  type  resnr  residue  atom  cgnr  charge  mass")
     lines += [
-        f"{n} {s.type} {s.residue_number} {s.residue} {s.name} {n} {_g(s.charge)} {_g(s.mass)} ; {s.source}"
+        f"{n} {s.type} {s.residue_number} {s.residue} {s.name} {n} {shown(s.charge)} {shown(s.mass)} ; {s.source}"
         for n, s in enumerate(molecule.sites, start=1)
     ]
     sections = {

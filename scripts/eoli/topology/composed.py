@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import takewhile, zip_longest
 from pathlib import Path
 
 from eoli.core.files import write_text
@@ -77,7 +77,8 @@ def compose(parts: Sequence[Part], title: str) -> dict[str, str]:
     not neutral; InputError for a box too large for any file.
     """
     _check_parts(parts)
-    topologies = list({_file(part.topology): part.topology for part in parts}.values())
+    # ours come last: of two rows that say the same, the first stays, and others may look into it for a mass or a charge
+    topologies = list({_file(part.topology): part.topology for part in sorted(parts, key=_made_here)}.values())
     rule = min(topology.forcefield.defaults.combination_rule for topology in topologies)
     texts: dict[str, str] = {}
     macros: Macros = {}
@@ -95,7 +96,7 @@ def compose(parts: Sequence[Part], title: str) -> dict[str, str]:
         lines = [line for line in own.lines if line not in dropped]
         if any(line.text and not line.text.startswith("[") for line in lines):
             said = ", combination rule 3 written as C6 and C12 of rule 1" if edits else ""
-            rows += [f"; force field of {topology.path.name}{said}", *_moved(macros, topology.defines)]
+            rows += [f"; force field of {_origin(topology)}{said}", *_moved(macros, topology.defines)]
             rows += _written(lines, edits)
             macros = replay(topology.defines, own.lines)
         twin_range |= _GROMOS in replay(topology.defines, own.lines)
@@ -109,7 +110,7 @@ def compose(parts: Sequence[Part], title: str) -> dict[str, str]:
             for line, words in _scaled(part).items():
                 edits.setdefault(line, {}).update(words)
         said = f", charges times {part.charge_scale:g}" if part.charge_scale != 1 else ""
-        head = [f"; {molecule.name} of {part.topology.path.name}{said}", *_moved(macros, molecule.macros)]
+        head = [f"; {molecule.name} of {_origin(part.topology)}{said}", *_moved(macros, molecule.macros)]
         texts[f"{molecule.name}.itp"] = "\n".join([*head, *_written(molecule.lines, edits)]) + "\n"
         macros = replay(molecule.macros, molecule.lines)
     top = ['#include "forcefield.itp"', *(f'#include "{part.name}.itp"' for part in parts), *_moved(macros, {})]
@@ -201,7 +202,7 @@ class _Known:
         own = _tables(topology.forcefield)
         shared = own.keys() & self.rows.keys()
         for key in sorted(shared):
-            if [_values(row) for row in own[key]] != [_values(row) for row in self.rows[key]]:
+            if any(_differ(*rows, topology.made_here) for rows in zip_longest(own[key], self.rows[key])):
                 raise ForceFieldError(
                     f"{own[key][0].line.where}: {' '.join(key[1])} in [ {key[0]} ] differs from "
                     f"{self.rows[key][0].line.where}; allowed: the same numbers, or other names of types"
@@ -212,6 +213,9 @@ class _Known:
         ):
             names = {"atoms": {entry.name for entry in types}, "bonded": {entry.bonded for entry in types} | {ANY}}
             for key in sorted(here.keys() - there.keys()):
+                if topology.made_here and key[0] != "nonbond_params":
+                    # our terms have their numbers, and where no pair is generated each 1-4 pair has had its own
+                    continue
                 if names["atoms" if key[0] in _BY_ATOM_TYPE else "bonded"].issuperset(key[1]):
                     raise ForceFieldError(
                         f"{here[key][0].line.where}: {' '.join(key[1])} in [ {key[0]} ] would change molecules of {path}, "
@@ -240,6 +244,24 @@ def _shown(topology: ImportedTopology) -> str:
     d = topology.forcefield.defaults
     pairs = "yes" if d.generates_pairs else "no"
     return f"{d.function} {d.combination_rule} {pairs} {d.fudge_lj:g} {d.fudge_qq:g} {d.power:g}"
+
+
+def _origin(topology: ImportedTopology) -> str:
+    """What comments call a topology, the same wherever it lies."""
+    return "our building blocks" if topology.made_here else topology.path.name
+
+
+def _made_here(part: Part) -> bool:
+    return part.topology.made_here
+
+
+def _differ(row: Row | None, other: Row | None, made_here: bool) -> bool:
+    """Whether two rows of the same types say something else; of types that were made here only Lennard-Jones counts."""
+    if row is None or other is None:
+        return True
+    if made_here and row.section == "atomtypes":
+        return atom_type(row).numbers != atom_type(other).numbers
+    return _values(row) != _values(other)
 
 
 def _tables(part: ForceFieldPart) -> dict[Key, list[Row]]:

@@ -13,13 +13,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from eoli.errors import ForceFieldError
 from eoli.forcefield.models import PARAMETERS
-from eoli.forcefield.preprocessed import Line, Macros, read_lines, replay
+from eoli.forcefield.preprocessed import Line, Macros, read_lines, replay, text_lines
 from eoli.topology.molecule import Site, Term
 
 _TYPE_SECTIONS = {
@@ -181,13 +181,17 @@ class MoleculeType:
 
 @dataclass(frozen=True)
 class ImportedTopology:
-    """A topology with its force field, its molecule types and, if it names any, the molecules of its box."""
+    """A topology with its force field, its molecule types and, if it names any, the molecules of its box.
+
+    One that was `made_here` from building blocks gives all numbers of its molecules in their rows, but for 1-4 pairs.
+    """
 
     path: Path
     defines: Macros
     forcefield: ForceFieldPart
     molecules: Mapping[str, MoleculeType]
     counts: tuple[tuple[str, int], ...]
+    made_here: bool = False
 
     def molecule(self, name: str) -> MoleculeType:
         """A molecule type by its name. Raises ForceFieldError if there is none."""
@@ -205,7 +209,23 @@ def read_topology(
     would take but misread: words behind the numbers, a macro that is not defined.
     """
     given = dict(defines or {})
-    lines = read_lines(path, include, given, installed)
+    found = _topology(path, read_lines(path, include, given, installed), given)
+    for row in (row for row in found.forcefield.rows if row.section == "nonbond_params"):
+        for name in type_key(row)[0]:
+            if name not in found.forcefield.types:
+                raise ForceFieldError(
+                    f"{row.line.where}: type {name!r} of [ nonbond_params ] is in no [ atomtypes ] of this topology; allowed: "
+                    "pairs of its own types"
+                )
+    return found
+
+
+def topology_made_here(text: str, name: str) -> ImportedTopology:
+    """The topology of our own molecules as text, as if it were one of others; `name` stands for its file in messages."""
+    return replace(_topology(Path(name), text_lines(text, name), {}), made_here=True)
+
+
+def _topology(path: Path, lines: list[Line], given: Macros) -> ImportedTopology:
     rows, starts = _rows(lines)
     end = next((n for n, row in starts if row in _OF_SYSTEM), len(lines))
     bounds = [n for n, section in starts if section == "moleculetype"]

@@ -1,4 +1,4 @@
-"""A box of molecules whose topologies others made: from their entries in the building blocks to its files."""
+"""A box with molecules whose topologies others made, alone or beside ours: from their entries to its files."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 from eoli.core.files import write_text
 from eoli.errors import ForceFieldError, InputError
-from eoli.forcefield.library import Library
+from eoli.forcefield.library import Composition, Library
 from eoli.forcefield.models import (
+    GROMOS,
     IMPORTED,
     IONS,
     Contents,
@@ -20,8 +21,11 @@ from eoli.forcefield.models import (
     imported_set,
 )
 from eoli.topology.adopted import Adopted, describe_adopted
+from eoli.topology.beside import Ours, make_ours
+from eoli.topology.build import built
 from eoli.topology.composed import Part, compose, titled
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
+from eoli.topology.gromos import read_gromos54a7
 from eoli.topology.imported import ImportedTopology, MoleculeType, read_topology
 from eoli.topology.molecule import Molecule
 from eoli.topology.roles import with_roles
@@ -37,15 +41,24 @@ _DIGITS = 6
 
 @dataclass(frozen=True)
 class ImportedBox:
-    """The molecules of a box as their files have them, its description with their roles, and the texts of `compose`.
+    """The molecules of others in a box as their files have them, the description of all with their roles, and the texts of
+    `compose`.
 
-    `installed` is the folder of GROMACS' force fields, if one was looked at.
+    `ours` are the molecules beside them that are built here. `installed` is the folder of GROMACS' force fields, if one was
+    looked at.
     """
 
     adopted: tuple[Adopted, ...]
     description: SystemDescription
     texts: Mapping[str, str]
     installed: Path | None = None
+    ours: Ours | None = None
+
+    @property
+    def counts(self) -> list[MoleculeCount]:
+        """The molecules of `adopted` in the description."""
+        names = {entry.part.name for entry in self.adopted}
+        return [entry for entry in self.description.molecules if entry.molecule.name in names]
 
     @property
     def files(self) -> list[Path]:
@@ -124,16 +137,8 @@ def _with_roles(molecule: Molecule, entry: ImportedEntry) -> Molecule:
     return found
 
 
-def imported_box(
-    contents: Contents, choice: ForceFieldChoice, blocks: Library, installed: Path | None = None
-) -> ImportedBox:
-    """The box of molecules whose topologies others made.
-
-    `installed` is the folder of GROMACS' own force fields, which an entry may include (`ImportedEntry.of_gromacs`).
-    Raises InputError, at the entry's key, for a molecule that is not what its entry says; ForceFieldError, one line with
-    file and number, for a topology that grompp would not take, or that differs from another one of the box.
-    """
-    found, scale = blocks.composition(contents, choice), choice.ion_charge_scale
+def _check_choice(contents: Contents, choice: ForceFieldChoice, found: Composition) -> None:
+    """Raise InputError for an ether set and a mixing rule that imported polymers do not have."""
     sets = dict.fromkeys(
         imported_set(entry.said.force_field) for entry in found.imported if isinstance(entry.said, ImportedPolymer)
     )
@@ -142,19 +147,52 @@ def imported_box(
             f"{' with '.join(contents.words)}: ether set {choice.ether_set!r} with mixing {choice.mixing!r} is not allowed; "
             "allowed: " + (f"{', '.join(sets)} with {IMPORTED!r}" if sets else f"any but {IMPORTED!r}")
         )
+
+
+def _ours(
+    found: Composition, others: Sequence[Adopted], choice: ForceFieldChoice, blocks: Library, installed: Path | None
+) -> Ours | None:
+    """Molecules of our building blocks beside others, if there are any."""
+    own = [part for part in found.ingredients if part.count and not isinstance(part.entry, ImportedEntry)]
+    if not own:
+        return None
+    assert installed is not None
+    forcefield = read_gromos54a7(installed / GROMOS)
+    molecules = [built(part, choice, blocks, forcefield) for part in own]
+    return make_ours(molecules, [(entry.part, entry.kind) for entry in others], choice, blocks, forcefield)
+
+
+def imported_box(
+    contents: Contents, choice: ForceFieldChoice, blocks: Library, installed: Path | None = None
+) -> ImportedBox:
+    """The box of molecules whose topologies others made, and of ours if the polymer is one of ours.
+
+    `installed` is the folder of GROMACS' own force fields, which a box may need (`Composition.of_gromacs`).
+    Raises InputError, at the entry's key, for a molecule that is not what its entry says; ForceFieldError, one line with
+    file and number, for a topology that grompp would not take, or that differs from another one of the box.
+    """
+    found, scale = blocks.composition(contents, choice), choice.ion_charge_scale
+    if not found.built_here or choice.mixing == IMPORTED:
+        _check_choice(contents, choice, found)
     wanted: list[tuple[ImportedEntry, str, int, float]] = []
     for part in (part for part in found.ingredients if part.count):
-        assert isinstance(part.entry, ImportedEntry)
-        wanted.append((part.entry, part.kind, part.count, scale if part.kind in IONS else 1.0))
+        if isinstance(part.entry, ImportedEntry):
+            wanted.append((part.entry, part.kind, part.count, scale if part.kind in IONS else 1.0))
     read = _read_once([entry for entry, *_ in wanted], installed)
     adopted = [_adopt(topology, *one) for topology, one in zip(read, wanted, strict=True)]
-    texts = compose([one.part for one in adopted], "")
+    ours = _ours(found, adopted, choice, blocks, installed)
+    parts = {one.part.name: one.part for one in adopted}
+    parts |= {} if ours is None else {entry.molecule.name: ours.part(entry) for entry in ours.description.molecules}
+    order = [part.entry.molecule for part in found.ingredients if part.count]
+    texts = compose([parts[name] for name in order], "")
     described = describe_adopted(adopted, choice, texts["forcefield.itp"])
-    molecules = tuple(
-        MoleculeCount(_with_roles(counted.molecule, entry), counted.count)
+    molecules = {
+        entry.molecule: MoleculeCount(_with_roles(counted.molecule, entry), counted.count)
         for counted, (entry, *_) in zip(described.molecules, wanted, strict=True)
-    )
-    return ImportedBox(tuple(adopted), replace(described, molecules=molecules), texts, installed)
+    }
+    molecules |= {} if ours is None else {entry.molecule.name: entry for entry in ours.description.molecules}
+    description = replace(described, molecules=tuple(molecules[name] for name in order))
+    return ImportedBox(tuple(adopted), description, texts, installed, ours)
 
 
 def write_imported(box: ImportedBox, title: str, folder: Path) -> None:

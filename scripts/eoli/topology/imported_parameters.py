@@ -6,6 +6,7 @@ GROMACS does; its place is that of the type.
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections import Counter
@@ -34,7 +35,16 @@ from eoli.topology.imported import (
 from eoli.topology.imported_box import ImportedBox
 from eoli.topology.limits import limits_of
 from eoli.topology.molecule import Term
-from eoli.topology.parameters import Coefficient, LennardJones, form_of, from_c6_c12, from_sigma_epsilon, template
+from eoli.topology.parameters import (
+    MIXING_WORDS,
+    Coefficient,
+    LennardJones,
+    form_of,
+    from_c6_c12,
+    from_sigma_epsilon,
+    parameter_rows,
+    template,
+)
 
 _MOST_NAMES = 24
 """Names of atoms that a row spells out."""
@@ -140,7 +150,10 @@ class Held:
 
 @dataclass(frozen=True)
 class ImportedParameters:
-    """All rows of a box; of each file its name, what it holds, and its SHA-256."""
+    """All rows of the imported molecules of a box; of each file its name, what it holds, and its SHA-256.
+
+    `across` are the pairs of our types with those of others, ours first, where `where` says what gives the numbers.
+    """
 
     files: tuple[tuple[str, str, str], ...]
     defaults: Defaults
@@ -152,6 +165,7 @@ class ImportedParameters:
     pairs: tuple[LennardJonesRow, ...]
     one_four: tuple[Pair, ...]
     bonded: tuple[Bonded, ...]
+    across: tuple[LennardJonesRow, ...] = ()
 
     @property
     def of_gromacs(self) -> bool:
@@ -238,6 +252,36 @@ def _types_and_pairs(
                 lj = both_forms(listed.numbers, rule)
                 pairs[key] = LennardJonesRow(" ".join(key), "", None, lj, rule, places(listed.where))
     return list(types.values()), list(pairs.values())
+
+
+def _across(box: ImportedBox, topologies: Sequence[ImportedTopology], places: _Places) -> Iterator[LennardJonesRow]:
+    """Pairs of a type of our molecules and one that only those of others have."""
+    if box.ours is None:
+        return
+    tables, held = box.ours.tables, box.ours.topology.forcefield
+    rule = tables.combination_rule
+    listed = {
+        key: (row.numbers, rule, tables.origin[key[0], key[1]])
+        for key, row in _by_types(held, "nonbond_params").items()
+    }
+    theirs: dict[str, AtomType] = {}
+    for topology in topologies:
+        own = topology.forcefield.defaults.combination_rule
+        for key, row in _by_types(topology.forcefield, "nonbond_params").items():
+            listed.setdefault(key, (row.numbers, own, places(row.where)))
+        used = {s.type for e in box.adopted if e.part.topology is topology for s in e.part.molecule.sites}
+        for name in sorted(used - tables.types.keys()):
+            kind = topology.forcefield.types[name]
+            lj = both_forms(kind.numbers, own)
+            theirs[name] = kind if own == rule else replace(kind, numbers=(lj.c6, lj.c12))
+    for ours, (name, kind) in itertools.product(sorted(tables.types), theirs.items()):
+        key = (min(ours, name), max(ours, name))
+        if key in listed:
+            numbers, of_file, where = listed[key]
+            yield LennardJonesRow(f"{ours} {name}", "", None, both_forms(numbers, of_file), of_file, where)
+        else:
+            lj = both_forms(mixed(held.types[ours], kind, rule), rule)
+            yield LennardJonesRow(f"{ours} {name}", "", None, lj, 0, f"combination rule {rule}, by grompp")
 
 
 def _charges(part: Part, places: _Places) -> Iterator[Charge]:
@@ -349,7 +393,7 @@ def _held(part: Part, entry: MoleculeCount, places: _Places) -> Held:
 
 
 def imported_parameters(box: ImportedBox) -> ImportedParameters:
-    """All parameters of a box of imported molecules, each kind once."""
+    """All parameters of the imported molecules of a box, each kind once."""
     parts = [entry.part for entry in box.adopted]
     topologies = list({(p.topology.path, *p.topology.defines.items()): p.topology for p in parts}.values())
     holds: dict[Path, list[str]] = {topology.path: [] for topology in topologies}
@@ -367,26 +411,35 @@ def imported_parameters(box: ImportedBox) -> ImportedParameters:
         ),
         defaults=replace(
             topologies[0].forcefield.defaults,
-            combination_rule=min(topology.forcefield.defaults.combination_rule for topology in topologies),
+            combination_rule=min(
+                *(topology.forcefield.defaults.combination_rule for topology in topologies),
+                *([box.ours.tables.combination_rule] if box.ours else [3]),
+            ),
         ),
         rules={places.file(t.path): t.forcefield.defaults.combination_rule for t in topologies},
-        molecules=tuple(_held(p, e, places) for p, e in zip(parts, box.description.molecules, strict=True)),
-        roles=tuple(row for p, e in zip(parts, box.description.molecules, strict=True) for row in _roles(p, e)),
+        molecules=tuple(_held(p, e, places) for p, e in zip(parts, box.counts, strict=True)),
+        roles=tuple(row for p, e in zip(parts, box.counts, strict=True) for row in _roles(p, e)),
         charges=tuple(row for part in parts for row in _charges(part, places)),
         types=tuple(types),
         pairs=tuple(pairs),
         one_four=tuple(row for part in parts for row in _one_four(part, places)),
         bonded=tuple(row for part in parts for row in _bonded(part, places)),
+        across=tuple(_across(box, topologies, places)),
     )
 
 
 def imported_parameters_page(box: ImportedBox, blocks: Library, title: str) -> str:
     """The page as self-contained HTML; the same box gives the same bytes, wherever its files lie.
 
-    Raises InputError if limits.yaml is missing or wrong.
+    Raises InputError if limits.yaml is missing or wrong, ForceFieldError for a source of ours that is missing.
     """
     parameters = imported_parameters(box)
+    ours, rule = box.ours, parameters.defaults.combination_rule
+    beside = {} if ours is None else {
+        "our_parameters": parameter_rows(ours.description, ours.tables, blocks), "our_mixing": MIXING_WORDS[ours.description.choice.mixing],
+        "prefix": "our-",
+    }  # fmt: skip
     return template("imported_parameters.html.j2").render(
-        title=title, limits=limits_of(box.description, blocks), description=box.description, parameters=parameters, mixed=_MIXED[parameters.defaults.combination_rule],
-        converted=[name for name, rule in parameters.rules.items() if rule != parameters.defaults.combination_rule],
+        title=title, limits=limits_of(box.description, blocks), description=box.description, parameters=parameters,
+        mixed=_MIXED[rule], converted=[name for name, own in parameters.rules.items() if own != rule], ours=ours, **beside,
     )  # fmt: skip

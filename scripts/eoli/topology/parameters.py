@@ -22,7 +22,7 @@ from eoli.topology.pairs import PairTables, sigma_epsilon
 STATUSES = ("recalled", "assumed", "verified")
 """From least to most trusted; a row is as good as its worst source."""
 _GROMOS, _MASSES = "gromos54a7", "atomicmass"
-_MIXING = {
+MIXING_WORDS = {
     "gromos": "the 54A7 pair table among types of GROMOS and types that follow a row of it, geometric in C6 and C12 for "
     "all others; every pair is written out",
     "lorentz-berthelot": "arithmetic in sigma and geometric in epsilon for every pair; made by grompp",
@@ -382,7 +382,7 @@ def parameters_page(description: SystemDescription, tables: PairTables, blocks: 
         description=description,
         tables=tables,
         parameters=parameters,
-        mixing=_MIXING[description.choice.mixing],
+        mixing=MIXING_WORDS[description.choice.mixing],
         ions=[entry.molecule for entry in description.molecules if entry.molecule.kind in IONS],
         limits=limits_of(description, blocks),
     )

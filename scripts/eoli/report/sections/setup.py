@@ -130,9 +130,15 @@ def _simulation(built: Sequence[SystemResult], study: Study) -> list[Line]:
         return []
     ours = _ours(built)
     kinds = [("Force field", ours), ("Imported force field", [system for system in built if system not in ours])]
+    beside = library(study.topologies).imported_beside(
+        [str(system.row["salt"]) for system in ours],
+        [name for system in ours for name in solvents_of(system.row.get(SOLVENTS))],
+    )
+    across = "topologies of others, unverified, as are their pairs with the rest of the box (pages of parameters)"
     return [
         Line("Lengths", f"{', '.join(_stage_words(stage) for stage in study.stages)}; protocol {study.protocol.name}"),
         *(Line(word, _force_field(some)) for word, some in kinds if some),
+        *([Line("Imported beside it", f"{listed(beside)}: {across}")] if beside else []),
     ]
 
 
