@@ -12,6 +12,7 @@ import pytest
 
 from beside import as_rule, entry, forcefield, nitrile
 from eoli.box.packmol import pack
+from eoli.cli import main
 from eoli.forcefield.library import Library
 from eoli.forcefield.models import Contents, ForceFieldChoice
 from eoli.gromacs.build import Gromacs, inspect
@@ -185,3 +186,19 @@ def test_our_own_salt_imported_again(root: Path, gromacs: Gromacs, gromos: Gromo
     described = box(root, replace(DRY, salts=(("again", 3),)), again, gromacs, tmp_path / "made")
     assert described.molecules[1].molecule.charge == pytest.approx(0.8)
     energies_of(tmp_path / "made/system.top", tmp_path / "own/system.top", described, gromacs, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "said"),
+    [("no 1.0 1.0", ""), ("yes 0.5 0.8333", "nitrile.itp it is 1 1 yes 0.5 0.8333 12; allowed: the same in both")],
+    ids=["same", "other"],
+)
+def test_eoli_check_reads_both(
+    defaults: str, said: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry(root, forcefield(1, defaults) + nitrile())
+    study = "sweep: [{polymer: peo, eo_li: 12, temperature_K: 400, solvents: {nitrile: 5}}]"
+    (tmp_path / "own.yaml").write_text(f"topologies: {root}\n{study}\n")
+    code = main(["check", "--config", str(ROOT / "config/config.yaml"), str(tmp_path / "own.yaml")])
+    err = capsys.readouterr().err
+    assert (code, said in err, err.count("\n")) == ((2, True, 1) if said else (0, True, 0)), err

@@ -260,7 +260,10 @@ def test_what_is_no_one_force_field_is_refused_in_one_line(
     found = refusal(lambda: box(copied_blocks, forcefield_folder, mixing))
     assert all(part in found for part in said), found
     if kind != "name":
-        assert f"forcefield.itp made from {copied_blocks}" in found or "is in no [ atomtypes ]" in found
+        assert (
+            f"forcefield.itp made from {copied_blocks} with mixing {mixing}" in found
+            or "is in no [ atomtypes ]" in found
+        )
 
 
 def test_ours_beside_an_imported_polymer_is_refused_in_one_line(copied_blocks: Path, tmp_path: Path) -> None:

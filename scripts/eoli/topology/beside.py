@@ -71,5 +71,5 @@ def make_ours(
     check_tables(tables)
     texts = [forcefield_text(tables, choice.mixing, blocks, forcefield)]
     texts += [molecule_text(entry.molecule, tables.combination_rule) for entry in molecules]
-    name = f"forcefield.itp made from {blocks.root}"
+    name = f"forcefield.itp made from {blocks.root} with mixing {choice.mixing}"
     return Ours(description, tables, topology_made_here("\n".join(texts), name))

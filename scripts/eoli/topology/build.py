@@ -8,7 +8,7 @@ from pathlib import Path
 from eoli.core.files import write_text
 from eoli.errors import ForceFieldError, InputError
 from eoli.forcefield.library import Library
-from eoli.forcefield.models import ELEMENTS, IMPORTED, IONS, Chain, Contents, ForceFieldChoice, Ingredient, Ion
+from eoli.forcefield.models import ELEMENTS, IONS, Chain, Contents, ForceFieldChoice, Ingredient, Ion
 from eoli.topology.description import LARGEST_SITES, MoleculeCount, SystemDescription, to_json
 from eoli.topology.gromos import Gromos54A7, PairKey, pair_key
 from eoli.topology.molecule import NREXCL, Molecule, Term, build_chain, build_ion
@@ -33,7 +33,7 @@ def describe(
     """
     found, what = blocks.composition(contents, choice), " with ".join(contents.words)
     if found.imported:
-        raise InputError(f"{found.imported[0].molecule} is imported; allowed: --mixing {IMPORTED}")
+        raise InputError(f"{found.imported[0].molecule} is imported; allowed: molecules of our building blocks")
     molecules = [built(part, choice, blocks, forcefield) for part in found.ingredients if part.count]
     n_sites = sum(len(entry.molecule.sites) * entry.count for entry in molecules)
     if n_sites > LARGEST_SITES:
