@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,14 @@ import MDAnalysis
 import numpy as np
 import pytest
 
-from eoli.box.packmol import pack
-from eoli.errors import InputError
-from eoli.forcefield.library import library
-from eoli.forcefield.models import Contents
+from eoli.box.packmol import gro_text, pack
+from eoli.errors import ForceFieldError, InputError
+from eoli.forcefield.library import Library, library
+from eoli.forcefield.models import IMPORTED, Contents
 from eoli.gromacs.build import inspect
 from eoli.gromacs.energies import read_energies
 from eoli.gromacs.states import read_velocities
+from eoli.gromacs.tools import grompp
 from eoli.stage.ensemble import kinds_of_motion
 from eoli.stage.gate import degrees_of_freedom
 from eoli.stage.job import StageJob
@@ -27,8 +29,13 @@ from eoli.study.config import GromacsBuild
 from eoli.study.protocol import Stage
 from eoli.topology.build import describe, write_topology
 from eoli.topology.gromos import read_gromos54a7
+from eoli.topology.imported_box import imported_box, write_imported
+from eoli.topology.repartition import with_heavier_hydrogens, write_repartitioned
+from imported_blocks import follow
 from support import ROOT, choice
 from tiny_stages import Tiny, short
+
+pytestmark = pytest.mark.gmx
 
 HEAVY = 4.0
 LONG = short(
@@ -119,3 +126,30 @@ def test_another_mass_is_other_physics(pebax: Tiny, tmp_path: Path) -> None:
     history = (job.folder / "history.log").read_text()
     assert "the physics changed (mdp: hydrogen-mass not set, now 4)" in history
     assert "has the physics that is asked for and is taken up again" in history
+
+
+def test_imported_molecules_of_all_atoms_are_made_heavier_too(pebax: Tiny, tmp_path: Path) -> None:
+    """Ethers of OPLS-AA, whose three hydrogens on a carbon leave room for 3.5 g/mol each, not for 4."""
+    root = shutil.copytree(ROOT / "topologies", tmp_path / "blocks")
+    follow(root)
+    blocks = Library(root)
+    chosen = blocks.choose("litfsi-opls", "imported-oplsaa", "default", "default", IMPORTED, 0.75)
+    box = imported_box(Contents.of("dme-opls", 2, "litfsi-opls", 1), chosen, blocks)
+    write_imported(box, "test", tmp_path / "own")
+    with pytest.raises(
+        ForceFieldError, match=r"molecule DME: hydrogen_mass_g_mol 4 leaves .* allowed: at most 3\.759$"
+    ):
+        write_repartitioned(tmp_path / "own", box.description, HEAVY, tmp_path / "heavy")
+    write_repartitioned(tmp_path / "own", box.description, 3.5, tmp_path / "heavy")
+    edges = np.full(3, 4.0)
+    positions = np.random.default_rng(1).uniform(0, 0.5, (box.description.n_sites, 3))
+    (tmp_path / "box.gro").write_text(gro_text(box.description, positions, edges, "test"))
+    (tmp_path / "run.mdp").write_text("integrator = md\nnsteps = 0\nrcoulomb = 1\nrvdw = 1\ncoulombtype = pme\n")
+    grompp(
+        pebax.gromacs, tmp_path / "run.mdp", tmp_path / "box.gro", tmp_path / "heavy/system.top", tmp_path / "run.tpr",
+        tmp_path / "gmx.log", None,
+    )  # fmt: skip
+    masses, own = MDAnalysis.Universe(str(tmp_path / "run.tpr")).atoms.masses, box.description.masses()
+    assert set(masses[own < 1.1]) == {3.5} and np.count_nonzero(own < 1.1) == 20
+    assert masses.sum() == pytest.approx(own.sum(), rel=1e-6)
+    assert masses == pytest.approx(with_heavier_hydrogens(box.description, 3.5).masses(), rel=1e-6)

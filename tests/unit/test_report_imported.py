@@ -87,3 +87,11 @@ def test_what_is_imported_beside_our_polymer_is_named(imported: dict[str, Any], 
     assert lines["Force field"].startswith("GROMOS 54A7")
     (tmp_path / "dry").mkdir()
     assert "Imported beside it" not in said(sweep(tmp_path / "dry", {**imported, "sweep": [OWN, *imported["sweep"]]}))
+
+
+@pytest.mark.parametrize(("protocol", "says"), [("annealed", False), ("annealed-4fs", True)])
+def test_the_page_says_that_hydrogens_are_heavier(protocol: str, says: bool, tmp_path: Path) -> None:
+    found = sweep(tmp_path, {"sweep": [OWN], "protocol": f"config/protocols/{protocol}.yaml"})
+    lengths = said(found)["Lengths"]
+    assert ("hydrogens weigh 4 g/mol in the dynamics" in lengths) is says
+    assert lengths.endswith(f"protocol {protocol}")

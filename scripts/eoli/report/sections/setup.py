@@ -129,6 +129,8 @@ def _simulation(built: Sequence[SystemResult], study: Study) -> list[Line]:
     if not built:
         return []
     ours = _ours(built)
+    stages, mass = ", ".join(_stage_words(stage) for stage in study.stages), study.protocol.hydrogen_mass_g_mol
+    hydrogens = [] if mass is None else [f"hydrogens weigh {mass:g} g/mol in the dynamics"]
     kinds = [("Force field", ours), ("Imported force field", [system for system in built if system not in ours])]
     beside = library(study.topologies).imported_beside(
         [str(system.row["salt"]) for system in ours],
@@ -136,7 +138,7 @@ def _simulation(built: Sequence[SystemResult], study: Study) -> list[Line]:
     )
     across = "topologies of others, unverified, as are their pairs with the rest of the box (pages of parameters)"
     return [
-        Line("Lengths", f"{', '.join(_stage_words(stage) for stage in study.stages)}; protocol {study.protocol.name}"),
+        Line("Lengths", "; ".join([stages, *hydrogens, f"protocol {study.protocol.name}"])),
         *(Line(word, _force_field(some)) for word, some in kinds if some),
         *([Line("Imported beside it", f"{listed(beside)}: {across}")] if beside else []),
     ]
