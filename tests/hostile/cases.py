@@ -105,6 +105,7 @@ def recorded_commands(finished: Path) -> dict[str, list[str]]:
     topology = f"{_BOTH[0]}/topology/system.json"
     written = [
         list(CHECK), ["status", "--json", *config], ["plan", *config, "--out", f"{OUT}/plan.csv"], ["schema"],
+        ["budget", "1", *config, "--out", f"{OUT}/budget.yaml"],
         ["redo", *config, SYSTEMS[0], "nowhere"],
         ["supercell", "--system-json", topology, "--small-json", topology, "--state", f"{_BOTH[0]}/npt/state.trr", "--copies", "1",
          "1", "1", "--gro", f"{OUT}/large.gro", "--report", f"{OUT}/large.json"],
