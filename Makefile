@@ -46,8 +46,7 @@ run: $(VENV)/.installed
 	@echo 'table and figures of the sweep: $(DIRECTORY)/results/summary/sweep.csv, sweep.svg, rdf.svg'
 
 test: setup
-	pytest -n 2 --dist worksteal -m "not faults and not slurm"
-	pytest -n 2 --dist loadfile -m faults
+	pytest -n 2 --dist worksteal -m "not slurm"
 
 # Dry run, one target and status of a thousand systems, beside a bare Snakefile of the same shape.
 bench-dag: setup

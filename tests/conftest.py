@@ -16,12 +16,18 @@ from eoli.machine.slots import FOLDER
 from support import TINY, copy_workflow, run_tiny
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Folder of this session, the same for all its workers."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
 @pytest.fixture(scope="session", autouse=True)
-def slots(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> None:
+def slots(shared: Path) -> None:
     """Locks of cores for this session, for all its workers: a test neither waits for a study that runs on this machine,
     nor holds it up."""
-    base = tmp_path_factory.getbasetemp()
-    os.environ[FOLDER] = str((base if worker_id == "master" else base.parent) / "slots")
+    os.environ[FOLDER] = str(shared / "slots")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,13 +39,11 @@ def interruptible() -> None:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def finished(shared: Path) -> Path:
     """Folder of a finished run of tests/config/tiny.yaml; not to be changed.
 
     It is made once, by the worker that comes first; when that fails all tests that need it fail with its cause.
     """
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
     folder, done, failure = shared / "finished", shared / "finished.done", shared / "finished.failed"
     with (shared / "finished.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import h5py
@@ -97,19 +100,39 @@ def snakemake_command(*words: str, config: tuple[str, ...] = (TINY,)) -> list[st
     return ["snakemake", *(["--configfile", *config] if config else []), "--cores", "2", *words]
 
 
-def snakemake(folder: Path, *words: str, config: tuple[str, ...] = (TINY,)) -> subprocess.CompletedProcess[str]:
-    """Run the workflow in `folder` to its end; standard output and error come together."""
-    return subprocess.run(
-        snakemake_command(*words, config=config),
-        cwd=folder,
+@cache
+def _warm() -> subprocess.Popen[str]:
+    """The server of `run_snakemake`, which ends with this process."""
+    return subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("warm_snakemake.py"))],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
         text=True,
-        timeout=LIMIT_S,
-        stdin=subprocess.DEVNULL,
         env=environment(),
-        check=False,
     )
+
+
+def run_snakemake(folder: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command line of Snakemake in `folder` to its end; standard output and error come together."""
+    server = _warm()
+    assert server.stdin is not None and server.stdout is not None
+    with tempfile.NamedTemporaryFile("r", errors="replace") as said:
+        asked = {
+            "words": list(command[1:]),
+            "folder": str(folder),
+            "environment": environment(),
+            "said": said.name,
+            "limit_s": round(LIMIT_S),
+        }
+        print(json.dumps(asked), file=server.stdin, flush=True)
+        code = server.stdout.readline()
+        assert code, f"the server of Snakemake ended with exit code {server.wait()}"
+        return subprocess.CompletedProcess(command, int(code), said.read())
+
+
+def snakemake(folder: Path, *words: str, config: tuple[str, ...] = (TINY,)) -> subprocess.CompletedProcess[str]:
+    """`run_snakemake` of the workflow in `folder`."""
+    return run_snakemake(folder, snakemake_command(*words, config=config))
 
 
 def run_tiny(folder: Path) -> str:

@@ -19,7 +19,7 @@ import psutil
 import pyedr
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
-from support import LIMIT_S, SYSTEMS, TINY, environment, snakemake_command, until
+from support import LIMIT_S, SYSTEMS, TINY, environment, snakemake, snakemake_command, until
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Disturbed:
 
     def start(self, *config: str) -> None:
         """Start the workflow as a process group of its own, as a shell does."""
-        subprocess.run(["snakemake", "--unlock"], cwd=self.folder, env=environment(), capture_output=True, check=False)
+        snakemake(self.folder, "--unlock", config=())
         with self.log.open("wb") as stream:
             self.process = subprocess.Popen(
                 snakemake_command(*self.targets, config=(TINY, "own.yaml", *config)),

@@ -171,7 +171,7 @@ def stop_in_between(folder: Path) -> None:
         except psutil.NoSuchProcess:
             continue
     until(lambda: not processes_in(folder), "all processes of the study end")
-    subprocess.run(["snakemake", "--unlock"], cwd=folder, env=environment(), capture_output=True, check=False)
+    snakemake(folder, "--unlock", config=())
 
 
 def make_states(finished: Path, folder: Path) -> dict[str, Path]:

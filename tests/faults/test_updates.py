@@ -7,8 +7,10 @@ the next call makes what an undisturbed one makes. The ordinary run has one cell
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pickle
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -197,21 +199,26 @@ def result_of(folder: Path, kind: Kind) -> Result:
     return Result(tuple(step for step, _ in frames), numbers, (verdict["status"], verdict["values"]["ns"]))
 
 
-@pytest.fixture(scope="module")
-def undisturbed(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Kind], Result]:
-    """The result of each kind of change without a fault, made when it is first asked for."""
-    known: dict[str, Result] = {}
+@pytest.fixture(scope="session")
+def undisturbed(finished: Path, shared: Path) -> Callable[[Kind], Result]:
+    """The result of each kind of change without a fault, made once for all workers, when it is first asked for."""
 
     def result(kind: Kind) -> Result:
-        if kind.name not in known:
-            folder = tmp_path_factory.mktemp(kind.name) / "study"
-            copy_workflow(folder) if kind.afresh else shutil.copytree(finished, folder, symlinks=True)
-            kind.make(folder)
-            run = snakemake(folder, kind.target, config=(TINY, "own.yaml"))
-            assert run.returncode == 0, run.stdout
-            known[kind.name] = result_of(folder, kind)
-            shutil.rmtree(folder)
-        return known[kind.name]
+        folder = shared / f"undisturbed-{kind.name}"
+        known, lock = folder.with_suffix(".pickle"), folder.with_suffix(".lock")
+        with lock.open("w") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            if not known.exists():
+                # a worker that failed here has left its part
+                shutil.rmtree(folder, ignore_errors=True)
+                copy_workflow(folder) if kind.afresh else shutil.copytree(finished, folder, symlinks=True)
+                kind.make(folder)
+                run = snakemake(folder, kind.target, config=(TINY, "own.yaml"))
+                assert run.returncode == 0, run.stdout
+                known.write_bytes(pickle.dumps(result_of(folder, kind)))
+                shutil.rmtree(folder)
+        found: Result = pickle.loads(known.read_bytes())
+        return found
 
     return result
 
@@ -254,7 +261,7 @@ def test_a_change_that_failed_once_is_made_by_the_next_call(
     assert not before.same(expected)
     change.make(folder)
     said = fail_once(FAULTS[fault], change, folder, tmp_path / "helpers")
-    subprocess.run(["snakemake", "--unlock"], cwd=folder, env=environment(), capture_output=True, check=False)
+    snakemake(folder, "--unlock", config=())
 
     look = dry_run(folder, change.target)
     if "Nothing to be done" in look:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from support import LIMIT_S, SYSTEMS, TINY, environment
+from support import SYSTEMS, TINY, run_snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -37,10 +36,7 @@ eoli:
 
 
 def call(folder: Path, *words: str) -> str:
-    run = subprocess.run(
-        ["snakemake", "--cores", "1", *words], cwd=folder, env=environment(), text=True, check=False, timeout=LIMIT_S,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    run = run_snakemake(folder, ["snakemake", "--cores", "1", *words])
     assert run.returncode == 0 and "Traceback" not in run.stdout, run.stdout
     return run.stdout
 
