@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -231,3 +233,9 @@ def test_the_interval_of_starts_holds_the_truth_as_often_as_it_says() -> None:
         assert held_from < held / 2000 < held_to
     with pytest.raises(DataError, match="at least 2"):
         mean_of_starts([1.0], [0.1])
+
+
+def test_estimates_say_nothing_of_their_own() -> None:
+    code = "from eoli.core.statistics import equilibrated_mean\nequilibrated_mean([1, 3, 2, 4, 1, 2, 3, 1, 2, 4])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (run.stdout, run.stderr) == ("", "")

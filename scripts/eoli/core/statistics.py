@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -68,6 +69,8 @@ _LEAST_PER_BLOCK = 5.0
 
 @functools.cache
 def _timeseries() -> Any:
+    # it says on import what every user of such estimates is to know
+    logging.getLogger("pymbar").setLevel(logging.ERROR)
     # the rest of pymbar takes longer to import than most series to analyse
     return alone("pymbar.timeseries")
 
