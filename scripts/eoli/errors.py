@@ -13,6 +13,14 @@ class InputError(EoliError, ValueError):
     exit_code = 2
 
 
+class UnknownName(InputError, KeyError):
+    """A name that a mapping or a table does not have."""
+
+    def __str__(self) -> str:
+        # a KeyError shows the text in quotes
+        return str(self.args[0])
+
+
 class ForceFieldError(InputError):
     """A building block or the force field lacks or contradicts something."""
 

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from eoli.core.files import read_json
-from eoli.core.numbers import never_changed
+from eoli.core.numbers import counted, never_changed
 from eoli.core.records import check_inputs, record_beside
 from eoli.core.text import did_you_mean, printable
-from eoli.errors import DataError, InputError
+from eoli.errors import DataError, InputError, UnknownName
 from eoli.study.quantities import QUANTITIES, Quantity, molecules_in
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from eoli.topology.description import SystemDescription
 
+_Item = TypeVar("_Item")
 _SWEEPS = ("sweep", "sweep-partial")
 
 
@@ -61,12 +62,13 @@ class Value:
 def _read(path: Path, name: str, absent: str) -> pd.DataFrame:
     """A table with `units` and `meanings` of its columns in its `attrs`."""
     from eoli.analysis.results import read_sweep, read_table
+    from eoli.core.frame import Frame
     from eoli.study.columns import meaning, tables, unit_of
 
     if not path.is_file():
         raise DataError(f"{path}: no such table; {absent}")
     check_inputs([path])
-    table = read_sweep(path) if path.stem in _SWEEPS else read_table(path)
+    table = Frame(read_sweep(path) if path.stem in _SWEEPS else read_table(path))
     known = name if name in tables() else "analysis/traces-<stage>.csv"
     columns = [str(column) for column in table]
     table.attrs["units"] = {column: unit_of(column) for column in columns}
@@ -74,17 +76,32 @@ def _read(path: Path, name: str, absent: str) -> pd.DataFrame:
     return table
 
 
+class _Named(dict[str, _Item]):
+    """What has names; one that is none is a KeyError that says which there are."""
+
+    def __init__(self, what: str, items: Mapping[str, _Item]) -> None:
+        super().__init__(items)
+        self._what = what
+
+    def __missing__(self, name: str) -> _Item:
+        near = did_you_mean(str(name), self)
+        raise UnknownName(f"{self._what} {name!r} is not allowed{near}; allowed: {', '.join(self)}")
+
+
 def _tables_in(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in folder.glob("*.csv")))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class System:
     """A system of a study: `name`, the `folder` of its results, and `row`, its row of the sweep table as a mapping."""
 
     name: str
     folder: Path
     row: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"System({self.name!r}, {printable(self.status)}, {counted(len(self.tables), 'table')} in {str(self.folder)!r})"
 
     @property
     def status(self) -> str:
@@ -160,13 +177,14 @@ class System:
     def quantity(self, name: str) -> Value:
         """A number such as `D_Li` or `conductivity_collective`, with error and verdict.
 
-        Raises InputError for a name that is none, DataError with the reason if the system does not have the number.
+        Raises InputError, which is a KeyError, for a name that is none, DataError with the reason if the system does not
+        have the number.
         """
         from eoli.study.columns import UNITS
 
         if name not in self._known:
             near = did_you_mean(name, self._known)
-            raise InputError(f"quantity {name!r} is not allowed{near}; allowed: {', '.join(self.quantities)}")
+            raise UnknownName(f"quantity {name!r} is not allowed{near}; allowed: {', '.join(self.quantities)}")
         quantity = self._known[name]
         found = quantity.of(self._scalars)
         if found is None:
@@ -214,10 +232,10 @@ class System:
         kinds of contact of lithium, such as `carbonyl_O`; and roles, such as `ether_O`."""
         from eoli.trajectory.universe import groups_of
 
-        return groups_of(self.description, universe)
+        return _Named(f"{self.name}: group", groups_of(self.description, universe))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Study:
     """The results of a study: `folder`, its `sweep` table, and the `configuration` that the table was made with."""
 
@@ -225,17 +243,23 @@ class Study:
     sweep: pd.DataFrame
     configuration: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        return (
+            f"Study({str(self.folder)!r}, {counted(len(self.sweep), 'system')}, {counted(len(self.tables), 'table')})"
+        )
+
     @cached_property
     def systems(self) -> dict[str, System]:
-        """Systems by name, in the order of the sweep."""
-        rows = [{str(key): cell for key, cell in row.items()} for row in self.sweep.to_dict("records")]
-        return {row["system"]: System(row["system"], self.folder / row["system"], row) for row in rows}
+        """Systems by name, in the order of the sweep. A name that is none raises InputError, which is a KeyError."""
+        found = {}
+        for record in self.sweep.to_dict("records"):
+            name = record["system"]
+            row = _Named(f"{name}: column", {str(key): cell for key, cell in record.items()})
+            found[name] = System(name, self.folder / name, row)
+        return _Named(f"{self.folder}: system", found)
 
     def system(self, name: str) -> System:
         """A system by name. Raises InputError if there is none."""
-        if name not in self.systems:
-            near = did_you_mean(name, self.systems)
-            raise InputError(f"{self.folder}: system {name!r} is not allowed{near}; allowed: {', '.join(self.systems)}")
         return self.systems[name]
 
     @property

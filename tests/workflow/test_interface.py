@@ -31,6 +31,8 @@ def test_systems_and_tables(finished: Path) -> None:
     assert list(study.systems) == [PEO, PEBAX]
     assert study.configuration["study"] == "tiny"
     system = study.system(PEO)
+    assert repr(system) == f"System('{PEO}', {system.status}, {len(system.tables)} tables in '{system.folder}')"
+    assert repr(study) == f"Study('{study.folder}', 2 systems, {len(study.tables)} tables)"
     assert system.status in ("pass", "warn") and system.row["temperature_K"] == 400
     folder = finished / "results" / PEO / "analysis"
     for name in system.tables:
@@ -69,7 +71,7 @@ def test_the_universe_is_that_of_the_run_input(study: Path) -> None:
     universe = system.universe()
     run = MDAnalysis.Universe(str(system.folder / "production/md.tpr"), str(system.folder / "production/md.xtc"))
     ours, theirs = universe.atoms, run.atoms
-    for key in ("names", "types", "resnames", "moltypes", "molnums"):
+    for key in ("names", "types", "resnames", "resids", "moltypes", "molnums"):
         np.testing.assert_array_equal(getattr(ours, key), getattr(theirs, key), key)
     np.testing.assert_allclose(ours.masses, theirs.masses, rtol=1e-6)
     np.testing.assert_allclose(ours.charges, theirs.charges, atol=1e-6)
@@ -84,6 +86,7 @@ def test_the_universe_is_that_of_the_run_input(study: Path) -> None:
     assert (universe.select_atoms("role ether_O").indices == groups["ether_O"].indices).all()
     assert set(groups["carbonyl_O"].roles) == {"amide_O", "ester_O"}
     assert len(groups["anion"].fragments) == len(groups["Li"])
+    assert len(set(groups["anion"].residues.resids)) == len(groups["Li"])
     assert set(groups["chain"].elements) == {"C", "O", "N", "H"}
     assert system.universe("npt").trajectory.n_frames > 1
 
@@ -95,6 +98,17 @@ def test_mistakes_are_one_line(study: Path, tmp_path: Path) -> None:
         eoli.InputError, eoli.open_study, tmp_path
     )
     assert "(did you mean peo-eo12-400K-r1?)" in refused(eoli.InputError, opened.system, "peo-eo12-400K")
+    groups = system.groups(system.universe())
+    for what, names in (
+        ("system", opened.systems), ("column", opened.sweep), ("column", system.row), ("group", groups),
+    ):  # fmt: skip
+        said = refused(KeyError, names.__getitem__, "x")
+        assert said.endswith(f"{what} 'x' is not allowed; allowed: {', '.join(names)}")
+        assert refused(eoli.InputError, names.__getitem__, "x") == said
+    assert "column 'D_Li' is not allowed (did you mean D_Li_m2_s?)" in refused(
+        eoli.InputError, opened.sweep.__getitem__, ["system", "D_Li"]
+    )
+    assert "column 'x'" in refused(eoli.InputError, system.table("motion").__getitem__, "x")
     assert "(did you mean D_Li?)" in refused(eoli.InputError, system.quantity, "D_li")
     assert "the system has no donor" in refused(eoli.DataError, system.quantity, "NH_to_anion")
     assert "motions.csv: no such table; allowed: conductivity, " in refused(eoli.DataError, system.table, "motions")

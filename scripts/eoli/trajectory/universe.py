@@ -36,7 +36,8 @@ def _roles() -> type[Any]:
 def universe_of(description: SystemDescription, trajectory: Path | None = None) -> Universe:
     """A Universe with names, types, elements, masses, simulated charges, roles, residues, molecules and bonds.
 
-    Units are those of MDAnalysis: angstrom, ps, e, g/mol. A segment is a molecule type. Sites without a role have the role
+    Units are those of MDAnalysis: angstrom, ps, e, g/mol. A segment is a molecule type; residues are numbered from 1 through
+    all molecules, as in a run input file. Sites without a role have the role
     "", and united atoms the element of their heavy atom. Raises DataError for a trajectory that cannot be read or has
     another number of sites.
     """
@@ -64,7 +65,8 @@ def universe_of(description: SystemDescription, trajectory: Path | None = None) 
         "elements": description.of_sites(lambda site: element_of(site.mass) or ""),
         "masses": description.masses(),
         "charges": description.charges(),
-        "resids": [number for _, number, _ in residues],
+        # as in the boxes: through all molecules, so that each ion has its own
+        "resids": range(1, len(residues) + 1),
         "resnames": [name for _, _, name in residues],
         "molnums": molecules,
         "moltypes": [names[number] for number in molecules],
