@@ -29,6 +29,19 @@ def run(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, text=True, check=False, **options)
 
 
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_each_option_says_what_it_is(command: str) -> None:
+    parser = argparse.ArgumentParser()
+    cli.COMMANDS[command][1](parser)
+    assert [action.dest for action in parser._actions if not action.help] == []
+    # `reduce` writes one file, the other analyses of a trajectory several
+    out = {action.dest: action for action in parser._actions}.get("out")
+    if out is not None:
+        assert out.metavar in ("FILE", "DIR", "STEM") and (out.metavar == "DIR") == ("folder" in str(out.help))
+    if command == "reduce":
+        assert out is not None and out.metavar == "FILE"
+
+
 @pytest.mark.parametrize("words", [["check"], ["schema"], ["--help"], ["stage", "--help"], ["--version"]])
 def test_a_closed_pipe_is_no_failure_to_tell(words: list[str]) -> None:
     read, write = os.pipe()

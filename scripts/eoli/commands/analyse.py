@@ -71,10 +71,14 @@ def _add_source(parser: argparse.ArgumentParser, analysis: Analysis) -> None:
     parser.add_argument(f"--{analysis.reads}", type=Path, required=True, metavar="FILE", help=_SOURCES[analysis.reads])
 
 
-def _add(analysis: Analysis, parser: argparse.ArgumentParser) -> None:
+def _add_inputs(analysis: Analysis, parser: argparse.ArgumentParser) -> None:
     _add_source(parser, analysis)
     parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
     _add_criteria(parser, _model(analysis.criteria))
+
+
+def _add(analysis: Analysis, parser: argparse.ArgumentParser) -> None:
+    _add_inputs(analysis, parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of its tables and scalars")
 
 
@@ -94,7 +98,8 @@ def _add_count(parser: argparse.ArgumentParser, flag: str, text: str) -> None:
 
 
 def add_reduce(parser: argparse.ArgumentParser) -> None:
-    _add(BY_NAME["reduce"], parser)
+    _add_inputs(BY_NAME["reduce"], parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="reduced trajectory to write, HDF5")
     _add_count(parser, "--processes", "processes that share the frames, at most one for each core")
 
 

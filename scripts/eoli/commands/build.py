@@ -80,9 +80,9 @@ def add_topology(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ether-set", required=True, metavar="NAME", help="parameter set of the ether")
     parser.add_argument("--cation-model", default=DEFAULT, metavar="NAME", help="default: the one that the salt names")
     parser.add_argument("--anion-model", default=DEFAULT, metavar="NAME", help="default: the one that the salt names")
-    parser.add_argument("--mixing", required=True, choices=[*get_args(Mixing), IMPORTED])
+    parser.add_argument("--mixing", required=True, choices=[*get_args(Mixing), IMPORTED], help="mixing rule")
     scale = typed(kind_of(SweepBlock, "ion_charge_scale"))
-    parser.add_argument("--ion-charge-scale", type=scale, required=True, metavar="FACTOR")
+    parser.add_argument("--ion-charge-scale", type=scale, required=True, metavar="FACTOR", help="on all ion charges")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the topology")
     add_gmx(parser)
 
@@ -185,7 +185,12 @@ def add_box(parser: argparse.ArgumentParser) -> None:
     from eoli.study.config import Box, Config
 
     parser.add_argument("--system-json", type=Path, required=True, metavar="FILE", help="description of the system")
-    parser.add_argument("--seed", type=typed(kind_of(Config, "seed")), required=True)
+    parser.add_argument(
+        "--seed",
+        type=typed(kind_of(Config, "seed")),
+        required=True,
+        help="seed of the box, that of the study and its name in one",
+    )
     add_option(parser, "density_g_cm3", Box, "packing_density_g_cm3", required=True)
     for name in ("tolerance_nm", "attempts"):
         add_option(parser, name, Box, name, required=True)

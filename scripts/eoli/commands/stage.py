@@ -21,8 +21,15 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
         "--start-from", type=Path, required=True, metavar="PATH", help="a box, or md.gro of the stage before"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the stage")
-    parser.add_argument("--system-temperature-K", type=typed(Kelvin), required=True)
-    parser.add_argument("--seed", type=typed(kind_of(Config, "seed")), required=True)
+    parser.add_argument(
+        "--system-temperature-K", type=typed(Kelvin), required=True, help="temperature of the system, K"
+    )
+    parser.add_argument(
+        "--seed",
+        type=typed(kind_of(Config, "seed")),
+        required=True,
+        help="seed of the run, that of the study, the system and the stage in one",
+    )
     for name in ("cutoff_nm", "fourier_spacing_nm", "constraints", "dispersion_correction"):
         add_option(parser, name, Protocol, name, required=True)
     add_option(parser, "hydrogen_mass_g_mol", Protocol, "hydrogen_mass_g_mol")

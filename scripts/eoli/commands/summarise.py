@@ -76,7 +76,13 @@ def collect_table(arguments: argparse.Namespace) -> int:
 
 def add_cost(parser: argparse.ArgumentParser) -> None:
     add_study(parser)
-    parser.add_argument("--out", type=Path, default=Path("results/summary/cost.csv"), metavar="FILE")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("results/summary/cost.csv"),
+        metavar="FILE",
+        help="table to write (default: results/summary/cost.csv)",
+    )
 
 
 def cost(arguments: argparse.Namespace) -> int:
