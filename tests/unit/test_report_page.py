@@ -16,12 +16,14 @@ import pytest
 
 from eoli.core.numbers import as_given, listed, plain, with_error
 from eoli.errors import DataError
-from eoli.report.answers import temperature_series, unresolved
+from eoli.report import plots
+from eoli.report.answers import asked, temperature_series, unresolved
 from eoli.report.embed import ROWS, rounded, script_json, system_data, thinned
 from eoli.report.gather import Sweep, gather
 from eoli.report.page import render
 from eoli.report.sections.answers import not_resolved
 from eoli.study.config import Study
+from eoli.study.quantities import In
 from eoli.study.systems import systems_of
 from eoli.summary.run_lengths import needs
 from synthetic import R_KJ, synthetic_study, write_summary, write_sweep
@@ -467,6 +469,14 @@ def test_what_is_not_resolved_is_said_with_its_reason(results: Path, study: Stud
     ]
     assert rows["spacing of domains from S(q)"][-1] == "no estimate"
     assert "This page is partial" not in page.text
+
+
+def test_the_page_calls_the_answers_as_they_are_declared(page: Page) -> None:
+    heads = [text for text, _ in page.table("Mean ± one standard error, or")[0]]
+    for of in asked():
+        symbol, heading = of.quantity.symbol, plots.answers()[of.key].heading
+        assert heading in page.text and heading.lower() in of.quantity.title.lower()
+        assert of.quantity.where & In.HEADLINE == In(0) or any(head.startswith(symbol) for head in heads)
 
 
 def test_lengths_and_costs_of_what_is_open_are_of_the_same_systems(results: Path, study: Study) -> None:

@@ -281,7 +281,10 @@ def _bar(axes: Axes, place: float, width: float, rows: pd.DataFrame, group: Grou
 
 
 def figure_diffusion(sweep: GroupedSweep, out_stem: Path) -> Files:
-    """Bars of D(Li) by requested EO:Li, one per polymer; points are replicates, open bars upper bounds."""
+    """Bars of D(Li) by requested EO:Li, one per polymer; points are replicates, open bars upper bounds.
+
+    Raises DataError for a table that lacks a column.
+    """
     if not sweep.groups:
         return save_text("D(Li)", NEAT, out_stem)
     try:
@@ -350,7 +353,10 @@ def _temperatures(axes: Axes, of_quantity: Sequence[Fits], all_fits: Sequence[Fi
 
 
 def figure_temperature(sweep: GroupedSweep, out_stem: Path) -> Files:
-    """Diffusion and conductivity on a logarithmic axis against 1000/T, with Arrhenius lines and VTF curves."""
+    """Diffusion and conductivity on a logarithmic axis against 1000/T, with Arrhenius lines and VTF curves.
+
+    Raises DataError for a table that lacks a column.
+    """
     try:
         fits = [each for each in fits_of(read_sweep(sweep.path)) if len(each.points.ln_value)]
     except KeyError as error:

@@ -117,7 +117,10 @@ class Library:
 
     @lru_cache  # noqa: B019  (a process reads one or two libraries)
     def unit(self, name: str, ether_set: str) -> Unit:
-        """A unit by its name, checked for consistency; one without variants belongs to every ether set."""
+        """A unit by its name, checked for consistency; one without variants belongs to every ether set.
+
+        Raises InputError for a unit that is none or contradicts itself, at its key.
+        """
         file = self._file("units", name, "unit", ether_set)
         unit = self._cited(Unit, file.data, file)
         _check_atoms(file, unit.atoms, unit.bonds, unit.charge)
@@ -251,7 +254,10 @@ class Library:
 
     @lru_cache  # noqa: B019  (a process reads one or two libraries)
     def ion(self, name: str, model: str) -> Ion | ImportedEntry:
-        """An ion by its name, in the parameters of a model."""
+        """An ion by its name, in the parameters of a model.
+
+        Raises InputError for one that is none or contradicts itself, at its key.
+        """
         variants: list[tuple[IonVariant, YamlFile]] = []
         seen = {(name, model)}
         file = self._file("ions", name, "ion", model)
@@ -288,7 +294,7 @@ class Library:
 
     @lru_cache  # noqa: B019  (a process reads one or two libraries)
     def salt(self, name: str) -> Salt:
-        """A salt by its name; its ions must exist and have opposite charges."""
+        """A salt by its name. Raises InputError unless its ions exist and have opposite charges."""
         file = self._file("salts", name, "salt")
         salt = self._cited(Salt, file.data, file)
         try:
@@ -455,7 +461,7 @@ class Library:
 
     @cached_property
     def atom_types(self) -> dict[str, LennardJonesType]:
-        """Types that the installed force field lacks."""
+        """Types that the installed force field lacks. Raises InputError for one that is like another of this file."""
         file = read_yaml(self.root / "atomtypes.yaml")
         types = self._cited(_Table[LennardJonesType], file.data, file).root
         for name, entry in types.items():
@@ -483,7 +489,7 @@ class Library:
         return len(entry.atoms), sum(self.mass(atom.type) for atom in entry.atoms)
 
     def mass(self, type_name: str) -> float:
-        """Mass (g/mol) of a Lennard-Jones type."""
+        """Mass (g/mol) of a Lennard-Jones type. Raises ForceFieldError for one that has none."""
         own = self.atom_types.get(type_name)
         if own is not None:
             return own.mass

@@ -75,7 +75,8 @@ def _tool(gromacs: Gromacs, name: str) -> Callable[..., Any]:
 def run_tool(gromacs: Gromacs, name: str, log: Path, *, answers: Sequence[str] = (), **options: Any) -> list[str]:
     """Run a gmx tool other than mdrun; its output goes to `log`, the cause of a failure into the error.
 
-    Paths must be absolute: GromacsWrapper has no working directory. Returns the command line. Raises RunError.
+    Paths must be absolute: GromacsWrapper has no working directory. Returns the command line. Raises ToolError if it cannot be started,
+    RunError if it fails.
     """
     flags: list[str] = []
     for key, value in options.items():

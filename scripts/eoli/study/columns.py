@@ -40,7 +40,7 @@ _SWEEP = _SYSTEM | {
     "ether_oxygens": "ether oxygens in the box",
     "lithium_ions": "lithium ions in the box",
     "ideal_mixing_density_unverified_g_cm3": "density by ideal mixing of recalled neat densities, for plausibility only",
-    "further_ns_for_D_Li": "further length for the relative error `analysis.target_error` of D(Li); a lower bound where motion is "
+    "further_ns_for_D_Li": "further length, ns, for the relative error `analysis.target_error` of D(Li); a lower bound where motion is "
     "not diffusive",
     "analysed_length_ns": "length of the analysed stage",
     "status": "pass; warn: a stage warned, or starts differ; incomplete or unreadable, with the reason",
@@ -78,10 +78,10 @@ _MEANINGS: Mapping[str, str] = {
     "conductivity_nernst_einstein": "from the two D, formal charges",
     "conductivity_cluster_nernst_einstein": "from the populations of clusters, formal charges",
     "conductivity_collective": "from the summed displacements of all ions (Onsager), formal charges",
-    "transference_nernst_einstein": "of lithium, from the two D",
-    "transference_cluster_nernst_einstein": "of lithium, from the populations of clusters",
-    "transference_onsager_centre_of_mass": "of lithium, collective, in the frame of the centre of mass",
-    "transference_onsager_polymer": "of lithium, collective, in the frame of the polymer",
+    "transference_nernst_einstein": "from the two D",
+    "transference_cluster_nernst_einstein": "from the populations of clusters",
+    "transference_onsager_centre_of_mass": "collective, in the frame of the centre of mass",
+    "transference_onsager_polymer": "collective, in the frame of the polymer",
     "ionicity": "collective conductivity over Nernst-Einstein",
     "Li_with_carbonyl_O": "share of lithium that a carbonyl oxygen binds",
     "segment_relaxation": "time at which P2 of vectors between neighbouring ether oxygens passes 1/e; of several types of chains, that with the most "
@@ -280,7 +280,11 @@ def unit_of(column: str) -> str:
 
 
 def _of(quantity: Quantity) -> Iterator[tuple[str, str]]:
-    text = _MEANINGS.get(quantity.name) or quantity.title or quantity.name.replace("_", " ")
+    text = _MEANINGS.get(quantity.name, "")
+    if not text.startswith(quantity.title):
+        # as the page calls it
+        text = ", ".join(part for part in (quantity.title, text) if part)
+    text = text or quantity.name.replace("_", " ")
     yield quantity.column(), text
     yield quantity.column("_error"), "its standard error"
     for bound in quantity.bounds:

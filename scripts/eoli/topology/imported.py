@@ -407,6 +407,7 @@ def type_key(row: Row) -> tuple[tuple[str, ...], int]:
     """The types of a row of a force field in an order that does not depend on direction, and the number of its words.
 
     A torsion by its two inner types has `X` outside, or inside for an improper (function 2), as in GROMACS.
+    Raises ForceFieldError for a row that is too short.
     """
     words, count = row.words, _TYPE_SECTIONS[row.section]
     if row.section == "dihedraltypes" and len(words) > 2 and re.fullmatch("[0-9]", words[2]):

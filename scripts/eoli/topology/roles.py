@@ -67,7 +67,10 @@ class MoleculeType:
 
 
 def molecule_types(universe: Universe, where: str) -> Iterator[MoleculeType]:
-    """The molecules of a topology in its order, neighbours of one type together."""
+    """The molecules of a topology in its order, neighbours of one type together.
+
+    Raises InputError for one that says not which atoms form a molecule.
+    """
     try:
         names, numbers = np.asarray(universe.atoms.moltypes), np.asarray(universe.atoms.molnums)
     except AttributeError:

@@ -67,7 +67,10 @@ class GlassTransition:
     verdict: str
 
     def at(self, temperature_K: npt.ArrayLike, volume_at_transition: float) -> Floats:
-        """The hyperbola, cm3/g, through the intersection of its branches. Raises DataError if it is not resolved."""
+        """The hyperbola, cm3/g, at temperatures, K, of any shape, through the intersection of its branches.
+
+        Raises DataError if it is not resolved.
+        """
         centre = self.temperature_K.value
         if centre is None or self.width_K is None or self.expansion_glass is None or self.expansion_melt is None:
             raise DataError(f"no hyperbola: {self.verdict}")

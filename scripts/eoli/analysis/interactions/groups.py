@@ -132,7 +132,10 @@ class Partition:
 
 
 def partition(groups: Mapping[str, Indices], n_sites: int) -> Partition:
-    """The coarsest partition of all sites that splits no group."""
+    """The coarsest partition of all sites that splits no group.
+
+    `groups` are indices of sites, shape (sites of the group,), by name.
+    """
     belongs = np.zeros((n_sites, len(groups)), dtype=np.int64)
     for column, sites in enumerate(groups.values()):
         belongs[sites, column] = 1

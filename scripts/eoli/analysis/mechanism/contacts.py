@@ -32,7 +32,10 @@ def numbered(n_sites: int, groups: Sequence[Integers]) -> Integers:
 
 
 def partners_of(system: SystemDescription, cutoffs_nm: Mapping[str, float]) -> dict[str, Partners]:
-    """Possible partners of lithium; those that the system lacks are absent."""
+    """Possible partners of lithium; those that the system lacks are absent.
+
+    `cutoffs_nm` are the largest distances of a contact by kind. Raises DataError for a kind of the system without one.
+    """
     n = system.n_sites
     sites = {name: found for name, found in binding_partners(system).items() if name in SITES}
     cutoff = np.zeros(n)

@@ -249,7 +249,7 @@ def displacements(paths: Floats, moves: Sequence[Move], window_frames: int) -> F
 
 def square_displacement_anytime(paths: Floats, window_frames: int) -> float:
     """Mean square distance between mean positions of neighbouring windows, nm2: the reference for `displacements`
-    without a move. NaN for a run shorter than two windows."""
+    without a move. `paths` (frames, ions, 3) are unwrapped, nm. NaN for a run shorter than two windows."""
     width = max(1, window_frames)
     if len(paths) < 2 * width:
         return math.nan

@@ -146,7 +146,7 @@ def contacts(neighbours: Integers, distances: Integers, partners: Partners) -> B
 
 
 def crossing(lags: Floats, values: Floats, level: float = math.exp(-1)) -> float:
-    """First lag at which `values` (1 at lag 0) fall to `level`, by linear interpolation; NaN if they do not."""
+    """First lag at which `values` (lags,), 1 at lag 0, fall to `level`, by linear interpolation; NaN if they do not."""
     below = np.flatnonzero(values <= level)
     if not len(below):
         return math.nan

@@ -60,7 +60,7 @@ def bin_names(edges: Sequence[int]) -> list[str]:
 
 
 def bin_numbers(distances: Integers, edges: Sequence[int]) -> Integers:
-    """Bin of each distance in repeat units; an edge is the last unit of its bin.
+    """Bin of each distance in repeat units, in the shape of `distances`; an edge is the last unit of its bin.
 
     Raises InputError for edges that do not increase from 1 or more.
     """
@@ -113,7 +113,10 @@ def fluctuation_samples(series: Floats, lags: Integers) -> Floats:
 
 
 def fluctuation_curve(mean: Floats) -> Floats:
-    """(<x(0)x(t)> - <x>^2) / (<x^2> - <x>^2); <x> is the average over all series, not of each."""
+    """(<x(0)x(t)> - <x>^2) / (<x^2> - <x>^2), shape (lags,); <x> is the average over all series, not of each.
+
+    `mean` (lags + 2,) has <x(0)x(t)> at the lags, then <x^2> and <x>. NaN where nothing fluctuates.
+    """
     square = mean[-1] ** 2
     variance = mean[-2] - square
     return np.asarray((mean[:-2] - square) / variance if variance > 1e-12 else np.full(len(mean) - 2, np.nan))
@@ -134,7 +137,7 @@ def end_to_end_samples(vectors: Floats, lags: Integers) -> Floats:
 
 
 def end_to_end_curve(mean: Floats) -> Floats:
-    """<R(0).R(t)> / <R^2>."""
+    """<R(0).R(t)> / <R^2>, shape (lags,), from the mean over the chains of `end_to_end_samples`, shape (lags + 1,)."""
     return np.asarray(mean[:-1] / mean[-1])
 
 

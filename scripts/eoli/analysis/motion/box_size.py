@@ -51,7 +51,8 @@ def _along(paths: Floats | Paths, axes: tuple[float, float, float]) -> Floats | 
 
 
 def without_box(starts: Sequence[Floats | Paths], interval_ps: float) -> tuple[Estimate, Estimate]:
-    """D0 = (Dx + Dy)/2 and Dx + Dy - 2 Dz, m2/s, with errors as `msd.diffusion` has them; see there for `starts`.
+    """D0 = (Dx + Dy)/2 and Dx + Dy - 2 Dz, m2/s, with errors as `msd.diffusion` has them; `starts` are the unwrapped
+    paths of each replica, shape (frames, particles, 3), nm.
 
     For diffusive motion alone; unknown without a trustworthy lag.
     """

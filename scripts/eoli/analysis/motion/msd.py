@@ -254,7 +254,10 @@ class Sampled:
         return np.asarray(np.concatenate(self.of_starts).mean(axis=0))
 
     def error_of(self, estimate: Callable[[Floats], float], gain: float = 1.0) -> float:
-        """Standard error of an estimate from an MSD, the larger of over blocks and by jackknife over particles."""
+        """Standard error of an estimate from an MSD, the larger of over blocks and by jackknife over particles.
+
+        `estimate` takes an MSD, nm2, shape (lags,); `gain` is that of the run over its blocks.
+        """
         by_blocks = gain * standard_error([estimate(block) for block in self.of_blocks])
         return float(np.maximum(by_blocks, jackknife_error(estimate, np.concatenate(self.of_starts))))
 
@@ -277,7 +280,11 @@ class Sampled:
 
 
 def sampled(starts: Sequence[Floats | Paths], interval_ps: float) -> Sampled | None:
-    """MSD of the replicas at the lags of the fit; None if they have no trustworthy lag. Arguments as in `diffusion`."""
+    """MSD of the replicas at the lags of the fit; None if they have no trustworthy lag.
+
+    `starts` are the unwrapped paths of each replica, shape (frames, particles, 3), nm, frames `interval_ps` apart. Raises
+    DataError for another shape.
+    """
     paths = [_checked(positions) for positions in starts]
     lengths = [len(path) for path in paths]
     blocks = blocks_of(lengths)
@@ -369,7 +376,8 @@ def gls_diffusion(starts: Sequence[Floats | Paths], interval_ps: float) -> Estim
     From a third of the longest trustworthy lag to it, with a free intercept; see `eoli.analysis.motion.gls.slope_of`.
     The error is that of independent Brownian particles, the smallest that the data allow. It sees neither sub-diffusion
     nor correlated motion, so it is meaningful only if `diffusion` says diffusive, and stands beside that error, which
-    is from blocks and particles. `starts` as there. Unknown if the lags are too few.
+    is from blocks and particles. `starts` are the unwrapped paths of each replica, shape (frames, particles, 3), nm.
+    Unknown if the lags are too few.
     """
     paths = [_checked(positions) for positions in starts]
     slopes = slopes_of([len(path) for path in paths])

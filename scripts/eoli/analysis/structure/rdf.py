@@ -139,7 +139,7 @@ def first_peak(r: npt.ArrayLike, g: npt.ArrayLike) -> float | None:
 
 
 def first_minimum(r: npt.ArrayLike, g: npt.ArrayLike) -> float | None:
-    """Position of the minimum behind the main first maximum of g(r), in the unit of `r`; arguments as `first_peak`.
+    """Position of the minimum behind the main first maximum of g(r), in the unit of `r`; `r` and `g` have the shape (bins,).
 
     The lowest smoothed value before g rises again by 0.1; in a flat gap its middle. None if there is no first maximum
     or g does not rise again within the range.

@@ -88,6 +88,7 @@ class Open:
 
 
 def not_resolved(sweep: Sweep) -> list[Open]:
+    """Rows of the table of what is open, the answers first."""
     rows = []
     for found in unresolved(sweep):
         where = _where(found, sweep)

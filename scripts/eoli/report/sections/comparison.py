@@ -20,6 +20,7 @@ VERDICTS = {
 
 
 def beside_study(sweep: Sweep) -> dict[str, Any] | None:
+    """Numbers and claims of the study beside ours; None if the sweep was not laid beside it."""
     table = sweep.beside_study
     if table is None:
         return None
@@ -120,6 +121,7 @@ def _per_cent(probability: float) -> str:
 
 
 def experiments(sweep: Sweep) -> dict[str, Any] | None:
+    """Measured values beside ours; None if the sweep was not laid beside them."""
     table = sweep.experiments
     if table is None:
         return None

@@ -161,6 +161,7 @@ def _elsewhere(runs: Sequence[SystemResult]) -> list[Line]:
 
 
 def simulated(sweep: Sweep) -> list[Line]:
+    """What was simulated and how, in terms and texts."""
     systems, study, labels = sweep.systems, sweep.study, labels_of(sweep)
     theirs = sum(bool(system.row["simulated_in_study"]) for system in systems)
     chains = unique([f"{system.row['chains']:g}" for system in systems])

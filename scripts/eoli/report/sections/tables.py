@@ -32,10 +32,12 @@ class Line:
 
 
 def unique(values: Sequence[Any]) -> list[Any]:
+    """The values, each once, in their order."""
     return list(dict.fromkeys(values))
 
 
 def length_text(length_ns: float) -> str:
+    """`50 ns`, below one `43 ps`."""
     return f"{length_ns:g} ns" if length_ns >= 1 else f"{1000 * length_ns:g} ps"
 
 

@@ -14,6 +14,7 @@ from eoli.summary.sweep_table import NOT_SHOWN
 
 
 def missing(sweep: Sweep) -> list[Line]:
+    """What the page lacks, and in which systems."""
     lines = []
     groups: dict[tuple[str, ...], list[str]] = {}
     for system in sweep.systems:
@@ -147,6 +148,7 @@ def _versions(sweep: Sweep) -> list[Line]:
 
 
 def trust(sweep: Sweep) -> dict[str, Any]:
+    """Gates, warnings, cost, commands and versions behind the numbers."""
     # a stage that several systems share counts once
     stages = list({(s.home, s.name): s for system in sweep.systems for s in system.stages}.values())
     measured = sum(stage.core_hours is not None for stage in stages)
