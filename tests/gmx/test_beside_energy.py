@@ -202,3 +202,16 @@ def test_eoli_check_reads_both(
     code = main(["check", "--config", str(ROOT / "config/config.yaml"), str(tmp_path / "own.yaml")])
     err = capsys.readouterr().err
     assert (code, said in err, err.count("\n")) == ((2, True, 1) if said else (0, True, 0)), err
+
+
+def test_numbers_of_the_page(gromos: Gromos54A7) -> None:
+    """How far C12 of the 54A7 table is from the geometric mean, and sigma with it, for the pairs that the page names."""
+    page = (ROOT / "docs/own-molecules.md").read_text()
+    for one, other, said in (("N", "O", "1.28 times"), ("CH2", "NR", "0.83 times"), ("CH2", "OE", "")):
+        c6, c12 = gromos.pairs[one, other]
+        (c6_a, c12_a), (c6_b, c12_b) = gromos.types[one], gromos.types[other]
+        assert c6 == pytest.approx(math.sqrt(c6_a * c6_b), rel=1e-4)
+        ratio = c12 / math.sqrt(c12_a * c12_b)
+        assert f"{ratio:.2f} times" == said if said else ratio == pytest.approx(1, abs=1e-3)
+        sigma = 100 * abs(ratio ** (1 / 6) - 1)
+        assert said in page and (not said or f"{sigma:.0f} % {'larger' if ratio > 1 else 'smaller'}" in page)
