@@ -267,3 +267,18 @@ def test_a_stage_is_simulated_with_its_masses_and_bound_to_them(job: StageJob, p
 def test_a_fixed_list_is_not_older_for_a_longer_step(step_fs: float, steps: str) -> None:
     keys = RUN | FIRST | {"time_step_fs": step_fs}
     assert mdp_options(Stage(**keys), CONDITIONS)["nstlist"] == steps
+
+
+def test_half_steps_have_the_temperature_of_the_positions_and_whole_steps_too_little() -> None:
+    """A harmonic motion, integrated: why a thermostat of velocity Verlet heats, and one of leap-frog does not."""
+    frequency, step, n = 1.0, 0.4, 100_000
+    position, velocity = np.empty(n), np.empty(n)
+    x, half = 1.0, 0.0
+    for k in range(n):
+        before, half = half, half - step * frequency**2 * x
+        position[k], velocity[k] = x, (before + half) / 2
+        x += step * half
+    halves = np.diff(position) / step
+    potential = frequency**2 * np.mean(position**2)
+    assert np.mean(halves**2) / potential == pytest.approx(1, abs=1e-3)
+    assert np.mean(velocity**2) / potential == pytest.approx(1 - (frequency * step / 2) ** 2, abs=1e-3)
