@@ -2,8 +2,8 @@
 
 Every molecule keeps its mass. Positions at equilibrium do not depend on masses, and the others hardly move otherwise, but
 the fastest motions that constrained bonds leave, those of hydrogens, are slower by the root of their mass (K. A. Feenstra,
-B. Hess, H. J. C. Berendsen, J. Comput. Chem. 1999, 20, 786). GROMACS has an option for it since 2024; that makes the
-lightest site of a system heavier, which is lithium where there is no hydrogen.
+B. Hess, H. J. C. Berendsen, J. Comput. Chem. 1999, 20, 786). GROMACS has an option for it since 2024; that goes by
+the lightest mass of a system, which is that of lithium where there is no hydrogen.
 """
 
 from __future__ import annotations
