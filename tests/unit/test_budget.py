@@ -258,6 +258,7 @@ def test_the_file_is_a_configuration_and_the_stage_has_its_length(
     assert stages_of(study, systems[NAMES[0]])[-1].length_ns == pytest.approx(30.0)
     flags = Plan(study, systems, "").stage_flags("production", NAMES[0]).split()
     assert flags[flags.index("--length-ns") + 1] == "30"
+    assert parser.parse_args(["0"]).core_hours == 0
     for wrong in ("-1", "nan", "much"):
         with pytest.raises(SystemExit):
             parser.parse_args([wrong])

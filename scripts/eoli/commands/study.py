@@ -226,14 +226,12 @@ def plan(arguments: argparse.Namespace) -> int:
 
 
 def add_budget(parser: argparse.ArgumentParser) -> None:
-    from eoli.core.validation import Positive
+    from pydantic import Field
 
     parser.add_argument(
-        "core_hours",
-        type=typed(Positive),
-        metavar="HOURS",
+        "core_hours", type=typed(Annotated[float, Field(ge=0, le=1e12)]), metavar="HOURS",
         help="core-hours of all runs of the study, past ones included",
-    )
+    )  # fmt: skip
     add_study(parser)
     parser.add_argument(
         "--out", type=Path, default=Path("budget.yaml"), metavar="FILE",
