@@ -14,7 +14,7 @@ import yaml
 from eoli.core.text import misspelt
 from eoli.errors import InputError
 from eoli.forcefield.library import Library, library
-from eoli.forcefield.models import Contents, Unit
+from eoli.forcefield.models import Contents, Ion, Unit
 from support import mistake
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -180,6 +180,27 @@ def test_a_salt_that_is_not_neutral(edit_block: Edit, copied_blocks: Path) -> No
     path = edit_block("salts/litfsi.yaml", lambda salt: salt.update(anion="LI", anion_model="set-l"))
     text = mistake(lambda: Library(copied_blocks).salt("litfsi"))
     assert text.startswith(f"{path}:") and "'LI' has a charge of +1 e; allowed: -1 e" in text
+
+
+@pytest.mark.parametrize(
+    ("entry", "key"),
+    [("polymers/peo", "polymer"), ("salts/litfsi", "salt"), ("units/EO/oxy-d", "unit"), ("ions/LI/aqvist", "ion"), ("ions/LI/aqvist", "model")],
+)  # fmt: skip
+def test_an_entry_with_another_name_than_its_file(entry: str, key: str, edit_block: Edit, copied_blocks: Path) -> None:
+    path = edit_block(f"{entry}.yaml", lambda said: said.update({key: "other"}))
+    called = entry.split("/")[2 if key == "model" else 1]
+    mine = Library(copied_blocks)
+    text = mistake(lambda: (mine.polymer("peo", "oxy-d"), mine.salt("litfsi")))
+    assert f"{path}:" in text and f"{key}: 'other' is not allowed; allowed: {called}, as its file is called" in text
+
+
+def test_an_ion_of_one_file_has_one_model(copied_blocks: Path) -> None:
+    (copied_blocks / "ions/LI/aqvist.yaml").rename(copied_blocks / "ions/mine.yaml")
+    path = copied_blocks / "ions/mine.yaml"
+    path.write_text(path.read_text().replace("ion: LI", "ion: mine"))
+    assert isinstance(Library(copied_blocks).ion("mine", "aqvist"), Ion)
+    text = mistake(lambda: Library(copied_blocks).ion("mine", "aqvis"))
+    assert text == "ion mine has no parameter set 'aqvis' (did you mean aqvist?); allowed: aqvist"
 
 
 def test_a_type_without_a_mass(blocks: Library) -> None:

@@ -82,10 +82,15 @@ class Library:
                 + (", ".join(known) or "none")
             )
         variants = self.variants(kind, name)
-        if variants and variant not in variants:
-            hint = did_you_mean(str(variant), variants)
-            raise InputError(f"{wanted} {name} has no parameter set {variant!r}{hint}; allowed: {', '.join(variants)}")
-        return read_yaml(self.root / self.relative_path(kind, name, variant))
+        if variants:
+            _check_variant(f"{wanted} {name}", variant, variants)
+        file = read_yaml(self.root / self.relative_path(kind, name, variant))
+        _check_called(file, wanted, name)
+        if kind == "ions" and variants:
+            _check_called(file, "model", str(variant))
+        elif kind == "ions" and (model := _said(file, "model")) is not None:
+            _check_variant(f"{wanted} {name}", variant, [model])
+        return file
 
     def relative_path(self, kind: str, name: str, variant: str | None) -> str:
         """Path of an entry within the folder."""
@@ -612,6 +617,26 @@ def _sequences(found: Composition, kind: str) -> Iterator[Strict]:
         if isinstance(entry, Chain):
             yield entry.said
             yield from {unit.unit: unit for unit in entry.units}.values()
+
+
+def _said(file: YamlFile, key: str) -> str | None:
+    """Text of an entry under a key, before the entry is validated."""
+    said = file.data.get(key) if isinstance(file.data, dict) else None
+    return said if isinstance(said, str) else None
+
+
+def _check_called(file: YamlFile, key: str, name: str) -> None:
+    """Raise InputError for an entry with another name than its file: sweeps ask for the one, tables list the other."""
+    said = _said(file, key)
+    if said is not None and said != name:
+        raise InputError(f"{place((key,), [file])}: {said!r} is not allowed; allowed: {name}, as its file is called")
+
+
+def _check_variant(entry: str, variant: str | None, variants: list[str]) -> None:
+    """Raise InputError for a parameter set that an entry does not have."""
+    if variant not in variants:
+        hint = did_you_mean(str(variant), variants)
+        raise InputError(f"{entry} has no parameter set {variant!r}{hint}; allowed: {', '.join(variants)}")
 
 
 def _is_imported(file: YamlFile) -> bool:
