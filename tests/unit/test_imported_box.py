@@ -122,7 +122,8 @@ WRONG: dict[str, tuple[str, str | None, str, str]] = {
     "other charge": (ANION, "charge: -1", "charge: -2", "'tfsi-opls' has a charge of -2 e; allowed: -1 e"),
     "scaled charges": ("oplsaa/litfsi.itp", "q_n -0.66", "q_n -0.36", "sum to -0.7000 e; allowed: ion_charge_scale: 0.7"),
     "lost include": ("oplsaa/box.top", '"dme.itp"', '"dm.itp"', "the include 'dm.itp' is not found"),
-    "own ion": ("ions/li-opls.yaml", None, (ROOT / "topologies/ions/LI/aqvist.yaml").read_text(), "LI of litfsi-opls is made of our building blocks"),
+    "own ion": ("ions/li-opls.yaml", None, (ROOT / "topologies/ions/LI/aqvist.yaml").read_text().replace("ion: LI", "ion: li-opls").replace("model: aqvist", "model: oplsaa"),
+                "LI of litfsi-opls is made of our building blocks"),
     "other structure": (CHAIN, "oplsaa/dme.gro", "oplsaa/box.top", "'.top' is not allowed; allowed: .gro, .pdb"),
 }  # fmt: skip
 

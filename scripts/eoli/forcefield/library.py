@@ -218,15 +218,9 @@ class Library:
         self, file: YamlFile, own: type[Polymer | Solvent], imported: type[ImportedPolymer | ImportedSolvent],
         roles: Sequence[str], ether_set: str,
     ) -> Chain | ImportedEntry:  # fmt: skip
-        """A molecule of units, or one whose topology others made. Raises InputError for units in an imported set."""
+        """A molecule of units, or one whose topology others made."""
         if _is_imported(file):
             return self._imported(self._cited(imported, file.data, file), file, roles)
-        if ether_set.startswith(imported_set("")):
-            others = [path.stem for path in sorted(file.path.parent.glob("*.yaml")) if _is_imported(read_yaml(path))]
-            raise InputError(
-                f"{file.path}: {file.path.stem} is of our building blocks, and the polymer is imported ({ether_set}); allowed: "
-                f"{file.path.parent.name} that are imported, too: {', '.join(others) or 'none is there'}"
-            )
         return self._chain(self._cited(own, file.data, file), file, ether_set)
 
     def _chain(self, said: Polymer | Solvent, file: YamlFile, ether_set: str) -> Chain:
