@@ -107,6 +107,13 @@ def test_an_edit_of_an_included_file_changes_the_digest_and_one_elsewhere_does_n
     assert digest() != before
 
 
+OWN_LITHIUM = (
+    (ROOT / "topologies/ions/LI/aqvist.yaml")
+    .read_text()
+    .replace("ion: LI", "ion: li-opls")
+    .replace("model: aqvist", "model: oplsaa")
+)
+
 WRONG: dict[str, tuple[str, str | None, str, str]] = {
     "mass": (CHAIN, "90.12", "91.12", "dme-opls.yaml:9: mass_g_mol: 91.12 is not allowed; allowed: 90.123"),
     "atoms": (CHAIN, "atoms: 16", "atoms: 17", "dme-opls.yaml:8: atoms: 17 is not allowed; allowed: 16"),
@@ -122,8 +129,9 @@ WRONG: dict[str, tuple[str, str | None, str, str]] = {
     "other charge": (ANION, "charge: -1", "charge: -2", "'tfsi-opls' has a charge of -2 e; allowed: -1 e"),
     "scaled charges": ("oplsaa/litfsi.itp", "q_n -0.66", "q_n -0.36", "sum to -0.7000 e; allowed: ion_charge_scale: 0.7"),
     "lost include": ("oplsaa/box.top", '"dme.itp"', '"dm.itp"', "the include 'dm.itp' is not found"),
-    "own ion": ("ions/li-opls.yaml", None, (ROOT / "topologies/ions/LI/aqvist.yaml").read_text().replace("ion: LI", "ion: li-opls").replace("model: aqvist", "model: oplsaa"),
-                "LI of litfsi-opls is made of our building blocks"),
+    "folder of includes": (CHAIN, "molecule: DME", "molecule: DME\ninclude: [opls]", "dme-opls.yaml:8: include: no folder "),
+    "macro": (CHAIN, "molecule: DME", "molecule: DME\ndefines: {FLEXIBEL: ''}", "box.top: nothing uses the macro 'FLEXIBEL' of defines"),
+    "own ion": ("ions/li-opls.yaml", None, OWN_LITHIUM, "LI of litfsi-opls is made of our building blocks"),
     "other structure": (CHAIN, "oplsaa/dme.gro", "oplsaa/box.top", "'.top' is not allowed; allowed: .gro, .pdb"),
 }  # fmt: skip
 

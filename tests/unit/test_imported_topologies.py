@@ -24,7 +24,7 @@ from eoli.topology.composed import Part, compose
 from eoli.topology.imported import ImportedTopology, bonds, parameters, read_forcefield, read_topology
 from eoli.topology.molecule import Molecule
 from eoli.topology.roles import with_roles
-from support import choice
+from support import choice, mistake
 
 FILES = Path(__file__).resolve().parents[1] / "imported"
 SMALL = """
@@ -325,6 +325,10 @@ MISTAKES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "open condition": (edit("[ bonds ]", "#ifdef X\n[ bonds ]"), r"box\.top:14: this condition has no #endif in its file"),
     "lone endif": (edit("[ bonds ]", "#endif\n[ bonds ]"), r"box\.top:14: #endif without an #ifdef or #ifndef"),
     "unknown directive": (edit("[ bonds ]", "#if X\n[ bonds ]"), r"box\.top:14: #if is not allowed; allowed: #include"),
+    "error": (
+        edit("[ bonds ]", "#ifndef X\n#error choose X\n#endif\n[ bonds ]"),
+        r"box\.top:15: the topology stops here: choose X; allowed: macros with which it does not",
+    ),
     "short atom": (edit("1 A 1 MOL A1 1", "1 A 1 MOL"), r"box\.top:12: 4 words in \[ atoms \]; allowed: nr type resnr"),
     "gap of atoms": (edit("2 B 1", "3 B 1"), r"box\.top:13: atom number 3; allowed: 2, numbers without gaps"),
     "charge in words": (edit("A1 1", "A1 1 0.1e"), r"box\.top:12: '0\.1e' is no charge of \[ atoms \]; allowed: a number"),
@@ -391,6 +395,18 @@ def test_a_mistake_is_one_line(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message) as caught:
         composed(make(tmp_path))
     assert "\n" not in str(caught.value)
+
+
+def test_a_macro_that_nothing_uses_is_refused(tmp_path: Path) -> None:
+    path = edit("A1 1", "A1 1 Q")(tmp_path)
+    path.write_text(path.read_text().replace("[ bonds ]", "#ifdef STIFF\n[ constraints ]\n#else\n[ bonds ]\n#endif"))
+    for used in ({"Q": "0.0", "STIFF": ""}, {"Q": "0.0"}):
+        assert read_lines(path, defines=used)
+    said = mistake(lambda: read_lines(path, defines={"Q": "0.0", "STIF": ""}))
+    assert said == f"{path}: nothing uses the macro 'STIF' of defines; its conditions ask for: STIFF"
+    # files of GROMACS that are not there may use it
+    path.write_text('#include "oplsaa.ff/forcefield.itp"\n' + path.read_text())
+    assert read_lines(path, defines={"Q": "0.0", "STIF": ""}, left_out=set())
 
 
 HEAD, _, BODY = SMALL.partition("[ moleculetype ]")

@@ -124,6 +124,17 @@ def test_a_mistake_is_one_line(tmp_path: Path, old: str, new: str, said: str) ->
     assert "\n" not in str(caught.value)
 
 
+def test_another_cation_is_not_taken_for_lithium(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MASSES, "L", 22.9898)
+    with pytest.raises(
+        InputError, match=r":3: molecules\.LI\.roles\.Li: 'all' matches LI with a mass of 22\.9898 g/mol; allowed: li"
+    ):
+        described(tmp_path, ROLES)
+    # a mass of no element is no evidence
+    monkeypatch.setitem(MASSES, "L", 10.0)
+    assert described(tmp_path, ROLES).molecules[1].molecule.sites[0].role == "Li"
+
+
 def test_atoms_that_no_bond_holds_are_refused(tmp_path: Path) -> None:
     (tmp_path / "roles.yaml").write_text(ROLES)
     universe, positions = box()

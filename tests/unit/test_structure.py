@@ -167,6 +167,8 @@ def test_a_structure_of_something_else(tmp_path: Path) -> None:
     assert "other.gro: atoms 1 and 2, bonded in " in said and "dme.itp:25, are 2.003 nm apart; allowed: 0.02" in said
     other.write_text(gro.read_text().replace("   0.593", "     nan"))
     assert mistake(lambda: read_structure(other, ether)) == f"{other}: a position is not finite; allowed: numbers"
+    other.write_text("")
+    assert mistake(lambda: read_structure(other, ether)) == f"{other}: is empty; allowed: a structure of DME"
     assert "allowed: .gro, .pdb" in mistake(lambda: read_structure(tmp_path / "x.xyz", ether))
     (tmp_path / "folder.gro").mkdir()
     for path in (tmp_path / "none.gro", tmp_path / "folder.gro"):

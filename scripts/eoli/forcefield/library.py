@@ -154,6 +154,11 @@ class Library:
                 hint = did_you_mean(role, roles)
                 raise InputError(f"{place(('roles', role), [file])}: is not allowed{hint}; allowed: {', '.join(roles)}")
         entry = ImportedEntry(said, file, self.root, {})
+        for folder in entry.include:
+            if not folder.is_dir():  # a file of GROMACS with the same name would be taken without a word
+                raise entry.wrong(
+                    f"no folder {folder}; allowed: folders with files that the topology includes", "include"
+                )
         of_gromacs: set[str] = set()
         try:
             lines = read_lines(entry.topology, entry.include, said.defines, left_out=of_gromacs)

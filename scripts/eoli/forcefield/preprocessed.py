@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from eoli.errors import ForceFieldError
@@ -85,13 +85,21 @@ def read_lines(
     `path` or in one of those. One of a force field, `NAME.ff/...`, is looked for in the folder `installed` last, where
     GROMACS has its own. Where none is given, such an include joins `left_out`, if that is given, and its lines are missing.
     Raises ForceFieldError, one line with file and number, for a file that cannot be read, is
-    no UTF-8 or includes itself, for an include with an absolute path, and for a directive that grompp does not know or
-    that lacks its partner.
+    no UTF-8 or includes itself, for an include with an absolute path, for a directive that grompp does not know or
+    that lacks its partner, and for a macro of `defines` that nothing uses.
     """
     folders = [folder.resolve() for folder in include]
     trees = [path.parent.resolve(), *folders]
     reader = _Reader(folders, trees, dict(defines or {}), installed, left_out)
-    return list(_joined(reader.physical(path, ())))
+    physical = list(reader.physical(path, ()))
+    for name, value in (defines or {}).items() if not left_out else ():
+        used = name in reader.asked or any(expand(row, {name: value}) != row for line in physical for row in line.raw)
+        if not used:
+            asked = ", ".join(sorted(reader.asked)) or "none"
+            raise ForceFieldError(
+                f"{path}: nothing uses the macro {name!r} of defines; its conditions ask for: {asked}"
+            )
+    return list(_joined(iter(physical)))
 
 
 def text_lines(text: str, name: str) -> list[Line]:
@@ -138,6 +146,8 @@ class _Reader:
     macros: Macros
     installed: Path | None
     left_out: set[str] | None
+    asked: set[str] = field(default_factory=set)
+    """Names in conditions."""
 
     def physical(self, path: Path, opened: tuple[Path, ...], named: str = "") -> Iterator[Line]:
         """Active lines of a file; `opened` are the files that include it, `named` is where."""
@@ -156,6 +166,7 @@ class _Reader:
                 continue
             name, rest = _directive(_visible(raw, where))
             if name in ("ifdef", "ifndef"):
+                self.asked.add(rest)
                 if active and not rest:
                     raise ForceFieldError(f"{where}: #{name} of nothing; allowed: the name of a macro")
                 conditions.append((where, (rest in self.macros) == (name == "ifdef") if active else None))
@@ -175,6 +186,10 @@ class _Reader:
                     raise ForceFieldError(f"{where}: #{name} of nothing; allowed: the name of a macro")
                 apply(self.macros, (name, rest))
                 yield Line(path, number, (raw,), "", (name, rest))
+            elif name == "error":
+                raise ForceFieldError(
+                    f"{where}: the topology stops here: {rest}; allowed: macros with which it does not"
+                )
             else:
                 raise ForceFieldError(
                     f"{where}: #{name} is not allowed; allowed: #include, #define, #undef, #ifdef, #ifndef, #else, #endif"

@@ -22,6 +22,7 @@ from eoli.errors import DataError, InputError
 from eoli.forcefield.models import IMPORTED, imported_choice
 from eoli.study.roles import MoleculeRoles, Roles
 from eoli.topology.description import MoleculeCount, SystemDescription
+from eoli.topology.elements import element_of
 from eoli.topology.imported import BOND_NM
 from eoli.topology.molecule import Molecule, Site, Term, neighbours_of
 from eoli.topology.species import tethered_anions
@@ -117,6 +118,11 @@ def _labels(
                 raise wrong(
                     f"{selection!r} matches {group[atom].name}, a virtual site without a mass; allowed: atoms, such as "
                     f"({selection}) and mass 0.1 to 1000",
+                    what, label,
+                )  # fmt: skip
+            if label == "Li" and element_of(float(group[atom].mass)) not in ("Li", None):
+                raise wrong(
+                    f"{selection!r} matches {group[atom].name} with a mass of {group[atom].mass:g} g/mol; allowed: lithium",
                     what, label,
                 )  # fmt: skip
             if (other := found[atom]) is not None:

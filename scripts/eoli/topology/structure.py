@@ -25,6 +25,8 @@ def read_structure(path: Path, molecule: MoleculeType) -> Floats:
         raise InputError(f"{path}: {path.suffix or 'no suffix'!r} is not allowed; allowed: {', '.join(_WIDTHS)}")
     if not path.is_file():
         raise InputError(f"{path}: no such file; allowed: a structure of {molecule.name}")
+    if not path.stat().st_size:
+        raise InputError(f"{path}: is empty; allowed: a structure of {molecule.name}")
     from MDAnalysis import Universe
 
     try:
