@@ -89,3 +89,24 @@ def test_energies_of_a_run_at_constant_volume_are_refused(
     said = capsys.readouterr().err.strip()
     assert said.endswith("allowed: energies of this box with its density, or none") and "\n" not in said
     assert not out.exists()
+
+
+def test_what_does_not_belong_to_the_run_is_refused_and_leaves_nothing(
+    tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, empty, cut = tiny.folder / "npt", tmp_path / "empty.tpr", tmp_path / "cut.xtc"
+    empty.touch()
+    cut.write_bytes((run / "md.xtc").read_bytes()[:-8])
+    other_energies = ["--energies", str(tiny.folder / "nvt/md.edr")]
+    for run_input, trajectory, words, said in (
+        (run / "md.tpr", cut, [], "cut.xtc: "),
+        (run / "md.tpr", tmp_path / "no.xtc", [], "no.xtc: no such trajectory"),
+        (run / "md.tpr", run / "md.xtc", other_energies, "nvt/md.edr: "),
+        (empty, run / "md.xtc", [], "empty.tpr: is empty; allowed: the run input file"),
+        (run / "md.tpr", run / "md.xtc", ["--out", str(cut)], "cut.xtc is a file; allowed: a folder"),
+    ):
+        out = ["--out", str(tmp_path / "out")]
+        assert main(["adopt", str(run_input), str(trajectory), "--name", "given", *out, *words]) == 2
+        err = capsys.readouterr().err.strip()
+        assert said in err and "\n" not in err, err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.xtc", "empty.tpr"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from eoli import PROJECT
 from eoli.commands.common import add_gmx, add_option, gromacs_build, made, typed
-from eoli.errors import InputError
+from eoli.errors import DataError, InputError
 from eoli.study.analyses import ANALYSES, BY_NAME
 
 
@@ -34,6 +34,7 @@ def add_adopt(parser: argparse.ArgumentParser) -> None:
 def adopt(arguments: argparse.Namespace) -> int:
     from eoli.core.files import write_text
     from eoli.gromacs.adopt import run_text, temperature_of
+    from eoli.gromacs.energies import check_energies
     from eoli.topology.propose import proposal_lines, propose, roles_text
     from eoli.topology.roles import read_run_input
     from eoli.trajectory.imported import describe_run, survey
@@ -43,12 +44,23 @@ def adopt(arguments: argparse.Namespace) -> int:
     for path in (roles, study):
         if path.exists():
             raise InputError(f"{path}: is there already; allowed: another --name or --out")
+    if arguments.out.exists() and not arguments.out.is_dir():
+        raise InputError(f"argument --out: {arguments.out} is a file; allowed: a folder")
     universe = read_run_input(arguments.run_input)
-    interval_ps, length_ns = survey(arguments.pieces, len(universe.atoms))
+    try:
+        interval_ps, length_ns = survey(arguments.pieces, len(universe.atoms))
+        if arguments.energies is not None:
+            check_energies(arguments.energies, float(universe.atoms.masses.sum()))
+    except DataError as error:
+        raise InputError(str(error)) from None
     temperature_K, remark = temperature_of(arguments.run_input, arguments.temperature_K, gromacs_build(arguments))
     proposals = propose(universe)
     write_text(roles, roles_text(proposals, str(arguments.run_input)))
-    description = describe_run(arguments.run_input, roles, arguments.pieces[0], name)
+    try:
+        description = describe_run(arguments.run_input, roles, arguments.pieces[0], name)
+    except DataError as error:
+        roles.unlink()
+        raise InputError(str(error)) from None
     write_text(
         study,
         run_text(name, arguments.run_input, arguments.pieces, arguments.energies, roles, temperature_K, interval_ps, length_ns,

@@ -47,6 +47,8 @@ def read_run_input(path: Path) -> Universe:
 
     if not path.is_file():
         raise InputError(f"{path}: no such file; allowed: the run input file (TPR) of the run")
+    if not path.stat().st_size:
+        raise InputError(f"{path}: is empty; allowed: the run input file (TPR) of the run")
     if path.suffix.lower() != ".tpr":
         raise InputError(f"{path}: no topology that can be read; allowed: a run input file (.tpr)")
     try:
