@@ -145,7 +145,7 @@ def test_what_was_changed_is_said_first(root: Path) -> None:
 def test_limits_say_nothing_of_our_force_field(root: Path) -> None:
     _, _, html = made(root, 0.75)
     assert "Here it runs with those of the settings" in html.text and "Scaled ion charges stand in" in html.text
-    assert not re.search("GROMOS|54A7|CL&P|Åqvist", html.text)
+    assert not re.search("GROMOS|54A7|CL&P|Åqvist|298 K", html.text)
 
 
 def test_generated_pairs_have_the_factors_of_the_file(root: Path) -> None:
