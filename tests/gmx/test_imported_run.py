@@ -8,6 +8,8 @@ import pytest
 
 from eoli.cli import main
 from eoli.core.files import read_json
+from eoli.gromacs.adopt import check_temperature
+from eoli.study.config import GromacsBuild
 from eoli.topology.description import SystemDescription, read_description
 from eoli.topology.selections import binding_partners, ether_torsions, pair_groups
 from tiny_stages import Tiny
@@ -15,7 +17,7 @@ from tiny_stages import Tiny
 pytestmark = pytest.mark.gmx
 
 
-def taken_in(tiny: Tiny, stage: str, out: Path, *words: str) -> int:
+def taken_in(tiny: Tiny, stage: str, out: Path, *words: str, kelvin: float = 400.0) -> int:
     """Exit code of the two commands that take in a stage of the tiny system."""
     run = tiny.folder / stage
     roles = out.with_name("given-roles.yaml")
@@ -26,7 +28,7 @@ def taken_in(tiny: Tiny, stage: str, out: Path, *words: str) -> int:
     interval, length = (float(line.split(": ")[1]) for line in _run_lines(out.with_name("given.yaml")))
     composition = {
         "sites": ours.n_sites, "chains": 4, "ether_oxygens": len(ours.with_role("ether_O")), "lithium_ions": 8,
-        "ion_charge_scale": 0.75, "frame_interval_ps": interval, "length_ns": length,
+        "ion_charge_scale": 0.75, "temperature_K": kelvin, "frame_interval_ps": interval, "length_ns": length,
     }  # fmt: skip
     flags = [word for key, value in composition.items() for word in (f"--{key.replace('_', '-')}", f"{value:g}")]
     return main(
@@ -79,6 +81,23 @@ def test_the_system_and_its_density_are_those_of_the_stage(
         assert main([*words, "--out", str(tmp_path / name)]) == 0
     assert (tmp_path / "a/density.json").read_bytes() == (tmp_path / "b/density.json").read_bytes()
     assert read_json(out / "npt/verdict.json")["status"] == "warn"
+
+
+def test_another_temperature_than_that_of_the_thermostat_is_refused(
+    tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "given-r1"
+    assert taken_in(tiny, "npt", out, kelvin=300.0) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.endswith(
+        f"temperature_K: 300 is not allowed; allowed: that of the thermostat in {tiny.folder}/npt/md.tpr, 400 K"
+    )
+    assert not out.exists()
+    tpr, nothing = tiny.folder / "npt/md.tpr", GromacsBuild(command="no-such-gmx")
+    assert check_temperature(tpr, 300.0, nothing).startswith(f"the temperature, 300 K, was not compared with {tpr}: ")
+    assert check_temperature(tpr, 400.0, GromacsBuild()) == ""
+    # a minimisation has no bath
+    assert check_temperature(tiny.folder / "minimise/md.tpr", 300.0, GromacsBuild()) == ""
 
 
 def test_energies_of_a_run_at_constant_volume_are_refused(

@@ -12,6 +12,7 @@ from packaging.specifiers import SpecifierSet
 
 from eoli.errors import InputError, ToolError
 from eoli.gromacs import build
+from eoli.gromacs.adopt import Baths, baths_in
 from eoli.gromacs.build import (
     Gromacs,
     inspect,
@@ -401,3 +402,12 @@ def test_the_environment_of_conda_leaves_out_what_is_known_to_be_bad() -> None:
 
 def test_the_build_of_the_project_is_looked_for_beside_the_makefile() -> None:
     assert (build.NATIVE.parent / "Makefile").is_file() and build.NATIVE.name == ".gromacs"
+
+
+def test_baths_of_a_run() -> None:
+    dump = "   tcoupl                         = {}\n   ref-t:         {}\nannealing:          {}\n"
+    assert baths_in(dump.format("Nose-Hoover", "483", "No")) == Baths((483.0,), True)
+    assert baths_in(dump.format("V-rescale", "400 300 400", "No No No")) == Baths((300.0, 400.0), True)
+    assert baths_in(dump.format("V-rescale", "600", "Single")) == Baths((600.0,), False)
+    assert baths_in(dump.format("No", "300", "No")) == Baths((300.0,), False)
+    assert baths_in("   integrator = steep\n") == Baths((), False)

@@ -20,9 +20,10 @@ for energies in (False, True):
                 system=any_of(runs),
             localrule: True
             params:
+                gmx=how(PLAN.gmx_flags),
                 flags=lambda wildcards: PLAN.import_flags(wildcards.system),
             shell:
-                "eoli import-run {params.flags} --out results/{wildcards.system} 2> {log:q}"
+                "eoli import-run {params.gmx} {params.flags} --out results/{wildcards.system} 2> {log:q}"
                 " || {{ cat {log:q} >&2; exit 1; }}"
 
         for other in ("topology", *STAGES):

@@ -67,7 +67,7 @@ def adopt(arguments: argparse.Namespace) -> int:
                  description),
     )  # fmt: skip
     print("\n".join(proposal_lines(proposals)))
-    print(f"{length_ns:g} ns, a frame every {interval_ps:g} ps, {temperature_K:g} K{remark}")
+    print(f"{length_ns:g} ns, a frame every {interval_ps:g} ps, {temperature_K:g} K{remark and f'; {remark}'}")
     print(f"check the roles in {roles} and the run in {study}, then:")
     snakefile = [] if Path("Snakefile").is_file() else ["-s", str(PROJECT / "Snakefile")]
     print(shlex.join(["snakemake", *snakefile, "--configfile", str(study)]))
@@ -103,16 +103,18 @@ def add_import_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run-energies", type=Path, metavar="FILE", help="its energies (EDR)")
     parser.add_argument("--roles", type=Path, required=True, metavar="FILE", help="functions of its atoms (YAML)")
     add_option(parser, "force_field", ImportedRun, "force_field", required=True)
-    for name in ("frame_interval_ps", "length_ns", *COMPOSITION):
+    for name in ("temperature_K", "frame_interval_ps", "length_ns", *COMPOSITION):
         add_option(parser, name, ImportedRun, name, required=True)
     parser.add_argument("--stage", required=True, metavar="NAME", help="stage that the run stands in for")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the system")
+    add_gmx(parser)
 
 
 def import_run(arguments: argparse.Namespace) -> int:
     import shutil
 
     from eoli.core.files import whole, write_text, written
+    from eoli.gromacs.adopt import check_temperature
     from eoli.gromacs.energies import check_energies
     from eoli.study.config import COMPOSITION
     from eoli.topology.description import to_json
@@ -122,6 +124,7 @@ def import_run(arguments: argparse.Namespace) -> int:
     said: dict[str, Any] = {key: getattr(arguments, key) for key in COMPOSITION}
     description = describe_run(arguments.run_input, arguments.roles, arguments.pieces[0], arguments.force_field)
     check_composition(description, said, arguments.run_input)
+    remark = check_temperature(arguments.run_input, arguments.temperature_K, gromacs_build(arguments))
     folder = arguments.out / arguments.stage
     if arguments.run_energies is not None:
         files.append(arguments.run_energies)
@@ -129,6 +132,7 @@ def import_run(arguments: argparse.Namespace) -> int:
     notes = import_frames(
         arguments.pieces, description, arguments.frame_interval_ps, arguments.length_ns, folder
     )  # fmt: skip
+    notes += (remark,) if remark else ()
     if arguments.run_energies is not None:
         with whole(folder / "md.edr") as temporary:
             shutil.copyfile(arguments.run_energies, temporary)

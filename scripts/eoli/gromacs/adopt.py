@@ -6,6 +6,7 @@ import json
 import re
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,41 +18,76 @@ from eoli.topology.description import SystemDescription
 from eoli.topology.roles import composition
 
 _BATHS = re.compile(r"^\s*ref-t:(.*)$", re.MULTILINE)
+_THERMOSTAT = re.compile(r"^\s*tcoupl\s*=\s*(\S+)", re.MULTILINE)
+_ANNEALED = re.compile(r"^\s*annealing:(.*)$", re.MULTILINE)
+_SAME_K = 0.5
 _USUAL_PS = {"motion": 1.0, "slow": 10.0}
 _LONGEST = 36
 """Letters of the names of all chains, or anions, that fit into a name with `li-` in front."""
 
 
-def bath_temperatures_K(tpr: Path, build: GromacsBuild) -> list[float]:
-    """Temperatures of the baths of a run input file, by `gmx dump`.
+@dataclass(frozen=True)
+class Baths:
+    """Temperatures above zero of the baths of a run input file, K, and whether a thermostat kept them all the time."""
+
+    temperatures_K: tuple[float, ...]
+    kept: bool
+
+
+def baths_of(tpr: Path, build: GromacsBuild) -> Baths:
+    """The baths of a run input file, by `gmx dump`.
 
     Raises ToolError without GROMACS, RunError if it cannot read the file.
     """
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "dump.log"
         run_tool(inspect(build), "dump", log, s=tpr.resolve())
-        words = " ".join(_BATHS.findall(log.read_text(encoding="utf-8", errors="replace"))).split()
-    return [float(word) for word in words]
+        return baths_in(log.read_text(encoding="utf-8", errors="replace"))
+
+
+def baths_in(dump: str) -> Baths:
+    """The baths in what `gmx dump` says of a run input file."""
+    found = {float(word) for word in " ".join(_BATHS.findall(dump)).split()}
+    thermostat, annealed = _THERMOSTAT.search(dump), " ".join(_ANNEALED.findall(dump)).split()
+    kept = thermostat is not None and thermostat[1].lower() != "no" and {word.lower() for word in annealed} <= {"no"}
+    return Baths(tuple(sorted(kelvin for kelvin in found if kelvin > 0)), kept)
+
+
+def check_temperature(tpr: Path, kelvin: float, build: GromacsBuild) -> str:
+    """A remark on the temperature that is said of a run; empty if its baths have it.
+
+    Raises InputError where a thermostat kept another one all the time. Without a GROMACS that reads the file the remark says
+    so.
+    """
+    try:
+        baths = baths_of(tpr, build)
+    except EoliError as error:
+        return f"the temperature, {kelvin:g} K, was not compared with {tpr}: {error}"
+    if all(abs(bath - kelvin) <= _SAME_K for bath in baths.temperatures_K):
+        return ""
+    said = " and ".join(f"{bath:g}" for bath in baths.temperatures_K)
+    if baths.kept:
+        raise InputError(
+            f"temperature_K: {kelvin:g} is not allowed; allowed: that of the thermostat in {tpr}, {said} K"
+        )
+    return f"{tpr} has {said} K, but no thermostat that kept it"
 
 
 def temperature_of(tpr: Path, given_K: float | None, build: GromacsBuild) -> tuple[float, str]:
     """Temperature of a run, K, and a remark: the given one, else that of its baths.
 
-    Raises InputError if nothing says it.
+    Raises InputError if nothing says it, and for a given one that a thermostat contradicts.
     """
+    if given_K is not None:
+        return given_K, check_temperature(tpr, given_K, build)
     try:
-        found = sorted({kelvin for kelvin in bath_temperatures_K(tpr, build) if kelvin > 0})
+        found = baths_of(tpr, build).temperatures_K
     except EoliError as error:
-        if given_K is None:
-            raise InputError(f"--temperature-K is missing, and {tpr} cannot be asked: {error}") from None
-        found = []
-    baths = " and ".join(f"{kelvin:g}" for kelvin in found)
-    if given_K is None and len(found) != 1:
-        raise InputError(
-            f"--temperature-K is missing; the baths in {tpr} have {f'{baths} K' if found else 'no temperature'}"
-        )
-    kelvin = found[0] if given_K is None else given_K
-    return kelvin, f"; {tpr} has {baths} K" if found and found != [kelvin] else ""
+        raise InputError(f"--temperature-K is missing, and {tpr} cannot be asked: {error}") from None
+    if len(found) != 1:
+        said = f"{' and '.join(f'{kelvin:g}' for kelvin in found)} K" if found else "no temperature"
+        raise InputError(f"--temperature-K is missing; the baths in {tpr} have {said}")
+    return found[0], ""
 
 
 def _plain(name: str) -> str:

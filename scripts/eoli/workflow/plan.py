@@ -164,7 +164,7 @@ class Plan:
     def import_flags(self, system: str) -> str:
         """Flags for taking in a run: its files, and what the study says about them."""
         run = self.imported[system]
-        said = {key: getattr(run, key) for key in ("frame_interval_ps", "length_ns", *COMPOSITION)}
+        said = {key: getattr(run, key) for key in ("temperature_K", "frame_interval_ps", "length_ns", *COMPOSITION)}
         label, stage = run.force_field or run.name, self.study.config.analysis.stage
         return flags({**self.import_files(system), "force_field": label, **said, "stage": stage})
 
