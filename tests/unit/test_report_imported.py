@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,32 @@ def test_a_sweep_of_imported_molecules_says_nothing_of_our_force_field(
     assert html.count("oplsaa, imported with its own mixing rule") == len(found.systems)
     # the page of parameters is there
     assert all(f'href="../{system.name}/topology/parameters.html"' in html for system in found.systems)
+
+
+def test_a_stranger_reads_nothing_of_the_study_of_record(imported: dict[str, Any], tmp_path: Path) -> None:
+    """None of these systems is one of the study: no extension of it, and no page of rows without a number of ours."""
+    found = sweep(tmp_path, imported)
+    assert found.beside_study is not None
+    bare = replace(found, beside_study=found.beside_study.assign(ours=float("nan")))
+    html = render(bare)
+    assert "extension" not in said(found)["Systems"] and "study of record," not in html
+    assert 'class="tally"' not in html and 'id="verdict-filter"' not in html
+    assert "Nothing in this sweep can be laid beside Ma 2022 so far" in html
+    assert 'id="verdict-filter"' in render(replace(found, beside_study=found.beside_study.assign(ours=1.0)))
+
+
+def test_a_plot_needs_data_to_draw(imported: dict[str, Any], tmp_path: Path) -> None:
+    found = sweep(tmp_path, imported)
+    assert 'id="plot-domains"' in render(found) and 'id="plot-densities"' in render(found)
+    # what is left of an analysis without a result: its reason
+    bare = [
+        replace(
+            of, tables={name: table for name, table in of.tables.items() if not name.startswith(("domains", "traces-"))}
+        )
+        for of in found.systems
+    ]
+    html = render(replace(found, systems=bare))
+    assert 'id="plot-domains"' not in html and 'id="plot-densities"' not in html
 
 
 def test_each_origin_has_its_line(imported: dict[str, Any], tmp_path: Path) -> None:

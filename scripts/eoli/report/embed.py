@@ -133,6 +133,7 @@ def summary_data(sweep: Sweep, title: str) -> dict[str, Any]:
             if analysis.curves is not None
         },
         "columns": {name: list(found) for name, found in columns.items()},
+        "blocks": list(dict.fromkeys(block for of in sweep.systems if "domains" in of.tables for block in of.tables["domains"]["block"])),
         "temperature": rounded(temperature_series(sweep)),
     }  # fmt: skip
 

@@ -63,13 +63,16 @@ def _scenes_shown(sweep: Sweep) -> list[str]:
 
 
 def _present(sweep: Sweep, group: Sequence[plots.Plot]) -> list[plots.Plot]:
-    """Plots for which any system has data."""
-    present = {name for system in sweep.systems for name in (*system.tables, *system.scalars)}
+    """Plots for which any system has data: scalars under a path, or a table."""
+    tables = {name for system in sweep.systems for name in system.tables}
     return [
         plot
         for plot in group
-        if any(name.startswith(plot.needs) for name in present)
-        and (not plot.path or any(at(system.scalars, plot.path) for system in sweep.systems))
+        if (
+            any(at(system.scalars, plot.path) for system in sweep.systems)
+            if plot.path
+            else any(name.startswith(plot.needs) for name in tables)
+        )
     ]
 
 

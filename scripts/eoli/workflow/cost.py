@@ -11,6 +11,7 @@ from pathlib import Path
 
 from eoli.analysis.results import checked
 from eoli.core.files import read_json
+from eoli.core.numbers import counted
 from eoli.forcefield.library import Library, library
 from eoli.forcefield.models import IONS
 from eoli.study.config import Study
@@ -109,7 +110,7 @@ def cost_lines(study: Study, results: Path = Path("results")) -> list[str]:
     speed = speed or ASSUMED_SPEED
     systems = systems_of(study).values()
     series = series_of(study, systems)
-    lines = [f"study {study.config.study}, protocol {study.protocol.name}: {len(systems)} systems"]
+    lines = [f"study {study.config.study}, protocol {study.protocol.name}: {counted(len(systems), 'system')}"]
     lines.append(f"{'system':34s} {'EO:Li':>7s} {'Li':>5s} {'sites':>7s} {'ns':>8s} {'core-hours':>10s} {'GB':>8s}")
     total = NO_COST
     for system in [*series.values(), *systems]:

@@ -67,6 +67,9 @@ def beside_study(sweep: Sweep) -> dict[str, Any] | None:
         **groups,
         "total": len(found),
         "counts": counts,
+        "has_ours": any(
+            row["ours"].value is not None for part in groups.values() for group in part for row in group["rows"]
+        ),
         "cite": sweep.compared.get("cite", "the study"),
         "reference": sweep.reference,
     }

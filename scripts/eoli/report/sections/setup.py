@@ -171,11 +171,14 @@ def simulated(sweep: Sweep) -> list[Line]:
     analysed = study.stage(study.config.analysis.stage)
     lengths = unique([s.row["analysed_length_ns"] for s in systems if "analysed_length_ns" in s.row])
     reached = f"; analysed: {listed([length_text(length) for length in lengths])}" if lengths else ""
-    origin = f"{theirs} also simulated in the study of record, {len(built) - theirs} our extension"
-    if len(built) < len(systems):
-        origin += f", {counted(len(systems) - len(built), 'run')} made elsewhere"
+    elsewhere = len(systems) - len(built)
+    origins = [f"{theirs} also simulated in the study of record, {len(built) - theirs} our extension"] if theirs else []
+    origins += [f"{counted(elsewhere, 'run')} made elsewhere"] if elsewhere else []
     lines = [
-        Line("Systems", f"{counted(len(systems), 'box', 'boxes')}: {_ratios(systems, labels)}; {origin}"),
+        Line(
+            "Systems",
+            f"{counted(len(systems), 'box', 'boxes')}: {'; '.join([_ratios(systems, labels), *([', '.join(origins)] if origins else [])])}",
+        ),
         Line("Conditions", f"{_temperatures(systems)}, {listed(chains)} chains in each box"),
         *_simulation(built, study),
         Line("Results from", f"the stage {analysed.name}{reached}"),

@@ -75,7 +75,7 @@
         { label: said(key.replace(/_(?=PA|PEO|ions)/, " with ")), y, error: `${y}_error`, yTitle: "S(q)" })) },
     domains: { table: "domains", x: "distance_nm", xTitle: "distance of contact (nm)", points: true,
       first: (found) => found.findIndex((choice) => choice.y === "largest_share"),
-      choices: () => ["PEO", "PA"].flatMap((block) => choices("domains", /^(domains|largest_share|percolates_xyz)$/,
+      choices: () => summary.blocks.flatMap((block) => choices("domains", /^(domains|largest_share|percolates_xyz)$/,
         (key, y) => ({ label: `${block}: ${said(key)}`, y, error: `${y}_error`, dotted: `random_chains_${key}`,
           only: ["block", block], yTitle: said(key) }))) },
     msd: { table: "motion", x: "lag_ps", xTitle: "lag (ps)", xLog: true, choices: () => choices("motion", /^msd_(.+)_nm2$/,
@@ -413,7 +413,7 @@
     const xaxis = along ? alongAxis(of) : axis("", of, { tickmode: "array", tickvals: [...quantities.keys()], ticks: "",
       ticktext: quantities.map(({ label }) => label), range: [-0.5, quantities.length - 0.5], zeroline: false });
     const packed = theme.remembers && order.some((i) => systems[i].as_packed && quantities.some(({ name }) => systems[i].known[name]));
-    const note = packed ? "Still as packed: another start may differ by more than these bars." : "";
+    const note = packed ? "Lithium still has its first partners: another start may differ by more than these bars." : "";
     const made = { traces, csv, note, layout: layout(of, { xaxis,
       yaxis: axis(theme.axis, of, theme.from_zero ? { rangemode: "tozero" } : {}) }) };
     if (!traces.length) return emptied(made, of, "none of these systems has it");
