@@ -102,7 +102,7 @@ def snakemake_command(*words: str, config: tuple[str, ...] = (TINY,)) -> list[st
 
 @cache
 def _warm() -> subprocess.Popen[str]:
-    """The server of `run_snakemake`, which ends with this process."""
+    """The server of `run_warm`, which ends with this process."""
     return subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("warm_snakemake.py"))],
         stdin=subprocess.PIPE,
@@ -112,13 +112,13 @@ def _warm() -> subprocess.Popen[str]:
     )
 
 
-def run_snakemake(folder: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command line of Snakemake in `folder` to its end; standard output and error come together."""
+def run_warm(folder: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command line of Snakemake or `eoli` in `folder` to its end; standard output and error come together."""
     server = _warm()
     assert server.stdin is not None and server.stdout is not None
     with tempfile.NamedTemporaryFile("r", errors="replace") as said:
         asked = {
-            "words": list(command[1:]),
+            "words": list(command),
             "folder": str(folder),
             "environment": environment(),
             "said": said.name,
@@ -131,8 +131,8 @@ def run_snakemake(folder: Path, command: Sequence[str]) -> subprocess.CompletedP
 
 
 def snakemake(folder: Path, *words: str, config: tuple[str, ...] = (TINY,)) -> subprocess.CompletedProcess[str]:
-    """`run_snakemake` of the workflow in `folder`."""
-    return run_snakemake(folder, snakemake_command(*words, config=config))
+    """Run Snakemake on the workflow in `folder`."""
+    return run_warm(folder, snakemake_command(*words, config=config))
 
 
 def run_tiny(folder: Path) -> str:

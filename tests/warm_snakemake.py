@@ -1,6 +1,6 @@
 """A process that has imported Snakemake and what a Snakefile of ours imports, and forks for each call: a second saved on each.
 
-Started by `support.run_snakemake`. A line of JSON on standard input is a call, a line on standard output its exit code.
+Started by `support.run_warm`. A line of JSON on standard input is a call, a line on standard output its exit code.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ IMPORTED = (
 
 
 def call(asked: Mapping[str, Any]) -> None:
-    """Snakemake as its console command runs it, in this process: folder, environment and output as asked."""
+    """Snakemake or `eoli` as its console command runs it, in this process: folder, environment and output as asked."""
     signal.alarm(asked["limit_s"])
     os.chdir(asked["folder"])
     os.environ.clear()
@@ -31,8 +31,8 @@ def call(asked: Mapping[str, Any]) -> None:
         for number in numbers:
             os.dup2(file, number)
         os.close(file)
-    sys.argv = ["snakemake", *asked["words"]]
-    sys.exit(importlib.import_module("snakemake.cli").main())
+    sys.argv = asked["words"]
+    sys.exit(importlib.import_module(f"{sys.argv[0]}.cli").main())
 
 
 def serve() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -11,28 +10,12 @@ from eoli.forcefield.library import Library
 from eoli.forcefield.models import Contents
 from eoli.topology.build import describe, tables_for, write_topology
 from eoli.topology.gromos import Gromos54A7
-
-ROOT = Path(__file__).resolve().parents[2]
-BLOCK = re.compile(r"(?P<before>[^\n]*\n[^\n]*)\n\n```yaml\n(?P<yaml>.*?)```", re.DOTALL)
-
-
-def follow(readme: str, folder: Path) -> list[str]:
-    """Write or append what each block of YAML belongs to, as the line above it says; returns the names of the files."""
-    names = []
-    for block in BLOCK.finditer(readme):
-        name = re.findall(r"`([\w/.-]+\.yaml)`", block["before"])[-1]
-        path = folder / name
-        old = path.read_text() if path.exists() else ""
-        assert not old or name in ("sources.yaml", "atomtypes.yaml"), f"{name} is not new"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(old + block["yaml"])
-        names.append(name)
-    return names
+from pages import extend_blocks, text_of
 
 
 @pytest.fixture
 def extended(copied_blocks: Path) -> Library:
-    names = follow((ROOT / "topologies/README.md").read_text(), copied_blocks)
+    names = extend_blocks(copied_blocks)
     assert names == [
         "polymers/peo12.yaml",
         "solvents/diglyme.yaml",
@@ -62,6 +45,6 @@ def test_the_examples_build(
 
 
 def test_the_tables_of_the_readme_name_all_that_is_shipped(blocks: Library) -> None:
-    readme = (ROOT / "topologies/README.md").read_text()
+    readme = text_of(Path("topologies/README.md"))
     entries = [*blocks.names("polymers"), *blocks.names("salts"), *blocks.variants("ions", "LI")]
     assert [name for name in entries if f"`{name}`" not in readme] == []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
-from support import SYSTEMS, TINY, run_snakemake
+from pages import blocks, commands
+from support import SYSTEMS, TINY, run_warm
 
 pytestmark = pytest.mark.workflow
 
@@ -36,7 +38,7 @@ eoli:
 
 
 def call(folder: Path, *words: str) -> str:
-    run = run_snakemake(folder, ["snakemake", "--cores", "1", *words])
+    run = run_warm(folder, ["snakemake", "--cores", "1", *words])
     assert run.returncode == 0 and "Traceback" not in run.stdout, run.stdout
     return run.stdout
 
@@ -59,6 +61,16 @@ def test_a_module_brings_its_rules_its_data_and_the_defaults_of_its_study(consum
     for rule in ("eoli_box", "eoli_npt", "eoli_conductivity", "eoli_report"):
         assert f"rule {rule}:" in planned
     assert "Nothing to be done" in call(consumer)
+
+
+def test_the_workflow_of_the_page_is_planned(consumer: Path, workflow: Path) -> None:
+    page = Path("docs/howto/module.md")
+    (block,) = blocks(page, "python")
+    assert block["text"].count('"../eoli/') == 1
+    (consumer / "Snakefile").write_text(block["text"].replace('"../eoli/', f'"{workflow}/'))
+    (line,) = (line for line in commands(page) if line.startswith("snakemake"))
+    planned = call(consumer, "-n", *shlex.split(line)[1:])
+    assert "rule mine:" in planned and "rule eoli_npt:" in planned
 
 
 def test_both_snakefiles_make_the_same(workflow: Path, tmp_path: Path) -> None:
