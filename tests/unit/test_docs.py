@@ -107,6 +107,7 @@ def test_commands_are_as_their_parsers_want_them(page: Path, monkeypatch: pytest
             pytest.fail(f"{page}: {line}")
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make")
 def test_make_knows_what_it_is_asked_for() -> None:
     lines = {line for page in PAGES for line in commands(page) if line.split()[0] == "make"}
     assert len(lines) > 15
