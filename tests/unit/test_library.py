@@ -287,7 +287,11 @@ def test_a_table_that_is_none_is_noticed_at_once(name: str, how: str, copied_blo
         ("units/EO/oxy-d.yaml", lambda unit: unit["bonds"].append(["C1", "C1"]), "C1-C1 is not allowed"),
         ("units/EO/oxy-d.yaml", lambda unit: unit["bonds"].append(["C2", "C1"]), "each pair once"),
         ("units/EO/oxy-d.yaml", lambda unit: unit["bonds"].pop(), "no bonds lead from O1 to C2"),
-        ("units/EO/oxy-d.yaml", lambda unit: unit.update(ether_oxygens=10**12), "1 of the atoms have the role ether_O"),
+        (
+            "units/EO/oxy-d.yaml",
+            lambda unit: unit.update(ether_oxygens=10**12),
+            "allowed: 1, the number of its atoms with the role ether_O",
+        ),
         ("units/EO/oxy-d.yaml", lambda unit: unit["atoms"][0].update(role="ether_o"), "'ether_o' is not allowed"),
         ("units/EO-end/oxy-d.yaml", lambda unit: unit["atoms"][1].update(charge=float("nan")), "charge: nan"),
         ("polymers/peo.yaml", lambda peo: peo.update(sequence=["methyl", f"EO * {10**20}", "EO-end"]), "3e.20 sites"),

@@ -90,7 +90,7 @@ def test_what_ran_is_not_left(study: Study, tmp_path: Path) -> None:
 def test_the_line_says_for_which_cores_and_at_what_speed(study: Study, tmp_path: Path) -> None:
     statuses = study_status(study, systems_of(study).values(), tmp_path)
     lines = [time_left(study, statuses, tmp_path, cores) for cores in (1, 2)]
-    assert all(line and line.endswith("at an assumed speed, until the first stages are done") for line in lines)
+    assert all(line and line.endswith("at a speed that is assumed until the first stages are done") for line in lines)
     assert "left on 1 core," in str(lines[0]) and "left on 2 cores," in str(lines[1])
 
 

@@ -42,7 +42,7 @@ def check(arguments: argparse.Namespace) -> int:
 
     study = study_of(arguments)
     _check_references(study)
-    _check_imported(study)
+    _check_topologies(study)
     print("\n".join(cost_lines(study)))
     if not arguments.on_nodes:
         _print_time_left(study, Path("results"), arguments.cores)
@@ -97,31 +97,41 @@ def check_gromacs(study: Study, on_nodes: bool = False) -> list[str]:
     ]
 
 
-def _check_imported(study: Study) -> None:
-    """Read the topologies of imported molecules, which otherwise only a job does. Raises InputError as that would.
+def _check_topologies(study: Study) -> None:
+    """Look up all terms of the systems' molecules, which otherwise only a job does. Raises the errors that the job would.
 
-    Those that include a force field of GROMACS need it here, too; without it they are left to the jobs.
+    The tables of GROMOS 54A7 and other force fields of GROMACS need it here, too; without it their molecules are left to
+    the jobs.
     """
     from eoli.errors import ToolError
     from eoli.forcefield.library import library
+    from eoli.forcefield.models import GROMOS
     from eoli.gromacs.build import inspect
     from eoli.study.systems import systems_of
+    from eoli.topology.build import check_tables, describe, tables_for
+    from eoli.topology.gromos import read_gromos54a7
     from eoli.topology.imported_box import imported_box
 
     boxes = [s for s in systems_of(study).values() if s.imported is None]
+    if not boxes:
+        return
     blocks = library(study.topologies)
+    try:
+        installed, missing = inspect(study.config.gmx).forcefields, ""
+    except ToolError as error:
+        installed, missing = None, str(error)
+    ours = read_gromos54a7(installed / GROMOS) if installed is not None else None
     for contents, choice in dict.fromkeys((s.contents.names, s.choice) for s in boxes):
         found = blocks.composition(contents, choice)
         if not found.imported:
-            continue
-        installed = None
-        if names := found.of_gromacs:
-            try:
-                installed = inspect(study.config.gmx).forcefields
-            except ToolError as error:
-                print(f"{' with '.join(contents.words)}: not checked, for {names[0]} is one of GROMACS: {error}")
-                continue
-        imported_box(contents, choice, blocks, installed)
+            if ours is not None:
+                check_tables(tables_for(describe(contents, choice, blocks, ours), blocks, ours))
+        elif found.of_gromacs and installed is None:
+            print(
+                f"{' with '.join(contents.words)}: not checked, for {found.of_gromacs[0]} is one of GROMACS: {missing}"
+            )
+        else:
+            imported_box(contents, choice, blocks, installed)
 
 
 def _check_references(study: Study) -> None:

@@ -133,8 +133,8 @@ class Library:
         ether_oxygens = sum(atom.role == "ether_O" for atom in unit.atoms)
         if ether_oxygens != unit.ether_oxygens:
             raise InputError(
-                f"{place(('ether_oxygens',), [file])}: {unit.ether_oxygens} is not allowed: {ether_oxygens} of the atoms "
-                "have the role ether_O"
+                f"{place(('ether_oxygens',), [file])}: {unit.ether_oxygens} is not allowed; allowed: {ether_oxygens}, the "
+                "number of its atoms with the role ether_O"
             )
         for key in ("head", "tail"):
             atom = getattr(unit, key)

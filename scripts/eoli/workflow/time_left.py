@@ -81,5 +81,7 @@ def time_left(study: Study, statuses: Sequence[StageStatus], results: Path, core
     seconds = seconds_left(left, timing.runs, cores)
     if not seconds:
         return None
-    said = "at the speed of the stages so far" if stages else "at an assumed speed, until the first stages are done"
+    said = (
+        "at the speed of the stages so far" if stages else "at a speed that is assumed until the first stages are done"
+    )
     return f"about {duration(seconds)} left on {cores} core{'s' if cores > 1 else ''}, {said}"
