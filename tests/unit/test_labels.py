@@ -10,14 +10,19 @@ from eoli.forcefield.models import Labels, imported_choice
 from eoli.study.labels import label_of
 from support import choice
 
-LABELS = Labels({"peo": "PEO", "dme": "dimethoxyethane"})
+LABELS = Labels({"peo": "PEO", "dme": "dimethoxyethane"}, salts={"litfsi": "LiTFSI"})
 ROW = {"system": "peo-eo12-400K-r1", "polymer": "peo", "salt": "litfsi", "eo_li_asked": 12.0, "temperature_K": 400.0,
        "chains": 25}  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("differing", "label"),
-    [([], "PEO"), (["temperature_K"], "PEO, 400 K"), (["ether_set", "chains"], "PEO, oxy-d, 25 chains")],
+    [
+        ([], "PEO"),
+        (["temperature_K"], "PEO, 400 K"),
+        (["ether_set", "chains"], "PEO, oxy-d, 25 chains"),
+        (["salt"], "PEO, LiTFSI"),
+    ],
 )
 def test_a_label_has_what_differs(differing: list[str], label: str) -> None:
     row: dict[str, Any] = ROW | vars(choice())

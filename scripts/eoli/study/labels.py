@@ -34,5 +34,5 @@ def label_of(row: Mapping[Any, Any], differing: Sequence[str], labels: Labels) -
             # one force field, where those that are built here have four choices
             parts += [f"imported force field {force_field_of(str(axes['ether_set']))}"] if axis == "mixing" else []
         elif value and (value != _USUAL[axis] if axis in _USUAL else axis in differing):
-            parts.append(_SAID.get(axis, "{}").format(value))
+            parts.append(labels.salt(str(value)) if axis == "salt" else _SAID.get(axis, "{}").format(value))
     return ", ".join(parts)
