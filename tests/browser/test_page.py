@@ -106,6 +106,29 @@ def test_every_plot_is_drawn_without_a_word_on_the_console_or_the_network(opened
     assert [url for url in opened.requests if not url.startswith("blob:")] == [path.as_uri()]
 
 
+def test_no_choice_of_a_plot_is_without_data(page: Page) -> None:
+    for key in ("rdf", "coordination", "scattering", "domains"):
+        draw(page, key)
+        texts = page.evaluate(
+            """key => {
+                const plot = document.querySelector(`#plot-${key}`), select = plot.querySelector("select"), first = select.value;
+                const drawn = (value) => {
+                    select.value = value;
+                    select.dispatchEvent(new Event("change"));
+                    return (plot.querySelector(".chart").layout.annotations ?? []).map((a) => a.text);
+                };
+                const found = [...select.options].flatMap((option) => drawn(option.value));
+                drawn(first);
+                return found;
+            }""",
+            key,
+        )
+        assert "no data for these systems" not in texts, key
+    assert page.locator("#plot-coordination select option").all_inner_texts() == [
+        "mean number around Li⁺", "how many: C-O-C", "how many: anion sites", "how many: chains"
+    ]  # fmt: skip
+
+
 def test_a_system_is_switched_in_all_plots_together(page: Page) -> None:
     for key in ("rdf", "msd", "coordination"):
         draw(page, key)

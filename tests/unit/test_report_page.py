@@ -371,7 +371,7 @@ def test_starts_and_glass_transitions_have_tables_where_there_are_any(tmp_path: 
     rows = page.table("Largest difference of two starts")
     assert [row[3] for row in rows[1:]] == [("3.2", 3.21), ("–", None)] and rows[1][4][0] == "differ"
     head, row, *_ = page.table("Where the branches")
-    assert [text for text, _ in head] == ["system", "Tg K", "Tg low K", "Tg high K", "verdict"]
+    assert [text for text, _ in head] == ["system", "Tg (K)", "Tg low (K)", "Tg high (K)", "verdict"]
     assert row[1] == ("251.2", 251.25)
 
 

@@ -113,6 +113,21 @@ def test_a_scene_is_read_back(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
+    ("contents", "label"),
+    [
+        (Contents.of("pebax", 2, "litfsi", 2), "rest of the chains"),
+        (Contents.of("ptmo", 2, "litfsi", 2), "chains"),
+        (Contents.of("ptmo", 2, "litfsi", 2, (("dme", 3),)), "chains and DME"),
+    ],
+)
+def test_sites_of_no_colour_of_their_own_are_called_what_they_are(
+    contents: Contents, label: str, blocks: Library, forcefield: Gromos54A7
+) -> None:
+    groups = scene(describe(contents, choice(), blocks, forcefield), {}, None, [])["groups"]
+    assert [group["label"] for group in groups if group["name"] == "other"] == [label]
+
+
+@pytest.mark.parametrize(
     ("polymer", "salt", "names"),
     [("pebax", 3, ["PEO", "PA", "Li", "TFSI"]), ("peo", 0, ["PEO"]), ("pebax", 0, ["PEO", "PA"])],
 )

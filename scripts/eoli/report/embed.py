@@ -105,14 +105,20 @@ def _theme(theme: Theme) -> dict[str, Any]:
 
 
 def summary_data(sweep: Sweep, title: str) -> dict[str, Any]:
-    """Data of all plots: answers of systems and pooled replicas, columns of the tables, fits against temperature."""
+    """Data of all plots: answers of systems and pooled replicas, columns of the tables, blocks of the chains,
+    partners of lithium, fits against temperature."""
     columns: dict[str, dict[str, None]] = {}
     where = along(sweep)
     runs_along = where.axis if where else ""
     places = {system.name: number for number, system in enumerate(sweep.systems)}
+    blocks: dict[str, None] = {}
+    partners: dict[str, None] = {}
     for system in sweep.systems:
         for name, table in system.tables.items():
             columns.setdefault(name, {}).update(dict.fromkeys(map(str, table.columns)))
+        if "domains" in system.tables:
+            blocks |= dict.fromkeys(map(str, system.tables["domains"]["block"]))
+        partners |= dict.fromkeys(system.scalars.get("structure", {}).get("shell_statistics", {}))
     return {
         "title": title,
         "systems": [rounded(_summary_of(system, runs_along), 10) for system in sweep.systems],
@@ -133,7 +139,8 @@ def summary_data(sweep: Sweep, title: str) -> dict[str, Any]:
             if analysis.curves is not None
         },
         "columns": {name: list(found) for name, found in columns.items()},
-        "blocks": list(dict.fromkeys(block for of in sweep.systems if "domains" in of.tables for block in of.tables["domains"]["block"])),
+        "blocks": list(blocks),
+        "partners": list(partners),
         "temperature": rounded(temperature_series(sweep)),
     }  # fmt: skip
 

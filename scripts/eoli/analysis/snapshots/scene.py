@@ -26,7 +26,6 @@ PATH_COLOURS = mpl.colormaps["viridis"]
 _STEPS = 2**16
 _MOST_SITES = 10**8
 _PATH_COLOURS = 9
-_LABELS = {"PEO": "PEO", "PA": "PA", "other": "rest of the chains", "Li": "Li"}
 
 
 @dataclass(frozen=True)
@@ -160,9 +159,16 @@ def read_scene(data: Mapping[str, Any]) -> Scene:
 
 def group_labels(system: SystemDescription) -> dict[str, str]:
     """Labels of the `STYLES` groups that the system has, in order."""
-    present = set(groups_of_sites(system))
-    anion = "+".join(molecule.name for molecule, _ in system.types_of("anion"))
-    return {name: label for name, label in {**_LABELS, "anion": anion}.items() if name in present}
+    names = groups_of_sites(system)
+    present = set(names)
+
+    def types(kind: str) -> list[str]:
+        return [molecule.name for molecule, _ in system.types_of(kind)]
+
+    grey = (names[system.sites_of("polymer")] == "other").any()
+    chains = ["rest of the chains" if present & {"PEO", "PA"} else "chains"] if grey else []
+    labels = {"PEO": "PEO", "PA": "PA", "other": " and ".join([*chains, *types("solvent")]), "Li": "Li"}
+    return {name: label for name, label in {**labels, "anion": "+".join(types("anion"))}.items() if name in present}
 
 
 def _fractions(positions: Floats, box: Floats) -> str:

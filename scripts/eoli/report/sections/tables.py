@@ -11,6 +11,7 @@ import pandas as pd
 
 from eoli.core.numbers import plain, with_error
 from eoli.report.gather import Sweep
+from eoli.study.columns import UNITS
 from eoli.study.quantities import In, declared, molecules_in
 from eoli.summary.cutoffs import POOLED
 
@@ -72,14 +73,26 @@ def as_it_is(frame: pd.DataFrame | None) -> dict[str, Any] | None:
         return None
     table = frame.dropna(axis="columns", how="all")
     rows = [[_as_cell(value) for value in row] for row in table.itertuples(index=False)]
-    return {"columns": [str(column).replace("_", " ") for column in table], "rows": rows}
+    return {"columns": [_heading(str(column)) for column in table], "rows": rows}
+
+
+def _heading(column: str) -> str:
+    """The name of a column in words, with its unit behind.
+
+    >>> _heading("first_peak_nm")
+    'first peak (nm)'
+    """
+    unit = max((unit for unit in UNITS if column.endswith(f"_{unit}")), key=len, default="")
+    words = column.removesuffix(f"_{unit}").replace("_", " ")
+    return f"{words} ({UNITS[unit]})" if unit else words
 
 
 def pooled(cutoffs: pd.DataFrame | None) -> pd.DataFrame | None:
     """Contact distances of the whole sweep; those of single systems are only in the table."""
     if cutoffs is None:
         return None
-    return cutoffs[(cutoffs["system"] == POOLED) & cutoffs["contact"].notna()].drop(columns=["system", "contact"])
+    kept = cutoffs[(cutoffs["system"] == POOLED) & cutoffs["contact"].notna()].drop(columns=["system", "contact"])
+    return kept.assign(second=kept["second"].str.replace("_", " "))
 
 
 def _as_cell(value: Any) -> Cell:

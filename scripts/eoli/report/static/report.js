@@ -35,7 +35,7 @@
     Li: "Li⁺", ether_O: "O (C-O-C)", carbonyl_O: "O (C=O)", amide_O: "O (amide)", ester_O: "O (C=O of the ester)",
     ester_bridging_O: "O (bridging, ester)", anion_N: "N (anion)", anion_O: "O (anion)", amide_H: "H (NH)", anion: "anion",
     anion_com: "anion, centre of mass", chain_com: "chain, centre of mass", chain: "chain", F: "F of the anion",
-    solvent_O: "O (solvent)", solvent_N: "N (solvent)", oxygen: "all oxygens", chains: "chains", anions: "anions", any: "any acceptor", all: "all",
+    hydroxyl_O: "O (hydroxyl)", solvent_O: "O (solvent)", solvent_N: "N (solvent)", oxygen: "all oxygens", chains: "chains", anions: "anions", any: "any acceptor", all: "all",
     anion_contact: "touching an anion", largest_share: "share of the largest domain",
     domains: "number of domains", percolates_xyz: "percolates in x, y and z", total: "all electrons", ions: "ions",
   };
@@ -50,6 +50,11 @@
     const range = key.match(/^(\d+)_(\d+|up)$/);
     if (key === "all") return "all units";
     return range ? `units ${range[1]} ${range[2] === "up" ? "and up" : `to ${range[2]}`}` : said(key);
+  };
+  /** A pair of groups in S(q), of which the second is a block, the ions or the solvents. */
+  const withBlock = (key) => {
+    const second = [...summary.blocks, "ions", "solvent"].find((name) => key.endsWith(`_${name}`));
+    return second ? `${said(key.slice(0, -second.length - 1))} with ${said(second)}` : said(key);
   };
   /** Choices from the columns of a table that a pattern finds. */
   const choices = (table, pattern, made) => (summary.columns[table] ?? [])
@@ -72,7 +77,7 @@
       { label: pairOf(key), y, yTitle: "g(r)", fromZero: true, right: `n_${key}`, rightTitle: "n(r)" })) },
     scattering: { table: "morphology", x: "q_per_nm", xTitle: "q (nm⁻¹)", boxLimit: true,
       choices: () => choices("morphology", /^S_(.+)$/, (key, y) => (
-        { label: said(key.replace(/_(?=PA|PEO|ions)/, " with ")), y, error: `${y}_error`, yTitle: "S(q)" })) },
+        { label: withBlock(key), y, error: `${y}_error`, yTitle: "S(q)" })) },
     domains: { table: "domains", x: "distance_nm", xTitle: "distance of contact (nm)", points: true,
       first: (found) => found.findIndex((choice) => choice.y === "largest_share"),
       choices: () => summary.blocks.flatMap((block) => choices("domains", /^(domains|largest_share|percolates_xyz)$/,
@@ -121,14 +126,13 @@
   /** Bars of scalars; a choice gives [category, {value, error}] of a system's scalars. */
   const BARS = {
     coordination: () => {
-      const single = shownInOrder().flatMap((i) => Object.keys(dataOf(i).scalars.structure?.shell_statistics ?? {}))
-        .filter((key) => key.includes("@"));
-      const kinds = ["ether_O", "carbonyl_O", "ester_bridging_O", "solvent_O", "solvent_N", "anion", ...new Set(single), "oxygen",
-        "chains", "solvents", "anions"];
+      const single = summary.partners.filter((key) => key.includes("@"));
+      const kinds = ["ether_O", "hydroxyl_O", "carbonyl_O", "ester_bridging_O", "solvent_O", "solvent_N", "anion", ...single,
+        "oxygen", "chains", "solvents", "anions"].filter((key) => summary.partners.includes(key));
       const around = (kind) => ({ ether_O: "C-O-C", carbonyl_O: "C=O", ester_bridging_O: "C-O-C of the ester",
         anion: "anion sites", oxygen: "any oxygen" }[kind] ?? said(kind));
       const statistics = (scalars) => scalars.structure?.shell_statistics;
-      return [
+      return kinds.length === 0 ? [] : [
         { label: "mean number around Li⁺", yTitle: "mean number around Li⁺", order: kinds.map(around), of: (scalars) => kinds.map((kind) => (
           [around(kind), statistics(scalars)?.[kind]?.mean])).filter(([, found]) => stated(found)) },
         ...kinds.map((kind) => ({ label: `how many: ${around(kind)}`, xTitle: `${around(kind)} around one Li⁺`,
