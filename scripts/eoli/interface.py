@@ -56,7 +56,8 @@ class Value:
         else:
             bounds = ((">", self.lower_bound), ("<", self.upper_bound))
             said = " and ".join(f"{sign} {bound:.4g}" for sign, bound in bounds if bound is not None) or "not known"
-        return f"{self.name} = {said} {self.unit}".rstrip() + (f" ({self.verdict})" if self.verdict else "")
+        unit = "" if said == "not known" else f" {self.unit}".rstrip()
+        return f"{self.name} = {said}{unit}" + (f" ({self.verdict})" if self.verdict else "")
 
 
 def _read(path: Path, name: str, absent: str) -> pd.DataFrame:

@@ -197,6 +197,11 @@ def test_falling_values_and_few_temperatures_have_no_vtf() -> None:
     assert falling.verdict == "not determined: the values do not rise with temperature"
     three = fit_vtf(noisy(np.repeat(WIDE[:3], 2), arrhenius(np.repeat(WIDE[:3], 2)), 0.05, 1))
     assert three.verdict == "not determined: 3 temperatures with a value; at least 4 are needed"
+    for known, said in ((0, "0 temperatures"), (1, "1 temperature")):
+        values = arrhenius(WIDE[:3])
+        values[known:] = np.nan
+        few = fit_arrhenius(usable_points(WIDE[:3].tolist(), values.tolist(), (0.05 * values).tolist()))
+        assert few.verdict == f"not resolved: {said} with a value; at least 3 are needed"
 
 
 def test_preference() -> None:

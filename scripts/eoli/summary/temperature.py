@@ -150,6 +150,10 @@ def _said(goodness: Goodness, shape: str) -> str:
     return f"{shape} within the errors ({numbers})"
 
 
+def _counted(temperatures: int) -> str:
+    return "1 temperature" if temperatures == 1 else f"{temperatures} temperatures"
+
+
 def fit_arrhenius(points: Points) -> Arrhenius:
     """Weighted least squares of ln y against 1/T.
 
@@ -159,7 +163,7 @@ def fit_arrhenius(points: Points) -> Arrhenius:
     """
     n, different = len(points.ln_value), points.temperatures
     if different < 2:
-        verdict = f"not resolved: {different} temperature with a value; at least {LEAST_OF_FIT} are needed"
+        verdict = f"not resolved: {_counted(different)} with a value; at least {LEAST_OF_FIT} are needed"
         return Arrhenius(UNKNOWN, UNKNOWN, None, None, n, points.excluded, verdict)
     line = _line(1 / points.temperature_K, points.ln_value, points.ln_error)
     goodness = goodness_of(float(line.chi2), n - 2)
@@ -193,7 +197,7 @@ def fit_vtf(points: Points) -> Vtf:
 
     n = len(points.ln_value)
     if points.temperatures < _LEAST_VTF:
-        return undetermined(f"{points.temperatures} temperatures with a value; at least {_LEAST_VTF} are needed")
+        return undetermined(f"{_counted(points.temperatures)} with a value; at least {_LEAST_VTF} are needed")
 
     def lines(t0: npt.ArrayLike) -> _Line:
         x = 1 / (points.temperature_K - np.asarray(t0, dtype=np.float64)[..., None])

@@ -480,7 +480,7 @@
           x: series[name].map((p) => 1000 / p[0]), y: series[name].map((p) => p[1]), showlegend: false,
           line: { color: colour(members[0], of), width: 1.5, dash: style } });
       }
-      notes.push(`${series.systems[0].replace(/-\d+K.*/, "")}: ${series.arrhenius_says}. VTF: ${series.vtf_says}.`);
+      notes.push(`${series.systems[0].replace(/-[\d.]+K(?=-)/, "").replace(/-r\d+$/, "")}: ${series.arrhenius_says}. VTF: ${series.vtf_says}.`);
     }
     const made = { traces, csv, note: notes.join(" "), layout: layout(of, { xaxis: axis("1000/T (K⁻¹)", of),
       yaxis: axis(`${choice.quantity.symbol} (${choice.quantity.unit})`, of, logAround(reaches(traces))) }) };
