@@ -53,7 +53,7 @@ def test_quantities_are_those_of_the_analyses(finished: Path) -> None:
     assert str(density).startswith("density = ") and str(density).endswith(" g/cm³")
     diffusion = system.quantity("D_Li")
     assert diffusion.value is None and diffusion.verdict == "too short"
-    assert str(diffusion) == "D_Li = not known m²/s (too short)"
+    assert str(diffusion) == "D_Li = not known (too short)"
     assert str(eoli.Value("x", None, None, 1.0, 2.0, "nm", "")) == "x = > 1 and < 2 nm"
     # against the sweep's table: its name is that of a column, followed by the unit
     resolved = {name: value.value for name in system.quantities if (value := system.quantity(name)).value is not None}
