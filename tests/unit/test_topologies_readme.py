@@ -12,6 +12,7 @@ from eoli.forcefield.models import Contents
 from eoli.topology.build import describe, tables_for, write_topology
 from eoli.topology.gromos import Gromos54A7
 from pages import extend_blocks, text_of
+from support import ROOT
 
 
 @pytest.fixture
