@@ -125,3 +125,13 @@ def test_starts_are_taken_together_also_where_an_axis_is_empty() -> None:
     assert [len(rows) for _, rows in alike(table)] == [2]
     first, second = (axes_of(row) for row in table.to_dict("records"))
     assert first == second and first["anion_model"] is None
+
+
+def test_a_salt_says_the_model_of_its_own_anion() -> None:
+    pf6, tfsi, other = (
+        {"system": "a-r1", "salt": salt, "anion_model": model}
+        for salt, model in (("lipf6", "kolb"), ("litfsi", "clandp2004"), ("litfsi", "other"))
+    )
+    assert distinguishing_axes([pf6, tfsi]) == ["salt"]
+    assert distinguishing_axes([tfsi, other]) == ["anion_model"]
+    assert distinguishing_axes([pf6, tfsi, other]) == ["salt", "anion_model"]

@@ -85,8 +85,15 @@ def alike(table: pd.DataFrame, axes: Sequence[str] = SYSTEM_AXES) -> Iterator[tu
 
 
 def distinguishing_axes(rows: Sequence[Mapping[Any, Any]], besides: Sequence[str] = ()) -> list[str]:
-    """Axes on which rows differ, except those in `besides`: what a label has to mention."""
+    """Axes on which rows differ, except those in `besides`: what a label has to mention.
+
+    Where each salt has its own model of the anion, the salt says it.
+    """
     found = [axes_of(row) for row in rows]
-    return [
+    differing = [
         axis for axis in (*SYSTEM_AXES, SOLVENTS, SHAPE) if axis not in besides and len({of[axis] for of in found}) > 1
     ]
+    models = {(of["salt"], of["anion_model"]) for of in found}
+    if "salt" in differing and len(models) == len({salt for salt, _ in models}):
+        differing = [axis for axis in differing if axis != "anion_model"]
+    return differing
