@@ -17,17 +17,17 @@ from support import TINY, copy_workflow, run_tiny
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def of_session(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """Folder of this session, the same for all its workers."""
     base = tmp_path_factory.getbasetemp()
     return base if worker_id == "master" else base.parent
 
 
 @pytest.fixture(scope="session", autouse=True)
-def slots(shared: Path) -> None:
+def slots(of_session: Path) -> None:
     """Locks of cores for this session, for all its workers: a test neither waits for a study that runs on this machine,
     nor holds it up."""
-    os.environ[FOLDER] = str(shared / "slots")
+    os.environ[FOLDER] = str(of_session / "slots")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,13 +39,13 @@ def interruptible() -> None:
 
 
 @pytest.fixture(scope="session")
-def finished(shared: Path) -> Path:
+def finished(of_session: Path) -> Path:
     """Folder of a finished run of tests/config/tiny.yaml; not to be changed.
 
     It is made once, by the worker that comes first; when that fails all tests that need it fail with its cause.
     """
-    folder, done, failure = shared / "finished", shared / "finished.done", shared / "finished.failed"
-    with (shared / "finished.lock").open("w") as lock:
+    folder, done, failure = of_session / "finished", of_session / "finished.done", of_session / "finished.failed"
+    with (of_session / "finished.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists() and not failure.exists():
             cause = run_tiny(folder)

@@ -200,11 +200,11 @@ def result_of(folder: Path, kind: Kind) -> Result:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(finished: Path, shared: Path) -> Callable[[Kind], Result]:
+def undisturbed(finished: Path, of_session: Path) -> Callable[[Kind], Result]:
     """The result of each kind of change without a fault, made once for all workers, when it is first asked for."""
 
     def result(kind: Kind) -> Result:
-        folder = shared / f"undisturbed-{kind.name}"
+        folder = of_session / f"undisturbed-{kind.name}"
         known, lock = folder.with_suffix(".pickle"), folder.with_suffix(".lock")
         with lock.open("w") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)

@@ -477,7 +477,8 @@ def test_displacements_at_common_lags_are_those_of_motion(tmp_path: Path) -> Non
         assert known.any() and (found.loc[known, f"origins_{ours}"] >= 10).all()
     # segments are followed in every other frame
     assert found["msd_ether_O_nm2"].first_valid_index() == 2
-    assert json.loads(out.with_suffix(".json").read_text())["Li"] == {"molecules": 3}
+    of_lithium = json.loads(out.with_suffix(".json").read_text())["Li"]
+    assert of_lithium["molecules"] == 3 and of_lithium["trend"]["p_value"] > 0.01
 
 
 def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
