@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pyedr
 import pytest
+from scipy import constants
 
 from eoli.analysis.density import analyse_density, density_of
+from eoli.core import units
 from eoli.core.statistics import (
     block_estimate,
     block_means,
@@ -239,3 +241,11 @@ def test_estimates_say_nothing_of_their_own() -> None:
     code = "from eoli.core.statistics import equilibrated_mean\nequilibrated_mean([1, 3, 2, 4, 1, 2, 3, 1, 2, 4])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (run.stdout, run.stderr) == ("", "")
+
+
+def test_constants_of_the_si_are_those_of_scipy() -> None:
+    assert (
+        constants.k, constants.e, constants.N_A
+    ) == (units.BOLTZMANN_J_K, units.ELEMENTARY_CHARGE_C, units.AVOGADRO_PER_MOL)  # fmt: skip
+    assert pytest.approx(constants.R / 1000, rel=1e-9) == units.GAS_CONSTANT
+    assert pytest.approx(constants.bar * constants.nano**3 * constants.N_A / 1000) == units.BAR_NM3

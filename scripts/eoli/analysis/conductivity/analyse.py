@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import constants
 
 from eoli.analysis.common import write_results
 from eoli.analysis.conductivity.onsager import (
@@ -44,6 +43,7 @@ from eoli.analysis.motion.msd import (
 )
 from eoli.core.arrays import Floats
 from eoli.core.statistics import UNKNOWN, Estimate
+from eoli.core.units import AVOGADRO_PER_MOL, ELEMENTARY_CHARGE_C
 from eoli.study.criteria import ConductivityCriteria, StartsCriteria
 from eoli.topology.description import read_description
 from eoli.topology.species import Species
@@ -191,7 +191,7 @@ def _onsager_scalars(ions: _Ions, matrix: Onsager, factor: float) -> dict[str, A
 
 def _bare(scalars: dict[str, Any]) -> dict[str, Any]:
     """Onsager coefficients in mol2 / (J m s), from those in S/m."""
-    squared = (constants.e * constants.N_A) ** 2
+    squared = (ELEMENTARY_CHARGE_C * AVOGADRO_PER_MOL) ** 2
     return {
         name: {key: None if found[key] is None else found[key] / squared for key in ("value", "error")}
         for name, found in scalars.items()

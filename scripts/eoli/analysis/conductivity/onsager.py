@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import constants
 
 from eoli.analysis.motion.gls import Slope, brownian_covariance, slope_of
 from eoli.analysis.motion.msd import Diffusion, blocks_of, mean_msd, slopes_of
 from eoli.core.arrays import Floats, Indices
 from eoli.core.numbers import with_error
 from eoli.core.statistics import UNKNOWN, Estimate, jackknife_error
+from eoli.core.units import BOLTZMANN_J_K, ELEMENTARY_CHARGE_C
 
 LARGEST_RELATIVE_ERROR = 0.5
 _SIGMAS = 2
@@ -21,8 +21,8 @@ _SIGMAS = 2
 
 def siemens_per_metre(volume_nm3: float, temperature_K: float) -> float:
     """Factor to S/m from a charge diffusivity summed over the box, e2 nm2/ps: e^2 / (kB T V)."""
-    squared = constants.e**2 * constants.nano**2 / constants.pico
-    return float(squared / (constants.k * temperature_K * volume_nm3 * constants.nano**3))
+    squared = ELEMENTARY_CHARGE_C**2 * 1e-9**2 / 1e-12
+    return float(squared / (BOLTZMANN_J_K * temperature_K * volume_nm3 * 1e-9**3))
 
 
 @dataclass(frozen=True)

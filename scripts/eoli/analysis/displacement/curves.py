@@ -12,7 +12,6 @@ import pandas as pd
 from scipy.special import stdtr
 
 from eoli.analysis.motion.msd import Blocks, gain
-from eoli.analysis.results import read_curves, read_scalars
 from eoli.core.arrays import Floats, Indices
 from eoli.core.statistics import jackknife_error, standard_error
 from eoli.errors import DataError
@@ -140,6 +139,9 @@ def curve_of(table: pd.DataFrame, kind: str, molecules: int, trend: Trend | None
 
 def _of_system(analysis: Path) -> dict[str, Curve] | str:
     """Curves by kind from a system's `analysis` folder, or why there are none."""
+    # the models of all results, which the analysis itself does without
+    from eoli.analysis.results import read_curves, read_scalars
+
     scalars = read_scalars(analysis, "displacement")
     if scalars is None:
         return "analysis missing: displacement"

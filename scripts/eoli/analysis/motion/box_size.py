@@ -9,11 +9,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
-from scipy.constants import k as BOLTZMANN_J_K
 
 from eoli.analysis.motion.msd import sampled
 from eoli.core.arrays import Floats
 from eoli.core.statistics import UNKNOWN, Estimate
+from eoli.core.units import BOLTZMANN_J_K
 from eoli.study.box_shape import ORTHOBOXY
 from eoli.study.criteria import GivenViscosity
 from eoli.trajectory.unwrap import Paths
