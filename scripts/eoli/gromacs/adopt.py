@@ -33,6 +33,10 @@ class Baths:
     temperatures_K: tuple[float, ...]
     kept: bool
 
+    def __str__(self) -> str:
+        said = " and ".join(f"{kelvin:g}" for kelvin in self.temperatures_K)
+        return f"{said} K" if said else "no temperature"
+
 
 def baths_of(tpr: Path, build: GromacsBuild) -> Baths:
     """The baths of a run input file, by `gmx dump`.
@@ -65,12 +69,9 @@ def check_temperature(tpr: Path, kelvin: float, build: GromacsBuild) -> str:
         return f"the temperature, {kelvin:g} K, was not compared with {tpr}: {error}"
     if all(abs(bath - kelvin) <= _SAME_K for bath in baths.temperatures_K):
         return ""
-    said = " and ".join(f"{bath:g}" for bath in baths.temperatures_K)
     if baths.kept:
-        raise InputError(
-            f"temperature_K: {kelvin:g} is not allowed; allowed: that of the thermostat in {tpr}, {said} K"
-        )
-    return f"{tpr} has {said} K, but no thermostat that kept it"
+        raise InputError(f"temperature_K: {kelvin:g} is not allowed; allowed: that of the thermostat in {tpr}, {baths}")
+    return f"{tpr} has {baths}, but no thermostat that kept it"
 
 
 def temperature_of(tpr: Path, given_K: float | None, build: GromacsBuild) -> tuple[float, str]:
@@ -81,13 +82,12 @@ def temperature_of(tpr: Path, given_K: float | None, build: GromacsBuild) -> tup
     if given_K is not None:
         return given_K, check_temperature(tpr, given_K, build)
     try:
-        found = baths_of(tpr, build).temperatures_K
+        baths = baths_of(tpr, build)
     except EoliError as error:
         raise InputError(f"--temperature-K is missing, and {tpr} cannot be asked: {error}") from None
-    if len(found) != 1:
-        said = f"{' and '.join(f'{kelvin:g}' for kelvin in found)} K" if found else "no temperature"
-        raise InputError(f"--temperature-K is missing; the baths in {tpr} have {said}")
-    return found[0], ""
+    if len(baths.temperatures_K) != 1:
+        raise InputError(f"--temperature-K is missing; the baths in {tpr} have {baths}")
+    return baths.temperatures_K[0], ""
 
 
 def _plain(name: str) -> str:

@@ -94,9 +94,9 @@ def analyse_displacement(
 
     Lithium, the anion's centre of mass and the ether oxygens, in the frame of the system's centre of mass. `origins` is
     the number of independent origins, those whose windows do not overlap. The errors are those of `log_msd`, over blocks
-    and molecules; the scalars have the number of molecules and the trend of the run (`trend_of`). No table where unwrapping may have folded the paths
-    (`eoli.trajectory.unwrap.may_fold`): the verdict gives the reason. Raises DataError for files that cannot be read or
-    do not belong together.
+    and molecules; the scalars have the number of molecules and the trend of the run (`trend_of`). No table where
+    unwrapping may have folded the paths (`eoli.trajectory.unwrap.may_fold`): the verdict gives the reason. Raises
+    DataError for files that cannot be read or do not belong together.
     """
     system = read_description(description)
     with open_reduced(reduced, system) as opened:

@@ -372,7 +372,8 @@ class _OfChains:
 def transport(runs: Sequence[Walks], hold_frames: int, return_frames: int) -> Transport:
     """The renewal model for one run, or for several of one system, which must have frames equally far apart.
 
-    Runs are taken together ion by ion and chain by chain: sums over all of them, one fit. A new host leads for `hold_frames` (see `hosts`); an ion back within `return_frames` has not left (`bridged`).
+    Runs are taken together ion by ion and chain by chain: sums over all of them, one fit. A new host leads for
+    `hold_frames` (see `hosts`); an ion back within `return_frames` has not left (`bridged`).
 
     - tau_3 is time on chains over transfers, with censored stays (`mean_residence_of_runs`).
     - W_1 from <Dn^2(t)> of ions that stay on a chain, W_2 from the MSD, relative to the centre of mass of their chain, of
