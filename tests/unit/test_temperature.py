@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import constants
-from scipy.optimize import curve_fit
+from scipy.optimize import curve_fit, minimize
 
 from eoli.errors import DataError
 from eoli.summary.temperature import (
@@ -17,6 +18,7 @@ from eoli.summary.temperature import (
     activation_table,
     fit_arrhenius,
     fit_vtf,
+    predicted_ln,
     preferred,
     usable_points,
 )
@@ -247,3 +249,53 @@ def test_table_of_a_sweep() -> None:
     # one temperature: no rows, but a table that can be read again
     none = activation_table(sweep[sweep["temperature_K"] == WIDE[0]])
     assert none.empty and "quantity" in none
+
+
+MEASURED_HOT = np.array([400.0, 450.0, 500.0, 600.0, 700.0])
+
+
+@pytest.mark.parametrize("true", [arrhenius, vtf], ids=["Arrhenius", "VTF"])
+@pytest.mark.parametrize("temperature", [363.0, 550.0])
+@pytest.mark.parametrize("relative", [0.05, 0.3])
+def test_a_value_at_another_temperature_is_in_its_interval_as_often_as_it_says(
+    true: Callable[[np.ndarray], np.ndarray], temperature: float, relative: float
+) -> None:
+    hits = 0
+    expected = math.log(true(np.array([temperature]))[0])
+    for seed in range(300):
+        found = predicted_ln(noisy(MEASURED_HOT, true(MEASURED_HOT), relative, seed), temperature)
+        assert found.high is not None
+        hits += (-math.inf if found.low is None else found.low) < expected < found.high
+    assert 0.60 < hits / 300 < 0.78
+
+
+def test_the_ends_of_a_value_at_another_temperature_are_those_of_a_constrained_fit() -> None:
+    """By scipy's minimiser: with the value held at an end, the best curve is worse by 1 in chi-squared."""
+    points = noisy(MEASURED_HOT, vtf(MEASURED_HOT, 150.0), 0.1, 4)
+    found = predicted_ln(points, 363.0)
+    assert found.value is not None and found.low is not None and found.high is not None
+
+    def chi2(of: np.ndarray, held: float | None) -> float:
+        t0, slope = of[0], of[1] * 1000
+        intercept = of[2] if held is None else held + slope / (363.0 - t0)
+        return float(
+            (((points.ln_value - intercept + slope / (points.temperature_K - t0)) / points.ln_error) ** 2).sum()
+        )
+
+    def least(held: float | None) -> float:
+        starts = [np.array([t0, 1.2, -18.0]) for t0 in (50.0, 150.0, 250.0)]
+        bounds = [(0.0, 362.0), (0.0, 20.0), (-60.0, 20.0)]
+        return min(float(minimize(chi2, start, (held,), bounds=bounds, method="Nelder-Mead",
+                                  options={"maxiter": 5000, "xatol": 1e-8, "fatol": 1e-8}).fun) for start in starts)  # fmt: skip
+
+    best = least(None)
+    assert least(found.value) == pytest.approx(best, abs=1e-3)
+    for end in (found.low, found.high):
+        assert least(end) == pytest.approx(best + 1, abs=0.02)
+
+
+def test_a_value_far_below_poor_data_has_no_lower_end() -> None:
+    found = predicted_ln(noisy(MEASURED_HOT, vtf(MEASURED_HOT, 260.0), 0.6, 2), 300.0)
+    assert found.low is None and found.high is not None
+    two = predicted_ln(noisy(WIDE[:2], arrhenius(WIDE[:2]), 0.1, 2), 300.0)
+    assert (two.value, two.low, two.high) == (None, None, None)

@@ -39,6 +39,7 @@ def compare(arguments: argparse.Namespace) -> int:
     from eoli.figures.equal_lag import figure_equal_lag
     from eoli.reference import claims, experiments, measured, model, readings
     from eoli.summary.equal_lag import Against, equal_lag_tables
+    from eoli.summary.extrapolation import beside_series
     from eoli.summary.pooled import read_starts
     from eoli.workflow.plan import EQUAL_LAG
 
@@ -57,6 +58,7 @@ def compare(arguments: argparse.Namespace) -> int:
     compared = claims.compare(study, sweep, scalars, curves)
     tables = equal_lag_tables(sweep, curves, Against(arguments.polymer or model.compared_with(study), arguments.eo_li))
     beside = experiments.beside_experiments(sweep, scalars, conductivity, transport, masses, starts)
+    beside += beside_series(sweep, conductivity, transport, masses)
     summary = {
         "cite": study.cite,
         "verdicts": {verdict: sum(row.verdict == verdict for row in compared) for verdict in get_args(claims.Verdict)},

@@ -38,7 +38,8 @@ class Beside:
 
     `log10_difference` is log10 of ours over the measured value, which was extrapolated to higher temperature by
     `extrapolated_K`, if given. A bounded result has `ours_low` and `ours_high` instead of a value, None for an open
-    side; its differences include the uncertainty of the series.
+    side; its differences include the uncertainty of the series. A result that our own temperature series gives for a
+    temperature at which nothing was simulated has its 68 % interval there, and says by how much it leaves ours.
     """
 
     system: str
@@ -64,6 +65,12 @@ class Beside:
     ours_high: float | None = None
     log10_difference_low: float | None = None
     log10_difference_high: float | None = None
+    ours_extrapolated_K: float | None = None
+
+    @property
+    def extrapolated(self) -> bool:
+        """Whether ours or theirs was carried to another temperature by a fit."""
+        return self.extrapolated_K is not None or self.ours_extrapolated_K is not None
 
 
 def log10_difference(ours: float, error: float, measured: Measured | None) -> Estimate:
@@ -143,7 +150,7 @@ def _fields(
     }  # fmt: skip
 
 
-def _conductivities(
+def conductivity_series(
     measured: pd.DataFrame, row: Mapping[Any, Any], molar_mass: float
 ) -> Iterator[tuple[dict[str, Any], Measured | None]]:
     """Per kind of series, the one with a fitting ratio and the closest chain length: fields of `Beside`, its value."""
@@ -167,7 +174,7 @@ def _conductivities(
             )
 
 
-def _transport(
+def transport_sources(
     measured: pd.DataFrame, row: Mapping[Any, Any], molar_mass: float
 ) -> Iterator[tuple[str, dict[str, Any], Measured | None]]:
     """Quantity, fields of `Beside` and value of every source that measured the polymer with that salt."""
@@ -216,8 +223,8 @@ def beside_experiments(
         if molar_mass is None or pd.isna(row["eo_li_simulated"]) or solvents_of(row.get(SOLVENTS)):
             continue
         starts = [scalars.get(name, {}) for name in together.get(system, ())]
-        found = [("conductivity", *series) for series in _conductivities(conductivities, row, molar_mass)]
-        found += _transport(transport, row, molar_mass)
+        found = [("conductivity", *series) for series in conductivity_series(conductivities, row, molar_mass)]
+        found += transport_sources(transport, row, molar_mass)
         for name, fields, theirs in found:
             kind = KINDS[name]
             # none of the sources of the other tables holds at other temperatures
@@ -244,7 +251,7 @@ def mean_absolute_errors(rows: Sequence[Beside]) -> list[dict[str, Any]]:
     for row in rows:
         # a source of transport has one series for each temperature: together they are that source
         series = row.series if row.quantity == "conductivity" else row.source
-        kinds.setdefault((row.quantity, series, row.route, row.extrapolated_K is not None), []).append(row)
+        kinds.setdefault((row.quantity, series, row.route, row.extrapolated), []).append(row)
     return [
         {"quantity": quantity, "series": series, "route": route, "extrapolated": extrapolated, **asdict(_score(of))}
         for (quantity, series, route, extrapolated), of in kinds.items()
@@ -303,13 +310,13 @@ def _rank_correlations(ours: Floats, theirs: Floats) -> Floats:
 
 
 def overall(rows: Sequence[Beside]) -> Score:
-    """Score over every system and quantity of SCORED that was compared without a VTF curve.
+    """Score over every system and quantity of SCORED that was compared at a temperature of both.
 
     A system counts once for a quantity: by its most exact route, its difference the mean over the sources.
     """
     one: dict[tuple[str, str], dict[str, list[Beside]]] = {}
     for row in rows:
-        if row.quantity in SCORED and row.extrapolated_K is None and row.log10_difference is not None:
+        if row.quantity in SCORED and not row.extrapolated and row.log10_difference is not None:
             one.setdefault((row.system, row.quantity), {}).setdefault(row.route, []).append(row)
     score = _score([_over_sources(next(iter(routes.values()))) for routes in one.values()])
     # ranks of quantities in different units mean nothing

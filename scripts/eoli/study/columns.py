@@ -165,6 +165,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "what_differs": "between the two materials", "extrapolated_K": "how far beyond the measured temperatures",
         "ours_low": "lower bound of ours", "ours_high": "upper bound of ours",
         "log10_difference_low": "from the lower bound", "log10_difference_high": "from the upper bound",
+        "ours_extrapolated_K": "for a value from our own temperature series: how far it lies outside its temperatures; 0 between them",
     },
     "summary/equal-lag.csv": {
         **_COMPARED, "system": "one system, or the group of its starts", "against": "the other",

@@ -130,6 +130,12 @@ class _Line:
     slope: Floats
     slope_error: Floats
     chi2: Floats
+    middle: Floats
+    middle_error: float
+
+    def at(self, x: Floats) -> tuple[Floats, Floats]:
+        """Value and error of each line at its x, both (...)."""
+        return self.intercept + self.slope * x, np.hypot(self.middle_error, (x - self.middle) * self.slope_error)
 
 
 def _line(x: Floats, y: Floats, errors: Floats) -> _Line:
@@ -140,7 +146,8 @@ def _line(x: Floats, y: Floats, errors: Floats) -> _Line:
     slope = (weights * centred * y).sum(axis=-1) / squares
     intercept = (weights * y).sum() / weights.sum() - slope * middle
     residuals = y - intercept[..., None] - slope[..., None] * x
-    return _Line(intercept, slope, squares**-0.5, (weights * residuals**2).sum(axis=-1))
+    chi2 = (weights * residuals**2).sum(axis=-1)
+    return _Line(intercept, slope, squares**-0.5, chi2, middle, float(weights.sum() ** -0.5))
 
 
 def _said(goodness: Goodness, shape: str) -> str:
@@ -229,6 +236,29 @@ def fit_vtf(points: Points) -> Vtf:
     return Vtf(
         Interval(best, low, high), energy, _scaled(energy, 1 / KJ_MOL_PER_EV), float(found.intercept), goodness, n, points.excluded, _said(goodness, "a VTF curve"),
     )  # fmt: skip
+
+
+def predicted_ln(points: Points, temperature_K: float) -> Interval:
+    """ln of the value at a temperature with its 68 % interval, whether the points lie on an Arrhenius line or bend.
+
+    The curve is that of VTF with any T0 from 0, where it is Arrhenius, to 1 K below the lowest temperature involved. The
+    interval is the profile of chi-squared: all values that a curve reaches whose chi-squared is at most 1 above the
+    minimum, with the limit of `fit_vtf` for a poor fit. An end is open where the highest T0 is among these curves; all
+    is unknown below three temperatures.
+    """
+    if points.temperatures < LEAST_OF_FIT:
+        return NO_INTERVAL
+    lowest = min(float(points.temperature_K.min()), temperature_K)
+    t0 = np.linspace(0, lowest - _BELOW_LOWEST_K, _SCAN)
+    lines = _line(1 / (points.temperature_K - t0[:, None]), points.ln_value, points.ln_error)
+    values, errors = lines.at(1 / (temperature_K - t0))
+    best = int(np.argmin(lines.chi2))
+    left = lines.chi2[best] + goodness_of(float(lines.chi2[best]), len(points.ln_value) - 3).widening ** 2 - lines.chi2
+    inside = left >= 0
+    reach = errors[inside] * np.sqrt(left[inside])
+    low, high = float((values[inside] - reach).min()), float((values[inside] + reach).max())
+    open_below = inside[-1] and temperature_K < points.temperature_K.min()
+    return Interval(float(values[best]), None if open_below else low, high)
 
 
 def preferred(arrhenius: Arrhenius, vtf: Vtf) -> Preference:

@@ -139,7 +139,7 @@ def experiments(sweep: Sweep) -> dict[str, Any] | None:
                 "system": record["system"],
                 "quantity": KINDS[str(record["quantity"])].label,
                 "route": str(record["route"]).replace("_", " "),
-                "ours": Cell(ours, bounds if ours is None else with_error(ours, record.get("ours_error"), unit)),
+                "ours": Cell(ours, _ours(record, bounds, unit)),
                 "measured": Cell(theirs, "" if theirs is None else plain(theirs, unit)),
                 "difference": Cell(
                     difference,
@@ -159,6 +159,14 @@ def experiments(sweep: Sweep) -> dict[str, Any] | None:
     ]
     score = sweep.compared.get("score") or {}
     return {"rows": rows, "means": means, "score": _score(score) if score.get("value") is not None else ""}
+
+
+def _ours(record: Mapping[str, Any], bounds: str, unit: str) -> str:
+    """Our value with its error, or with its range if that is not symmetric; else its bounds."""
+    ours, error = record.get("ours"), record.get("ours_error")
+    if ours is None:
+        return bounds
+    return f"{plain(ours, digits=2)} ({bounds})" if error is None else with_error(ours, error, unit)
 
 
 def _score(entry: Mapping[str, Any]) -> str:
