@@ -130,6 +130,7 @@ def _renewal(system: System, n: int) -> tuple[pd.DataFrame, dict[str, Any]]:
     verdict = "resolved" if resolved else "not resolved: the data contradict: one block"
     names = ("D_m2_s", "D_long_chains_m2_s", "D_on_chains_m2_s", "D_between_transfers_m2_s")
     found = {name: {**_number(1e-11 * (1 + n) if resolved else None), "verdict": verdict} for name in names}
+    found["conductivity_S_m"] = {**_number(0.02 * (1 + n) if resolved else None), "verdict": verdict}
     times = {f"tau_{k}": {**_number(1e3 * k if resolved else None), "verdict": verdict} for k in (1, 2, 3)}
     return table, found | times
 

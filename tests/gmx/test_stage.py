@@ -21,6 +21,7 @@ import yaml
 from MDAnalysis.lib.formats.libmdaxdr import TRRFile, XTCFile
 
 from eoli.analysis.glass.fit import volume_curve
+from eoli.analysis.results import read_found
 from eoli.box.supercell import build_supercell
 from eoli.core.units import GAS_CONSTANT
 from eoli.errors import EoliError, RunError
@@ -71,7 +72,8 @@ def read_box(path: Path, index: int) -> npt.NDArray[np.float64]:
 
 @pytest.mark.parametrize("name", list(STAGES))
 def test_verdicts(tiny: Tiny, name: str) -> None:
-    verdict = json.loads((tiny.folder / name / "verdict.json").read_text())
+    verdict = read_found(tiny.folder / name / "verdict.json", "verdict")
+    assert verdict is not None
     assert verdict["status"] in ("pass", "warn")
     assert verdict["broken"] == []
 
@@ -464,8 +466,10 @@ PROLONGED: dict[str, Any] = {"length_ns": 0.002, "max_length_ns": 0.005, "conver
 
 
 def verdict_of(job: StageJob) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads((job.folder / "verdict.json").read_text())
-    return data
+    """By the reader of tables, status and page."""
+    data = read_found(job.folder / "verdict.json", "verdict")
+    assert data is not None
+    return dict(data)
 
 
 def test_a_stage_is_prolonged_to_its_limit_as_if_it_had_been_that_long(tiny: Tiny, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import constants
 from scipy.integrate import quad
 from scipy.linalg import expm
 
@@ -262,8 +263,10 @@ def site(role: str | None, number: int = 1, block: str | None = None) -> Site:
     return Site("X", "X", 0.0, 1.0, "R", number, "X", role, block, "test")
 
 
-def written(folder: Path, known: Known, with_pa: bool = False, every: int = 1, seed: int = 5) -> Walks:
-    """Such ions, and their trajectory in a box as `reduced.h5` and `system.json` in `folder`."""
+def written(
+    folder: Path, known: Known, with_pa: bool = False, every: int = 1, seed: int = 5, anion_nm2_ps: float = 0.0
+) -> Walks:
+    """Such ions, and their trajectory in a box as `reduced.h5` and `system.json` in `folder`; anions with a D."""
     folder.mkdir(exist_ok=True)
     chain = [site("ether_O", unit, "PEO") for unit in range(1, known.units + 1)]
     chain += [site("amide_O", known.units + 1, "PA")] if with_pa else []
@@ -282,11 +285,12 @@ def written(folder: Path, known: Known, with_pa: bool = False, every: int = 1, s
     neighbours = ether[run.host, run.index.astype(int)][:, :, None].astype(np.int32)
     beads = np.stack([run.segments(c)[0] + run.chains[:, [c]] for c in range(known.chains)], axis=1)
     box = np.full((known.frames, 3), edge, dtype=np.float32)
-    still = np.zeros((known.frames, known.ions, 3), dtype=np.float32)
+    steps = np.random.default_rng(seed).normal(size=(known.frames, known.ions, 3))
+    anions = np.sqrt(2 * anion_nm2_ps * known.interval_ps) * steps.cumsum(axis=0)
     arrays = {
         "motion/box": box,
         "motion/lithium": (run.ions % edge).astype(np.float32),
-        "motion/anions": still,
+        "motion/anions": (anions % edge).astype(np.float32),
         "motion/chains": (run.chains % edge).astype(np.float32),
         "motion/neighbours": neighbours,
         "motion/distances": np.full(neighbours.shape, 0.2, dtype=np.float32),
@@ -306,7 +310,8 @@ def written(folder: Path, known: Known, with_pa: bool = False, every: int = 1, s
 
 def criteria_of(known: Known) -> dict[str, Any]:
     contacts = {"ether_O": 0.3, "carbonyl_O": 0.3, "anion": 0.3}
-    return {"contact_nm": contacts, "hold_ps": known.interval_ps, "return_ps": 0.0}
+    hold, diffusive = {"hold_ps": known.interval_ps, "return_ps": 0.0}, {"tolerance": 0.1, "temperature_K": 400.0}
+    return {"contact_nm": contacts} | hold | diffusive
 
 
 def analysed(folder: Path, known: Known, with_pa: bool = False, every: int = 1) -> tuple[dict, pd.DataFrame, Transport]:
@@ -340,6 +345,30 @@ def test_files_hold_what_the_functions_find(tmp_path: Path) -> None:
     assert {check["result"] for check in found["assumptions"].values()} == {"holds"}
     assert table["ions_nm2"].to_numpy() == pytest.approx(expected.curves["ions"].msd, rel=1e-3)
     assert list(table)[:4] == ["lag_ps", "index_units2", "index_units2_error", "index_model_units2"]
+
+
+def test_the_conductivity_has_lithium_as_in_the_model_and_anions_as_they_move(tmp_path: Path) -> None:
+    d_anion = 2e-4
+    written(tmp_path, SMALL, anion_nm2_ps=d_anion)
+    criteria = RenewalCriteria.model_validate(criteria_of(SMALL))
+    out = tmp_path / "renewal.json"
+    analyse_renewal(tmp_path / "reduced.h5", tmp_path / "system.json", criteria, tmp_path / "renewal.csv", out)
+    found = json.loads(out.read_text())
+    sigma, lithium = found["conductivity_S_m"], found["D_m2_s"]
+    per_volume = SMALL.ions * constants.e**2 / (constants.k * 400.0 * (6e-9) ** 3)
+    assert sigma["verdict"] == "resolved"
+    by_hand = per_volume * (lithium["value"] + d_anion * 1e-6)
+    assert abs(sigma["value"] - by_hand) < 3 * sigma["error"] < 0.6 * by_hand
+    assert sigma["error"] > per_volume * lithium["error"]
+
+
+def test_a_conductivity_is_withheld_with_the_motion_it_needs(tmp_path: Path) -> None:
+    still, _, _ = analysed(tmp_path, SMALL)
+    assert still["D_m2_s"]["verdict"] == "resolved"
+    assert still["conductivity_S_m"]["value"] is None
+    assert still["conductivity_S_m"]["verdict"].startswith("not resolved: motion of anion")
+    other, _, _ = analysed(tmp_path / "pa", SMALL, with_pa=True)
+    assert other["conductivity_S_m"] == other["D_m2_s"] and other["D_m2_s"]["value"] is None
 
 
 def test_segments_may_have_fewer_frames(tmp_path: Path) -> None:

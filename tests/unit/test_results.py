@@ -125,6 +125,30 @@ def test_what_is_no_file_is_said(tmp_path: Path) -> None:
             read_scalars(folder, name)
 
 
+def test_a_verdict_says_what_was_asked_of_a_stage(tmp_path: Path) -> None:
+    folder = tmp_path / "peo" / "anneal"
+    folder.mkdir(parents=True)
+    asked = {
+        "density": {
+            "converged": False,
+            "text": "density drifts",
+            "values": {"block_means": [1.0, 1.1], "p_value": None},
+        }
+    }
+    verdict: dict[str, Any] = {
+        "status": "warn",
+        "warnings": ["not converged"],
+        "values": {"converged": False, "convergence": asked, "ns": 1.0},
+    }
+    written(folder, "verdict", verdict)
+    assert read_verdict(folder) == verdict
+    written(folder, "verdict", verdict | {"values": verdict["values"] | {"answers": []}})
+    assert read_verdict(folder) is not None
+    written(folder, "verdict", verdict | {"values": {"ns": "long"}})
+    with pytest.raises(DataError, match=r"verdict\.json: values\.ns: 'long'"):
+        read_verdict(folder)
+
+
 def test_a_verdict_of_another_stage_is_none(tmp_path: Path) -> None:
     folder = tmp_path / "peo" / "npt"
     folder.mkdir(parents=True)

@@ -48,8 +48,9 @@ def analyse_starts(
     described = [read_description(path) for path in descriptions]
     motions, populations, walks = [], [], []
     of_renewal = RenewalCriteria(
-        contact_nm=criteria.lithium_contact_nm, hold_ps=criteria.hold_ps, return_ps=criteria.return_ps
-    )
+        contact_nm=criteria.lithium_contact_nm, hold_ps=criteria.hold_ps, return_ps=criteria.return_ps,
+        tolerance=criteria.tolerance, temperature_K=criteria.temperature_K,
+    )  # fmt: skip
     with ExitStack() as files:
         for path, system in zip(reduced, described, strict=True):
             opened = files.enter_context(open_reduced(path, system))
@@ -85,6 +86,6 @@ def analyse_starts(
             "conductivity": conductivity_scalars(
                 motions, _stacked(populations) if populations else None, described[0].choice.ion_charge_scale, criteria,
             ),
-            "renewal": renewal(walks, [motion.length_ns * 1000 for motion in motions], of_renewal)[1],
+            "renewal": renewal(walks, motions, of_renewal)[1],
         }  # fmt: skip
     write_json(out_json, finite(found))

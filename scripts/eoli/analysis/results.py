@@ -304,9 +304,11 @@ class _Pooled(_Part):
 
 
 class _Verdict(_Part):
+    """`values` are numbers, but for `converged` and, by criterion, `convergence` (0.1.0 wrote a list of answers, too)."""
+
     status: Literal["pass", "warn", "broken"]
     warnings: list[Said]
-    values: dict[str, float | None]
+    values: dict[str, float | bool | dict[str, dict[str, Any]] | list[str] | None]
     broken: list[Said] = []
     system: str | None = None
     stage: str | None = None
@@ -416,7 +418,9 @@ def _wrong_in(data: Any, name: str = "", withheld: str = "") -> Iterator[str]:
 def _explained(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     # names of unions and models are pydantic's own
-    keys = [str(key) for key in first["loc"] if not re.match(r"function-|_[A-Z]|dict\[|constrained", str(key))]
+    keys = [
+        str(key) for key in first["loc"] if not re.match(r"function-|_[A-Z]|dict\[|constrained|(float|bool)$", str(key))
+    ]
     message = str(first["msg"]).removeprefix("Value error, ")
     message = re.sub(r"valid dictionary( or instance of \w+)?", "mapping", message)
     value = first.get("input")

@@ -26,7 +26,7 @@ from eoli.stage.masses import check_masses, simulated
 from eoli.stage.messages import Reporter
 from eoli.stage.progress import last_step
 from eoli.stage.sessions import read_sessions
-from eoli.study.protocol import ANSWERS, MOST_TIMES, OFFLOADED
+from eoli.study.protocol import ANSWERS, MOST_TIMES, OFFLOADED, Criterion, Stage
 from eoli.topology.description import SystemDescription, read_description
 
 
@@ -203,6 +203,11 @@ def _judge(job: StageJob, binding: Binding) -> Verdict:
     return verdict
 
 
+def _answers(stage: Stage) -> list[Criterion]:
+    """What the stage is asked to know, of its criteria."""
+    return [name for name in stage.converge if name in ANSWERS]
+
+
 def _judge_convergence(job: StageJob, verdict: Verdict, description: SystemDescription) -> None:
     # seconds of imports that other stages do not need
     from eoli.analysis.convergence import convergence
@@ -211,14 +216,13 @@ def _judge_convergence(job: StageJob, verdict: Verdict, description: SystemDescr
     assert stage.frame_interval_ps is not None
     steady = [name for name in stage.converge if name not in ANSWERS]
     found = convergence(steady, job.run, stage.frame_interval_ps, description, job.contact_nm)
-    if wanted := [name for name in stage.converge if name in ANSWERS]:
+    if wanted := _answers(stage):
         from eoli.analysis.answered import Asked, answered
 
         asked = Asked(job.target_error, job.tolerance, job.temperature_K)
         found |= answered(wanted, job.run / "md.xtc", job.topology / "system.json", stage.frame_interval_ps, asked)
     values = verdict.values
     values["convergence"] = {name: asdict(found[name]) for name in stage.converge}
-    values["answers"] = [found[name].text for name in wanted if found[name].converged]
     verdict.unsettled = [finding.text for finding in found.values() if finding.converged is False]
     values["converged"] = not verdict.unsettled
     values["core_hours"] = sum(one.processors * one.wall_seconds for one in read_sessions(job.run)) / 3600
@@ -262,7 +266,7 @@ def _say_result(say: Reporter, job: StageJob, verdict: Verdict, done: _Done) -> 
         parts.append(f"{values['density_g_cm3']:.3f} g/cm3")
     if "converged" in values and not verdict.unsettled:
         parts.append(f"converged within {values['ns']:g} ns")
-        parts += values["answers"]
+        parts += [values["convergence"][name]["text"] for name in _answers(job.stage)]
     if done.seconds and done.steps:
         parts.append(f"{job.ns(done.steps) / done.seconds * 86400:.3g} ns/day")
     # the warning about a force says how large it is

@@ -357,11 +357,16 @@ class MechanismCriteria(Mechanism, Criteria):
 
 
 class RenewalCriteria(Renewal, Criteria):
-    """Contacts, how long a new host must lead, and the section. Bridging ester oxygens do not count as hosts."""
+    """Contacts, how long a new host must lead, tolerance of diffusive motion, temperature, and the section.
+
+    Bridging ester oxygens do not count as hosts.
+    """
 
     section = "analysis.renewal"
     contact_nm: LithiumContacts
     hold_ps: Hold
+    tolerance: Tolerance
+    temperature_K: Temperature
 
 
 class MorphologyCriteria(Morphology, Criteria):

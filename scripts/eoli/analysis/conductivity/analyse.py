@@ -293,6 +293,29 @@ def _simulated(sigma: dict[str, Any], scale: float) -> dict[str, Any]:
     }
 
 
+def _volume_nm3(motions: Sequence[Motion]) -> float:
+    return float(np.mean([motion.box.prod(axis=1).mean() for motion in motions]))
+
+
+def with_lithium(
+    lithium: Estimate, motions: Sequence[Motion], tolerance: float, temperature_K: float
+) -> dict[str, Any]:
+    """Nernst-Einstein conductivity, S/m, of the replicas of a salt, with a D of lithium, m2/s, that is known otherwise.
+
+    The other ions have the D of their mean squared displacement, and the verdict is theirs; formal charges.
+    """
+    ions = ions_of(motions[0])
+    others = {
+        name: diffusion([motion.path_of(one) for motion in motions], motions[0].interval_ps, tolerance)
+        for name, one in ions.items()
+        if name != "Li"
+    }
+    coefficients = [lithium.times(1 / M2_S_PER_NM2_PS), *map(_coefficient, others.values())]
+    counts, charges = [len(one.sites) for one in ions.values()], [float(one.charge) for one in ions.values()]
+    found = nernst_einstein(counts, charges, coefficients)
+    return _stated(found.times(siemens_per_metre(_volume_nm3(motions), temperature_K)), of_ions(others))
+
+
 def conductivity_scalars(
     motions: Sequence[Motion], populations: Floats | None, charge_scale: float,
     criteria: ConductivityCriteria | StartsCriteria,
@@ -305,7 +328,7 @@ def conductivity_scalars(
     another is named: that of the polymer is that of all chains. With scaled charges the simulated values are added: conductivities
     are multiplied by the square of the scale, ratios stay the same.
     """
-    volume = float(np.mean([motion.box.prod(axis=1).mean() for motion in motions]))
+    volume = _volume_nm3(motions)
     scalars: dict[str, Any] = {
         "temperature_K": criteria.temperature_K,
         "volume_nm3": volume,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from eoli.analysis.common import write_results
+from eoli.analysis.conductivity.analyse import is_salt, with_lithium
 from eoli.analysis.mechanism.contacts import ETHER, batches, ether_chains, partners_of
 from eoli.analysis.mechanism.hopping import contour_positions, hosts, rate
 from eoli.analysis.mechanism.residence import check_range, contacts
@@ -56,10 +57,8 @@ def _hosts(
     return np.concatenate(host, axis=1), np.concatenate(index, axis=1), bound
 
 
-def walks_of(
-    reduced: Reduced, system: SystemDescription, criteria: RenewalCriteria, motion: Motion | None = None
-) -> Walks | str:
-    """Ions on chains in one run, or why the model cannot be asked about it; `motion` is read where it is not given.
+def walks_of(reduced: Reduced, system: SystemDescription, criteria: RenewalCriteria, motion: Motion) -> Walks | str:
+    """Ions on chains in one run, or why the model cannot be asked about it.
 
     The file must stay open as long as the walks are used. Raises DataError for files that do not belong together, and for
     cut-offs beyond the neighbour lists.
@@ -69,7 +68,6 @@ def walks_of(
     ether = ether_chains(system)
     if ether is None or not reduced.has("motion/neighbours"):
         return "not resolved: no lithium beside ether chains"
-    motion = motion or read_motion(reduced, system)
     if folded := motion.folded or _folded_segments(reduced):
         return f"not known: {folded}"
     return _walks(reduced, system, ether, motion, criteria)
@@ -194,10 +192,23 @@ def _withheld(reason: str) -> dict[str, Any]:
     return {name: {"value": None, "error": None, "verdict": reason} for name in ("tau_1", "tau_2", "tau_3", *_NEEDS)}
 
 
+def _conductivity(lithium: Mapping[str, Any], motions: Sequence[Motion], criteria: RenewalCriteria) -> dict[str, Any]:
+    """Conductivity of ions that move independently, lithium as in the model; for chains that carry the anions, none."""
+    if not is_salt(motions[0].species):
+        return {}
+    found = dict(lithium)
+    if lithium["value"] is not None:
+        found = with_lithium(
+            Estimate(lithium["value"], lithium["error"]), motions, criteria.tolerance, criteria.temperature_K
+        )
+    return {"conductivity_S_m": found}
+
+
 def renewal(
-    runs: Sequence[Walks | str], lengths_ps: Sequence[float], criteria: RenewalCriteria
+    runs: Sequence[Walks | str], motions: Sequence[Motion], criteria: RenewalCriteria
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Table and scalars of one run, or of several of one system together, from `walks_of` each."""
+    """Table and scalars of one run, or of several of one system together, from `walks_of` and the motion of each."""
+    lengths_ps = [motion.length_ns * _PS_PER_NS for motion in motions]
     walks = [of for of in runs if not isinstance(of, str)]
     table, scalars = pd.DataFrame({"lag_ps": []}), _withheld(next((of for of in runs if isinstance(of, str)), ""))
     if len(walks) == len(runs):
@@ -205,6 +216,7 @@ def renewal(
         table = _table(found)
         ion_ps = sum(of.host.shape[1] * length for of, length in zip(walks, lengths_ps, strict=True))
         scalars = _scalars(found, min(lengths_ps), ion_ps)
+    scalars |= _conductivity(scalars["D_m2_s"], motions, criteria)
     return table, scalars | {"length_ns": sum(lengths_ps) / _PS_PER_NS, "criteria": criteria.model_dump()}
 
 
@@ -217,7 +229,8 @@ def analyse_renewal(reduced: Path, description: Path, criteria: RenewalCriteria,
     """
     system = read_description(description)
     with open_reduced(reduced, system) as opened:
-        table, scalars = renewal([walks_of(opened, system, criteria)], [opened.length_ps], criteria)
+        motion = read_motion(opened, system)
+        table, scalars = renewal([walks_of(opened, system, criteria, motion)], [motion], criteria)
     write_results(table, scalars, out_csv, out_json)
 
 
