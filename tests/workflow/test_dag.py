@@ -389,6 +389,19 @@ def test_the_shorter_result_stays_while_an_extension_fails(study: Path, tmp_path
     assert steps == list(range(0, 3001, 50))
 
 
+def test_a_stage_that_is_asked_something_is_in_table_and_status(study: Path) -> None:
+    (study / "asked.yaml").write_text("stages: {production: {converge: [D_Li], max_length_ns: 0.004}}\n")
+    run = snakemake(study, "results/summary/sweep.csv", config=(TINY, "asked.yaml"))
+    assert run.returncode == 0, run.stdout
+    for system in SYSTEMS:
+        verdict = json.loads((study / "results" / system / "production/verdict.json").read_text())
+        assert verdict["values"]["convergence"]["D_Li"]["converged"] is False
+    assert set(pd.read_csv(study / "results/summary/sweep.csv").status) == {"warn"}
+    words = ["eoli", "status", "--json", "--config", "config/config.yaml", TINY, "asked.yaml"]
+    status = subprocess.run(words, cwd=study, env=environment(), capture_output=True, text=True, check=True).stdout
+    assert {stage["state"] for stage in json.loads(status)} == {"done"}
+
+
 def test_every_result_says_what_it_was_made_with(finished: Path) -> None:
     system = finished / "results" / SYSTEMS[0]
     names = (
