@@ -136,6 +136,13 @@ def test_displacements_at_equal_lag(tmp_path: Path) -> None:
     compare_sweep([*options, "--polymer=pebax"])
     (pair,) = pd.read_csv(tmp_path / "equal-lag.csv").to_dict("records")
     assert (pair["against"], pair["ratio"], pair["verdict"]) == (PEBAX, pytest.approx(0.5), "smaller")
+    assert pair["lag_ps"] == 4.0
+    compare_sweep([*options, "--lag-ps=2"])
+    (pair,) = pd.read_csv(tmp_path / "equal-lag.csv").to_dict("records")
+    assert (pair["against"], pair["lag_ps"]) == (PEO, 2.0)
+    assert set(pd.read_csv(tmp_path / "ranking.csv")["lag_ps"]) == {2.0}
+    claim = pd.read_csv(tmp_path / "study.csv").set_index("id").loc["lithium-msd-larger-in-pebax"]
+    assert "at a lag of 2 ps" in claim["reason"]
 
 
 def test_a_broken_file_leaves_no_table(tmp_path: Path) -> None:

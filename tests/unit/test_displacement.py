@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from eoli.analysis.displacement.analyse import msd_rows, table_of, trend_in
+from eoli.analysis.displacement.analyse import curve_of_run
 from eoli.analysis.displacement.compared import (
-    INDEPENDENT_ORIGINS,
     REPLICAS,
     UNSETTLED,
     Logarithm,
@@ -20,8 +19,9 @@ from eoli.analysis.displacement.compared import (
     logarithm,
     usable,
 )
-from eoli.analysis.displacement.curves import Curve, Trend, common_grid, curve_of, ps_of, trend_of
+from eoli.analysis.displacement.curves import Curve, Trend, common_grid, ps_of, trend_of
 from eoli.analysis.displacement.ratio import DECIDED, Ratio, ranking_of, ratio_of
+from eoli.study.lags import CLOSE, INDEPENDENT_ORIGINS, around, closest, lag_of_frames
 from synthetic_trajectories import fractional
 
 CASES = 200
@@ -44,9 +44,7 @@ def curve_of_walk(
         # steps become shorter, so that the MSD of the end is `slows` times that of the beginning
         falling = np.sqrt(slows ** np.linspace(0, 1, steps))[:, None, None]
         paths = np.concatenate([paths[:1], paths[:1] + np.cumsum(np.diff(paths, axis=0) * falling, axis=0)])
-    rows = msd_rows(paths, steps + 1)
-    found = trend_in(rows, steps + 1)
-    return curve_of(table_of(rows, steps + 1, interval_ps, "Li"), "Li", particles, None if found is None else found[1])
+    return curve_of_run(paths, interval_ps, "Li")
 
 
 def at_largest_lag(starts: Sequence[Curve]) -> Logarithm:
@@ -81,6 +79,63 @@ def test_runs_of_all_lengths_have_the_same_lags() -> None:
         # a run whose frames are so much farther apart shares lags in every decade
         shared = set(long) & set(factor * common_grid(100_001 // factor))
         assert all(any(10**k <= lag < 10 ** (k + 1) for lag in shared) for k in range(1, 5))
+
+
+def test_a_lag_that_is_asked_for_is_one_of_the_run_or_none() -> None:
+    lags = common_grid(200_001).tolist()
+    for frames in (0.4, 1.0, 2.0, 3.5, 17.0, 80.0, 81.0, 99.0, 1234.0):
+        below, above = around(frames * 0.3, 0.3)
+        assert (below, above) == (
+            (max(lag for lag in lags if lag <= frames + 1e-9), min(lag for lag in lags if lag > frames + 1e-9))
+            if frames >= 1
+            else (1, 2)
+        )
+    # neighbours are too far apart for two of them to be close
+    for frames in np.geomspace(1, 50_000, 500):
+        close = [lag for lag in lags if abs(lag - frames) <= CLOSE * frames]
+        assert len(close) <= 1 and closest(lags, frames) == (close[0] if close else None)
+        found = lag_of_frames(frames * 0.3, 0.3)
+        assert found == (pytest.approx(close[0] * 0.3) if close else None)
+
+
+def test_systems_are_compared_at_the_lag_that_is_asked_for() -> None:
+    random = np.random.default_rng(31)
+    curves = {
+        name: {"Li": curve_of_walk(random, ROUSE, steps=steps, interval_ps=interval)}
+        for name, interval, steps in (("a", 1.0, 400), ("b", 1.0, 800), ("c", 1.0, 100), ("d", 0.99, 400))
+    }
+    usual = compared({"a": ["a"], "b": ["b"]}, curves, "Li")
+    assert usual.lag is not None and ps_of(usual.lag) == 40.0 and usual.lag == max(usual.lags)
+    for asked, lag in ((20.0, 20.0), (19.5, 20.0), (40.0, 40.0), (1.0, 1.0)):
+        found = compared({"a": ["a"], "b": ["b"]}, curves, "Li", asked)
+        assert found.lag is not None and ps_of(found.lag) == lag and found.lags == usual.lags
+        # as it stands in the curves
+        k = int(np.flatnonzero(curves["a"]["Li"].lags == found.lag)[0])
+        log = found.at("a", found.lag)
+        assert (log.value, log.error) == (curves["a"]["Li"].values[k], curves["a"]["Li"].errors[k])
+    # a run that is too short there is left out, and does not hold back the others
+    found = compared({"a": ["a"], "b": ["b"], "c": ["c"]}, curves, "Li", 20.0)
+    assert found.lag == 20_000_000 and set(found.starts) == {"a", "b"}
+    assert found.why_not("c", "a") == (
+        "c: no lag within 5% of 20 ps with 10 independent origins and an error (it has 1 to 10 ps)"
+    )
+    beyond = compared({"a": ["a"], "b": ["b"]}, curves, "Li", 80.0)
+    assert beyond.why_not("b") == "" and "a" in beyond.lacking
+    # 20 frames of each are close to what is asked, but not the same
+    assert compared({"a": ["a"], "d": ["d"]}, curves, "Li", 20.0).why_not("a", "d") == (
+        "no lag within 5% of 20 ps that all have with 10 independent origins: a has 1 to 40 ps, d has 0.99 to 39.6 ps"
+    )
+
+
+def test_whether_a_run_has_settled_is_judged_by_the_error_at_the_lag() -> None:
+    curve = curve_of_walk(np.random.default_rng(32), BROWNIAN)
+    at = {int(lag): float(error) for lag, error in zip(curve.lags, curve.errors, strict=True)}
+    between = (at[1_000_000] + at[40_000_000]) / 2
+    assert at[1_000_000] < between < at[40_000_000]
+    curves = {"a": {"Li": dataclasses.replace(curve, trend=Trend(between, between / 4, 1e-4))}}
+    assert "a has not settled" in compared({"a": ["a"]}, curves, "Li", 1.0).why_not("a")
+    assert compared({"a": ["a"]}, curves, "Li", 40.0).why_not("a") == ""
+    assert compared({"a": ["a"]}, curves, "Li").why_not("a") == ""
 
 
 def test_an_msd_at_a_lag_is_that_of_a_plain_loop() -> None:

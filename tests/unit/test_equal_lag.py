@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from eoli.analysis.displacement.curves import Curve, Trend, read_displacements
 from eoli.errors import DataError
@@ -89,9 +90,37 @@ def test_what_cannot_be_compared_says_why_and_does_not_stop_the_others() -> None
     assert found.ranking["system"].tolist() == names[:2]
 
 
-def claim(rows: list[dict[str, Any]], curves: dict[str, Any]) -> Comparison:
+def test_tables_at_a_lag_that_is_named() -> None:
+    """By hand from the curves: systems whose order differs from lag to lag, one of them too short for it."""
+    rows = [row("pebax"), row("pebax", 8.0), row("pebax", 18.0)]
+    names = [of["system"] for of in rows]
+    curves: dict[str, Any] = {name: {"Li": curve(1.0, 0.02)} for name in names}
+    first = curves[names[0]]["Li"]
+    msd = np.array([0.5, 3.0, 0.7])
+    curves[names[1]]["Li"] = dataclasses.replace(first, values=np.log(msd * [1, 2**0.5, 2]), errors=msd / 10)
+    curves[names[2]]["Li"] = dataclasses.replace(first, origins=np.array([12, 6, 3]))
+    found = equal_lag_tables(pd.DataFrame(rows), curves, Against(), 2.0)
+    pairs = found.pairs.set_index(["system", "against"])
+    pair = pairs.loc[(names[1], names[0])]
+    assert (pair["lag_ps"], pair["ratio"], pair["origins"]) == (2.0, pytest.approx(3.0), 20)
+    assert pair["msd_nm2"] == pytest.approx(3.0 * 2**0.5)
+    # Welch: nearly all of the variance has the 49 degrees of freedom of one system
+    half = math.hypot(0.02, 0.3) * stats.t.ppf(0.84134, 49)
+    assert pair["ln_ratio_error"] == pytest.approx(half, rel=2e-3)
+    assert pairs.loc[(names[2], names[0]), "verdict"] == (
+        f"not resolved: {names[2]}: no lag within 5% of 2 ps with 10 independent origins and an error (it has 1 to 1 ps)"
+    )
+    assert found.ranking["system"].tolist() == [names[1], names[0]] and set(found.ranking["lag_ps"]) == {2.0}
+    # the course is that of the systems which can be compared, at all lags that they share
+    assert found.course["lag_ps"].tolist() == [1.0, 2.0, 4.0]
+    assert found.course["ratio"].tolist() == pytest.approx(msd.tolist())
+    usual = equal_lag_tables(pd.DataFrame(rows), curves, Against()).pairs.set_index(["system", "against"])
+    assert set(usual["lag_ps"]) == {1.0} and usual["ratio"].notna().all()
+
+
+def claim(rows: list[dict[str, Any]], curves: dict[str, Any], lag_ps: float | None = None) -> Comparison:
     study = read_reference(STUDY)
-    found = beside(study, pd.DataFrame(rows), {}, curves)
+    found = beside(study, pd.DataFrame(rows), {}, curves, lag_ps)
     (of_claim,) = (of for of in found if of.id == "lithium-msd-larger-in-pebax")
     return of_claim
 
@@ -108,6 +137,10 @@ def test_the_claim_of_the_study_holds_fails_or_is_open() -> None:
     assert "ratio 1.5, 68 % interval 1.4 to 1.61, at a lag of 4 ps" in more.reason
     assert judged(0.7).verdict == "differs"
     assert (judged(1.05).verdict, judged(1.0).ours) == ("not resolved", pytest.approx(1.0))
+    of_peo = curve(1.0, 0.05)
+    turned = dataclasses.replace(of_peo, values=np.log([0.5, 0.5 * 2**0.5, 2 * 2]))
+    at = {lag: claim(rows, {PEO: {"Li": of_peo}, PEBAX: {"Li": turned}}, lag) for lag in (None, 2.0)}
+    assert (at[None].verdict, at[2.0].verdict) == ("agrees", "differs") and "at a lag of 2 ps" in at[2.0].reason
     missing = claim(rows, {PEO: {"Li": curve(1.0, 0.1)}})
     assert (missing.verdict, missing.ours) == ("not resolved", None) and "analysis missing" in missing.reason
 
@@ -146,6 +179,26 @@ def test_a_declared_reference_must_be_in_the_sweep(key: str, value: object, mess
     study = load_study([ROOT / "config/config.yaml"], ROOT, {"equal_lag": {key: value}})
     said = mistake(lambda: systems_of(study))
     assert said.endswith(message) and f"equal_lag.{key}" in said
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"equal_lag": {"lag_ps": 17}},
+         "equal_lag.lag_ps: 17 is no lag of frames 1 ps apart (analysis.motion_interval_ps); allowed: 15 or 20, for example"),
+        ({"equal_lag": {"lag_ps": 0.5}}, "(analysis.motion_interval_ps); allowed: 1 or 2, for example"),
+        ({"equal_lag": {"lag_ps": 0}}, "equal_lag.lag_ps: 0 is not allowed: Input should be greater than 0"),
+    ],
+)  # fmt: skip
+def test_a_lag_that_no_run_has_or_can_reach_is_refused(keys: dict[str, Any], message: str) -> None:
+    said = mistake(lambda: load_study([ROOT / "config/config.yaml"], ROOT, keys))
+    assert message in said
+
+
+@pytest.mark.parametrize("lag_ps", [100, 103, 1000.0])
+def test_a_lag_of_the_runs_is_taken(lag_ps: float) -> None:
+    study = load_study([ROOT / "config/config.yaml"], ROOT, {"equal_lag": {"lag_ps": lag_ps}})
+    assert study.config.equal_lag.lag_ps == lag_ps and systems_of(study)
 
 
 def test_an_unsettled_run_has_neither_ratio_nor_rank() -> None:

@@ -259,11 +259,15 @@ def test_a_declared_reference_reaches_the_command_and_makes_its_tables_stale() -
         return next(product.noted for product in products_of(made) if product.name == "study.csv")
 
     usual, other = plan(), plan(overrides=["equal_lag={polymer: pebax, eo_li: 8}"])
+    lag = plan(overrides=["equal_lag={lag_ps: 100}"])
     assert (usual.against_flags, other.against_flags) == ("", "--polymer pebax --eo-li 8")
+    assert lag.against_flags == "--lag-ps 100"
     parser = argparse.ArgumentParser()
     add_compare(parser)
     needed = ["--table=a", "--results=b", "--study=c", "--conductivity=d", "--transport=f", "--out=e"]
     arguments = parser.parse_args([*needed, *shlex.split(other.against_flags)])
     # what the record of the tables holds, and the study is compared with
     assert noted(other) == {"against": {"polymer": arguments.polymer, "eo_li": arguments.eo_li}}
+    # as in records from before there was a lag, which stay valid
     assert noted(usual) == {"against": {"polymer": None, "eo_li": None}}
+    assert noted(lag) == {"against": {"polymer": None, "eo_li": None, "lag_ps": 100}}

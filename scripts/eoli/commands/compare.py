@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from eoli.commands.common import add_study, made, study_of
+from eoli.commands.common import add_option, add_study, made, study_of
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
+    from eoli.study.config import EqualLag
+
     parser.add_argument("--table", type=Path, required=True, metavar="FILE", help="sweep.csv")
     parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="folder of the systems")
     parser.add_argument("--study", type=Path, required=True, metavar="FILE", help="what the study reports, YAML")
@@ -24,6 +26,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--eo-li", type=float, metavar="RATIO", help="compare displacements with it (default: the first)"
     )
+    add_option(parser, "lag_ps", EqualLag, "lag_ps")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the tables and the figure")
 
 
@@ -38,6 +41,7 @@ def compare(arguments: argparse.Namespace) -> int:
     from eoli.core.files import write_json, write_table
     from eoli.figures.equal_lag import figure_equal_lag
     from eoli.reference import claims, experiments, measured, model, readings
+    from eoli.study.config import EqualLag
     from eoli.summary.equal_lag import Against, equal_lag_tables
     from eoli.summary.extrapolation import beside_series
     from eoli.summary.pooled import read_starts
@@ -55,8 +59,9 @@ def compare(arguments: argparse.Namespace) -> int:
     starts = {name: record["systems"] for name, record in together.items()}
     masses = experiments.chain_molar_masses(results, systems)
     curves = read_displacements(results, systems)
-    compared = claims.compare(study, sweep, scalars, curves)
-    tables = equal_lag_tables(sweep, curves, Against(arguments.polymer or model.compared_with(study), arguments.eo_li))
+    compared = claims.compare(study, sweep, scalars, curves, arguments.lag_ps)
+    against = Against(arguments.polymer or model.compared_with(study), arguments.eo_li)
+    tables = equal_lag_tables(sweep, curves, against, arguments.lag_ps)
     beside = experiments.beside_experiments(sweep, scalars, conductivity, transport, masses, starts)
     beside += beside_series(sweep, conductivity, transport, masses)
     summary = {
@@ -78,7 +83,9 @@ def compare(arguments: argparse.Namespace) -> int:
             arguments.table, arguments.study, arguments.conductivity, arguments.transport,
             *(path for path in used if path.is_file()),
         ],
-        against={"polymer": arguments.polymer, "eo_li": arguments.eo_li},
+        against=EqualLag.model_construct(
+            polymer=arguments.polymer, eo_li=arguments.eo_li, lag_ps=arguments.lag_ps
+        ).noted,
     )  # fmt: skip
     return 0
 

@@ -157,11 +157,14 @@ def _judge_larger(test: Larger, a: Condition, b: Condition) -> tuple[Estimate, V
     return Estimate(difference, error), verdict, _joined(said, of.said, _extension(a, b))
 
 
-def _judge_farther(test: Farther, a: Condition, b: Condition, curves: Curves) -> tuple[Estimate, Verdict, str]:
-    found = compared({condition.name: condition.starts for condition in (a, b)}, curves, test.particle)
+def _judge_farther(
+    test: Farther, a: Condition, b: Condition, curves: Curves, lag_ps: float | None
+) -> tuple[Estimate, Verdict, str]:
+    found = compared({condition.name: condition.starts for condition in (a, b)}, curves, test.particle, lag_ps)
     if why := found.why_not(a.name, b.name):
         return UNKNOWN, "not resolved", why
-    lag = found.lags[-1]
+    lag = found.lag
+    assert lag is not None
     ratio = ratio_of(found.at(a.name, lag), found.at(b.name, lag))
     low, high = ratio.interval
     said = (
@@ -193,7 +196,9 @@ def _judge_one(test: Present | BeyondRandom, condition: Condition) -> tuple[Esti
     return Estimate(reading.value, reading.error), verdict, _joined(said, reading.said, _extension(condition))
 
 
-def _of_claim(claim: Claim, conditions: Sequence[Condition], curves: Curves) -> Iterator[Comparison]:
+def _of_claim(
+    claim: Claim, conditions: Sequence[Condition], curves: Curves, lag_ps: float | None
+) -> Iterator[Comparison]:
     def row(system: str, ours: Estimate, unit: str, verdict: Verdict, reason: str) -> Comparison:
         return Comparison(claim.id, claim.what, system, ours.value, ours.error, None, unit, verdict, reason)
 
@@ -206,7 +211,7 @@ def _of_claim(claim: Claim, conditions: Sequence[Condition], curves: Curves) -> 
             polymers += f" and {test.than.polymer}"
             judged = [
                 (f"{a.name} and {b.name}", *(
-                    _judge_larger(test, a, b) if isinstance(test, Larger) else _judge_farther(test, a, b, curves)
+                    _judge_larger(test, a, b) if isinstance(test, Larger) else _judge_farther(test, a, b, curves, lag_ps)
                 ))
                 for a, b in _pairs(test, conditions)
             ]  # fmt: skip
@@ -220,12 +225,17 @@ def _of_claim(claim: Claim, conditions: Sequence[Condition], curves: Curves) -> 
 
 
 def compare(
-    reference: Reference, sweep: pd.DataFrame, scalars: Mapping[str, Scalars], curves: Curves | None = None
+    reference: Reference,
+    sweep: pd.DataFrame,
+    scalars: Mapping[str, Scalars],
+    curves: Curves | None = None,
+    lag_ps: float | None = None,
 ) -> list[Comparison]:
     """Every number and claim of a study, compared with the systems of a sweep that answer it.
 
     `sweep` has one row per system, as `eoli.summary.sweep_table` writes them; `scalars` holds the analyses' output by
-    system and analysis, `curves` the displacements by system. Replicas count together: their mean, with the larger of their own error and their scatter. A
+    system and analysis, `curves` the displacements by system, `lag_ps` the lag at which they are compared, if not the
+    largest. Replicas count together: their mean, with the larger of their own error and their scatter. A
     number agrees if the difference is within two errors of ours and the uncertainty of theirs, added in quadrature. A
     claim that one thing is larger than another agrees or differs if both are resolved and apart by more than two errors
     of the difference; that particles move farther, if one order has a probability of DECIDED; a claim of presence, if the value is above zero by two errors; a claim of more structure than
@@ -236,4 +246,4 @@ def compare(
     conditions = conditions_of(known, scalars, reference.simulated_at_K)
     values = [(numbers, value) for numbers in reference.numbers for value in numbers.systems]
     rows = [row for numbers, value in values for row in _of_value(numbers, value, conditions)]
-    return rows + [row for claim in reference.claims for row in _of_claim(claim, conditions, curves or {})]
+    return rows + [row for claim in reference.claims for row in _of_claim(claim, conditions, curves or {}, lag_ps)]

@@ -171,7 +171,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         **_COMPARED, "system": "one system, or the group of its starts", "against": "the other",
         "pair": "reference, where `against` is that of the set; else other", "polymer": "of `system`", "eo_li_asked": "of `system`",
         "against_polymer": "of `against`", "against_eo_li_asked": "of `against`", "temperature_K": _SYSTEM["temperature_K"],
-        "lag_ps": "largest lag at which all systems of the set have ten independent origins", "starts": "starts of `system` with results",
+        "lag_ps": "`equal_lag.lag_ps`, or the largest lag at which all systems of the set have ten independent origins", "starts": "starts of `system` with results",
         "against_starts": "starts of `against` with results", "origins": "independent origins of `system` at the lag, of all its starts",
         "against_origins": "those of `against`", "msd_nm2": "of `system` at the lag", "against_msd_nm2": "of `against` at the lag",
         **_RATIO, "ln_ratio": "natural logarithm of the ratio", "ln_ratio_error": "half of its 68 % interval",

@@ -22,6 +22,7 @@ from eoli.errors import InputError
 from eoli.forcefield.models import DEFAULT, NO_SALT, Mixing
 from eoli.study.box_shape import Shape
 from eoli.study.criteria import AnalysisSection
+from eoli.study.lags import around, lag_of_frames
 from eoli.study.protocol import Protocol, Stage
 from eoli.study.roles import Roles, read_roles
 
@@ -282,12 +283,24 @@ class ReferenceFiles(Strict):
 
 
 class EqualLag(Strict):
-    """What displacements at equal lag are compared with."""
+    """What displacements at equal lag are compared with, and at which lag."""
 
     polymer: Part | None = Field(
         None, description="reference of the polymers; without it that of the study's claim, else the first of the sweep"
     )
     eo_li: Ratio | None = Field(None, description="reference of the ratios; without it the first of the sweep")
+    lag_ps: float | None = Field(
+        None,
+        gt=0,
+        le=1e9,
+        description="lag at which displacements are compared, ps; without it the largest at which all systems of a set have ten "
+        "independent origins",
+    )
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """What the record of the tables says of it; no lag where none is given, as in records of earlier versions."""
+        return self.model_dump(exclude={"lag_ps"} if self.lag_ps is None else None)
 
 
 class Config(Strict):
@@ -318,7 +331,7 @@ class Config(Strict):
     reference: ReferenceFiles = section(
         ReferenceFiles, "what the sweep is laid beside; looked for here, then beside the Snakefile"
     )
-    equal_lag: EqualLag = section(EqualLag, "what displacements at equal lag are compared with")
+    equal_lag: EqualLag = section(EqualLag, "what displacements at equal lag are compared with, and at which lag")
 
 
 def _found(name: str, base: Path) -> Path:
@@ -540,6 +553,18 @@ def _check_frames(study: Study, stage: Stage, name: str) -> None:
             )
 
 
+def _check_lag(study: Study) -> None:
+    """The lag of the comparison must be one that displacements have."""
+    asked, interval = study.config.equal_lag.lag_ps, study.config.analysis.motion_interval_ps
+    if asked is not None and lag_of_frames(asked, interval) is None:
+        allowed = " or ".join(f"{lag * interval:g}" for lag in around(asked, interval))
+        raise study.wrong(
+            ("equal_lag", "lag_ps"),
+            f"{asked:g} is no lag of frames {interval:g} ps apart (analysis.motion_interval_ps); allowed: {allowed}, for "
+            "example",
+        )
+
+
 def _files_of(run: ImportedRun) -> Iterator[tuple[KeyPath, str]]:
     """The files of a run by key."""
     yield ("topology",), run.topology
@@ -593,6 +618,7 @@ def make_study(data: Mapping[str, Any], files: Sequence[YamlFile], base: Path) -
     _check_runs(study)
     _check_analysed_stage(study)
     _check_cadences(study)
+    _check_lag(study)
     _check_paths(study)
     cooling = config.analysis.cooling_stage
     cooled = [stage.name for stage in study.stages if stage.ensemble == "NPT" and stage.temperature_from_K is not None]

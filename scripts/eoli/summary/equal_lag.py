@@ -103,10 +103,11 @@ def _numbers(ratio: Ratio, lag: int) -> dict[str, float]:
 
 
 def _of_pair(member: Member, against: Member, found: Compared) -> dict[str, Any]:
-    """Columns of a pair at the largest lag."""
+    """Columns of a pair at the lag of the comparison."""
     if why := found.why_not(member.name, against.name):
         return _side(member) | _side(against, prefix="against_") | {"verdict": f"not resolved: {why}"}
-    lag = found.lags[-1]
+    lag = found.lag
+    assert lag is not None
     logs = [found.at(each.name, lag) for each in (member, against)]
     counts = [len(found.starts[each.name]) for each in (member, against)]
     ratio = ratio_of(*logs)
@@ -126,29 +127,29 @@ def _course(member: Member, against: Member, found: Compared) -> Iterator[dict[s
 
 def _ranks(of: Set, found: Compared) -> Iterator[dict[str, Any]]:
     """Rows of a ranking, the farthest first."""
-    able = [member for member in of.members if member.name in found.starts]
-    if len(able) < 2 or not found.lags:
+    able, lag = [member for member in of.members if member.name in found.starts], found.lag
+    if len(able) < 2 or lag is None:
         return
-    logs = [found.at(member.name, found.lags[-1]) for member in able]
+    logs = [found.at(member.name, lag) for member in able]
     ranked = ranking_of(logs)
     for rank, k in enumerate(ranked.order, 1):
         yield _side(able[k]) | {
-            "rank": rank, "system": able[k].name, "lag_ps": ps_of(found.lags[-1]), "msd_nm2": math.exp(logs[k].value),
+            "rank": rank, "system": able[k].name, "lag_ps": ps_of(lag), "msd_nm2": math.exp(logs[k].value),
             "probability_best": ranked.best[k], "probability_of_order": ranked.of_order, "verdict": ranked.verdict,
         }  # fmt: skip
 
 
-def equal_lag_tables(sweep: pd.DataFrame, curves: Curves, against: Against) -> Tables:
+def equal_lag_tables(sweep: pd.DataFrame, curves: Curves, against: Against, lag_ps: float | None = None) -> Tables:
     """Ratios of MSDs at the largest lag that all systems of a set share, the same against the lag, and rankings.
 
     A set has the systems that differ in polymer alone, or in EO:Li alone. Each must have ten independent origins at the
-    lag (`compared`). `pairs` has each pair once; those with the set's reference are also in `course`.
+    lag (`compared`). With `lag_ps` that is the lag of ratios and rankings. `pairs` has each pair once; those with the set's reference are also in `course`.
     """
     pairs, course, ranking = [], [], []
     for number, of in enumerate(sets_of(sweep, against), 1):
         kelvin = of.members[0].axes["temperature_K"]
         for kind in KINDS:
-            found = compared({member.name: member.starts for member in of.members}, curves, kind)
+            found = compared({member.name: member.starts for member in of.members}, curves, kind, lag_ps)
             if not found.starts and kind != KINDS[0]:
                 continue
             common = {

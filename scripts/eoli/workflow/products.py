@@ -31,7 +31,7 @@ _NOTED = {
     "systems": "systems",
     "study": "words about the study",
     "contacts_nm": "contact distances",
-    "against": "systems to compare displacements with",
+    "against": "systems or lag to compare displacements with",
 }
 """Record keys that are compared with the study although they are not options."""
 
@@ -149,7 +149,7 @@ def _summary(plan: Plan) -> Iterator[Product]:
     displacements = tuple(f"results/{system}/analysis/displacement.csv" for system in plan.salted())
     yield Product(
         "study.csv", "", f"{SUMMARY}/study.{ENDING}", tuple(f"{SUMMARY}/{name}" for name in compared), (sweep, *displacements),
-        "", {"against": config.equal_lag.model_dump()},
+        "", {"against": config.equal_lag.noted},
     )  # fmt: skip
     made = {
         "temperature": ["temperature.csv"],

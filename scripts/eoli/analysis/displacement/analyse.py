@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from eoli.analysis.common import write_results
-from eoli.analysis.displacement.curves import Trend, common_grid, log_msd, trend_of
+from eoli.analysis.displacement.curves import Curve, Trend, common_grid, curve_of, log_msd, trend_of
 from eoli.analysis.motion.analyse import Motion, merged_by_lag, of_sites, read_motion
 from eoli.analysis.motion.msd import Blocks, blocks_of, particle_msd
 from eoli.core.arrays import Floats, Indices
@@ -71,6 +71,15 @@ def table_of(rows: Floats, n_frames: int, interval_ps: float, what: str) -> pd.D
             f"origins_{what}": (n_frames - 1) // lags,
         }
     )
+
+
+def curve_of_run(paths: Floats | Paths, interval_ps: float, kind: str) -> Curve:
+    """Curve of one kind of particle in a run, from unwrapped paths (frames, molecules, 3), nm, frames `interval_ps` apart."""
+    n_frames = len(paths)
+    rows = msd_rows(paths, n_frames)
+    found = trend_in(rows, n_frames)
+    table = table_of(rows, n_frames, interval_ps, kind)
+    return curve_of(table, kind, rows.shape[1], None if found is None else found[1])
 
 
 def _rows(opened: Reduced, system: SystemDescription, motion: Motion) -> dict[str, tuple[Floats, int, float]]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from eoli.analysis.displacement.curves import Curve, Curves, ps_of
+from eoli.analysis.displacement.curves import TICKS_PER_PS, Curve, Curves, ps_of
 from eoli.core.statistics import BLOCKS, mean_of_starts, standard_error
+from eoli.study.lags import CLOSE, INDEPENDENT_ORIGINS, closest
 
-INDEPENDENT_ORIGINS = 10
-"""Windows that do not overlap, which a system must have at a lag where it is compared."""
 REPLICAS = 3
 """From as many starts on, their scatter is the error."""
 
@@ -92,11 +91,14 @@ class Compared:
     """Systems that can be compared, with the curves of their starts, and the lags, rising, that all of them share.
 
     `places` are the lags at which each could be compared, as `usable` gives them; `lacking` says why others cannot be.
+    `lag` is where they are compared, one of `lags` or None, and `asked` says in words which one that is, if a study says so.
     """
 
     starts: Mapping[str, Sequence[Curve]]
     places: Mapping[str, Mapping[int, Sequence[int]]]
     lags: Sequence[int]
+    lag: int | None
+    asked: str
     lacking: Mapping[str, str]
 
     def at(self, system: str, lag: int) -> Logarithm:
@@ -106,19 +108,26 @@ class Compared:
     def why_not(self, *systems: str) -> str:
         """Why some of the systems have no ratio, in words; empty if they have one."""
         said = [f"{name}: {self.lacking[name]}" for name in systems if name in self.lacking]
-        if said or self.lags:
+        if said or self.lag is not None:
             return ", ".join(said)
         ends = ((name, ps_of(min(of)), ps_of(max(of))) for name, of in self.places.items())
         ranges = ", ".join(f"{name} has {low:g} to {high:g} ps" for name, low, high in ends)
-        return f"no lag that all have with {INDEPENDENT_ORIGINS} independent origins: {ranges}"
+        return f"no lag{self.asked} that all have with {INDEPENDENT_ORIGINS} independent origins: {ranges}"
 
 
-def compared(systems: Mapping[str, Sequence[str]], curves: Curves, kind: str) -> Compared:
+def _lag_of(lags: Iterable[int], lag_ps: float | None) -> int | None:
+    """Of these lags the largest, or the one that `lag_ps` stands for; None if there is none."""
+    return max(lags, default=None) if lag_ps is None else closest(lags, lag_ps * TICKS_PER_PS)
+
+
+def compared(systems: Mapping[str, Sequence[str]], curves: Curves, kind: str, lag_ps: float | None = None) -> Compared:
     """One kind of particle in systems, each given by its starts; a start without results is left out.
 
-    The largest of their lags is where they are compared: the largest at which each has INDEPENDENT_ORIGINS. A system that
-    has not settled is not compared.
+    They are compared at the largest of their lags: the largest at which each has INDEPENDENT_ORIGINS. With `lag_ps`, it is
+    that lag, or the one CLOSE to it, and a system without so many origins there is left out. A system that has not settled
+    is not compared.
     """
+    asked = "" if lag_ps is None else f" within {CLOSE:.0%} of {lag_ps:g} ps"
     able: dict[str, list[Curve]] = {}
     places: dict[str, dict[int, list[int]]] = {}
     lacking: dict[str, str] = {}
@@ -128,14 +137,18 @@ def compared(systems: Mapping[str, Sequence[str]], curves: Curves, kind: str) ->
             start: of[kind] for start, of in zip(starts, found, strict=True) if not isinstance(of, str) and kind in of
         }
         known = [*of_starts.values()]
-        if at := usable(known):
-            if why := unsettled(of_starts, logarithm(known, at[max(at)]).error):
+        at = usable(known)
+        if (lag := _lag_of(at, lag_ps)) is not None:
+            if why := unsettled(of_starts, logarithm(known, at[lag]).error):
                 lacking[name] = why
             else:
                 able[name], places[name] = known, at
         else:
             said = [of for of in found if isinstance(of, str)]
-            few = f"no lag with {INDEPENDENT_ORIGINS} independent origins and an error"
+            few = f"no lag{asked} with {INDEPENDENT_ORIGINS} independent origins and an error"
+            if at:
+                few += f" (it has {ps_of(min(at)):g} to {ps_of(max(at)):g} ps)"
             lacking[name] = few if known else said[0] if said else f"no {kind}"
-    shared = [set(at) for at in places.values()]
-    return Compared(able, places, sorted(set.intersection(*shared)) if shared else [], lacking)
+    of_systems = [set(at) for at in places.values()]
+    shared = sorted(set.intersection(*of_systems)) if of_systems else []
+    return Compared(able, places, shared, _lag_of(shared, lag_ps), asked, lacking)

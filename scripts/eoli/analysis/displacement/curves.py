@@ -15,26 +15,20 @@ from eoli.analysis.motion.msd import Blocks, gain
 from eoli.core.arrays import Floats, Indices
 from eoli.core.statistics import jackknife_error, standard_error
 from eoli.errors import DataError
+from eoli.study.lags import common_lags
 
 KINDS = ("Li", "anion", "ether_O")
 """What is compared: lithium, centres of mass of anions, ether oxygens as the segments of the chains."""
 
-_STEPS = (10, 12, 15, 20, 25, 30, 40, 50, 60, 80)
-_TICKS_PER_PS = 1e6
+TICKS_PER_PS = 1e6
+"""Lags of curves are counted in millionths of a picosecond."""
 _LEAST_BLOCKS = 4
 _COLUMNS = (("msd", "_nm2"), ("ln_msd", "_error"), ("origins", ""))
 
 
 def common_grid(n_frames: int) -> Indices:
-    """Lags in frames up to half the run: 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, and so on by decades.
-
-    The same for runs of all lengths. Products of 2, 3 and 5 alone, because runs whose frames are twice, three or five
-    times as far apart then share lags.
-    """
-    longest = n_frames // 2
-    decades = range(len(str(max(1, longest))) + 1)
-    lags = {step * 10**k // 10 for k in decades for step in _STEPS if step * 10**k % 10 == 0}
-    return np.array(sorted(lag for lag in lags if lag <= longest), dtype=np.int64)
+    """Those of `common_lags`, in frames, up to half the run."""
+    return np.array(common_lags(n_frames // 2), dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -125,7 +119,7 @@ Curves = Mapping[str, Mapping[str, Curve] | str]
 
 def ps_of(lag: int) -> float:
     """A lag of a curve in ps."""
-    return lag / _TICKS_PER_PS
+    return lag / TICKS_PER_PS
 
 
 def curve_of(table: pd.DataFrame, kind: str, molecules: int, trend: Trend | None = None) -> Curve:
@@ -133,7 +127,7 @@ def curve_of(table: pd.DataFrame, kind: str, molecules: int, trend: Trend | None
     columns = ("lag_ps", *(f"{stem}_{kind}{end}" for stem, end in _COLUMNS))
     lag_ps, msd, errors, origins = (table[column].to_numpy(dtype=np.float64) for column in columns)
     known = (msd > 0) & (origins >= 1)
-    lags = np.round(lag_ps[known] * _TICKS_PER_PS).astype(np.int64)
+    lags = np.round(lag_ps[known] * TICKS_PER_PS).astype(np.int64)
     return Curve(lags, np.log(msd[known]), errors[known], origins[known].astype(np.int64), molecules, trend)
 
 
