@@ -531,6 +531,24 @@ def test_a_run_is_prolonged_until_its_question_is_answered_or_its_budget_spent(t
     assert verdict_of(poor)["values"]["ns"] == pytest.approx(0.005)
 
 
+def test_a_run_ends_once_its_displacement_can_be_compared(tiny: Tiny, tmp_path: Path) -> None:
+    """First it lacks ten origins at the lag, which 4 ps have; then it ends by its error, or goes on to make it smaller."""
+    keys: dict[str, Any] = {"length_ns": 0.002, "max_length_ns": 0.012, "converge": ["displacement_Li"]}
+    job = tiny.after("nvt", short("production", **keys), tmp_path / "loose", lag_ps=0.4, target_error=0.9)
+    run_stage(job)
+    values = verdict_of(job)["values"]
+    found = values["convergence"]["displacement_Li"]["values"]
+    assert was_said(job, "MSD(Li⁺) at 0.4 ps is not known: no lag within 5% of 0.4 ps with 10 independent origins")
+    assert values["converged"] is True and values["ns"] == pytest.approx(0.004) and mdrun_calls(job) == 2
+    assert found["lag_ps"] == pytest.approx(0.4) and 0 < found["error"] < found["value"] * 0.9 / 2**0.5
+    assert was_said(job, "converged within 0.004 ns, MSD(Li⁺) at 0.4 ps = ")
+    assert_whole(dataclasses.replace(job, stage=short("production", length_ns=0.004)))
+    # asked more of, it goes on from there to its limit
+    run_stage(dataclasses.replace(job, target_error=0.01))
+    assert verdict_of(job)["values"]["ns"] == pytest.approx(0.012)
+    assert "; asked: 1%" in verdict_of(job)["warnings"][-1]
+
+
 def test_a_prolongation_that_is_killed_continues(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = PROLONGED | {"length_ns": 0.012, "max_length_ns": 0.036}
     job = tiny.after("compress", short("npt", **keys), tmp_path / "killed")

@@ -184,6 +184,13 @@ def test_answered_and_unfinished_systems_get_nothing_and_unknown_ones_by_their_b
     assert "20 ns more (20 core-hours)" in lines[0] and "nothing: answered" in lines[1]
 
 
+def test_a_displacement_that_ends_runs_is_no_transport_to_be_shared_out_for(tmp_path: Path) -> None:
+    folder = results(tmp_path, {NAMES[0]: 0.4, NAMES[1]: 0.1, NAMES[2]: None})
+    ends = {"production": {"converge": "displacement_Li", "max_length_ns": 20}}
+    found = allotment(study_of(stages=ends, equal_lag={"lag_ps": 100}), folder, 1000.0)
+    assert shares(found) == shares(allotment(study_of(), folder, 1000.0)) and any(shares(found).values())
+
+
 def test_a_run_too_short_for_an_estimate_is_doubled_but_not_one_that_no_length_helps(tmp_path: Path) -> None:
     folder = results(tmp_path, dict.fromkeys(NAMES, 0.1))
     for name, verdict in zip(NAMES, ("too short", "not known"), strict=False):

@@ -188,6 +188,16 @@ def test_a_declared_reference_must_be_in_the_sweep(key: str, value: object, mess
          "equal_lag.lag_ps: 17 is no lag of frames 1 ps apart (analysis.motion_interval_ps); allowed: 15 or 20, for example"),
         ({"equal_lag": {"lag_ps": 0.5}}, "(analysis.motion_interval_ps); allowed: 1 or 2, for example"),
         ({"equal_lag": {"lag_ps": 0}}, "equal_lag.lag_ps: 0 is not allowed: Input should be greater than 0"),
+        ({"stages": {"production": {"converge": "displacement_Li", "max_length_ns": 20}}},
+         "stages.production.converge: displacement_Li of production needs equal_lag.lag_ps, which is missing; allowed: a lag "
+         "in ps there, or D_Li, D_anion, conductivity_nernst_einstein"),
+        ({"equal_lag": {"lag_ps": 2500}, "stages": {"production": {"converge": "displacement_Li", "max_length_ns": 20}}},
+         "stages.production.max_length_ns: 20 leaves less than 10 independent origins at equal_lag.lag_ps 2500 for "
+         "displacement_Li; allowed: at least 25, or a shorter lag"),
+        ({"equal_lag": {"lag_ps": 700}, "analysis": {"motion_interval_ps": 7, "structure_interval_ps": 7},
+          "stages": {"production": {"converge": "displacement_Li", "max_length_ns": 20}}},
+         "equal_lag.lag_ps: 700 is no lag of frames 0.1 ps apart (frame_interval_ps of production); allowed: 600 or 800, for "
+         "example"),
     ],
 )  # fmt: skip
 def test_a_lag_that_no_run_has_or_can_reach_is_refused(keys: dict[str, Any], message: str) -> None:
@@ -197,7 +207,11 @@ def test_a_lag_that_no_run_has_or_can_reach_is_refused(keys: dict[str, Any], mes
 
 @pytest.mark.parametrize("lag_ps", [100, 103, 1000.0])
 def test_a_lag_of_the_runs_is_taken(lag_ps: float) -> None:
-    study = load_study([ROOT / "config/config.yaml"], ROOT, {"equal_lag": {"lag_ps": lag_ps}})
+    keys = {
+        "equal_lag": {"lag_ps": lag_ps},
+        "stages": {"production": {"converge": "displacement_Li", "max_length_ns": 10}},
+    }
+    study = load_study([ROOT / "config/config.yaml"], ROOT, keys)
     assert study.config.equal_lag.lag_ps == lag_ps and systems_of(study)
 
 

@@ -271,3 +271,15 @@ def test_a_declared_reference_reaches_the_command_and_makes_its_tables_stale() -
     # as in records from before there was a lag, which stay valid
     assert noted(usual) == {"against": {"polymer": None, "eo_li": None}}
     assert noted(lag) == {"against": {"polymer": None, "eo_li": None, "lag_ps": 100}}
+
+
+def test_a_stage_is_told_what_its_answers_need_and_no_more() -> None:
+    def flags_of(*criteria: str) -> set[str]:
+        stages = f"stages={{production: {{converge: [{', '.join(criteria)}], max_length_ns: 20}}}}"
+        made = plan(overrides=["equal_lag={lag_ps: 100}", stages])
+        words = made.stage_flags("production", "peo-eo12-298K-r1").split()
+        return {word for word in words if word in ("--target-error", "--tolerance", "--lag-ps")}
+
+    assert flags_of("energy") == set()
+    assert flags_of("D_Li") == {"--target-error", "--tolerance"}
+    assert flags_of("displacement_Li") == {"--target-error", "--lag-ps"}

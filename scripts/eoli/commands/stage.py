@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 
 from eoli.commands.common import add_gmx, add_option, gromacs_build, typed
-from eoli.errors import EoliError
+from eoli.errors import EoliError, InputError
 
 
 def add_stage(parser: argparse.ArgumentParser) -> None:
     from eoli.core.validation import Count, Kelvin, Positive, kind_of
-    from eoli.study.config import Config, Run
+    from eoli.study.config import Config, EqualLag, Run
     from eoli.study.criteria import AnalysisSection, ContactDistances
     from eoli.study.protocol import Protocol, Stage
 
@@ -41,6 +41,7 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
     )
     add_option(parser, "tolerance", AnalysisSection, "diffusive_tolerance", default=0.1)
     add_option(parser, "target_error", AnalysisSection, "target_error", default=0.2)
+    add_option(parser, "lag_ps", EqualLag, "lag_ps")
     parser.add_argument("--threads", type=typed(Count), default=1, help="hardware threads that the run holds")
     parser.add_argument(
         "--at-once",
@@ -81,6 +82,8 @@ def stage_command(arguments: argparse.Namespace) -> int:
     ends = deadline(arguments.walltime_minutes)
     given = {name.removeprefix("stage_"): value for name, value in vars(arguments).items() if name.startswith("stage_")}
     stage = validate(Stage, {name: value for name, value in given.items() if value is not None}, [])
+    if "displacement_Li" in stage.converge and arguments.lag_ps is None:
+        raise InputError("--lag-ps is missing; --converge displacement_Li needs it; allowed: a lag in ps")
     job = StageJob(
         system=arguments.system,
         stage=stage,
@@ -105,6 +108,7 @@ def stage_command(arguments: argparse.Namespace) -> int:
         contact_nm=arguments.contact_nm,
         tolerance=arguments.tolerance,
         target_error=arguments.target_error,
+        lag_ps=arguments.lag_ps,
         deadline=ends,
     )
     try:

@@ -29,7 +29,8 @@ class StageJob:
     """A stage of a system: its start, its folders, and how to call mdrun.
 
     `n_steps` is the length of a prolonged stage; `contact_nm` is the contact distance of anion and lithium,
-    `tolerance` that of an exponent of diffusive motion, `target_error` the relative error that transport is wanted with.
+    `tolerance` that of an exponent of diffusive motion, `target_error` the relative error that transport is wanted with,
+    `lag_ps` the lag of a displacement.
     """
 
     system: str
@@ -46,6 +47,7 @@ class StageJob:
     contact_nm: float = 0.30
     tolerance: float = 0.1
     target_error: float = 0.2
+    lag_ps: float | None = None
     n_steps: int | None = None
     placement: Placement = Placement()
     deadline: Deadline | None = None

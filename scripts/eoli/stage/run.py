@@ -114,7 +114,7 @@ def _simulate(job: StageJob, lock: int, say: Reporter, done: _Done) -> None:
 
 
 def _prolonged(job: StageJob, verdict: Verdict) -> StageJob:
-    """The job, longer by one length of its stage or by what its transport is expected to need, within its limits.
+    """The job, longer by one length of its stage or by what its answers are expected to need, within its limits.
 
     That expectation does not make a run longer than MOST_TIMES what it has. Of the core-hours, those of this run
     tell how far the rest will go; the job is not longer where that is less than a frame.
@@ -219,7 +219,7 @@ def _judge_convergence(job: StageJob, verdict: Verdict, description: SystemDescr
     if wanted := _answers(stage):
         from eoli.analysis.answered import Asked, answered
 
-        asked = Asked(job.target_error, job.tolerance, job.temperature_K)
+        asked = Asked(job.target_error, job.tolerance, job.temperature_K, job.lag_ps)
         found |= answered(wanted, job.run / "md.xtc", job.topology / "system.json", stage.frame_interval_ps, asked)
     values = verdict.values
     values["convergence"] = {name: asdict(found[name]) for name in stage.converge}

@@ -22,8 +22,8 @@ from eoli.errors import InputError
 from eoli.forcefield.models import DEFAULT, NO_SALT, Mixing
 from eoli.study.box_shape import Shape
 from eoli.study.criteria import AnalysisSection
-from eoli.study.lags import around, lag_of_frames
-from eoli.study.protocol import Protocol, Stage
+from eoli.study.lags import INDEPENDENT_ORIGINS, around, lag_of_frames
+from eoli.study.protocol import TRANSPORT, Protocol, Stage
 from eoli.study.roles import Roles, read_roles
 
 SHIPPED = "config/config.yaml"
@@ -554,15 +554,34 @@ def _check_frames(study: Study, stage: Stage, name: str) -> None:
 
 
 def _check_lag(study: Study) -> None:
-    """The lag of the comparison must be one that displacements have."""
-    asked, interval = study.config.equal_lag.lag_ps, study.config.analysis.motion_interval_ps
-    if asked is not None and lag_of_frames(asked, interval) is None:
-        allowed = " or ".join(f"{lag * interval:g}" for lag in around(asked, interval))
-        raise study.wrong(
-            ("equal_lag", "lag_ps"),
-            f"{asked:g} is no lag of frames {interval:g} ps apart (analysis.motion_interval_ps); allowed: {allowed}, for "
-            "example",
-        )
+    """The lag of the comparison must be one that displacements have, and stages that end by it must reach it."""
+    asked, where = study.config.equal_lag.lag_ps, ("equal_lag", "lag_ps")
+    ending = [stage for stage in study.stages if "displacement_Li" in stage.converge]
+    if asked is None:
+        for stage in ending:
+            raise study.wrong(
+                ("stages", stage.name, "converge"),
+                f"displacement_Li of {stage.name} needs equal_lag.lag_ps, which is missing; allowed: a lag in ps there, or "
+                f"{', '.join(TRANSPORT)}",
+            )
+        return
+    of_stages = [(stage.frame_interval_ps, f"frame_interval_ps of {stage.name}") for stage in ending]
+    for interval, said in ((study.config.analysis.motion_interval_ps, "analysis.motion_interval_ps"), *of_stages):
+        assert interval is not None
+        if lag_of_frames(asked, interval) is None:
+            allowed = " or ".join(f"{lag * interval:g}" for lag in around(asked, interval))
+            raise study.wrong(
+                where, f"{asked:g} is no lag of frames {interval:g} ps apart ({said}); allowed: {allowed}, for example"
+            )
+    for stage in ending:
+        least_ns = INDEPENDENT_ORIGINS * float(lag_of_frames(asked, float(stage.frame_interval_ps or 0)) or 0) / 1000
+        most_ns = float(stage.max_length_ns or 0)
+        if most_ns < least_ns * (1 - 1e-9):
+            raise study.wrong(
+                ("stages", stage.name, "max_length_ns"),
+                f"{most_ns:g} leaves less than {INDEPENDENT_ORIGINS} independent origins at equal_lag.lag_ps {asked:g} for "
+                f"displacement_Li; allowed: at least {least_ns:g}, or a shorter lag",
+            )
 
 
 def _files_of(run: ImportedRun) -> Iterator[tuple[KeyPath, str]]:

@@ -121,7 +121,10 @@ class AnalysisSection(Strict):
         0.1, gt=0, lt=0.5, description="motion is diffusive where the local exponent is within this of 1"
     )
     target_error: float = Field(
-        0.2, gt=0, lt=1, description="relative error of D for which the run length is estimated"
+        0.2,
+        gt=0,
+        lt=1,
+        description="relative error of D, or of a ratio of displacements, for which the run length is estimated",
     )
     viscosity: dict[Line, GivenViscosity] = Field(
         default_factory=dict,

@@ -18,10 +18,12 @@ Thermostat = Literal["none", "v-rescale", "nose-hoover"]
 Barostat = Literal["none", "c-rescale", "parrinello-rahman"]
 Criterion = Literal[
     "density", "energy", "end_to_end", "free_ions", "chain_memory", "contact_memory", "D_Li", "D_anion",
-    "conductivity_nernst_einstein",
+    "conductivity_nernst_einstein", "displacement_Li",
 ]  # fmt: skip
-ANSWERS: tuple[Criterion, ...] = ("D_Li", "D_anion", "conductivity_nernst_einstein")
-"""Criteria that hold once a transport coefficient is known to the target error; the others hold for a steady run."""
+TRANSPORT: tuple[Criterion, ...] = ("D_Li", "D_anion", "conductivity_nernst_einstein")
+"""Criteria that hold once a transport coefficient is known to the target error."""
+ANSWERS: tuple[Criterion, ...] = (*TRANSPORT, "displacement_Li")
+"""Those and a displacement known well enough for a comparison of systems; the others hold for a steady run."""
 MOST_TIMES = 3
 """Most times its length to which a run is prolonged at once: what it needs is expected from the error of an error."""
 Where = Literal["auto", "cpu", "gpu"]
@@ -111,7 +113,7 @@ class Stage(Strict):
     converge: Annotated[list[Criterion], Many] = Field(
         default_factory=list,
         description="the stage is prolonged, by `length_ns` or more at a time, until these hold: over its second half, and "
-        "D and conductivity to `analysis.target_error`",
+        "D and conductivity to `analysis.target_error`, and so a ratio of two such displacements at `equal_lag.lag_ps`",
     )
     max_core_hours: float | None = Field(
         None,

@@ -18,7 +18,7 @@ from eoli.forcefield.library import library
 from eoli.stage.lock import runs_anywhere
 from eoli.study.axes import distinguishing_axes
 from eoli.study.config import Study
-from eoli.study.protocol import ANSWERS, MOST_STEPS, MOST_TIMES, Stage
+from eoli.study.protocol import MOST_STEPS, MOST_TIMES, TRANSPORT, Stage
 from eoli.study.systems import System, replica_groups, size_of, stages_of, systems_of
 from eoli.summary.core_hours import cost_of_stage
 from eoli.summary.run_lengths import Need, needs
@@ -187,7 +187,7 @@ def allotment(study: Study, results: Path, budget: float) -> Allotment:
     runs = list(_runs(study, simulated.values(), results))
     spent, reserved = sum(run.core_hours for run in runs), sum(run.reserved for run in runs)
     of_system = {run.system: run for run in runs if run.stage.name == analysed.name}
-    wanted = [name for name in analysed.converge if name in ANSWERS] or ANSWERS
+    wanted = [name for name in analysed.converge if name in TRANSPORT] or TRANSPORT
     found: dict[str, list[Need]] = {}
     for need in needs(study, results, study.config.analysis.target_error):
         if need.quantity in wanted:

@@ -21,7 +21,7 @@ from eoli.study import criteria
 from eoli.study.analyses import ANALYSES, TABLES, Analysis
 from eoli.study.config import COMPOSITION, ImportedRun, Study, load_study, merge
 from eoli.study.criteria import Criteria
-from eoli.study.protocol import ANSWERS, OFFLOADED, Stage
+from eoli.study.protocol import ANSWERS, OFFLOADED, TRANSPORT, Stage
 from eoli.study.systems import (
     NO_COPIES,
     System,
@@ -260,8 +260,11 @@ class Plan:
         if {"free_ions", "contact_memory"} & set(entry.converge):
             own["contact_nm"] = self.study.config.analysis.contact_nm.anion
         if set(ANSWERS) & set(entry.converge):
-            analysis = self.study.config.analysis
-            own |= {"tolerance": analysis.diffusive_tolerance, "target_error": analysis.target_error}
+            own["target_error"] = self.study.config.analysis.target_error
+        if set(TRANSPORT) & set(entry.converge):
+            own["tolerance"] = self.study.config.analysis.diffusive_tolerance
+        if "displacement_Li" in entry.converge:
+            own["lag_ps"] = self.study.config.equal_lag.lag_ps
         return flags(
             {
                 **own,
