@@ -16,6 +16,7 @@ import pandas as pd
 
 from eoli.analysis.displacement.curves import Curve
 from eoli.figures.equal_lag import figure_equal_lag
+from eoli.figures.experiments import figure_experiments
 from eoli.reference.claims import compare
 from eoli.reference.experiments import Beside
 from eoli.reference.model import read_reference
@@ -267,6 +268,7 @@ def write_summary(results: Path, study: Study) -> Path:
         log10_difference_error=0.1, verdict="compared", what_differs="chains of 4e6 against 1073 g/mol",
     )  # fmt: skip
     pd.DataFrame([asdict(beside)]).to_csv(table.with_name("experiments.csv"), index=False, float_format="%.10g")
+    figure_experiments([beside], table.with_name("experiments"))
     table.with_name("compare.json").write_text(json.dumps({"cite": "Ma 2022", "mean_absolute_log10_difference": []}))
     _write_equal_lag(table, sweep)
     return table

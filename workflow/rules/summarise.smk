@@ -105,6 +105,8 @@ rule compare:
         shown("results/summary/ranking.csv", "tables/ranking", "Tables", table="ranking by displacement"),
         shown("results/summary/equal-lag.svg", "sweep/equal-lag", "Sweep", figure="displacements at equal lag"),
         multiext("results/summary/equal-lag", ".png", "-course.csv"),
+        shown("results/summary/experiments.svg", "sweep/experiments", "Sweep", figure="beside measured values"),
+        "results/summary/experiments.png",
         "results/summary/compare.json",
     log:
         "results/summary/compare.log",
@@ -195,7 +197,7 @@ rule report:
     input:
         expand("results/summary/{table}.csv", table=SUMMARIES),
         "results/summary/compare.json",
-        "results/summary/equal-lag.svg",
+        multiext("results/summary/", "equal-lag.svg", "experiments.svg"),
         multiext("results/summary/glass-transition", ".csv", ".svg") if PLAN.cooling_stage else [],
         of_all("results/{system}/analysis/{table}.csv", table=TABLES),
         of_all("results/{system}/analysis/snapshot-scene.json"),

@@ -40,6 +40,7 @@ def compare(arguments: argparse.Namespace) -> int:
     from eoli.analysis.results import read_sweep
     from eoli.core.files import write_json, write_table
     from eoli.figures.equal_lag import figure_equal_lag
+    from eoli.figures.experiments import figure_experiments
     from eoli.reference import claims, experiments, measured, model, readings
     from eoli.study.config import EqualLag
     from eoli.summary.equal_lag import Against, equal_lag_tables
@@ -75,6 +76,7 @@ def compare(arguments: argparse.Namespace) -> int:
     for name, table in zip(EQUAL_LAG, (tables.pairs, tables.course, tables.ranking), strict=True):
         write_table(out / f"{name}.csv", table)
     figure_equal_lag(tables.course, out / EQUAL_LAG[0])
+    figure_experiments(beside, out / "experiments")
     write_json(out / "compare.json", summary)
     used = [results / system / "analysis" / "displacement.csv" for system in systems]
     made(

@@ -113,6 +113,7 @@ class Sweep:
     not_in_table: tuple[str, ...]
     beside_study: pd.DataFrame | None
     experiments: pd.DataFrame | None
+    experiments_figure: Path | None
     compared: Mapping[str, Any]
     reference: Reference | None
     starts: pd.DataFrame | None
@@ -315,6 +316,7 @@ def gather(
         tuple(name for name in names if name not in present),
         reading.summary(table, "study"),
         reading.summary(table, "experiments"),
+        _if_there(table.with_name("experiments.svg")),
         reading(read_found, table.with_name("compare.json"), "compare") or {},
         read_reference(said) if said.is_file() else None,
         reading.summary(table, "replicas"),

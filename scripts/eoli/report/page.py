@@ -136,6 +136,7 @@ def render(sweep: Sweep) -> str:
         trust=trust(sweep),
         starts=starts(sweep),
         equal_lag=equal_lag(sweep),
+        experiments_figure=_inlined(sweep.experiments_figure),
         equal_lag_figure=_inlined(sweep.equal_lag_figure),
         glass=as_it_is(sweep.glass),
         glass_figure=_inlined(sweep.glass_figure),
