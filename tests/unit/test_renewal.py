@@ -356,7 +356,7 @@ def test_the_conductivity_has_lithium_as_in_the_model_and_anions_as_they_move(tm
     found = json.loads(out.read_text())
     sigma, lithium = found["conductivity_S_m"], found["D_m2_s"]
     per_volume = SMALL.ions * constants.e**2 / (constants.k * 400.0 * (6e-9) ** 3)
-    assert sigma["verdict"] == "resolved"
+    assert sigma["verdict"] == "resolved" and sigma["lithium_by"] == "D_m2_s"
     by_hand = per_volume * (lithium["value"] + d_anion * 1e-6)
     assert abs(sigma["value"] - by_hand) < 3 * sigma["error"] < 0.6 * by_hand
     assert sigma["error"] > per_volume * lithium["error"]
@@ -367,8 +367,17 @@ def test_a_conductivity_is_withheld_with_the_motion_it_needs(tmp_path: Path) -> 
     assert still["D_m2_s"]["verdict"] == "resolved"
     assert still["conductivity_S_m"]["value"] is None
     assert still["conductivity_S_m"]["verdict"].startswith("not resolved: motion of anion")
-    other, _, _ = analysed(tmp_path / "pa", SMALL, with_pa=True)
-    assert other["conductivity_S_m"] == other["D_m2_s"] and other["D_m2_s"]["value"] is None
+    # lithium alone carries what its D says, within two errors
+    per_volume = SMALL.ions * constants.e**2 / (constants.k * 400.0 * (6e-9) ** 3)
+    assert still["conductivity_S_m"]["lower_bound"] == pytest.approx(
+        per_volume * (still["D_m2_s"]["value"] - 2 * still["D_m2_s"]["error"])
+    )
+
+
+def test_the_conductivity_takes_the_next_d_where_the_model_fails(tmp_path: Path) -> None:
+    found, _, _ = analysed(tmp_path, SMALL, with_pa=True)
+    assert found["D_m2_s"]["value"] is None and found["D_between_transfers_m2_s"]["value"] is not None
+    assert found["conductivity_S_m"]["lithium_by"] == "D_between_transfers_m2_s"
 
 
 def test_segments_may_have_fewer_frames(tmp_path: Path) -> None:

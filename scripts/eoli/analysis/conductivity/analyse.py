@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,10 @@ def _bounds(found: Diffusion) -> tuple[float, float | None]:
         low, high = (found.value_m2_s + sign * 2 * found.error_m2_s for sign in (-1, 1))
         return max(0.0, low) / M2_S_PER_NM2_PS, high / M2_S_PER_NM2_PS
     return 0.0, None if found.upper_bound_m2_s is None else found.upper_bound_m2_s / M2_S_PER_NM2_PS
+
+
+def _known(value: float | None) -> Estimate:
+    return UNKNOWN if value is None else Estimate(value, 0.0)
 
 
 def _share(ions: _Ions, lithium: float | None, others: Sequence[float | None]) -> float | None:
@@ -210,8 +214,7 @@ def _independent(
     least, most = zip(*(_bounds(ions.motions[name]) for name in ions.names), strict=True)
 
     def sigma_of(coefficients: Sequence[float | None]) -> float | None:
-        known = [Estimate(d, 0.0) if d is not None else UNKNOWN for d in coefficients]
-        return nernst_einstein(ions.counts, ions.charges, known).times(factor).value
+        return nernst_einstein(ions.counts, ions.charges, list(map(_known, coefficients))).times(factor).value
 
     # the diffusing ions carry their part whatever the others do
     lowest = sigma_of(least) if any(least) else None
@@ -302,7 +305,8 @@ def with_lithium(
 ) -> dict[str, Any]:
     """Nernst-Einstein conductivity, S/m, of the replicas of a salt, with a D of lithium, m2/s, that is known otherwise.
 
-    The other ions have the D of their mean squared displacement, and the verdict is theirs; formal charges.
+    The other ions have the D of their mean squared displacement, and the verdict is theirs; formal charges. Where they do
+    not diffuse there are bounds, of which the lower one is the part of lithium.
     """
     ions = ions_of(motions[0])
     others = {
@@ -310,10 +314,21 @@ def with_lithium(
         for name, one in ions.items()
         if name != "Li"
     }
-    coefficients = [lithium.times(1 / M2_S_PER_NM2_PS), *map(_coefficient, others.values())]
     counts, charges = [len(one.sites) for one in ions.values()], [float(one.charge) for one in ions.values()]
-    found = nernst_einstein(counts, charges, coefficients)
-    return _stated(found.times(siemens_per_metre(_volume_nm3(motions), temperature_K)), of_ions(others))
+    factor = siemens_per_metre(_volume_nm3(motions), temperature_K)
+    own = lithium.times(1 / M2_S_PER_NM2_PS)
+
+    def sigma(coefficients: Iterable[Estimate]) -> Estimate:
+        return nernst_einstein(counts, charges, [own, *coefficients]).times(factor)
+
+    # two errors around each, as in `_bounds`
+    two = 2 * (sigma(Estimate(0.0, 0.0) for _ in others).error or 0.0)
+    low, high = ([_known(bound) for bound in side] for side in zip(*map(_bounds, others.values()), strict=True))
+    least, most = sigma(low).value, sigma(high).value
+    return _stated(
+        sigma(map(_coefficient, others.values())), of_ions(others), None if most is None else most + two,
+        None if least is None else max(0.0, least - two),
+    )  # fmt: skip
 
 
 def conductivity_scalars(

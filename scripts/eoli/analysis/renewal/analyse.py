@@ -192,16 +192,20 @@ def _withheld(reason: str) -> dict[str, Any]:
     return {name: {"value": None, "error": None, "verdict": reason} for name in ("tau_1", "tau_2", "tau_3", *_NEEDS)}
 
 
-def _conductivity(lithium: Mapping[str, Any], motions: Sequence[Motion], criteria: RenewalCriteria) -> dict[str, Any]:
-    """Conductivity of ions that move independently, lithium as in the model; for chains that carry the anions, none."""
+_OF_CONDUCTIVITY = ("D_m2_s", "D_on_chains_m2_s", "D_between_transfers_m2_s")
+"""Which D of lithium a conductivity is made with: the first of these that is resolved."""
+
+
+def _conductivity(scalars: Mapping[str, Any], motions: Sequence[Motion], criteria: RenewalCriteria) -> dict[str, Any]:
+    """Conductivity of ions that move independently, lithium as found; for chains that carry the anions, none."""
     if not is_salt(motions[0].species):
         return {}
-    found = dict(lithium)
-    if lithium["value"] is not None:
-        found = with_lithium(
-            Estimate(lithium["value"], lithium["error"]), motions, criteria.tolerance, criteria.temperature_K
-        )
-    return {"conductivity_S_m": found}
+    name = next((name for name in _OF_CONDUCTIVITY if scalars[name]["value"] is not None), None)
+    if name is None:
+        return {"conductivity_S_m": dict(scalars[_OF_CONDUCTIVITY[-1]])}
+    lithium = Estimate(scalars[name]["value"], scalars[name]["error"])
+    found = with_lithium(lithium, motions, criteria.tolerance, criteria.temperature_K)
+    return {"conductivity_S_m": found | {"lithium_by": name}}
 
 
 def renewal(
@@ -216,7 +220,7 @@ def renewal(
         table = _table(found)
         ion_ps = sum(of.host.shape[1] * length for of, length in zip(walks, lengths_ps, strict=True))
         scalars = _scalars(found, min(lengths_ps), ion_ps)
-    scalars |= _conductivity(scalars["D_m2_s"], motions, criteria)
+    scalars |= _conductivity(scalars, motions, criteria)
     return table, scalars | {"length_ns": sum(lengths_ps) / _PS_PER_NS, "criteria": criteria.model_dump()}
 
 
