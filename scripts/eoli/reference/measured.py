@@ -55,7 +55,7 @@ KINDS: Mapping[str, Kind] = {
         "D(Li)", "m²/s", 1.0,
         (
             Route("msd", "D_Li"), Route("renewal_long_chains", "D_Li_long_chains"), Route("renewal", "D_Li_renewal"),
-            Route("renewal_on_chains", "D_Li_on_chains"), Route("renewal_between_transfers", "D_Li_between_transfers"),
+            Route("renewal_between_transfers", "D_Li_between_transfers"), Route("renewal_on_chains", "D_Li_on_chains"),
         ),
         "self-diffusion of all lithium, free and paired, by pulsed-field-gradient NMR",
     ),

@@ -192,8 +192,8 @@ def _withheld(reason: str) -> dict[str, Any]:
     return {name: {"value": None, "error": None, "verdict": reason} for name in ("tau_1", "tau_2", "tau_3", *_NEEDS)}
 
 
-_OF_CONDUCTIVITY = ("D_m2_s", "D_on_chains_m2_s", "D_between_transfers_m2_s")
-"""Which D of lithium a conductivity is made with: the first of these that is resolved."""
+_OF_CONDUCTIVITY = ("D_m2_s", "D_between_transfers_m2_s", "D_on_chains_m2_s")
+"""Which D of lithium a conductivity is made with: the first of these that is resolved; the second assumes least."""
 
 
 def _conductivity(scalars: Mapping[str, Any], motions: Sequence[Motion], criteria: RenewalCriteria) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def _conductivity(scalars: Mapping[str, Any], motions: Sequence[Motion], criteri
         return {}
     name = next((name for name in _OF_CONDUCTIVITY if scalars[name]["value"] is not None), None)
     if name is None:
-        return {"conductivity_S_m": dict(scalars[_OF_CONDUCTIVITY[-1]])}
+        return {"conductivity_S_m": dict(scalars["D_between_transfers_m2_s"])}
     lithium = Estimate(scalars[name]["value"], scalars[name]["error"])
     found = with_lithium(lithium, motions, criteria.tolerance, criteria.temperature_K)
     return {"conductivity_S_m": found | {"lithium_by": name}}
