@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,28 @@ def test_a_route_without_a_value_stands_back_behind_one_with(tmp_path: Path) -> 
     assert points(alone) == points(both)
     # a bound alone is an arrow
     assert points(drawn([BOUND], tmp_path)) > 0
+
+
+def test_every_bound_has_its_arrow(tmp_path: Path) -> None:
+    low = replace(BOUND, ours_high=2e-12, measured=3e-12, system="peo-eo8-363K-r1")
+    heads = [len(re.findall(r"<path ", drawn(rows, tmp_path))) for rows in ([one()], [one(), low])]
+    assert heads[1] > heads[0]
+    share = one(quantity="D_Li_share", unit="", ours=None, ours_error=None, ours_high=0.5, measured=0.2)
+    assert "D(Li) / (D(Li) + D(anion))" in drawn(
+        [share, replace(share, system="b", ours=0.0, ours_high=None)], tmp_path
+    )
+
+
+def test_what_a_logarithm_does_not_have_is_left_out(tmp_path: Path) -> None:
+    rows = [one(), one(system="b", ours=-1e-12), one(system="c", ours=None, ours_error=None, ours_high=0.0)]
+    found = drawn(rows, tmp_path)
+    assert rows[0].system in found and ">b<" not in found and ">c<" not in found
+
+
+def test_many_systems_leave_room_for_every_source(tmp_path: Path) -> None:
+    rows = [one(system=f"s{n:02d}", source=f"source {n % 6}") for n in range(40)]
+    found = drawn(rows, tmp_path)
+    assert all(f"source {n}" in found for n in range(6)) and "and 30 more systems in the table" in found
 
 
 @pytest.mark.parametrize(

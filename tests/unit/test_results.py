@@ -144,6 +144,9 @@ def test_a_verdict_says_what_was_asked_of_a_stage(tmp_path: Path) -> None:
     assert read_verdict(folder) == verdict
     written(folder, "verdict", verdict | {"values": verdict["values"] | {"answers": []}})
     assert read_verdict(folder) is not None
+    # noise of fluctuations
+    written(folder, "verdict", verdict | {"values": {"ns": 1.0, "volume_temperature_K": -20.0}})
+    assert read_verdict(folder) is not None
     written(folder, "verdict", verdict | {"values": {"ns": "long"}})
     with pytest.raises(DataError, match=r"verdict\.json: values\.ns: 'long'"):
         read_verdict(folder)

@@ -294,6 +294,28 @@ def test_the_ends_of_a_value_at_another_temperature_are_those_of_a_constrained_f
         assert least(end) == pytest.approx(best + 1, abs=0.02)
 
 
+@pytest.mark.parametrize("temperature", [300.0, 363.0, 550.0, 900.0])
+@pytest.mark.parametrize("relative", [0.2, 0.6, 2.0])
+def test_no_curve_falls_with_temperature(temperature: float, relative: float) -> None:
+    """The upper end against a plain search over curves: any T0, any offset, any slope that is not positive."""
+    points = noisy(MEASURED_HOT, arrhenius(MEASURED_HOT, 10.0), relative, 5)
+    found = predicted_ln(points, temperature)
+    assert found.value is not None and found.high is not None
+    error = (points.ln_error**-2).sum() ** -0.5
+    values, chi2 = [], []
+    for t0 in np.linspace(0, min(400.0, temperature) - 1, 150):
+        x, x_at = 1 / (points.temperature_K - t0), 1 / (temperature - t0)
+        for slope in -np.concatenate([[0.0], np.geomspace(1, 1e5, 400)]):
+            best = np.average(points.ln_value - slope * x, weights=points.ln_error**-2)
+            offsets = best + np.linspace(-3, 3, 61)[:, None] * error
+            chi2.append((((points.ln_value - offsets - slope * x) / points.ln_error) ** 2).sum(axis=1))
+            values.append(offsets[:, 0] + slope * x_at)
+    allowed = np.concatenate(values)[np.concatenate(chi2) <= np.concatenate(chi2).min() + 1]
+    width = found.high - found.value
+    assert allowed.max() == pytest.approx(found.high, abs=0.1 * width)
+    assert allowed.max() < found.high + 0.02 * width
+
+
 def test_a_value_far_below_poor_data_has_no_lower_end() -> None:
     found = predicted_ln(noisy(MEASURED_HOT, vtf(MEASURED_HOT, 260.0), 0.6, 2), 300.0)
     assert found.low is None and found.high is not None

@@ -32,6 +32,8 @@ RANGES = tuple(
         (r"error", 0.0, _LARGEST),
         (r"(^|\.)D(_gls)?(_[\w-]+?)?(_upper_bound)?_m2_s(\.value)?$", 0.0, 1e-4),
         (r"(^|[._])density_g_cm3(\.value)?$", 0.0, 30.0),
+        # from fluctuations: noise can make it negative
+        (r"volume_temperature_K$", -1e5, 1e5),
         (r"temperature_K(\.value)?$", 0.0, 1e5),
         (
             r"(coordination_number|at_cutoff|shell_statistics\.[\w@-]+\.mean|contacts_per_lithium\.\w+)\.value$",

@@ -64,7 +64,7 @@ def compare(arguments: argparse.Namespace) -> int:
     against = Against(arguments.polymer or model.compared_with(study), arguments.eo_li)
     tables = equal_lag_tables(sweep, curves, against, arguments.lag_ps)
     beside = experiments.beside_experiments(sweep, scalars, conductivity, transport, masses, starts)
-    beside += beside_series(sweep, conductivity, transport, masses)
+    beside += beside_series(sweep, scalars, conductivity, transport, masses, starts)
     summary = {
         "cite": study.cite,
         "verdicts": {verdict: sum(row.verdict == verdict for row in compared) for verdict in get_args(claims.Verdict)},

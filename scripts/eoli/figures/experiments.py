@@ -7,7 +7,9 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
+from eoli.core.numbers import counted
 from eoli.figures.style import (
     BLACK,
     BLUE,
@@ -44,20 +46,30 @@ def _drawn(rows: Iterable[Beside], quantity: str) -> list[Beside]:
     else one with an upper bound."""
     found: dict[tuple[str, str, str], list[Beside]] = {}
     for row in rows:
-        if row.quantity == quantity and row.measured is not None:
+        if row.quantity == quantity and row.measured is not None and (quantity in _LINEAR or row.measured > 0):
             found.setdefault((row.system, row.series, row.source), []).append(row)
     # rows are in the order of the routes
     best = [
-        next((row for row in of if row.ours is not None), next((row for row in of if row.ours_high is not None), None))
+        next(
+            (row for row in of if _shown(row.ours, row)), next((row for row in of if _shown(row.ours_high, row)), None)
+        )
         for of in found.values()
     ]
     return [row for row in best if row is not None]
 
 
+def _shown(number: float | None, row: Beside) -> bool:
+    """Whether a number can be drawn: on a logarithmic axis, if it is positive."""
+    return number is not None and (number > 0 or row.quantity in _LINEAR)
+
+
 def _ends(row: Beside) -> tuple[float, float]:
     """Lower and upper end of ours."""
-    ours, error = row.ours or 0.0, row.ours_error or 0.0
-    return row.ours_low or max(0.0, ours - error), row.ours_high or ours + error
+    if not _shown(row.ours, row) or row.ours is None:
+        # a bound: the arrow from it is this long
+        return (row.ours_high or 0.0) / _FACTOR, row.ours_high or 0.0
+    error = row.ours_error or 0.0
+    return max(0.0, row.ours_low or row.ours - error), row.ours_high or row.ours + error
 
 
 def _panel(axes: Axes, rows: Sequence[Beside], colours: dict[str, str], markers: dict[str, str]) -> None:
@@ -65,9 +77,10 @@ def _panel(axes: Axes, rows: Sequence[Beside], colours: dict[str, str], markers:
     if not linear:
         axes.set(xscale="log", yscale="log")
     theirs = [row.measured for row in rows if row.measured is not None]
-    ends = [end for row in rows for end in (row.ours, *_ends(row)) if end]
-    low, high = min(*theirs, *ends), max(*theirs, *ends)
-    low, high = (low - 0.1 * (high - low), high + 0.1 * (high - low)) if linear else (low / 1.5, high * 1.5)
+    every = [*theirs, *(end for row in rows for end in (row.ours, *_ends(row)) if end)]
+    low, high = min(every), max(every)
+    pad = 0.1 * max(high - low, 1e-3 * abs(high))
+    low, high = (low - pad, high + pad) if linear else (low / 1.5, high * 1.5)
     if not linear:
         axes.fill_between([low, high], [low / _FACTOR, high / _FACTOR], [low * _FACTOR, high * _FACTOR], color=SHADE,
                           linewidth=0, zorder=0)  # fmt: skip
@@ -75,12 +88,12 @@ def _panel(axes: Axes, rows: Sequence[Beside], colours: dict[str, str], markers:
     for row in rows:
         colour, marker, at = colours[row.system], markers[row.source], row.measured or 0.0
         bottom, top = _ends(row)
-        if row.ours is None:
-            axes.annotate("", (at, max(bottom, top / 2)), (at, top),
+        if not _shown(row.ours, row) or row.ours is None:
+            axes.annotate("", (at, bottom), (at, top),
                           arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 0.9})  # fmt: skip
             axes.plot(at, top, color=colour, marker="_", linestyle="none", markersize=7)
             continue
-        axes.errorbar(at, row.ours, yerr=[[row.ours - bottom], [top - row.ours]], color=colour, marker=marker,
+        axes.errorbar(at, row.ours, yerr=[[max(0.0, row.ours - bottom)], [max(0.0, top - row.ours)]], color=colour, marker=marker,
                       markersize=4.5, markerfacecolor="white" if row.extrapolated else colour, linestyle="none",
                       capsize=2, elinewidth=0.8)  # fmt: skip
     unit = f" ({rows[0].unit})" if rows[0].unit else ""
@@ -113,13 +126,12 @@ def figure_experiments(rows: Sequence[Beside], out_stem: Path) -> Files:
             _panel(axes, of, colours, markers)
         for axes in every_axes[len(panels) :]:
             axes.set_axis_off()
-        last = every_axes[0]
-        handles = [
-            *(last.plot([], [], color=colours[name], linewidth=3, label=said(name))[0] for name in systems),
-            *(
-                last.plot([], [], color=GUIDE, marker=markers[name], linestyle="none", label=said(name))[0]
-                for name in sources
-            ),
+        shown = systems[: max(1, _MOST - len(sources))]
+        handles = [Line2D([], [], color=colours[name], linewidth=3, label=said(name)) for name in shown]
+        handles += [
+            Line2D([], [], color=GUIDE, marker=markers[name], linestyle="none", label=said(name)) for name in sources
         ]
-        figure.legend(handles=handles[:_MOST], loc="outside lower center", ncols=2)
+        more = len(systems) - len(shown)
+        title = f"and {counted(more, 'more system')} in the table" if more else None
+        figure.legend(handles=handles, loc="outside lower center", ncols=2, title=title)
         return save(figure, out_stem)

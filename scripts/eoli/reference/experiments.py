@@ -150,45 +150,73 @@ def _fields(
     }  # fmt: skip
 
 
-def conductivity_series(
-    measured: pd.DataFrame, row: Mapping[Any, Any], molar_mass: float
-) -> Iterator[tuple[dict[str, Any], Measured | None]]:
-    """Per kind of series, the one with a fitting ratio and the closest chain length: fields of `Beside`, its value."""
+@dataclass(frozen=True, eq=False)
+class Series:
+    """What one source measured that a system of ours is laid beside: fields of `Beside`, and its rows of the table."""
+
+    quantity: str
+    fields: Mapping[str, Any]
+    points: pd.DataFrame
+    eo_li: float
+
+    @property
+    def temperatures_K(self) -> list[float]:
+        """Temperatures it was measured at, ascending."""
+        return sorted(set(map(float, self.points["temperature_K"])))
+
+    def at(self, temperature_K: float) -> Measured | None:
+        """Its value at our ratio and a temperature (`measured_log10`, `measured_at`); None if it has none."""
+        if self.quantity != "conductivity":
+            return measured_at(self.points, self.eo_li, temperature_K)
+        return measured_log10(
+            zip(self.points["temperature_K"], self.points["log10_sigma_S_cm"], strict=True), temperature_K
+        )
+
+
+def molar_mass_beside(row: Mapping[Any, Any], chain_molar_mass_g_mol: Mapping[str, float]) -> float | None:
+    """Molar mass of the chains of a system that is laid beside measurements; None if it is not: without lithium or
+    chains, or with a solvent."""
+    found = chain_molar_mass_g_mol.get(row["system"])
+    return None if pd.isna(row["eo_li_simulated"]) or solvents_of(row.get(SOLVENTS)) else found
+
+
+def series_beside(
+    conductivities: pd.DataFrame, transport: pd.DataFrame, row: Mapping[Any, Any], molar_mass: float
+) -> Iterator[Series]:
+    """What was measured of the polymer and salt of a row of the sweep.
+
+    Of conductivities, per kind of series, the one with a fitting ratio and the closest chain length; of the others every
+    source.
+    """
     ratio = row["eo_li_simulated"]
-    single = measured["eo_li_from"] == measured["eo_li_to"]
+    single = conductivities["eo_li_from"] == conductivities["eo_li_to"]
     fits = np.where(
         single,
-        (measured["eo_li_from"] / ratio - 1).abs() <= SAME_RATIO,
-        (measured["eo_li_from"] <= ratio) & (ratio < measured["eo_li_to"]),
+        (conductivities["eo_li_from"] / ratio - 1).abs() <= SAME_RATIO,
+        (conductivities["eo_li_from"] <= ratio) & (ratio < conductivities["eo_li_to"]),
     )
-    near = measured[(measured["polymer"] == row["polymer"]) & (measured["salt"] == row["salt"]) & fits]
+    near = _alike(conductivities[fits], row)
     for _, kind in near.groupby("series", sort=False):
         away = np.log(kind["molar_mass_g_mol"] / molar_mass).abs()
         for key, points in kind[away == away.min()].groupby(list(SERIES), sort=False):
             _, _, series, mass, first, last, source = key
             theirs, of_one = (f"{first:g}", "") if first == last else (f"{first:g} to {last:g}", "from ")
-            at = zip(points["temperature_K"], points["log10_sigma_S_cm"], strict=True)
-            yield (
-                _fields(KINDS["conductivity"], series, mass, theirs, source, (molar_mass, ratio), of_one),
-                measured_log10(at, row["temperature_K"]),
-            )
-
-
-def transport_sources(
-    measured: pd.DataFrame, row: Mapping[Any, Any], molar_mass: float
-) -> Iterator[tuple[str, dict[str, Any], Measured | None]]:
-    """Quantity, fields of `Beside` and value of every source that measured the polymer with that salt."""
-    ratio = row["eo_li_simulated"]
-    near = measured[(measured["polymer"] == row["polymer"]) & (measured["salt"] == row["salt"])]
-    for (name, source, status, mass), points in near.groupby(
-        ["quantity", "source", "status", "molar_mass_g_mol"], sort=False
-    ):
+            fields = _fields(KINDS["conductivity"], series, mass, theirs, source, (molar_mass, ratio), of_one)
+            yield Series("conductivity", fields, points, ratio)
+    sources: Any = _alike(transport, row).groupby(["quantity", "source", "status", "molar_mass_g_mol"], sort=False)
+    for (name, source, status, mass), points in sources:
         first, last = points["eo_li"].min(), points["eo_li"].max()
         said = source if status == "verified" else f"{source}{_UNVERIFIED}"
         kelvins = " and ".join(f"{kelvin:g} K" for kelvin in sorted(set(points["temperature_K"])))
         theirs = f"{first:.4g}" if first == last else f"{first:.4g} to {last:.4g}"
         fields = _fields(KINDS[str(name)], kelvins, float(mass), theirs, said, (molar_mass, ratio))
-        yield str(name), fields, measured_at(points, ratio, row["temperature_K"])
+        yield Series(str(name), fields, points, ratio)
+
+
+def _alike(measured: pd.DataFrame, row: Mapping[Any, Any]) -> pd.DataFrame:
+    """Rows of a table of the same polymer and salt."""
+    found: pd.DataFrame = measured[(measured["polymer"] == row["polymer"]) & (measured["salt"] == row["salt"])]
+    return found
 
 
 def _subjects(sweep: pd.DataFrame, together: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, dict[Any, Any]]]:
@@ -219,22 +247,20 @@ def beside_experiments(
     """
     rows = []
     for system, row in _subjects(sweep, together):
-        molar_mass = chain_molar_mass_g_mol.get(row["system"])
-        if molar_mass is None or pd.isna(row["eo_li_simulated"]) or solvents_of(row.get(SOLVENTS)):
+        molar_mass = molar_mass_beside(row, chain_molar_mass_g_mol)
+        if molar_mass is None:
             continue
         starts = [scalars.get(name, {}) for name in together.get(system, ())]
-        found = [("conductivity", *series) for series in conductivity_series(conductivities, row, molar_mass)]
-        found += transport_sources(transport, row, molar_mass)
-        for name, fields, theirs in found:
-            kind = KINDS[name]
+        for series in series_beside(conductivities, transport, row, molar_mass):
+            kind, theirs = KINDS[series.quantity], series.at(row["temperature_K"])
             # none of the sources of the other tables holds at other temperatures
-            if theirs is None and name != "conductivity":
+            if theirs is None and series.quantity != "conductivity":
                 continue
             rows += [
                 Beside(
-                    system=system, quantity=name, route=route.name, temperature_K=row["temperature_K"],
+                    system=system, quantity=series.quantity, route=route.name, temperature_K=row["temperature_K"],
                     eo_li=row["eo_li_simulated"], chain_molar_mass_g_mol=molar_mass, unit=kind.unit,
-                    measured=None if theirs is None else 10**theirs.log10_value, **fields,
+                    measured=None if theirs is None else 10**theirs.log10_value, **series.fields,
                     **_route_beside(_Ours(scalars.get(system, {}), starts), kind, route, theirs),
                 )
                 for route in kind.routes

@@ -133,9 +133,18 @@ class _Line:
     middle: Floats
     middle_error: float
 
-    def at(self, x: Floats) -> tuple[Floats, Floats]:
-        """Value and error of each line at its x, both (...)."""
-        return self.intercept + self.slope * x, np.hypot(self.middle_error, (x - self.middle) * self.slope_error)
+    def end(self, x: Floats, reach: Floats) -> Floats:
+        """Value of each line at its x, and at most `reach` errors from its best; both (...), reach with its sign.
+
+        The largest or smallest value of lines of a chi-squared reach^2 above the best, of those whose slope is at most 0.
+        """
+        away = x - self.middle
+        error = np.hypot(self.middle_error, away * self.slope_error)
+        slope = self.slope + reach * self.slope_error**2 * away / error
+        at_middle = self.intercept + self.slope * self.middle
+        left = np.sqrt(np.maximum(reach**2 - (self.slope / self.slope_error) ** 2, 0))
+        flat = at_middle + np.sign(reach) * self.middle_error * left
+        return np.where(slope > 0, flat, at_middle + self.slope * away + reach * error)
 
 
 def _line(x: Floats, y: Floats, errors: Floats) -> _Line:
@@ -238,27 +247,31 @@ def fit_vtf(points: Points) -> Vtf:
     )  # fmt: skip
 
 
-def predicted_ln(points: Points, temperature_K: float) -> Interval:
+def predicted_ln(points: Points, temperature_K: float, errors: float = 1) -> Interval:
     """ln of the value at a temperature with its 68 % interval, whether the points lie on an Arrhenius line or bend.
 
-    The curve is that of VTF with any T0 from 0, where it is Arrhenius, to 1 K below the lowest temperature involved. The
-    interval is the profile of chi-squared: all values that a curve reaches whose chi-squared is at most 1 above the
-    minimum, with the limit of `fit_vtf` for a poor fit. An end is open where the highest T0 is among these curves; all
-    is unknown below three temperatures.
+    The curve is that of VTF with any T0 from 0, where it is Arrhenius, to 1 K below the lowest temperature involved, and
+    does not fall with temperature. The interval is the profile of chi-squared: all values that a curve reaches whose
+    chi-squared is at most 1 above the minimum, with the limit of `fit_vtf` for a poor fit; for another number of
+    `errors`, its square. An end is open where the highest T0 is among these curves. All is unknown below three
+    temperatures, and for values that do not rise with temperature.
     """
     if points.temperatures < LEAST_OF_FIT:
         return NO_INTERVAL
     lowest = min(float(points.temperature_K.min()), temperature_K)
     t0 = np.linspace(0, lowest - _BELOW_LOWEST_K, _SCAN)
     lines = _line(1 / (points.temperature_K - t0[:, None]), points.ln_value, points.ln_error)
-    values, errors = lines.at(1 / (temperature_K - t0))
     best = int(np.argmin(lines.chi2))
-    left = lines.chi2[best] + goodness_of(float(lines.chi2[best]), len(points.ln_value) - 3).widening ** 2 - lines.chi2
-    inside = left >= 0
-    reach = errors[inside] * np.sqrt(left[inside])
-    low, high = float((values[inside] - reach).min()), float((values[inside] + reach).max())
+    if lines.slope[best] >= 0:
+        return NO_INTERVAL
+    limit = (errors * goodness_of(float(lines.chi2[best]), len(points.ln_value) - 3).widening) ** 2
+    reach = np.sqrt(np.maximum(lines.chi2[best] + limit - lines.chi2, 0))
+    inside = (lines.chi2 <= lines.chi2[best] + limit) & (lines.slope <= reach * lines.slope_error)
+    ends = (lines.end(1 / (temperature_K - t0), side * reach)[inside] for side in (-1, 1))
+    low, high = (float(of.min() if side < 0 else of.max()) for of, side in zip(ends, (-1, 1), strict=True))
+    value = float(lines.end(1 / (temperature_K - t0), 0 * reach)[best])
     open_below = inside[-1] and temperature_K < points.temperature_K.min()
-    return Interval(float(values[best]), None if open_below else low, high)
+    return Interval(value, None if open_below else low, high)
 
 
 def preferred(arrhenius: Arrhenius, vtf: Vtf) -> Preference:

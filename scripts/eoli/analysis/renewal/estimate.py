@@ -231,8 +231,8 @@ def _of_sums(of: Callable[[Floats], float], starts: Indices, sums: Floats) -> tu
 
 
 def _estimate(value: float, error: float) -> Estimate:
-    """A value with its error; unknown if that exceeds half of it."""
-    if not (math.isfinite(value) and error <= LARGEST_RELATIVE_ERROR * abs(value)):
+    """A value with its error; unknown if that exceeds half of it, or where no such number is positive."""
+    if not (math.isfinite(value) and value > 0 and error <= LARGEST_RELATIVE_ERROR * value):
         return UNKNOWN
     return Estimate(float(value), error)
 
