@@ -9,9 +9,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from eoli.reference import measured
 from eoli.reference.claims import Comparison, compare
 from eoli.reference.model import Farther, Reference, read_reference
 from eoli.reference.readings import read_scalars
+from eoli.study.quantities import named
 from scalars import PEBAX, PEO, STUDY, diffusion, number, row, sigma, stated
 
 
@@ -255,3 +257,5 @@ def test_every_analysis_of_a_path_is_read_from_its_file(study: Reference, tmp_pa
     tests = [test for claim in study.claims for test in claim.tests if not isinstance(test, Farther)]
     paths += [path for test in tests for path in (*test.scalars, *test.needs)]
     assert {path.split(".")[0] for path in paths} - {"sweep"} <= set(found)
+    routes = [route.quantity for kind in measured.KINDS.values() for route in kind.routes]
+    assert {named(name).analysis for name in routes} <= set(found)

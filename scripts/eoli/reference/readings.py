@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from eoli.analysis.results import KINDS
 from eoli.analysis.results import read_scalars as read_analysis
 from eoli.core.statistics import mean_of_starts
 from eoli.reference.model import Of
+from eoli.study.analyses import ANALYSES
 from eoli.study.axes import SOLVENTS, alike, axes_of, replica_group
 
 Scalars = Mapping[str, Mapping[str, Any]]
@@ -153,9 +153,9 @@ def read_scalars(results: Path, systems: Sequence[str]) -> dict[str, dict[str, A
     """
     return {
         system: {
-            path.stem.replace("-", "_"): scalars
-            for path in sorted((results / system / "analysis").glob("*.json"))
-            if path.stem in KINDS and (scalars := read_analysis(path.parent, path.stem)) is not None
+            name.replace("-", "_"): scalars
+            for name in sorted(analysis.name for analysis in ANALYSES)
+            if (scalars := read_analysis(results / system / "analysis", name)) is not None
         }
         for system in systems
     }
