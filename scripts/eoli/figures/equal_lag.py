@@ -10,17 +10,11 @@ from matplotlib.figure import Figure
 
 from eoli.core.numbers import counted
 from eoli.figures.style import (
-    BLACK,
-    BLUE,
+    COLOURS,
     DASHES,
     DOTTED,
-    GREEN,
     GUIDE,
-    ORANGE,
     PAGE,
-    PURPLE,
-    SKY,
-    VERMILION,
     Files,
     drawing,
     plain_log,
@@ -29,7 +23,6 @@ from eoli.figures.style import (
     save_text,
 )
 
-_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 _PARTICLES = {"Li": "Li", "anion": "anion", "ether_O": "O (ether)"}
 _MOST = 12
 _SPAN = 3.0
@@ -41,10 +34,10 @@ def _panel(axes: Axes, rows: pd.DataFrame, names: list[tuple[str, str]]) -> None
         course = rows[(rows["system"] == system) & (rows["against"] == against)]
         if course.empty:
             continue
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = COLOURS[number % len(COLOURS)]
         # dots, since a course may be a single lag
         axes.plot(
-            course["lag_ps"], course["ratio"], color=colour, linestyle=DASHES[number // len(_COLOURS) % len(DASHES)],
+            course["lag_ps"], course["ratio"], color=colour, linestyle=DASHES[number // len(COLOURS) % len(DASHES)],
             marker=".", markersize=3, label=said(f"{system} / {against}"),
         )  # fmt: skip
         axes.fill_between(

@@ -11,17 +11,11 @@ from matplotlib.lines import Line2D
 
 from eoli.core.numbers import counted
 from eoli.figures.style import (
-    BLACK,
-    BLUE,
+    COLOURS,
     DOTTED,
-    GREEN,
     GUIDE,
-    ORANGE,
     PAGE,
-    PURPLE,
     SHADE,
-    SKY,
-    VERMILION,
     Files,
     drawing,
     plain_log,
@@ -33,7 +27,6 @@ from eoli.reference.experiments import Beside
 from eoli.reference.measured import KINDS
 
 TITLE = "beside measured values"
-_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 _MARKERS = "osD^vP*X"
 _FACTOR = 2.0
 _LINEAR = ("density", "D_Li_share")
@@ -51,25 +44,31 @@ def _drawn(rows: Iterable[Beside], quantity: str) -> list[Beside]:
     # rows are in the order of the routes
     best = [
         next(
-            (row for row in of if _shown(row.ours, row)), next((row for row in of if _shown(row.ours_high, row)), None)
+            (row for row in of if _value(row) is not None),
+            next((row for row in of if _can_be(row.ours_high, row)), None),
         )
         for of in found.values()
     ]
     return [row for row in best if row is not None]
 
 
-def _shown(number: float | None, row: Beside) -> bool:
+def _can_be(number: float | None, row: Beside) -> bool:
     """Whether a number can be drawn: on a logarithmic axis, if it is positive."""
     return number is not None and (number > 0 or row.quantity in _LINEAR)
 
 
+def _value(row: Beside) -> float | None:
+    """Ours, if it can be drawn."""
+    return row.ours if _can_be(row.ours, row) else None
+
+
 def _ends(row: Beside) -> tuple[float, float]:
     """Lower and upper end of ours."""
-    if not _shown(row.ours, row) or row.ours is None:
+    ours, error = _value(row), row.ours_error or 0.0
+    if ours is None:
         # a bound: the arrow from it is this long
         return (row.ours_high or 0.0) / _FACTOR, row.ours_high or 0.0
-    error = row.ours_error or 0.0
-    return max(0.0, row.ours_low or row.ours - error), row.ours_high or row.ours + error
+    return max(0.0, row.ours_low or ours - error), row.ours_high or ours + error
 
 
 def _panel(axes: Axes, rows: Sequence[Beside], colours: dict[str, str], markers: dict[str, str]) -> None:
@@ -87,13 +86,13 @@ def _panel(axes: Axes, rows: Sequence[Beside], colours: dict[str, str], markers:
     axes.plot([low, high], [low, high], color=GUIDE, linewidth=0.8, linestyle=DOTTED, zorder=1)
     for row in rows:
         colour, marker, at = colours[row.system], markers[row.source], row.measured or 0.0
-        bottom, top = _ends(row)
-        if not _shown(row.ours, row) or row.ours is None:
+        (bottom, top), ours = _ends(row), _value(row)
+        if ours is None:
             axes.annotate("", (at, bottom), (at, top),
                           arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 0.9})  # fmt: skip
             axes.plot(at, top, color=colour, marker="_", linestyle="none", markersize=7)
             continue
-        axes.errorbar(at, row.ours, yerr=[[max(0.0, row.ours - bottom)], [max(0.0, top - row.ours)]], color=colour, marker=marker,
+        axes.errorbar(at, ours, yerr=[[max(0.0, ours - bottom)], [max(0.0, top - ours)]], color=colour, marker=marker,
                       markersize=4.5, markerfacecolor="white" if row.extrapolated else colour, linestyle="none",
                       capsize=2, elinewidth=0.8)  # fmt: skip
     unit = f" ({rows[0].unit})" if rows[0].unit else ""
@@ -115,7 +114,7 @@ def figure_experiments(rows: Sequence[Beside], out_stem: Path) -> Files:
         return save_text(TITLE, "nothing of ours has a measured counterpart", out_stem)
     every = [row for of in panels for row in of]
     systems, sources = (list(dict.fromkeys(getattr(row, name) for row in every)) for name in ("system", "source"))
-    colours = {system: _COLOURS[k % len(_COLOURS)] for k, system in enumerate(systems)}
+    colours = {system: COLOURS[k % len(COLOURS)] for k, system in enumerate(systems)}
     markers = {source: _MARKERS[k % len(_MARKERS)] for k, source in enumerate(sources)}
     columns = min(_COLUMNS, len(panels))
     with drawing():

@@ -33,6 +33,8 @@ COLUMN, PAGE = 3.5, 7.0
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
 )  # fmt: skip
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+"""Systems one after the other; they repeat."""
 SOLID: Dashes = "-"
 DASHED: Dashes = (0, (4, 2))
 DOTTED: Dashes = (0, (1, 1.3))

@@ -306,7 +306,7 @@ def with_lithium(
     """Nernst-Einstein conductivity, S/m, of the replicas of a salt, with a D of lithium, m2/s, that is known otherwise.
 
     The other ions have the D of their mean squared displacement, and the verdict is theirs; formal charges. Where they do
-    not diffuse there are bounds, of which the lower one is the part of lithium.
+    not diffuse there are bounds, the lower one from lithium and the ions that do.
     """
     ions = ions_of(motions[0])
     others = {
