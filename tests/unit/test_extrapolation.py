@@ -79,7 +79,7 @@ def test_too_few_resolved_temperatures_say_so_and_two_simulated_ones_nothing() -
         each |= {"D_Li_m2_s": np.nan, "D_Li_error_m2_s": np.nan}
     found = beside(rows)
     assert found and {r.verdict for r in found} == {"not resolved: 2 temperatures with a value; 3 are needed"}
-    assert all(r.ours is None and r.log10_difference is None for r in found)
+    assert all(r.ours is None and r.log10_difference is None and r.ours_extrapolated_K is None for r in found)
     assert beside(series(3e-11, 363.0, at=HOT[:2])) == []
     assert beside([r | {"solvents": "ec:20"} for r in series(3e-11, 363.0)]) == []
 

@@ -429,6 +429,11 @@ def test_what_starts_say_together_leads_the_answers(tmp_path: Path) -> None:
     open_below.to_csv(results / "summary" / "experiments.csv", index=False)
     row = parsed(render(read(results, study))).table("Ours beside the measured series")[1]
     assert (row[3][0], row[5][0]) == ("below 0.094 S/cm", "below 0.50")
+    # the figure is there once something can be drawn
+    (results / "summary" / "experiments.svg").write_text("<svg/>")
+    for measured, drawn in ((0.05, True), (None, False)):
+        table.assign(measured=measured).to_csv(results / "summary" / "experiments.csv", index=False)
+        assert ("Ours against measured values" in render(read(results, study))) is drawn
 
 
 def test_a_stage_that_systems_share_is_paid_once(tmp_path: Path) -> None:

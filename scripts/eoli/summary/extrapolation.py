@@ -93,18 +93,21 @@ def _closest(series: Series, near: Floats) -> float:
 def _ours(points: Points, factor: float, kelvin: float, theirs: Measured) -> dict[str, Any]:
     """Fields of `Beside` for our value with its interval, or for an upper bound where that is open below or too wide."""
     t, ln = points.temperature_K, predicted_ln(points, kelvin)
-    beyond = 0.0 if not len(t) else max(t.min() - kelvin, kelvin - t.max(), 0.0)
-    ours: dict[str, Any] = {"ours_extrapolated_K": beyond}
     if ln.value is None or ln.high is None:
         few = f"{counted(points.temperatures, 'temperature')} with a value; {LEAST_OF_FIT} are needed"
         falls = "the values do not rise with temperature"
-        return ours | {"verdict": f"not resolved: {few if points.temperatures < LEAST_OF_FIT else falls}"}
+        return {"verdict": f"not resolved: {few if points.temperatures < LEAST_OF_FIT else falls}"}
+    beyond = max(t.min() - kelvin, kelvin - t.max(), 0.0)
     where = f"{beyond:.0f} K {'below' if kelvin < t.min() else 'above'} them" if beyond else "between them"
     how = f"by Arrhenius or VTF from {points.temperatures} temperatures, {t.min():.0f} to {t.max():.0f} K, {where}"
     measured = theirs.log10_value - math.log10(factor)
     wide = ln.low is None or ln.high - ln.low > _WIDEST * _LN10
     high = (predicted_ln(points, kelvin, _BOUND_ERRORS).high or ln.high if wide else ln.high) / _LN10
-    ours |= {"ours_high": factor * 10**high, "log10_difference_high": high - measured + theirs.half_range}
+    ours: dict[str, Any] = {
+        "ours_extrapolated_K": beyond,
+        "ours_high": factor * 10**high,
+        "log10_difference_high": high - measured + theirs.half_range,
+    }
     if wide or ln.low is None:
         return ours | {"verdict": f"not resolved: {how}, is bounded from above alone"}
     low, value = ln.low / _LN10, ln.value / _LN10

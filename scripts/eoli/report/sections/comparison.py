@@ -158,7 +158,13 @@ def experiments(sweep: Sweep) -> dict[str, Any] | None:
         if entry.get("value") is not None
     ]
     score = sweep.compared.get("score") or {}
-    return {"rows": rows, "means": means, "score": _score(score) if score.get("value") is not None else ""}
+    both = table["measured"].notna() & (table["ours"].notna() | table["ours_high"].notna())
+    return {
+        "rows": rows,
+        "means": means,
+        "score": _score(score) if score.get("value") is not None else "",
+        "drawn": bool(both.any()),
+    }
 
 
 def _ours(record: Mapping[str, Any], bounds: str, unit: str) -> str:
