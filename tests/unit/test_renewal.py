@@ -178,6 +178,19 @@ def test_known_times_and_d_are_found() -> None:
     assert np.mean([of.transfers.residence.mean_ps for of in found]) == pytest.approx(known.tau_3, rel=0.05)
 
 
+def test_transfers_that_are_partly_undone_carry_less() -> None:
+    """J_k . J_k+m of jumps of which a share b undoes the last one is (-b)^m J^2, which sums to (1 - b)/(1 + b)."""
+    known = Known(frames=2000, jump_nm=0.8, back=0.15)
+    jumps = 3 * known.jump_nm**2 / (6 * known.tau_3)
+    expected = known.diffusion + jumps * (1 - known.back) / (1 + known.back)
+    found = [transport([walks(known, seed)], 1, 0).model_free for seed in range(RUNS)]
+    values, errors = np.array([(of.value, of.error) for of in found]).T
+    # without the correlation it would be 16 % more
+    assert values.mean() == pytest.approx(expected, rel=0.07) and known.diffusion + jumps > 1.16 * expected
+    assert (np.abs(values - expected) <= errors).sum() >= 3
+    assert values.std() == pytest.approx(errors.mean(), rel=0.7)
+
+
 def test_d_is_that_of_a_run_long_enough_to_diffuse() -> None:
     """The slope of the MSD of the same ions at lags of many tau_3, where they do diffuse."""
     known = Known(ions=150, frames=6000, tau_3=400.0)

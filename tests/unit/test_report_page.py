@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eoli.core.numbers import as_given, listed, plain, with_error
 from eoli.errors import DataError
@@ -157,6 +159,19 @@ def json_of(page: Page, name: str) -> Any:
 )
 def test_a_number_has_the_digits_that_its_error_allows(value: float, error: float | None, unit: str, text: str) -> None:
     assert with_error(value, error, unit) == text
+
+
+@given(st.floats(1e-14, 1e7), st.sampled_from([2, 3]))
+def test_a_bound_is_rounded_away_from_what_it_bounds(value: float, digits: int) -> None:
+    def read(text: str) -> float:
+        number, _, power = text.partition(" × 10")
+        return float(number) * 10.0 ** int(power.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")) or 0)
+
+    low, high = (read(plain(value, digits=digits, towards=towards)) for towards in (-1, 1))
+    assert low <= value * (1 + 1e-8) and value * (1 - 1e-8) <= high
+    assert high - low <= 1.0001 * 10.0 ** (1 - digits) * value
+    # what has these digits already keeps them
+    assert plain(high, digits=digits, towards=1) == plain(high, digits=digits, towards=-1) == plain(high, digits=digits)
 
 
 def test_numbers_without_error_keep_their_digits() -> None:
@@ -422,7 +437,7 @@ def test_what_starts_say_together_leads_the_answers(tmp_path: Path) -> None:
     table = table.assign(ours_low=0.051, ours_high=0.094, log10_difference_low=-0.3, log10_difference_high=0.5)
     table.to_csv(results / "summary" / "experiments.csv", index=False)
     page = parsed(render(read(results, study)))
-    assert page.table("Mean ± one standard error, or")[1][3][0].startswith("5.1 to 9.4")
+    assert page.table("Mean ± one standard error, or")[1][3][0].startswith("5.1 to 9.5")
     row = page.table("Ours beside the measured series")[1]
     assert (row[3][0], row[5][0]) == ("0.051 to 0.094 S/cm", "−0.30 to 0.50")
     open_below = table.assign(ours_low=None, log10_difference_low=None)

@@ -135,7 +135,7 @@ def judge(quantity: Quantity, scalars: Mapping[str, Mapping[str, Any]], length_n
         return Finding(relative <= target, text, values | {"relative_error": relative, "further_ns": further})
     missing = [scalars["motion"][ion]["extension"]["further_ns"] for ion in _IONS[quantity.name]]
     known = [further for further in missing if further is not None]
-    bound = "" if answer.bound is None else f", at most {plain(answer.bound, quantity.unit)}"
+    bound = "" if answer.bound is None else f", at most {plain(answer.bound, quantity.unit, towards=1)}"
     verdict = answer.verdict.removeprefix("not resolved: ")
     return Finding(
         False, f"{what} is not resolved: {verdict}{bound}", values | {"further_ns": max(known) if known else None}

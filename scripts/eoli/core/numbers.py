@@ -41,7 +41,11 @@ def _error_digits(error: float) -> int:
     return 1 - power if leading < _TWO_DIGITS_BELOW - 0.5 else -power
 
 
-def _fixed(value: float, decimals: int) -> str:
+def _fixed(value: float, decimals: int, towards: int = 0) -> str:
+    if towards:
+        # what is a whole number but for rounding stays one
+        steps = value * 10.0**decimals - towards * 1e-9
+        value = (math.ceil(steps) if towards > 0 else math.floor(steps)) / 10.0**decimals
     return f"{round(value, decimals):z.{max(0, decimals)}f}".replace("-", "−")
 
 
@@ -55,13 +59,17 @@ def _scale(value: float) -> int:
     return 0 if value == 0 or _SMALL <= abs(value) < _LARGE else power_of_ten(value)
 
 
-def plain(value: float, unit: str = "", digits: int = 3) -> str:
-    """A number without error, to `digits` significant digits."""
+def plain(value: float, unit: str = "", digits: int = 3, towards: int = 0) -> str:
+    """A number without error, to `digits` significant digits: the nearest, for `towards` 1 the next above, for -1 below.
+
+    >>> plain(1.63e-10, digits=2), plain(1.63e-10, digits=2, towards=1), plain(-0.261, digits=2, towards=-1)
+    ('1.6 × 10⁻¹⁰', '1.7 × 10⁻¹⁰', '−0.27')
+    """
     if not math.isfinite(value):
         return "not a number"
     power = _scale(value)
     scaled = value / 10.0**power
-    text = _fixed(scaled, digits - 1 - power_of_ten(scaled)) if value else "0"
+    text = _fixed(scaled, digits - 1 - power_of_ten(scaled), towards) if value else "0"
     return _spaced(text if not power else f"{text} × {ten_to(power)}", unit)
 
 

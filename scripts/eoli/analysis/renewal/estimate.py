@@ -107,8 +107,8 @@ class Transport:
     """What the renewal model says, in ps and nm; unknown what the data do not tell.
 
     `diffusion` is D of the ions on the simulated chains, `long_chains` on chains of infinite length, both from tau_1, tau_2
-    and tau_3; `on_chains` the former with the motion of the ions on their chains, not split in two; `model_free` <R^2>
-    between transfers over six times their mean interval: nm2/ps. `chain_share` is what the motion of whole chains adds. `curves`, at `lag_ps`, are <Dn^2> and the MSD of segments and ions on their chains.
+    and tau_3; `on_chains` the former with the motion of the ions on their chains, not split in two; `model_free` that of
+    the displacements R between transfers, <R^2> (1 + 2 c) over six times their mean interval: nm2/ps. `chain_share` is what the motion of whole chains adds. `curves`, at `lag_ps`, are <Dn^2> and the MSD of segments and ions on their chains.
     """
 
     transfers: Transfers
@@ -320,33 +320,47 @@ def _randomness(whole: Sequence[Integers], of_start: Indices, tau_frames: float,
     return _check(*_of_sums(ratio, of_start, sums), _RATES_APART)
 
 
-def _independence(intervals: Floats, moved: Floats, of_start: Indices) -> Check:
-    """Correlation <R_k . R_k+1> / <R^2> of the displacements in successive intervals."""
+def _successive(intervals: Floats, moved: Floats, n_ions: int) -> Floats:
+    """Sums of each ion, (ions, 4): R_k . R_k+1 of intervals that follow each other, their pairs, R^2, intervals."""
     ion = intervals[:, 0].astype(np.int64)
     next_too = ion[1:] == ion[:-1]
     products = np.where(next_too, (moved[1:] * moved[:-1]).sum(axis=1), 0)
-    if next_too.sum() < LEAST_INTERVALS:
-        return _check(math.nan, math.nan, _LARGEST_CORRELATION)
     columns = ((ion[1:], products), (ion[1:], next_too), (ion, intervals[:, 2]), (ion, np.ones(len(ion))))
-    sums = np.stack([np.bincount(of, values, len(of_start)) for of, values in columns], axis=1).astype(np.float64)
-
-    def correlation(total: Floats) -> float:
-        return float(total[0] / max(1, total[1]) / (total[2] / max(1, total[3])))
-
-    seen = sums[:, 3] > 0
-    return _check(*_of_sums(correlation, of_start[seen], sums[seen]), _LARGEST_CORRELATION)
+    return np.stack([np.bincount(of, values, n_ions) for of, values in columns], axis=1).astype(np.float64)
 
 
-def _model_free(intervals: Floats, of_start: Indices, shortest_ps: float, interval_ps: float, tau_3: float) -> Estimate:
-    """<R^2> / (6 <T>), nm2/ps, over intervals between transfers; see `intervals_between`."""
+def _correlation(total: Floats) -> float:
+    """<R_k . R_k+1> / <R^2> from sums of `_successive`."""
+    return float(total[0] / max(1, total[1]) / (total[2] / max(1, total[3])))
+
+
+def _independence(successive: Floats, of_start: Indices) -> Check:
+    """Correlation of the displacements in successive intervals."""
+    seen = successive[:, 3] > 0
+    if successive[:, 1].sum() < LEAST_INTERVALS:
+        return _check(math.nan, math.nan, _LARGEST_CORRELATION)
+    return _check(*_of_sums(_correlation, of_start[seen], successive[seen]), _LARGEST_CORRELATION)
+
+
+def _model_free(
+    intervals: Floats, successive: Floats, of_start: Indices, shortest_ps: float, interval_ps: float, tau_3: float
+) -> Estimate:
+    """<R^2> (1 + 2 c) / (6 <T>), nm2/ps, over intervals between transfers (`intervals_between`).
+
+    c is the correlation of successive displacements: the MSD of a walk of n such steps is n <R^2> (1 + 2 c) for large n,
+    if those further apart are independent.
+    """
     if len(intervals) < LEAST_INTERVALS or tau_3 > LARGEST_SHARE_OF_RUN * shortest_ps:
         return UNKNOWN
     ion, duration, square, weight = intervals.T
     columns = (np.bincount(ion.astype(np.int64), weight * of, len(of_start)) for of in (square, duration))
-    sums = np.stack(list(columns), axis=1).astype(np.float64)
+    sums = np.concatenate([np.stack(list(columns), axis=1), successive], axis=1).astype(np.float64)
     seen = sums[:, 1] > 0
-    diffusion = _of_sums(lambda total: float(total[0] / total[1] / 6 / interval_ps), of_start[seen], sums[seen])
-    return _estimate(*diffusion)
+
+    def diffusion(total: Floats) -> float:
+        return float(total[0] / total[1] / 6 / interval_ps) * (1 + 2 * _correlation(total[2:]))
+
+    return _estimate(*_of_sums(diffusion, of_start[seen], sums[seen]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -409,8 +423,9 @@ def transport(runs: Sequence[Walks], hold_frames: int, return_frames: int) -> Tr
     intervals, moved = np.concatenate(rows), np.concatenate(steps)
     shortest_ps = min(len(host) for host in whole) * first.interval_ps
     checks["transfers at random"] = _randomness(whole, of_start, mean_ps / first.interval_ps, confirm)
-    checks["independent transfers"] = _independence(intervals, moved, of_start)
-    model_free = _model_free(intervals, of_start, shortest_ps, first.interval_ps, mean_ps)
+    successive = _successive(intervals, moved, len(of_start))
+    checks["independent transfers"] = _independence(successive, of_start)
+    model_free = _model_free(intervals, successive, of_start, shortest_ps, first.interval_ps, mean_ps)
     lags = _lags(mean_ps, runs)
     if len(lags) < _LEAST_POINTS or first.other_block:
         return Transport(transfers, checks, model_free)

@@ -176,16 +176,11 @@ def _ours(record: Mapping[str, Any], bounds: str, unit: str) -> str:
 
 
 def _score(entry: Mapping[str, Any]) -> str:
-    """Mean absolute difference with its 68 % interval, else its error; rank correlation, if any; how many."""
+    """Mean absolute difference with its error; rank correlation, if any; 68 % intervals over points; how many."""
     low, rank = entry.get("low"), entry.get("rank_correlation")
-    said = (
-        with_error(entry["value"], entry["error"])
-        if low is None
-        else f"{entry['value']:.2f} ({low:.2f} to {entry['high']:.2f})"
-    )
-    ranked = (
-        ""
-        if rank is None or low is None
-        else (f", rank correlation {rank:.2f} ({entry['rank_low']:.2f} to {entry['rank_high']:.2f})")
-    )
-    return f"{said}{ranked} ({counted(entry['points'], 'comparison')})"
+    said = with_error(entry["value"], entry["error"])
+    if low is not None:
+        said += f", {low:.2f} to {entry['high']:.2f} over the points"
+        if rank is not None:
+            said += f"; rank correlation {rank:.2f}, {entry['rank_low']:.2f} to {entry['rank_high']:.2f}"
+    return f"{said} ({counted(entry['points'], 'comparison')})"

@@ -43,12 +43,12 @@ def length_text(length_ns: float) -> str:
 
 
 def bounds_text(low: float | None, high: float | None, unit: str = "") -> str:
-    """The range left by one or two bounds; a dash without any."""
+    """The range left by one or two bounds, rounded outwards; a dash without any."""
     if low is not None and high is not None:
-        return f"{plain(low, digits=2)} to {plain(high, unit, digits=2)}"
+        return f"{plain(low, digits=2, towards=-1)} to {plain(high, unit, digits=2, towards=1)}"
     if high is not None:
-        return f"below {plain(high, unit, digits=2)}"
-    return "–" if low is None else f"above {plain(low, unit, digits=2)}"
+        return f"below {plain(high, unit, digits=2, towards=1)}"
+    return "–" if low is None else f"above {plain(low, unit, digits=2, towards=-1)}"
 
 
 def number_rows(sweep: Sweep) -> list[dict[str, Any]]:
