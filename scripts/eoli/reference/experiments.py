@@ -286,9 +286,8 @@ def mean_absolute_errors(rows: Sequence[Beside]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Score:
-    """Mean absolute difference in log10 over `points`, with its error from the errors of ours, common within a system, and
-    Spearman's rank correlation of ours with the measured; each with its 68 % interval over resampled points, None for
-    too few.
+    """Mean absolute difference in log10 over `points`, with the mean of their errors, and Spearman's rank correlation of ours
+    with the measured; each with its 68 % interval over resampled points, None for too few.
     """
 
     points: int
@@ -309,10 +308,8 @@ def _score(rows: Sequence[Beside]) -> Score:
     errors = np.array([row.log10_difference_error for row in known], dtype=np.float64)
     theirs = np.log10(np.array([row.measured for row in known], dtype=np.float64))
     n = len(known)
-    # what comes from one run, or from one fit over temperatures, errs together
-    _, of_system = np.unique([row.system for row in known], return_inverse=True)
-    error = math.hypot(*np.bincount(of_system, errors)) / n
-    mean = {"value": float(np.abs(differences).mean()), "error": error}
+    # one fit, ours or theirs, and one laboratory err together
+    mean = {"value": float(np.abs(differences).mean()), "error": float(errors.mean())}
     (found,) = _rank_correlations((theirs + differences)[None], theirs[None])
     rank = None if n < _LEAST_RANKED or np.isnan(found) else float(found)
     if n < _LEAST_RESAMPLED:
