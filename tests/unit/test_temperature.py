@@ -216,6 +216,12 @@ def test_preference() -> None:
     assert found.verdict == "Arrhenius"
     four = noisy(WIDE[:4], arrhenius(WIDE[:4]), 0.05, 5)
     assert preferred(fit_arrhenius(four), fit_vtf(four)).verdict == "not resolved: too few points"
+    # the straight line is rejected, and AICc asks for so many points that it does not know
+    for at in (WIDE[:4], WIDE[:5]):
+        bent = noisy(at, vtf(at), 1e-6, 5, stated=0.02)
+        line, curve = fit_arrhenius(bent), fit_vtf(bent)
+        assert line.goodness is not None and line.goodness.poor
+        assert preferred(line, curve).verdict == "VTF"
     wild = noisy(WIDE, arrhenius(WIDE), 1.0, 5, stated=0.01)
     assert preferred(fit_arrhenius(wild), fit_vtf(wild)).verdict == "neither fits within the errors"
 

@@ -140,7 +140,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "T0_K": "of the VTF fit, by profile likelihood", "T0_low_K": "lower end of its interval", "T0_high_K": "upper end of its interval",
         "vtf_energy_eV": "energy of the VTF fit", "vtf_energy_low_eV": "lower end of its interval",
         "vtf_energy_high_eV": "upper end of its interval", "vtf_verdict": "what the curve is worth",
-        "aicc_arrhenius": "corrected Akaike criterion of the line", "aicc_vtf": "of the curve", "preferred": "which of the two it prefers",
+        "aicc_arrhenius": "corrected Akaike criterion of the line", "aicc_vtf": "of the curve", "preferred": "the only one that fits, else which of the two it prefers",
     },
     "summary/glass-transition.csv": {
         **{key: _SYSTEM[key] for key in ("system", "polymer", "salt", "eo_li_asked")}, "coolings": "independent coolings",

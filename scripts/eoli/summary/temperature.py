@@ -275,15 +275,18 @@ def predicted_ln(points: Points, temperature_K: float, errors: float = 1) -> Int
 
 
 def preferred(arrhenius: Arrhenius, vtf: Vtf) -> Preference:
-    """Which of two fits to the same points is preferred, by AICc (Hurvich, Tsai, Biometrika 76, 297 (1989)).
+    """Which of two fits to the same points is preferred: the only one that chi-squared does not reject, or by AICc.
 
-    The errors of the points count as known. A difference of 2 decides; VTF needs five points.
+    AICc (Hurvich, Tsai, Biometrika 76, 297 (1989)) decides by a difference of 2; VTF needs five points for it.
     """
     of_line, of_curve = aicc(arrhenius.goodness, 2), aicc(vtf.goodness, 3)
-    if of_line is None or of_curve is None or arrhenius.goodness is None or vtf.goodness is None:
+    if arrhenius.goodness is None or vtf.goodness is None:
         verdict = "not resolved: too few points"
-    elif arrhenius.goodness.poor and vtf.goodness.poor:
-        verdict = "neither fits within the errors"
+    elif arrhenius.goodness.poor or vtf.goodness.poor:
+        both = arrhenius.goodness.poor and vtf.goodness.poor
+        verdict = "neither fits within the errors" if both else "VTF" if arrhenius.goodness.poor else "Arrhenius"
+    elif of_line is None or of_curve is None:
+        verdict = "not resolved: too few points"
     elif abs(of_line - of_curve) < _AICC_DECIDES:
         verdict = "not resolved: the two fit alike"
     else:
