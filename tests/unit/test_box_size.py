@@ -25,6 +25,7 @@ from eoli.analysis.motion.box_size import (
     without_box,
 )
 from eoli.core.statistics import UNKNOWN, Estimate
+from eoli.errors import DataError
 from eoli.study.analyses import BY_NAME
 from eoli.study.box_shape import ORTHOBOXY, edges_nm
 from eoli.study.config import Study
@@ -137,8 +138,10 @@ def test_boxes_of_all_sizes_give_one_D0() -> None:
         assert beyond_cube(in_box, edge_nm, kelvin, eta).value == pytest.approx(d0, rel=1e-6)
 
 
-def write_walkers(folder: Path, rng: np.random.Generator) -> tuple[Path, Path]:
-    """Ions that diffuse in a cube of 4 nm, and chains that hardly move."""
+def write_walkers(
+    folder: Path, rng: np.random.Generator, edges: tuple[float, float, float] = (4.0, 4.0, 4.0)
+) -> tuple[Path, Path]:
+    """Ions that diffuse in a box of these edges, nm, and chains that hardly move."""
     entries = [
         MoleculeCount(molecule("PEO", "polymer", ["ether_O"], 1e6), 4),
         MoleculeCount(dataclasses.replace(molecule("LI", "cation", ["Li"], 7.0), formal_charge=1), 60),
@@ -147,7 +150,7 @@ def write_walkers(folder: Path, rng: np.random.Generator) -> tuple[Path, Path]:
     paths = np.concatenate([brownian(2000, n, d, rng) for n, d in ((4, 1e-7), (60, 2e-3), (60, 4e-3))], axis=1)
     description = folder / "system.json"
     description.write_text(to_json(SystemDescription(tuple(entries), choice(), "")))
-    return write_xtc(folder / "md.xtc", paths % 4.0, np.full((2000, 3), 4.0)), description
+    return write_xtc(folder / "md.xtc", paths % np.array(edges), np.tile(edges, (2000, 1))), description
 
 
 def test_motion_has_it_where_it_diffuses_and_a_viscosity_is_given(tmp_path: Path) -> None:
@@ -177,8 +180,9 @@ def test_motion_has_it_where_it_diffuses_and_a_viscosity_is_given(tmp_path: Path
     assert answers["D0_Li"] is not None and answers["D0_Li"].value and answers["viscosity"] is None
 
 
-def of_study(**more: Any) -> Study:
+def of_study(copies: list[int] | None = None, **more: Any) -> Study:
     sweep = [{"polymer": "peo", "eo_li": [12, 16], "temperature_K": 400, "replicate": [1, 2]}]
+    sweep += [sweep[0] | {"supercell": copies}] if copies else []
     return synthetic_study(sweep=sweep, **more)
 
 
@@ -212,3 +216,44 @@ def test_a_viscosity_belongs_to_one_system_and_its_starts() -> None:
 )
 def test_a_viscosity_without_use_or_source_is_refused(keys: dict[str, Any], says: str) -> None:
     assert says in mistake(lambda: systems_of(of_study(**keys)))
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        (
+            {"analysis": {"viscosity": {"peo-eo12-400K-1x1x3": GIVEN}}},
+            "analysis.viscosity.peo-eo12-400K-1x1x3: the box of peo-eo12-400K-1x1x3 is no cube, by its supercell [1, 1, 3]; allowed: "
+            "three equal numbers in supercell, or no such key",
+        ),
+        (
+            {"box": {"shape": "orthoboxy"}},
+            "sweep[1].supercell: [1, 1, 3] breaks the ratio of edges that box.shape orthoboxy is for; allowed: three equal numbers, "
+            "or box.shape: cubic",
+        ),
+    ],
+)
+def test_copies_that_make_another_shape_of_a_box_are_refused(keys: dict[str, Any], says: str) -> None:
+    assert says in mistake(lambda: systems_of(of_study(copies=[1, 1, 3], **keys)))
+
+
+def test_equal_copies_keep_the_shape_of_a_box() -> None:
+    """And unequal ones of a cubic box may stand where no viscosity is given for them."""
+    for copies, more in (
+        ([2, 2, 2], {"box": {"shape": "orthoboxy"}}),
+        ([2, 2, 2], {"analysis": {"viscosity": {"peo-eo12-400K-2x2x2": GIVEN}}}),
+        ([1, 1, 3], {"analysis": {"viscosity": {"peo-eo12-400K": GIVEN}}}),
+    ):
+        assert systems_of(of_study(copies=copies, **more))
+
+
+def test_a_viscosity_in_a_box_that_is_no_cube_is_refused(tmp_path: Path) -> None:
+    """As in a run that was made elsewhere, whose box is known only here."""
+    trajectory, description = write_walkers(tmp_path, np.random.default_rng(8), (4.0, 4.0, 12.0))
+    reduce_trajectory(trajectory, description, told(1.0, 1.0, 1.0, 0.5, 0.1), tmp_path / "reduced.h5")
+    given = {"viscosity_mPa_s": 2.0, "viscosity_error_mPa_s": 0.5, "viscosity_source": "own run"}
+    criteria = MotionCriteria(temperature_K=400.0, tolerance=0.1, target_error=0.2, contact_nm=0.4, **given)
+    with pytest.raises(
+        DataError, match=r"no use in a box that is no cube \(4 x 4 x 12 nm at first\); allowed: no analysis"
+    ):
+        analyse_motion(tmp_path / "reduced.h5", description, criteria, tmp_path / "m.csv", tmp_path / "m.json")

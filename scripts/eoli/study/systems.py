@@ -219,6 +219,9 @@ def _check_block(block: SweepBlock, number: int, study: Study, blocks: Library) 
          "allowed: a protocol whose first stages of dynamics have a temperature_K of their own"),
         (series and math.prod(block.supercell) > 1, "supercell",
          "does not go with temperature_series; allowed: one of them in a block"),
+        (study.config.box.shape != "cubic" and len(set(block.supercell)) > 1, "supercell",
+         f"{block.supercell} breaks the ratio of edges that box.shape {study.config.box.shape} is for; allowed: three equal numbers, "
+         "or box.shape: cubic"),
         (unknown_salt, "salt",
          f"salt {unknown_salt!r} is not in {blocks.root / 'salts'}{near_salt}; allowed: {', '.join(salts)}"),
         (block.eo_li and all_neat, "eo_li", f"has no meaning with salt: {NO_SALT}; allowed: leave it out, or name a salt"),
@@ -599,6 +602,13 @@ def _check_viscosities(study: Study, systems: Iterable[System]) -> None:
             raise study.wrong(
                 here,
                 f"a box of shape {study.config.box.shape} needs no viscosity; allowed: cubic boxes, or no such key",
+            )
+        copies = groups[name].supercell
+        if len(set(copies)) > 1:
+            raise study.wrong(
+                here,
+                f"the box of {name} is no cube, by its supercell {[*copies]}; allowed: three equal numbers in supercell, or no such "
+                "key",
             )
 
 

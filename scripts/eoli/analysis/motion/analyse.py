@@ -248,14 +248,23 @@ def box_size_of(
 ) -> dict[str, Any]:
     """Results of `box_size` under that key, for what moves diffusively by `scalars`.
 
-    Empty in a box of another shape, and in a cubic one without a viscosity.
+    Empty in a box of another shape, and in a cubic one without a viscosity. Raises DataError for a viscosity in a box that
+    is no cube.
     """
+    if folded_of(motions):
+        return {}
     box = np.concatenate([motion.box for motion in motions])
     diffusive = [name for name in FOLLOWED if scalars.get(name, {}).get("verdict") == "diffusive"]
-    if not folded_of(motions) and viscosity is not None and is_cubic(box):
+    if viscosity is not None:
+        if not is_cubic(box):
+            edges = " x ".join(f"{edge:.3g}" for edge in box[0])
+            raise DataError(
+                f"viscosity_mPa_s {viscosity.mPa_s:g} has no use in a box that is no cube ({edges} nm at first); allowed: no "
+                "analysis.viscosity for it"
+            )
         found = {name: Estimate(**scalars[name]["D_m2_s"]) for name in diffusive}
         return {"box_size": cubic_box_scalars(found, box, temperature_K, viscosity)}
-    if folded_of(motions) or not is_orthoboxy(box):
+    if not is_orthoboxy(box):
         return {}
     starts = {name: [motion.paths[name] for motion in motions] for name in diffusive}
     return {"box_size": box_size_scalars(starts, box, motions[0].interval_ps, temperature_K)}
