@@ -18,7 +18,7 @@ from eoli.reference.measured import read_measured
 from eoli.topology.description import MoleculeCount, SystemDescription, to_json
 from eoli.topology.molecule import Molecule, Site
 from scalars import MEASURED, PEBAX, PEO, STUDY, TRANSPORT, diffusion, measured_at, row, sigma
-from support import choice
+from support import choice, mistake
 
 
 def chain(mass: float) -> SystemDescription:
@@ -143,6 +143,31 @@ def test_displacements_at_equal_lag(tmp_path: Path) -> None:
     assert set(pd.read_csv(tmp_path / "ranking.csv")["lag_ps"]) == {2.0}
     claim = pd.read_csv(tmp_path / "study.csv").set_index("id").loc["lithium-msd-larger-in-pebax"]
     assert "at a lag of 2 ps" in claim["reason"]
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--polymer=pdms", "argument --polymer: pdms is not in the sweep with salt; allowed: pebax"),
+        ("--polymer=PEBAX", "PEBAX is not in the sweep with salt (did you mean pebax?); allowed: pebax"),
+        # neat systems are not compared
+        ("--polymer=peo", "argument --polymer: peo is not in the sweep with salt; allowed: pebax"),
+        ("--eo-li=99", "argument --eo-li: 99 is not in the sweep; allowed: 8, 12"),
+    ],
+)
+def test_a_reference_that_the_sweep_has_not_is_refused(tmp_path: Path, option: str, said: str) -> None:
+    options = folder_of(tmp_path, [row("pebax"), row("pebax", 8.0), row("peo", None)], {})
+    compare_sweep([*options, "--polymer=pebax", "--eo-li=8"])
+    (tmp_path / "study.csv").unlink()
+    assert said in mistake(lambda: compare_sweep([*options, option]))
+    assert not (tmp_path / "study.csv").exists()
+
+
+@pytest.mark.parametrize("option", ["--eo-li=nan", "--eo-li=-3", "--lag-ps=nan", "--polymer="])
+def test_a_reference_that_is_none_is_refused(tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        compare_sweep([*folder_of(tmp_path, [row("pebax")], {}), option])
+    assert ended.value.code == 2 and "is not allowed" in capsys.readouterr().err
 
 
 def test_a_broken_file_leaves_no_table(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_a_table_without_a_column_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value", "message"),
-    [("polymer", "pebx", "pebx is not in the sweep (did you mean pebax?); allowed: peo, pebax"),
+    [("polymer", "pebx", "pebx is not in the sweep with salt (did you mean pebax?); allowed: peo, pebax"),
      ("eo_li", 11, "11 is not in the sweep; allowed: 8, 10, 12, 14, 16, 18")],
 )  # fmt: skip
 def test_a_declared_reference_must_be_in_the_sweep(key: str, value: object, message: str) -> None:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from eoli.commands.common import add_option, add_study, made, study_of
+from eoli.errors import InputError
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
@@ -18,15 +19,8 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--transport", type=Path, required=True, metavar="FILE", help="measured diffusion and density, CSV"
     )
-    parser.add_argument(
-        "--polymer",
-        metavar="NAME",
-        help="compare displacements with it (default: that of the study's claim, else the first)",
-    )
-    parser.add_argument(
-        "--eo-li", type=float, metavar="RATIO", help="compare displacements with it (default: the first)"
-    )
-    add_option(parser, "lag_ps", EqualLag, "lag_ps")
+    for key in EqualLag.model_fields:
+        add_option(parser, key, EqualLag, key)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the tables and the figure")
 
 
@@ -42,6 +36,7 @@ def compare(arguments: argparse.Namespace) -> int:
     from eoli.figures.equal_lag import figure_equal_lag
     from eoli.figures.experiments import figure_experiments
     from eoli.reference import claims, experiments, measured, model, readings
+    from eoli.study.axes import unknown_reference
     from eoli.study.config import EqualLag
     from eoli.summary.equal_lag import Against, equal_lag_tables
     from eoli.summary.extrapolation import beside_series
@@ -54,6 +49,11 @@ def compare(arguments: argparse.Namespace) -> int:
         measured.read_transport(arguments.transport),
     )
     sweep, results, out = read_sweep(arguments.table), arguments.results, arguments.out
+    salted = sweep.dropna(subset="eo_li_asked")
+    pairs = [*zip(salted["polymer"], salted["eo_li_asked"], strict=True)]
+    if wrong := unknown_reference(arguments.polymer, arguments.eo_li, pairs):
+        key, message = wrong
+        raise InputError(f"argument --{key.replace('_', '-')}: {message}")
     systems = sweep["system"].tolist()
     together = read_starts(results, systems)
     scalars = readings.read_scalars(results, systems) | together

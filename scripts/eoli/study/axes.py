@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from eoli.core.text import misspelt
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -82,6 +84,24 @@ def alike(table: pd.DataFrame, axes: Sequence[str] = SYSTEM_AXES) -> Iterator[tu
     for key, rows in table.groupby([*axes, solvents, shapes], dropna=False, sort=False):
         *values, beside, _ = key
         yield dict(zip(axes, values, strict=True)) | ({SOLVENTS: beside} if beside else {}), rows
+
+
+def unknown_reference(
+    polymer: str | None, eo_li: float | None, salted: Sequence[tuple[str, float]]
+) -> tuple[str, str] | None:
+    """The key (polymer, eo_li) of a reference of displacements that no system has, and what is wrong with it.
+
+    `salted` has polymer and EO:Li of each system with salt; only these are compared.
+    """
+    polymers, ratios = list(dict.fromkeys(name for name, _ in salted)), sorted({ratio for _, ratio in salted})
+    none = "none, since no system of the sweep has salt"
+    if polymer is not None and polymer not in polymers:
+        allowed = ", ".join(polymers) or none
+        return "polymer", f"{polymer} is not in the sweep with salt{misspelt(polymer, polymers)}; allowed: {allowed}"
+    if eo_li is not None and eo_li not in ratios:
+        allowed = ", ".join(f"{ratio:g}" for ratio in ratios) or none
+        return "eo_li", f"{eo_li:g} is not in the sweep; allowed: {allowed}"
+    return None
 
 
 def distinguishing_axes(rows: Sequence[Mapping[Any, Any]], besides: Sequence[str] = ()) -> list[str]:

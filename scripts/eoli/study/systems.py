@@ -28,7 +28,7 @@ from eoli.forcefield.models import (
     imported_choice,
     is_hydrogen,
 )
-from eoli.study.axes import LEAST_OF_FIT
+from eoli.study.axes import LEAST_OF_FIT, unknown_reference
 from eoli.study.box_shape import Edges, Shape, edges_nm
 from eoli.study.config import (
     DEFAULT_CHARGE_SCALE,
@@ -563,14 +563,10 @@ def systems_of(study: Study) -> dict[str, System]:
 def _check_reference(study: Study, systems: Sequence[System]) -> None:
     """Raise InputError for a declared reference that no system has."""
     asked = study.config.equal_lag
-    polymers = list(dict.fromkeys(system.polymer for system in systems))
-    if asked.polymer is not None and asked.polymer not in polymers:
-        known = f"{asked.polymer} is not in the sweep{misspelt(asked.polymer, polymers)}"
-        raise study.wrong(("equal_lag", "polymer"), f"{known}; allowed: {', '.join(polymers)}")
-    ratios = sorted({system.eo_li_asked for system in systems if system.eo_li_asked is not None})
-    if asked.eo_li is not None and asked.eo_li not in ratios:
-        allowed = ", ".join(f"{ratio:g}" for ratio in ratios) or "no such key, since no system has salt"
-        raise study.wrong(("equal_lag", "eo_li"), f"{asked.eo_li:g} is not in the sweep; allowed: {allowed}")
+    salted = [(system.polymer, system.eo_li_asked) for system in systems if system.eo_li_asked is not None]
+    if wrong := unknown_reference(asked.polymer, asked.eo_li, salted):
+        key, message = wrong
+        raise study.wrong(("equal_lag", key), message)
 
 
 def _check_lengths(study: Study, systems: Mapping[str, System]) -> None:
