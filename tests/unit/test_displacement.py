@@ -12,7 +12,6 @@ from scipy import integrate, stats
 
 from eoli.analysis.displacement.analyse import curve_of_run
 from eoli.analysis.displacement.compared import (
-    REPLICAS,
     UNSETTLED,
     Logarithm,
     compared,
@@ -21,7 +20,7 @@ from eoli.analysis.displacement.compared import (
 )
 from eoli.analysis.displacement.curves import Curve, Trend, common_grid, ps_of, trend_of
 from eoli.analysis.displacement.ratio import DECIDED, Ratio, ranking_of, ratio_of
-from eoli.study.lags import CLOSE, INDEPENDENT_ORIGINS, around, closest, lag_of_frames
+from eoli.study.lags import CLOSE, INDEPENDENT_ORIGINS, REPLICAS, around, closest, lag_of_frames, within_reach
 from synthetic_trajectories import fractional
 
 CASES = 200
@@ -45,6 +44,13 @@ def curve_of_walk(
         falling = np.sqrt(slows ** np.linspace(0, 1, steps))[:, None, None]
         paths = np.concatenate([paths[:1], paths[:1] + np.cumsum(np.diff(paths, axis=0) * falling, axis=0)])
     return curve_of_run(paths, interval_ps, "Li")
+
+
+@pytest.mark.parametrize("steps", [(200,), (200, 230), (200, 200, 200), (60, 200, 240), (19,) * 8, (5,)])
+def test_lags_within_reach_are_those_that_runs_of_these_lengths_have(steps: tuple[int, ...]) -> None:
+    random = np.random.default_rng(11)
+    curves = [curve_of_walk(random, BROWNIAN, steps=number, interval_ps=2.0) for number in steps]
+    assert within_reach([2.0 * number for number in steps], 2.0) == [ps_of(lag) for lag in sorted(usable(curves))]
 
 
 def at_largest_lag(starts: Sequence[Curve]) -> Logarithm:

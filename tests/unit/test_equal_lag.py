@@ -205,6 +205,47 @@ def test_a_lag_that_no_run_has_or_can_reach_is_refused(keys: dict[str, Any], mes
     assert message in said
 
 
+@pytest.mark.parametrize(
+    ("block", "keys", "message"),
+    [
+        ({}, {"equal_lag": {"lag_ps": 100_000}},
+         "equal_lag.lag_ps: 100000 leaves peo-eo12-298K fewer than 10 independent origins in its run of 10 ns (production); "
+         "allowed: at most 1000, or longer runs"),
+        # two starts need them each, three have them together
+        ({"replicate": [1, 2]}, {"equal_lag": {"lag_ps": 2000}}, "in its 2 runs of 10 ns (production); allowed: at most 1000,"),
+        ({"replicate": [1, 2, 3]}, {"equal_lag": {"lag_ps": 3000}},
+         "in its 3 runs of 10 ns (production); allowed: at most 2500, or longer runs"),
+        # a run has lags up to its half, however many there are
+        ({"replicate": [*range(1, 21)]}, {"equal_lag": {"lag_ps": 6000}}, "allowed: at most 5000, or longer runs"),
+        # one that is prolonged for something else
+        ({}, {"equal_lag": {"lag_ps": 2500}, "stages": {"production": {"converge": "D_Li", "max_length_ns": 20}}},
+         "in its run of 20 ns (production); allowed: at most 2000, or longer runs"),
+        ({"replicate": [1, 2]}, {"equal_lag": {"lag_ps": 2000}, "lengths_ns": {"peo-eo12-298K-r1": 30}},
+         "in its 2 runs of 10, 30 ns (production); allowed: at most 1000, or longer runs"),
+    ],
+)  # fmt: skip
+def test_a_lag_beyond_the_productions_is_refused(block: dict[str, Any], keys: dict[str, Any], message: str) -> None:
+    sweep = [{"polymer": ["peo", "pebax"], "eo_li": 12, **block}]
+    study = load_study([ROOT / "config/config.yaml"], ROOT, {"sweep": sweep, **keys})
+    assert message in mistake(lambda: systems_of(study))
+
+
+@pytest.mark.parametrize(
+    ("block", "keys"),
+    [
+        ({}, {"equal_lag": {"lag_ps": 1000}}),
+        ({"replicate": [1, 2, 3]}, {"equal_lag": {"lag_ps": 2500}}),
+        ({}, {"equal_lag": {"lag_ps": 2000}, "stages": {"production": {"converge": "D_Li", "max_length_ns": 20}}}),
+        ({}, {"equal_lag": {"lag_ps": 3000}, "lengths_ns": {"peo-eo12-298K-r1": 30, "pebax-eo12-298K-r1": 30}}),
+        # without salt there is nothing to compare
+        ({"salt": "none", "eo_li": []}, {"equal_lag": {"lag_ps": 100_000}}),
+    ],
+)
+def test_a_lag_that_the_productions_reach_is_taken(block: dict[str, Any], keys: dict[str, Any]) -> None:
+    sweep = [{"polymer": ["peo", "pebax"], "eo_li": 12, **block}]
+    assert systems_of(load_study([ROOT / "config/config.yaml"], ROOT, {"sweep": sweep, **keys}))
+
+
 @pytest.mark.parametrize("lag_ps", [100, 103, 1000.0])
 def test_a_lag_of_the_runs_is_taken(lag_ps: float) -> None:
     keys = {

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+Lag = TypeVar("Lag", int, float)
 
 INDEPENDENT_ORIGINS = 10
 """Windows that do not overlap, which a system must have at a lag where it is compared."""
+REPLICAS = 3
+"""From as many starts on, their scatter is the error."""
 CLOSE = 0.05
 """A lag within this relative distance is the one that is asked for. Neighbours are at least a fifth apart, so a run has at
 most one such lag, the same whatever its length."""
@@ -25,7 +30,21 @@ def common_lags(longest: int) -> list[int]:
     return sorted(lag for lag in lags if lag <= longest)
 
 
-def closest(lags: Iterable[int], asked: float) -> int | None:
+def enough(origins: Sequence[int]) -> bool:
+    """Whether a system whose starts have so many independent origins at a lag has enough of them: INDEPENDENT_ORIGINS in all
+    starts together where their scatter is the error, else in each."""
+    return (sum(origins) if len(origins) >= REPLICAS else min(origins)) >= INDEPENDENT_ORIGINS
+
+
+def within_reach(lengths_ps: Sequence[float], interval_ps: float) -> list[float]:
+    """Lags, ps, at which a system has `enough` origins, in starts of these lengths with frames `interval_ps` apart."""
+    frames = [math.floor(length / interval_ps * (1 + 1e-9)) for length in lengths_ps]
+    # a run has lags up to its half
+    lags = common_lags((min(frames) + 1) // 2)
+    return [lag * interval_ps for lag in lags if enough([number // lag for number in frames])]
+
+
+def closest(lags: Iterable[Lag], asked: float) -> Lag | None:
     """The lag that `asked`, in the same unit, stands for; None if none is CLOSE."""
     found = min(lags, key=lambda lag: abs(lag - asked), default=None)
     return found if found is not None and abs(found - asked) <= CLOSE * asked else None

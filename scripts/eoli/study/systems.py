@@ -39,6 +39,7 @@ from eoli.study.config import (
     Study,
     SweepBlock,
 )  # fmt: skip
+from eoli.study.lags import INDEPENDENT_ORIGINS, closest, within_reach
 from eoli.study.protocol import LEAST_ENERGIES, MOST_FS_OF_HYDROGENS, MOST_STEPS, Stage, too_light
 
 NO_COPIES = (1, 1, 1)
@@ -555,6 +556,7 @@ def systems_of(study: Study) -> dict[str, System]:
                 "the same without supercell",
             )  # fmt: skip
     _check_reference(study, list(systems.values()))
+    _check_lag(study, systems.values())
     _check_lengths(study, systems)
     _check_viscosities(study, systems.values())
     return systems
@@ -567,6 +569,29 @@ def _check_reference(study: Study, systems: Sequence[System]) -> None:
     if wrong := unknown_reference(asked.polymer, asked.eo_li, salted):
         key, message = wrong
         raise study.wrong(("equal_lag", key), message)
+
+
+def _check_lag(study: Study, systems: Iterable[System]) -> None:
+    """Raise InputError for a lag of the comparison that the productions of a system with salt cannot resolve. Runs that were
+    made elsewhere are as long as they are, and their tables say it."""
+    asked, interval = study.config.equal_lag.lag_ps, study.config.analysis.motion_interval_ps
+    analysed = study.config.analysis.stage
+    if asked is None:
+        return
+    salted = (system for system in systems if system.imported is None and system.cations)
+    for group, members in replica_groups(salted).items():
+        stages = [stage for one in members for stage in stages_of(study, one) if stage.name == analysed]
+        lengths_ns = [float(stage.max_length_ns or stage.length_ns or 0) for stage in stages]
+        lags = within_reach([1000 * length for length in lengths_ns], interval)
+        if closest(lags, asked) is None:
+            runs = f"{len(members)} runs" if len(members) > 1 else "run"
+            said = ", ".join(f"{length:g}" for length in sorted(set(lengths_ns)))
+            shorter = f"at most {max(lags):g}, or " if lags else ""
+            raise study.wrong(
+                ("equal_lag", "lag_ps"),
+                f"{asked:g} leaves {group} fewer than {INDEPENDENT_ORIGINS} independent origins in its {runs} of {said} ns "
+                f"({analysed}); allowed: {shorter}longer runs",
+            )
 
 
 def _check_lengths(study: Study, systems: Mapping[str, System]) -> None:

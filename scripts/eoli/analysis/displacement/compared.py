@@ -10,11 +10,7 @@ import numpy as np
 
 from eoli.analysis.displacement.curves import TICKS_PER_PS, Curve, Curves, ps_of
 from eoli.core.statistics import BLOCKS, mean_of_starts, standard_error
-from eoli.study.lags import CLOSE, INDEPENDENT_ORIGINS, closest
-
-REPLICAS = 3
-"""From as many starts on, their scatter is the error."""
-
+from eoli.study.lags import CLOSE, INDEPENDENT_ORIGINS, REPLICAS, closest, enough
 
 UNSETTLED = 0.01
 """Probability of a trend of a run, if its motion stays the same, below which it counts as not settled."""
@@ -35,23 +31,17 @@ class Logarithm:
 
 
 def usable(starts: Sequence[Curve]) -> dict[int, list[int]]:
-    """Lags at which a system can be compared, each with its place in the curve of every start.
-
-    INDEPENDENT_ORIGINS in all starts together where their scatter is the error, else in each start.
-    """
+    """Lags at which a system can be compared, those with `enough` origins, each with its place in the curve of every start."""
     places = [{int(lag): k for k, lag in enumerate(curve.lags)} for curve in starts]
     shared = [lag for lag in places[0] if all(lag in of for of in places)] if places else []
     found = {lag: [of[lag] for of in places] for lag in shared}
-    together = len(starts) >= REPLICAS
 
-    def enough(at: Sequence[int]) -> bool:
-        origins = [int(curve.origins[k]) for curve, k in zip(starts, at, strict=True)]
-        if together:
-            return sum(origins) >= INDEPENDENT_ORIGINS
-        known = all(np.isfinite(curve.errors[k]) for curve, k in zip(starts, at, strict=True))
-        return known and min(origins) >= INDEPENDENT_ORIGINS
+    def able(at: Sequence[int]) -> bool:
+        pairs = list(zip(starts, at, strict=True))
+        known = len(starts) >= REPLICAS or all(np.isfinite(curve.errors[k]) for curve, k in pairs)
+        return known and enough([int(curve.origins[k]) for curve, k in pairs])
 
-    return {lag: at for lag, at in found.items() if enough(at)}
+    return {lag: at for lag, at in found.items() if able(at)}
 
 
 def unsettled(starts: Mapping[str, Curve], own_error: float) -> str:
