@@ -270,18 +270,18 @@ def write_summary(results: Path, study: Study) -> Path:
     pd.DataFrame([asdict(beside)]).to_csv(table.with_name("experiments.csv"), index=False, float_format="%.10g")
     figure_experiments([beside], table.with_name("experiments"))
     table.with_name("compare.json").write_text(json.dumps({"cite": "Ma 2022", "mean_absolute_log10_difference": []}))
-    _write_equal_lag(table, sweep)
+    write_equal_lag(table, sweep)
     return table
 
 
-def _write_equal_lag(table: Path, sweep: pd.DataFrame) -> None:
+def write_equal_lag(table: Path, sweep: pd.DataFrame, lag_ps: float | None = None) -> None:
     """Displacements of lithium that differ by a twentieth from system to system, known to a tenth."""
     lags = np.array([1, 10, 100]) * 10**6
     curves = {
         name: {"Li": Curve(lags, np.log(0.01 * lags / 1e6) + 0.05 * n, np.full(3, 0.1), 10**9 // lags, 50)}
         for n, name in enumerate(sweep["system"])
     }
-    found = equal_lag_tables(sweep, curves, Against("peo"))
+    found = equal_lag_tables(sweep, curves, Against("peo"), lag_ps)
     for name, of in (("equal-lag", found.pairs), ("ranking", found.ranking)):
         of.to_csv(table.with_name(f"{name}.csv"), index=False, float_format="%.10g")
     figure_equal_lag(found.course, table.with_name("equal-lag"))

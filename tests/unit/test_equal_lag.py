@@ -118,6 +118,35 @@ def test_tables_at_a_lag_that_is_named() -> None:
     assert set(usual["lag_ps"]) == {1.0} and usual["ratio"].notna().all()
 
 
+def test_a_lag_that_no_run_reaches_has_a_row_for_each_particle() -> None:
+    names = [PEO, PEBAX]
+    sweep = pd.DataFrame([row("peo"), row("pebax")])
+    curves: dict[str, Any] = {name: {kind: curve(1.0, 0.1) for kind in ("Li", "anion", "ether_O")} for name in names}
+    found = equal_lag_tables(sweep, curves, Against("peo"), 400.0)
+    said = "no lag within 5% of 400 ps with 10 independent origins and an error (it has 1 to 4 ps)"
+    assert found.pairs[["particle", "system", "against", "lag_ps", "verdict"]].to_numpy().tolist() == [
+        [kind, PEBAX, PEO, 400.0, f"not resolved: {PEBAX}: {said}, {PEO}: {said}"]
+        for kind in ("Li", "anion", "ether_O")
+    ]
+    assert found.ranking[["particle", "system", "lag_ps", "verdict"]].to_numpy().tolist() == [
+        [kind, name, 400.0, f"not resolved: {name}: {said}"] for kind in ("Li", "anion", "ether_O") for name in names
+    ]
+    assert found.pairs["ratio"].isna().all() and found.ranking["rank"].isna().all() and found.course.empty
+    # one alone has no order; the lag is the one that it stands for, and an anion that no run has is no row
+    curves[PEO] = {"Li": curve(1.0, 0.1), "ether_O": curve(1.0, 0.1)}
+    curves[PEBAX] = {"Li": curve(1.0, 0.1, (1,)), "ether_O": curve(1.0, 0.1)}
+    found = equal_lag_tables(sweep, curves, Against("peo"), 4.1)
+    assert found.pairs[["particle", "lag_ps"]].to_numpy().tolist() == [["Li", 4.0], ["ether_O", 4.0]]
+    assert found.ranking[["particle", "system", "lag_ps"]].to_numpy().tolist() == [
+        ["Li", PEO, 4.0], ["Li", PEBAX, 4.0], ["ether_O", PEO, 4.0], ["ether_O", PEBAX, 4.0]
+    ]  # fmt: skip
+    alone, other = found.ranking["verdict"][:2]
+    assert alone == "not resolved: no other system of the set can be compared" and other.startswith(
+        f"not resolved: {PEBAX}: no lag within 5% of 4.1 ps"
+    )
+    assert found.ranking["rank"].notna().tolist() == [False, False, True, True]
+
+
 def claim(rows: list[dict[str, Any]], curves: dict[str, Any], lag_ps: float | None = None) -> Comparison:
     study = read_reference(STUDY)
     found = beside(study, pd.DataFrame(rows), {}, curves, lag_ps)

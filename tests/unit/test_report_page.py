@@ -28,7 +28,7 @@ from eoli.study.config import Study
 from eoli.study.quantities import In
 from eoli.study.systems import systems_of
 from eoli.summary.run_lengths import needs
-from synthetic import R_KJ, synthetic_study, write_summary, write_sweep
+from synthetic import R_KJ, synthetic_study, write_equal_lag, write_summary, write_sweep
 
 VOID = {"meta", "br", "input", "link", "img", "hr"}
 NOW = 1e10
@@ -310,6 +310,17 @@ def test_displacements_at_equal_lag_stand_with_interval_and_probability(page: Pa
     assert len(orders) == ranked["set"].nunique()
     assert orders[0][2][0].startswith(ranked["system"].iloc[0]) and orders[0][4][0] == ranked["verdict"].iloc[0]
     assert "Who moves farther in the same time" in page.text
+
+
+def test_a_lag_that_no_system_reaches_is_named_and_nothing_is_ranked(tmp_path: Path) -> None:
+    study = synthetic_study(sweep=[{"polymer": ["peo", "pebax"], "eo_li": 12}])
+    results = tmp_path / "results"
+    table = write_sweep(results, study)
+    write_equal_lag(table, pd.read_csv(table), lag_ps=400.0)
+    page = parsed(render(read(results, study)))
+    (row,) = page.table("Mean squared displacement over that of the reference")[1:]
+    assert [text for text, _ in row[3:6]] == ["–", "400 ps", "–"] and row[6][0].startswith("not resolved: ")
+    assert not [caption for caption in page.tables if "likeliest order" in caption]
 
 
 def test_trust_says_gates_warnings_cost_versions_and_commands(page: Page, study: Study) -> None:

@@ -152,7 +152,7 @@ _SUMMARIES: Mapping[str, tuple[str, str]] = {
         "compared particle system against pair verdict",
         "lag_ps starts against_starts ratio ratio_low ratio_high probability_larger error_from",
     ),
-    "ranking": ("set compared particle rank system lag_ps probability_best probability_of_order verdict", ""),
+    "ranking": ("set compared particle system verdict", "rank lag_ps probability_best probability_of_order"),
     "cost": ("system stage core_hours wall_hours restarts", "ns_per_day"),
 }
 """Tables next to that of the sweep: columns that must be filled, and those that may be empty."""

@@ -172,7 +172,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         **_COMPARED, "system": "one system, or the group of its starts", "against": "the other",
         "pair": "reference, where `against` is that of the set; else other", "polymer": "of `system`", "eo_li_asked": "of `system`",
         "against_polymer": "of `against`", "against_eo_li_asked": "of `against`", "temperature_K": _SYSTEM["temperature_K"],
-        "lag_ps": "`equal_lag.lag_ps`, or the largest lag at which all systems of the set have ten independent origins", "starts": "starts of `system` with results",
+        "lag_ps": "`equal_lag.lag_ps`, there also where nothing is resolved; or the largest lag at which all systems of the set have ten independent origins", "starts": "starts of `system` with results",
         "against_starts": "starts of `against` with results", "origins": "independent origins of `system` at the lag, of all its starts",
         "against_origins": "those of `against`", "msd_nm2": "of `system` at the lag", "against_msd_nm2": "of `against` at the lag",
         **_RATIO, "ln_ratio": "natural logarithm of the ratio", "ln_ratio_error": "half of its 68 % interval",
@@ -184,11 +184,11 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "lag_ps": "lag at which all systems of the set have ten independent origins", **_RATIO,
     },
     "summary/ranking.csv": {
-        **_COMPARED, "rank": "place in the likeliest order, 1 moves farthest", "system": "system, or the group of its starts",
+        **_COMPARED, "rank": "place in the likeliest order, 1 moves farthest; empty where no two systems of the set can be compared", "system": "system, or the group of its starts",
         "polymer": _SYSTEM["polymer"], "eo_li_asked": _SYSTEM["eo_li_asked"], "temperature_K": _SYSTEM["temperature_K"],
         "lag_ps": "as in `equal-lag.csv`", "msd_nm2": "at the lag", "probability_best": "that the system moves farthest of all",
         "probability_of_order": "of the whole order, as in the column `rank`",
-        "verdict": "decided, or first place decided, from 95 % on; else not decided",
+        "verdict": "decided, or first place decided, from 95 % on; not decided; or not resolved, with the reason",
     },
     "summary/cost.csv": {
         "system": "folder of the system", "stage": "stage", "ns": "simulated; empty for a minimisation",

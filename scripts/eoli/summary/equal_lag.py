@@ -102,10 +102,16 @@ def _numbers(ratio: Ratio, lag: int) -> dict[str, float]:
     return {"lag_ps": ps_of(lag), "ratio": ratio.value, "ratio_low": low, "ratio_high": high}
 
 
-def _of_pair(member: Member, against: Member, found: Compared) -> dict[str, Any]:
+def _unresolved(why: str, found: Compared, lag_ps: float | None) -> dict[str, Any]:
+    """Columns of what has no result: the reason, and the lag if one was asked for."""
+    asked = {} if lag_ps is None else {"lag_ps": lag_ps if found.lag is None else ps_of(found.lag)}
+    return {**asked, "verdict": f"not resolved: {why}"}
+
+
+def _of_pair(member: Member, against: Member, found: Compared, lag_ps: float | None) -> dict[str, Any]:
     """Columns of a pair at the lag of the comparison."""
     if why := found.why_not(member.name, against.name):
-        return _side(member) | _side(against, prefix="against_") | {"verdict": f"not resolved: {why}"}
+        return _side(member) | _side(against, prefix="against_") | _unresolved(why, found, lag_ps)
     lag = found.lag
     assert lag is not None
     logs = [found.at(each.name, lag) for each in (member, against)]
@@ -125,10 +131,13 @@ def _course(member: Member, against: Member, found: Compared) -> Iterator[dict[s
         yield _numbers(ratio_of(found.at(member.name, lag), found.at(against.name, lag)), lag)
 
 
-def _ranks(of: Set, found: Compared) -> Iterator[dict[str, Any]]:
-    """Rows of a ranking, the farthest first."""
+def _ranks(of: Set, found: Compared, lag_ps: float | None) -> Iterator[dict[str, Any]]:
+    """Rows of a ranking, the farthest first; of all systems without a rank where no two can be compared."""
     able, lag = [member for member in of.members if member.name in found.starts], found.lag
     if len(able) < 2 or lag is None:
+        for member in of.members:
+            why = found.why_not(member.name) or "no other system of the set can be compared"
+            yield _side(member) | {"system": member.name} | _unresolved(why, found, lag_ps)
         return
     logs = [found.at(member.name, lag) for member in able]
     ranked = ranking_of(logs)
@@ -137,6 +146,12 @@ def _ranks(of: Set, found: Compared) -> Iterator[dict[str, Any]]:
             "rank": rank, "system": able[k].name, "lag_ps": ps_of(lag), "msd_nm2": math.exp(logs[k].value),
             "probability_best": ranked.best[k], "probability_of_order": ranked.of_order, "verdict": ranked.verdict,
         }  # fmt: skip
+
+
+def _is_there(kind: str, of: Set, curves: Curves) -> bool:
+    """Whether a run of the set has particles of this kind, as far as results say."""
+    found = (curves.get(start, "") for member in of.members for start in member.starts)
+    return any(kind in each for each in found if not isinstance(each, str))
 
 
 def equal_lag_tables(sweep: pd.DataFrame, curves: Curves, against: Against, lag_ps: float | None = None) -> Tables:
@@ -149,20 +164,20 @@ def equal_lag_tables(sweep: pd.DataFrame, curves: Curves, against: Against, lag_
     for number, of in enumerate(sets_of(sweep, against), 1):
         kelvin = of.members[0].axes["temperature_K"]
         for kind in KINDS:
-            found = compared({member.name: member.starts for member in of.members}, curves, kind, lag_ps)
-            if not found.starts and kind != KINDS[0]:
+            if kind != KINDS[0] and not _is_there(kind, of, curves):
                 continue
+            found = compared({member.name: member.starts for member in of.members}, curves, kind, lag_ps)
             common = {
                 "set": number,
                 "compared": of.compared.removesuffix("_asked"),
                 "particle": kind,
                 "temperature_K": kelvin,
             }
-            ranking += [common | row for row in _ranks(of, found)]
+            ranking += [common | row for row in _ranks(of, found, lag_ps)]
             for first, second in itertools.combinations(of.members, 2):
                 is_first = first is of.members[0]
                 names = {"system": second.name, "against": first.name, "pair": "reference" if is_first else "other"}
-                pairs.append(common | names | _of_pair(second, first, found))
+                pairs.append(common | names | _of_pair(second, first, found, lag_ps))
                 if is_first and not found.why_not(second.name, first.name):
                     course += [common | names | row for row in _course(second, first, found)]
     tables = ((pairs, _PAIRS), (course, _COURSE), (ranking, _RANKS))

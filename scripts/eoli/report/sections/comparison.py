@@ -93,20 +93,21 @@ def equal_lag(sweep: Sweep) -> dict[str, Any] | None:
     for record in map(known, sweep.equal_lag.to_dict("records")):
         if record["pair"] != "reference":
             continue
-        ratio, verdict = record.get("ratio"), str(record["verdict"])
+        ratio, lag, verdict = record.get("ratio"), record.get("lag_ps"), str(record["verdict"])
         row = {
             "particle": PARTICLES[record["particle"]], "system": record["system"], "against": record["against"],
-            "ratio": Cell(ratio, "–"), "verdict": verdict, "lag": Cell(None, "–"), "likely": "–", "source": "–",
+            "ratio": Cell(ratio, "–"), "verdict": verdict, "lag": Cell(lag, "–" if lag is None else plain(lag, "ps")), "likely": "–",
+            "source": "–",
         }  # fmt: skip
         if ratio is not None:
             row |= {
                 "ratio": Cell(ratio, f"{ratio:.3g} ({record['ratio_low']:.3g} to {record['ratio_high']:.3g})"),
-                "lag": Cell(record["lag_ps"], plain(record["lag_ps"], "ps")),
                 "likely": _per_cent(record["probability_larger"]), "source": _starts(record),
             }  # fmt: skip
         rows.append(row)
     rankings = []
-    for (_, compared, particle), of in sweep.ranking.groupby(["set", "compared", "particle"], sort=False):
+    ranked = sweep.ranking.dropna(subset="rank")
+    for (_, compared, particle), of in ranked.groupby(["set", "compared", "particle"], sort=False):
         first = of.iloc[0]
         places = [f"{row['system']} ({_per_cent(row['probability_best'])})" for row in of.to_dict("records")]
         rankings.append(
