@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from eoli.errors import DataError
 from eoli.reference.claims import Comparison
 from eoli.reference.claims import compare as beside
 from eoli.reference.model import compared_with, read_reference
-from eoli.study.config import load_study
+from eoli.study.config import Study, load_study
 from eoli.study.systems import systems_of
 from eoli.summary.equal_lag import Against, equal_lag_tables, sets_of
+from eoli.workflow.plan import Plan
 from scalars import PEBAX, PEO, STUDY, row
 from support import ROOT, mistake
 
@@ -208,6 +210,24 @@ def test_a_declared_reference_must_be_in_the_sweep(key: str, value: object, mess
     study = load_study([ROOT / "config/config.yaml"], ROOT, {"equal_lag": {key: value}})
     said = mistake(lambda: systems_of(study))
     assert said.endswith(message) and f"equal_lag.{key}" in said
+
+
+@pytest.mark.parametrize("blend", [{"peo": 0.6, "pebax": 0.4}, {"peo": 15, "pebax": 10}])
+def test_a_blend_is_a_reference_by_the_name_that_tables_give_it(blend: dict[str, float]) -> None:
+    def study(reference: Any) -> Study:
+        sweep = [{"polymer": ["peo", blend], "eo_li": 12}]
+        keys = {"sweep": sweep, "equal_lag": {"polymer": reference}}
+        return load_study([ROOT / "config/config.yaml"], ROOT, keys)
+
+    name = " ".join(f"{polymer}:{share:g}" for polymer, share in sorted(blend.items()))
+    assert mistake(lambda: systems_of(study("0.6peo-0.4pebax"))).endswith(f"allowed: peo, {name}")
+    systems = systems_of(study(name))
+    sweep = pd.DataFrame([row(of.polymer) for of in systems.values()]).assign(system=[*systems])
+    words = shlex.split(Plan(study(name), systems, "").against_flags)
+    assert words == ["--polymer", name]
+    (found,) = sets_of(sweep, Against(words[1]))
+    assert [member.axes["polymer"] for member in found.members] == [name, "peo"]
+    assert "a blend as tables name it (`pebax:0.4 peo:0.6`)" in mistake(lambda: study(blend))
 
 
 @pytest.mark.parametrize(

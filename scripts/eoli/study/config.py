@@ -285,8 +285,10 @@ class ReferenceFiles(Strict):
 class EqualLag(Strict):
     """What displacements at equal lag are compared with, and at which lag."""
 
-    polymer: Part | None = Field(
-        None, description="reference of the polymers; without it that of the study's claim, else the first of the sweep"
+    polymer: Line | None = Field(
+        None,
+        description="reference of the polymers, a blend as tables name it (`pebax:0.4 peo:0.6`); without it that of the study's "
+        "claim, else the first of the sweep",
     )
     eo_li: Ratio | None = Field(None, description="reference of the ratios; without it the first of the sweep")
     lag_ps: float | None = Field(
