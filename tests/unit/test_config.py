@@ -166,7 +166,15 @@ BAD_KEYS: list[tuple[dict[str, Any], list[str]]] = [
     ({"sweep": [{**BLOCK, "eo_li": "012"}]}, ["sweep[0].eo_li:", "'012'", "write 12"]),
     ({"run": {"max_hours": "1:30"}}, ["run.max_hours:", "'1:30'", "decimal number"]),
     ({"sweep": [{**BLOCK, "temperature_K": 25}]}, ["sweep[0].temperature_K:", "25", "in kelvin, 25 degrees Celsius are 298.15"]),
-    ({"sweep": [{**BLOCK, "temperature_K": "298 K"}]}, ["sweep[0].temperature_K:", "write the number alone, as 298"]),
+    ({"sweep": [{**BLOCK, "temperature_K": "298 K"}]}, ["sweep[0].temperature_K:", "write 298 for 298 K"]),
+    ({"sweep": [{**BLOCK, "temperature_K": [298.15, "127 C"]}]}, ["sweep[0].temperature_K[1]:", "write 400.15 for 127 C"]),
+    ({"stages": {"npt": {"length_ns": "500 ps"}}}, ["stages.npt.length_ns:", "write 0.5 for 500 ps"]),
+    ({"stages": {"npt": {"temperature_step_K": "20 C"}}}, ["temperature_step_K:", "write 20 for 20 C"]),
+    ({"run": {"max_hours": "90 min"}}, ["run.max_hours:", "write 1.5 for 90 min"]),
+    ({"lengths_ns": {"peo-eo12-298K-r1": "30000 ps"}}, ["lengths_ns.peo-eo12-298K-r1:", "write 30 for 30000 ps"]),
+    ({"analysis": {"contact_nm": {"ether_O": "0.35 nm"}}}, ["contact_nm.ether_O:", "write 0.35 for 0.35 nm"]),
+    ({"analysis": {"target_error": "20 %"}}, ["analysis.target_error:", "write 0.2 for 20 %"]),
+    ({"analysis": {"hydrogen_bonds": {"angle_deg": "120 °"}}}, ["angle_deg:", "write 120 for 120 °"]),
     # what formats, memory and machines hold
     ({"sweep": [{**BLOCK, "eo_li": 1e-320}]}, ["sweep[0].eo_li:", "greater than or equal to 0.1"]),
     ({"sweep": [{**BLOCK, "ion_charge_scale": 0.8000000001}]}, ["sweep[0].ion_charge_scale:", "four digits"]),
@@ -221,6 +229,31 @@ def test_a_mistake_is_one_line_with_file_key_value_and_what_is_allowed(
     text = mistake(lambda: study(tmp_path, **keys))
     assert text.startswith(f"{tmp_path / 'config.yaml'}:")
     assert [word for word in words if word not in text] == []
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        # of another kind than the key
+        {"sweep": [{**BLOCK, "eo_li": "20 %"}]},
+        {"sweep": [{**BLOCK, "temperature_K": "300 ps"}]},
+        {"analysis": {"target_error": "0.2 ns"}},
+        {"analysis": {"morphology": {"q_max_per_nm": "20 nm"}}},
+        {"stages": {"minimise": {"force_tolerance_kJ_mol_nm": "20 nm"}}},
+        {"box": {"packing_density_g_cm3": "22 %"}},
+        # of which the next mistake would be
+        {"sweep": [{**BLOCK, "temperature_K": "20 K"}]},
+        {"sweep": [{**BLOCK, "temperature_K": -200}]},
+        {"sweep": [{**BLOCK, "eo_li": "0:1"}]},
+        {"analysis": {"target_error": "200 %"}},
+        {"box": {"chains": "12,5"}},
+        {"box": {"chains": "1:30"}},
+        {"box": {"chains": "-5 "}},
+    ],
+)
+def test_no_hint_leads_into_the_next_mistake(keys: dict[str, Any], tmp_path: Path) -> None:
+    text = mistake(lambda: study(tmp_path, **keys))
+    assert "is not allowed" in text and "write" not in text and "in kelvin" not in text
 
 
 def test_the_analysed_stage_may_say_the_temperature_of_its_systems(tmp_path: Path) -> None:

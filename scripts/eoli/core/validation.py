@@ -26,6 +26,7 @@ from pydantic_core import CoreSchema, core_schema
 from eoli.core.names import SAID
 from eoli.core.numbers import listed
 from eoli.core.text import did_you_mean
+from eoli.core.units import ZERO_CELSIUS_K
 from eoli.core.yamlfile import KeyPath, YamlFile, scalar
 from eoli.errors import InputError
 
@@ -139,22 +140,51 @@ def _keys_in(data: Any, location: Sequence[str | int]) -> KeyPath:
     return tuple(keys)
 
 
-def _spelling(value: str, kind: str) -> str:
-    """Correct spelling of a value that YAML or a user, but not EOLI, takes for a `kind` (int, float, bool)."""
+Accepts = Callable[[Any], bool]
+"""Whether a value would be allowed in place of a wrong one."""
+
+_UNIT_OF_KEY = re.compile(r"(?<!per)(?<!mol)(?<!mPa)_(K|fs|ps|ns|s|minutes|hours|nm|bar|deg|cm3)$")
+_SIZES = {
+    "fs": (1e-15, "s"), "ps": (1e-12, "s"), "ns": (1e-9, "s"), "s": (1.0, "s"), "min": (60.0, "s"), "minutes": (60.0, "s"),
+    "h": (3600.0, "s"), "hours": (3600.0, "s"), "nm": (1.0, "nm"), "bar": (1.0, "bar"), "deg": (1.0, "deg"), "°": (1.0, "deg"),
+    "K": (1.0, "K"),
+}  # fmt: skip
+"""Size and kind of units, of keys and of values."""
+_WITH_UNIT = re.compile(r"([-+]?\d+(?:\.\d*)?)\s*(°?[CK]|[fpn]?s|h|min|nm|bar|deg|°|%)")
+
+
+def _without_unit(number: float, unit: str, keys: KeyPath, accepts: Accepts) -> float | None:
+    """The number in the unit of the nearest key that names one; None where the unit is of another kind."""
+    named = next((found for key in reversed(keys) if (found := _UNIT_OF_KEY.search(str(key)))), None)
+    if unit == "%":
+        # of keys without a unit, those of shares take no number above 1
+        return None if named or accepts(1.5) else number / 100
+    if named is None:
+        return None
+    if unit.endswith("C"):
+        is_step = "step" in str(keys[-1])
+        return (number if is_step else number + ZERO_CELSIUS_K) if named[1] == "K" else None
+    (size, kind), (of_key, kind_of_key) = _SIZES[unit.replace("°K", "K")], _SIZES.get(named[1], (1.0, ""))
+    return number * size / of_key if kind == kind_of_key else None
+
+
+def _spelling(value: str, kind: str, keys: KeyPath, accepts: Accepts) -> str:
+    """Correct spelling of a value that YAML or a user, but not EOLI, takes for a `kind` (int, float, bool), if that is
+    allowed there."""
     text = value.strip()
-    if ratio := re.fullmatch(r"(\d+(?:\.\d+)?)\s*:\s*1(?:\.0*)?", text):
-        return f"; write {ratio[1]} for {text}"
-    if re.fullmatch(r"\d+(:\d+)+(\.\d*)?", text):
-        return "; write one decimal number, as 1.5 for 1:30"
     if text.lower() in ("yes", "no", "on", "off", "y", "n"):
         return "; write true or false" if kind == "bool" else ""
+    if ratio := re.fullmatch(r"(\d+(?:\.\d+)?)\s*:\s*1(?:\.0*)?", text):
+        return f"; write {ratio[1]} for {text}" if accepts(scalar(ratio[1])) else ""
+    if re.fullmatch(r"\d+(:\d+)+(\.\d*)?", text):
+        return "; write one decimal number, as 1.5 for 1:30" if accepts(1.5) else ""
+    if unit := _WITH_UNIT.fullmatch(text):
+        found = _without_unit(float(unit[1]), unit[2], keys, accepts)
+        shown = "" if found is None else f"{found:.12g}"
+        return f"; write {shown} for {text}" if shown and accepts(scalar(shown)) else ""
     plain = text.replace("_", "").lstrip("+")
     plain = re.sub(r"^0+(?=\d)", "", plain) if re.fullmatch(r"[\d.]+", plain) else plain.replace(",", ".")
-    if isinstance(scalar(plain), int | float):
-        return f"; write {plain}"
-    if unit := re.fullmatch(r"([-+]?\d+(?:\.\d*)?)\s*(?:°?[CK]|[fpn]s|h|min|nm|bar|%)", text):
-        return f"; write the number alone, as {unit[1]}"
-    return ""
+    return f"; write {plain}" if isinstance(scalar(plain), int | float) and accepts(scalar(plain)) else ""
 
 
 def _short(value: Any) -> str:
@@ -186,7 +216,7 @@ def _shape_wanted(kind: str, value: Any, keys: KeyPath, model: type[BaseModel]) 
     return f"{_SHAPES[kind]}{example}{meant}"
 
 
-def _explain(error: Any, keys: KeyPath, model: type[BaseModel], elsewhere: str = "") -> str:
+def _explain(error: Any, keys: KeyPath, model: type[BaseModel], accepts: Accepts, elsewhere: str = "") -> str:
     value = error.get("input")
     if error["type"] == "extra_forbidden":
         holder = _model_at(model, keys)
@@ -202,9 +232,10 @@ def _explain(error: Any, keys: KeyPath, model: type[BaseModel], elsewhere: str =
     if isinstance(value, dict | list | tuple) and not str(error["type"]).endswith("_type"):
         return message
     kind, key = str(error["type"]).split("_")[0], str(next((key for key in reversed(keys) if isinstance(key, str)), ""))
-    hint = _spelling(value, kind) if isinstance(value, str) and kind in ("int", "float", "bool") else ""
-    if kind == "greater" and key.endswith("_K") and "step" not in key:
-        hint = f"; in kelvin, {value:g} degrees Celsius are {value + 273.15:g}"
+    is_text = isinstance(value, str) and kind in ("int", "float", "bool")
+    hint = _spelling(value, kind, keys, accepts) if is_text else ""
+    if kind == "greater" and key.endswith("_K") and "step" not in key and accepts(value + ZERO_CELSIUS_K):
+        hint = f"; in kelvin, {value:g} degrees Celsius are {value + ZERO_CELSIUS_K:g}"
     return f"{_short(value)} is not allowed: {message}{hint}"
 
 
@@ -226,6 +257,13 @@ def from_text(kind: Any) -> Callable[[str], Any]:
     """
     adapter = TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False))
 
+    def accepts(value: Any) -> bool:
+        try:
+            adapter.validate_python(value)
+        except ValidationError:
+            return False
+        return True
+
     def read(text: str) -> Any:
         value = scalar(text)
         for candidate in (value, text):
@@ -234,10 +272,19 @@ def from_text(kind: Any) -> Callable[[str], Any]:
             except ValidationError as failure:
                 error = failure.errors()[0]
                 if error["type"] != "string_type":
-                    raise InputError(_explain(error, (), Strict)) from None
+                    raise InputError(_explain(error, (), Strict, accepts)) from None
         raise AssertionError("text is text")
 
     return read
+
+
+def _with(data: Any, keys: KeyPath, value: Any) -> Any:
+    """A copy of nested data with another value under the keys."""
+    if not keys:
+        return value
+    copied: Any = dict(data) if isinstance(data, Mapping) else list(data)
+    copied[keys[0]] = _with(data[keys[0]], keys[1:], value)
+    return copied
 
 
 def validate(
@@ -261,5 +308,13 @@ def validate(
         tail = "".join(f", or {error['msg']}" for error in here[1:])
         others = dict.fromkeys(_path_text(_keys_in(data, error["loc"])) for error in errors if error not in here)
         more = f" (also wrong: {listed([*others], 4)})" if others else ""
-        said = f"{_explain(errors[0], keys, model, elsewhere)}{tail}{more}"
+
+        def accepts(value: Any) -> bool:
+            try:
+                model.model_validate(_with(data, keys, value))
+            except ValidationError as left:
+                return all(_keys_in(data, error["loc"]) != keys for error in left.errors())
+            return True
+
+        said = f"{_explain(errors[0], keys, model, accepts, elsewhere)}{tail}{more}"
         raise InputError(f"{where}: {said}" if where else said) from None
