@@ -153,6 +153,8 @@ BAD_KEYS: list[tuple[dict[str, Any], list[str]]] = [
     ({"stages": {"npt": {"length": 1}}}, ["stages.npt.length:", "did you mean length_ns?", "allowed:"]),
     ({"stages": {"npt": {"length_ns": -1}}}, ["stages.npt.length_ns:", "-1", "greater than 0"]),
     ({"stages": {"npt": {"energy_interval_ps": 0.003}}}, ["stages.npt:", "energy_interval_ps 0.003", "2.0 fs"]),
+    ({"analysis": {"viscosity": {"peo-eo12-298K": 40}}},
+     ["analysis.viscosity.peo-eo12-298K: 40 is", "allowed: a mapping with keys of error_mPa_s, mPa_s, source"]),
     ({"stages": {"npt": 3}}, ["stages.npt:", "3 is not allowed; allowed: a mapping"]),
     ({"analysis": {"stage": "minimise"}}, ["analysis.stage:", "'minimise'", "allowed: npt, production"]),
     # numbers that are none, or mean something else elsewhere

@@ -176,6 +176,26 @@ def test_broken_sequences(sequence: list[str], words: list[str], edit_block: Edi
     assert [word for word in words if word not in text] == []
 
 
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (
+            "a paper",
+            "oxyd: 'a paper' is not allowed; allowed: a mapping with keys of citation, doi, read_in, status, why",
+        ),
+        (
+            {"citation": "c", "status": "verified", "reed_in": "r"},
+            "oxyd.reed_in: unknown key (did you mean read_in?); allowed: citation, doi, read_in, status, why",
+        ),
+    ],
+)
+def test_an_entry_of_a_table_is_told_its_own_keys(
+    copied_blocks: Path, edit_block: Edit, entry: object, said: str
+) -> None:
+    edit_block("sources.yaml", lambda sources: sources.update(oxyd=entry))
+    assert said in mistake(lambda: library(copied_blocks).sources)
+
+
 def test_a_salt_that_is_not_neutral(edit_block: Edit, copied_blocks: Path) -> None:
     path = edit_block("salts/litfsi.yaml", lambda salt: salt.update(anion="LI", anion_model="set-l"))
     text = mistake(lambda: Library(copied_blocks).salt("litfsi"))

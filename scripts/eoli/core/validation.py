@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    RootModel,
     Tag,
     TypeAdapter,
     ValidationError,
@@ -99,8 +100,9 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 def _model_at(model: type[BaseModel], keys: KeyPath) -> type[BaseModel] | None:
     """Model that holds the last of `keys`."""
-    current: type[BaseModel] = model
-    pending: list[type[BaseModel]] = []
+    # a file of entries by name
+    pending = _models_in(model.model_fields["root"].annotation) if issubclass(model, RootModel) else []
+    current: type[BaseModel] = pending[0] if pending else model
     for key in keys[:-1]:
         if isinstance(key, str) and key in current.model_fields:
             pending = _models_in(current.model_fields[key].annotation)
@@ -203,7 +205,8 @@ def _shape_wanted(kind: str, value: Any, keys: KeyPath, model: type[BaseModel]) 
     named = [number for number, key in enumerate(keys) if isinstance(key, str)][-1:]
     holder = _model_at(model, keys[: named[0] + 1]) if named else None
     field = holder.model_fields.get(str(keys[named[0]])) if holder else None
-    inside = _models_in(field.annotation) if field else [model]
+    # a name that is no field is one of many, which are of the model that holds what is under it
+    inside = _models_in(field.annotation) if field else [holder or model]
     if kind == "model_type" and inside:
         return f"a mapping with keys of {', '.join(sorted(inside[0].model_fields))}"
     example = ""
