@@ -83,8 +83,8 @@ NPT = {key: value for key, value in COOL.items() if not key.startswith("temperat
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"converge": ["density"]}, "max_length_ns is missing"),
-        ({"max_length_ns": 1}, "converge is missing"),
+        ({"converge": ["density"]}, "needs max_length_ns, which is missing"),
+        ({"max_length_ns": 1}, "max_length_ns 1 needs a criterion in converge"),
         ({"converge": ["density"], "max_length_ns": 0.03}, "at least length_ns 0.04"),
         ({"converge": ["density"], "max_length_ns": 0.0410001}, "a whole number of steps"),
         ({"converge": ["volume"], "max_length_ns": 1}, "'volume' is not allowed"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import keyword
-from typing import Annotated, Literal, Self
+import math
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -318,17 +319,27 @@ class Stage(Strict):
                 continue
             steps = interval * 1e3 / float(self.time_step_fs or 1)
             if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
-                raise ValueError(
-                    f"stage {self.name}: {key} {interval} is no whole number of steps of {self.time_step_fs} fs"
-                )
+                raise ValueError(self._not_whole(key, interval, steps, 1e-3))
         assert self.length_ns is not None and self.time_step_fs is not None
         exact = self.length_ns * 1e6 / self.time_step_fs
         if abs(exact - round(exact)) > 1e-6 * exact:
-            raise ValueError(f"stage {self.name}: length_ns {self.length_ns} is no whole number of steps")
+            raise ValueError(self._not_whole("length_ns", self.length_ns, exact, 1e-6))
         assert self.frame_interval_ps is not None
         if self.n_steps < self.steps_in(self.frame_interval_ps):
-            raise ValueError(f"stage {self.name}: length_ns {self.length_ns} is shorter than one frame_interval_ps")
+            raise ValueError(
+                f"stage {self.name}: length_ns {self.length_ns} is shorter than one frame_interval_ps; allowed: at least "
+                f"{self.frame_interval_ps / 1000:g}, or a shorter frame_interval_ps"
+            )
         return self
+
+    def _not_whole(self, key: str, value: float, steps: float, fs: float) -> str:
+        """What is wrong with a time of that many steps, and which are allowed; `fs` is a femtosecond in its unit."""
+        step = float(self.time_step_fs or 1) * fs
+        near = [f"{number * step:.12g}" for number in (math.floor(steps), math.floor(steps) + 1) if number]
+        return (
+            f"stage {self.name}: {key} {value} is no whole number of steps of {self.time_step_fs} fs; allowed: {' or '.join(near)}, "
+            "for example, or another time_step_fs"
+        )
 
     @model_validator(mode="after")
     def _steps_fit_the_formats(self) -> Self:
@@ -362,15 +373,22 @@ class Stage(Strict):
 
     @model_validator(mode="after")
     def _prolongation_is_whole(self) -> Self:
-        if (self.max_length_ns is None) != (not self.converge):
-            missing = "converge" if self.max_length_ns is not None else "max_length_ns"
-            raise ValueError(f"stage {self.name}: {missing} is missing; a stage that is prolonged needs both")
+        if self.converge and (not self.is_dynamics or self.temperature_from_K is not None):
+            raise ValueError(f"stage {self.name}: converge is not allowed here; allowed: dynamics at one temperature")
+        if self.max_length_ns is not None and not self.converge:
+            raise ValueError(
+                f"stage {self.name}: max_length_ns {self.max_length_ns:g} needs a criterion in converge; allowed: one or more of "
+                f"{', '.join(get_args(Criterion))} there, or max_length_ns: null"
+            )
+        if self.converge and self.max_length_ns is None:
+            raise ValueError(
+                f"stage {self.name}: converge {', '.join(self.converge)} needs max_length_ns, which is missing; allowed: at least "
+                f"length_ns {self.length_ns:g} there, or converge: []"
+            )
         if self.max_core_hours is not None and not self.converge:
             raise ValueError(f"stage {self.name}: max_core_hours has no meaning without converge; leave it out")
         if not self.converge:
             return self
-        if not self.is_dynamics or self.temperature_from_K is not None:
-            raise ValueError(f"stage {self.name}: converge is not allowed here; allowed: dynamics at one temperature")
         if "density" in self.converge and self.ensemble != "NPT":
             raise ValueError(f"stage {self.name}: converge: density needs NPT; the stage is {self.ensemble}")
         for name in ANSWERS:
@@ -387,8 +405,9 @@ class Stage(Strict):
     @model_validator(mode="after")
     def _temperature_steps_are_legal(self) -> Self:
         if (self.temperature_from_K is None) != (self.temperature_step_K is None):
+            missing = "temperature_from_K" if self.temperature_from_K is None else "temperature_step_K"
             raise ValueError(
-                f"stage {self.name}: temperature_from_K and temperature_step_K go together; one of them is missing"
+                f"stage {self.name}: {missing} is missing; temperature_from_K and temperature_step_K go together"
             )
         if self.temperature_from_K is None:
             return self
@@ -420,8 +439,9 @@ class Stage(Strict):
             raise ValueError(f"stage {self.name}: tau_t_ps is missing; a thermostat needs it")
         if self.integrator == "sd" and self.tau_t_ps is None:
             raise ValueError(f"stage {self.name}: tau_t_ps is missing; sd reads it as its inverse friction")
-        if self.barostat != "none" and (self.tau_p_ps is None or self.pressure_bar is None):
-            raise ValueError(f"stage {self.name}: tau_p_ps or pressure_bar is missing; a barostat needs both")
+        for key in ("tau_p_ps", "pressure_bar"):
+            if self.barostat != "none" and getattr(self, key) is None:
+                raise ValueError(f"stage {self.name}: {key} is missing; a barostat needs it")
         if (self.integrator, self.thermostat, self.barostat) == ("md-vv", "nose-hoover", "parrinello-rahman"):
             raise ValueError(
                 f"stage {self.name}: md-vv with nose-hoover and parrinello-rahman is not allowed: GROMACS accepts it and "
