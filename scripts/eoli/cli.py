@@ -7,6 +7,7 @@ import os
 import select
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from eoli import __version__
@@ -50,6 +51,8 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
 
 RESULTS = ("energies", "trajectory", "reduced", "system_json", "small_json", "state", "table")
 """Command options that name results."""
+OUTPUTS = ("out", "gro", "report", "log")
+"""Command options that name what is written."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -84,6 +87,7 @@ def _run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     """Run a command; every failure is one line."""
     try:
         with at_study(arguments, parser):
+            _check_outputs(arguments)
             _check_inputs(arguments)
             code = int(arguments.run(arguments))
         sys.stdout.flush()
@@ -120,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (text, add, run) in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(run=run)
+        sub.set_defaults(run=run, may_replace=lambda _: False)
         if name in words[:1]:
             add(sub)
     try:
@@ -133,6 +137,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         _nobody_reads()
         raise
     return _run(arguments, commands.choices[arguments.command])
+
+
+def _check_outputs(arguments: argparse.Namespace) -> None:
+    """Refuse to replace a file that the command reads, under whatever name, unless the command says that it may."""
+    given = {
+        name: [path for path in (value if isinstance(value, list) else [value]) if isinstance(path, Path)]
+        for name, value in vars(arguments).items()
+    }
+    read = [path for name, paths in given.items() if name not in OUTPUTS for path in paths if path.is_file()]
+    for name in OUTPUTS:
+        for path in given.get(name, []):
+            if path.is_file() and any(map(path.samefile, read)) and not arguments.may_replace(path):
+                raise InputError(f"--{name} {path} is a file that this command reads; allowed: another file")
 
 
 def _check_inputs(arguments: argparse.Namespace) -> None:

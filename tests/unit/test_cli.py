@@ -163,3 +163,42 @@ def test_a_partial_table_never_replaces_the_whole_one(
     capsys.readouterr()
     assert whole.read_text() == "the whole one" and not (whole.parent / "report.html").exists()
     assert (whole.parent / "sweep-partial.csv").exists() and (whole.parent / "report-partial.html").exists()
+
+
+@pytest.mark.parametrize("command", [["budget", "1"], ["plan"], ["collect"], ["cost"], ["report"], ["cutoffs"]])
+@pytest.mark.parametrize("out", ["my.yaml", "../{folder}/my.yaml", "link.yaml"])
+def test_a_file_that_a_command_reads_is_never_replaced(
+    command: list[str], out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = Path("my.yaml")
+    own.write_text("lengths_ns: {}\nseed: 1\n")
+    Path("link.yaml").symlink_to(own)
+    out = out.format(folder=tmp_path.name)
+    words = ["--config", str(ROOT / "config/config.yaml"), "my.yaml", "--base", str(ROOT), "--out", out]
+    assert cli.main([*command, *words]) == 2
+    said = f"eoli {command[0]}: --out {out} is a file that this command reads; allowed: another file\n"
+    assert capsys.readouterr().err == said and own.read_text() == "lengths_ns: {}\nseed: 1\n"
+
+
+def test_a_table_is_not_replaced_by_what_is_made_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sweep.csv").write_text("system\n")
+    assert cli.main(["temperature", "--table", "sweep.csv", "--out", "./sweep.csv"]) == 2
+    assert "--out sweep.csv is a file that this command reads" in capsys.readouterr().err
+
+
+def test_the_lengths_of_an_earlier_call_are_updated_and_by_no_other_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lengths = Path("budget.yaml")
+    lengths.write_text("lengths_ns: {}\n")
+    words = ["--config", str(ROOT / "config/config.yaml"), "budget.yaml", "--base", str(ROOT)]
+    assert cli.main(["budget", "1", *words]) == 0 and lengths.read_text().startswith("# eoli budget: 1 core-hours")
+    assert cli.main(["budget", "1", *words]) == 0
+    capsys.readouterr()
+    assert cli.main(["cost", *words, "--out", "budget.yaml"]) == 2
+    assert "--out budget.yaml is a file that this command reads" in capsys.readouterr().err

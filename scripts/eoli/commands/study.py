@@ -247,6 +247,15 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("budget.yaml"), metavar="FILE",
         help="lengths of the runs, to be the last configuration file from now on (default: budget.yaml)",
     )  # fmt: skip
+    parser.set_defaults(may_replace=_holds_lengths_alone)
+
+
+def _holds_lengths_alone(path: Path) -> bool:
+    """Whether a configuration file may be one of an earlier call, which the next one updates."""
+    from eoli.core.yamlfile import read_yaml
+
+    data = read_yaml(path).data
+    return isinstance(data, dict) and set(data) == {"lengths_ns"}
 
 
 def budget(arguments: argparse.Namespace) -> int:
