@@ -51,8 +51,8 @@ COMMANDS: dict[str, tuple[str, Add, Command]] = {
 
 RESULTS = ("energies", "trajectory", "reduced", "system_json", "small_json", "state", "table")
 """Command options that name results."""
-OUTPUTS = ("out", "gro", "report", "log")
-"""Command options that name what is written."""
+OUTPUTS = ("out", "gro", "report")
+"""Command options that name what is written as a whole; a log may be a device."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -87,7 +87,7 @@ def _run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     """Run a command; every failure is one line."""
     try:
         with at_study(arguments, parser):
-            _check_outputs(arguments)
+            _check_outputs(arguments, parser)
             _check_inputs(arguments)
             code = int(arguments.run(arguments))
         sys.stdout.flush()
@@ -139,17 +139,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _run(arguments, commands.choices[arguments.command])
 
 
-def _check_outputs(arguments: argparse.Namespace) -> None:
-    """Refuse to replace a file that the command reads, under whatever name, unless the command says that it may."""
+def _check_outputs(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Refuse to write where no file or folder can be, and to replace a file that the command reads, under whatever name,
+    unless the command says that it may."""
     given = {
         name: [path for path in (value if isinstance(value, list) else [value]) if isinstance(path, Path)]
         for name, value in vars(arguments).items()
     }
-    read = [path for name, paths in given.items() if name not in OUTPUTS for path in paths if path.is_file()]
+    read = [path for name, paths in given.items() if name not in (*OUTPUTS, "log") for path in paths if path.is_file()]
+    kinds = {action.dest: action.metavar for action in parser._actions}
     for name in OUTPUTS:
         for path in given.get(name, []):
+            try:
+                _check_place(path, str(kinds[name]))
+            except InputError as error:
+                raise InputError(f"--{name} {error}") from None
             if path.is_file() and any(map(path.samefile, read)) and not arguments.may_replace(path):
                 raise InputError(f"--{name} {path} is a file that this command reads; allowed: another file")
+
+
+def _check_place(path: Path, kind: str) -> None:
+    """Raise InputError where no FILE, no DIR, or no file that is named after a STEM can be written."""
+    folders = [path, *path.parents] if kind == "DIR" else path.parents
+    above = next((folder for folder in folders if folder.exists()), None)
+    if above is not None and not above.is_dir():
+        raise InputError(f"{above} is a file; allowed: a folder")
+    if kind == "FILE":
+        from eoli.core.files import check_replaceable
+
+        check_replaceable(path)
 
 
 def _check_inputs(arguments: argparse.Namespace) -> None:

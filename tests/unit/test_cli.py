@@ -202,3 +202,45 @@ def test_the_lengths_of_an_earlier_call_are_updated_and_by_no_other_command(
     capsys.readouterr()
     assert cli.main(["cost", *words, "--out", "budget.yaml"]) == 2
     assert "--out budget.yaml is a file that this command reads" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["plan", "--out", "folder"], "--out folder is a folder; allowed: a file"),
+        (["budget", "1", "--out", "folder/link"], "--out folder/link is a folder; allowed: a file"),
+        # no device of the machine: a command that fails the test as root would replace it
+        (["cutoffs", "--out", "pipe"], "--out pipe is no regular file; allowed: a file"),
+        (["report", "--out", "file/page.html"], "--out file is a file; allowed: a folder"),
+        (["glass-transition", "--out", "file"], "--out file is a file; allowed: a folder"),
+        (["glass-transition", "--out", "file/a/b"], "--out file is a file; allowed: a folder"),
+        (
+            ["paper-figure", "--table=t", "--analyses=a", "--out", "file/stem"],
+            "--out file is a file; allowed: a folder",
+        ),
+        (
+            [
+                "supercell",
+                "--system-json=s",
+                "--small-json=s",
+                "--state=s",
+                *["--copies", "1", "1", "1", "--report=r", "--gro", "folder"],
+            ],
+            "--gro folder is a folder; allowed: a file",
+        ),
+    ],
+)
+def test_where_nothing_can_be_written_nothing_is_done(
+    words: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("folder/link").symlink_to(tmp_path)
+    Path("file").touch()
+    os.mkfifo("pipe")
+    if words[0] not in ("paper-figure", "supercell"):
+        words = [*words, "--config", str(ROOT / "config/config.yaml"), "--base", str(ROOT)]
+    assert cli.main(words) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and says in printed.err and printed.err.count("\n") == 1
+    assert Path("pipe").is_fifo() and not Path("file").read_bytes()

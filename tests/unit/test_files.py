@@ -15,6 +15,7 @@ import pytest
 
 from eoli.analysis.common import write_results
 from eoli.core.files import whole, write_table, write_text
+from support import mistake
 
 KILLED = """
 import os, signal, sys
@@ -44,6 +45,27 @@ def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert raised.value.filename == str(tmp_path / "a.csv") and raised.value.errno == errno.ENOSPC
     assert not list(tmp_path.iterdir())
+
+
+def test_only_a_regular_file_is_replaced(tmp_path: Path) -> None:
+    folder, pipe, table, linked = (tmp_path / name for name in ("folder", "pipe", "a.csv", "linked"))
+    folder.mkdir()
+    os.mkfifo(pipe)
+    for path, says in ((folder, f"{folder} is a folder"), (pipe, f"{pipe} is no regular file")):
+        assert mistake(lambda path=path: write_text(path, "x")) == f"{says}; allowed: a file"
+    linked.symlink_to(pipe)
+    assert "is no regular file" in mistake(lambda: write_text(linked, "x"))
+    for _ in range(2):
+        write_text(table, "x")
+    assert pipe.is_fifo() and linked.is_symlink() and folder.is_dir() and table.read_text() == "x"
+
+
+def test_the_links_of_the_system_to_its_streams_stay(tmp_path: Path) -> None:
+    """Also where the output goes into a regular file, to which /dev/stdout then is a link."""
+    code = "from pathlib import Path\nfrom eoli.core.files import check_replaceable as f\nf(Path('/dev/stdout'))"
+    with (tmp_path / "out.txt").open("w") as out:
+        done = subprocess.run([sys.executable, "-c", code], stdout=out, stderr=subprocess.PIPE, text=True, check=False)
+    assert "/dev/stdout is no regular file; allowed: a file" in done.stderr
 
 
 def test_permissions_are_those_of_the_users_umask(tmp_path: Path) -> None:

@@ -44,8 +44,6 @@ def adopt(arguments: argparse.Namespace) -> int:
     for path in (roles, study):
         if path.exists():
             raise InputError(f"{path}: is there already; allowed: another --name or --out")
-    if arguments.out.exists() and not arguments.out.is_dir():
-        raise InputError(f"argument --out: {arguments.out} is a file; allowed: a folder")
     universe = read_run_input(arguments.run_input)
     try:
         interval_ps, length_ns = survey(arguments.pieces, len(universe.atoms))

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eoli.errors import DataError
+from eoli.errors import DataError, InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,9 +60,22 @@ def _named(error: OSError, path: Path) -> OSError:
     return type(error)(error.errno, error.strerror or str(error), str(path)) if error.errno == errno.ENOSPC else error
 
 
+def check_replaceable(path: Path) -> None:
+    """Raise InputError if what is at `path` is no regular file: to be written as a whole it would be replaced by one."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; allowed: a file")
+    # /dev/stdout is a link to a regular file if the output goes into one
+    if path.exists() and (not path.is_file() or path.absolute().parent == Path("/dev")):
+        raise InputError(f"{path} is no regular file; allowed: a file")
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that becomes `path` if the block succeeds and is removed if it fails."""
+    """A temporary name beside `path` that becomes `path` if the block succeeds and is removed if it fails.
+
+    Raises InputError where something is that is no regular file.
+    """
+    check_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_left(path)
     try:
