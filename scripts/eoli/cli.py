@@ -88,7 +88,7 @@ def _run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     try:
         with at_study(arguments, parser):
             _check_outputs(arguments, parser)
-            _check_inputs(arguments)
+            _check_inputs(arguments, parser)
             code = int(arguments.run(arguments))
         sys.stdout.flush()
         return code
@@ -170,11 +170,14 @@ def _check_place(path: Path, kind: str) -> None:
         check_replaceable(path)
 
 
-def _check_inputs(arguments: argparse.Namespace) -> None:
+def _check_inputs(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Check that the results a command reads match their records, before it computes anything from them."""
     results = getattr(arguments, "results", None)
-    if results is not None and results.exists() and not results.is_dir():
-        raise InputError(f"--results {results} is not allowed; allowed: the folder of the results")
+    # a study has no results before its first run; a folder that is named for them is there
+    named = results is not parser.get_default("results")
+    if results is not None and not results.is_dir() and (named or results.exists()):
+        wrong = "is not allowed" if results.exists() else "does not exist"
+        raise InputError(f"--results {results} {wrong}; allowed: the folder of the results")
     given = [getattr(arguments, name, None) or [] for name in RESULTS]
     paths = [path for value in given for path in (value if isinstance(value, list) else [value])]
     if paths:

@@ -181,6 +181,33 @@ def test_a_file_that_a_command_reads_is_never_replaced(
     assert capsys.readouterr().err == said and own.read_text() == "lengths_ns: {}\nseed: 1\n"
 
 
+@pytest.mark.parametrize("command", [["status"], ["budget", "1"], ["plan"], ["cost"], ["collect"], ["tune"], ["crate"]])
+@pytest.mark.parametrize("base", [["--base", str(ROOT)], []])
+def test_results_that_are_named_are_there(
+    command: list[str],
+    base: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    base = [] if command == ["crate"] else base
+    assert cli.main([*command, *base, "--results", "nowhere"]) == 2
+    printed = capsys.readouterr().err
+    assert printed == f"eoli {command[0]}: --results nowhere does not exist; allowed: the folder of the results\n"
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("command", [["status"], ["check"], ["budget", "1"]])
+def test_before_its_first_run_a_study_has_no_results(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([*command, "--config", str(ROOT / "config/config.yaml"), "--base", str(ROOT)]) == 0
+    printed = capsys.readouterr()
+    assert "peo-eo12-298K" in printed.out and printed.err == ""
+
+
 def test_a_table_is_not_replaced_by_what_is_made_from_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

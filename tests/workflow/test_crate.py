@@ -79,7 +79,11 @@ def test_what_is_no_finished_study_is_refused(
     assert main(["crate"]) == 1
     assert main(["crate", "--results", "nowhere"]) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 2 and "motion.csv is not the file that was made" in lines[0] and "no such file" in lines[1]
+    assert (
+        len(lines) == 2
+        and "motion.csv is not the file that was made" in lines[0]
+        and "nowhere does not exist" in lines[1]
+    )
     assert not (study / "results/ro-crate-metadata.json").exists()
 
 

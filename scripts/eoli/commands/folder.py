@@ -46,7 +46,7 @@ def at_study(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
         folder = here
     else:
         folder = next((each for each in (here, *here.parents) if _holds_study(each)), PROJECT)
-    if results is not None and results.exists():
+    if results is not None:
         if not results.is_dir():
             # refused later
             return contextlib.nullcontext()
