@@ -221,6 +221,20 @@ def test_what_is_not_done_is_kept_for(tmp_path: Path) -> None:
     assert found.reserved > 0 and "kept for runs that are not done" in found.line()
 
 
+@pytest.mark.parametrize(
+    ("budget_hours", "done", "reserved", "says"),
+    [
+        (10.0, 0.0, 51.2, "0 spent, 51.2 kept for runs that are not done, 0 allotted now: the budget is too small"),
+        (10.0, 12.0, 5.0, ": the budget is too small for the runs that the study asks for"),
+        (100.0, 40.0, 57.0, ": the rest is for the runs that the study asks for"),
+        (100.0, 97.0, 0.0, ": the budget is spent"),
+        (100.0, 12.0, 0.0, ": the rest has no use yet"),
+    ],
+)
+def test_what_is_spent_is_not_what_is_kept(budget_hours: float, done: float, reserved: float, says: str) -> None:
+    assert says in Allotment(budget_hours, done, reserved, (), {}).line()
+
+
 def test_a_second_call_before_the_runs_counts_what_the_first_allotted(tmp_path: Path) -> None:
     folder = results(tmp_path, dict.fromkeys(NAMES, 0.4))
     first = allotment(study_of(), folder, 4 * 51.5 + 40.0)

@@ -131,9 +131,14 @@ class Allotment:
         said = f"{self.budget:g} core-hours: {self.spent:.3g} spent{kept}, {self.core_hours:.3g} allotted now"
         if self.core_hours:
             return f"{said}; then ask again"
-        if self.budget - self.spent - self.reserved <= NEARLY * self.budget:
+        left = self.budget - self.spent - self.reserved
+        if left > NEARLY * self.budget:
+            return f"{said}: the rest has no use yet"
+        if not self.reserved:
             return f"{said}: the budget is spent"
-        return f"{said}: the rest has no use yet"
+        if left < 0:
+            return f"{said}: the budget is too small for the runs that the study asks for"
+        return f"{said}: the rest is for the runs that the study asks for"
 
     def text(self) -> str:
         """The lengths as a configuration file."""
