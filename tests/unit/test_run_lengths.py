@@ -14,7 +14,7 @@ import pytest
 from eoli.commands.study import add_plan, plan
 from eoli.forcefield.library import library
 from eoli.study.systems import size_of, systems_of
-from eoli.summary.run_lengths import Need, needs
+from eoli.summary.run_lengths import Need, needs, not_analysed
 from support import ROOT, mistake
 from synthetic import synthetic_study
 
@@ -182,15 +182,37 @@ def test_the_cost_is_that_of_the_measured_speed(tmp_path: Path) -> None:
     assert lithium.ns_per_day_core == pytest.approx(86400 * 1e6 / sites * 1e-6)
 
 
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        ({1: ["motion"], 2: ["motion"]}, "peo-eo12-400K-r1 (motion), peo-eo12-400K-r2 (motion)"),
+        ({2: ["conductivity"]}, "peo-eo12-400K-r2 (conductivity)"),
+        ({2: ["motion", "conductivity"]}, "peo-eo12-400K-r2 (motion, conductivity)"),
+    ],
+)
+def test_a_system_that_is_not_analysed_is_named(lost: dict[int, list[str]], said: str, tmp_path: Path) -> None:
+    for number in (1, 2):
+        write(tmp_path, number, ion(0.4), ion(0.1), sigma(0.3), sigma(0.5))
+    assert not_analysed(STUDY, tmp_path) == {}
+    for number, names in lost.items():
+        for name in names:
+            (tmp_path / f"peo-eo12-400K-r{number}/analysis/{name}.json").unlink()
+    # the one without ions has nothing to analyse
+    assert not_analysed(STUDY, tmp_path) == {"peo-eo12-400K": f"not all of its runs are analysed: {said}"}
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in (1, 2):
         write(tmp_path, number, ion(0.4), ion(0.1), sigma(0.3), sigma(0.5))
     parser = argparse.ArgumentParser()
     add_plan(parser)
-    words = ["--config", str(ROOT / "config/config.yaml"), "--base", str(ROOT), "--set", json.dumps({"sweep": SWEEP})]
+    sweep = json.dumps({"sweep": [*SWEEP, SWEEP[0] | {"eo_li": 20, "replicate": 1}]})
+    words = ["--config", str(ROOT / "config/config.yaml"), "--base", str(ROOT), "--set", sweep]
     out = tmp_path / "plan.csv"
     assert plan(parser.parse_args([*words, "--results", str(tmp_path), "--target", "0.1", "--out", str(out)])) == 0
-    assert "peo-eo12-400K" in capsys.readouterr().out
+    lines = {line.partition(" ")[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "core-hours" in lines["peo-eo12-400K"] and "peo-neat-400K" not in lines
+    assert lines["peo-eo20-400K"].endswith(" not all of its runs are analysed: peo-eo20-400K-r1 (motion, conductivity)")
     assert pd.read_csv(out)["target"].unique().tolist() == [0.1]
     assert "no analysed system" in mistake(lambda: plan(parser.parse_args([*words, "--results", "nowhere"])))
     for wrong in ("1.5", "0", "nan", "-inf", "yes"):

@@ -214,7 +214,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
 
 
 def plan(arguments: argparse.Namespace) -> int:
-    from eoli.summary.run_lengths import needs
+    from eoli.summary.run_lengths import needs, not_analysed
     from eoli.workflow.cost import measured_speed
 
     study = study_of(arguments)
@@ -222,7 +222,8 @@ def plan(arguments: argparse.Namespace) -> int:
     found = needs(study, arguments.results, target)
     if not found:
         raise InputError(f"{arguments.results}: no analysed system with ions; allowed: results of `snakemake motion`")
-    print("\n".join(need.line() for need in found))
+    missing = not_analysed(study, arguments.results)
+    print("\n".join([*(need.line() for need in found), *(f"{name:34s} {why}" for name, why in missing.items())]))
     speed, stages = measured_speed(arguments.results)
     said = f"{speed / 1e6:.2f} million site-steps/s/core, measured in {stages} stages" if stages else "an assumed speed"
     print(f"for a relative error of {target:.0%}; independent starts of a system count together; cost at {said}")

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from eoli.errors import RunError
 from eoli.forcefield.library import library
+from eoli.forcefield.models import NO_SALT
 from eoli.stage.lock import runs_anywhere
 from eoli.study.axes import distinguishing_axes
 from eoli.study.config import Study
 from eoli.study.protocol import MOST_STEPS, MOST_TIMES, TRANSPORT, Stage
 from eoli.study.systems import System, replica_groups, size_of, stages_of, systems_of
 from eoli.summary.core_hours import cost_of_stage
-from eoli.summary.run_lengths import Need, needs
+from eoli.summary.run_lengths import Need, needs, not_analysed
 from eoli.summary.sweep_table import composition
 from eoli.workflow.cost import ASSUMED_SPEED, measured_speed
 from eoli.workflow.cost import cost_of_stage as expected_cost
@@ -197,13 +198,18 @@ def allotment(study: Study, results: Path, budget: float) -> Allotment:
     for need in needs(study, results, study.config.analysis.target_error):
         if need.quantity in wanted:
             found.setdefault(need.system, []).append(need)
-    groups = replica_groups(simulated.values())
+    groups, missing = replica_groups(simulated.values()), not_analysed(study, results)
     undecided = open_comparisons({group: groups[group][0] for group in found}, found)
     candidates: dict[str, Candidate] = {}
     reasons: dict[str, str] = {}
     for group, members in groups.items():
         own = [of_system[system.home(analysed.name)] for system in members]
-        needed, reasons[group] = _needed(found.get(group, ()), [run.ns for run in own], undecided.get(group, 0))
+        if members[0].salt == NO_SALT:
+            needed, reasons[group] = None, "it has no ions"
+        elif group in missing:
+            needed, reasons[group] = None, missing[group]
+        else:
+            needed, reasons[group] = _needed(found.get(group, ()), [run.ns for run in own], undecided.get(group, 0))
         if needed is not None:
             per_ns = sum(run.per_ns for run in own) / len(own)
             # one that was lengthened by a call before, and has not run since, counts as it will be
@@ -276,8 +282,6 @@ def _needed(found: Sequence[Need], have_ns: Sequence[float], undecided: int) -> 
     """The length, ns over all starts, at which a system is answered, None if it gets nothing, and the reason in words."""
     if not found or not all(have_ns):
         return None, "not all of its runs are analysed"
-    if found[0].starts < len(have_ns):
-        return None, "not all of its starts are analysed"
     known = [need for need in found if need.further_ns is not None and need.total_ns is not None]
     missing = [need for need in known if need.further_ns]
     unknown = [need for need in found if need not in known]

@@ -17,6 +17,7 @@ from eoli.analysis.motion.msd import NOT_KNOWN
 from eoli.analysis.results import Scalars, read_scalars
 from eoli.core.statistics import length_for_error
 from eoli.forcefield.library import library
+from eoli.forcefield.models import NO_SALT
 from eoli.study.config import Study
 from eoli.study.quantities import LENGTH, In, Quantity, declared, named
 from eoli.study.systems import System, replica_groups, size_of, systems_of
@@ -171,10 +172,31 @@ def _need(
     )  # fmt: skip
 
 
+def _analyses() -> list[str]:
+    """Names of the analyses that planning needs."""
+    return list(dict.fromkeys(quantity.analysis for quantity in declared(In.PLAN)))
+
+
+def not_analysed(study: Study, results: Path) -> dict[str, str]:
+    """Systems with ions that lack an analysis of a replica, which `needs` leaves out: by replica group, in words."""
+    found = {}
+    for group, members in replica_groups(systems_of(study).values()).items():
+        if members[0].imported is not None or members[0].salt == NO_SALT:
+            continue
+        missing = {
+            member.name: [
+                name for name in _analyses() if not (results / member.name / "analysis" / f"{name}.json").is_file()
+            ]
+            for member in members
+        }
+        if said := [f"{name} ({', '.join(names)})" for name, names in missing.items() if names]:
+            found[group] = f"not all of its runs are analysed: {', '.join(said)}"
+    return found
+
+
 def _tables(analysis: Path) -> Iterator[dict[str, Scalars]]:
     """Scalars by analysis from a folder, as far as planning needs them; nothing if no lithium moved."""
-    names = dict.fromkeys(quantity.analysis for quantity in declared(In.PLAN))
-    found = {name: scalars for name in names if (scalars := read_scalars(analysis, name)) is not None}
+    found = {name: scalars for name in _analyses() if (scalars := read_scalars(analysis, name)) is not None}
     if named("D_Li").found(found):
         yield found
 
