@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import itertools
 import json
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from eoli.cli import main
 from eoli.commands.study import add_budget, budget
 from eoli.errors import RunError
 from eoli.stage.sessions import FOLDER, Session
@@ -22,6 +24,7 @@ from eoli.study.systems import stages_of, systems_of
 from eoli.summary import budget as module
 from eoli.summary.budget import NEARLY, ONE_CALL, Allotment, Candidate, allot, allotment, to_allot
 from eoli.workflow.plan import Plan
+from eoli.workflow.products import plan_of, products_of
 from support import ROOT, mistake
 from synthetic import synthetic_study
 
@@ -239,6 +242,39 @@ def test_what_is_not_done_is_kept_for(tmp_path: Path) -> None:
 )
 def test_what_is_spent_is_not_what_is_kept(budget_hours: float, done: float, reserved: float, says: str) -> None:
     assert says in Allotment(budget_hours, done, reserved, (), {}).line()
+
+
+def recorded(folder: Path, study: Study) -> None:
+    """The record and the files of the topology of the first system, as the study has it made."""
+    (product,) = (p for p in products_of(plan_of(study)) if (p.home, p.name) == (NAMES[0], "topology"))
+    for file in (product.record, *product.files):
+        path = folder / file.removeprefix("results/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    record = {"called_as": ["eoli", "topology", *shlex.split(product.flags)], "inputs_sha256": {}, **product.noted}
+    (folder / product.record.removeprefix("results/")).write_text(json.dumps(record))
+
+
+def test_runs_of_another_study_are_not_paid_for_by_this_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = results(tmp_path / "results", dict.fromkeys(NAMES, 0.4))
+    recorded(folder, study_of())
+    assert allotment(study_of(), folder, 1000.0).spent == pytest.approx(4 * 51.5)
+    recorded(folder, study_of(box={"chains": 12}))
+    found = allotment(study_of(), folder, 1000.0)
+    # they are made again
+    assert found.spent == pytest.approx(3 * 51.5) and found.reserved > 0
+    assert shares(found)["peo-eo12"] == 0.0 < shares(found)["peo-eo16"]
+    assert (
+        found.shares[0].why
+        == "its runs are of another study: topology: chains is 12, asked for 25, cations is 24, asked for 50"
+    )
+    own = tmp_path / "own.yaml"
+    own.write_text(json.dumps({"sweep": SWEEP}))
+    words = ["--config", str(ROOT / "config/config.yaml"), str(own), "--base", str(ROOT), "--results", str(folder)]
+    line = "not up to date, by `eoli status`: peo-eo12-400K-r1; the first: topology: chains is 12, asked for 25, cations is 24, asked for 50"
+    for command in (["budget", "1000", "--out", str(tmp_path / "budget.yaml")], ["plan"]):
+        assert main([*command, *words]) == 0
+        assert line in capsys.readouterr().out.splitlines()
 
 
 def test_a_second_call_before_the_runs_counts_what_the_first_allotted(tmp_path: Path) -> None:

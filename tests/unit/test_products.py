@@ -94,6 +94,30 @@ def test_a_change_makes_stale_what_it_changes(overlay: str, expected: dict[str, 
     assert expected or not found
 
 
+STAGES = ("minimise", "compress", "npt", "nvt", "production")
+
+
+@pytest.mark.parametrize(
+    ("overlay", "afresh"),
+    [
+        ("", ()),
+        ("analysis: {target_error: 0.3}\n", ()),
+        ("stages: {production: {length_ns: 0.5}}\n", ()),
+        ("stages: {production: {converge: D_Li, max_length_ns: 0.5, max_core_hours: 9}}\n", ()),
+        ("stages: {production: {tau_t_ps: 0.7}}\n", ("production",)),
+        # what follows starts elsewhere, the run itself is continued
+        ("stages: {npt: {length_ns: 0.008}}\n", ("nvt", "production")),
+        ("stages: {npt: {tau_t_ps: 0.7}}\n", ("npt", "nvt", "production")),
+        ("box: {chains: 3}\n", STAGES),
+        ("box: {packing_density_g_cm3: 0.5}\n", STAGES),
+    ],
+)
+def test_a_run_of_another_study_is_told_from_one_that_is_continued(
+    overlay: str, afresh: tuple[str, ...], finished: Path
+) -> None:
+    assert results(finished, overlay).other_runs().keys() == {(PEO, stage) for stage in afresh}
+
+
 def test_a_system_less_makes_the_table_stale(finished: Path) -> None:
     plan = plan_of(finished)
     table = next(product for product in Results(plan).products if product.name == "sweep.csv")
@@ -115,6 +139,8 @@ def test_a_lost_or_altered_file_makes_its_product_stale(file: str, reason: str, 
     DAMAGES[reason](finished / "results" / PEO / file)
     (text,) = stale(finished).values()
     assert text == f"{Path(file).name} {reason}"
+    # made again it is the same: no run has to be of another study
+    assert results(finished).other_runs() == {}
 
 
 def test_what_was_made_from_another_file_is_stale_wherever_the_dates_are(finished: Path) -> None:

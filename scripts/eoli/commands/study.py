@@ -203,6 +203,16 @@ def status(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _print_outdated(study: Study, results: Path) -> None:
+    """One line about the systems whose results do not match the study, if there are any."""
+    from eoli.core.numbers import listed
+    from eoli.workflow.products import outdated
+
+    stale = outdated(study, results)
+    if stale:
+        print(f"not up to date, by `eoli status`: {listed([*stale], 4)}; the first: {next(iter(stale.values()))}")
+
+
 def add_plan(parser: argparse.ArgumentParser) -> None:
     from eoli.core.validation import Share
 
@@ -227,6 +237,7 @@ def plan(arguments: argparse.Namespace) -> int:
     speed, stages = measured_speed(arguments.results)
     said = f"{speed / 1e6:.2f} million site-steps/s/core, measured in {stages} stages" if stages else "an assumed speed"
     print(f"for a relative error of {target:.0%}; independent starts of a system count together; cost at {said}")
+    _print_outdated(study, arguments.results)
     if arguments.out is not None:
         import pandas as pd
 
@@ -263,10 +274,12 @@ def budget(arguments: argparse.Namespace) -> int:
     from eoli.core.files import write_text
     from eoli.summary.budget import allotment
 
-    found = allotment(study_of(arguments), arguments.results, arguments.core_hours)
+    study = study_of(arguments)
+    found = allotment(study, arguments.results, arguments.core_hours)
     write_text(arguments.out, found.text())
     print("\n".join(share.line() for share in found.shares))
     print(found.line())
+    _print_outdated(study, arguments.results)
     print(f"lengths in {arguments.out}: name it last, snakemake --configfile ... {arguments.out}, and eoli likewise")
     return 0
 

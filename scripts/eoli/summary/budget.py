@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from eoli.summary.run_lengths import Need, needs, not_analysed
 from eoli.summary.sweep_table import composition
 from eoli.workflow.cost import ASSUMED_SPEED, measured_speed
 from eoli.workflow.cost import cost_of_stage as expected_cost
+from eoli.workflow.products import Results, plan_of
 
 ONE_CALL = 0.8
 """Part of what is left that one call allots: runs that cost a quarter more than expected stay within the budget."""
@@ -190,15 +191,18 @@ def allotment(study: Study, results: Path, budget: float) -> Allotment:
     analysed, simulated = study.stage(study.config.analysis.stage), {
         name: system for name, system in systems_of(study).items() if system.imported is None
     }  # fmt: skip
-    runs = list(_runs(study, simulated.values(), results))
+    others = Results(plan_of(study), results).other_runs()
+    runs = list(_runs(study, simulated.values(), results, others))
     spent, reserved = sum(run.core_hours for run in runs), sum(run.reserved for run in runs)
     of_system = {run.system: run for run in runs if run.stage.name == analysed.name}
     wanted = [name for name in analysed.converge if name in TRANSPORT] or TRANSPORT
+    groups, missing = replica_groups(simulated.values()), not_analysed(study, results)
+    stages = {group: [(system.home(analysed.name), analysed.name) for system in of] for group, of in groups.items()}
+    of_others = {group: others[run] for group, its in stages.items() for run in its if run in others}
     found: dict[str, list[Need]] = {}
     for need in needs(study, results, study.config.analysis.target_error):
-        if need.quantity in wanted:
+        if need.quantity in wanted and need.system not in of_others:
             found.setdefault(need.system, []).append(need)
-    groups, missing = replica_groups(simulated.values()), not_analysed(study, results)
     undecided = open_comparisons({group: groups[group][0] for group in found}, found)
     candidates: dict[str, Candidate] = {}
     reasons: dict[str, str] = {}
@@ -206,6 +210,8 @@ def allotment(study: Study, results: Path, budget: float) -> Allotment:
         own = [of_system[system.home(analysed.name)] for system in members]
         if members[0].salt == NO_SALT:
             needed, reasons[group] = None, "it has no ions"
+        elif group in of_others:
+            needed, reasons[group] = None, f"its runs are of another study: {of_others[group]}"
         elif group in missing:
             needed, reasons[group] = None, missing[group]
         else:
@@ -253,8 +259,13 @@ class _Run:
         return max(self.ns, float(self.stage.length_ns or 0))
 
 
-def _runs(study: Study, systems: Iterable[System], results: Path) -> Iterator[_Run]:
-    """All stages, those that systems share once. Raises RunError for one that is going on."""
+def _runs(
+    study: Study, systems: Iterable[System], results: Path, others: Collection[tuple[str, str]]
+) -> Iterator[_Run]:
+    """All stages, those that systems share once. Those of another study, `others`, are still to be spent on.
+
+    Raises RunError for one that is going on.
+    """
     blocks, speed, seen = library(study.topologies), measured_speed(results)[0] or ASSUMED_SPEED, set()
     for system in systems:
         for stage in stages_of(study, system):
@@ -267,7 +278,7 @@ def _runs(study: Study, systems: Iterable[System], results: Path) -> Iterator[_R
                 raise RunError(
                     f"{folder}: the stage is running, and what it costs is not known yet; ask when it has ended"
                 )
-            cost = cost_of_stage(home, stage.name, folder)
+            cost = None if (home, stage.name) in others else cost_of_stage(home, stage.name, folder)
             spent, ns = (cost.core_hours, cost.ns or 0.0) if cost is not None else (0.0, 0.0)
             if not stage.is_dynamics:
                 yield _Run(home, stage, 0.0, spent, 0.0, 0.0)

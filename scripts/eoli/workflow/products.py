@@ -8,8 +8,8 @@ until then it is reported and its numbers are hidden.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,10 @@ _NOTED = {
     "against": "systems or lag to compare displacements with",
 }
 """Record keys that are compared with the study although they are not options."""
+_HOW_FAR = frozenset(
+    {"length-ns", "max-length-ns", "max-core-hours", "converge", "contact-nm", "target-error", "tolerance", "lag-ps"}
+)
+"""Options of a stage that say how far it goes: where others of these are asked for, its run is continued."""
 
 
 @dataclass(frozen=True)
@@ -261,13 +265,52 @@ class Results:
         lost = [Path(file).name for file in product.files if not self._path(file).exists()]
         if lost:
             return f"{lost[0]} is missing"
-        if differs := other_options(options_of(shlex.split(product.flags)), record) if product.flags else []:
-            return ", ".join(differs)
+        if differs := self._asked_otherwise(product, record):
+            return differs
+        if wrong := damaged(record):
+            return wrong[0]
+        return self._made_from_others(product, record)
+
+    def other_runs(self) -> dict[tuple[str, str], str]:
+        """Stages by (home, name) whose run is of another study, so that the next call starts it afresh instead of
+        continuing it, with the reason. One that is only lost, damaged or of another length is none."""
+        remade: dict[str, str] = {}
+        found: dict[tuple[str, str], str] = {}
+        for product in self.products:
+            is_stage = product.record == f"results/{product.home}/{product.name}/{ENDING}"
+            if not is_stage and product.name not in ("topology", "box"):
+                continue
+            producers = (self._by_file[file].record for file in product.inputs if file in self._by_file)
+            text = next((remade[record] for record in producers if record in remade), None)
+            try:
+                record = self._record(product)
+            except DataError:
+                record = None
+            if text is None and record is not None:
+                text = self._asked_otherwise(product, record, _HOW_FAR) or self._made_from_others(product, record)
+                text = text and f"{product.name}: {text}"
+            if text is not None and is_stage:
+                found[product.home, product.name] = text
+            # what follows a run that is continued starts from its new end
+            longer = None if record is None else self._asked_otherwise(product, record)
+            if text or longer:
+                remade[product.record] = text or f"{product.name}: {longer}"
+        return found
+
+    def _asked_otherwise(self, product: Product, record: Record, left_out: Collection[str] = ()) -> str | None:
+        if product.flags:
+            asked = {
+                name: values for name, values in options_of(shlex.split(product.flags)).items() if name not in left_out
+            }
+            found = {name: values for name, values in record.options.items() if name not in left_out}
+            if differs := other_options(asked, replace(record, options=found)):
+                return ", ".join(differs)
         for key, value in product.noted.items():
             if key in record.more and record.more[key] != value:
                 return f"was made with other {_NOTED[key]}"
-        if wrong := damaged(record):
-            return wrong[0]
+        return None
+
+    def _made_from_others(self, product: Product, record: Record) -> str | None:
         producers = {p.record: p for file in product.inputs if (p := self._by_file.get(file)) is not None}
         return next((text for p in producers.values() if (text := self._made_from_another(product, record, p))), None)
 
