@@ -522,6 +522,32 @@ def test_what_a_gpu_can_do(tmp_path: Path) -> None:
     assert made.stage("minimise").offload == {"nb": "gpu"}
 
 
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        (
+            {"sweep": [{"polymer": {"peo": {"x": 1}}, "eo_li": 12}]},
+            "sweep[0].polymer.peo: {'x': 1} is not allowed: Input should be a valid integer, or Input should be a valid number",
+        ),
+        (
+            {"run": {"threads": {"a": 1}}},
+            "run.threads: {'a': 1} is not allowed: Input should be a valid integer, or Input should be 'auto'",
+        ),
+        (
+            {"sweep": [{"polymer": {"peo": -1}, "eo_li": 12}]},
+            "sweep[0].polymer.peo: -1 is not allowed: Input should be greater than 0",
+        ),
+        (
+            {"analysis": {"viscosity": {"peo": "b"}}},
+            "analysis.viscosity.peo: 'b' is not allowed; allowed: a mapping with keys of error_mPa_s, mPa_s, source",
+        ),
+    ],
+)
+def test_keys_are_those_that_the_user_wrote(tmp_path: Path, keys: dict[str, Any], says: str) -> None:
+    """Not pydantic's names of the members of a union, nor the keys of another model, nor one reason twice."""
+    assert mistake(lambda: study(tmp_path, **keys)).endswith(says)
+
+
 def test_other_mistakes_are_named(tmp_path: Path) -> None:
     said = mistake(lambda: study(tmp_path, seed="a", box={"chains": -1}, study=3))
     assert said.endswith(

@@ -11,6 +11,7 @@ import pytest
 from eoli.errors import InputError
 from eoli.reference.model import BeyondRandom, Farther, Reference, read_reference
 from scalars import STUDY, row
+from support import mistake
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +94,10 @@ def test_mistakes_in_a_reference_are_located(tmp_path: Path, old: str, new: str,
     with pytest.raises(InputError, match=message) as failure:
         read_reference(path)
     assert str(path) in str(failure.value) and "\n" not in str(failure.value)
+
+
+def test_an_empty_reference_lacks_its_keys(tmp_path: Path) -> None:
+    path = tmp_path / "empty.yaml"
+    path.touch()
+    text = mistake(lambda: read_reference(path))
+    assert text.startswith(f"{path}: cite: is missing; ") and "(also wrong: thesis, article, " in text

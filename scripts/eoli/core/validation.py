@@ -129,13 +129,14 @@ def place(keys: KeyPath, files: Sequence[YamlFile]) -> str:
     return f"{best.path}:{line}: {shown}" if line else f"{best.path}: {shown}"
 
 
-def _keys_in(data: Any, location: Sequence[str | int]) -> KeyPath:
-    """The part of pydantic's location that the user wrote; the rest are its names of unions and validators."""
+def _keys_of(data: Any, error: Any) -> KeyPath:
+    """The part of an error's location that the user wrote, or should have; the rest are pydantic's names of unions,
+    their members and validators."""
     keys: list[str | int] = []
-    for key in location:
-        is_key = isinstance(data, Mapping) and key != "[key]" and not str(key).startswith(("function-", _OF_UNION))
-        # a single value stands for a list of one
-        is_key = is_key and (isinstance(key, str) or key in data)
+    for number, key in enumerate(error["loc"], 1):
+        is_key = isinstance(data, Mapping) and (
+            key in data or (error["type"] == "missing" and number == len(error["loc"]))
+        )
         if is_key or (isinstance(data, list | tuple) and isinstance(key, int)):
             keys.append(key)
             data = data.get(key) if isinstance(data, Mapping) else data[int(key)]
@@ -298,18 +299,19 @@ def validate(
     `elsewhere` says where a key of the model that is missing could come from. Raises InputError with one line that names
     file, key, value and what is allowed, and the keys of further mistakes.
     """
+    data = {} if data is None else data
     try:
-        return model.model_validate({} if data is None else data)
+        return model.model_validate(data)
     except ValidationError as failure:
         # an unknown key explains a missing one
         errors = sorted(failure.errors(), key=lambda error: error["type"] != "extra_forbidden")
         raised = errors[0].get("ctx", {}).get("error")
-        keys = (*_keys_in(data, errors[0]["loc"]), *(raised.keys if isinstance(raised, AtKeys) else ()))
+        keys = (*_keys_of(data, errors[0]), *(raised.keys if isinstance(raised, AtKeys) else ()))
         where = place((*under, *keys), files) if under or keys else str(files[-1].path) if files else ""
         # a value that fits no member of a union has one error for each
-        here = [error for error in errors if error["loc"] == errors[0]["loc"] or _keys_in(data, error["loc"]) == keys]
-        tail = "".join(f", or {error['msg']}" for error in here[1:])
-        others = dict.fromkeys(_path_text(_keys_in(data, error["loc"])) for error in errors if error not in here)
+        here = [error for error in errors if error["loc"] == errors[0]["loc"] or _keys_of(data, error) == keys]
+        tail = "".join(f", or {text}" for text in [*dict.fromkeys(error["msg"] for error in here)][1:])
+        others = dict.fromkeys(_path_text(_keys_of(data, error)) for error in errors if error not in here)
         more = f" (also wrong: {listed([*others], 4)})" if others else ""
 
         def accepts(value: Any) -> bool:
