@@ -318,7 +318,7 @@ def validate(
             try:
                 model.model_validate(_with(data, keys, value))
             except ValidationError as left:
-                return all(_keys_in(data, error["loc"]) != keys for error in left.errors())
+                return all(_keys_of(data, error) != keys for error in left.errors())
             return True
 
         said = f"{_explain(errors[0], keys, model, accepts, elsewhere)}{tail}{more}"
