@@ -197,6 +197,21 @@ def test_a_step_above_two_fs_needs_heavy_hydrogens_or_none(tmp_path: Path) -> No
     assert text.endswith("hydrogen_mass_g_mol of at least 4 in the protocol")
 
 
+def test_a_step_above_two_fs_may_stand_in_a_configuration_over_a_protocol() -> None:
+    """As docs/howto/time-step.md says; the protocol of the study of record wants its integrator changed, too."""
+
+    def checked(polymer: str, **production: Any) -> object:
+        keys = {
+            "sweep": [{"polymer": polymer, "eo_li": 12}],
+            "stages": {"production": {"time_step_fs": 4, **production}},
+        }
+        return systems_of(load_study([ROOT / "config/config.yaml"], ROOT, keys))
+
+    assert checked("peo", integrator="md")
+    assert "too long for the hydrogen H of PEBAX" in mistake(lambda: checked("pebax", integrator="md"))
+    assert "too long for md-vv" in mistake(lambda: checked("peo"))
+
+
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
