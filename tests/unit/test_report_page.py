@@ -305,6 +305,13 @@ def test_displacements_at_equal_lag_stand_with_interval_and_probability(page: Pa
     first = against.iloc[0]
     assert rows[0][3][0] == f"{first['ratio']:.3g} ({first['ratio_low']:.3g} to {first['ratio_high']:.3g})"
     assert rows[0][5][0] == f"{100 * first['probability_larger']:.0f} %"
+    # the first screen has those of polymers
+    polymers = against[(against["compared"] == "polymer") & against["ratio"].notna()]
+    leading = page.text[page.text.index("What the sweep shows") : page.text.index("Systems: ")]
+    assert len(polymers) and all(
+        f"{of.ratio:.3g} ({of.ratio_low:.3g} to {of.ratio_high:.3g}) for " in leading for of in polymers.itertuples()
+    )
+    assert f"In {first['lag_ps']:g}" in leading and f" over that in {first['against']}, " in leading
     orders = page.table("The likeliest order")[1:]
     ranked = pd.read_csv(results / "summary" / "ranking.csv")
     assert len(orders) == ranked["set"].nunique()
@@ -320,6 +327,7 @@ def test_a_lag_that_no_system_reaches_is_named_and_nothing_is_ranked(tmp_path: P
     page = parsed(render(read(results, study)))
     (row,) = page.table("Mean squared displacement over that of the reference")[1:]
     assert [text for text, _ in row[3:6]] == ["–", "400 ps", "–"] and row[6][0].startswith("not resolved: ")
+    assert "mean squared displacement in" not in page.text
     assert not [caption for caption in page.tables if "likeliest order" in caption]
 
 

@@ -20,7 +20,7 @@ from eoli.report.embed import script_json, summary_data, system_data
 from eoli.report.gather import Sweep
 from eoli.report.known import PAIRS, shown
 from eoli.report.sections.answers import answers, glass_in_short, in_short, not_resolved
-from eoli.report.sections.comparison import VERDICTS, beside_study, equal_lag, experiments
+from eoli.report.sections.comparison import VERDICTS, beside_study, equal_lag, experiments, moved
 from eoli.report.sections.setup import facts, imported, labels_of, simulated
 from eoli.report.sections.tables import as_it_is, number_rows, pooled
 from eoli.report.sections.trust import missing, starts, trust
@@ -123,6 +123,7 @@ def render(sweep: Sweep) -> str:
         facts=facts(sweep),
         simulated=simulated(sweep),
         known=known,
+        moved=moved(sweep),
         glass_known=glass_in_short(sweep.glass, resolved=True),
         in_short=" ".join(filter(None, [in_short(sweep), glass_in_short(sweep.glass, resolved=False)])),
         target=f"{100 * sweep.study.config.analysis.target_error:g} %",
