@@ -318,8 +318,8 @@ def _basis(comparisons: int, where: Along | None, sweep: Sweep, is_resolved: boo
     return ". ".join([*parts, *([left_out] if left_out else [])]) + "."
 
 
-def shown(sweep: Sweep, labels: Labels, why_packed: str) -> Shown:
-    """Up to SENTENCES sentences on what is resolved, in the order of THEMES, and one on how far they hold.
+def shown(sweep: Sweep, labels: Labels, why_packed: str, most: int = SENTENCES) -> Shown:
+    """Up to `most` sentences on what is resolved, in the order of THEMES, and one on how far they hold.
 
     `why_packed` is the reason for which ion pairs are not resolved. Numbers are values of the tables, with their errors.
     A difference is claimed between the ends of a series alone, if it exceeds its error at CONFIDENCE (all comparisons
@@ -327,7 +327,7 @@ def shown(sweep: Sweep, labels: Labels, why_packed: str) -> Shown:
     of the first frame, unless there are several starts.
     """
     resolved, where = list(_resolved(sweep)), along(sweep)
-    spoken = resolved[:SENTENCES]
+    spoken = resolved[:most]
     differences = {
         theme.key: [
             difference

@@ -18,7 +18,7 @@ from eoli.report import plots
 from eoli.report.answers import asked, unresolved
 from eoli.report.embed import script_json, summary_data, system_data
 from eoli.report.gather import Sweep
-from eoli.report.known import PAIRS, shown
+from eoli.report.known import PAIRS, SENTENCES, shown
 from eoli.report.sections.answers import answers, glass_in_short, in_short, not_resolved
 from eoli.report.sections.comparison import VERDICTS, beside_study, equal_lag, experiments, moved
 from eoli.report.sections.setup import facts, imported, labels_of, simulated
@@ -104,7 +104,10 @@ def render(sweep: Sweep) -> str:
     title = sweep.study.config.study
     summary = summary_data(sweep, title)
     packed = [entry.why for entry in unresolved(sweep) if entry.key == PAIRS.name]
-    known = shown(sweep, labels_of(sweep), packed[0] if len(packed) == 1 else "")
+    compared = moved(sweep)
+    # the first screen has room for so many
+    most = SENTENCES - bool(compared)
+    known = shown(sweep, labels_of(sweep), packed[0] if len(packed) == 1 else "", most)
     resolved, bounded = _answer_plots(sweep)
     # only its end tag closes a script, and none of these contains one
     scripts = [_plotly(), _asset("viewer.js"), _asset("report.js")]
@@ -123,7 +126,7 @@ def render(sweep: Sweep) -> str:
         facts=facts(sweep),
         simulated=simulated(sweep),
         known=known,
-        moved=moved(sweep),
+        moved=compared,
         glass_known=glass_in_short(sweep.glass, resolved=True),
         in_short=" ".join(filter(None, [in_short(sweep), glass_in_short(sweep.glass, resolved=False)])),
         target=f"{100 * sweep.study.config.analysis.target_error:g} %",

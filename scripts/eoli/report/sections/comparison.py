@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eoli.core.numbers import as_given, counted, listed, plain, with_error
+from eoli.core.numbers import as_given, counted, plain, with_error
 from eoli.reference.measured import KINDS
 from eoli.report.gather import Sweep, known
 from eoli.report.sections.tables import Cell, bounds_text
@@ -77,7 +77,6 @@ def beside_study(sweep: Sweep) -> dict[str, Any] | None:
 
 PARTICLES = {"Li": "Li⁺", "anion": "anion", "ether_O": "ether O"}
 _COMPARED = {"polymer": "polymers", "eo_li": "EO:Li"}
-_MOVING = {"Li": "lithium", "anion": "anions", "ether_O": "ether oxygens"}
 _SENTENCES = 2
 """Most pairs of polymers that the first screen compares."""
 
@@ -123,22 +122,16 @@ def equal_lag(sweep: Sweep) -> dict[str, Any] | None:
 
 
 def moved(sweep: Sweep) -> list[str]:
-    """Sentences on the polymers that are compared at equal lag, up to _SENTENCES; of lithium first."""
+    """Sentences on lithium in the polymers that are compared at equal lag, up to _SENTENCES."""
     if sweep.equal_lag is None or sweep.equal_lag.empty:
         return []
-    pairs: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for record in map(known, sweep.equal_lag.to_dict("records")):
-        if (record["compared"], record["pair"]) == ("polymer", "reference") and record.get("ratio") is not None:
-            pairs.setdefault((record["system"], record["against"]), []).append(record)
-    sentences = []
-    for (system, against), records in pairs.items():
-        lag = plain(records[0]["lag_ps"], "ps")
-        ratios = [
-            f"{_ratio_text(record)} for {_MOVING[record['particle']]} ({_order_text(record)})" for record in records
-        ]
-        sentences.append(
-            f"In {lag} the mean squared displacement in {system} is, over that in {against}, {listed(ratios)}."
-        )
+    sentences = [
+        f"In {plain(record['lag_ps'], 'ps')} the mean squared displacement of lithium in {record['system']} is "
+        f"{_ratio_text(record)} of that in {record['against']} ({_order_text(record)})."
+        for record in map(known, sweep.equal_lag.to_dict("records"))
+        if (record["compared"], record["pair"], record["particle"]) == ("polymer", "reference", "Li")
+        and record.get("ratio") is not None
+    ]
     more = len(sentences) - _SENTENCES
     return sentences[:_SENTENCES] + ([f"{counted(more, 'more pair')} in the table."] if more > 0 else [])
 
