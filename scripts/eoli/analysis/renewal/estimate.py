@@ -108,7 +108,8 @@ class Transport:
 
     `diffusion` is D of the ions on the simulated chains, `long_chains` on chains of infinite length, both from tau_1, tau_2
     and tau_3; `on_chains` the former with the motion of the ions on their chains, not split in two; `model_free` that of
-    the displacements R between transfers, <R^2> (1 + 2 c) over six times their mean interval: nm2/ps. `chain_share` is what the motion of whole chains adds. `curves`, at `lag_ps`, are <Dn^2> and the MSD of segments and ions on their chains.
+    the displacements R between transfers, <R^2> (1 + 2 c) over six times their mean interval: nm2/ps. `chain_share` is
+    what the motion of whole chains adds. `curves`, at `lag_ps`, are <Dn^2> and the MSD of segments and ions on their chains.
     """
 
     transfers: Transfers

@@ -87,14 +87,18 @@ def _starts(record: dict[str, Any]) -> str:
     return f"{record['error_from']} ({counts[0]} and {counted(counts[1], 'start')})"
 
 
+def _beside_references(sweep: Sweep) -> list[dict[str, Any]]:
+    """Rows of the displacements at equal lag that have the reference of their set beside them."""
+    records = [] if sweep.equal_lag is None else map(known, sweep.equal_lag.to_dict("records"))
+    return [record for record in records if record["pair"] == "reference"]
+
+
 def equal_lag(sweep: Sweep) -> dict[str, Any] | None:
     """Displacements at equal lag: ratios to the references, and rankings; None where there are none."""
     if sweep.equal_lag is None or sweep.ranking is None or sweep.equal_lag.empty:
         return None
     rows = []
-    for record in map(known, sweep.equal_lag.to_dict("records")):
-        if record["pair"] != "reference":
-            continue
+    for record in _beside_references(sweep):
         ratio, lag, verdict = record.get("ratio"), record.get("lag_ps"), str(record["verdict"])
         row = {
             "particle": PARTICLES[record["particle"]], "system": record["system"], "against": record["against"],
@@ -123,14 +127,11 @@ def equal_lag(sweep: Sweep) -> dict[str, Any] | None:
 
 def moved(sweep: Sweep) -> list[str]:
     """Sentences on lithium in the polymers that are compared at equal lag, up to _SENTENCES."""
-    if sweep.equal_lag is None or sweep.equal_lag.empty:
-        return []
     sentences = [
         f"In {plain(record['lag_ps'], 'ps')} the mean squared displacement of lithium in {record['system']} is "
         f"{_ratio_text(record)} of that in {record['against']} ({_order_text(record)})."
-        for record in map(known, sweep.equal_lag.to_dict("records"))
-        if (record["compared"], record["pair"], record["particle"]) == ("polymer", "reference", "Li")
-        and record.get("ratio") is not None
+        for record in _beside_references(sweep)
+        if (record["compared"], record["particle"]) == ("polymer", "Li") and record.get("ratio") is not None
     ]
     more = len(sentences) - _SENTENCES
     return sentences[:_SENTENCES] + ([f"{counted(more, 'more pair')} in the table."] if more > 0 else [])
